@@ -1,0 +1,102 @@
+"""Digests of plain values, arrays and source files: what a result is addressed by.
+
+1. A value becomes canonical JSON: sorted keys, typed scalars, no whitespace.
+2. An array becomes its dtype, shape and bytes.
+3. Code becomes the bytes of every module that the arithmetic imports, found by following the imports.
+4. Anything else is refused: what cannot be written down cannot address a result.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "llvmlite")
+"""Distributions whose version can change a bit of a result."""
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 (hex) of a plain value.
+
+    Raises
+    ------
+    TypeError
+        For anything that is not None, bool, int, float, str, a list, tuple, dict of these, or an array.
+    """
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: object) -> object:
+    """Return `value` as JSON types in which 1 and 1.0 stay apart and mappings are ordered by key."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, float | np.floating):
+        return {"float": float(value).hex()}
+    if isinstance(value, np.ndarray):
+        return {"array": array_digest(value)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: canonical(item) for key, item in value.items()}
+    raise TypeError(f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in")
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """Return one SHA-256 (hex) over the dtype, shape and bytes of each array, in order."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+@cache
+def code_digest(entry: str = "metabt.walk_forward") -> str:
+    """Return one digest of the source of `entry` and of every metabt module it imports, directly or not."""
+    root = Path(__file__).parent
+    total = hashlib.sha256()
+    for name, path in sorted(_import_closure(entry, root).items()):
+        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed version of each numeric library."""
+    return {name: version(name) for name in NUMERIC_LIBRARIES}
+
+
+def _import_closure(entry: str, root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    pending = [entry]
+    while pending:
+        name = pending.pop()
+        path = _source(name, root)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        pending += [name.rpartition(".")[0], *_imported(path)]
+    return found
+
+
+def _source(name: str, root: Path) -> Path | None:
+    if name.split(".")[0] != root.name:
+        return None
+    stem = root.joinpath(*name.split(".")[1:])
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
+def _imported(path: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names

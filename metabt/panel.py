@@ -1,0 +1,137 @@
+"""Panel: the prices of one dataset as sessions x assets, and the simple returns between them.
+
+1. A dataset's calendar is every date on which at least one of its symbols has a price.
+2. `r_t = p_t / p_s - 1`, with s the asset's previous observed session; between observations an asset is
+   valued at its last price, so its return is 0 and `priced` is False.
+3. Panels are cut into partitions (calendar years). A partition's digest covers its own observations and the
+   price each asset entered it with, so the returns inside it are a function of what the digest covers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from metabt.errors import DataError
+from metabt.fingerprint import array_digest
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Prices of one dataset; arrays are read-only after construction."""
+
+    name: str
+    """The dataset's name."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], strictly increasing."""
+    symbols: tuple[str, ...]
+    """(n_assets,) sorted and unique."""
+    close: np.ndarray
+    """(n_sessions, n_assets) float64 closes, NaN where there was no price."""
+    volume: np.ndarray | None = None
+    """(n_sessions, n_assets) float64 shares traded, NaN where unknown; None where the dataset has none."""
+    closed: bool = False
+    """True when no more data will ever come, so the dataset does not hold a tree at its last date."""
+
+    def __post_init__(self) -> None:
+        """Check the shape, the order and every price.
+
+        Raises
+        ------
+        DataError
+            For unsorted dates or symbols, or a price that is zero, negative or infinite.
+        """
+        if self.close.shape != (len(self.dates), len(self.symbols)):
+            raise DataError(
+                f"dataset '{self.name}': closes have shape {self.close.shape}, "
+                f"wanted (sessions, symbols) = {(len(self.dates), len(self.symbols))}"
+            )
+        if (np.diff(self.dates) <= np.timedelta64(0)).any():
+            raise DataError(f"dataset '{self.name}': dates must be strictly increasing; sort them and drop repeats")
+        if list(self.symbols) != sorted(set(self.symbols)):
+            raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
+        check_prices(self.name, self.dates, self.symbols, self.close)
+        for array in (self.dates, self.close, self.volume):
+            if array is not None:
+                array.flags.writeable = False
+
+    @cached_property
+    def priced(self) -> np.ndarray:
+        """(n_sessions, n_assets) bool: the asset has a price in the session."""
+        return _frozen(~np.isnan(self.close))
+
+    @cached_property
+    def _last(self) -> np.ndarray:
+        """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
+        rows = np.where(self.priced, np.arange(len(self.dates))[:, None], -1)
+        rows = np.maximum.accumulate(rows, axis=0)
+        filled = np.take_along_axis(self.close, np.maximum(rows, 0), axis=0)
+        return _frozen(np.where(rows < 0, np.nan, filled))
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
+        returns = np.zeros_like(self.close)
+        np.divide(self.close[1:], self._last[:-1], out=returns[1:], where=self.observed[1:])
+        returns[1:][self.observed[1:]] -= 1.0
+        return _frozen(returns)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
+        observed = np.zeros(self.close.shape, bool)
+        observed[1:] = self.priced[1:] & ~np.isnan(self._last[:-1])
+        return _frozen(observed)
+
+    @cached_property
+    def dollar_volume(self) -> np.ndarray | None:
+        """(n_sessions, n_assets) close x volume, NaN where either is missing; None without volume."""
+        return None if self.volume is None else _frozen(self.close * self.volume)
+
+    def select(self, symbols: Sequence[str]) -> Panel:
+        """Return the panel of `symbols` alone, on this panel's whole calendar."""
+        columns = [self.symbols.index(symbol) for symbol in symbols]
+        volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
+        close = np.ascontiguousarray(self.close[:, columns])
+        return Panel(self.name, self.dates, tuple(symbols), close, volume, self.closed)
+
+    def digests(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield (symbol, partition, field, digest) for every partition in which a symbol has an observation."""
+        for label, rows in partitions(self.dates):
+            entry = self._last[rows.start - 1] if rows.start else np.full(len(self.symbols), np.nan)
+            for column, symbol in enumerate(self.symbols):
+                seen = self.priced[rows, column]
+                if not seen.any():
+                    continue
+                dates = self.dates[rows][seen].astype("datetime64[D]").astype(np.int64)
+                close = self.close[rows, column][seen]
+                yield symbol, label, "close", array_digest(entry[column : column + 1], dates, close)
+                if self.volume is not None:
+                    yield symbol, label, "volume", array_digest(dates, self.volume[rows, column][seen])
+
+
+def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:
+    """Return (label, rows) of each calendar year that has sessions, in time order."""
+    years = dates.astype("datetime64[Y]")
+    starts = np.flatnonzero(np.r_[True, years[1:] != years[:-1]]) if len(years) else np.empty(0, int)
+    stops = np.r_[starts[1:], len(years)]
+    return [(str(years[a]), slice(int(a), int(b))) for a, b in zip(starts, stops, strict=True)]
+
+
+def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np.ndarray) -> None:
+    """Raise DataError naming the first price that is not positive and finite (NaN means: not observed)."""
+    bad = ~(np.isnan(close) | ((close > 0) & np.isfinite(close)))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and finite "
+            f"({int(bad.sum())} such prices in all); correct them, or leave the cell empty where there was no price"
+        )
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,52 @@
+"""Windows: the training windows of a stack of decisions, cut from one matrix of returns.
+
+Decision d may see rows `stops[d] - lengths[d] : stops[d]`, no others. Windows of one sleeve overlap, so they are
+kept as row ranges over the matrix they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from metabt.risk.covariance import sample_covariance
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Training windows of `n_decisions` decisions over `n_assets` columns."""
+
+    returns: np.ndarray
+    """(n_rows, n_assets) simple returns, C-contiguous, oldest first, 0 in gaps."""
+    stops: np.ndarray
+    """(n_decisions,) int64: the row after the last one that a decision may see."""
+    lengths: np.ndarray
+    """(n_decisions,) int64: rows in the window."""
+    dollar_volume: np.ndarray | None = None
+    """(n_rows, n_assets) close x volume, NaN where unknown; None where the dataset has no volume."""
+
+    def __len__(self) -> int:
+        """Return the number of decisions."""
+        return len(self.stops)
+
+    def rows(self, decision: int) -> slice:
+        """Return the rows that a decision may see."""
+        return slice(int(self.stops[decision] - self.lengths[decision]), int(self.stops[decision]))
+
+    def window(self, decision: int) -> np.ndarray:
+        """Return X, (lookback, n_assets): a view of the returns that a decision may see."""
+        return self.returns[self.rows(decision)]
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
+        return sample_covariance(self.returns, self.stops, self.lengths)
+
+    @classmethod
+    def single(cls, X: np.ndarray) -> Windows:
+        """Return one window that is all of X, (n_observations, n_assets)."""
+        returns = np.ascontiguousarray(X, dtype=np.float64)
+        size = np.array([len(returns)], dtype=np.int64)
+        return cls(returns, size, size)
