@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ def digest(value: object) -> str:
     Raises
     ------
     TypeError
-        For anything that is not None, bool, int, float, str, a list, tuple, dict of these, or an array.
+        For anything but None, bool, int, float, str, dates, arrays, and lists, tuples, dicts or dataclasses of these.
     """
     text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -43,6 +44,10 @@ def canonical(value: object) -> object:
         return {"array": array_digest(value)}
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {type(value).__name__: canonical({f.name: getattr(value, f.name) for f in fields(value)})}
+    if isinstance(value, np.datetime64):
+        return str(value)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: canonical(item) for key, item in value.items()}
     raise TypeError(f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in")
@@ -99,4 +104,6 @@ def _imported(path: Path) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("metabt."):
+            names.append(node.value.partition(":")[0])  # the registry names classes as "module:Class"
     return names

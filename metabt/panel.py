@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from metabt.errors import DataError
-from metabt.fingerprint import array_digest
+from metabt.fingerprint import array_digest, digest
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,14 @@ class Panel:
         """(n_sessions, n_assets) close x volume, NaN where either is missing; None without volume."""
         return None if self.volume is None else _frozen(self.close * self.volume)
 
+    def returns_between(self, sessions: np.ndarray) -> np.ndarray:
+        """Return simple returns between the last prices as of `sessions`, (n_sessions, n_assets), 0 before the first."""
+        rows = np.searchsorted(self.dates, sessions, side="right") - 1
+        last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], np.nan)
+        returns = np.zeros_like(last)
+        returns[1:] = np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+        return returns
+
     def select(self, symbols: Sequence[str]) -> Panel:
         """Return the panel of `symbols` alone, on this panel's whole calendar."""
         columns = [self.symbols.index(symbol) for symbol in symbols]
@@ -119,6 +127,17 @@ def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:
     starts = np.flatnonzero(np.r_[True, years[1:] != years[:-1]]) if len(years) else np.empty(0, int)
     stops = np.r_[starts[1:], len(years)]
     return [(str(years[a]), slice(int(a), int(b))) for a, b in zip(starts, stops, strict=True)]
+
+
+def panel_digest(panel: Panel) -> str:
+    """Return one digest of a panel: its calendar, its symbols and what each symbol observed in every partition."""
+    return combine_digests(panel.dates, panel.closed, panel.digests())
+
+
+def combine_digests(dates: np.ndarray, closed: bool, digests: Iterable[tuple[str, str, str, str]]) -> str:
+    """Return one digest over a calendar and the (symbol, partition, field, digest) rows of a dataset."""
+    calendar = array_digest(dates.astype("datetime64[D]").astype(np.int64))
+    return digest([calendar, closed, sorted(list(row) for row in digests)])
 
 
 def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np.ndarray) -> None:

@@ -44,6 +44,10 @@ class Windows:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return sample_covariance(self.returns, self.stops, self.lengths)
 
+    def take(self, decisions: np.ndarray) -> Windows:
+        """Return the windows of some decisions."""
+        return Windows(self.returns, self.stops[decisions], self.lengths[decisions], self.dollar_volume)
+
     @classmethod
     def single(cls, X: np.ndarray) -> Windows:
         """Return one window that is all of X, (n_observations, n_assets)."""

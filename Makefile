@@ -1,0 +1,33 @@
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint clean
+
+VENV := .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+STAMP := $(VENV)/.installed
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## make .venv and install metabt with everything the demo and the tests need
+
+# Installs again only when what is to be installed has changed.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "metabt needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>&1 || echo none). Install it, or: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	@touch $@
+
+demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came out
+	$(VENV)/bin/metabt demo
+
+test: $(STAMP)  ## the default test suite
+	$(VENV)/bin/python -m pytest
+
+lint: $(STAMP)  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:  ## remove the environment and what tools cache; results under data/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

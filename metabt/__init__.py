@@ -1,0 +1,50 @@
+"""metabt: recursive meta-portfolio backtests, every sub-backtest computed once and queryable with SQL."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metabt.api import backtest, connect, load, plan
+    from metabt.engine import BacktestEngine, MemoryCache
+    from metabt.errors import MetabtError
+    from metabt.panel import Panel
+    from metabt.resolve import resolve
+    from metabt.result import Result
+    from metabt.sleeve import Sleeve
+
+_EXPORTS = {
+    "backtest": "metabt.api",
+    "connect": "metabt.api",
+    "load": "metabt.api",
+    "plan": "metabt.api",
+    "BacktestEngine": "metabt.engine",
+    "MemoryCache": "metabt.engine",
+    "MetabtError": "metabt.errors",
+    "Panel": "metabt.panel",
+    "resolve": "metabt.resolve",
+    "Result": "metabt.result",
+    "Sleeve": "metabt.sleeve",
+}
+"""Public name -> module; imported when it is first asked for, so that `metabt --help` answers at once."""
+
+__all__ = [
+    "BacktestEngine",
+    "MemoryCache",
+    "MetabtError",
+    "Panel",
+    "Result",
+    "Sleeve",
+    "backtest",
+    "connect",
+    "load",
+    "plan",
+    "resolve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'metabt' has no attribute '{name}'")
+    return getattr(import_module(_EXPORTS[name]), name)

@@ -1,0 +1,56 @@
+"""Baselines: what a tree is compared with.
+
+Flat: one leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
+optimizer. Returns compound between shared sessions, because prices are taken there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+
+from metabt.calendars import calendar_of
+from metabt.errors import ConfigError
+from metabt.panel import Panel
+from metabt.sleeve import Leaf, Rules, Sleeve
+
+
+def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
+    """Return the flat baseline of a tree as a single leaf over `dataset`, which holds all its leaves' symbols.
+
+    Raises
+    ------
+    ConfigError
+        If an asset is long in one sleeve and short in another.
+    """
+    sides: dict[str, tuple[float, str]] = {}
+    for path, leaf in tree.leaves():
+        for symbol, sign in zip(leaf.universe, leaf.signs, strict=True):
+            side, other = sides.setdefault(symbol, (sign, path))
+            if side != sign:
+                raise ConfigError(
+                    f"'{symbol}' is long in one and short in the other of '{other}' and '{path}', so the flat baseline of "
+                    f"'{tree.name}' has no side for it; take it out of one of them"
+                )
+    rules = {field.name: getattr(tree.spec, field.name) for field in fields(Rules)}
+    shorts = tuple(sorted(symbol for symbol, (sign, _) in sides.items() if sign < 0))
+    return Sleeve(tree.name, Leaf(**rules, dataset=dataset, universe=tuple(sorted(sides)), shorts=shorts))
+
+
+def join_panels(panels: Sequence[Panel]) -> Panel:
+    """Return one panel with the symbols of all, which must not overlap, on the sessions they share."""
+    if len(panels) == 1:
+        return panels[0]
+    calendar = calendar_of(panels)
+    sessions = calendar.sessions[calendar.common]
+    symbols = sorted({symbol for panel in panels for symbol in panel.symbols})
+    close = np.full((len(sessions), len(symbols)), np.nan)
+    column = {symbol: i for i, symbol in enumerate(symbols)}
+    for panel in panels:
+        rows = np.searchsorted(sessions, panel.dates)
+        shared = (rows < len(sessions)) & (sessions[np.minimum(rows, len(sessions) - 1)] == panel.dates)
+        places = [column[symbol] for symbol in panel.symbols]
+        close[np.ix_(rows[shared], places)] = panel.close[shared]
+    return Panel("+".join(panel.name for panel in panels), sessions, tuple(symbols), close, None, calendar.ended)

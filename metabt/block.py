@@ -1,0 +1,161 @@
+"""Blocks and states: what one sleeve leaves behind after one partition, and what it takes into the next.
+
+A state holds exactly what a later partition may depend on. Nothing in it is cumulative (NAV and metrics are folded when
+a run is assembled), so a state can become again what it was before a correction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.holdings import Queue, Unpaid
+
+HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)
+"""Why an item of a decision has no weight."""
+REASONS = ("", "ineligible", "unselected", "waiting", "not live")
+"""Those reasons as stored."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The decisions of one sleeve in one partition."""
+
+    rows: np.ndarray
+    """(n_decisions,) int64 rows of the block's sessions."""
+    weights: np.ndarray
+    """(n_decisions, n_items) as held: negative for shorts."""
+    risk: np.ndarray
+    """(n_decisions, n_items) ex-ante shares of variance; NaN in warm-up, in cash and at zero variance."""
+    status: tuple[str, ...]
+    """(n_decisions,) ok, warmup, fallback:NAME or cash."""
+    reasons: np.ndarray
+    """(n_decisions, n_items) int8 positions in REASONS."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """A sleeve's holdings, by (leaf beneath, asset), as fractions of its own NAV."""
+
+    before: np.ndarray
+    """(n_sessions, n_columns) just before trading at the session's close."""
+    after: np.ndarray
+    """(n_sessions, n_columns) just after."""
+    traded: np.ndarray
+    """(n_sessions,) bool: something beneath traded."""
+    closed: np.ndarray
+    """(n_sessions,) int64 holdings of a leaf closed at their last price because they had none for too long."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What a parent must know where assets of a book could not always be traded."""
+
+    returns: np.ndarray
+    """(n_sessions, n_columns) the assets' returns."""
+    tradable: np.ndarray
+    """(n_sessions, n_columns) bool: a price, or a closing at the last one."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One sleeve over one partition."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D] sessions of the sleeve's book."""
+    begin: int
+    """First row of the sleeve's stream; n_sessions before it has begun."""
+    gross: np.ndarray
+    """(n_sessions,) returns before costs."""
+    cost: np.ndarray
+    """(n_sessions,) what the session was charged, fraction of NAV."""
+    net: np.ndarray
+    """(n_sessions,) returns after costs."""
+    turnover: np.ndarray
+    """(n_sessions,) half the sum of absolute trades, netted."""
+    decisions: Decisions
+    """What was decided."""
+    book: Book
+    """What was held."""
+    earned: np.ndarray
+    """(n_sessions, n_items) what each child earned its parent, or each asset its leaf; sums to gross."""
+    earned_by_asset: np.ndarray
+    """(n_sessions, n_assets) the same by physical asset."""
+    netting: np.ndarray
+    """(n_sessions,) cost saved because trades of the children cancel, fraction of NAV; 0 for a leaf."""
+    gaps: Gaps | None
+    """None where every holding could be traded in every session."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What both kinds of sleeve take into the next partition."""
+
+    index: int = 0
+    """Index of the next session of the schedule's calendar, counted from `start`."""
+    scheduled: np.datetime64 | None = None
+    """Last session of the schedule's calendar on or after `start`."""
+    session: np.datetime64 | None = None
+    """Last session of the book."""
+    holdings: np.ndarray
+    """(n_items,) drifted weights of assets, or shares of children."""
+    queue: Queue
+    """Decisions not yet traded."""
+    unpaid: Unpaid = Unpaid()
+    """Costs not yet charged."""
+    live: bool = False
+    """It has taken a non-empty decision."""
+    started: bool = False
+    """It has traded, so its next session belongs to its stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeafState(State):
+    """What a leaf takes along besides."""
+
+    waiting: np.ndarray
+    """(n_assets,) targets of trades that wait for a price, NaN where none does."""
+    stale: np.ndarray
+    """(n_assets,) int64 sessions since the last price, at most `stale_after`."""
+
+    @classmethod
+    def initial(cls, n_assets: int) -> LeafState:
+        """Return the state before the first session."""
+        nothing = np.full(n_assets, np.nan)
+        stale = np.zeros(n_assets, np.int64)
+        return cls(holdings=np.zeros(n_assets), queue=Queue.empty(n_assets), waiting=nothing, stale=stale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaState(State):
+    """What a meta sleeve takes along besides."""
+
+    warm: bool = False
+    """Warm-up is over."""
+    children_live: np.ndarray
+    """(n_children,) bool: the child has taken a non-empty decision."""
+    lengths: np.ndarray
+    """(n_children,) int64 common sessions of stream, at most what a decision can use."""
+    streams: np.ndarray
+    """(n_rows, n_children) newest net streams compounded to common sessions, as many as a decision can use."""
+    accrued: np.ndarray
+    """(n_children,) net return since the last common session; NaN where there was no session."""
+    books: np.ndarray
+    """(n_columns,) the children's holdings after their last session."""
+    carried: np.ndarray
+    """(n_columns,) positions that could not be traded, beyond share x child holding."""
+
+    @classmethod
+    def initial(cls, n_children: int, n_columns: int) -> MetaState:
+        """Return the state before the first session."""
+        return cls(
+            holdings=np.zeros(n_children),
+            queue=Queue.empty(n_children),
+            children_live=np.zeros(n_children, bool),
+            lengths=np.zeros(n_children, np.int64),
+            streams=np.empty((0, n_children)),
+            accrued=np.full(n_children, np.nan),
+            books=np.zeros(n_columns),
+            carried=np.zeros(n_columns),
+        )

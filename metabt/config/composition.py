@@ -1,0 +1,195 @@
+"""Compose a configuration into plain values.
+
+1. Sort the overrides: groups and settings are Hydra's, `portfolio.*` are edits.
+2. Let Hydra compose the files.
+3. Apply the edits, then resolve interpolations.
+4. Check the settings, and that nothing asks to be instantiated.
+
+What a sleeve may state is checked where trees are resolved, so that YAML, Python and the command line get one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from metabt.config import edits
+from metabt.config.cycles import find_cycle
+from metabt.config.overrides import SETTINGS, split
+from metabt.config.search import PRIMARY, conf_dirs, load, packaged_dir, restore_defaults
+from metabt.errors import ConfigError, nearest
+
+ENGINES = ("auto", "local", "ray")
+"""Where a backtest may run."""
+HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
+"""Packages from which Hydra may instantiate a launcher or a sweeper."""
+
+
+def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None = None) -> dict[str, Any]:
+    """Return the settings and the portfolio tree as plain values.
+
+    Parameters
+    ----------
+    overrides : list of str
+        Hydra overrides such as ``portfolio=demo``, ``portfolio.lookback=63`` or ``start=2000-01-01``.
+    config_dir : path, optional
+        Folder searched before the files that come with metabt; ``./conf`` by default.
+
+    Returns
+    -------
+    dict
+        Keys lakehouse, engine, start, end, is_meta_backtest and portfolio (a dict).
+
+    Raises
+    ------
+    ConfigError
+        For anything that cannot be composed, naming the culprit and the cure.
+    """
+    dirs = conf_dirs(config_dir)
+    with explained(dirs):
+        for_hydra, tree_edits = split(list(overrides or []), dirs)
+        composed = load(dirs, for_hydra)
+        return finish(composed, composed.hydra, tree_edits)
+
+
+def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[str, Any]:
+    """Return the tree of `conf/portfolio/NAME.yaml`."""
+    return compose([f"portfolio={name}"], config_dir=config_dir)["portfolio"]
+
+
+def lakehouse_path(config_dir: str | Path | None = None) -> str:
+    """Return the lakehouse that configuration names, without composing a portfolio."""
+    dirs = conf_dirs(config_dir)
+    with explained(dirs):
+        file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
+        stated = OmegaConf.load(file).get("lakehouse")
+    if stated is None:
+        raise ConfigError(f"{file} states no lakehouse; add `lakehouse: data/lakehouse`, or pass --lakehouse")
+    return str(stated)
+
+
+def finish(composed: DictConfig, hydra: DictConfig, tree_edits: list[str]) -> dict[str, Any]:
+    """Return plain values of what Hydra composed, with the edits applied and everything resolved."""
+    check_hydra(OmegaConf.to_container(hydra, resolve=False))
+    raw = OmegaConf.to_container(composed, resolve=False)
+    plain = restore_defaults({key: value for key, value in raw.items() if key != "hydra"})  # type: ignore[union-attr]
+    tree = plain.get("portfolio")
+    if not isinstance(tree, dict):
+        raise ConfigError(f"portfolio is {tree!r}, wanted the keys of a sleeve; choose one with portfolio=NAME")
+    tree.setdefault("name", str(hydra.runtime.choices.get("portfolio")))
+    for text in tree_edits:
+        edits.apply(plain, text)
+    resolved = OmegaConf.to_container(OmegaConf.create(plain), resolve=True, throw_on_missing=True)
+    return check(resolved)  # type: ignore[arg-type]  # a mapping stays a mapping
+
+
+def check(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration if every setting is known and possible.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown setting, an unknown engine, a date that is none, or a key that asks for instantiation.
+    """
+    for key in config:
+        if key not in SETTINGS:
+            raise ConfigError(f"unknown setting '{key}' in {PRIMARY}.yaml{nearest(key, SETTINGS)}")
+    missing = [key for key in SETTINGS if key not in config]
+    if missing:
+        model = packaged_dir() / f"{PRIMARY}.yaml"
+        raise ConfigError(f"{PRIMARY}.yaml states no {', '.join(missing)}; copy the lines from {model}")
+    _refuse_targets(config, "")
+    if config.get("engine") not in ENGINES:
+        raise ConfigError(f"engine is {config.get('engine')!r}{nearest(str(config.get('engine')), ENGINES)}")
+    for key in ("start", "end"):
+        _check_date(key, config.get(key))
+    if config.get("is_meta_backtest") not in (None, True, False):
+        raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
+    return {key: config.get(key) for key in SETTINGS}
+
+
+def check_hydra(node: Any, path: str = "hydra") -> None:
+    """Refuse to let Hydra itself call anything that a configuration file names.
+
+    Raises
+    ------
+    ConfigError
+        For a `_target_` in Hydra's node that is not one of Hydra's plug-ins.
+    """
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == "_target_" and not str(value).startswith(HYDRA_CODE):
+            raise ConfigError(f"{path}._target_ names '{value}'; configuration cannot call code")
+        check_hydra(value, f"{path}.{key}")
+
+
+@contextmanager
+def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
+    """Turn what Hydra, OmegaConf and YAML raise into a ConfigError that a reader can act on."""
+    try:
+        yield
+    except MissingConfigException as error:
+        raise ConfigError(_missing(error, dirs)) from None
+    except RecursionError:
+        raise ConfigError(_circle(dirs)) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(_yaml(error)) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_first_lines(error.__cause__ or error)) from None
+
+
+def _missing(error: MissingConfigException, dirs: tuple[Path, ...]) -> str:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    where = str(error).split(":")[0] if str(error).startswith("In ") else ""
+    searched = ", ".join(str(folder / group) for folder in dirs)
+    included = f" ({where[0].lower()}{where[1:]})" if where and where != f"In '{PRIMARY}'" else ""
+    return f"no {group or 'file'} '{name}'{nearest(name, error.options or [])}{included}; searched {searched}"
+
+
+def _circle(dirs: tuple[Path, ...]) -> str:
+    cycle = find_cycle(dirs)
+    if cycle:
+        return f"configuration files include each other in a circle: {' -> '.join(cycle)}; remove one of these includes"
+    return "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
+
+
+def _yaml(error: yaml.YAMLError) -> str:
+    text = " ".join(str(error).split())
+    cure = ""
+    if "found duplicate key defaults" in text:
+        cure = "; one is the list of includes: put the other into rules/NAME.yaml and include '- /rules@defaults: NAME'"
+    return f"not valid YAML: {text}{cure}"
+
+
+def _first_lines(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line]
+    return "configuration: " + "; ".join(lines[:3])
+
+
+def _refuse_targets(node: Any, path: str) -> None:
+    if isinstance(node, list):
+        for position, item in enumerate(node):
+            _refuse_targets(item, f"{path}.{position}")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "_target_":
+                raise ConfigError(
+                    f"{path.lstrip('.')} has a '_target_'; configuration cannot call code; name an estimator: erc"
+                )
+            _refuse_targets(value, f"{path}.{key}")
+
+
+def _check_date(key: str, value: Any) -> None:
+    try:
+        valid = value is None or bool(date.fromisoformat(value))
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ConfigError(f"{key} is {value!r}; write a date such as {key}=2000-01-31")

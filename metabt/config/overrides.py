@@ -1,0 +1,104 @@
+"""Command-line overrides, sorted into what Hydra composes and what edits the composed tree.
+
+1. `portfolio=demo`, `start=2000-01-01`, `sleeve@portfolio.sleeves.x=energy` and `hydra.*` go to Hydra.
+2. `portfolio.PATH=VALUE` edits the tree after composition, so that a path may name a key that no file states.
+3. In a sweep, Hydra has to carry the edits from the command line to each job: `encode` and `decode`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from metabt.config.search import groups
+from metabt.errors import ConfigError, nearest
+
+SETTINGS = ("lakehouse", "engine", "start", "end", "is_meta_backtest", "portfolio")
+"""What `conf/config.yaml` may state."""
+CARRIER = "++portfolio_edits."
+"""Prefix under which Hydra carries an edit to a job."""
+KINDS = {"set": "", "add": "+", "force": "++", "delete": "~"}
+"""How an override was prefixed."""
+
+
+def parse(text: str) -> Override:
+    """Return a parsed override.
+
+    Raises
+    ------
+    ConfigError
+        If it is not Hydra's override grammar.
+    """
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"override '{text}': {reason}; write key=value, and quote special characters: key=\"'value'\""
+        ) from None
+
+
+def split(texts: list[str], dirs: tuple[Path, ...]) -> tuple[list[str], list[str]]:
+    """Return (for Hydra, edits of the tree) after checking that each names something that exists.
+
+    Raises
+    ------
+    ConfigError
+        For bad grammar, or an unknown setting or group, naming the nearest.
+    """
+    known_groups = groups(dirs)
+    for text in texts:
+        _check_name(parse(text), known_groups)
+    edits = [text for text in texts if is_edit(text)]
+    return [text for text in texts if text not in edits], edits
+
+
+def is_edit(text: str) -> bool:
+    """Return whether an override edits the composed tree."""
+    return text.lstrip("+~").startswith("portfolio.")
+
+
+def encode(text: str) -> str:
+    """Return an edit in a form that Hydra composes without looking into it."""
+    override = parse(text)
+    key, _, value = text.lstrip("+~").partition("=")
+    return f"{CARRIER}{kind(override)}.{key}={value if '=' in text else 'null'}"
+
+
+def decode(text: str) -> str:
+    """Return the edit that `encode` was given."""
+    name, _, rest = text.removeprefix(CARRIER).partition(".")
+    return KINDS[name] + (rest.removesuffix("=null") if name == "delete" else rest)
+
+
+def kind(override: Override) -> str:
+    """Return the key of `KINDS` that an override's prefix means."""
+    if override.is_delete():
+        return "delete"
+    if override.is_force_add():
+        return "force"
+    return "add" if override.is_add() else "set"
+
+
+def _check_name(override: Override, known_groups: set[str]) -> None:
+    key = override.key_or_group
+    first = key.split(".")[0]
+    if key in known_groups or key.split("/")[0] == "hydra" or first == "hydra" or first in SETTINGS:
+        return
+    raise ConfigError(f"unknown setting '{key}' in '{override.input_line}'{_cure(first, {*SETTINGS, *known_groups})}")
+
+
+def _cure(word: str, known: set[str]) -> str:
+    from metabt.sleeve import Leaf, Meta
+
+    of_sleeves = {f.name for kind_of_sleeve in (Leaf, Meta) for f in fields(kind_of_sleeve)}
+    for names, prefix in ((known, ""), (of_sleeves, "portfolio.")):
+        close = get_close_matches(word, names, n=1)
+        if close:
+            return f"; did you mean '{prefix}{close[0]}'?"
+    return f"{nearest(word, known)}; what a sleeve states goes beneath portfolio, as in portfolio.lookback=126"

@@ -1,0 +1,114 @@
+"""Find configuration files: `./conf` (or `--config-dir`) first, then the files that come with metabt.
+
+A file's top-level `defaults` is a list to Hydra: what to include. To a sleeve it is a mapping: what holds for all
+beneath it. `ConfSource` lets a file that includes nothing use the second meaning; a file that needs both includes a
+rule set with `- /rules@defaults: NAME`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.core.utils import setup_globals
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from hydra.version import setbase
+from omegaconf import DictConfig
+
+from metabt.errors import ConfigError
+
+PRIMARY = "config"
+"""Name of the file that composition starts from."""
+OWN_DEFAULTS = "_sleeve_defaults_"
+"""Key under which a file's mapping `defaults` travels through Hydra."""
+
+
+class ConfSource(FileConfigSource):
+    """Files of a conf folder, in which `defaults` may be a sleeve's mapping."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme that search paths name this source by."""
+        return "conf"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load a file, setting a mapping `defaults` aside for `restore_defaults`."""
+        result = super().load_config(config_path)
+        config = result.config
+        if isinstance(config, DictConfig) and isinstance(config.get("defaults"), DictConfig):
+            config[OWN_DEFAULTS] = config.pop("defaults")
+        return result
+
+
+def conf_dirs(config_dir: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the folders to search, the first that has a file wins.
+
+    Raises
+    ------
+    ConfigError
+        If `config_dir` is given and is no folder.
+    """
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir '{config_dir}' is not a folder; name one that holds portfolio/NAME.yaml")
+    own = Path(config_dir or "conf").resolve()
+    return tuple(dict.fromkeys(d for d in (own, packaged_dir()) if d.is_dir()))
+
+
+def packaged_dir() -> Path:
+    """Return the conf folder that comes with metabt: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def options(dirs: tuple[Path, ...], group: str) -> list[str]:
+    """Return the names of a group's members in every folder."""
+    return sorted({file.stem for folder in dirs for file in (folder / group).glob("*.yaml")})
+
+
+def groups(dirs: tuple[Path, ...]) -> set[str]:
+    """Return the groups (folders of YAML files) that the search path offers."""
+    return {str(f.parent.relative_to(d)) for d in dirs for f in d.rglob("*.yaml") if f.parent != d}
+
+
+def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
+    """Return Hydra's search path over `dirs`."""
+    path = ConfigSearchPathImpl()
+    path.append("hydra", "pkg://hydra.conf")
+    for folder in dirs:
+        path.append("metabt", f"{ConfSource.scheme()}://{folder}")
+    path.append("schema", "structured://")
+    return path
+
+
+def load(dirs: tuple[Path, ...], overrides: list[str]) -> DictConfig:
+    """Return what Hydra composes, its own `hydra` node included."""
+    prepare()
+    loader = ConfigLoaderImpl(search_path(dirs))
+    return loader.load_configuration(PRIMARY, overrides, RunMode.RUN, from_shell=False)
+
+
+def prepare() -> None:
+    """Set up what Hydra keeps per process, without touching the state of an application that hosts us."""
+    setbase("1.3")
+    setup_globals()
+    Plugins.instance()
+    SourcesRegistry.instance().register(ConfSource)
+
+
+def restore_defaults(node: Any) -> Any:
+    """Return composed plain values with every mapping `defaults` back under its own name."""
+    if isinstance(node, list):
+        return [restore_defaults(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: restore_defaults(value) for key, value in node.items() if key != OWN_DEFAULTS}
+    if OWN_DEFAULTS in node:
+        plain["defaults"] = {**plain.get("defaults", {}), **node[OWN_DEFAULTS]}
+    return plain

@@ -1,0 +1,63 @@
+"""Decision: windows and support in, weights and a status out.
+
+1. the sleeve's optimizer solves every window that has something to weight
+2. what it leaves unsolved goes down the fallback chain, under the same bounds, and is marked `fallback:NAME`
+3. what nobody solves, and what has no support, is cash
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt import registry
+from metabt.fingerprint import digest
+from metabt.optimizers.base import Optimizer
+from metabt.selectors.base import Selector
+from metabt.sleeve import Estimator, Rules
+from metabt.windows import Windows
+
+_built: dict[str, Optimizer] = {}
+
+
+def build_optimizer(estimator: Estimator) -> Optimizer:
+    """Return the optimizer of that name and those parameters."""
+    key = digest(estimator.plain())
+    if key not in _built:
+        _built[key] = registry.optimizer(estimator.name, **estimator.params)
+    return _built[key]
+
+
+def build_selector(estimator: Estimator) -> Selector:
+    """Return the selector of that name and those parameters."""
+    return registry.selector(estimator.name, **estimator.params)
+
+
+def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
+    """Return `estimator` under the bounds of `by`, unless it states its own."""
+    bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}
+    return Estimator(estimator.name, {**bounds, **estimator.params})
+
+
+def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Solve every window.
+
+    Parameters
+    ----------
+    support : (n_decisions, n_items) bool, the columns that may have weight
+
+    Returns
+    -------
+    weights : (n_decisions, n_items), 0 outside the support
+    status : (n_decisions,) ok, fallback:NAME or cash
+    """
+    optimizer = build_optimizer(spec.optimizer)
+    weights, solved = optimizer.weigh(windows, support)
+    status = np.where(solved, "ok", "cash").astype(object)
+    for estimator in spec.fallback:
+        rows = np.flatnonzero((status == "cash") & support.any(axis=1))
+        if not len(rows):
+            break
+        again, solved = build_optimizer(bounded(estimator, optimizer)).weigh(windows.take(rows), support[rows])
+        weights[rows[solved]] = again[solved]
+        status[rows[solved]] = f"fallback:{estimator.name}"
+    return weights, status.tolist()

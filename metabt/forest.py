@@ -1,0 +1,117 @@
+"""Plan: the distinct sleeves of a forest of trees, in the order in which they can be walked.
+
+1. Every tree is looked through to its specs; specs with the same digest are one node, whatever they are called.
+2. Children come before their parents.
+3. Each node gets its calendar, the layout of its book and its partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from metabt.calendars import Calendar, calendar_of
+from metabt.errors import ConfigError, DataError, nearest
+from metabt.meta.flattening import Layout
+from metabt.panel import Panel, partitions
+from metabt.sleeve import Leaf, Meta, Sleeve
+
+
+@dataclass(frozen=True)
+class Node:
+    """One distinct sleeve of the forest."""
+
+    spec: Leaf | Meta
+    """What is computed."""
+    label: str
+    """A path that it has in some tree, for messages."""
+    calendar: Calendar
+    """Its sessions."""
+    layout: Layout
+    """What the columns of its book stand for."""
+    partitions: Mapping[str, slice]
+    """Rows of its sessions by partition."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A forest that is ready to be walked."""
+
+    trees: tuple[Sleeve, ...]
+    """What was asked for."""
+    panels: Mapping[str, Panel]
+    """Prices by dataset."""
+    nodes: Mapping[str, Node]
+    """Distinct sleeves by digest, children first."""
+    labels: tuple[str, ...] = field(default=())
+    """Partitions in time order."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks to be had: one per distinct sleeve and partition in which it has sessions."""
+        return sum(len(node.partitions) for node in self.nodes.values())
+
+    def roots(self) -> set[str]:
+        """Return the digests of the trees' roots."""
+        return {tree.spec.digest for tree in self.trees}
+
+
+def plan_forest(trees: Sequence[Sleeve], panels: Mapping[str, Panel]) -> Plan:
+    """Return the plan of a forest.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For a dataset or a symbol that does not exist, a symbol that two datasets of one tree have, a lookback longer
+        than the history, or a start after its end.
+    """
+    nodes: dict[str, Node] = {}
+    for tree in trees:
+        check_data(tree, panels)
+        for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
+            if sleeve.spec.digest not in nodes:
+                nodes[sleeve.spec.digest] = _node(path, sleeve, panels, nodes)
+    labels = sorted({label for node in nodes.values() for label in node.partitions})
+    return Plan(tuple(trees), panels, nodes, tuple(labels))
+
+
+def _node(path: str, sleeve: Sleeve, panels: Mapping[str, Panel], nodes: Mapping[str, Node]) -> Node:
+    spec = sleeve.spec
+    datasets = sorted({leaf.dataset for _, leaf in sleeve.leaves()})
+    calendar = calendar_of([panels[name] for name in datasets])
+    if isinstance(spec, Leaf):
+        layout = Layout.leaf(spec.universe)
+    else:
+        layout = Layout.meta([nodes[child.digest].layout for child in spec.children])
+    if spec.start is not None and np.datetime64(spec.start) > calendar.sessions[-1]:
+        raise ConfigError(
+            f"sleeve '{path}': start is {spec.start}, its last session is {calendar.sessions[-1]}; start earlier"
+        )
+    return Node(spec, path, calendar, layout, dict(partitions(calendar.sessions)))
+
+
+def check_data(tree: Sleeve, panels: Mapping[str, Panel]) -> None:
+    """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
+    home: dict[str, tuple[str, str]] = {}
+    for path, leaf in tree.leaves():
+        if leaf.dataset not in panels:
+            raise ConfigError(f"sleeve '{path}': no dataset is called '{leaf.dataset}'{nearest(leaf.dataset, panels)}")
+        panel = panels[leaf.dataset]
+        for symbol in leaf.universe:
+            if symbol not in panel.symbols:
+                raise ConfigError(
+                    f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{symbol}'{nearest(symbol, panel.symbols)}"
+                )
+            dataset, other = home.setdefault(symbol, (leaf.dataset, path))
+            if dataset != leaf.dataset:
+                raise ConfigError(
+                    f"sleeves '{other}' and '{path}' take '{symbol}' from two datasets, '{dataset}' and '{leaf.dataset}'; "
+                    "one asset has one price: use one of them, or rename the symbol when ingesting"
+                )
+        if len(panel.dates) <= leaf.lookback:
+            raise DataError(
+                f"sleeve '{path}': dataset '{leaf.dataset}' has {len(panel.dates)} sessions, a lookback of {leaf.lookback} "
+                f"returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
+            )

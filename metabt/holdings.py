@@ -1,0 +1,235 @@
+"""Holdings: drift, trades and costs of one book over one partition, with NAV accounting.
+
+Per session t, in this order:
+
+1. earn: `R_t = h' r_t`; cash, `1 - sum h`, earns nothing
+2. drift: `h <- h (1 + r_t) / (1 + R_t)`, exact for shorts (h < 0) too; `1 + R_t <= 0` is ruin
+3. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference
+4. close what has had no price for `stale_after` sessions at its last price
+
+Costs are charged to the next session: `net_{t+1} = (1 - c_t)(1 + R_{t+1}) - 1`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from metabt.sleeve import Costs
+
+ALIVE = -1
+"""What the kernels return when no session ruined the book; else the row of that session."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Decisions that are fixed and not yet traded."""
+
+    due: np.ndarray
+    """(n_queued,) int64 sessions until each is traded; 0 is the next session of the schedule's calendar."""
+    weights: np.ndarray
+    """(n_queued, n_items) what they hold."""
+
+    @classmethod
+    def empty(cls, n_items: int) -> Queue:
+        """Return a queue of nothing."""
+        return cls(np.empty(0, np.int64), np.empty((0, n_items)))
+
+    def extend(self, rows: np.ndarray, weights: np.ndarray, lag: int) -> Queue:
+        """Return the queue with decisions of the partition's sessions `rows` added."""
+        return Queue(np.r_[self.due, rows + lag], np.concatenate([self.weights, weights]))
+
+    def split(self, n_sessions: int) -> tuple[np.ndarray, Queue]:
+        """Return which decision is traded in each of the next sessions (-1: none), and the queue after them."""
+        due = np.full(n_sessions, -1, np.int64)
+        now = self.due < n_sessions
+        due[self.due[now]] = np.flatnonzero(now)
+        return due, Queue(self.due[~now] - n_sessions, np.ascontiguousarray(self.weights[~now]))
+
+
+@njit(cache=True, nogil=True)
+def hold_assets(
+    returns: np.ndarray,
+    priced: np.ndarray,
+    due: np.ndarray,
+    targets: np.ndarray,
+    holdings: np.ndarray,
+    waiting: np.ndarray,
+    stale: np.ndarray,
+    stale_after: int,
+    before: np.ndarray,
+    after: np.ndarray,
+    gross: np.ndarray,
+    traded: np.ndarray,
+    closed: np.ndarray,
+) -> int:
+    """Hold assets over a partition; returns ALIVE or the row of ruin.
+
+    `returns`, `priced`, `before`, `after` (n_sessions, n_assets); `due`, `gross`, `traded` (n_sessions,); `targets`
+    (n_decisions, n_assets); `holdings`, `waiting` (NaN: nothing waits) and `stale` (n_assets,) are the state, updated
+    in place; `before`, `after`, `gross`, `traded` and `closed` (n_sessions, n_assets) are filled.
+    """
+    n_sessions, n_assets = returns.shape
+    for t in range(n_sessions):
+        gain = 0.0
+        for a in range(n_assets):
+            gain += holdings[a] * returns[t, a]
+        gross[t] = gain
+        if not 1.0 + gain > 0.0:
+            return t
+        for a in range(n_assets):
+            holdings[a] = holdings[a] * (1.0 + returns[t, a]) / (1.0 + gain)
+            before[t, a] = holdings[a]
+            if due[t] >= 0:
+                waiting[a] = targets[due[t], a]
+            if priced[t, a]:
+                stale[a] = 0
+                if not np.isnan(waiting[a]):
+                    holdings[a] = waiting[a]
+                    waiting[a] = np.nan
+            else:
+                # capped: a state that kept counting would never again be what it was
+                stale[a] = min(stale[a] + 1, stale_after)
+                if stale[a] >= stale_after and holdings[a] != 0.0:
+                    holdings[a] = 0.0
+                    closed[t, a] = True
+            after[t, a] = holdings[a]
+            if after[t, a] != before[t, a]:
+                traded[t] = True
+        if due[t] >= 0:
+            traded[t] = True
+    return ALIVE
+
+
+@njit(cache=True, nogil=True)
+def hold_shares(
+    returns: np.ndarray,
+    due: np.ndarray,
+    targets: np.ndarray,
+    shares: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    gross: np.ndarray,
+    traded: np.ndarray,
+) -> int:
+    """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
+
+    `returns` (n_sessions, n_children) are the children's gross returns; the other arguments are as in `hold_assets`.
+    """
+    n_sessions, n_children = returns.shape
+    for t in range(n_sessions):
+        gain = 0.0
+        for c in range(n_children):
+            gain += shares[c] * returns[t, c]
+        gross[t] = gain
+        if not 1.0 + gain > 0.0:
+            return t
+        for c in range(n_children):
+            shares[c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            before[t, c] = shares[c]
+            if due[t] >= 0:
+                shares[c] = targets[due[t], c]
+            after[t, c] = shares[c]
+        traded[t] = due[t] >= 0
+    return ALIVE
+
+
+@njit(cache=True, nogil=True)
+def hold_shares_with_gaps(
+    returns: np.ndarray,
+    due: np.ndarray,
+    targets: np.ndarray,
+    shares: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    gross: np.ndarray,
+    traded: np.ndarray,
+    child_of: np.ndarray,
+    books: np.ndarray,
+    asset_returns: np.ndarray,
+    tradable: np.ndarray,
+    carried: np.ndarray,
+    carried_before: np.ndarray,
+    carried_after: np.ndarray,
+) -> int:
+    """As `hold_shares`, where some assets of the children's books cannot be traded in every session.
+
+    When shares are traded, a flattened position that has no price stays what it was. The difference to `share x child
+    holding` is carried beside the shares (`carried`, (n_columns,), state, updated in place), earns the asset's return,
+    and is traded away in the first session in which the asset is tradable. `books`, `asset_returns` and `tradable` are
+    (n_sessions, n_columns): the children's holdings after trading, and their assets' returns; `child_of` (n_columns,).
+    """
+    n_sessions, n_children = returns.shape
+    n_columns = len(child_of)
+    drifted = np.empty(n_children)
+    for t in range(n_sessions):
+        gain = 0.0
+        for c in range(n_children):
+            gain += shares[c] * returns[t, c]
+        for j in range(n_columns):
+            gain += carried[j] * asset_returns[t, j]
+        gross[t] = gain
+        if not 1.0 + gain > 0.0:
+            return t
+        for c in range(n_children):
+            drifted[c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            before[t, c] = drifted[c]
+            shares[c] = targets[due[t], c] if due[t] >= 0 else drifted[c]
+            after[t, c] = shares[c]
+        traded[t] = due[t] >= 0
+        for j in range(n_columns):
+            carried[j] = carried[j] * (1.0 + asset_returns[t, j]) / (1.0 + gain)
+            carried_before[t, j] = carried[j]
+            if tradable[t, j]:
+                if carried[j] != 0.0:
+                    traded[t] = True
+                carried[j] = 0.0
+            else:
+                carried[j] += (drifted[child_of[j]] - shares[child_of[j]]) * books[t, j]
+            carried_after[t, j] = carried[j]
+    return ALIVE
+
+
+@dataclass(frozen=True)
+class Trades:
+    """What a book trades and is short of, netted over whatever holds the same asset."""
+
+    traded: np.ndarray
+    """(n_sessions,) sum of absolute trades, fraction of NAV."""
+    short: np.ndarray
+    """(n_sessions,) sum of short positions held over to the next session, positive."""
+
+
+@dataclass(frozen=True)
+class Unpaid:
+    """What the last session of a partition leaves to be charged in the next."""
+
+    traded: float = 0.0
+    """Sum of absolute trades at its close."""
+    short: float = 0.0
+    """Short positions held over from it."""
+
+
+def charge(
+    gross: np.ndarray, trades: Trades, days: np.ndarray, costs: Costs, unpaid: Unpaid
+) -> tuple[np.ndarray, np.ndarray, Unpaid]:
+    """Charge each session with the trades of the session before it and the borrow since then.
+
+    Parameters
+    ----------
+    gross : (n_sessions,) returns before costs
+    days : (n_sessions,) calendar days since the session before
+
+    Returns
+    -------
+    cost : (n_sessions,) what the session is charged, a fraction of NAV
+    net : (n_sessions,) `(1 - cost)(1 + gross) - 1`
+    unpaid : what the next partition's first session will be charged
+    """
+    traded = np.r_[unpaid.traded, trades.traded[:-1]]
+    short = np.r_[unpaid.short, trades.short[:-1]]
+    cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
+    net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
+    return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))

@@ -1,0 +1,106 @@
+"""The answer to a query, and how it is written.
+
+1. CSV and JSON are for programs: ISO dates, numbers with all their digits, NULL as an empty cell or null.
+2. The table is for eyes: numbers to six digits, aligned to the right.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from metabt.errors import ConfigError, nearest
+
+FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows with named columns."""
+
+    columns: tuple[str, ...]
+    """Names of the columns."""
+    kinds: tuple[str, ...]
+    """DuckDB's types of the columns."""
+    rows: tuple[tuple[object, ...], ...]
+    """The rows, as Python values."""
+
+    def to(self, form: str) -> str:
+        """Return the rows as text.
+
+        Parameters
+        ----------
+        form : {"table", "csv", "json"}
+            What to write.
+
+        Raises
+        ------
+        ConfigError
+            For another form.
+        """
+        if form not in FORMATS:
+            raise ConfigError(f"format '{form}' is unknown{nearest(form, FORMATS)}")
+        return {"table": self._table, "csv": self._csv, "json": self._json}[form]()
+
+    def _table(self) -> str:
+        cells = [list(self.columns), *([_short(value) for value in row] for row in self.rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        right = [_is_number([row[i] for row in self.rows]) for i in range(len(self.columns))]
+        lines = [
+            "  ".join(text.rjust(width) if flush else text.ljust(width) for text, width, flush in zip(row, widths, right, strict=True))
+            for row in cells
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join(line.rstrip() for line in [*lines, f"({len(self.rows)} row{'s' * (len(self.rows) != 1)})"])
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_exact(value) for value in row] for row in self.rows)
+        return text.getvalue().removesuffix("\n")
+
+    def _json(self) -> str:
+        # columns may share a name in SQL; in an object the later would hide the earlier
+        names = [name if name not in self.columns[:i] else f"{name}_{i + 1}" for i, name in enumerate(self.columns)]
+        return json.dumps([dict(zip(names, map(_plain, row), strict=True)) for row in self.rows], ensure_ascii=False, indent=1)
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 or not math.isfinite(value) else f"{value:,.2f}"
+    # control characters in data must not steer a terminal
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in _exact(value))
+
+
+def _exact(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, list | dict | tuple) else str(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | str) else _exact(value)
+
+
+def _is_number(values: list[object]) -> bool:
+    return any(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in values)

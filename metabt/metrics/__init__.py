@@ -1,0 +1,1 @@
+"""What a return stream is summed up by."""

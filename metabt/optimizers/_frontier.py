@@ -1,0 +1,161 @@
+"""The efficient frontier of a stack of windows: its portfolio of minimum variance, and its tangency portfolio.
+
+For each window:
+
+1. Merge bit-identical assets into one with the bounds of all of them.
+2. Minimum variance is the box programme with q = 0.
+3. Tangency: `w(g)` solves the programme with q = g mu. Where `g = w'Sw / mu'w`, the Sharpe ratio is stationary, hence
+   (it is pseudoconcave where the mean is positive) maximal; `w'Sw - g mu'w` changes its sign there and nowhere else.
+   With a given set of fixed assets `w = a + g b`, and the root is `g = a'Sa / mu'a`. Try it, and keep a bracket.
+4. Where free assets turn out singular (fewer rows than assets), the answer is not unique: start again with a ridge of
+   1e-8 of each variance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from metabt.optimizers._active_set import HI, LO, TARGET, Q, W, minimise, start, target
+from metabt.optimizers._linear import INDEX
+from metabt.optimizers._twins import twins
+
+MU = 8
+"""Row of v: mean returns."""
+
+GROUP, SIZE = 2, 3
+"""Rows of m: each column's merged asset; how many columns an asset stands for."""
+
+RIDGE = 1e-8
+"""Part of each variance that is added to a singular S."""
+
+FEASIBLE = 1e-12
+"""How far bounds may miss the sum of one."""
+
+
+def frontier(
+    covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, lo: float, hi: float, tangency: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (n_decisions, n_assets) and solved (n_decisions,) of every window.
+
+    Parameters
+    ----------
+    covariance : (n_decisions, n_assets, n_assets)
+    mean : (n_decisions, n_assets)
+    support : (n_decisions, n_assets) bool
+    lo, hi : float
+        Bounds of every supported asset.
+    tangency : bool
+        Maximum Sharpe ratio; else minimum variance.
+    """
+    n = support.shape[1]
+    weights, solved = np.zeros(support.shape), feasible(covariance, support, lo, hi)
+    if tangency:
+        solved &= _attainable(covariance, mean, support, lo, hi)
+    first = twins(covariance, mean, support)
+    v, m, squares = np.empty((9, n)), np.empty((4, n), np.int64), np.empty((2, n, n))
+    _stack(covariance, mean, support, first, lo, hi, tangency, squares[0], squares[1], v, m, weights, solved)
+    return weights, solved
+
+
+def feasible(covariance: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
+    """Return (n_decisions,) bool: there are assets, their bounds can sum to one, their covariances are finite."""
+    count = support.sum(axis=1)
+    finite = (np.isfinite(covariance) | ~(support[:, :, None] & support[:, None, :])).all(axis=(1, 2))
+    return finite & (count > 0) & (count * lo <= 1.0 + FEASIBLE) & (count * hi >= 1.0 - FEASIBLE)
+
+
+def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
+    """Return (n_decisions,) bool: every asset has a variance, and a portfolio within the bounds a positive mean."""
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    falling = -np.sort(-np.where(support, mean, -np.inf), axis=1)
+    count = support.sum(axis=1)[:, None]
+    place = np.arange(support.shape[1])
+    weight = np.where(place < count, lo + np.clip(1.0 - count * lo - place * (hi - lo), 0.0, hi - lo), 0.0)
+    best = np.add.accumulate(weight * np.where(place < count, falling, 0.0), axis=1)[:, -1]
+    return (best > 0.0) & ((variance > 0.0) | ~support).all(axis=1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stack(covariance, mean, support, first, lo, hi, tangency, S, L, v, m, weights, solved):
+    for d in range(len(support)):
+        if solved[d]:
+            n = _merge(covariance, mean, support, first, d, lo, hi, S, v, m)
+            free = 0
+            for attempt in range(2):
+                if free == 0:  # singular: once more, with a ridge
+                    for i in range(n if attempt else 0):
+                        S[i, i] += RIDGE * max(S[i, i], RIDGE)
+                    free = _search(tangency, S, L, v, m, n)
+            solved[d] = free > 0
+            for i in range(support.shape[1]):
+                if support[d, i]:
+                    a = m[GROUP, i]
+                    weights[d, i] = min(max(v[W, a], v[LO, a]), v[HI, a]) / m[SIZE, a]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _merge(covariance, mean, support, first, d, lo, hi, S, v, m):
+    """Write S, mu and the bounds of the distinct assets; return how many there are."""
+    n = 0
+    for i in range(support.shape[1]):
+        if support[d, i] and first[d, i] == i:
+            m[GROUP, i], m[INDEX, n], m[SIZE, n] = n, i, 0
+            n += 1
+        if support[d, i]:
+            m[GROUP, i] = m[GROUP, first[d, i]]
+            m[SIZE, m[GROUP, i]] += 1
+    for a in range(n):
+        v[MU, a] = mean[d, m[INDEX, a]]
+        v[LO, a], v[HI, a] = m[SIZE, a] * lo, min(m[SIZE, a] * hi, 1.0)
+        for b in range(n):
+            S[a, b] = covariance[d, m[INDEX, a], m[INDEX, b]]
+    return n
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _moments(S, v, row, n):
+    """Return the variance of v[row], its mean, and the variance it would have if all correlations were one."""
+    variance, mean, risk = 0.0, 0.0, 0.0
+    for i in range(n):
+        total = 0.0
+        for j in range(n):
+            total += S[i, j] * v[row, j]
+        variance += v[row, i] * total
+        mean += v[row, i] * v[MU, i]
+        risk += S[i, i] ** 0.5 * abs(v[row, i])
+    return variance, mean, risk * risk
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search(tangency, S, L, v, m, n):
+    """Write the portfolio of minimum variance, or walk from it to the tangency; return what `minimise` returned."""
+    low, high, g = 0.0, np.inf, 0.0
+    free = 1 if start(S, L, v, m, n) > 0.0 else 0
+    for _ in range(200):
+        for i in range(n):
+            v[Q, i] = g * v[MU, i]
+        free = minimise(S, L, v, m, n, free) if free > 0 else free
+        variance, mean, ceiling = _moments(S, v, W, n)
+        if free <= 0 or not tangency or abs(variance - g * mean) <= 1e-13 * variance + 1e-15 * ceiling:
+            return free
+        low, high = (g, high) if variance > g * mean else (low, g)
+        for i in range(n):
+            v[Q, i] = 0.0
+        target(S, L, v, m, n, free)
+        variance, mean, _ = _moments(S, v, TARGET, n)
+        g = variance / mean if mean > 0.0 else np.inf
+        if not low < g < high:
+            g = _between(low, high, S, v, n)
+    return -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _between(low, high, S, v, n):
+    """Return a point of the bracket: its middle on a logarithmic scale, or a step where it is still open."""
+    best = 0
+    for i in range(n):
+        best = i if v[MU, i] > v[MU, best] else best
+    if low > 0.0:
+        return (low * high) ** 0.5 if high < np.inf else 4.0 * low
+    return 0.25 * high if high < np.inf else S[best, best] / v[MU, best]

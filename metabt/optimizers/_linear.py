@@ -1,0 +1,53 @@
+"""Dense linear algebra on the leading part of work arrays: Cholesky factor, solves.
+
+Kernels share three kinds of work arrays, large enough for every window of a call: square matrices (n, n), vectors
+`v` (rows, n) and whole numbers `m` (rows, n), whose rows are named by constants. Nothing is allocated per window, and
+no row is sliced out: numba takes a second to compile ten slices.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+INDEX = 0
+"""Row of m: the assets whose matrix is factored, in the order of the factor."""
+
+
+# reassociation lets the dot products use vector registers
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def factor(S, m, start, stop, L):
+    """Write rows start to stop of the Cholesky factor L of `S[index, index]`, whose first rows stand.
+
+    Returns the smallest pivot relative to its diagonal entry: the part of an asset's variance that those before it do
+    not explain. It is 0 where the factor could not be finished.
+    """
+    smallest = 1.0
+    for a in range(start, stop):
+        i = m[INDEX, a]
+        for b in range(a + 1):
+            total = S[i, m[INDEX, b]]
+            for c in range(b):
+                total -= L[a, c] * L[b, c]
+            if b < a:
+                L[a, b] = total / L[b, b]
+        if not total > 0.0:
+            return 0.0
+        L[a, a] = total**0.5
+        if total < smallest * S[i, i]:
+            smallest = total / S[i, i]
+    return smallest
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def solve(L, n, v, start, stop):
+    """Replace b by the solution of L L' x = b, for each b among the rows start to stop of v."""
+    for row in range(start, stop):
+        for a in range(n):
+            total = v[row, a]
+            for b in range(a):
+                total -= L[a, b] * v[row, b]
+            v[row, a] = total / L[a, a]
+        for a in range(n - 1, -1, -1):
+            v[row, a] /= L[a, a]
+            for b in range(a):
+                v[row, b] -= L[a, b] * v[row, a]

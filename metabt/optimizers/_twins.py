@@ -1,0 +1,22 @@
+"""Bit-identical assets: merged before a programme is solved, so that ties are shared evenly and exactly.
+
+Two columns are twins if their covariances with every supported column, and their means, are the same bits. A moment's
+bits come from its own columns alone, so that two equal streams are always found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def twins(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return (n_decisions, n_assets) int64: the first supported column that each supported one is identical to."""
+    first = np.tile(np.arange(support.shape[1]), (len(support), 1))
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    alike = (covariance == variance[:, :, None]) & (covariance == variance[:, None, :])
+    alike &= np.tri(support.shape[1], k=-1, dtype=bool) & support[:, :, None] & support[:, None, :]
+    for d, i, j in np.argwhere(alike):  # sorted: j < i, and the smallest j first
+        same = mean[d, i] == mean[d, j] and (covariance[d, i] == covariance[d, j])[support[d]].all()
+        if same and first[d, i] == i:
+            first[d, i] = first[d, j]
+    return first

@@ -1,0 +1,97 @@
+"""Estimators of the `fit(X)` / `weights_` convention behind metabt's interface, one window at a time.
+
+1. For each decision, cut the window and the supported columns.
+2. Build a fresh estimator and fit it: nothing of another decision can leak into this one.
+3. A solver that fails is a decision without solution; its reason is kept in `failures_`.
+4. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from metabt.errors import ConfigError
+from metabt.optimizers.base import Optimizer
+from metabt.windows import Windows
+
+FAILURES: tuple[type[Exception], ...] = (ValueError, ArithmeticError, np.linalg.LinAlgError)
+"""What numerical code raises when a window has no solution; anything else is a defect, and surfaces."""
+
+
+class FittedOptimizer(Optimizer):
+    """Any estimator whose `fit(X)` leaves `weights_`.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a fresh estimator.
+    failures : tuple of exception types
+        What the estimator raises where a window has no solution.
+    min_weight, max_weight : float
+        Bounds that the estimator was built with; weights outside them are no solution.
+    """
+
+    failures_: tuple[tuple[int, str], ...] = ()
+    """(decision, message) of every decision of the last call that was not solved."""
+
+    def __init__(
+        self,
+        build: Callable[[], Any],
+        *,
+        failures: tuple[type[Exception], ...] = FAILURES,
+        min_weight: float = 0.0,
+        max_weight: float = 1.0,
+    ) -> None:
+        super().__init__(min_weight=min_weight, max_weight=max_weight)
+        self._build = build
+        self._failures = failures
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        failed = []
+        for d in range(len(support)):
+            try:
+                weights[d, support[d]] = self._fit(windows.window(d)[:, support[d]])
+                solved[d] = True
+            except self._failures as error:  # a window without solution falls back; the reason is kept
+                failed.append((d, f"{type(error).__name__}: {error}"))
+        self.failures_ = tuple(failed)
+
+    def _fit(self, X: np.ndarray) -> np.ndarray:
+        if X.shape[1] == 0:
+            raise ValueError("no supported asset")
+        return self._checked(np.asarray(self._build().fit(X).weights_, dtype=np.float64), X.shape[1])
+
+    def _checked(self, weights: np.ndarray, n_assets: int) -> np.ndarray:
+        if weights.shape != (n_assets,) or not np.isfinite(weights).all():
+            raise ValueError(f"weights of shape {weights.shape}, or not finite; wanted {n_assets} finite numbers")
+        if abs(weights.sum() - 1.0) > SOLVER_TOLERANCE:
+            raise ValueError(f"weights sum to {weights.sum():.6g}; wanted 1")
+        weights = weights / weights.sum()
+        if weights.min() < self.min_weight - SOLVER_TOLERANCE or weights.max() > self.max_weight + SOLVER_TOLERANCE:
+            raise ValueError(f"weights outside [{self.min_weight:g}, {self.max_weight:g}]")
+        return weights
+
+
+SOLVER_TOLERANCE = 1e-4
+"""How far a conic solver's weights may miss their sum and their bounds: skfolio's defaults do by up to 1e-5."""
+
+
+def fitted_optimizer(who: str, builder: Callable[..., Any], params: Mapping[str, Any]) -> FittedOptimizer:
+    """Return an installed plug-in's optimizer, which gets bounds if its constructor takes them.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter that the constructor lacks, bounds included.
+    """
+    from metabt.registry import checked_parameters
+
+    parameters = checked_parameters(who, builder, params)
+    bounds = {key: parameters[key] for key in ("min_weight", "max_weight") if key in parameters}
+    if bounds and not set(bounds) <= set(inspect.signature(builder).parameters):
+        raise ConfigError(f"{who} cannot honour bounds; leave out {', '.join(bounds)}")
+    return FittedOptimizer(lambda: builder(**parameters), **bounds)

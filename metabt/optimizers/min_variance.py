@@ -1,0 +1,36 @@
+"""Minimum variance: `min w'Sw` subject to `sum w = 1` and `lo <= w <= hi`; see `_frontier` for how."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.optimizers._frontier import frontier
+from metabt.optimizers.base import Optimizer
+from metabt.risk.covariance import check_name, covariance
+from metabt.windows import Windows
+
+
+class MinVariance(Optimizer):
+    """The portfolio of minimum variance within the bounds (Markowitz 1952).
+
+    Parameters
+    ----------
+    covariance : {"sample", "ledoit_wolf"}
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight.
+
+    Notes
+    -----
+    Bit-identical columns share their weight evenly. A singular covariance (fewer rows than assets) is solved with a
+    ridge of 1e-8 of each variance, then polished without it where the assets that are free allow it. Bounds that
+    cannot sum to one over the supported assets: no solution.
+    """
+
+    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+        super().__init__(min_weight=min_weight, max_weight=max_weight)
+        check_name(covariance)
+        self.covariance = covariance
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        S = covariance(windows, self.covariance, support)
+        weights[:], solved[:] = frontier(S, np.zeros(support.shape), support, self.min_weight, self.max_weight, False)

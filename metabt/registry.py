@@ -1,0 +1,182 @@
+"""Registry: the closed list of names that a configuration may use for an optimizer or a selector.
+
+1. A native name leads to one class, imported when it is first asked for.
+2. `skfolio.X` leads to a class that skfolio exports, checked to be the right kind by `metabt.plugins.skfolio`.
+3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers` or
+   `metabt.selectors`. A configuration names none of the modules that are imported: names are never code.
+4. Parameters are checked against the constructor's signature, names and types, before anything is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from metabt.errors import ConfigError, nearest
+from metabt.optimizers.base import Optimizer
+from metabt.selectors.base import Selector
+
+OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
+    {
+        "equal": "metabt.optimizers.equal:Equal",
+        "erc": "metabt.optimizers.erc:EqualRiskContribution",
+        "hrp": "metabt.optimizers.hrp:HierarchicalRiskParity",
+        "inverse_volatility": "metabt.optimizers.inverse_volatility:InverseVolatility",
+        "max_sharpe": "metabt.optimizers.max_sharpe:MaxSharpe",
+        "min_variance": "metabt.optimizers.min_variance:MinVariance",
+    }
+)
+"""Native optimizers: name -> module:class."""
+
+SELECTORS: Mapping[str, str] = types.MappingProxyType(
+    {
+        "all": "metabt.selectors.all:All",
+        "log_mps": "metabt.selectors.log_mps:LogMPS",
+        "top_k": "metabt.selectors.top_k:TopK",
+    }
+)
+"""Native selectors: name -> module:class."""
+
+
+def optimizer(name: str, **params: Any) -> Optimizer:
+    """Return the optimizer that a configuration calls `name`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
+    if name.startswith("skfolio."):
+        from metabt.plugins import skfolio
+
+        return skfolio.optimizer(name.removeprefix("skfolio."), params)
+    found = _find("optimizer", name, OPTIMIZERS)
+    if inspect.isclass(found) and issubclass(found, Optimizer):
+        return found(**checked_parameters(f"optimizer '{name}'", found, params))
+    from metabt.optimizers.fitted import fitted_optimizer
+
+    return fitted_optimizer(f"optimizer '{name}'", found, params)
+
+
+def selector(name: str, **params: Any) -> Selector:
+    """Return the selector that a configuration calls `name`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
+    if name.startswith("skfolio."):
+        from metabt.plugins import skfolio
+
+        return skfolio.selector(name.removeprefix("skfolio."), params)
+    found = _find("selector", name, SELECTORS)
+    parameters = checked_parameters(f"selector '{name}'", found, params)
+    if inspect.isclass(found) and issubclass(found, Selector):
+        return found(**parameters)
+    from metabt.selectors.fitted import FittedSelector
+
+    return FittedSelector(lambda: found(**parameters))
+
+
+def known_optimizers() -> tuple[str, ...]:
+    """Return every name that `optimizer` resolves, except skfolio's."""
+    return tuple(sorted({*OPTIMIZERS, *_plugins("optimizer")}))
+
+
+def known_selectors() -> tuple[str, ...]:
+    """Return every name that `selector` resolves, except skfolio's."""
+    return tuple(sorted({*SELECTORS, *_plugins("selector")}))
+
+
+def _plugins(kind: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"metabt.{kind}s")}
+
+
+def _find(kind: str, name: str, native: Mapping[str, str]) -> Callable[..., Any]:
+    if name in native:
+        module, _, attribute = native[name].partition(":")
+        return getattr(import_module(module), attribute)
+    plugins = _plugins(kind)
+    if name not in plugins:
+        raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, 'skfolio.*'])}")
+    return plugins[name].load()
+
+
+def checked_parameters(who: str, builder: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `params` as the types that the builder's signature states.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter that the signature lacks, a required one that is missing, or a value of another type.
+    """
+    signature = inspect.signature(builder)
+    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        return dict(params)
+    for key in params:
+        if key not in signature.parameters:
+            raise ConfigError(f"{who} has no parameter {key!r}{nearest(key, signature.parameters)}")
+    for key, parameter in signature.parameters.items():
+        if parameter.default is parameter.empty and key not in params:
+            raise ConfigError(f"{who} needs the parameter {key!r}")
+    hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
+    return {key: typed(f"{who}: {key}", value, hints.get(key, Any)) for key, value in params.items()}
+
+
+def typed(who: str, value: Any, hint: Any) -> Any:
+    """Return `value` as `hint` has it: whole numbers become floats where a float is wanted, nothing else changes.
+
+    Raises
+    ------
+    ConfigError
+        If the value is of another type, not finite, or not among the choices.
+    """
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in choices:
+            raise ConfigError(f"{who} is {value!r}; wanted one of {', '.join(choices)}{nearest(str(value), choices)}")
+        return value
+    if origin in (types.UnionType, typing.Union):
+        return _one_of(who, value, choices)
+    if origin in (dict, Mapping) or origin is getattr(typing, "Mapping", None):
+        return _mapping(who, value, choices[1])
+    return _plain(who, value, hint)
+
+
+def _one_of(who: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    if value is None and type(None) in choices:
+        return None
+    errors = []
+    for choice in choices:
+        if choice is not type(None):
+            try:
+                return typed(who, value, choice)
+            except ConfigError as error:
+                errors.append(error)
+    raise errors[-1]
+
+
+def _mapping(who: str, value: Any, hint: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{who} is {value!r}; wanted a mapping")
+    return {key: typed(f"{who}.{key}", item, hint) for key, item in value.items()}
+
+
+def _plain(who: str, value: Any, hint: Any) -> Any:
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (str, bool) and isinstance(value, hint):
+        return value
+    if hint not in (float, int, str, bool):
+        return value
+    wanted = {float: "a finite number", int: "a whole number", str: "a word", bool: "true or false"}[hint]
+    raise ConfigError(f"{who} is {value!r}; wanted {wanted}")

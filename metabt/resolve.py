@@ -1,0 +1,294 @@
+"""Resolve: from a tree of plain values (YAML, dict) to sleeves with every default filled in.
+
+1. Templates are expanded (metabt.templates).
+2. A setting is a node's own, else that of the nearest `defaults` at or above it, else the signature's in metabt.sleeve.
+3. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
+   sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from metabt.decision import build_optimizer, build_selector
+from metabt.errors import ConfigError, nearest
+from metabt.schedule import PERIODS, Schedule
+from metabt.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.templates import expand
+
+MAX_DEPTH = 32
+"""Levels a tree may have."""
+
+_RULES = {f.name for f in fields(Rules)}
+_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
+_OF_META = {"warmup", "min_history"}
+_INHERITED = _RULES | _OF_LEAF | _OF_META
+_STRUCTURE = {"universe", "sleeves", "defaults", "expand"}
+_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+
+Settings = Mapping[str, Any]
+
+
+def resolve(
+    tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = None, start: str | None = None
+) -> Sleeve:
+    """Return the sleeve that a tree of plain values describes.
+
+    Parameters
+    ----------
+    tree : the root, as in DESIGN section 7
+    symbols : what each dataset holds; needed for `universe: all`, and for a leaf that names no dataset when there is
+        one dataset only
+    start : earliest decision, ISO date; replaces what the tree says
+
+    Raises
+    ------
+    ConfigError
+        If the tree cannot be what was meant.
+    """
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"a portfolio is a mapping of settings, got {type(tree).__name__}")
+    name = tree.get("name", "portfolio")
+    rest = {key: value for key, value in tree.items() if key != "name"}
+    always = {} if start is None else {"start": start}
+    return _Resolver(symbols, always).node(name, "", rest, (), ())
+
+
+class _Resolver:
+    def __init__(self, symbols: Mapping[str, Sequence[str]] | None, always: Settings) -> None:
+        self.symbols = symbols
+        self.always = always
+
+    def node(
+        self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
+    ) -> Sleeve:
+        path = f"{above}/{name}" if above else str(name)
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigError(f"sleeve '{path}': a name is text without '/', at most 128 characters, got {name!r}")
+        if not isinstance(settings, Mapping):
+            raise ConfigError(f"sleeve '{path}': got {settings!r}, wanted a mapping with a universe or with sleeves")
+        if id(settings) in on_path:
+            raise ConfigError(f"sleeve '{path}' contains itself; a tree must not have cycles")
+        if len(on_path) >= MAX_DEPTH:
+            raise ConfigError(f"sleeve '{path}' is {len(on_path) + 1} levels deep, the limit is {MAX_DEPTH}; flatten it")
+        is_meta = "sleeves" in settings
+        _check_keys(path, settings, is_meta)
+        chain = (*inherited, _defaults(path, settings))
+        if is_meta:
+            return self._meta(name, path, settings, chain, (*on_path, id(settings)))
+        return self._leaf(name, path, settings, chain)
+
+    def _meta(
+        self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...], on_path: tuple[int, ...]
+    ) -> Sleeve:
+        listed = settings["sleeves"]
+        if not isinstance(listed, Mapping) or not listed:
+            raise ConfigError(f"sleeve '{path}': sleeves is {listed!r}, wanted at least one named sleeve")
+        children: dict[str, Sleeve] = {}
+        for pattern, template in listed.items():
+            for child, body in _instances(path, pattern, template):
+                if child in children:
+                    raise ConfigError(f"sleeve '{path}': two sleeves are called '{child}'; give each its own name")
+                children[child] = self.node(child, path, body, chain, on_path)
+        rules = self._rules(path, settings, chain, _RULES | _OF_META)
+        sleeve = Sleeve.meta(name, tuple(children.values()), **rules)
+        _check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
+        return sleeve
+
+    def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
+        rules = self._rules(path, settings, chain, _RULES | _OF_LEAF)
+        rules["dataset"] = rules.get("dataset") or self._only_dataset(path)
+        leaf = Leaf(**rules, universe=self._universe(path, settings.get("universe"), rules["dataset"]))
+        selector = _blamed(path, lambda: build_selector(leaf.selector))
+        n_assets = len(leaf.universe)
+        if n_assets:
+            most = min(n_assets, selector.most(n_assets))
+            _check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
+        return Sleeve(name, leaf)
+
+    def _only_dataset(self, path: str) -> str:
+        if self.symbols is not None and len(self.symbols) == 1:
+            return next(iter(self.symbols))
+        known = "" if self.symbols is None else f"; known: {', '.join(sorted(self.symbols)) or 'none yet'}"
+        raise ConfigError(f"sleeve '{path}': a leaf needs a dataset to draw its universe from{known}")
+
+    def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
+        if universe == "all":
+            if self.symbols is None:
+                return ()
+            if dataset not in self.symbols:
+                raise ConfigError(f"sleeve '{path}': no dataset is called '{dataset}'{nearest(dataset, self.symbols)}")
+            return tuple(sorted(self.symbols[dataset]))
+        if not isinstance(universe, list | tuple) or not universe:
+            raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols or 'all'")
+        for symbol in universe:
+            if not isinstance(symbol, str):
+                raise ConfigError(f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes")
+        twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
+        if twice:
+            raise ConfigError(f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once")
+        return tuple(sorted(universe))
+
+    def _rules(self, path: str, own: Settings, chain: tuple[Settings, ...], keys: set[str]) -> dict[str, Any]:
+        layers = (*chain, own, self.always)
+        stated = {key: [layer[key] for layer in layers if layer.get(key) is not None] for key in sorted(keys)}
+        return {key: _blamed(path, lambda k=key, v=values: _PARSERS[k](k, v)) for key, values in stated.items() if values}
+
+
+def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:
+    if isinstance(template, Mapping) and "expand" in template:
+        return list(expand(f"{path}/{pattern}", str(pattern), template))
+    return [(pattern, template)]
+
+
+def _defaults(path: str, settings: Settings) -> Settings:
+    defaults = settings.get("defaults") or {}
+    if not isinstance(defaults, Mapping):
+        raise ConfigError(f"sleeve '{path}': defaults is {defaults!r}, wanted a mapping of settings")
+    for key in defaults:
+        if key not in _INHERITED:
+            raise ConfigError(f"sleeve '{path}': unknown key 'defaults.{key}'{nearest(str(key), _INHERITED)}")
+    return defaults
+
+
+def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
+    if is_meta and "universe" in settings:
+        raise ConfigError(f"sleeve '{path}' has both sleeves and a universe; a leaf has a universe, a meta sleeve sleeves")
+    other = _OF_LEAF if is_meta else _OF_META
+    known = (_INHERITED - other) | _STRUCTURE
+    for key in settings:
+        if key in other:
+            cure = "put it under defaults to set it for the leaves beneath" if is_meta else "take it out"
+            raise ConfigError(f"sleeve '{path}': '{key}' belongs to a {'leaf' if is_meta else 'meta sleeve'}; {cure}")
+        if key not in known:
+            raise ConfigError(f"sleeve '{path}': unknown key '{key}'{nearest(str(key), known)}")
+    if not is_meta and "universe" not in settings:
+        raise ConfigError(f"sleeve '{path}' is empty: it has neither a universe (a leaf) nor sleeves (a meta sleeve)")
+
+
+def _check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
+    built = _blamed(path, lambda: build_optimizer(spec.optimizer))
+    for fallback in spec.fallback:
+        _blamed(path, lambda f=fallback: build_optimizer(f))
+    low, high = built.min_weight, built.max_weight
+    if most * high < 1 - 1e-12:
+        raise ConfigError(
+            f"sleeve '{path}': weights cannot sum to one: {what} at max_weight {high:g} make {most * high:g}; "
+            f"raise max_weight to at least {1 / most:.4g}"
+        )
+    if most * low > 1 + 1e-12:
+        raise ConfigError(
+            f"sleeve '{path}': weights cannot sum to one: {what} at min_weight {low:g} make {most * low:g}; "
+            f"lower min_weight to at most {1 / most:.4g}"
+        )
+
+
+def _blamed(path: str, build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except ConfigError as error:
+        raise ConfigError(f"sleeve '{path}': {error}") from error
+
+
+def _estimator(key: str, value: object) -> Estimator:
+    if isinstance(value, str):
+        return Estimator(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return Estimator(value["name"], {k: v for k, v in value.items() if k != "name"})
+    raise ConfigError(f"{key} is {value!r}, wanted a name or {{name: ..., parameter: ...}}")
+
+
+def _fallback(key: str, value: object) -> tuple[Estimator, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{key} is {value!r}, wanted a list of optimizers")
+    return tuple(_estimator(key, item) for item in value)
+
+
+def _schedule(key: str, value: object) -> Schedule:
+    if isinstance(value, str):
+        return Schedule(period=value)
+    if isinstance(value, Mapping) and set(value) == {"every"}:
+        return Schedule(every=_whole(1)("schedule.every", [value["every"]]))
+    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join(PERIODS)}")
+
+
+def _costs(key: str, values: Sequence[object]) -> Costs:
+    merged: dict[str, float] = {}
+    known = [f.name for f in fields(Costs)]
+    for value in values:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} is {value!r}, wanted {{{', '.join(known)}}}")
+        for name, amount in value.items():
+            if name not in known:
+                raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), known)}")
+            merged[name] = _number(0.0, 10_000.0)(f"{key}.{name}", [amount])
+    return Costs(**merged)
+
+
+def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
+    def parse(key: str, values: Sequence[object]) -> int:
+        value = values[-1]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{key} is {value!r}, wanted a whole number of at least {least}")
+        return value
+
+    return parse
+
+
+def _number(low: float, high: float) -> Callable[[str, Sequence[object]], float]:
+    def parse(key: str, values: Sequence[object]) -> float:
+        value = values[-1]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ConfigError(f"{key} is {value!r}, wanted a number from {low:g} to {high:g}")
+        return float(value)
+
+    return parse
+
+
+def _one_of(*known: str) -> Callable[[str, Sequence[object]], str]:
+    def parse(key: str, values: Sequence[object]) -> str:
+        value = values[-1]
+        if value not in known:
+            raise ConfigError(f"{key} is {value!r}, wanted one of {', '.join(known)}")
+        return str(value)
+
+    return parse
+
+
+def _text(key: str, values: Sequence[object]) -> str:
+    value = values[-1]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} is {value!r}, wanted text")
+    return value
+
+
+def parse_date(key: str, value: object) -> str:
+    """Return a date as ISO text; raises ConfigError for anything that is none."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()[:10]
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise ConfigError(f"{key} is {value!r}, wanted a date such as 2000-01-31") from error
+
+
+_PARSERS: dict[str, Callable[[str, Sequence[Any]], Any]] = {
+    "optimizer": lambda key, values: _estimator(key, values[-1]),
+    "selector": lambda key, values: _estimator(key, values[-1]),
+    "fallback": lambda key, values: _fallback(key, values[-1]),
+    "schedule": lambda key, values: _schedule(key, values[-1]),
+    "start": lambda key, values: parse_date(key, values[-1]),
+    "costs": _costs,
+    "lookback": _whole(2),
+    "lag": _whole(0),
+    "stale_after": _whole(1),
+    "min_history": _whole(2),
+    "min_coverage": _number(1e-6, 1.0),
+    "warmup": _one_of("equal", "wait"),
+    "direction": _one_of("long", "short"),
+    "dataset": _text,
+}

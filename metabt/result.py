@@ -1,0 +1,158 @@
+"""Result: the tables of one run as pandas frames.
+
+Dates index every frame; `returns(path)["net"]` is a plain daily series that QuantStats and pyfolio take as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from metabt.errors import ConfigError, nearest
+from metabt.tables import Coded, Column, Table
+
+SUMMARY = {
+    "cagr": ("CAGR", "{:8.2%}"),
+    "volatility": ("Volatility", "{:10.2%}"),
+    "sharpe": ("Sharpe", "{:7.2f}"),
+    "max_drawdown": ("Max drawdown", "{:12.2%}"),
+    "turnover": ("Turnover", "{:8.2f}"),
+    "cost": ("Cost", "{:7.3%}"),
+    "netting_benefit": ("Netting benefit", "{:15.3%}"),
+}
+"""Metrics of the summary table: heading and format."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of one portfolio."""
+
+    run_id: str
+    """Digest of configuration, data and code."""
+    tables: dict[str, Table]
+    """Tables by name, without their run_id column."""
+    found: bool = False
+    """It was computed before and read back."""
+    seconds: float = 0.0
+    """Engine time: plan, advance and assemble, without reading, writing and compiling."""
+
+    @property
+    def name(self) -> str:
+        """The portfolio's name, which is the root's path."""
+        return self.paths[0]
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of all sleeves, parents first."""
+        return tuple(_values(self.tables["sleeves"]["path"]))
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """Flattened targets of the root, a row per session at which anything trades x a column per symbol."""
+        frame = self.frame("weights")
+        return frame.pivot(index="date", columns="symbol", values="target").fillna(0.0)
+
+    def returns(self, path: str | None = None) -> pd.DataFrame:
+        """Return gross, cost, net, turnover and nav of a sleeve's stream, a row per session; default the root."""
+        return self._of("returns", path).set_index("date").drop(columns="path")
+
+    def decisions(self, path: str | None = None) -> pd.DataFrame:
+        """Return a sleeve's decisions, a row per date and item; default the root."""
+        return self._of("decisions", path).drop(columns="path").reset_index(drop=True)
+
+    def sleeve_weights(self, path: str | None = None) -> pd.DataFrame:
+        """Return decided weights of a sleeve's children or assets, a row per decision; default the root."""
+        return self._wide(path, "weight").fillna(0.0)
+
+    def risk_contributions(self, path: str | None = None) -> pd.DataFrame:
+        """Return ex-ante shares of variance, a row per decision: NaN in warm-up and cash, else they sum to one."""
+        wide = self._wide(path, "risk_contribution")
+        return wide.where(wide.isna().all(axis=1), wide.fillna(0.0))
+
+    def metrics(self) -> pd.DataFrame:
+        """Return every metric, a row per sleeve, parents first."""
+        frame = self.frame("metrics")
+        wide = frame.pivot(index="path", columns="metric", values="value")
+        return wide.loc[list(self.paths), list(dict.fromkeys(frame["metric"]))]
+
+    @property
+    def contributions(self) -> pd.DataFrame:
+        """What each leaf contributes to the flattened targets: date, path, symbol, weight."""
+        return self.frame("contributions")
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """The newest decisions looked through to physical assets, traded or not, by symbol."""
+        return self.frame("orders").set_index("symbol")
+
+    @property
+    def risk(self) -> pd.DataFrame:
+        """Realised risk contributions, and ex-ante ones by asset at the root."""
+        return self.frame("risk")
+
+    def frame(self, table: str) -> pd.DataFrame:
+        """Return a table as it is stored, without run_id; text columns become categories' values.
+
+        Raises
+        ------
+        ConfigError
+            If the run has no such table.
+        """
+        if table not in self.tables:
+            raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
+        return pd.DataFrame({name: _series(column) for name, column in self.tables[table].items()})
+
+    def summary(self) -> str:
+        """Return the metrics of every sleeve, a line each, indented as the tree is."""
+        metrics = self.metrics()
+        labels = ["  " * path.count("/") + path.rpartition("/")[2] for path in self.paths]
+        width = max(len("Sleeve"), *(len(label) for label in labels))
+        first, last = (getattr(self.returns().index, which)() for which in ("min", "max"))
+        lines = [f"{self.name}: {first:%Y-%m-%d} to {last:%Y-%m-%d}, per year, net of costs"]
+        lines.append("  ".join(["Sleeve".ljust(width), *(text.rjust(_width(form)) for text, form in SUMMARY.values())]))
+        for path, label in zip(self.paths, labels, strict=True):
+            cells = [_cell(metrics.at[path, name], form) for name, (_, form) in SUMMARY.items()]
+            lines.append("  ".join([label.ljust(width), *cells]))
+        return "\n".join(lines)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the run's HTML report, one self-contained file, and return where."""
+        from metabt.report import write_report
+
+        return write_report(self, Path(path))
+
+    def _of(self, table: str, path: str | None) -> pd.DataFrame:
+        path = path or self.name
+        if path not in self.paths:
+            raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
+        frame = self.frame(table)
+        return frame[frame["path"] == path]
+
+    def _wide(self, path: str | None, values: str) -> pd.DataFrame:
+        return self._of("decisions", path).pivot(index="date", columns="item", values=values)
+
+
+def _values(column: Column) -> list[str]:
+    assert isinstance(column, Coded)
+    return [column.values[code] for code in column.codes]
+
+
+def _series(column: Column) -> np.ndarray | pd.Series:
+    if isinstance(column, Coded):
+        values = np.array([*column.values, None], dtype=object)
+        return pd.Series(values[column.codes])
+    if column.dtype.kind == "M":
+        return column.astype("datetime64[ns]")
+    return column
+
+
+def _width(form: str) -> int:
+    return len(form.format(0.0))
+
+
+def _cell(value: float, form: str) -> str:
+    return form.format(value) if np.isfinite(value) else "-".rjust(_width(form))

@@ -1,0 +1,54 @@
+"""Risk contributions: shares of variance that sum to one.
+
+Ex ante, at a decision with weights v and S the sample covariance of its window: `v_c (S v)_c / (v' S v)`.
+Realised, over a stream R to which item c contributed x_c: `cov(x_c, R) / var(R)`; cash is an item like any other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return shares of variance, (n_decisions, n_items), NaN where the variance is not positive.
+
+    `covariance` (n_decisions, n_items, n_items), `weights` (n_decisions, n_items).
+    """
+    n_decisions, n_items = weights.shape
+    shares = np.full((n_decisions, n_items), np.nan)
+    for d in range(n_decisions):
+        total = 0.0
+        for i in range(n_items):
+            marginal = 0.0
+            if weights[d, i] != 0.0:
+                for j in range(n_items):
+                    marginal += covariance[d, i, j] * weights[d, j]
+            shares[d, i] = weights[d, i] * marginal
+            total += shares[d, i]
+        for i in range(n_items):
+            shares[d, i] = shares[d, i] / total if total > 0.0 else np.nan
+    return shares
+
+
+def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return shares of variance of many assets without forming their covariance, (n_assets,).
+
+    `window` (n_rows, n_assets) returns, `weights` (n_assets,): `w_a cov(x_a, X w) / var(X w)`.
+    """
+    centred = window - window.mean(axis=0)
+    portfolio = centred @ weights
+    variance = portfolio @ portfolio
+    return weights * (portfolio @ centred) / variance if variance > 0 else np.full(len(weights), np.nan)
+
+
+def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
+    """Return shares of realised variance, (n_items + 1,), the last one cash; NaN where the stream does not vary.
+
+    `earned` (n_sessions, n_items) is what each item contributed to `gross` (n_sessions,).
+    """
+    items = np.concatenate([earned, (gross - earned.sum(axis=1))[:, None]], axis=1)
+    centred = gross - gross.mean() if len(gross) else gross
+    variance = centred @ centred
+    return centred @ items / variance if variance > 0 else np.full(items.shape[1], np.nan)

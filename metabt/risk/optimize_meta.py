@@ -1,0 +1,68 @@
+"""The decisions of a meta sleeve on its children's realised net streams.
+
+1. A child is live from its first non-empty decision, and eligible with `min_history` sessions of stream that vary.
+2. Warm-up, until the first decision at which every live child is eligible: 1/N over the live ones, or nothing (`wait`).
+3. Afterwards the optimizer weights the eligible ones on the last min(lookback, shortest eligible history) sessions;
+   children that came later wait at 0 until they are eligible, and are named as waiting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.block import HELD, NOT_LIVE, WAITING
+from metabt.decision import bounded, build_optimizer, weigh
+from metabt.meta.aggregation import Streams, varying
+from metabt.risk.contribution import ex_ante
+from metabt.sleeve import Estimator, Meta
+from metabt.windows import Windows
+
+
+@dataclass(frozen=True)
+class MetaDecisions:
+    """What a meta sleeve decides at some of its common sessions."""
+
+    weights: np.ndarray
+    """(n_decisions, n_children)"""
+    risk: np.ndarray
+    """(n_decisions, n_children) ex ante, NaN in warm-up and in cash."""
+    status: list[str]
+    """(n_decisions,)"""
+    reasons: np.ndarray
+    """(n_decisions, n_children) int8"""
+    kept: np.ndarray
+    """(n_decisions,) bool: False where a `wait` warm-up takes no decision."""
+    warm: bool
+    """Warm-up is over after the last of them."""
+
+
+def optimize_meta(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray, warm: bool) -> MetaDecisions:
+    """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool."""
+    stops = streams.before + rows + 1
+    lengths = streams.lengths[rows]
+    varies = varying(streams.returns, stops, np.minimum(lengths, spec.lookback))
+    eligible = live & (lengths >= spec.history) & varies
+    done = warm_up_ends(live, eligible, warm)
+    support = np.where(done[:, None], eligible, live)
+    shortest = np.where(eligible, lengths, spec.lookback).min(axis=1)
+    windows = Windows(streams.returns, stops, np.minimum(np.minimum(shortest, spec.lookback), stops))
+    weights, status = np.zeros(live.shape), ["warmup"] * len(rows)
+    risk = np.full(live.shape, np.nan)
+    early, late = np.flatnonzero(~done), np.flatnonzero(done)
+    equal = build_optimizer(bounded(Estimator("equal"), build_optimizer(spec.optimizer)))
+    weights[early], _ = equal.weigh(windows.take(early), support[early])
+    if len(late):
+        weights[late], solved = weigh(spec, windows.take(late), support[late])
+        risk[late] = ex_ante(windows.take(late).covariance, weights[late])
+        status[len(early) :] = solved
+    reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
+    kept = done | (spec.warmup == "equal")
+    return MetaDecisions(weights, risk, status, reasons, kept, warm or bool(done.any()))
+
+
+def warm_up_ends(live: np.ndarray, eligible: np.ndarray, warm: bool) -> np.ndarray:
+    """Return from which decision on warm-up is over, (n_decisions,) bool: once over, it stays over."""
+    ready = live.any(axis=1) & (eligible | ~live).all(axis=1)
+    return warm | np.maximum.accumulate(ready)

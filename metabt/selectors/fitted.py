@@ -1,0 +1,46 @@
+"""Selectors of the `fit(X)` / `get_support()` convention behind metabt's interface, one window at a time.
+
+1. For each decision, cut the window and the eligible columns, build a fresh selector and fit it.
+2. Its support is checked for shape and written back to the columns it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from metabt.errors import RunError
+from metabt.selectors.base import Selector
+from metabt.windows import Windows
+
+
+class FittedSelector(Selector):
+    """Any estimator whose `fit(X)` makes `get_support()` answer.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a fresh selector.
+    """
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+
+    def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
+        """Return the support of every decision; a decision without eligible columns has none."""
+        support = np.zeros(eligible.shape, bool)
+        for d in np.flatnonzero(eligible.any(axis=1)):
+            support[d, eligible[d]] = self._fit(windows.window(d)[:, eligible[d]])
+        return support
+
+    def _fit(self, X: np.ndarray) -> np.ndarray:
+        chosen = np.asarray(self._build().fit(X).get_support())
+        if chosen.shape != (X.shape[1],) or chosen.dtype != np.bool_:
+            raise RunError(f"a selector returned {chosen.dtype} of shape {chosen.shape}; wanted {X.shape[1]} booleans")
+        return chosen
+
+    def most(self, n_assets: int) -> int:
+        """Return `n_assets`: what such a selector does is known only once it is fitted."""
+        return n_assets

@@ -1,0 +1,132 @@
+"""Sources of prices: frames handed over in Python, or a lakehouse.
+
+Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from metabt.errors import ConfigError, DataError
+from metabt.panel import Panel, panel_digest
+from metabt.sleeve import Sleeve
+
+DATASET = "prices"
+"""What the dataset of a single frame is called."""
+
+
+class Source(Protocol):
+    """Where the prices of a run come from."""
+
+    def symbols(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what each dataset holds."""
+
+    def digests(self, tree: Sleeve) -> dict[str, str]:
+        """Return dataset -> digest of all that a tree may read of it."""
+
+    def panels(self, tree: Sleeve) -> dict[str, Panel]:
+        """Return the panels that a tree reads."""
+
+
+class Frames:
+    """Prices in memory."""
+
+    def __init__(self, panels: Mapping[str, Panel]) -> None:
+        """Take the panels by dataset."""
+        self._panels = dict(panels)
+
+    def symbols(self) -> dict[str, tuple[str, ...]]:
+        """Return what each dataset holds."""
+        return {name: panel.symbols for name, panel in self._panels.items()}
+
+    def digests(self, tree: Sleeve) -> dict[str, str]:
+        """Return dataset -> digest of all that a tree may read of it."""
+        return {name: panel_digest(panel) for name, panel in self.panels(tree).items()}
+
+    def panels(self, tree: Sleeve) -> dict[str, Panel]:
+        """Return the panels that a tree reads, with its symbols alone; what is unknown is left to the plan to refuse."""
+        known = {name: symbols for name, symbols in wanted(tree).items() if name in self._panels}
+        return {name: self._panels[name].select(self._present(name, symbols)) for name, symbols in known.items()}
+
+    def _present(self, name: str, symbols: Iterable[str]) -> tuple[str, ...]:
+        panel = self._panels[name]
+        missing = set(symbols) - set(panel.symbols)
+        return panel.symbols if missing else tuple(symbols)
+
+
+class Lakehouse:
+    """Prices in a lakehouse, read through one connection."""
+
+    def __init__(self, path: Path) -> None:
+        """Attach the lakehouse for reading."""
+        from metabt import lakehouse
+
+        self._lake = lakehouse
+        self.path = path
+        self.connection = lakehouse.attach(path, read_only=True)
+
+    def symbols(self) -> dict[str, tuple[str, ...]]:
+        """Return what each dataset holds."""
+        return self._lake.dataset_symbols(self.connection)
+
+    def digests(self, tree: Sleeve) -> dict[str, str]:
+        """Return dataset -> digest of all that a tree may read of it, without reading a price."""
+        return self._lake.stored_digests(self.connection, wanted(tree))
+
+    def panels(self, tree: Sleeve) -> dict[str, Panel]:
+        """Return the panels that a tree reads."""
+        return self._lake.load_panels(self.connection, wanted(tree))
+
+    def snapshot(self) -> int:
+        """Return the snapshot that is being read."""
+        return self._lake.snapshot(self.connection)
+
+
+def wanted(tree: Sleeve) -> dict[str, tuple[str, ...]]:
+    """Return dataset -> the symbols that a tree's leaves may hold, sorted."""
+    symbols: dict[str, set[str]] = {}
+    for _, leaf in tree.leaves():
+        symbols.setdefault(leaf.dataset, set()).update(leaf.universe)
+    return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
+
+
+def source_of(prices: Any) -> Frames | Lakehouse:
+    """Return the source that `prices` is: a path, a Panel, a wide frame, or a mapping of dataset to either."""
+    if isinstance(prices, str | Path):
+        return Lakehouse(Path(prices))
+    if isinstance(prices, Mapping):
+        return Frames({str(name): to_panel(str(name), item) for name, item in prices.items()})
+    panel = to_panel(DATASET, prices)
+    return Frames({panel.name: panel})
+
+
+def to_panel(name: str, prices: Any) -> Panel:
+    """Return a wide frame (a row per session, a column per symbol) as a panel.
+
+    Raises
+    ------
+    DataError
+        For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive.
+    """
+    if isinstance(prices, Panel):
+        return prices
+    if not hasattr(prices, "columns"):
+        raise ConfigError(
+            f"prices '{name}': got {type(prices).__name__}; wanted a lakehouse path, a wide frame, or {{dataset: wide frame}}"
+        )
+    from metabt.lakehouse.shapes import Naming, read_observations
+
+    rows = read_observations(prices, Naming())
+    if not len(rows):
+        raise DataError(f"prices '{name}': no price in {rows.rows_read} cells; wanted at least one")
+    dates, row = np.unique(rows.dates, return_inverse=True)
+    symbols, code = np.unique(np.array(rows.symbols.values)[rows.symbols.codes], return_inverse=True)
+    matrices = {}
+    for field in {"close", "volume"} & set(rows.fields):
+        matrices[field] = np.full((len(dates), len(symbols)), np.nan)
+        matrices[field][row, code] = rows.fields[field]
+    return Panel(name, dates.astype("datetime64[D]"), tuple(symbols.tolist()), matrices["close"], matrices.get("volume"))

@@ -1,0 +1,57 @@
+"""Tables as columns: what a run is made of before it becomes Parquet or a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A text column as codes into its distinct values."""
+
+    codes: np.ndarray
+    """(n_rows,) integer positions in `values`; -1 is NULL."""
+    values: tuple[str, ...]
+    """The distinct texts."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.codes)
+
+    def take(self, rows: np.ndarray) -> Coded:
+        """Return the column at `rows`, a mask or positions."""
+        return Coded(self.codes[rows], self.values)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Coded:
+        """Return `texts` as a column."""
+        codes: dict[str, int] = {}
+        return cls(np.array([codes.setdefault(text, len(codes)) for text in texts], np.int32), tuple(codes))
+
+    @classmethod
+    def constant(cls, text: str, n_rows: int) -> Coded:
+        """Return `text` repeated."""
+        return cls(np.zeros(n_rows, np.int32), (text,))
+
+
+Column = np.ndarray | Coded
+Table = dict[str, Column]
+
+
+def concat(tables: Sequence[Table]) -> Table:
+    """Return the rows of all tables, which share their column names, one after another."""
+    return {name: _concat_column([table[name] for table in tables]) for name in tables[0]} if tables else {}
+
+
+def _concat_column(columns: Sequence[Column]) -> Column:
+    if not isinstance(columns[0], Coded):
+        return np.concatenate(columns)
+    values: dict[str, int] = {}
+    parts = []
+    for column in columns:
+        lookup = np.array([values.setdefault(text, len(values)) for text in column.values] + [-1], dtype=np.int32)
+        parts.append(lookup[column.codes])
+    return Coded(np.concatenate(parts), tuple(values))

@@ -1,0 +1,61 @@
+"""Templates: one sleeve written for many.
+
+1. A sleeve with `expand: {variable: [values], ...}` stands for one sleeve per combination of the values, in the order
+   in which they are listed; its key is the pattern of their names.
+2. Text that is exactly "{variable}" becomes the value itself: a number, a list, a mapping.
+3. "{variable}" inside a longer text is written into it; "{variable.key}" reads an item of a mapping.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from metabt.errors import ConfigError, nearest
+
+_PLACE = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+
+
+def expand(where: str, pattern: str, template: Mapping[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield (name, sleeve) for every combination of the template's values.
+
+    Raises
+    ------
+    ConfigError
+        For an `expand` that is no mapping of non-empty lists, or a variable that it does not define.
+    """
+    over = template["expand"]
+    if not isinstance(over, Mapping) or not over or not all(isinstance(v, list) and v for v in over.values()):
+        raise ConfigError(f"sleeve '{where}': expand is {over!r}, wanted {{variable: [values], ...}} with at least one value")
+    body = {key: value for key, value in template.items() if key != "expand"}
+    for values in product(*over.values()):
+        known = dict(zip(over, values, strict=True))
+        name = fill(where, pattern, known)
+        filled = fill(where, body, known)
+        assert isinstance(filled, dict)
+        yield str(name), filled
+
+
+def fill(where: str, value: object, known: Mapping[str, object]) -> object:
+    """Return `value` with every place in its texts, however deep, filled from `known`."""
+    if isinstance(value, str):
+        whole = _PLACE.fullmatch(value)
+        if whole:
+            return _look_up(where, whole[1], known)
+        return _PLACE.sub(lambda place: str(_look_up(where, place[1], known)), value)
+    if isinstance(value, Mapping):
+        return {str(fill(where, key, known)): fill(where, item, known) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(where, item, known) for item in value]
+    return value
+
+
+def _look_up(where: str, name: str, known: Mapping[str, object]) -> object:
+    value: object = known
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            options = value if isinstance(value, Mapping) else ()
+            raise ConfigError(f"sleeve '{where}': template has no value for '{{{name}}}'{nearest(part, options)}")
+        value = value[part]
+    return value

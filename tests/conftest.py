@@ -1,0 +1,34 @@
+"""Fixtures that every test may use: real prices from skfolio's wheel, read without importing skfolio."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import settings
+
+settings.register_profile("metabt", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("metabt")
+
+
+def demo_prices(name: str) -> pd.DataFrame:
+    """Return one of the price files that skfolio's wheel carries, dates x symbols."""
+    spec = find_spec("skfolio")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("skfolio, whose wheel carries the demo prices, is not installed (metabt[demo])")
+    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / f"{name}.csv.gz"
+    return pd.read_csv(path, index_col="Date", parse_dates=True).astype(float)
+
+
+@pytest.fixture(scope="session")
+def sp500() -> pd.DataFrame:
+    """Daily adjusted closes of 20 stocks, 1990-2022."""
+    return demo_prices("sp500_dataset")
+
+
+@pytest.fixture(scope="session")
+def factor_etfs() -> pd.DataFrame:
+    """Daily adjusted closes of five factor ETFs, 2014-2022."""
+    return demo_prices("factors_dataset")

@@ -1,0 +1,544 @@
+"""The oracle: a tree walked one session at a time, slowly and obviously, sharing no code with metabt.
+
+It follows DESIGN section 2 alone and serves as the reference of the engine:
+
+1. resolve the tree's defaults into one spec per sleeve;
+2. run every child before its parent (a child trades a paper copy, so its book never depends on the parent);
+3. a leaf: drift, decide on the rows up to today, trade what is due and has a price, note what it costs;
+4. a meta sleeve: the same, its columns being its children's net streams accrued between common sessions, its
+   positions being share x child holding, kept per (leaf, symbol) and netted by symbol.
+
+Everything is a dict by date or by name, so that a reader can check a number by hand.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+Key = tuple[str, str]
+"""(path of a leaf, symbol): one leaf's position in one asset."""
+
+DEFAULTS = {
+    "optimizer": "equal",
+    "selector": "all",
+    "direction": "long",
+    "schedule": "monthly",
+    "lookback": 252,
+    "lag": 1,
+    "costs": {},
+    "start": None,
+    "min_coverage": 1.0,
+    "stale_after": 10,
+    "min_history": None,
+    "warmup": "equal",
+    "fallback": ["inverse_volatility", "equal"],
+    "dataset": None,
+}
+PERIODS = {
+    "weekly": lambda t: t.isocalendar()[:2],
+    "monthly": lambda t: (t.year, t.month),
+    "quarterly": lambda t: (t.year, t.quarter),
+    "yearly": lambda t: t.year,
+}
+
+
+@dataclass
+class Row:
+    """One session of a stream."""
+
+    gross: float
+    cost: float
+    net: float
+    turnover: float
+
+
+@dataclass
+class Decision:
+    """What a sleeve fixed at one session."""
+
+    weights: dict[str, float]
+    status: str
+    window: np.ndarray | None = None
+    columns: list[str] = field(default_factory=list)
+
+    def risk_contribution(self) -> dict[str, float]:
+        """Return v_c (S v)_c / (v' S v) by item of the window; empty in warm-up, cash or at zero variance."""
+        if self.window is None or self.status in ("warmup", "cash"):
+            return {}
+        covariance = np.atleast_2d(np.cov(self.window, rowvar=False, ddof=1))
+        v = np.array([self.weights[name] for name in self.columns])
+        variance = v @ covariance @ v
+        return dict(zip(self.columns, v * (covariance @ v) / variance, strict=True)) if variance > 0 else {}
+
+
+@dataclass
+class Book:
+    """All that one sleeve did."""
+
+    path: str
+    sessions: list[pd.Timestamp]
+    rows: dict[pd.Timestamp, Row] = field(default_factory=dict)
+    decisions: dict[pd.Timestamp, Decision] = field(default_factory=dict)
+    before: dict[pd.Timestamp, dict[Key, float]] = field(default_factory=dict)
+    after: dict[pd.Timestamp, dict[Key, float]] = field(default_factory=dict)
+    closed: dict[pd.Timestamp, set[Key]] = field(default_factory=dict)
+    saved: dict[pd.Timestamp, float] = field(default_factory=dict)
+    """Netting benefit of each session: what the children's trades would have cost apart, less what they did cost."""
+    parts: dict[pd.Timestamp, dict[str, float]] = field(default_factory=dict)
+    """Each child's share of the session's gross return (by symbol for a leaf)."""
+    keys: list[Key] = field(default_factory=list)
+
+    def live(self, t: pd.Timestamp) -> bool:
+        """Return whether a first decision, which is never an empty one, was taken at or before `t`."""
+        return bool(self.decisions) and next(iter(self.decisions)) <= t
+
+    def holdings(self, t: pd.Timestamp) -> dict[Key, float]:
+        """Return the holdings as of the newest session at or before `t`."""
+        past = bisect_right(self.sessions, t)
+        return self.after[self.sessions[past - 1]] if past else dict.fromkeys(self.keys, 0.0)
+
+    def by_symbol(self, which: str) -> pd.DataFrame:
+        """Return flattened weights `before` or `after` trading, sessions x symbols."""
+        book = self.before if which == "before" else self.after
+        return pd.DataFrame({t: net(positions) for t, positions in book.items()}).T
+
+    def stream(self) -> pd.DataFrame:
+        """Return the stream, sessions x (gross, cost, net, turnover)."""
+        return pd.DataFrame({t: vars(row) for t, row in self.rows.items()}).T
+
+    def decided(self) -> pd.DataFrame:
+        """Return the decided weights, decision dates x items."""
+        return pd.DataFrame({t: d.weights for t, d in self.decisions.items()}).T
+
+
+class Market:
+    """Prices by dataset, symbol and date, and the returns between observed prices."""
+
+    def __init__(self, prices: dict[str, pd.DataFrame] | pd.DataFrame) -> None:
+        frames = {"prices": prices} if isinstance(prices, pd.DataFrame) else prices
+        self.dates: dict[str, list[pd.Timestamp]] = {}
+        self.price: dict[tuple[str, str], dict[pd.Timestamp, float]] = {}
+        self.returns: dict[tuple[str, str], dict[pd.Timestamp, float]] = {}
+        for dataset, frame in frames.items():
+            frame = frame.dropna(how="all").sort_index()
+            self.dates[dataset] = list(frame.index)
+            for symbol in frame.columns:
+                seen = {t: float(p) for t, p in frame[symbol].items() if not np.isnan(p)}
+                days = list(seen)
+                self.price[dataset, symbol] = seen
+                self.returns[dataset, symbol] = {
+                    now: seen[now] / seen[earlier] - 1.0 for earlier, now in zip(days, days[1:], strict=False)
+                }
+
+    def symbols(self, dataset: str) -> list[str]:
+        """Return the symbols of a dataset, sorted."""
+        return sorted(symbol for name, symbol in self.price if name == dataset)
+
+
+# ------------------------------------------------------------------------------------------- the tree
+
+
+@dataclass
+class Spec:
+    """A sleeve with every default filled in."""
+
+    path: str
+    settings: dict
+    children: list[Spec]
+
+    def __getattr__(self, name: str) -> object:
+        return self.__dict__["settings"][name]
+
+    def leaves(self) -> list[Spec]:
+        """Return the leaves at or beneath this sleeve."""
+        return [leaf for child in self.children for leaf in child.leaves()] or [self]
+
+    def rate(self) -> float:
+        """Return the cost of trading one unit of notional."""
+        return (self.costs.get("commission_bp", 0.0) + self.costs.get("slippage_bp", 0.0)) * 1e-4
+
+    def borrow(self, t: pd.Timestamp, following: pd.Timestamp, positions: dict[str, float]) -> float:
+        """Return the borrow fee on the shorts held from `t` to the `following` session."""
+        short = sum(-h for h in positions.values() if h < 0)
+        return self.costs.get("borrow_bp", 0.0) * 1e-4 / 365.0 * (following - t).days * short
+
+    def scheduled(self, calendar: list[pd.Timestamp]) -> set[int]:
+        """Return the scheduled positions of the sleeve's calendar."""
+        start = pd.Timestamp(self.start) if self.start is not None else calendar[0]
+        zero = sum(t < start for t in calendar)
+        if isinstance(self.schedule, dict):
+            return set(range(zero, len(calendar), self.schedule["every"]))
+        period = PERIODS[self.schedule]
+        return {i for i in range(zero + 1, len(calendar)) if period(calendar[i]) != period(calendar[i - 1])}
+
+
+def resolve(tree: dict, market: Market, path: str, inherited: dict, start: object) -> Spec:
+    """Return the sleeve and all beneath it with defaults filled in."""
+    inherited = {**inherited, **tree.get("defaults", {})}
+    own = {k: v for k, v in tree.items() if k not in ("name", "defaults", "sleeves")}
+    settings = {**DEFAULTS, "start": start, **inherited, **own}
+    if "sleeves" in tree:
+        children = [resolve(sub, market, f"{path}/{key}", inherited, start) for key, sub in tree["sleeves"].items()]
+        settings["min_history"] = settings["min_history"] or settings["lookback"]
+        return Spec(path, settings, children)
+    settings["dataset"] = settings["dataset"] or next(iter(market.dates))
+    if settings["universe"] == "all":
+        settings["universe"] = market.symbols(settings["dataset"])
+    return Spec(path, settings, [])
+
+
+def net(positions: dict[Key, float]) -> dict[str, float]:
+    """Return positions summed by symbol."""
+    total: dict[str, float] = {}
+    for (_, symbol), weight in sorted(positions.items()):
+        total[symbol] = total.get(symbol, 0.0) + weight
+    return total
+
+
+def run(
+    tree: dict,
+    prices: dict[str, pd.DataFrame] | pd.DataFrame,
+    *,
+    start: object = None,
+    closed: frozenset[str] = frozenset(),
+    optimizers: dict[str, Callable] | None = None,
+) -> dict[str, Book]:
+    """Return the book of every sleeve by path; `closed` names the datasets that will get no more data."""
+    market = Market(prices)
+    spec = resolve(tree, market, tree["name"], {}, start)
+    books: dict[str, Book] = {}
+    walk(spec, market, closed, {**OPTIMIZERS, **(optimizers or {})}, books)
+    return books
+
+
+def walk(spec: Spec, market: Market, closed: frozenset[str], optimizers: dict, books: dict[str, Book]) -> Book:
+    """Run a sleeve after all beneath it, and file its book."""
+    children = {c.path.rsplit("/", 1)[1]: walk(c, market, closed, optimizers, books) for c in spec.children}
+    book = run_meta(spec, market, closed, optimizers, children) if children else run_leaf(spec, market, optimizers)
+    books[spec.path] = book
+    return book
+
+
+# --------------------------------------------------------------------------------------------- a leaf
+
+
+def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
+    """Walk a leaf over its dataset's sessions."""
+    sessions = market.dates[spec.dataset]
+    book = Book(spec.path, sessions, keys=[(spec.path, s) for s in spec.universe])
+    price = {s: market.price[spec.dataset, s] for s in spec.universe}
+    returns = {s: market.returns[spec.dataset, s] for s in spec.universe}
+    held = dict.fromkeys(spec.universe, 0.0)
+    unpriced = dict.fromkeys(spec.universe, 0)
+    queue: dict[int, dict[str, float]] = {}
+    pending: dict[str, float] = {}
+    begun, owed = False, 0.0
+    scheduled = spec.scheduled(sessions)
+    for i, t in enumerate(sessions):
+        gained = {s: held[s] * returns[s].get(t, 0.0) for s in held}
+        gross = sum(gained.values())
+        if 1 + gross <= 0:
+            raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
+        before = {s: held[s] * (1 + returns[s].get(t, 0.0)) / (1 + gross) for s in held}
+
+        if i in scheduled and i >= spec.lookback:
+            decision = decide_leaf(spec, price, returns, sessions[i - spec.lookback + 1 : i + 1], optimizers)
+            if any(decision.weights.values()) or book.decisions:
+                book.decisions[t] = decision
+                queue[i + spec.lag] = decision.weights
+
+        after = dict(before)
+        book.closed[t] = set()
+        if i in queue:
+            pending = dict(queue.pop(i))
+        for s in held:
+            unpriced[s] = 0 if t in price[s] else unpriced[s] + 1
+            if t in price[s] and s in pending:
+                after[s] = pending.pop(s)
+            if unpriced[s] >= spec.stale_after and held[s] != 0:
+                after[s] = 0.0
+                book.closed[t].add((spec.path, s))
+
+        if begun:
+            book.parts[t] = gained
+        begun, owed = settle(spec, book, i, before, after, gross, begun, owed)
+        book.before[t] = {(spec.path, s): w for s, w in before.items()}
+        book.after[t] = {(spec.path, s): w for s, w in after.items()}
+        held = after
+    return book
+
+
+def settle(
+    spec: Spec,
+    book: Book,
+    i: int,
+    before: dict[str, float],
+    after: dict[str, float],
+    gross: float,
+    begun: bool,
+    owed: float,
+) -> tuple[bool, float]:
+    """File the session's row if the stream has begun; return (has it begun by now, cost owed by the next row)."""
+    t = book.sessions[i]
+    volume = sum(abs(after[s] - before[s]) for s in after)
+    if begun:
+        book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, volume / 2)
+    cost = spec.rate() * volume
+    if i + 1 < len(book.sessions):
+        cost += spec.borrow(t, book.sessions[i + 1], after)
+    return begun or volume > 0, cost
+
+
+def decide_leaf(spec: Spec, price: dict, returns: dict, window: list[pd.Timestamp], optimizers: dict) -> Decision:
+    """Return the decision taken at the window's last session."""
+    now = window[-1]
+    weights = dict.fromkeys(spec.universe, 0.0)
+    eligible = [
+        s
+        for s in sorted(spec.universe)
+        if now in price[s] and sum(t in returns[s] for t in window) / len(window) >= spec.min_coverage
+    ]
+    sign = -1.0 if spec.direction == "short" else 1.0
+    X = np.array([[sign * returns[s].get(t, 0.0) for s in eligible] for t in window])
+    chosen = select(spec.selector, X, eligible) if eligible else []
+    if not chosen:
+        return Decision(weights, "cash")
+    X = X[:, [eligible.index(s) for s in chosen]]
+    solution, status = optimize(spec, X, optimizers)
+    weights.update({s: sign * float(w) for s, w in zip(chosen, solution, strict=True)})
+    return Decision(weights, status, X, chosen)
+
+
+# ------------------------------------------------------------------------------------- a meta sleeve
+
+
+def calendars(spec: Spec, market: Market, closed: frozenset[str]) -> tuple[list[pd.Timestamp], list[pd.Timestamp]]:
+    """Return (book sessions, common sessions) of a meta sleeve."""
+    datasets = {leaf.dataset for leaf in spec.leaves()}
+    union = sorted({t for d in datasets for t in market.dates[d]})
+    last = min([market.dates[d][-1] for d in datasets if d not in closed], default=union[-1])
+    union = [t for t in union if t <= last]
+    sessions_of = {d: set(market.dates[d]) for d in datasets}
+
+    def running(dataset: str, t: pd.Timestamp) -> bool:
+        ended = dataset in closed and market.dates[dataset][-1] < t
+        return market.dates[dataset][0] <= t and not ended
+
+    return union, [t for t in union if all(t in sessions_of[d] for d in datasets if running(d, t))]
+
+
+def accrued(child: Book, common: list[pd.Timestamp]) -> list[tuple[pd.Timestamp, float]]:
+    """Return the child's net stream compounded between common sessions, from its first row on."""
+    found = []
+    days = list(child.rows)
+    for previous, t in zip([pd.Timestamp.min, *common], common, strict=False):
+        if days and t >= days[0]:
+            since = days[bisect_right(days, previous) : bisect_right(days, t)]
+            found.append((t, np.prod([1 + child.rows[day].net for day in since]) - 1.0))
+    return found
+
+
+def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dict, children: dict[str, Book]) -> Book:
+    """Walk a meta sleeve over every session of any dataset beneath it."""
+    sessions, common = calendars(spec, market, closed)
+    book = Book(spec.path, sessions, keys=[key for child in children.values() for key in child.keys])
+    home = {leaf.path: leaf.dataset for leaf in spec.leaves()}
+    owner = {key: name for name, child in children.items() for key in child.keys}
+    streams = {name: accrued(child, common) for name, child in children.items()}
+    positions = dict.fromkeys(book.keys, 0.0)
+    shares = dict.fromkeys(children, 0.0)
+    queue: dict[int, dict[str, float]] = {}
+    begun, owed, warm = False, 0.0, False
+    number = {t: j for j, t in enumerate(common)}
+    scheduled = spec.scheduled(common)
+    for i, t in enumerate(sessions):
+        gain = {key: positions[key] * market.returns[home[key[0]], key[1]].get(t, 0.0) for key in positions}
+        gross = sum(gain.values())
+        if 1 + gross <= 0:
+            raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
+        before = {key: (positions[key] + gain[key]) / (1 + gross) for key in positions}
+        for name, child in children.items():
+            moved = child.rows[t].gross if t in child.rows else 0.0
+            shares[name] *= (1 + moved) / (1 + gross)
+
+        if t in number:
+            j = number[t]
+            if j in scheduled:
+                decision, warm = decide_meta(spec, t, children, streams, warm, optimizers)
+                if decision and (any(decision.weights.values()) or book.decisions):
+                    book.decisions[t] = decision
+                    queue[j + spec.lag] = decision.weights
+            if j in queue:
+                shares = dict(queue.pop(j))
+
+        after = dict(before)
+        book.closed[t] = {key for child in children.values() for key in child.closed.get(t, ())}
+        for name, child in children.items():
+            for key, held in child.holdings(t).items():
+                if t in market.price[home[key[0]], key[1]] or key in book.closed[t]:
+                    after[key] = shares[name] * held
+
+        if begun:
+            book.parts[t] = {name: sum(g for key, g in gain.items() if owner[key] == name) for name in children}
+        book.saved[t] = netting_benefit(spec, before, after, owner)
+        begun, owed = settle(spec, book, i, net(before), net(after), gross, begun, owed)
+        book.before[t], book.after[t] = before, after
+        positions = after
+    return book
+
+
+def netting_benefit(spec: Spec, before: dict[Key, float], after: dict[Key, float], owner: dict[Key, str]) -> float:
+    """Return what the children's trades would cost one by one, less what they cost netted."""
+    apart: dict[tuple[str, str], float] = {}
+    together: dict[str, float] = {}
+    for key in after:
+        trade = after[key] - before[key]
+        apart[owner[key], key[1]] = apart.get((owner[key], key[1]), 0.0) + trade
+        together[key[1]] = together.get(key[1], 0.0) + trade
+    return spec.rate() * (sum(map(abs, apart.values())) - sum(map(abs, together.values())))
+
+
+def decide_meta(
+    spec: Spec, t: pd.Timestamp, children: dict[str, Book], streams: dict, warm: bool, optimizers: dict
+) -> tuple[Decision | None, bool]:
+    """Return (the decision at `t` or None where none is feasible, whether warm-up is over)."""
+    weights = dict.fromkeys(children, 0.0)
+    known = {name: [value for day, value in streams[name] if day <= t] for name in children}
+    live = [name for name in sorted(children) if children[name].live(t)]
+    eligible = [name for name in live if len(known[name]) >= spec.min_history and varies(known[name][-spec.lookback :])]
+    if not live:
+        return None, warm
+    warm = warm or eligible == live
+    if not warm:
+        if spec.warmup == "wait":
+            return None, warm
+        cap = bounds_of(spec.optimizer)[1]
+        weights.update(dict.fromkeys(live, min(1 / len(live), cap)))
+        return Decision(weights, "warmup"), warm
+    if not eligible:
+        return Decision(weights, "cash"), warm
+    length = min(spec.lookback, *(len(known[name]) for name in eligible))
+    X = np.array([known[name][-length:] for name in eligible]).T
+    solution, status = optimize(spec, X, optimizers)
+    weights.update({name: float(w) for name, w in zip(eligible, solution, strict=True)})
+    return Decision(weights, status, X, eligible), warm
+
+
+def varies(values: list[float]) -> bool:
+    """Return whether the values are not all the same."""
+    return len(set(values)) > 1
+
+
+def realised_risk(book: Book) -> dict[str, float]:
+    """Return cov(part, R) / var(R) by child, the parts summing to R."""
+    parts = pd.DataFrame(book.parts).T
+    total = parts.sum(axis=1)
+    return {name: np.cov(parts[name], total, ddof=1)[0, 1] / total.var(ddof=1) for name in parts}
+
+
+# ---------------------------------------------------------------------------------------- estimators
+
+
+def split(estimator: str | dict) -> tuple[str, dict]:
+    """Return (name, parameters) of an estimator's configuration."""
+    if isinstance(estimator, str):
+        return estimator, {}
+    return estimator["name"], {k: v for k, v in estimator.items() if k != "name"}
+
+
+def bounds_of(estimator: str | dict) -> tuple[float, float]:
+    """Return (min_weight, max_weight) of an optimizer's configuration."""
+    _, params = split(estimator)
+    return params.get("min_weight", 0.0), params.get("max_weight", 1.0)
+
+
+def optimize(spec: Spec, X: np.ndarray, optimizers: dict) -> tuple[np.ndarray, str]:
+    """Return (weights, status) of the first optimizer in the chain that succeeds; all failing is cash."""
+    main, params = split(spec.optimizer)
+    low, high = bounds_of(spec.optimizer)
+    bounds = {"min_weight": low, "max_weight": high}
+    chain = [(main, params, "ok"), *((name, bounds, f"fallback:{name}") for name in spec.fallback)]
+    for name, settings, status in chain:
+        weights = optimizers[name](X, **settings)
+        if weights is not None:
+            return weights, status
+    return np.zeros(X.shape[1]), "cash"
+
+
+def within(target: np.ndarray, low: float, high: float) -> np.ndarray | None:
+    """Return clip(c target, low, high) with the c at which they sum to one, by bisection; too few for `high`: cash."""
+    n = len(target)
+    if n * low > 1:
+        return None
+    if n * high <= 1:
+        return np.full(n, high)
+    if (target >= low).all() and (target <= high).all():
+        return target
+    below, above = 0.0, 1.0 / target.min()
+    for _ in range(200):
+        c = (below + above) / 2
+        below, above = (c, above) if np.clip(c * target, low, high).sum() < 1 else (below, c)
+    return np.clip(above * target, low, high)
+
+
+def equal(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0) -> np.ndarray | None:
+    """Return 1/n."""
+    return within(np.full(X.shape[1], 1 / X.shape[1]), min_weight, max_weight)
+
+
+def inverse_volatility(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0) -> np.ndarray | None:
+    """Return weights proportional to 1 / volatility."""
+    volatility = X.std(axis=0, ddof=1)
+    if (volatility <= 0).any():
+        return None
+    return within(1 / volatility / (1 / volatility).sum(), min_weight, max_weight)
+
+
+def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0) -> np.ndarray | None:
+    """Return the minimum-variance weights, by trying every set of assets at a bound."""
+    n = X.shape[1]
+    if n * min_weight > 1 or n * max_weight < 1:
+        return None
+    S = np.atleast_2d(np.cov(X, rowvar=False, ddof=1))
+    S = S / np.trace(S)
+    best, best_variance = None, np.inf
+    for state in product("LFU", repeat=n):
+        w = np.where(np.array(state) == "L", min_weight, max_weight).astype(float)
+        free = [i for i in range(n) if state[i] == "F"]
+        fixed = [i for i in range(n) if state[i] != "F"]
+        if free:
+            m = len(free)
+            kkt = np.zeros((m + 1, m + 1))
+            kkt[:m, :m] = S[np.ix_(free, free)]
+            kkt[:m, m] = kkt[m, :m] = 1.0
+            right = np.append(-S[np.ix_(free, fixed)] @ w[fixed], 1 - w[fixed].sum())
+            w[free] = np.linalg.solve(kkt, right)[:m]
+        feasible = abs(w.sum() - 1) < 1e-12 and w.min() >= min_weight - 1e-13 and w.max() <= max_weight + 1e-13
+        if feasible and w @ S @ w < best_variance:
+            best, best_variance = w, w @ S @ w
+    return best
+
+
+OPTIMIZERS: dict[str, Callable] = {
+    "equal": equal,
+    "inverse_volatility": inverse_volatility,
+    "min_variance": min_variance,
+}
+
+
+def select(selector: str | dict, X: np.ndarray, names: list[str]) -> list[str]:
+    """Return the selected names: `all`, or `top_k` by momentum, low volatility or Sharpe ratio, ties by symbol."""
+    kind, params = split(selector)
+    if kind == "all":
+        return names
+    mean, volatility = X.mean(axis=0), X.std(axis=0, ddof=1)
+    by = params.get("by", "momentum")
+    score = {"momentum": mean, "low_volatility": -volatility, "sharpe": mean / volatility}[by]
+    ranked = sorted(range(len(names)), key=lambda i: (-score[i], names[i]))
+    return sorted(names[i] for i in ranked[: params["k"]])
