@@ -99,9 +99,7 @@ def backtest(
     started = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     panels = source.panels(request.tree)
     began = perf_counter()
-    job = BacktestEngine(
-        [request.tree], panels, is_meta_backtest=is_meta_backtest, executor=executor, cache=cache
-    )
+    job = BacktestEngine([request.tree], panels, is_meta_backtest=is_meta_backtest, executor=executor, cache=cache)
     tables = assemble(job.portfolios[0], job.plan, job.run(progress), request.end)
     result = Result(request.run_id, tables, seconds=perf_counter() - began)
     if isinstance(source, Lakehouse):
@@ -175,7 +173,9 @@ def _request(
         tree = load_portfolio(tree)
     if isinstance(tree, Sleeve):
         if start is not None:
-            raise ConfigError(f"portfolio '{tree.name}' is resolved already, start {start} comes too late; state it in the tree")
+            raise ConfigError(
+                f"portfolio '{tree.name}' is resolved already, start {start} comes too late; state it in the tree"
+            )
         resolved = tree
     else:
         resolved = resolve(tree, symbols=source.symbols(), start=start)

@@ -19,9 +19,9 @@ import numpy as np
 from metabt.block import NOT_LIVE, REASONS, Block, Decisions
 from metabt.engine import Walk
 from metabt.errors import RunError
+from metabt.forest import Node, Plan
 from metabt.meta.flattening import Layout
 from metabt.metrics.performance import performance, years_between
-from metabt.forest import Node, Plan
 from metabt.risk.contribution import ex_ante_by_asset, realised
 from metabt.sleeve import Leaf, Sleeve
 from metabt.tables import Coded, Table, concat
@@ -140,7 +140,9 @@ def _join_decisions(blocks: list[Block], size: int) -> Decisions:
     rows = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=False)])
     kept = rows < size
     status = tuple(text for part in parts for text in part.status)[: int(kept.sum())]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts])[kept] for name in ("weights", "risk", "reasons")}
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])[kept] for name in ("weights", "risk", "reasons")
+    }
     return Decisions(rows[kept], joined["weights"], joined["risk"], status, joined["reasons"])
 
 
@@ -229,7 +231,9 @@ def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.n
     weights = np.concatenate([decisions.weights, none])[newest]  # -1, nothing decided yet, is the row of zeros
     if not stretch.sleeve.sleeves:
         return weights
-    books = [looked_through(beneath[f"{stretch.path}/{child.name}"], beneath, dates) for child in stretch.sleeve.ordered]
+    books = [
+        looked_through(beneath[f"{stretch.path}/{child.name}"], beneath, dates) for child in stretch.sleeve.ordered
+    ]
     return np.concatenate([weights[:, c : c + 1] * book for c, book in enumerate(books)], axis=1)
 
 
@@ -278,7 +282,9 @@ def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan) -> Table
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
     beneath = {stretch.path: stretch for stretch in stretches}
     layout, common = root.node.layout, root.node.calendar.common[: root.size]
-    rows = np.array([r for r, s in zip(root.decisions.rows, root.decisions.status, strict=True) if s not in ("warmup", "cash")], int)
+    rows = np.array(
+        [r for r, s in zip(root.decisions.rows, root.decisions.status, strict=True) if s not in ("warmup", "cash")], int
+    )
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))
     returns = _returns_on(root.dates[common], layout, root.sleeve, plan)
     stops = np.cumsum(common)[rows]
@@ -307,9 +313,11 @@ def _returns_on(sessions: np.ndarray, layout: Layout, tree: Sleeve, plan: Plan) 
 
 
 def _metrics(stretch: Stretch) -> Table:
-    arrays = (stretch.rows(name)[stretch.begin :] for name in ("net", "cost", "turnover", "netting"))
+    net, cost, turnover, netting = (
+        stretch.rows(name)[stretch.begin :] for name in ("net", "cost", "turnover", "netting")
+    )
     years = years_between(stretch.inception, stretch.dates[-1]) if stretch.begin < stretch.size else 0.0
-    values = {**performance(*arrays, years), **_counts(stretch)}
+    values = {**performance(net, cost, turnover, netting, years), **_counts(stretch)}
     return {
         "path": Coded.constant(stretch.path, len(values)),
         "metric": Coded(np.arange(len(values), dtype=np.int32), tuple(values)),

@@ -31,8 +31,8 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
             side, other = sides.setdefault(symbol, (sign, path))
             if side != sign:
                 raise ConfigError(
-                    f"'{symbol}' is long in one and short in the other of '{other}' and '{path}', so the flat baseline of "
-                    f"'{tree.name}' has no side for it; take it out of one of them"
+                    f"'{symbol}' is long in one and short in the other of '{other}' and '{path}', so the flat "
+                    f"baseline of '{tree.name}' has no side for it; take it out of one of them"
                 )
     rules = {field.name: getattr(tree.spec, field.name) for field in fields(Rules)}
     shorts = tuple(sorted(symbol for symbol, (sign, _) in sides.items() if sign < 0))

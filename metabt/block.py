@@ -83,7 +83,7 @@ class Block:
     earned_by_asset: np.ndarray
     """(n_sessions, n_assets) the same by physical asset."""
     netting: np.ndarray
-    """(n_sessions,) cost saved because trades of the children cancel, fraction of NAV; 0 for a leaf."""
+    """(n_sessions,) cost not charged because trades of the children cancel, fraction of NAV; 0 for a leaf."""
     gaps: Gaps | None
     """None where every holding could be traded in every session."""
 

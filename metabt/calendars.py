@@ -3,8 +3,8 @@
 1. A leaf lives on its dataset's dates.
 2. A meta sleeve has a row for every date of any dataset beneath it, up to the earliest last date of those that are not
    declared closed: they hold the tree there.
-3. It decides and estimates on the *common* sessions: the dates on which every dataset beneath it that has begun, and has
-   not been closed, has a session.
+3. It decides and estimates on the *common* sessions: the dates on which every dataset beneath it that has begun, and
+   has not been closed, has a session.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import astuple, fields
-from pathlib import Path
 from typing import Any
 
 from metabt.errors import ConfigError
@@ -88,8 +87,9 @@ def runs(lakehouse: str | None, layout: Layout = "table") -> None:
 
     columns = ["run_id", "portfolio", "status", "started_at", "seconds", "engine", "snapshot"]
     with connect(_place(lakehouse)) as connection:
-        rows = [tuple(run[column] for column in columns) for run in list_runs(connection)]
-    _print_rows(columns, [(row[0][:12], *row[1:]) for row in rows] if layout == "table" else rows, layout)
+        found = list_runs(connection)
+    digits = 12 if layout == "table" else None
+    _print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
 
 
 def weights(
@@ -130,12 +130,12 @@ def sql(lakehouse: str | None, statement: str, layout: Layout = "table") -> None
 def report(lakehouse: str | None, name: str = "latest", output: str = "report.html") -> None:
     """Write a run as one HTML page."""
     from metabt.lakehouse import connect, load_run, resolve_run
-    from metabt.report import write_report
+    from metabt.report import write_page
 
     with connect(_place(lakehouse)) as connection:
         run, tables = load_run(connection, resolve_run(connection, name))
-    write_report(output, run, tables)
-    print(f"{output}: {Path(output).stat().st_size / 1e6:.1f} MB, run {str(run['run_id'])[:12]} of {run['portfolio']}")
+    file = write_page(output, run, tables)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, run {str(run['run_id'])[:12]} of {run['portfolio']}")
 
 
 def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | None) -> dict[str, Any]:
@@ -178,17 +178,19 @@ def _print_trades(targets: dict[str, float], closes: dict[str, float], file: str
 def _print_rows(columns: list[str], rows: Iterable[tuple[Any, ...]], layout: Layout) -> None:
     from metabt.lakehouse import QueryResult
 
-    print(QueryResult(tuple(columns), list(rows)).to(layout))
+    print(QueryResult(tuple(columns), ("",) * len(columns), tuple(rows)).to(layout))
 
 
 def _next_steps(lakehouse: str, run_id: str) -> list[str]:
-    return [
-        "what to try next:",
-        "  metabt weights                                  what to hold now",
-        '  metabt sql "select * from metrics"              everything that was measured',
-        f"  metabt report {run_id} --output report.html     the same as a page",
-        "  metabt plan portfolio.lookback=126              what a change would compute",
-    ]
+    place = "" if lakehouse == _place(None) else f" --lakehouse {lakehouse}"
+    steps = {
+        f"metabt weights {run_id}{place}": "what to hold now",
+        f"metabt report {run_id}{place}": "all of it as a page",
+        f'metabt sql "select * from metrics"{place}': "all of it as tables",
+        f"metabt plan portfolio.lookback=126{place}": "what a change would compute",
+    }
+    width = max(map(len, steps))
+    return ["what to try next:", *(f"  {command.ljust(width)}  {purpose}" for command, purpose in steps.items())]
 
 
 def _hint(lines: list[str]) -> None:

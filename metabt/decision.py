@@ -16,20 +16,24 @@ from metabt.selectors.base import Selector
 from metabt.sleeve import Estimator, Rules
 from metabt.windows import Windows
 
-_built: dict[str, Optimizer] = {}
+_optimizers: dict[str, Optimizer] = {}
+_selectors: dict[str, Selector] = {}
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
-    """Return the optimizer of that name and those parameters."""
+    """Return the optimizer of that name and those parameters, built once."""
     key = digest(estimator.plain())
-    if key not in _built:
-        _built[key] = registry.optimizer(estimator.name, **estimator.params)
-    return _built[key]
+    if key not in _optimizers:
+        _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
+    return _optimizers[key]
 
 
 def build_selector(estimator: Estimator) -> Selector:
-    """Return the selector of that name and those parameters."""
-    return registry.selector(estimator.name, **estimator.params)
+    """Return the selector of that name and those parameters, built once."""
+    key = digest(estimator.plain())
+    if key not in _selectors:
+        _selectors[key] = registry.selector(estimator.name, **estimator.params)
+    return _selectors[key]
 
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:

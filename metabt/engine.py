@@ -23,11 +23,13 @@ from metabt.baselines import flatten_tree, join_panels
 from metabt.block import Block, Book, LeafState, MetaState
 from metabt.errors import ConfigError, RunError
 from metabt.fingerprint import code_digest, digest, library_versions
-from metabt.panel import Panel
 from metabt.forest import Node, Plan, check_data, plan_forest
+from metabt.leaf import LeafInputs
+from metabt.meta.walk import MetaInputs
+from metabt.panel import Panel
 from metabt.sleeve import Leaf, Sleeve
 from metabt.stopwatch import Stopwatch
-from metabt.walk_forward import LeafInputs, MetaInputs, advance
+from metabt.walk_forward import advance
 
 State = LeafState | MetaState
 Progress = Callable[[int, int, str], None]

@@ -50,7 +50,9 @@ def canonical(value: object) -> object:
         return str(value)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: canonical(item) for key, item in value.items()}
-    raise TypeError(f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in")
+    raise TypeError(
+        f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in"
+    )
 
 
 def array_digest(*arrays: np.ndarray) -> str:

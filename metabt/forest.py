@@ -101,17 +101,16 @@ def check_data(tree: Sleeve, panels: Mapping[str, Panel]) -> None:
         panel = panels[leaf.dataset]
         for symbol in leaf.universe:
             if symbol not in panel.symbols:
-                raise ConfigError(
-                    f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{symbol}'{nearest(symbol, panel.symbols)}"
-                )
+                close = nearest(symbol, panel.symbols)
+                raise ConfigError(f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{symbol}'{close}")
             dataset, other = home.setdefault(symbol, (leaf.dataset, path))
             if dataset != leaf.dataset:
                 raise ConfigError(
-                    f"sleeves '{other}' and '{path}' take '{symbol}' from two datasets, '{dataset}' and '{leaf.dataset}'; "
-                    "one asset has one price: use one of them, or rename the symbol when ingesting"
+                    f"sleeves '{other}' and '{path}' take '{symbol}' from two datasets, '{dataset}' and "
+                    f"'{leaf.dataset}'; one asset has one price: use one of them, or rename the symbol when ingesting"
                 )
         if len(panel.dates) <= leaf.lookback:
             raise DataError(
-                f"sleeve '{path}': dataset '{leaf.dataset}' has {len(panel.dates)} sessions, a lookback of {leaf.lookback} "
-                f"returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
+                f"sleeve '{path}': dataset '{leaf.dataset}' has {len(panel.dates)} sessions, a lookback of "
+                f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
             )

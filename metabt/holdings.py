@@ -210,6 +210,8 @@ class Unpaid:
     """Sum of absolute trades at its close."""
     short: float = 0.0
     """Short positions held over from it."""
+    saved: float = 0.0
+    """Cost that netting saved there."""
 
 
 def charge(
@@ -233,3 +235,13 @@ def charge(
     cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
     net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
     return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))
+
+
+def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid) -> tuple[np.ndarray, float]:
+    """Return what netting saves each session in costs, where it would have been charged, and what is left for the next.
+
+    `apart` are the trades if each child traded for itself, `netted` those of the book; (n_sessions,), fraction of NAV.
+    """
+    # never negative but for rounding: |a + b| <= |a| + |b|
+    saved = costs.rate * np.maximum(apart.traded - netted.traded, 0.0)
+    return np.r_[unpaid.saved, saved[:-1]], float(saved[-1])

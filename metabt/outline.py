@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.forest import Node, Plan
-from metabt.sleeve import Estimator, Leaf, Rules, Sleeve
+from metabt.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
 
 
 def outline(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
@@ -13,7 +13,10 @@ def outline(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
     rows = [(path, sleeve, plan.nodes[sleeve.spec.digest]) for path, sleeve in tree.walk()]
     labels = ["  " * path.count("/") + sleeve.name for path, sleeve, _ in rows]
     width = max(len(label) for label in labels)
-    lines = [f"{label.ljust(width)}  {_describe(sleeve.spec, node)}" for label, (_, sleeve, node) in zip(labels, rows, strict=True)]
+    lines = [
+        f"{label.ljust(width)}  {_describe(sleeve.spec, node)}"
+        for label, (_, sleeve, node) in zip(labels, rows, strict=True)
+    ]
     sessions = plan.nodes[tree.spec.digest].calendar.sessions
     last = sessions[-1] if end is None else min(sessions[-1], np.datetime64(end))
     distinct, blocks = len(plan.nodes), plan.n_blocks
@@ -25,7 +28,7 @@ def outline(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _describe(spec: Rules, node: Node) -> str:
+def _describe(spec: Leaf | Meta, node: Node) -> str:
     holds = f"{len(spec.universe)} of {spec.dataset}" if isinstance(spec, Leaf) else f"{len(spec.children)} sleeves"
     side = " short" if isinstance(spec, Leaf) and spec.direction == "short" else ""
     picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""

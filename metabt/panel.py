@@ -92,7 +92,7 @@ class Panel:
         return None if self.volume is None else _frozen(self.close * self.volume)
 
     def returns_between(self, sessions: np.ndarray) -> np.ndarray:
-        """Return simple returns between the last prices as of `sessions`, (n_sessions, n_assets), 0 before the first."""
+        """Return returns between the last prices as of `sessions`, (n_sessions, n_assets), 0 before the first."""
         rows = np.searchsorted(self.dates, sessions, side="right") - 1
         last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], np.nan)
         returns = np.zeros_like(last)
@@ -146,8 +146,8 @@ def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise DataError(
-            f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and finite "
-            f"({int(bad.sum())} such prices in all); correct them, or leave the cell empty where there was no price"
+            f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and "
+            f"finite ({int(bad.sum())} such prices in all); correct them, or leave the cell empty where there was no price"
         )
 
 

@@ -12,12 +12,13 @@ import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from metabt.decision import build_optimizer, build_selector
 from metabt.errors import ConfigError, nearest
 from metabt.schedule import PERIODS, Schedule
-from metabt.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.sleeve import Costs, Estimator, Leaf, Rules, Sleeve
 from metabt.templates import expand
 
 MAX_DEPTH = 32
@@ -33,9 +34,7 @@ _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
 Settings = Mapping[str, Any]
 
 
-def resolve(
-    tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = None, start: str | None = None
-) -> Sleeve:
+def resolve(tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = None, start: str | None = None) -> Sleeve:
     """Return the sleeve that a tree of plain values describes.
 
     Parameters
@@ -74,7 +73,9 @@ class _Resolver:
         if id(settings) in on_path:
             raise ConfigError(f"sleeve '{path}' contains itself; a tree must not have cycles")
         if len(on_path) >= MAX_DEPTH:
-            raise ConfigError(f"sleeve '{path}' is {len(on_path) + 1} levels deep, the limit is {MAX_DEPTH}; flatten it")
+            raise ConfigError(
+                f"sleeve '{path}' is {len(on_path) + 1} levels deep, the limit is {MAX_DEPTH}; flatten it"
+            )
         is_meta = "sleeves" in settings
         _check_keys(path, settings, is_meta)
         chain = (*inherited, _defaults(path, settings))
@@ -127,16 +128,22 @@ class _Resolver:
             raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols or 'all'")
         for symbol in universe:
             if not isinstance(symbol, str):
-                raise ConfigError(f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes")
+                raise ConfigError(
+                    f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
+                )
         twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
         if twice:
-            raise ConfigError(f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once")
+            raise ConfigError(
+                f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once"
+            )
         return tuple(sorted(universe))
 
     def _rules(self, path: str, own: Settings, chain: tuple[Settings, ...], keys: set[str]) -> dict[str, Any]:
         layers = (*chain, own, self.always)
         stated = {key: [layer[key] for layer in layers if layer.get(key) is not None] for key in sorted(keys)}
-        return {key: _blamed(path, lambda k=key, v=values: _PARSERS[k](k, v)) for key, values in stated.items() if values}
+        return {
+            key: _blamed(path, lambda k=key, v=values: _PARSERS[k](k, v)) for key, values in stated.items() if values
+        }
 
 
 def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:
@@ -157,7 +164,9 @@ def _defaults(path: str, settings: Settings) -> Settings:
 
 def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
     if is_meta and "universe" in settings:
-        raise ConfigError(f"sleeve '{path}' has both sleeves and a universe; a leaf has a universe, a meta sleeve sleeves")
+        raise ConfigError(
+            f"sleeve '{path}' has both sleeves and a universe; a leaf has a universe, a meta sleeve sleeves"
+        )
     other = _OF_LEAF if is_meta else _OF_META
     known = (_INHERITED - other) | _STRUCTURE
     for key in settings:
@@ -173,7 +182,7 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
 def _check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
     built = _blamed(path, lambda: build_optimizer(spec.optimizer))
     for fallback in spec.fallback:
-        _blamed(path, lambda f=fallback: build_optimizer(f))
+        _blamed(path, partial(build_optimizer, fallback))
     low, high = built.min_weight, built.max_weight
     if most * high < 1 - 1e-12:
         raise ConfigError(

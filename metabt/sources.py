@@ -48,7 +48,7 @@ class Frames:
         return {name: panel_digest(panel) for name, panel in self.panels(tree).items()}
 
     def panels(self, tree: Sleeve) -> dict[str, Panel]:
-        """Return the panels that a tree reads, with its symbols alone; what is unknown is left to the plan to refuse."""
+        """Return the panels that a tree reads, its symbols alone; the plan refuses what is unknown."""
         known = {name: symbols for name, symbols in wanted(tree).items() if name in self._panels}
         return {name: self._panels[name].select(self._present(name, symbols)) for name, symbols in known.items()}
 
@@ -116,7 +116,8 @@ def to_panel(name: str, prices: Any) -> Panel:
         return prices
     if not hasattr(prices, "columns"):
         raise ConfigError(
-            f"prices '{name}': got {type(prices).__name__}; wanted a lakehouse path, a wide frame, or {{dataset: wide frame}}"
+            f"prices '{name}': got {type(prices).__name__}; "
+            "wanted a lakehouse path, a wide frame, or {dataset: wide frame}"
         )
     from metabt.lakehouse.shapes import Naming, read_observations
 
@@ -129,4 +130,6 @@ def to_panel(name: str, prices: Any) -> Panel:
     for field in {"close", "volume"} & set(rows.fields):
         matrices[field] = np.full((len(dates), len(symbols)), np.nan)
         matrices[field][row, code] = rows.fields[field]
-    return Panel(name, dates.astype("datetime64[D]"), tuple(symbols.tolist()), matrices["close"], matrices.get("volume"))
+    return Panel(
+        name, dates.astype("datetime64[D]"), tuple(symbols.tolist()), matrices["close"], matrices.get("volume")
+    )

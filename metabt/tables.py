@@ -47,11 +47,12 @@ def concat(tables: Sequence[Table]) -> Table:
 
 
 def _concat_column(columns: Sequence[Column]) -> Column:
-    if not isinstance(columns[0], Coded):
-        return np.concatenate(columns)
+    coded = [column for column in columns if isinstance(column, Coded)]
+    if not coded:
+        return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
     values: dict[str, int] = {}
     parts = []
-    for column in columns:
+    for column in coded:
         lookup = np.array([values.setdefault(text, len(values)) for text in column.values] + [-1], dtype=np.int32)
         parts.append(lookup[column.codes])
     return Coded(np.concatenate(parts), tuple(values))

@@ -27,7 +27,9 @@ def expand(where: str, pattern: str, template: Mapping[str, object]) -> Iterator
     """
     over = template["expand"]
     if not isinstance(over, Mapping) or not over or not all(isinstance(v, list) and v for v in over.values()):
-        raise ConfigError(f"sleeve '{where}': expand is {over!r}, wanted {{variable: [values], ...}} with at least one value")
+        raise ConfigError(
+            f"sleeve '{where}': expand is {over!r}, wanted {{variable: [values], ...}} with at least one value"
+        )
     body = {key: value for key, value in template.items() if key != "expand"}
     for values in product(*over.values()):
         known = dict(zip(over, values, strict=True))

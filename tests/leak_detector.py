@@ -105,7 +105,7 @@ def scrambled(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | P
         volume = None if data.volume is None else np.where(later, rng.permuted(data.volume * 50.0), data.volume)
         return replace(data, close=np.where(later, redrawn(data.close, rng), data.close), volume=volume)
     later = np.asarray(data.index > day)[:, None]
-    return data.where(~later, redrawn(data.to_numpy(), rng))
+    return pd.DataFrame(np.where(later, redrawn(data.to_numpy(), rng), data), data.index, data.columns)
 
 
 def redrawn(close: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -125,5 +125,5 @@ def extended(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | Pa
     days = pd.date_range(data.index[-1] + pd.Timedelta(days=1), periods=30)
     level = data.mean().to_numpy() * np.exp(rng.normal(0.0, 0.05, (30, data.shape[1])).cumsum(axis=0))
     later = np.asarray(data.index > day)[:, None]
-    filled = data.where(~later, data.fillna(data.mean()))
+    filled = pd.DataFrame(np.where(later, data.fillna(data.mean()), data), data.index, data.columns)
     return pd.concat([filled, pd.DataFrame(level, index=days, columns=data.columns)])

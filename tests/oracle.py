@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -102,6 +102,12 @@ class Book:
         """Return the holdings as of the newest session at or before `t`."""
         past = bisect_right(self.sessions, t)
         return self.after[self.sessions[past - 1]] if past else dict.fromkeys(self.keys, 0.0)
+
+    def until(self, last: pd.Timestamp) -> Book:
+        """Return the book without what happened after `last`: a dataset holds the whole tree at its last date."""
+        dated = ("rows", "decisions", "before", "after", "closed", "saved", "parts")
+        kept = {name: {t: it for t, it in getattr(self, name).items() if t <= last} for name in dated}
+        return replace(self, sessions=[t for t in self.sessions if t <= last], **kept)
 
     def by_symbol(self, which: str) -> pd.DataFrame:
         """Return flattened weights `before` or `after` trading, sessions x symbols."""
@@ -214,7 +220,14 @@ def run(
     spec = resolve(tree, market, tree["name"], {}, start)
     books: dict[str, Book] = {}
     walk(spec, market, closed, {**OPTIMIZERS, **(optimizers or {})}, books)
-    return books
+    last = held_at(spec, market, closed)
+    return {path: book.until(last) for path, book in books.items()}
+
+
+def held_at(spec: Spec, market: Market, closed: frozenset[str]) -> pd.Timestamp:
+    """Return the last date of whatever lies beneath: that of the first dataset to end, of those that are not closed."""
+    ends = {leaf.dataset: market.dates[leaf.dataset][-1] for leaf in spec.leaves()}
+    return min([end for dataset, end in ends.items() if dataset not in closed], default=max(ends.values()))
 
 
 def walk(spec: Spec, market: Market, closed: frozenset[str], optimizers: dict, books: dict[str, Book]) -> Book:
@@ -322,8 +335,7 @@ def calendars(spec: Spec, market: Market, closed: frozenset[str]) -> tuple[list[
     """Return (book sessions, common sessions) of a meta sleeve."""
     datasets = {leaf.dataset for leaf in spec.leaves()}
     union = sorted({t for d in datasets for t in market.dates[d]})
-    last = min([market.dates[d][-1] for d in datasets if d not in closed], default=union[-1])
-    union = [t for t in union if t <= last]
+    union = [t for t in union if t <= held_at(spec, market, closed)]
     sessions_of = {d: set(market.dates[d]) for d in datasets}
 
     def running(dataset: str, t: pd.Timestamp) -> bool:
@@ -518,7 +530,7 @@ def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0
             kkt[:m, :m] = S[np.ix_(free, free)]
             kkt[:m, m] = kkt[m, :m] = 1.0
             right = np.append(-S[np.ix_(free, fixed)] @ w[fixed], 1 - w[fixed].sum())
-            w[free] = np.linalg.solve(kkt, right)[:m]
+            w[free] = np.linalg.lstsq(kkt, right)[0][:m]
         feasible = abs(w.sum() - 1) < 1e-12 and w.min() >= min_weight - 1e-13 and w.max() <= max_weight + 1e-13
         if feasible and w @ S @ w < best_variance:
             best, best_variance = w, w @ S @ w
@@ -539,6 +551,7 @@ def select(selector: str | dict, X: np.ndarray, names: list[str]) -> list[str]:
         return names
     mean, volatility = X.mean(axis=0), X.std(axis=0, ddof=1)
     by = params.get("by", "momentum")
-    score = {"momentum": mean, "low_volatility": -volatility, "sharpe": mean / volatility}[by]
+    sharpe = np.divide(mean, volatility, out=np.zeros_like(mean), where=volatility > 0)
+    score = {"momentum": mean, "low_volatility": -volatility, "sharpe": sharpe}[by]
     ranked = sorted(range(len(names)), key=lambda i: (-score[i], names[i]))
     return sorted(names[i] for i in ranked[: params["k"]])

@@ -5,14 +5,13 @@
 3. Apply the edits, then resolve interpolations.
 4. Check the settings, and that nothing asks to be instantiated.
 
-What a sleeve may state is checked where trees are resolved, so that YAML, Python and the command line get one answer.
+What a setting or a sleeve may be is checked where it is used, so that YAML, Python and the command line get one answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ from metabt.config.overrides import SETTINGS, split
 from metabt.config.search import PRIMARY, conf_dirs, load, packaged_dir, restore_defaults
 from metabt.errors import ConfigError, nearest
 
-ENGINES = ("auto", "local", "ray")
-"""Where a backtest may run."""
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
 """Packages from which Hydra may instantiate a launcher or a sweeper."""
 
@@ -70,7 +67,7 @@ def lakehouse_path(config_dir: str | Path | None = None) -> str:
     dirs = conf_dirs(config_dir)
     with explained(dirs):
         file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
-        stated = OmegaConf.load(file).get("lakehouse")
+        stated = OmegaConf.select(OmegaConf.load(file), "lakehouse")
     if stated is None:
         raise ConfigError(f"{file} states no lakehouse; add `lakehouse: data/lakehouse`, or pass --lakehouse")
     return str(stated)
@@ -97,7 +94,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        For an unknown setting, an unknown engine, a date that is none, or a key that asks for instantiation.
+        For an unknown or missing setting, or a key that asks for instantiation.
     """
     for key in config:
         if key not in SETTINGS:
@@ -107,10 +104,6 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
         model = packaged_dir() / f"{PRIMARY}.yaml"
         raise ConfigError(f"{PRIMARY}.yaml states no {', '.join(missing)}; copy the lines from {model}")
     _refuse_targets(config, "")
-    if config.get("engine") not in ENGINES:
-        raise ConfigError(f"engine is {config.get('engine')!r}{nearest(str(config.get('engine')), ENGINES)}")
-    for key in ("start", "end"):
-        _check_date(key, config.get(key))
     if config.get("is_meta_backtest") not in (None, True, False):
         raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
     return {key: config.get(key) for key in SETTINGS}
@@ -184,12 +177,3 @@ def _refuse_targets(node: Any, path: str) -> None:
                     f"{path.lstrip('.')} has a '_target_'; configuration cannot call code; name an estimator: erc"
                 )
             _refuse_targets(value, f"{path}.{key}")
-
-
-def _check_date(key: str, value: Any) -> None:
-    try:
-        valid = value is None or bool(date.fromisoformat(value))
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ConfigError(f"{key} is {value!r}; write a date such as {key}=2000-01-31")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
@@ -80,4 +80,4 @@ def _job(composed: DictConfig) -> dict[str, Any]:
     carried = [decode(text) for text in hydra.overrides.task if text.startswith(CARRIER)]
     OmegaConf.set_struct(composed, False)
     composed.pop(CARRIER.strip("+."), None)
-    return finish(composed, hydra, carried)
+    return finish(composed, cast(DictConfig, hydra), carried)

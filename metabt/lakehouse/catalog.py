@@ -74,7 +74,9 @@ def require(path: str | Path) -> None:
     # another connection of this very process holds on it
     catalog = located(path) / CATALOG
     if not catalog.is_file() or catalog.stat().st_size == 0:
-        raise StoreError(f"no lakehouse at '{path}'; make one with `metabt ingest` or `make demo`, or name another path")
+        raise StoreError(
+            f"no lakehouse at '{path}'; make one with `metabt ingest` or `make demo`, or name another path"
+        )
 
 
 def check_writable(path: str | Path) -> None:

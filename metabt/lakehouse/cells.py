@@ -1,6 +1,6 @@
 """Cells of a source to values: numbers, session dates and symbols.
 
-1. A number is a number, or its plain decimal text; an empty cell, NaN, NA and null are missing; nothing else is guessed.
+1. A number is a number, or its plain decimal text; an empty cell, NaN, NA and null are missing; no more is guessed.
 2. A date is a date, or its ISO text, or text in a stated format. A stamp with a time of day belongs to the calendar
    date *as it is written, in its own time zone*: midnight in Tokyo stays that Tokyo date.
 3. A symbol is any printable text, stripped. It is data, never code.
@@ -76,7 +76,8 @@ def sessions(column: pa.Array, name: str, date_format: str | None = None) -> Ses
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
         raise DataError(
-            f"date column '{name}': row {row} is empty ({column.null_count} such rows); fill in the date or delete the row"
+            f"date column '{name}': row {row} is empty ({column.null_count} such rows); "
+            "fill in the date or delete the row"
         )
     coded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     stamps = _stamps(coded.dictionary, date_format)
@@ -84,7 +85,8 @@ def sessions(column: pa.Array, name: str, date_format: str | None = None) -> Ses
     if unread.any():
         row = int(np.flatnonzero(unread)[0])
         raise DataError(
-            f"date column '{name}': row {row + 1}: '{column[row].as_py()}' is not a date ({int(unread.sum())} such rows); "
+            f"date column '{name}': row {row + 1}: '{column[row].as_py()}' is not a date "
+            f"({int(unread.sum())} such rows); "
             "write dates as YYYY-MM-DD, or state the format, such as date_format='%d/%m/%Y'"
         )
     micros = stamps[coded.indices.to_numpy()].astype(np.int64)

@@ -59,5 +59,5 @@ def _append(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> Non
 
 
 def _table(dataset: str, rows: set[Row]) -> pa.Table:
-    values = zip(*((dataset, *row) for row in sorted(rows)), strict=True)
-    return pa.table({name: pa.array(column, pa.string()) for name, column in zip(SCHEMA["digests"], values, strict=True)})
+    columns = zip(*((dataset, *row) for row in sorted(rows)), strict=True)
+    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(SCHEMA["digests"]))

@@ -23,8 +23,9 @@ import pyarrow as pa
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse.digests import replace_digests
 from metabt.lakehouse.merge import compare, replace_prices
+from metabt.lakehouse.naming import Naming
 from metabt.lakehouse.observations import Observations
-from metabt.lakehouse.shapes import Naming, read_observations
+from metabt.lakehouse.shapes import read_observations
 from metabt.lakehouse.sources import source_name
 from metabt.lakehouse.tables import ARROW, SCHEMA, insert
 from metabt.lakehouse.transaction import transact
@@ -68,8 +69,9 @@ class IngestReport:
         """Return one readable paragraph."""
         text = (
             f"{self.dataset}: {self.added:,} prices added, {self.changed:,} changed, {self.unchanged:,} unchanged "
-            f"({self.rows_read:,} read from {self.source}, {self.duplicates:,} duplicates dropped, {self.empty:,} empty). "
-            f"It now holds {self.symbols:,} symbols in {self.sessions:,} sessions, {self.first_date} to {self.last_date}."
+            f"({self.rows_read:,} read from {self.source}, {self.duplicates:,} duplicates dropped, "
+            f"{self.empty:,} empty). "
+            f"It holds {self.symbols:,} symbols in {self.sessions:,} sessions, {self.first_date} to {self.last_date}."
         )
         if not self.added and not self.changed:
             text += " Nothing new: the prices are as they were."

@@ -53,7 +53,8 @@ class Observations:
 
     def to_arrow(self) -> pa.Table:
         """Return columns symbol, date and the fields; NaN becomes NULL."""
-        symbols = pa.DictionaryArray.from_arrays(pa.array(self.symbols.codes), pa.array(self.symbols.values, pa.string()))
+        names = pa.array(self.symbols.values, pa.string())
+        symbols = pa.DictionaryArray.from_arrays(pa.array(self.symbols.codes), names)
         fields = {name: pa.array(values, mask=np.isnan(values)) for name, values in self.fields.items()}
         return pa.table({"symbol": symbols, "date": pa.array(self.dates, pa.date32()), **fields})
 
@@ -70,7 +71,7 @@ def cleaned(rows: Observations) -> Observations:
         _check_values(rows, name)
     priced = ~np.isnan(rows.fields["close"])
     if not priced.any():
-        raise DataError(f"no prices: {rows.rows_read} rows were read and none has a price; check the file and its columns")
+        raise DataError(f"no prices: none of {rows.rows_read} rows has one; check the file and its columns")
     kept = _without_repeats(rows.take(priced))
     note = ("stamps with a time of day were dated as written, in their own time zone",) if kept.clock.any() else ()
     return replace(kept, empty=int((~priced).sum()), duplicates=int(priced.sum()) - len(kept), notes=kept.notes + note)

@@ -40,7 +40,7 @@ def load_panels(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None =
         For a snapshot that it does not have.
     """
     known = dataset_symbols(con, at)
-    return {dataset: read_panel(con, dataset, chosen(known, dataset, symbols), at) for dataset, symbols in wanted.items()}
+    return {name: read_panel(con, name, chosen(known, name, symbols), at) for name, symbols in wanted.items()}
 
 
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
@@ -54,7 +54,7 @@ def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> di
 def stored_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, str]:
     """Return dataset -> the digest that `panel_digest` gives of its panel, from what ingestion wrote."""
     known = dataset_symbols(con, at)
-    return {dataset: _stored(con, dataset, chosen(known, dataset, symbols), at) for dataset, symbols in wanted.items()}
+    return {name: _stored(con, name, chosen(known, name, symbols), at) for name, symbols in wanted.items()}
 
 
 def chosen(known: Mapping[str, Sequence[str]], dataset: str, symbols: Iterable[str] | None) -> tuple[str, ...]:
@@ -73,7 +73,8 @@ def chosen(known: Mapping[str, Sequence[str]], dataset: str, symbols: Iterable[s
     missing = sorted(set(symbols) - set(known[dataset]))
     if missing:
         others = f" (and {len(missing) - 1} more unknown ones)" if len(missing) > 1 else ""
-        raise ConfigError(f"dataset '{dataset}' has no symbol '{missing[0]}'{others}{nearest(missing[0], known[dataset])}")
+        cure = nearest(missing[0], known[dataset])
+        raise ConfigError(f"dataset '{dataset}' has no symbol '{missing[0]}'{others}{cure}")
     return tuple(sorted(set(symbols)))
 
 
@@ -119,16 +120,15 @@ def _observations(con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[s
     return rows
 
 
-def _read(
-    con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *parameters: str
-) -> duckdb.DuckDBPyConnection:
+def _read(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *parameters: str) -> duckdb.DuckDBPyConnection:
     version = "" if at is None else f" AT (VERSION => {int(at)})"
     try:
         return con.execute(sql.replace("{at}", version), list(parameters))
     except duckdb.Error as error:
         if at is None:
             raise
-        raise StoreError(f"snapshot {at} cannot be read: {str(error).partition(chr(10))[0]}; use a later one") from error
+        reason = str(error).partition("\n")[0]
+        raise StoreError(f"snapshot {at} cannot be read: {reason}; use a later one") from error
 
 
 def _days(column: pa.ChunkedArray) -> np.ndarray:

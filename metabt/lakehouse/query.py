@@ -25,7 +25,8 @@ from metabt.lakehouse.catalog import DATA, attach, located, quoted
 TABLE_FUNCTIONS = ("generate_series", "range", "unnest", "json_each", "json_tree", "ducklake_snapshots")
 """Table functions that a query may use; none of them reads a file of its own choosing."""
 READ_ONLY = "metabt sql is read-only"
-EXPLAIN = re.compile(r"^(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\s+(?:analyze\s+)?", re.IGNORECASE | re.DOTALL)
+EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?", re.IGNORECASE)
+"""How an EXPLAIN begins; not with a comment, whose end this pattern and DuckDB might see in different places."""
 
 
 def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
@@ -71,18 +72,27 @@ def _check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
     except duckdb.Error as error:
         raise StoreError(f"SQL: {error}") from error
     if len(statements) != 1:
-        found = f"{len(statements)} statements" if statements else "no statement"
-        raise StoreError(f"{READ_ONLY}: it takes one SELECT, found {found}; pass one statement at a time")
-    tree = _syntax(con, EXPLAIN.sub("", sql, count=1))
+        raise StoreError(
+            f"{READ_ONLY}: it takes one SELECT, found {len(statements)} statements; pass one at a time "
+            "(a PIVOT must list its values: PIVOT ... IN (...))"
+        )
+    kind = sql.split(maxsplit=1)[0].upper()
+    tree = _syntax(con, _explained_part(sql) if statements[0].type == duckdb.StatementType.EXPLAIN else sql)
     if tree is None:
-        kind = str(statements[0].type).rpartition(".")[2]
-        raise StoreError(f"{READ_ONLY}: {kind} is refused; use SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN")
+        raise StoreError(
+            f"{READ_ONLY}: {kind} is refused; use SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
+        )
     for function in _table_functions(tree):
         if function not in TABLE_FUNCTIONS:
             raise StoreError(
                 f"{READ_ONLY} and reads the lakehouse's tables alone: the table function '{function}' is refused; "
                 "`metabt ingest` brings in other data"
             )
+
+
+def _explained_part(sql: str) -> str:
+    begin = EXPLAIN.match(sql)
+    return sql[begin.end() :] if begin else sql
 
 
 def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> Any:

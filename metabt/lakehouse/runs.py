@@ -102,7 +102,8 @@ def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
     if len(started) == 1:
         return started[0]
     if started:
-        raise ConfigError(f"'{name}' begins {len(started)} runs ({', '.join(started[:5])}); give more of the one you mean")
+        some = ", ".join(started[:5])
+        raise ConfigError(f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean")
     raise ConfigError(f"no run or portfolio '{name}' in the lakehouse{nearest(name, _names(runs))}")
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gzip
 import json
@@ -104,20 +105,31 @@ def _parquet_columns(path: Path) -> Columns:
             notes = con.execute("SELECT value FROM parquet_kv_metadata($1) WHERE key = 'pandas'", [literal]).fetchall()
     except duckdb.Error as error:
         raise DataError(f"'{path}' cannot be read as Parquet: {_first(error)}; write it anew") from error
-    zones = _time_zones(notes)
-    return [(name, _zoned(name, table[name].combine_chunks(), zones)) for name in table.column_names]
+    described = json.loads(notes[0][0]) if notes else {}
+    zones = _time_zones(described)
+    levels = len(described.get("column_indexes", []))
+    return [
+        (_level_name(name, levels), _zoned(name, table[name].combine_chunks(), zones)) for name in table.column_names
+    ]
 
 
 def _as_pattern(path: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
 
 
-def _time_zones(notes: list[Any]) -> dict[str, str]:
+def _level_name(name: str, levels: int) -> Name:
+    """Return the pair that pandas wrote as text, where a frame's columns had two levels."""
+    try:
+        return _name(ast.literal_eval(name)) if levels == 2 else name
+    except (ValueError, SyntaxError):
+        return name
+
+
+def _time_zones(described: dict[str, Any]) -> dict[str, str]:
     """Return column -> time zone: Parquet keeps instants only, pandas writes the zone beside them."""
-    described = json.loads(notes[0][0]).get("columns", []) if notes else []
     return {
         str(column.get("field_name") or column.get("name")): str(column["metadata"]["timezone"])
-        for column in described
+        for column in described.get("columns", [])
         if (column.get("metadata") or {}).get("timezone")
     }
 

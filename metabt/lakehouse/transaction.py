@@ -35,9 +35,7 @@ BUSY = ("database is locked", "conflict")
 Answer = TypeVar("Answer")
 
 
-def transact(
-    path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], *, create: bool = False
-) -> Answer:
+def transact(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], *, create: bool = False) -> Answer:
     """Return what `work` returns, after all that it wrote was committed at once.
 
     Raises

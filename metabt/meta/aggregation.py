@@ -1,6 +1,7 @@
 """Aggregation: the children's blocks on one calendar, and their net streams on its common sessions.
 
-1. Each child's rows are laid on the parent's sessions; where a child has no session it earns nothing and holds what it held.
+1. Each child's rows are laid on the parent's sessions; where a child has no session it earns nothing and holds what it
+   held.
 2. Net streams are compounded between common sessions: a weekend that only one child trades through accrues to the next
    common session. Nothing is zero-filled and nothing is dropped.
 3. A child's history is counted in common sessions since its stream began.
@@ -15,7 +16,6 @@ import numpy as np
 from numba import njit
 
 from metabt.block import Block, Gaps, MetaState
-from metabt.meta.flattening import Layout
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _align_gaps(gaps: Gaps, rows: np.ndarray, fresh: np.ndarray, open_ended: np.
     return Gaps(returns, tradable)
 
 
-def join_gaps(children: Sequence[Aligned], layout: Layout) -> Gaps | None:
+def join_gaps(children: Sequence[Aligned]) -> Gaps | None:
     """Return the gaps of all children side by side, None when none has any."""
     if all(child.gaps is None for child in children):
         return None

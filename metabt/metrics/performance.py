@@ -1,7 +1,7 @@
 """Performance of one realised stream.
 
-Growth is measured on calendar time, dispersion on the sessions that were measured: a stream with N rows over Y years has
-N / Y sessions a year, whatever its calendar. The stream's NAV is 1 at the close of its first trade.
+Growth is measured on calendar time, dispersion on the sessions that were measured: a stream with N rows over Y years
+has N / Y sessions a year, whatever its calendar. The stream's NAV is 1 at the close of its first trade.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import numpy as np
 DAYS_PER_YEAR = 365.25
 
 
-def performance(net: np.ndarray, cost: np.ndarray, turnover: np.ndarray, netting: np.ndarray, years: float) -> dict[str, float]:
+def performance(
+    net: np.ndarray, cost: np.ndarray, turnover: np.ndarray, netting: np.ndarray, years: float
+) -> dict[str, float]:
     """Return the metrics of one stream by name.
 
     Parameters

@@ -12,7 +12,7 @@ below it written again. Starting with a single free asset, a wide universe of wh
 
 from __future__ import annotations
 
-from numba import njit
+from metabt.kernels import FAST, inner
 
 from metabt.optimizers._linear import INDEX, factor, solve
 
@@ -32,7 +32,7 @@ SINGULAR = 1e-10
 """Part of an asset's variance that the free ones leave unexplained, below which S counts as singular."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def start(S, L, v, m, n):
     """Fill the assets of least variance up to their bounds; leave the last one free."""
     rest = 1.0
@@ -57,7 +57,7 @@ def start(S, L, v, m, n):
     return factor(S, m, 0, 1, L)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def target(S, L, v, m, n, free):
     """Write the weights that are best with the fixed assets where they are; return lam."""
     rest, ones = 1.0, 0.0
@@ -85,7 +85,7 @@ def target(S, L, v, m, n, free):
     return lam
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def advance(v, m, free):
     """Go to the target or to the first bound on the way; fix its asset and return its place, or -1."""
     step, first = 1.0, -1
@@ -108,7 +108,7 @@ def advance(v, m, free):
     return first
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def release(S, v, m, n, lam):
     """Return the fixed asset that gains most by leaving its bound, or -1 if none gains more than rounding."""
     risk = 0.0
@@ -126,7 +126,7 @@ def release(S, v, m, n, lam):
     return best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def minimise(S, L, v, m, n, free):
     """Write the solution to row W, from the feasible weights there; return the number of free assets.
 

@@ -14,11 +14,12 @@ For each window:
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from metabt.kernels import FAST, inner, kernel
 
 from metabt.optimizers._active_set import HI, LO, TARGET, Q, W, minimise, start, target
 from metabt.optimizers._linear import INDEX
 from metabt.optimizers._twins import twins
+from metabt.optimizers.base import feasible
 
 MU = 8
 """Row of v: mean returns."""
@@ -28,9 +29,6 @@ GROUP, SIZE = 2, 3
 
 RIDGE = 1e-8
 """Part of each variance that is added to a singular S."""
-
-FEASIBLE = 1e-12
-"""How far bounds may miss the sum of one."""
 
 
 def frontier(
@@ -58,13 +56,6 @@ def frontier(
     return weights, solved
 
 
-def feasible(covariance: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Return (n_decisions,) bool: there are assets, their bounds can sum to one, their covariances are finite."""
-    count = support.sum(axis=1)
-    finite = (np.isfinite(covariance) | ~(support[:, :, None] & support[:, None, :])).all(axis=(1, 2))
-    return finite & (count > 0) & (count * lo <= 1.0 + FEASIBLE) & (count * hi >= 1.0 - FEASIBLE)
-
-
 def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
     """Return (n_decisions,) bool: every asset has a variance, and a portfolio within the bounds a positive mean."""
     variance = np.diagonal(covariance, axis1=1, axis2=2)
@@ -76,7 +67,7 @@ def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, l
     return (best > 0.0) & ((variance > 0.0) | ~support).all(axis=1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _stack(covariance, mean, support, first, lo, hi, tangency, S, L, v, m, weights, solved):
     for d in range(len(support)):
         if solved[d]:
@@ -94,7 +85,7 @@ def _stack(covariance, mean, support, first, lo, hi, tangency, S, L, v, m, weigh
                     weights[d, i] = min(max(v[W, a], v[LO, a]), v[HI, a]) / m[SIZE, a]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _merge(covariance, mean, support, first, d, lo, hi, S, v, m):
     """Write S, mu and the bounds of the distinct assets; return how many there are."""
     n = 0
@@ -113,7 +104,7 @@ def _merge(covariance, mean, support, first, d, lo, hi, S, v, m):
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def _moments(S, v, row, n):
     """Return the variance of v[row], its mean, and the variance it would have if all correlations were one."""
     variance, mean, risk = 0.0, 0.0, 0.0
@@ -127,7 +118,7 @@ def _moments(S, v, row, n):
     return variance, mean, risk * risk
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _search(tangency, S, L, v, m, n):
     """Write the portfolio of minimum variance, or walk from it to the tangency; return what `minimise` returned."""
     low, high, g = 0.0, np.inf, 0.0
@@ -150,7 +141,7 @@ def _search(tangency, S, L, v, m, n):
     return -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _between(low, high, S, v, n):
     """Return a point of the bracket: its middle on a logarithmic scale, or a step where it is still open."""
     best = 0

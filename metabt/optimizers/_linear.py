@@ -7,14 +7,14 @@ no row is sliced out: numba takes a second to compile ten slices.
 
 from __future__ import annotations
 
-from numba import njit
+from metabt.kernels import FAST, inner
 
 INDEX = 0
 """Row of m: the assets whose matrix is factored, in the order of the factor."""
 
 
 # reassociation lets the dot products use vector registers
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def factor(S, m, start, stop, L):
     """Write rows start to stop of the Cholesky factor L of `S[index, index]`, whose first rows stand.
 
@@ -38,7 +38,7 @@ def factor(S, m, start, stop, L):
     return smallest
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def solve(L, n, v, start, stop):
     """Replace b by the solution of L L' x = b, for each b among the rows start to stop of v."""
     for row in range(start, stop):

@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike
 from metabt.errors import ConfigError, RunError
 from metabt.windows import Windows
 
+FEASIBLE = 1e-12
+"""How far bounds may miss the sum of one."""
+
 
 class Optimizer(ABC):
     """Weights for the supported columns of every window; they sum to one and respect the bounds.
@@ -88,3 +91,10 @@ class Optimizer(ABC):
     @abstractmethod
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         """Write weights and solved, which arrive as zeros and False."""
+
+
+def feasible(covariance: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
+    """Return (n_decisions,) bool: there are assets, their bounds can sum to one, their covariances are finite."""
+    count = support.sum(axis=1)
+    finite = (np.isfinite(covariance) | ~(support[:, :, None] & support[:, None, :])).all(axis=(1, 2))
+    return finite & (count > 0) & (count * lo <= 1.0 + FEASIBLE) & (count * hi >= 1.0 - FEASIBLE)

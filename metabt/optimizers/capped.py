@@ -10,7 +10,7 @@ Minimising `sum_i w_i ln(w_i / t_i)` subject to `sum w = 1` and `lo <= w <= hi` 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from metabt.kernels import inner, kernel
 
 
 def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
@@ -37,14 +37,14 @@ def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tup
     return weights, solved
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _clip(target, free, lo, hi, weights):
     for d in range(len(target)):
         while _round(target[d], free[d], lo, hi, weights[d]):
             pass
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _round(t, free, lo, hi, w):
     """Share what the fixed assets leave over among the free ones; fix the offenders of one side, if there are any."""
     rest, total, over, under = 1.0, 0.0, 0.0, 0.0

@@ -1,6 +1,6 @@
 """Charts of a run as Plotly figures in plain values: growth, drawdown, allocation, holdings.
 
-1. A curve is thinned to at most `MAX_POINTS` sessions, its last one always kept; extremes between may be lost.
+1. A curve is thinned to at most `MAX_POINTS` sessions: the last of each stretch, or for drawdowns the deepest.
 2. A tree of more than `MAX_CURVES` sleeves shows those nearest the root. Captions say what was left out.
 3. Colours and fonts belong to the page: it knows whether the reader prefers dark.
 """
@@ -47,15 +47,15 @@ def charts(tables: Tables) -> list[Chart]:
 def growth(tables: Tables) -> Chart:
     """Return the NAV of every sleeve on a logarithmic axis; each is 1 at the close of its first trade."""
     shown, omitted = _nearest_root(tables)
-    traces = [_curve(tables, path, slot, lambda nav: nav) for slot, path in enumerate(shown)]
+    traces = [_curve(tables, path, slot) for slot, path in enumerate(shown)]
     caption = f"Net of costs, logarithmic. Each begins at 1 when it first trades. {_thinned(tables)}{omitted}"
-    return Chart("growth", "Growth of 1", caption, traces, {"yaxis": {"type": "log"}})
+    return Chart("growth", "Growth of 1", caption, traces, {"yaxis": {"type": "log", "dtick": "D2"}})
 
 
 def drawdown(tables: Tables) -> Chart:
     """Return the fall from the highest NAV so far, of the root and its children."""
     shown = [root(tables), *children(tables, root(tables))][:MAX_CURVES]
-    traces = [_curve(tables, path, slot, fall) for slot, path in enumerate(shown)]
+    traces = [_curve(tables, path, slot, falls=True) for slot, path in enumerate(shown)]
     caption = f"Fall from the highest value so far: the portfolio and its sleeves. {_thinned(tables)}"
     return Chart("drawdown", "Drawdown", caption, traces, {"yaxis": {"tickformat": ".0%"}})
 
@@ -117,10 +117,11 @@ def holdings(tables: Tables) -> Chart:
     return Chart("holdings", "Largest positions", caption, [bars], layout)
 
 
-def _curve(tables: Tables, path: str, slot: int, measure: Any) -> dict[str, Any]:
+def _curve(tables: Tables, path: str, slot: int, *, falls: bool = False) -> dict[str, Any]:
     returns = where(tables["returns"], "path", path)
-    dates, values = numbers(returns, "date"), measure(numbers(returns, "nav"))
-    keep = _thin(len(dates))
+    dates, nav = numbers(returns, "date"), numbers(returns, "nav")
+    values = fall(nav) if falls else nav
+    keep = _deepest(values) if falls else _thin(len(values))
     depth = path.count("/")
     return {
         "x": _days(dates[keep]),
@@ -153,10 +154,17 @@ def _thin(size: int) -> np.ndarray:
     return np.arange(size - 1, -1, -step)[::-1]
 
 
+def _deepest(values: np.ndarray) -> np.ndarray:
+    """Return the row of the lowest value of each stretch that `_thin` draws one session of."""
+    ends = _thin(len(values)) + 1
+    starts = np.r_[0, ends[:-1]]
+    return np.array([a + int(np.argmin(values[a:b])) for a, b in zip(starts, ends, strict=True)], int)
+
+
 def _thinned(tables: Tables) -> str:
     size = len(numbers(where(tables["returns"], "path", root(tables)), "date"))
     step = -(-size // MAX_POINTS)
-    return f"Every {step}th session is drawn." if step > 1 else ""
+    return f"One of {step} sessions is drawn." if step > 1 else ""
 
 
 def _days(dates: np.ndarray) -> list[str]:

@@ -1,10 +1,10 @@
-"""Facts of a run as rows of text: metrics by sleeve, newest decisions, what was excluded, where the numbers come from."""
+"""Facts of a run as rows of text: metrics by sleeve, newest decisions, what was excluded, where numbers come from."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ METRICS = {
     "netting_benefit": "Netting benefit p.a.",
 }
 """Metrics of the table of sleeves, and their headings."""
-PLAIN = ("sharpe",)
+PLAIN = ("sharpe", "turnover")
 """Metrics that are no percentages."""
 
 
@@ -32,7 +32,7 @@ class Facts:
 
     columns: tuple[str, ...]
     """Headings."""
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     """Cells; leading spaces are levels of the tree."""
     note: str = ""
     """What to know about it, or what its being empty means."""
@@ -48,7 +48,7 @@ def metrics_table(tables: Tables) -> Facts:
         )
         for path in paths(tables)
     ]
-    note = "Net of costs. Turnover is half the sum of absolute trades. Netting benefit is the cost saved by netting sleeves' trades."
+    note = "Net of costs. Turnover is half the sum of absolute trades; netting benefit is cost saved by netting them."
     return Facts(("Sleeve", *METRICS.values()), rows, note)
 
 

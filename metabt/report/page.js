@@ -17,7 +17,7 @@ function draw() {
   const palette = dark.matches ? PALETTES.dark : PALETTES.light;
   for (const [name, figure] of Object.entries(figures)) {
     const data = figure.data.map(({ slot, ...trace }) => {
-      const own = palette[slot % palette.length];
+      const own = slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
       return { ...trace, line: { ...trace.line, color: own }, marker: { color: palette[1] } };
     });
     const axis = { gridcolor: colour(style, "--line"), zerolinecolor: colour(style, "--line"), fixedrange: narrow.matches };

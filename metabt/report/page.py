@@ -12,26 +12,48 @@ from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from metabt.errors import StoreError
 from metabt.report.charts import Chart, charts
 from metabt.report.facts import Facts, decisions_table, metrics_table, newest_table, provenance, silent_nothing
-from metabt.report.reading import Tables
+from metabt.report.reading import Tables, root, texts
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """What the page may load: nothing that it does not carry."""
 
 
-def write_report(path: str | Path, run: Mapping[str, Any], tables: Tables) -> None:
-    """Write the page of a run.
+class Reported(Protocol):
+    """What of a result its page needs."""
+
+    @property
+    def run_id(self) -> str:
+        """Digest of configuration, data and code."""
+
+    @property
+    def tables(self) -> Tables:
+        """Tables by name."""
+
+    @property
+    def seconds(self) -> float:
+        """Engine time."""
+
+
+def write_report(result: Reported, path: str | Path) -> Path:
+    """Write the page of a result in memory and return where; raises what `write_page` raises."""
+    run = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
+    return write_page(path, run, result.tables)
+
+
+def write_page(path: str | Path, run: Mapping[str, Any], tables: Tables) -> Path:
+    """Write the page of a run and return where.
 
     Parameters
     ----------
     path : str or Path
         The HTML file.
     run : mapping
-        The columns of `runs`.
+        The columns of `runs`, or at least run_id and portfolio.
     tables : mapping
         Table name -> columns, as in the lakehouse.
 
@@ -45,6 +67,7 @@ def write_report(path: str | Path, run: Mapping[str, Any], tables: Tables) -> No
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"report '{path}' cannot be written: {error.strerror}; name another file") from error
+    return Path(path)
 
 
 def render(run: Mapping[str, Any], tables: Tables) -> str:
@@ -61,7 +84,7 @@ def render(run: Mapping[str, Any], tables: Tables) -> str:
         _section("Newest targets on assets", newest_table(tables)),
         _section("Nothing silent", silent_nothing(tables)),
         _section("Provenance", provenance(run)),
-        f"<details><summary>Configuration</summary><pre>{escape(_pretty(run['config']))}</pre></details>",
+        f"<details><summary>Configuration</summary><pre>{escape(_configuration(run, tables))}</pre></details>",
     ]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -86,8 +109,8 @@ def _section(title: str, facts: Facts) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in facts.columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in facts.rows)
     return (
-        f"<section><h2>{escape(title)}</h2><div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"</div><p class=sub>{escape(facts.note)}</p></section>"
+        f"<section><h2>{escape(title)}</h2><div class=wide><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div><p class=sub>{escape(facts.note)}</p></section>"
     )
 
 
@@ -103,11 +126,18 @@ def _embedded(drawn: list[Chart]) -> str:
 
 
 def _subtitle(run: Mapping[str, Any]) -> str:
-    return f"run {str(run['run_id'])[:12]}, computed {str(run['started_at'])[:19]}"
+    when = f", computed {str(run['started_at'])[:19]} UTC" if "started_at" in run else ""
+    return f"run {str(run['run_id'])[:12]}{when}"
 
 
-def _pretty(config: Any) -> str:
-    return json.dumps(json.loads(config), indent=2, ensure_ascii=False) if isinstance(config, str) else str(config)
+def _configuration(run: Mapping[str, Any], tables: Tables) -> str:
+    """Return the configuration as it was stored, else the spec of every sleeve."""
+    if "config" in run:
+        return json.dumps(json.loads(run["config"]), indent=2, ensure_ascii=False)
+    sleeves = tables["sleeves"]
+    return "\n".join(
+        f"{path}: {spec}" for path, spec in zip(texts(sleeves, "path"), texts(sleeves, "spec"), strict=True)
+    )
 
 
 def _resource(name: str) -> str:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from metabt.errors import ConfigError, nearest
+from metabt.kernels import FAST, inner, kernel
 
 if TYPE_CHECKING:
     from metabt.windows import Windows
@@ -141,7 +141,7 @@ def _buffer(lengths: np.ndarray, n_assets: int) -> np.ndarray:
     return np.empty((n_assets, int(np.max(lengths, initial=0))))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _mean(returns, start, stop, column):
     first = returns[start, column]
     total, constant = 0.0, True
@@ -151,7 +151,7 @@ def _mean(returns, start, stop, column):
     return first if constant else total / (stop - start)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _deviations(returns, start, stop, column, out):
     mean = _mean(returns, start, stop, column)
     for t in range(start, stop):
@@ -159,7 +159,7 @@ def _deviations(returns, start, stop, column, out):
 
 
 # reassociation lets the sum over time use vector registers; every pair of columns runs through the same code
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath=FAST)
 def _dot(x, y, rows):
     total = 0.0
     for t in range(rows):
@@ -167,7 +167,7 @@ def _dot(x, y, rows):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _means(returns, stops, lengths, out):
     for d in range(len(stops)):
         if lengths[d] > 0:
@@ -175,7 +175,7 @@ def _means(returns, stops, lengths, out):
                 out[d, i] = _mean(returns, stops[d] - lengths[d], stops[d], i)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _variances(returns, stops, lengths, deviations, out):
     row = deviations[0]
     for d in range(len(stops)):
@@ -185,7 +185,7 @@ def _variances(returns, stops, lengths, deviations, out):
             out[d, i] = _dot(row, row, rows) / (rows - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _covariances(returns, stops, lengths, deviations, out):
     for d in range(len(stops)):
         rows = lengths[d]
@@ -198,7 +198,7 @@ def _covariances(returns, stops, lengths, deviations, out):
                 out[d, j, i] = out[d, i, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _intensity(S, deviations, member, rows):
     """Return Ledoit and Wolf's shrinkage, in [0, 1], and the scale of the identity, tr(S)/p."""
     p, trace, squares, fourth = 0, 0.0, 0.0, 0.0
@@ -218,7 +218,7 @@ def _intensity(S, deviations, member, rows):
     return (min(error / distance, 1.0) if error > 0.0 and distance > 0.0 else 0.0), trace / p
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _shrunk(returns, stops, lengths, support, deviations, out):
     for d in range(len(stops)):
         rows, S, member = lengths[d], out[d], support[d]

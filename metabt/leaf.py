@@ -1,0 +1,113 @@
+"""Walk a leaf over one partition.
+
+1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session
+2. select, then optimize on what was selected; a short leaf does both on -r and holds -w
+3. hold: trade `lag` sessions later, drift in between, close what has gone stale
+4. charge
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from metabt import holdings
+from metabt.block import HELD, INELIGIBLE, UNSELECTED, Block, Book, Decisions, Gaps, LeafState
+from metabt.decision import build_selector, weigh
+from metabt.holdings import charge
+from metabt.meta.flattening import net_trades
+from metabt.risk.contribution import ex_ante
+from metabt.sleeve import Leaf
+from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, schedule
+from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
+from metabt.windows import Windows
+
+
+@dataclass(frozen=True)
+class LeafInputs:
+    """What a leaf reads for one partition: its sessions, and up to `lookback` sessions before them."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D]"""
+    before: int
+    """Rows of history ahead of the partition's first session."""
+    returns: np.ndarray
+    """(before + n_sessions, n_assets) simple returns, 0 in gaps."""
+    observed: np.ndarray
+    """(before + n_sessions, n_assets) bool: a price now and one before."""
+    priced: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    dollar_volume: np.ndarray | None = None
+    """(before + n_sessions, n_assets) close x volume."""
+
+
+def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
+    """Take a leaf over one partition; see metabt.walk_forward.advance."""
+    opens, clock = schedule(spec, state, inputs.dates)
+    decisions = _decide_assets(spec, inputs, np.flatnonzero(opens), state.live, watch)
+    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
+    with watch.lap(HOLDING, len(inputs.dates)):
+        market = inputs.returns[inputs.before :]
+        book, gross, carry = _hold_assets(spec, state, market, inputs, due, targets)
+        identity = np.arange(market.shape[1], dtype=np.int64)
+        trades = net_trades(book.before, book.after, book.traded, identity, len(identity))
+        cost, net, unpaid = charge(gross, trades, days_between(state.session, inputs.dates), spec.costs, state.unpaid)
+        earned = np.concatenate([state.holdings[None], book.after[:-1]]) * market
+    begin, started = begin_of(state.started, due)
+    block = Block(
+        dates=inputs.dates,
+        begin=begin,
+        gross=gross,
+        cost=cost,
+        net=net,
+        turnover=trades.traded / 2,
+        decisions=decisions,
+        book=book,
+        earned=earned,
+        earned_by_asset=earned,
+        netting=np.zeros(len(gross)),
+        gaps=_leaf_gaps(state, market, inputs.priced, book, carry.pop("closed")),
+    )
+    live = state.live or bool(len(decisions.rows))
+    return replace(state, **clock, **carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+
+
+def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool, watch: Stopwatch) -> Decisions:
+    rows = rows[inputs.before + rows >= spec.lookback]
+    stops = inputs.before + rows + 1
+    seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
+    coverage = seen[stops] - seen[stops - spec.lookback]
+    eligible = inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
+    signed = inputs.returns * spec.signs if spec.holds_shorts else inputs.returns
+    windows = Windows(signed, stops, np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume)
+    with watch.lap(SELECTION, len(rows)):
+        support = build_selector(spec.selector).select(windows, eligible)
+    with watch.lap(OPTIMIZATION, len(rows)):
+        weights, status = weigh(spec, windows, support)
+        risk = ex_ante(windows.covariance, weights)
+    reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
+    # + 0.0 turns the -0.0 of an unheld short into 0.0
+    return from_first(Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons), live)
+
+
+def _hold_assets(
+    spec: Leaf, state: LeafState, market: np.ndarray, inputs: LeafInputs, due: np.ndarray, targets: np.ndarray
+) -> tuple[Book, np.ndarray, dict[str, Any]]:
+    before, after, closed = np.empty_like(market), np.empty_like(market), np.zeros(market.shape, bool)
+    gross, traded = np.empty(len(market)), np.zeros(len(market), bool)
+    held, waiting, stale = state.holdings.copy(), state.waiting.copy(), state.stale.copy()
+    market = np.ascontiguousarray(market)
+    args = (market, inputs.priced, due, targets, held, waiting, stale, spec.stale_after)
+    ruin = holdings.hold_assets(*args, before, after, gross, traded, closed)
+    check_alive(ruin, inputs.dates, gross)
+    carry = {"holdings": held, "waiting": waiting, "stale": stale, "session": inputs.dates[-1], "closed": closed}
+    return Book(before, after, traded, closed.sum(axis=1)), gross, carry
+
+
+def _leaf_gaps(state: LeafState, market: np.ndarray, priced: np.ndarray, book: Book, closed: np.ndarray) -> Gaps | None:
+    held = (book.before != 0) | (book.after != 0)
+    if not (held & ~priced).any() and not ((state.stale > 0) & (state.holdings != 0)).any():
+        return None
+    return Gaps(market, priced | closed)

@@ -1,0 +1,166 @@
+"""Equal risk contribution: `w_i (Sw)_i` the same for every asset.
+
+1. Solve the barrier problem of `_barrier` with lam = 1; scaled to sum to one, its solution is the portfolio (Spinu).
+2. Where it leaves the bounds: solve in the box `[lo, hi]` for the lam at which the weights sum to one. Assets inside
+   their bounds then have equal contributions, those at `max_weight` less, those at `min_weight` more. The lam is
+   found by Newton steps on its logarithm, kept in a bracket.
+3. An answer whose contributions differ by more than 1e-10 of each other is none.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from metabt.kernels import inner, kernel
+from metabt.optimizers._barrier import CX, HI, LO, STEP, X, minimise
+from metabt.optimizers._linear import INDEX, solve
+from metabt.optimizers._twins import share_evenly, twins
+from metabt.optimizers.base import FEASIBLE, Optimizer, feasible
+from metabt.risk.covariance import check_name, covariance
+from metabt.windows import Windows
+
+SIGMA = 6
+"""Row of v: volatilities."""
+
+COLUMN = 1
+"""Row of m: the column of each supported asset."""
+
+
+class EqualRiskContribution(Optimizer):
+    """Every asset contributes the same share of the portfolio's variance.
+
+    Parameters
+    ----------
+    covariance : {"sample", "ledoit_wolf"}
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight; where they bind, constrained risk budgeting.
+
+    Notes
+    -----
+    Assets may be perfectly correlated, or outnumber the rows. No solution: an asset without variance, weights that
+    hedge all variance away, bounds that cannot sum to one over the supported assets. Bit-identical columns get the
+    same bits.
+
+    References
+    ----------
+    Maillard, Roncalli and Teiletche (2010), "The properties of equally weighted risk contribution portfolios".
+    Spinu (2013), "An algorithm for computing risk parity weights".
+    Richard and Roncalli (2019), "Constrained risk budgeting portfolios: theory, algorithms, applications & puzzles".
+    """
+
+    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+        super().__init__(min_weight=min_weight, max_weight=max_weight)
+        check_name(covariance)
+        self.covariance = covariance
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        S = covariance(windows, self.covariance, support)
+        positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
+        solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
+        n = support.shape[1]
+        v, m, squares = np.empty((7, n)), np.empty((2, n), np.int64), np.empty((3, n, n))
+        _stack(S, support, self.min_weight, self.max_weight, *squares, v, m, weights, solved)
+        share_evenly(weights, twins(S, np.zeros(support.shape), support))
+
+
+@kernel()
+def _stack(covariance, support, lo, hi, C, H, L, v, m, weights, solved):
+    for d in range(len(support)):
+        if solved[d]:
+            n = _correlations(covariance, support, d, C, v, m)
+            solved[d] = _budget(C, H, L, v, m, n, lo, hi)
+            for a in range(n):
+                weights[d, m[COLUMN, a]] = min(max(v[X, a] / v[SIGMA, a], lo), hi)
+
+
+@inner()
+def _correlations(covariance, support, d, C, v, m):
+    """Write C and sigma of the supported assets; return how many there are."""
+    n = 0
+    for i in range(support.shape[1]):
+        if support[d, i]:
+            m[COLUMN, n] = i
+            v[SIGMA, n] = math.sqrt(covariance[d, i, i])
+            n += 1
+    for a in range(n):
+        for b in range(n):
+            C[a, b] = covariance[d, m[COLUMN, a], m[COLUMN, b]] / (v[SIGMA, a] * v[SIGMA, b])
+    return n
+
+
+@inner()
+def _budget(C, H, L, v, m, n, lo, hi):
+    """Write x = sigma w; return whether there is such a portfolio."""
+    for i in range(n):
+        v[X, i], v[LO, i], v[HI, i] = n**-0.5, 0.0, np.inf
+    lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
+    for attempt in range(100):
+        free = minimise(C, H, L, v, m, n, lam)
+        if free < 0:
+            return False
+        total = _total(v, X, n)
+        if attempt == 0:
+            lam /= total * total  # without bounds, x(lam) = sqrt(lam) x(1)
+            inside = _rescale(v, n, total, lo, hi)
+            if inside:
+                break
+            continue
+        if abs(total - 1.0) <= 1e-15 * (n + 8):
+            break
+        low, high = (lam, high) if total < 1.0 else (low, lam)
+        lam = _next(L, v, m, n, free, lam, total, low, high)
+    return (inside or abs(total - 1.0) <= FEASIBLE) and _solved(v, n, lam)
+
+
+@inner()
+def _total(v, row, n):
+    total = 0.0
+    for i in range(n):
+        total += v[row, i] / v[SIGMA, i]
+    return total
+
+
+@inner()
+def _rescale(v, n, total, lo, hi):
+    """Scale the unbounded solution to a sum of one; put it into its box, and return whether it was inside."""
+    inside = True
+    for i in range(n):
+        v[X, i] /= total
+        v[CX, i] /= total
+        w = v[X, i] / v[SIGMA, i]
+        inside = inside and lo <= w <= hi
+        if not lo <= w <= hi:
+            v[X, i] = v[SIGMA, i] * (lo if w < lo else hi)
+    for i in range(n):
+        v[LO, i], v[HI, i] = (0.0, np.inf) if inside else (lo * v[SIGMA, i], hi * v[SIGMA, i])
+    return inside
+
+
+@inner()
+def _next(L, v, m, n, free, lam, total, low, high):
+    """Return the next lam: a Newton step of the sum on the logarithm of lam, or the middle of the bracket."""
+    for a in range(free):
+        v[STEP, a] = lam
+    solve(L, free, v, STEP, STEP + 1)  # the last factor: d ln x / d ln lam
+    slope = 0.0
+    for a in range(free):
+        slope += v[STEP, a] * v[X, m[INDEX, a]] / v[SIGMA, m[INDEX, a]]
+    step = (1.0 - total) / slope if slope > 0.0 else np.inf
+    following = lam * math.exp(min(max(step, -3.0), 3.0))
+    if low < following < high:
+        return following
+    if high < np.inf:
+        return math.sqrt(low * high) if low > 0.0 else 0.1 * high
+    return 10.0 * low
+
+
+@inner()
+def _solved(v, n, lam):
+    """Return whether contributions are equal inside the box, and on the right side of lam at its bounds."""
+    for i in range(n):
+        slope = v[X, i] * v[CX, i] / lam - 1.0
+        if not ((slope < 1e-10 or v[X, i] <= v[LO, i]) and (slope > -1e-10 or v[X, i] >= v[HI, i])):
+            return False
+    return True

@@ -1,0 +1,235 @@
+"""What `conf/` and overrides compose to, and that every mistake is named with its cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metabt.config import compose, lakehouse_path, load_portfolio
+from metabt.config.search import options, packaged_dir
+from metabt.errors import ConfigError
+from metabt.resolve import resolve
+
+SYMBOLS = {
+    "sp500": "AAPL AMD BAC BBY CVX GE HD JNJ JPM KO LLY MRK MSFT PEP PFE PG RRC UNH WMT XOM".split(),
+    "factor_etfs": "MTUM QUAL SIZE USMV VLUE".split(),
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder without a conf folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        file = folder / "conf" / f"{name.replace('__', '/')}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+@pytest.mark.parametrize("name", options((packaged_dir(),), "portfolio"))
+def test_every_portfolio_that_comes_along_composes_and_resolves(name: str) -> None:
+    assert resolve(load_portfolio(name), symbols=SYMBOLS).name == name
+
+
+@pytest.mark.parametrize("group", ["sleeve"])
+def test_every_member_of_a_group_composes_into_a_tree_and_resolves(group: str) -> None:
+    members = options((packaged_dir(),), group)
+    assert "technology" in members
+    for member in members:
+        tree = compose([f"sleeve@portfolio.sleeves.hedge={member}"])["portfolio"]
+        path = [sleeve.name for sleeve in resolve(tree, symbols=SYMBOLS).sleeves]
+        assert path == ["equities", "factors", "hedge"]
+
+
+def test_the_demo_is_three_levels_deep_with_every_kind_of_sleeve() -> None:
+    sleeve = resolve(load_portfolio("demo"), symbols=SYMBOLS)
+    specs = {path: child.spec for path, child in sleeve.walk()}
+    assert max(path.count("/") for path in specs) == 2
+    assert sleeve.spec.optimizer.name == "erc"
+    assert specs["demo/equities"].optimizer.name == "hrp"
+    sectors = [leaf for path, leaf in sleeve.leaves() if path.startswith("demo/equities/")]
+    assert sorted(symbol for leaf in sectors for symbol in leaf.universe) == SYMBOLS["sp500"]
+    assert len({leaf.optimizer.name for leaf in sectors}) >= 3
+    assert [leaf.selector.name for leaf in sectors].count("log_mps") == 1
+    assert [leaf.direction for _, leaf in sleeve.leaves()].count("short") == 1
+    for spec in specs.values():
+        assert (spec.schedule.period, spec.lag) == ("monthly", 1)
+        assert (spec.costs.commission_bp, spec.costs.slippage_bp) == (5, 1)
+
+
+def test_the_template_makes_a_thousand_leaves_in_ten_lines() -> None:
+    assert len(list(resolve(load_portfolio("thousand"), symbols=SYMBOLS).leaves())) == 1000
+    text = (packaged_dir() / "portfolio" / "thousand.yaml").read_text()
+    body = text[text.index("expand:") :].strip().splitlines()
+    assert len(body) <= 10
+
+
+def test_a_value_is_set_by_its_path_even_where_no_file_states_the_key() -> None:
+    tree = compose(
+        [
+            "portfolio.sleeves.equities.sleeves.technology.optimizer=erc",
+            "portfolio.lookback=63",
+            "portfolio.sleeves.hedge.costs.commission_bp=1",
+            "portfolio.fallback=[equal]",
+        ]
+    )["portfolio"]
+    assert tree["sleeves"]["equities"]["sleeves"]["technology"]["optimizer"] == "erc"
+    assert (tree["lookback"], tree["fallback"]) == (63, ["equal"])
+    assert tree["sleeves"]["hedge"]["costs"]["commission_bp"] == 1
+
+
+def test_types_survive_composition() -> None:
+    tree = compose(["portfolio.lookback=10", "portfolio.min_coverage=1.0", "portfolio.name='007'"])["portfolio"]
+    assert (repr(tree["lookback"]), repr(tree["min_coverage"]), tree["name"]) == ("10", "1.0", "007")
+
+
+def test_a_step_into_a_bare_optimizer_name_opens_it() -> None:
+    tree = compose(["portfolio.sleeves.equities.optimizer.max_weight=0.3"])["portfolio"]
+    assert tree["sleeves"]["equities"]["optimizer"] == {"name": "hrp", "max_weight": 0.3}
+
+
+def test_an_estimator_is_replaced_and_another_mapping_is_merged() -> None:
+    tree = compose(["portfolio.optimizer={name: hrp}", "portfolio.defaults.costs={commission_bp: 1}"])["portfolio"]
+    assert tree["optimizer"] == {"name": "hrp"}
+    assert tree["defaults"]["costs"] == {"commission_bp": 1, "slippage_bp": 1}
+
+
+def test_sleeves_are_added_replaced_and_removed() -> None:
+    grown = compose(
+        ["+portfolio.sleeves.gold={dataset: sp500, universe: [GE]}", "+sleeve@portfolio.sleeves.oil=energy"]
+    )["portfolio"]
+    assert grown["sleeves"]["gold"]["universe"] == ["GE"]
+    assert grown["sleeves"]["oil"]["universe"] == ["CVX", "RRC", "XOM"]
+    assert list(compose(["~portfolio.sleeves.hedge"])["portfolio"]["sleeves"]) == ["equities", "factors"]
+
+
+def test_own_files_come_first_and_may_include_those_that_come_along(elsewhere: Path) -> None:
+    write(
+        elsewhere,
+        portfolio__mine="defaults:\n  - /sleeve@sleeves.a: energy\n  - /sleeve@sleeves.b: own\n  - _self_\noptimizer: hrp\n",
+        sleeve__own="{dataset: sp500, universe: [GE]}",
+        sleeve__energy="{dataset: sp500, universe: [XOM]}",
+    )
+    tree = load_portfolio("mine")
+    assert tree["name"] == "mine"  # a portfolio without a name has its file's
+    assert [tree["sleeves"][key]["universe"] for key in "ab"] == [["XOM"], ["GE"]]
+
+
+def test_another_folder_is_searched_when_it_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "other", portfolio__mine="{dataset: sp500, universe: all}")
+    assert load_portfolio("mine", config_dir=tmp_path / "other" / "conf")["universe"] == "all"
+    with pytest.raises(ConfigError, match="'nowhere' is not a folder"):
+        compose(config_dir="nowhere")
+
+
+def test_a_mapping_of_defaults_is_the_sleeves_own(elsewhere: Path) -> None:
+    write(
+        elsewhere,
+        portfolio__mine="defaults: {lookback: 63}\nsleeves: {a: {dataset: sp500, universe: all, defaults: {lag: 0}}}",
+        sleeve__nested="defaults: {lookback: 20}\ndataset: sp500\nuniverse: all",
+        portfolio__outer="defaults:\n  - /rules@defaults: monthly\n  - /sleeve@sleeves.x: nested\n  - _self_\nlag: 0",
+    )
+    mine = compose(["portfolio=mine", "portfolio.defaults.lag=3"])["portfolio"]
+    assert mine["defaults"] == {"lookback": 63, "lag": 3}
+    assert mine["sleeves"]["a"]["defaults"] == {"lag": 0}
+    outer = load_portfolio("outer")
+    assert outer["sleeves"]["x"]["defaults"] == {"lookback": 20}
+    assert outer["defaults"]["schedule"] == "monthly"
+
+
+def test_interpolations_are_resolved_after_overrides(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METABT_TEST_DATASET", "sp500")
+    write(
+        elsewhere,
+        portfolio__mine="lookback: 63\ndataset: ${oc.env:METABT_TEST_DATASET}\nuniverse: all\nmin_history: ${.lookback}",
+    )
+    tree = compose(["portfolio=mine", "portfolio.lookback=20"])["portfolio"]
+    assert (tree["dataset"], tree["min_history"]) == ("sp500", 20)
+
+
+def test_the_lakehouse_is_known_without_composing(elsewhere: Path) -> None:
+    assert lakehouse_path() == compose()["lakehouse"] == "data/lakehouse"
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("lookbak=3", "unknown setting 'lookbak'.*did you mean 'portfolio.lookback'"),
+        ("portfolo=demo", "unknown setting 'portfolo'.*did you mean 'portfolio'"),
+        ("portfolo.lookback=3", "did you mean 'portfolio'"),
+        ("+zzz=3", "unknown setting 'zzz'.*beneath portfolio"),
+        ("portfolio=dmo", "no portfolio 'dmo'; did you mean 'demo'"),
+        ("sleeve@portfolio.sleeves.hedge=enrgy", "no sleeve 'enrgy'; did you mean 'energy'"),
+        ("sleeve@portfolio.sleeves.hedg=energy", "hedg.*Did you mean"),
+        ("portfolio.sleeves.equites.lookback=63", "no sleeve 'equites'.*did you mean 'equities'"),
+        ("portfolio.sleeves.equities.sleeves.tec.lookback=63", "no sleeve 'tec' in portfolio.sleeves.equities.sleeves"),
+        ("portfolio.sleeves.gold={universe: all}", r"no sleeve 'gold'.*\+portfolio.sleeves.gold="),
+        ("~portfolio.sleeves.hege", "no 'hege' to remove; did you mean 'hedge'"),
+        ("portfolio.lookback.days=3", None),
+        ("portfolio.sleeves.factors.universe.x=3", "universe is 'all', which has no 'x'; replace it as a whole"),
+        ("portfolio.sleeves.equities.sleeves.energy.universe.9=GE", "'9' is no position in a list of 3"),
+        ("portfolio.sleeves.hedge.selector={_target_: os.system}", "cannot call code"),
+        ("++portfolio.x._target_=os.system", "cannot call code"),
+        ("++hydra.callbacks.x._target_=os.system", "hydra.callbacks.x._target_ names 'os.system'; .*cannot call code"),
+        ("portfolio.lookback=63,126", "is a sweep; add --multirun"),
+        ("portfolio.lookback=}{", "override 'portfolio.lookback=}{'"),
+        ("portfolio", "write key=value"),
+        ("is_meta_backtest=maybe", "is_meta_backtest is 'maybe'; write true, false or null"),
+        ("~portfolio", "choose one with portfolio=NAME"),
+        ("~lakehouse", "states no lakehouse"),
+        ("portfolio.universe=${nowhere}", "nowhere"),
+        ("portfolio.lookback=${portfolio.lookback}", "(?i)recursive"),
+        ("portfolio.name=???", "(?i)missing"),
+    ],
+)
+def test_a_mistake_is_named_with_its_cure(override: str, says: str | None) -> None:
+    with pytest.raises(ConfigError, match=says or "lookback is 504, which has no 'days'") as caught:
+        compose([override])
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("lookback: 3\nlookback: 4\n", "duplicate key lookback"),
+        ("defaults:\n  - _self_\ndefaults: {lag: 1}\n", "rules/NAME.yaml"),
+        ("lookback: {3\n", "not valid YAML.*mine.yaml"),
+        ("- a\n- b\n", "wanted the keys of a sleeve"),
+        ("defaults:\n  - /sleeve@sleeves.x: energi\n", r"no sleeve 'energi'; did you mean 'energy'.*in 'portfolio/mine'"),
+        ("defaults:\n  - optimzer: erc\n", "optimzer"),
+        ("lookback: ${oc.env:METABT_NOT_SET}\n", "METABT_NOT_SET"),
+        ("sleeves: {a: {optimizer: {_target_: subprocess.run}}}\n", "portfolio.sleeves.a.optimizer.*cannot call code"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(elsewhere: Path, text: str, says: str) -> None:
+    write(elsewhere, portfolio__mine=text)
+    with pytest.raises(ConfigError, match=says):
+        compose(["portfolio=mine"])
+
+
+def test_an_unknown_setting_in_the_primary_file_is_refused(elsewhere: Path) -> None:
+    text = (packaged_dir() / "config.yaml").read_text()
+    write(elsewhere, config=f"{text}\nlakehose: here\n")
+    with pytest.raises(ConfigError, match="unknown setting 'lakehose'.*did you mean 'lakehouse'"):
+        compose()
+
+
+def test_files_that_include_each_other_show_the_circle(elsewhere: Path) -> None:
+    write(
+        elsewhere,
+        portfolio__mine="defaults:\n  - /sleeve@sleeves.x: a\n  - _self_\n",
+        sleeve__a="defaults:\n  - /sleeve@sleeves.y: b\n  - _self_\noptimizer: equal\n",
+        sleeve__b="defaults:\n  - a@sleeves.z\n  - _self_\noptimizer: equal\n",
+    )
+    with pytest.raises(ConfigError, match="sleeve/a -> sleeve/b -> sleeve/a; remove one"):
+        compose(["portfolio=mine"])
+
+
+def test_the_same_file_twice_is_no_circle(elsewhere: Path) -> None:
+    write(elsewhere, portfolio__mine="defaults:\n  - /sleeve@sleeves.x: energy\n  - /sleeve@sleeves.y: energy\n")
+    assert sorted(load_portfolio("mine")["sleeves"]) == ["x", "y"]

@@ -1,0 +1,147 @@
+"""Imports point down (DESIGN section 8), heavy ones are lazy, and every public command is documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "metabt"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+ROOMS = {
+    "duckdb": ("metabt.lakehouse",),
+    "pyarrow": ("metabt.lakehouse",),
+    "hydra": ("metabt.config",),
+    "omegaconf": ("metabt.config",),
+    "yaml": ("metabt.config",),
+    "ray": ("metabt.cluster",),
+    "skfolio": ("metabt.plugins",),
+    "sklearn": ("metabt.plugins",),
+    "pandas": ("metabt.result",),
+    "plotly": ("metabt.report",),
+    "tqdm": ("metabt.progress",),
+}
+"""Library -> the only modules that may import it, at run time, anywhere in a file."""
+
+EDGE = ("cli", "commands", "progress", "trades", "demo", "report", "config", "cluster", "lakehouse", "result", "__main__")
+"""What stands above the domain."""
+DOORS = ("api", "sources", "__init__")
+"""Where the domain is handed to the edge: these may import the edge, lazily."""
+FRONT = ("cli", "commands", "__main__")
+"""What nothing else may import."""
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def for_types_only(tree: ast.AST) -> set[ast.AST]:
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    return {inner for block in blocks for inner in ast.walk(block)}
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_bytes())
+    skipped = for_types_only(tree)
+    for node in tree.body if top_level else ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            if node.module.split(".")[0] == "metabt":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_library_is_imported_in_its_room_only(path: Path) -> None:
+    module = name_of(path)
+    for imported in imports(path):
+        rooms = ROOMS.get(imported.split(".")[0])
+        assert rooms is None or within(module, rooms), f"{module} imports {imported}, which belongs in {rooms}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_domain_imports_libraries_of_numbers_only(path: Path) -> None:
+    module = name_of(path)
+    if room_of(module) in (*EDGE, "plugins"):
+        pytest.skip("not the domain")
+    allowed = {"numpy", "scipy", "numba", "metabt", *sys.stdlib_module_names}
+    foreign = {imported.split(".")[0] for imported in imports(path)} - allowed
+    assert not foreign, f"{module} imports {foreign}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path: Path) -> None:
+    module = name_of(path)
+    if room_of(module) in EDGE:
+        pytest.skip("the edge may import the domain")
+    doors = room_of(module) in DOORS
+    for imported in imports(path, top_level=doors):
+        if imported.startswith("metabt."):
+            room = room_of(imported)
+            allowed = room not in EDGE or (doors and room == "result")
+            assert allowed, f"{module} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_imports_the_front(path: Path) -> None:
+    module = name_of(path)
+    for imported in imports(path):
+        into_front = imported.startswith("metabt.") and room_of(imported) in FRONT
+        assert not into_front or room_of(module) in FRONT, f"{module} imports {imported}"
+
+
+def test_every_module_is_seen() -> None:
+    assert {"metabt.cli", "metabt.api", "metabt.walk_forward"} <= {name_of(path) for path in MODULES}
+    assert len(MODULES) > 40
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from metabt.cli import build_parser; build_parser().format_help(); "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & "
+        "{'numpy', 'numba', 'pandas', 'duckdb', 'hydra', 'omegaconf', 'pyarrow', 'scipy', 'plotly', 'ray', 'skfolio'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_command_and_make_target_is_documented() -> None:
+    from metabt.cli import build_parser
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (commands,) = [a.choices for a in build_parser()._actions if hasattr(a, "choices") and isinstance(a.choices, dict)]
+    for command in commands:
+        assert re.search(rf"metabt {command}\b", readme), f"README.md does not mention `metabt {command}`"
+    for target in ("demo", "test", "install", "help"):
+        assert f"make {target}" in readme
+
+
+def test_every_command_of_the_line_has_a_function_and_examples() -> None:
+    from metabt import commands
+    from metabt.cli import build_parser
+
+    (choices,) = [a.choices for a in build_parser()._actions if isinstance(getattr(a, "choices", None), dict)]
+    for name, parser in choices.items():
+        assert callable(getattr(commands, name))
+        assert f"metabt {name}" in (parser.epilog or ""), f"`metabt {name} --help` shows no example"
