@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from metabt.engine import BacktestEngine, MemoryCache
     from metabt.errors import MetabtError
     from metabt.panel import Panel
-    from metabt.resolve import resolve
     from metabt.result import Result
     from metabt.sleeve import Sleeve
 
@@ -23,7 +22,6 @@ _EXPORTS = {
     "MemoryCache": "metabt.engine",
     "MetabtError": "metabt.errors",
     "Panel": "metabt.panel",
-    "resolve": "metabt.resolve",
     "Result": "metabt.result",
     "Sleeve": "metabt.sleeve",
 }
@@ -40,7 +38,6 @@ __all__ = [
     "connect",
     "load",
     "plan",
-    "resolve",
 ]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from metabt import registry
-from metabt.fingerprint import digest
 from metabt.optimizers.base import Optimizer
 from metabt.selectors.base import Selector
 from metabt.sleeve import Estimator, Rules
@@ -18,11 +17,12 @@ from metabt.windows import Windows
 
 _optimizers: dict[str, Optimizer] = {}
 _selectors: dict[str, Selector] = {}
+_bounded: dict[tuple[str, float, float], Estimator] = {}
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
     """Return the optimizer of that name and those parameters, built once."""
-    key = digest(estimator.plain())
+    key = estimator.digest
     if key not in _optimizers:
         _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
     return _optimizers[key]
@@ -30,7 +30,7 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
 
 def build_selector(estimator: Estimator) -> Selector:
     """Return the selector of that name and those parameters, built once."""
-    key = digest(estimator.plain())
+    key = estimator.digest
     if key not in _selectors:
         _selectors[key] = registry.selector(estimator.name, **estimator.params)
     return _selectors[key]
@@ -38,8 +38,11 @@ def build_selector(estimator: Estimator) -> Selector:
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
     """Return `estimator` under the bounds of `by`, unless it states its own."""
-    bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}
-    return Estimator(estimator.name, {**bounds, **estimator.params})
+    key = (estimator.digest, by.min_weight, by.max_weight)
+    if key not in _bounded:
+        bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}
+        _bounded[key] = Estimator(estimator.name, {**bounds, **estimator.params})
+    return _bounded[key]
 
 
 def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:

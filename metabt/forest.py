@@ -68,19 +68,28 @@ def plan_forest(trees: Sequence[Sleeve], panels: Mapping[str, Panel]) -> Plan:
         than the history, or a start after its end.
     """
     nodes: dict[str, Node] = {}
+    calendars: dict[tuple[str, ...], Calendar] = {}
     for tree in trees:
         check_data(tree, panels)
         for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
             if sleeve.spec.digest not in nodes:
-                nodes[sleeve.spec.digest] = _node(path, sleeve, panels, nodes)
+                nodes[sleeve.spec.digest] = _node(path, sleeve, panels, nodes, calendars)
     labels = sorted({label for node in nodes.values() for label in node.partitions})
     return Plan(tuple(trees), panels, nodes, tuple(labels))
 
 
-def _node(path: str, sleeve: Sleeve, panels: Mapping[str, Panel], nodes: Mapping[str, Node]) -> Node:
+def _node(
+    path: str,
+    sleeve: Sleeve,
+    panels: Mapping[str, Panel],
+    nodes: Mapping[str, Node],
+    calendars: dict[tuple[str, ...], Calendar],
+) -> Node:
     spec = sleeve.spec
-    datasets = sorted({leaf.dataset for _, leaf in sleeve.leaves()})
-    calendar = calendar_of([panels[name] for name in datasets])
+    datasets = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
+    if datasets not in calendars:
+        calendars[datasets] = calendar_of([panels[name] for name in datasets])
+    calendar = calendars[datasets]
     if isinstance(spec, Leaf):
         layout = Layout.leaf(spec.universe)
     else:

@@ -39,7 +39,7 @@ class Queue:
 
     def extend(self, rows: np.ndarray, weights: np.ndarray, lag: int) -> Queue:
         """Return the queue with decisions of the partition's sessions `rows` added."""
-        return Queue(np.r_[self.due, rows + lag], np.concatenate([self.weights, weights]))
+        return Queue(np.concatenate([self.due, rows + lag]), np.concatenate([self.weights, weights]))
 
     def split(self, n_sessions: int) -> tuple[np.ndarray, Queue]:
         """Return which decision is traded in each of the next sessions (-1: none), and the queue after them."""
@@ -230,8 +230,8 @@ def charge(
     net : (n_sessions,) `(1 - cost)(1 + gross) - 1`
     unpaid : what the next partition's first session will be charged
     """
-    traded = np.r_[unpaid.traded, trades.traded[:-1]]
-    short = np.r_[unpaid.short, trades.short[:-1]]
+    traded = _shifted(unpaid.traded, trades.traded)
+    short = _shifted(unpaid.short, trades.short)
     cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
     net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
     return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))
@@ -244,4 +244,11 @@ def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid
     """
     # never negative but for rounding: |a + b| <= |a| + |b|
     saved = costs.rate * np.maximum(apart.traded - netted.traded, 0.0)
-    return np.r_[unpaid.saved, saved[:-1]], float(saved[-1])
+    return _shifted(unpaid.saved, saved), float(saved[-1])
+
+
+def _shifted(first: float, values: np.ndarray) -> np.ndarray:
+    """Return the values one session later, (n_sessions,), behind what the partition before left."""
+    later = np.empty_like(values)
+    later[0], later[1:] = first, values[:-1]
+    return later

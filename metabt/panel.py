@@ -124,9 +124,8 @@ class Panel:
 def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:
     """Return (label, rows) of each calendar year that has sessions, in time order."""
     years = dates.astype("datetime64[Y]")
-    starts = np.flatnonzero(np.r_[True, years[1:] != years[:-1]]) if len(years) else np.empty(0, int)
-    stops = np.r_[starts[1:], len(years)]
-    return [(str(years[a]), slice(int(a), int(b))) for a, b in zip(starts, stops, strict=True)]
+    opens = np.flatnonzero(np.concatenate([[True], years[1:] != years[:-1]]))[: len(years)].tolist()
+    return [(str(years[a]), slice(a, b)) for a, b in zip(opens, [*opens[1:], len(years)], strict=False)]
 
 
 def panel_digest(panel: Panel) -> str:
@@ -147,7 +146,7 @@ def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np
         row, column = np.argwhere(bad)[0]
         raise DataError(
             f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and "
-            f"finite ({int(bad.sum())} such prices in all); correct them, or leave the cell empty where there was no price"
+            f"finite ({int(bad.sum())} such prices in all); correct them, or leave empty what has no price"
         )
 
 

@@ -141,9 +141,7 @@ class _Resolver:
     def _rules(self, path: str, own: Settings, chain: tuple[Settings, ...], keys: set[str]) -> dict[str, Any]:
         layers = (*chain, own, self.always)
         stated = {key: [layer[key] for layer in layers if layer.get(key) is not None] for key in sorted(keys)}
-        return {
-            key: _blamed(path, lambda k=key, v=values: _PARSERS[k](k, v)) for key, values in stated.items() if values
-        }
+        return {key: _blamed(path, partial(_PARSERS[key], key, values)) for key, values in stated.items() if values}
 
 
 def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:

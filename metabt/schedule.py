@@ -58,7 +58,7 @@ class Schedule:
         if self.every is not None:
             return (np.arange(len(dates)) + index) % self.every == 0
         before = dates[:1] if previous is None else np.array([previous], dates.dtype)
-        codes = self._periods(np.r_[before, dates])
+        codes = self._periods(np.concatenate([before, dates]))
         return codes[1:] != codes[:-1]
 
     def _periods(self, dates: np.ndarray) -> np.ndarray:

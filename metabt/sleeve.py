@@ -30,6 +30,11 @@ class Estimator:
         """Return the estimator as configuration spells it."""
         return {"name": self.name, **self.params}
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the name and the parameters."""
+        return digest(self.plain())
+
 
 @dataclass(frozen=True)
 class Costs:

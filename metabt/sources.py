@@ -5,7 +5,7 @@ Frames pass the same reading and checking as ingested files, so they get the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,13 +49,10 @@ class Frames:
 
     def panels(self, tree: Sleeve) -> dict[str, Panel]:
         """Return the panels that a tree reads, its symbols alone; the plan refuses what is unknown."""
-        known = {name: symbols for name, symbols in wanted(tree).items() if name in self._panels}
-        return {name: self._panels[name].select(self._present(name, symbols)) for name, symbols in known.items()}
-
-    def _present(self, name: str, symbols: Iterable[str]) -> tuple[str, ...]:
-        panel = self._panels[name]
-        missing = set(symbols) - set(panel.symbols)
-        return panel.symbols if missing else tuple(symbols)
+        symbols = wanted(tree)
+        if any(name not in self._panels or set(symbols[name]) - set(self._panels[name].symbols) for name in symbols):
+            return self._panels
+        return {name: self._panels[name].select(symbols[name]) for name in symbols}
 
 
 class Lakehouse:

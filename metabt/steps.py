@@ -68,4 +68,4 @@ def begin_of(started: bool, due: np.ndarray) -> tuple[int, bool]:
 def days_between(previous: np.datetime64 | None, dates: np.ndarray) -> np.ndarray:
     """Return calendar days since the session before, (n_sessions,), 0 for the first of all."""
     first = dates[:1] if previous is None else np.array([previous])
-    return np.diff(np.r_[first, dates]).astype("timedelta64[D]").astype(np.float64)
+    return np.diff(np.concatenate([first, dates])).astype("timedelta64[D]").astype(np.float64)

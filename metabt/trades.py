@@ -57,12 +57,10 @@ def read_holdings(file: str | Path) -> list[Holding]:
     try:
         with open(file, newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
+            columns = {str(name).strip().lower() for name in reader.fieldnames or ()}
             rows = [(reader.line_num, {str(k).strip().lower(): v for k, v in row.items()}) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"holdings '{file}' cannot be read: {error}; give a CSV file with columns symbol and shares"
-        ) from error
-    columns = {name.strip().lower() for name in reader.fieldnames or ()}
+        raise DataError(f"holdings '{file}' cannot be read: {error}; give a CSV file with symbol and shares") from error
     measure = next((name for name in ("shares", "value") if name in columns), None)
     if "symbol" not in columns or measure is None:
         raise DataError(f"holdings '{file}' has columns {sorted(columns)}; wanted symbol, and shares or value")

@@ -31,11 +31,11 @@ class Windows:
         """Return the number of decisions."""
         return len(self.stops)
 
-    def rows(self, decision: int) -> slice:
+    def rows(self, decision: int | np.integer) -> slice:
         """Return the rows that a decision may see."""
         return slice(int(self.stops[decision] - self.lengths[decision]), int(self.stops[decision]))
 
-    def window(self, decision: int) -> np.ndarray:
+    def window(self, decision: int | np.integer) -> np.ndarray:
         """Return X, (lookback, n_assets): a view of the returns that a decision may see."""
         return self.returns[self.rows(decision)]
 

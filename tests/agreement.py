@@ -62,8 +62,16 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
         if not shares:
             assert row.isna().all(), f"{book.path}: {t.date()}: {decision.status} with risk contributions"
             continue
+        allowed = max(tolerance, 1e-13 * cancellation(decision))
         for item, share in shares.items():
-            assert abs(row[item] - share) <= max(tolerance, 1e-9), f"{book.path}: risk of {item} on {t.date()}"
+            assert abs(row[item] - share) <= allowed, f"{book.path}: risk of {item} on {t.date()}"
+
+
+def cancellation(decision: oracle.Decision) -> float:
+    """Return how much larger the terms of v' S v are than their sum: what rounding in S is multiplied by."""
+    S = np.atleast_2d(np.cov(decision.window, rowvar=False, ddof=1))
+    v = np.array([decision.weights[name] for name in decision.columns])
+    return float(np.abs(v) @ np.abs(S) @ np.abs(v) / (v @ S @ v))
 
 
 def streams_agree(result: object, book: oracle.Book, tolerance: float) -> None:

@@ -110,7 +110,7 @@ def scrambled(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | P
 
 def redrawn(close: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return closes of quite other random walks, at about the old level."""
-    drawn = np.nanmean(close, axis=0) * np.exp(rng.normal(0.0, 0.05, close.shape).cumsum(axis=0))
+    drawn = np.nanmean(close, axis=0) * np.exp(rng.normal(0.0, 0.03, close.shape).cumsum(axis=0))
     return np.where(rng.random(close.shape) < 0.1, np.nan, drawn)
 
 
@@ -123,7 +123,7 @@ def extended(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | Pa
         volume = None if data.volume is None else np.r_[data.volume, np.repeat(data.volume[-1:] * 9.0, 30, axis=0)]
         return replace(data, dates=np.r_[data.dates, more], close=np.r_[data.close, rows], volume=volume)
     days = pd.date_range(data.index[-1] + pd.Timedelta(days=1), periods=30)
-    level = data.mean().to_numpy() * np.exp(rng.normal(0.0, 0.05, (30, data.shape[1])).cumsum(axis=0))
+    level = data.mean().to_numpy() * np.exp(rng.normal(0.0, 0.03, (30, data.shape[1])).cumsum(axis=0))
     later = np.asarray(data.index > day)[:, None]
     filled = pd.DataFrame(np.where(later, data.fillna(data.mean()), data), data.index, data.columns)
     return pd.concat([filled, pd.DataFrame(level, index=days, columns=data.columns)])

@@ -513,7 +513,7 @@ def inverse_volatility(X: np.ndarray, min_weight: float = 0.0, max_weight: float
 
 
 def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0) -> np.ndarray | None:
-    """Return the minimum-variance weights, by trying every set of assets at a bound."""
+    """Return the minimum-variance weights, the most even if twins make them many, by trying every set at a bound."""
     n = X.shape[1]
     if n * min_weight > 1 or n * max_weight < 1:
         return None
@@ -532,8 +532,9 @@ def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0
             right = np.append(-S[np.ix_(free, fixed)] @ w[fixed], 1 - w[fixed].sum())
             w[free] = np.linalg.lstsq(kkt, right)[0][:m]
         feasible = abs(w.sum() - 1) < 1e-12 and w.min() >= min_weight - 1e-13 and w.max() <= max_weight + 1e-13
-        if feasible and w @ S @ w < best_variance:
-            best, best_variance = w, w @ S @ w
+        variance = w @ S @ w
+        if feasible and (variance < best_variance - 1e-14 or variance < best_variance + 1e-14 and w @ w < best @ best):
+            best, best_variance = w, variance
     return best
 
 

@@ -36,7 +36,7 @@ def stocks(seed: int, sessions: int = 130, *, gaps: bool = False, first: str = "
 
 def coins(seed: int, sessions: int = 150, *, gaps: bool = False, first: str = "2021-02-06") -> pd.DataFrame:
     """Return prices of COINS for every day of the week."""
-    prices = random_walk(seed + 7, pd.date_range(first, periods=sessions), COINS, 0.04)
+    prices = random_walk(seed + 7, pd.date_range(first, periods=sessions), COINS, 0.03)
     return punch(prices, seed + 8) if gaps else prices
 
 

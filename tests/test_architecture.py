@@ -30,7 +30,19 @@ ROOMS = {
 }
 """Library -> the only modules that may import it, at run time, anywhere in a file."""
 
-EDGE = ("cli", "commands", "progress", "trades", "demo", "report", "config", "cluster", "lakehouse", "result", "__main__")
+EDGE = (
+    "cli",
+    "commands",
+    "progress",
+    "trades",
+    "demo",
+    "report",
+    "config",
+    "cluster",
+    "lakehouse",
+    "result",
+    "__main__",
+)
 """What stands above the domain."""
 DOORS = ("api", "sources", "__init__")
 """Where the domain is handed to the edge: these may import the edge, lazily."""

@@ -67,7 +67,9 @@ def metas(draw: st.DrawFn, depth: int, mixed: bool) -> dict:
     depths = draw(st.permutations([depth, *others]))
     sleeves = {f"s{i}": draw(trees(below, mixed)) for i, below in enumerate(depths)}
     assume(len({repr(sleeve) for sleeve in sleeves.values()}) == len(sleeves))  # twins: minimum variance is not unique
-    optimizers = OPTIMIZERS if others else OPTIMIZERS.filter(lambda it: isinstance(it, str))  # one child: no cap below 1
+    optimizers = (
+        OPTIMIZERS if others else OPTIMIZERS.filter(lambda it: isinstance(it, str))
+    )  # one child: no cap below 1
     sleeve = {
         "sleeves": sleeves,
         "optimizer": draw(optimizers),

@@ -51,10 +51,7 @@ class QueryResult:
         cells = [list(self.columns), *([_short(value) for value in row] for row in self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
         right = [_is_number([row[i] for row in self.rows]) for i in range(len(self.columns))]
-        pads = [str.rjust if flush else str.ljust for flush in right]
-        lines = [
-            "  ".join(pad(text, width) for pad, text, width in zip(pads, row, widths, strict=True)) for row in cells
-        ]
+        lines = ["  ".join(map(_padded, row, widths, right)) for row in cells]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(line.rstrip() for line in [*lines, f"({len(self.rows)} row{'s' * (len(self.rows) != 1)})"])
 
@@ -70,6 +67,10 @@ class QueryResult:
         names = [name if name not in self.columns[:i] else f"{name}_{i + 1}" for i, name in enumerate(self.columns)]
         rows = [dict(zip(names, map(_plain, row), strict=True)) for row in self.rows]
         return json.dumps(rows, ensure_ascii=False, indent=1)
+
+
+def _padded(text: str, width: int, flush: bool) -> str:
+    return text.rjust(width) if flush else text.ljust(width)
 
 
 def _short(value: object) -> str:

@@ -55,14 +55,19 @@ def query(path: str | Path, sql: str) -> QueryResult:
         For a statement that is not one, writes, reaches for files, or that DuckDB refuses.
     """
     with connect(path) as con:
-        _check(con, sql)
-        try:
-            answer = con.execute(sql)
-            columns = tuple(column[0] for column in answer.description or ())
-            kinds = tuple(str(column[1]) for column in answer.description or ())
-            return QueryResult(columns, kinds, tuple(answer.fetchall()))
-        except duckdb.Error as error:
-            raise StoreError(_explained(con, error)) from error
+        return ask(con, sql)
+
+
+def ask(con: duckdb.DuckDBPyConnection, sql: str) -> QueryResult:
+    """Return the answer to one reading statement on a connection that `connect` made."""
+    _check(con, sql)
+    try:
+        answer = con.execute(sql)
+        columns = tuple(column[0] for column in answer.description or ())
+        kinds = tuple(str(column[1]) for column in answer.description or ())
+        return QueryResult(columns, kinds, tuple(answer.fetchall()))
+    except duckdb.Error as error:
+        raise StoreError(_explained(con, error)) from error
 
 
 def _check(con: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -111,7 +111,7 @@ def test_sleeves_are_added_replaced_and_removed() -> None:
 def test_own_files_come_first_and_may_include_those_that_come_along(elsewhere: Path) -> None:
     write(
         elsewhere,
-        portfolio__mine="defaults:\n  - /sleeve@sleeves.a: energy\n  - /sleeve@sleeves.b: own\n  - _self_\noptimizer: hrp\n",
+        portfolio__mine="defaults:\n- /sleeve@sleeves.a: energy\n- /sleeve@sleeves.b: own\n- _self_\noptimizer: hrp\n",
         sleeve__own="{dataset: sp500, universe: [GE]}",
         sleeve__energy="{dataset: sp500, universe: [XOM]}",
     )
@@ -143,10 +143,10 @@ def test_a_mapping_of_defaults_is_the_sleeves_own(elsewhere: Path) -> None:
 
 
 def test_interpolations_are_resolved_after_overrides(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METABT_TEST_DATASET", "sp500")
+    monkeypatch.setenv("METABT_DATASET", "sp500")
     write(
         elsewhere,
-        portfolio__mine="lookback: 63\ndataset: ${oc.env:METABT_TEST_DATASET}\nuniverse: all\nmin_history: ${.lookback}",
+        portfolio__mine="lookback: 63\ndataset: ${oc.env:METABT_DATASET}\nuniverse: all\nmin_history: ${.lookback}",
     )
     tree = compose(["portfolio=mine", "portfolio.lookback=20"])["portfolio"]
     assert (tree["dataset"], tree["min_history"]) == ("sp500", 20)
@@ -200,7 +200,10 @@ def test_a_mistake_is_named_with_its_cure(override: str, says: str | None) -> No
         ("defaults:\n  - _self_\ndefaults: {lag: 1}\n", "rules/NAME.yaml"),
         ("lookback: {3\n", "not valid YAML.*mine.yaml"),
         ("- a\n- b\n", "wanted the keys of a sleeve"),
-        ("defaults:\n  - /sleeve@sleeves.x: energi\n", r"no sleeve 'energi'; did you mean 'energy'.*in 'portfolio/mine'"),
+        (
+            "defaults:\n  - /sleeve@sleeves.x: energi\n",
+            r"no sleeve 'energi'; did you mean 'energy'.*in 'portfolio/mine'",
+        ),
         ("defaults:\n  - optimzer: erc\n", "optimzer"),
         ("lookback: ${oc.env:METABT_NOT_SET}\n", "METABT_NOT_SET"),
         ("sleeves: {a: {optimizer: {_target_: subprocess.run}}}\n", "portfolio.sleeves.a.optimizer.*cannot call code"),

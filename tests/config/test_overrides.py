@@ -32,5 +32,11 @@ def test_a_removal_comes_back_as_it_was(key: str) -> None:
 
 
 def test_edits_are_sorted_from_what_hydra_composes() -> None:
-    texts = ["portfolio=demo", "+portfolio.a=1", "start=2000-01-01", "sleeve@portfolio.sleeves.x=energy", "~portfolio.b"]
+    texts = [
+        "portfolio=demo",
+        "+portfolio.a=1",
+        "start=2000-01-01",
+        "sleeve@portfolio.sleeves.x=energy",
+        "~portfolio.b",
+    ]
     assert split(texts, conf_dirs()) == ([texts[0], texts[2], texts[3]], [texts[1], texts[4]])

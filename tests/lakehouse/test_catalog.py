@@ -119,6 +119,8 @@ def test_a_write_protected_lakehouse_is_refused_and_stays_as_it_was() -> None:
         path = Path(folder) / "lake"
         ingest(path, "d", wide(20))
         before = state(path)
+        for lock_file in path.glob("catalog.sqlite-*"):  # a reader may have left them; without them nobody can read
+            lock_file.unlink()
         places = [Path(folder), path, *path.rglob("*")]
         for place in places:
             place.chmod(0o555 if place.is_dir() else 0o444)
@@ -127,7 +129,9 @@ def test_a_write_protected_lakehouse_is_refused_and_stays_as_it_was() -> None:
             os.seteuid(65534)  # root ignores permission bits
         try:
             for attempt in (check_writable, lambda p: ingest(p, "d", wide(30)), lambda p: attach(p, create=True)):
-                with pytest.raises(StoreError, match=r"cannot be written: .*Permission denied; restore write permission"):
+                with pytest.raises(
+                    StoreError, match=r"cannot be written: .*Permission denied; restore write permission"
+                ):
                     attempt(path)
             with pytest.raises(StoreError, match="restore write permission on the directory, or copy the lakehouse"):
                 attach(path, read_only=True)

@@ -1,0 +1,383 @@
+"""The command line: what each command prints, where it goes, its exit codes, and what every bad input is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metabt import progress
+from metabt.cli import main
+from metabt.lakehouse import connect
+
+ROOT = Path(__file__).resolve().parent.parent
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+PORTFOLIO = """\
+name: mine
+optimizer: inverse_volatility
+lookback: 40
+defaults: {lookback: 30, costs: {commission_bp: 5, slippage_bp: 1}}
+sleeves:
+  calm: {dataset: prices, universe: [AAA, BBB], optimizer: inverse_volatility}
+  wild: {dataset: prices, universe: [CCC, DDD], optimizer: equal}
+"""
+
+
+def prices(n_sessions: int = 300, seed: int = 0) -> str:
+    rng = np.random.default_rng(seed)
+    closes = 100 * np.cumprod(1 + rng.normal(0.0003, [0.005, 0.008, 0.02, 0.03], (n_sessions, 4)), axis=0)
+    days = np.busday_offset("2020-01-01", np.arange(n_sessions), roll="forward")
+    rows = [f"{day},{','.join(f'{price:.6f}' for price in row)}" for day, row in zip(days, closes, strict=True)]
+    return "\n".join([f"Date,{','.join(SYMBOLS)}", *rows]) + "\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with prices in its lakehouse and a portfolio in its conf."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prices.csv").write_text(prices())
+    (tmp_path / "conf" / "portfolio").mkdir(parents=True)
+    (tmp_path / "conf" / "portfolio" / "mine.yaml").write_text(PORTFOLIO)
+    assert main(["ingest", "prices.csv", "--dataset", "prices"]) == 0
+    return tmp_path
+
+
+@pytest.fixture
+def told(desk: Path, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    """Return what is printed from here on."""
+    capsys.readouterr()
+    return capsys
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_from_a_file_to_weights_sql_and_a_page(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "portfolio=mine"]) == 0
+    first = told.readouterr()
+    assert re.search(r"^mine .*\n  calm .*\n  wild ", first.out, flags=re.MULTILINE)
+    assert "computed earlier" not in first.out
+    assert "what to try next" in first.err
+    (run_id,) = re.findall(r"run ([0-9a-f]{12}) of mine in data/lakehouse", first.out)
+
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    again = told.readouterr()
+    assert f"run {run_id} of mine in data/lakehouse, found: computed earlier" in again.out
+    assert again.out.splitlines()[:5] == first.out.splitlines()[:5]
+    assert again.err == ""
+
+    assert main(["runs", "--format", "csv"]) == 0
+    (run,) = table(told.readouterr().out)
+    assert (run["run_id"][:12], run["portfolio"], run["status"]) == (run_id, "mine", "ok")
+
+    assert main(["weights", run_id, "--format", "csv"]) == 0
+    orders = table(told.readouterr().out)
+    assert [order["symbol"] for order in orders] == list(SYMBOLS)
+    assert sum(float(order["target"]) for order in orders) == pytest.approx(1.0, abs=1e-12)
+
+    assert (
+        main(
+            [
+                "sql",
+                "select max(abs(c - w)) as worst from (select date, symbol, sum(weight) as c from contributions "
+                "group by all) join (select date, symbol, target as w from weights) using (date, symbol)",
+                "--format",
+                "json",
+            ]
+        )
+        == 0
+    )
+    assert json.loads(told.readouterr().out)[0]["worst"] < 1e-12
+
+    assert main(["report", "mine", "--output", "page.html"]) == 0
+    assert "page.html" in told.readouterr().out
+    assert run_id in Path("page.html").read_text()
+
+
+def test_trades_reach_the_targets(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    (desk / "holdings.csv").write_text("symbol,value\nAAA,250\nGONE,10\n")
+    told.readouterr()
+    assert (
+        main(["weights", "--portfolio", "mine", "--holdings", "holdings.csv", "--nav", "1000", "--format", "csv"]) == 0
+    )
+    trades = {row["symbol"]: row for row in table(told.readouterr().out)}
+    assert set(trades) == {*SYMBOLS, "GONE"}
+    assert float(trades["GONE"]["trade_value"]) == -10
+    last = dict(zip(SYMBOLS, map(float, prices().splitlines()[-1].split(",")[1:]), strict=True))
+    for symbol in SYMBOLS:
+        row = trades[symbol]
+        assert float(row["trade_value"]) == pytest.approx(float(row["target"]) * 1000 - float(row["held_value"]))
+        assert float(row["trade_shares"]) == pytest.approx(float(row["trade_value"]) / last[symbol])
+
+
+def test_a_plan_runs_nothing(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "portfolio=mine", "portfolio.lookback=20"]) == 0
+    out = told.readouterr().out
+    assert all(name in out for name in ("calm", "wild", "monthly", "blocks"))
+    assert main(["runs", "--format", "csv"]) == 0
+    assert table(told.readouterr().out) == []
+
+
+def test_a_sweep_stores_a_run_for_each_value(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,40", "end=2020-12-31"]) == 0
+    assert main(["runs", "--format", "csv"]) == 0
+    assert len(table(told.readouterr().out.split("data/lakehouse")[-1].strip())) == 2
+
+
+def test_options_and_overrides_stand_in_any_order(told: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(
+            [
+                "backtest",
+                "portfolio=mine",
+                "--quiet",
+                "end=2020-12-31",
+                "--lakehouse",
+                "data/lakehouse",
+                "start=2020-06-01",
+            ]
+        )
+        == 0
+    )
+    first = told.readouterr().out
+    assert main(["backtest", "--quiet", "end=2020-12-31", "start=2020-06-01", "portfolio=mine"]) == 0
+    assert told.readouterr().out.splitlines()[1:5] == first.splitlines()[1:5]
+
+
+def test_ingesting_the_same_again_changes_nothing(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    before = state(desk)
+    assert main(["ingest", "prices.csv", "--dataset", "prices"]) == 0
+    assert told.readouterr().out
+    assert state(desk)["prices"] == before["prices"]
+
+
+def state(desk: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of the tables that a refused command must not touch."""
+    if not (desk / "data" / "lakehouse").exists():
+        return {}
+    with connect(desk / "data" / "lakehouse") as con:
+        return {
+            name: con.execute(f"select * from {name} order by all").fetchall()
+            for name in ("prices", "datasets", "runs")
+        }
+
+
+def long_prices(*rows: str) -> str:
+    return "\n".join(["date,symbol,close", *rows]) + "\n"
+
+
+BAD_PRICES = [
+    ("Day of the week,AAA\nmonday,1\n", "date"),
+    (long_prices("2020-01-02,AAA,1", "2020-01-02,AAA,2"), "AAA.*2020-01-02"),
+    (long_prices("2020-01-02,AAA,1", "2020-01-03,AAA,0"), "AAA.*2020-01-03"),
+    (long_prices("2020-01-02,AAA,-1"), "AAA.*2020-01-02"),
+    (long_prices("2020-01-02,AAA,inf"), "AAA.*2020-01-02"),
+    ("", "bad.csv"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), BAD_PRICES)
+def test_bad_prices_are_refused_and_leave_the_lakehouse_alone(
+    told: pytest.CaptureFixture[str], desk: Path, text: str, says: str
+) -> None:
+    (desk / "bad.csv").write_text(text)
+    before = state(desk)
+    assert main(["ingest", "bad.csv", "--dataset", "bad"]) == 1
+    assert_refused(told, says)
+    assert state(desk) == before
+
+
+BAD_COMMANDS = [
+    (["ingest", "none.csv", "--dataset", "x"], "none.csv"),
+    (
+        ["backtest", "portfolio=mine", "portfolio.sleeves.calm.universe=[AAA,BBX]"],
+        "mine/calm.*'BBX'.*did you mean 'BBB'",
+    ),
+    (
+        ["backtest", "portfolio=mine", "portfolio.sleeves.calm.dataset=price"],
+        "mine/calm.*'price'.*did you mean 'prices'",
+    ),
+    (["backtest", "portfolio=mine", "portfolio.sleeves.calm.lookback=3000"], "mine/calm.*300 sessions.*3000.*shorten"),
+    (["backtest", "portfolio=mine", "portfolio.sleeves.calm.optimizer=inverse_volatilty"], "mine/calm.*did you mean"),
+    (
+        ["backtest", "portfolio=mine", "portfolio.sleeves.calm.optimizer.max_wieght=0.3"],
+        "mine/calm.*max_wieght.*max_weight",
+    ),
+    (
+        ["backtest", "portfolio=mine", "portfolio.sleeves.calm.optimizer.max_weight=0.3"],
+        "mine/calm.*cannot sum to one.*0.6",
+    ),
+    (["backtest", "portfolio=mine", "portfolio.optimizer.min_weight=0.6"], "mine.*cannot sum to one"),
+    (["backtest", "portfolio=mine", "portfolio.lookbak=3"], "unknown key 'lookbak'; did you mean 'lookback'"),
+    (["backtest", "portfolio=mine", "portfolio.sleeves.calm.universe=[]"], r"mine/calm.*universe is \[\]"),
+    (
+        ["backtest", "portfolio=mine", "portfolio.sleeves={}", "~portfolio.sleeves.calm", "~portfolio.sleeves.wild"],
+        "sleeve",
+    ),
+    (["backtest", "portfolio=mine", "portfolio.sleeves.calm.universe=[AAA,true]"], "mine/calm.*True.*quotes"),
+    (["backtest", "portfolio=mine", "portfolio.schedule=mothly"], "monthly"),
+    (["backtest", "portfolio=mine", "portfolio.lag=-1"], "lag is -1"),
+    (["backtest", "portfolio=mine", "start=2000"], "start.*2000-01-31"),
+    (["backtest", "portfolio=mine", "start=2040-01-01"], "2040-01-01"),
+    (["backtest", "portfolio=mine", "end=1980-01-01"], "1980-01-01|end"),
+    (["backtest", "portfolio=mine", "engine=lokal"], "did you mean 'local'"),
+    (["backtest", "portfolio=mines"], "no portfolio 'mines'; did you mean 'mine'"),
+    (["backtest", "portfolio=mine", "lakehouse=prices.csv/lake"], "prices.csv"),
+    (["backtest", "portfolio=mine", "--lakehouse", "nowhere"], "nowhere.*metabt ingest"),
+    (["backtest", "-m", "portfolio=mine", "portfolio.sleeves.clam.lookback=20,30"], "did you mean 'calm'"),
+    (["plan", "portfolio=mine", "portfolio.lag=-1"], "lag is -1"),
+    (["sql", "delete from prices"], "read-only"),
+    (["sql", "drop table runs"], "read-only"),
+    (["sql", "select 1; select 2"], "one"),
+    (["sql", "copy prices to 'out.csv'"], "read-only"),
+    (["sql", "select * from read_csv('prices.csv')"], "read_csv"),
+    (["sql", "select nope from prices"], "nope"),
+    (["weights", "--holdings", "prices.csv"], "--nav"),
+    (["weights"], "no run"),
+    (["report"], "no run"),
+    (["weights", "a", "--portfolio", "b"], "name one of them"),
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"), BAD_COMMANDS, ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else ""
+)
+def test_a_bad_command_names_the_culprit_and_leaves_the_lakehouse_alone(
+    told: pytest.CaptureFixture[str], desk: Path, argv: list[str], says: str
+) -> None:
+    before = state(desk)
+    assert main(argv) == 1
+    assert_refused(told, says)
+    assert state(desk) == before
+
+
+def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
+    printed = told.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("metabt: ")
+    assert re.search(says, printed.err, flags=re.DOTALL), printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_lakehouse_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["ingest", "prices.csv", "--dataset", "x", "--lakehouse", "prices.csv/lake"]) == 1
+    assert_refused(told, "cannot be written")
+
+
+def test_a_page_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    told.readouterr()
+    assert main(["report", "--output", "nowhere/page.html"]) == 1
+    assert_refused(told, "nowhere/page.html.*--output|nowhere/page.html.*name another file")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nope"], ["ingest"], ["sql"], ["runs", "--format", "xml"], ["runs", "stray=1"], ["backtest", "--nope"]],
+)
+def test_wrong_usage_is_code_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert stopped.value.code == 2
+    assert "usage: metabt" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_code_130(told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metabt.commands.run_backtest", interrupt)
+    assert main(["backtest", "portfolio=mine"]) == 130
+    assert "interrupted" in told.readouterr().err
+
+
+def test_a_reader_that_leaves_is_no_error(desk: Path) -> None:
+    many = "select a.symbol, b.date from prices a, prices b limit 200000"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f'"{sys.executable}" -m metabt sql "{many}" | head -1'],
+        cwd=desk,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_jobs_are_the_same_commands(desk: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def job(name: str, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "jobs" / name), *args],
+            cwd=desk,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert job("ingest.py", "prices.csv", "--dataset", "again").returncode == 0
+    done = job(
+        "backtest.py", "portfolio=mine", "portfolio.sleeves.calm.dataset=again", "portfolio.sleeves.wild.dataset=again"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "run " in done.stdout
+    assert job("backtest.py", "portfolio=nope").returncode == 1
+
+
+def test_the_bar_counts_blocks_and_stays_quiet_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress_bar(shown=True) as bar:
+        bar(1, 3, "a")
+        bar(3, 3, "b")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_compilation_is_announced_and_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    from numba import njit
+
+    with progress.compilation_notice(shown=True):
+        assert njit(lambda x: x + 1)(1) == 2
+    assert re.search(r"compiling kernels for first use .*compiled .* in [0-9.]+ s", capsys.readouterr().err, re.DOTALL)
+    with progress.compilation_notice(shown=True):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_the_demo_runs_and_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("skfolio")
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    first = capsys.readouterr().out
+    for name in ("demo", "  equities", "    technology", "  factors", "  hedge"):
+        assert re.search(rf"^{name} ", first, flags=re.MULTILINE)
+    assert main(["demo", "--quiet"]) == 0
+    assert "found: computed earlier" in capsys.readouterr().out
+    assert main(["sql", "select date, symbol, target from weights order by date desc limit 20", "--format", "csv"]) == 0
+    assert {row["symbol"] for row in table(capsys.readouterr().out)} & {"AAPL", "XOM", "MTUM"}
+    assert (
+        main(
+            [
+                "sql",
+                "select min(date) as d from decisions where path = 'demo/factors' and weight > 0",
+                "--format",
+                "csv",
+            ]
+        )
+        == 0
+    )
+    assert table(capsys.readouterr().out)[0]["d"].startswith("2015")

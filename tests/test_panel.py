@@ -1,0 +1,94 @@
+"""Panels: returns against pandas, digests, and what a panel refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from metabt.errors import DataError
+from metabt.panel import Panel, panel_digest, partitions
+from metabt.sources import to_panel
+
+PRICES = hnp.arrays(np.float64, (12, 3), elements=st.one_of(st.floats(1.0, 1e3), st.just(np.nan)))
+
+
+def panel(close: np.ndarray, first: str = "2019-12-27") -> Panel:
+    dates = np.datetime64(first) + np.arange(len(close))
+    return Panel("p", dates.astype("datetime64[D]"), ("A", "B", "C"), close.copy())
+
+
+@given(PRICES)
+def test_returns_run_from_one_observed_price_to_the_next(close: np.ndarray) -> None:
+    frame = pd.DataFrame(close)
+    made = panel(close)
+    for column in frame:
+        seen = frame[column].dropna()
+        expected = seen.pct_change().reindex(frame.index)
+        assert made.observed[:, column].tolist() == expected.notna().tolist()
+        assert made.returns[:, column] == pytest.approx(expected.fillna(0.0).to_numpy(), rel=1e-12, abs=1e-14)
+
+
+@given(PRICES)
+def test_returns_between_sessions_compound_what_lies_between(close: np.ndarray) -> None:
+    made = panel(close)
+    rows = np.array([0, 3, 4, 9, 11])
+    growth = np.cumprod(1 + made.returns, axis=0)[rows]
+    expected = growth[1:] / growth[:-1] - 1
+    expected[np.isnan(made._last[rows[:-1]])] = 0.0
+    assert made.returns_between(made.dates[rows])[1:] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@given(PRICES, st.integers(0, 11), st.integers(0, 2))
+def test_one_price_changes_its_own_digests_and_the_next_partitions_entry(
+    close: np.ndarray, row: int, column: int
+) -> None:
+    changed = close.copy()
+    changed[row, column] = 2000.0
+    before, after = ({row[:3]: row[3] for row in panel(x).digests()} for x in (close, changed))
+    differing = {key[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert differing == {"ABC"[column]}
+    label = str(panel(close).dates[row])[:4]
+    assert before.get(("ABC"[column], label, "close")) != after[("ABC"[column], label, "close")]
+    # the last observation of 2019 is what 2020 is entered with
+    later = ("ABC"[column], "2020", "close")
+    is_entry = label == "2019" and np.isnan(close[row + 1 : 5, column]).all()
+    if label == "2019" and later in before:
+        assert (before[later] != after[later]) == is_entry
+
+
+def test_partitions_are_the_calendar_years_that_have_sessions() -> None:
+    dates = np.array(["2019-12-31", "2020-01-02", "2020-05-01", "2022-01-03"], "datetime64[D]")
+    assert partitions(dates) == [("2019", slice(0, 1)), ("2020", slice(1, 3)), ("2022", slice(3, 4))]
+    assert partitions(dates[:0]) == []
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, np.inf])
+def test_a_price_that_is_not_positive_and_finite_is_refused(price: float) -> None:
+    close = np.ones((3, 3))
+    close[1, 2] = price
+    with pytest.raises(DataError, match="C on 2019-12-28: price .* is not positive"):
+        panel(close)
+
+
+def test_arrays_cannot_be_written() -> None:
+    made = panel(np.ones((3, 3)))
+    for array in (made.close, made.returns, made.observed, made.priced, made.dates):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = array[1]
+
+
+def test_a_wide_frame_is_normalised(sp500: pd.DataFrame) -> None:
+    prices = sp500.iloc[:300, :3]
+    plain = to_panel("p", prices)
+    messy = prices.iloc[::-1, ::-1].astype(object)
+    messy.loc[pd.Timestamp("1980-01-01")] = np.nan
+    assert panel_digest(to_panel("p", messy)) == panel_digest(plain)
+    assert to_panel("p", messy).close.tobytes() == plain.close.tobytes()
+    assert plain.symbols == tuple(sorted(prices.columns))
+    other = prices.copy()
+    other.iloc[7, 1] *= 1 + 1e-15
+    assert panel_digest(to_panel("p", other)) != panel_digest(plain)
