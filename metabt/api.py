@@ -19,6 +19,7 @@ from metabt.assembly import assemble
 from metabt.engine import BacktestEngine, Cache, Executor, Local, Progress
 from metabt.errors import ConfigError, nearest
 from metabt.fingerprint import code_digest, digest, library_versions
+from metabt.forest import check_universes
 from metabt.outline import outline
 from metabt.resolve import parse_date, resolve
 from metabt.result import Result
@@ -166,6 +167,7 @@ def _request(
     end: str | None,
     is_meta_backtest: bool | None,
 ) -> Request:
+    symbols = source.symbols()
     start, end = (value and parse_date(key, value) for key, value in (("start", start), ("end", end)))
     if isinstance(tree, str):
         from metabt.config import load_portfolio
@@ -178,7 +180,8 @@ def _request(
             )
         resolved = tree
     else:
-        resolved = resolve(tree, symbols=source.symbols(), start=start)
+        resolved = resolve(tree, symbols=symbols, start=start)
+    check_universes(resolved, symbols)
     flat = is_meta_backtest is False and bool(resolved.sleeves)
     return Request(resolved, end, flat, source.digests(resolved))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
@@ -20,6 +21,8 @@ import numpy as np
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "llvmlite")
 """Distributions whose version can change a bit of a result."""
+_CLASS = re.compile(r"metabt(\.\w+)+:\w+")
+"""How the registry names a class: module:Class."""
 
 
 def digest(value: object) -> str:
@@ -106,6 +109,6 @@ def _imported(path: Path) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("metabt."):
-            names.append(node.value.partition(":")[0])  # the registry names classes as "module:Class"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _CLASS.fullmatch(node.value):
+            names.append(node.value.partition(":")[0])
     return names

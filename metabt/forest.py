@@ -103,23 +103,34 @@ def _node(
 
 def check_data(tree: Sleeve, panels: Mapping[str, Panel]) -> None:
     """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
+    check_universes(tree, {name: panel.symbols for name, panel in panels.items()})
+    for path, leaf in tree.leaves():
+        n_sessions = len(panels[leaf.dataset].dates)
+        if n_sessions <= leaf.lookback:
+            raise DataError(
+                f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
+                f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
+            )
+
+
+def check_universes(tree: Sleeve, symbols: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError unless every leaf's symbols are in its dataset, and every symbol comes from one dataset only.
+
+    `symbols` is what each dataset holds.
+    """
     home: dict[str, tuple[str, str]] = {}
     for path, leaf in tree.leaves():
-        if leaf.dataset not in panels:
-            raise ConfigError(f"sleeve '{path}': no dataset is called '{leaf.dataset}'{nearest(leaf.dataset, panels)}")
-        panel = panels[leaf.dataset]
+        if leaf.dataset not in symbols:
+            raise ConfigError(f"sleeve '{path}': no dataset is called '{leaf.dataset}'{nearest(leaf.dataset, symbols)}")
+        known = symbols[leaf.dataset]
+        missing = sorted(set(leaf.universe) - set(known))
+        if missing:
+            close = nearest(missing[0], known)
+            raise ConfigError(f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{missing[0]}'{close}")
         for symbol in leaf.universe:
-            if symbol not in panel.symbols:
-                close = nearest(symbol, panel.symbols)
-                raise ConfigError(f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{symbol}'{close}")
             dataset, other = home.setdefault(symbol, (leaf.dataset, path))
             if dataset != leaf.dataset:
                 raise ConfigError(
                     f"sleeves '{other}' and '{path}' take '{symbol}' from two datasets, '{dataset}' and "
                     f"'{leaf.dataset}'; one asset has one price: use one of them, or rename the symbol when ingesting"
                 )
-        if len(panel.dates) <= leaf.lookback:
-            raise DataError(
-                f"sleeve '{path}': dataset '{leaf.dataset}' has {len(panel.dates)} sessions, a lookback of "
-                f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
-            )

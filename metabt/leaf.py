@@ -55,7 +55,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         trades = net_trades(book.before, book.after, book.traded, identity, len(identity))
         cost, net, unpaid = charge(gross, trades, days_between(state.session, inputs.dates), spec.costs, state.unpaid)
         earned = np.concatenate([state.holdings[None], book.after[:-1]]) * market
-    begin, started = begin_of(state.started, due)
+    begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,

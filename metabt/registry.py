@@ -53,9 +53,9 @@ def optimizer(name: str, **params: Any) -> Optimizer:
         For an unknown name or parameter, or a parameter of the wrong type or range.
     """
     if name.startswith("skfolio."):
-        from metabt.plugins import skfolio
+        from metabt.plugins.skfolio import optimizer as build
 
-        return skfolio.optimizer(name.removeprefix("skfolio."), params)
+        return build(name.removeprefix("skfolio."), params)
     found = _find("optimizer", name, OPTIMIZERS)
     if inspect.isclass(found) and issubclass(found, Optimizer):
         return found(**checked_parameters(f"optimizer '{name}'", found, params))
@@ -73,9 +73,9 @@ def selector(name: str, **params: Any) -> Selector:
         For an unknown name or parameter, or a parameter of the wrong type or range.
     """
     if name.startswith("skfolio."):
-        from metabt.plugins import skfolio
+        from metabt.plugins.skfolio import selector as build
 
-        return skfolio.selector(name.removeprefix("skfolio."), params)
+        return build(name.removeprefix("skfolio."), params)
     found = _find("selector", name, SELECTORS)
     parameters = checked_parameters(f"selector '{name}'", found, params)
     if inspect.isclass(found) and issubclass(found, Selector):

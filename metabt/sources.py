@@ -48,11 +48,8 @@ class Frames:
         return {name: panel_digest(panel) for name, panel in self.panels(tree).items()}
 
     def panels(self, tree: Sleeve) -> dict[str, Panel]:
-        """Return the panels that a tree reads, its symbols alone; the plan refuses what is unknown."""
-        symbols = wanted(tree)
-        if any(name not in self._panels or set(symbols[name]) - set(self._panels[name].symbols) for name in symbols):
-            return self._panels
-        return {name: self._panels[name].select(symbols[name]) for name in symbols}
+        """Return the panels that a tree reads, with its symbols alone."""
+        return {name: self._panels[name].select(symbols) for name, symbols in wanted(tree).items()}
 
 
 class Lakehouse:

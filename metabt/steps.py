@@ -57,12 +57,15 @@ def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
         )
 
 
-def begin_of(started: bool, due: np.ndarray) -> tuple[int, bool]:
-    """Return the first row of the stream, one after the first trade, and whether a trade has been made."""
-    trades = np.flatnonzero(due >= 0)
-    if started or not len(trades):
-        return (0 if started else len(due)), started
-    return int(trades[0]) + 1, True
+def begin_of(started: bool, traded: np.ndarray) -> tuple[int, bool]:
+    """Return the first row of the stream, one after the first trade, and whether a trade has been made.
+
+    `traded` (n_sessions,) is the sum of absolute trades.
+    """
+    if started:
+        return 0, True
+    trades = np.flatnonzero(traded)
+    return (int(trades[0]) + 1, True) if len(trades) else (len(traded), False)
 
 
 def days_between(previous: np.datetime64 | None, dates: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ def assert_agrees(result: object, books: dict[str, oracle.Book], *, tolerance: f
     for book in books.values():
         decisions_agree(result, book, tolerance)
         streams_agree(result, book, tolerance)
+    for path in (path for path, book in books.items() if book.parts):
+        netting_and_realised_risk_agree(result, path, books[path])
     root = books[next(iter(books)).split("/")[0]]
     weights_agree(result, root, tolerance)
     contributions_agree(result, root, tolerance)
@@ -62,7 +64,7 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
         if not shares:
             assert row.isna().all(), f"{book.path}: {t.date()}: {decision.status} with risk contributions"
             continue
-        allowed = max(tolerance, 1e-13 * cancellation(decision))
+        allowed = max(tolerance, 1e-14 * cancellation(decision) * (1 + max(map(abs, shares.values()))))
         for item, share in shares.items():
             assert abs(row[item] - share) <= allowed, f"{book.path}: risk of {item} on {t.date()}"
 
@@ -81,6 +83,21 @@ def streams_agree(result: object, book: oracle.Book, tolerance: float) -> None:
         assert found.empty, f"{book.path}: the engine has a stream from {found.index[0]} on, the oracle none"
         return
     close(found, book.stream(), tolerance, f"{book.path} stream")
+
+
+def netting_and_realised_risk_agree(result: object, path: str, book: oracle.Book) -> None:
+    """Assert the cost that netting saved, and who made the realised variance."""
+    metrics = result.metrics().loc[path]
+    charged = [saved for t, saved in book.saved.items() if t < book.sessions[-1]]  # the last trade's cost has no row
+    expected = sum(charged) / metrics["years"] if metrics["years"] > 0 else 0.0
+    assert abs(np.nan_to_num(metrics["netting_benefit"]) - expected) <= 1e-9, f"{path}: netting benefit"
+    table = decoded(result.tables["risk"])
+    table = table[(table["path"] == path) & (table["measure"] == "realised")]
+    if len(book.parts) < 3 or not table["contribution"].notna().any() or not book.saved:
+        return
+    found = table.set_index("item")["contribution"]
+    for name, share in oracle.realised_risk(book).items():
+        assert abs(found[name] - share) <= 1e-9, f"{path}: realised risk of {name}: {found[name]}, oracle {share}"
 
 
 def weights_agree(result: object, root: oracle.Book, tolerance: float) -> None:

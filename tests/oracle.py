@@ -345,6 +345,12 @@ def calendars(spec: Spec, market: Market, closed: frozenset[str]) -> tuple[list[
     return union, [t for t in union if all(t in sessions_of[d] for d in datasets if running(d, t))]
 
 
+def last_day(spec: Spec, market: Market, closed: frozenset[str]) -> pd.Timestamp:
+    """Return the last day on which the sleeve is live: that of its data if they are all closed, else never."""
+    datasets = {leaf.dataset for leaf in spec.leaves()}
+    return max(market.dates[d][-1] for d in datasets) if datasets <= closed else pd.Timestamp.max
+
+
 def accrued(child: Book, common: list[pd.Timestamp]) -> list[tuple[pd.Timestamp, float]]:
     """Return the child's net stream compounded between common sessions, from its first row on."""
     found = []
@@ -363,6 +369,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     home = {leaf.path: leaf.dataset for leaf in spec.leaves()}
     owner = {key: name for name, child in children.items() for key in child.keys}
     streams = {name: accrued(child, common) for name, child in children.items()}
+    ends = {name: last_day(child, market, closed) for name, child in zip(children, spec.children, strict=True)}
     positions = dict.fromkeys(book.keys, 0.0)
     shares = dict.fromkeys(children, 0.0)
     queue: dict[int, dict[str, float]] = {}
@@ -379,18 +386,20 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             moved = child.rows[t].gross if t in child.rows else 0.0
             shares[name] *= (1 + moved) / (1 + gross)
 
+        book.closed[t] = {key for child in children.values() for key in child.closed.get(t, ())}
         if t in number:
             j = number[t]
             if j in scheduled:
-                decision, warm = decide_meta(spec, t, children, streams, warm, optimizers)
+                present = {name: child for name, child in children.items() if t <= ends[name]}
+                decision, warm = decide_meta(spec, t, present, streams, warm, optimizers)
                 if decision and (any(decision.weights.values()) or book.decisions):
                     book.decisions[t] = decision
                     queue[j + spec.lag] = decision.weights
             if j in queue:
-                shares = dict(queue.pop(j))
+                shares = {name: queue[j].get(name, 0.0) for name in children}
+                book.closed[t] |= {key for key in book.keys if t > ends[owner[key]]}  # out, at the last price
 
         after = dict(before)
-        book.closed[t] = {key for child in children.values() for key in child.closed.get(t, ())}
         for name, child in children.items():
             for key, held in child.holdings(t).items():
                 if t in market.price[home[key[0]], key[1]] or key in book.closed[t]:
@@ -420,7 +429,7 @@ def decide_meta(
     spec: Spec, t: pd.Timestamp, children: dict[str, Book], streams: dict, warm: bool, optimizers: dict
 ) -> tuple[Decision | None, bool]:
     """Return (the decision at `t` or None where none is feasible, whether warm-up is over)."""
-    weights = dict.fromkeys(children, 0.0)
+    weights = dict.fromkeys(streams, 0.0)
     known = {name: [value for day, value in streams[name] if day <= t] for name in children}
     live = [name for name in sorted(children) if children[name].live(t)]
     eligible = [name for name in live if len(known[name]) >= spec.min_history and varies(known[name][-spec.lookback :])]

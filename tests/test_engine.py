@@ -146,7 +146,7 @@ def test_the_flat_baseline_of_mixed_calendars_lives_on_shared_sessions() -> None
     assert flat.returns().index.isin(shared).all()
     decided = flat.sleeve_weights().iloc[-1]
     assert decided["XBT"] < 0 and (decided[["AA", "BB"]] > 0).all()
-    window = pd.concat(prices.values(), axis=1).loc[shared].pct_change().loc[: decided.name].iloc[-30:]
+    window = prices["stocks"].loc[shared].join(prices["coins"].loc[shared]).pct_change().loc[: decided.name].iloc[-30:]
     scale = 1 / window[decided.index].std()
     assert decided.abs().to_dict() == pytest.approx((scale / scale.sum()).to_dict(), abs=1e-12)
 

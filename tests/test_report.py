@@ -115,7 +115,7 @@ def test_what_was_left_out_is_counted(result: metabt.Result) -> None:
     }
     assert rows[short, "closed after going stale"] == 1
     warm = result.decisions().groupby("date")["status"].first().eq("warmup").sum()
-    assert rows["mine", "decided by warmup"] == warm > 0
+    assert rows["mine", "status warmup"] == warm > 0
 
 
 def test_the_newest_targets_are_those_of_orders(result: metabt.Result) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -68,11 +69,12 @@ def _run_jobs(task: Callable[[DictConfig], None], overrides: list[str], dirs: tu
     prepare()
     backup = get_gh_backup()
     GlobalHydra.instance().clear()
-    try:
-        hydra = Hydra.create_main_hydra2("metabt", search_path(dirs))
-        hydra.multirun(PRIMARY, task, overrides)
-    finally:
-        restore_gh_from_backup(backup)
+    with TemporaryDirectory(prefix="metabt-sweep-") as record:  # Hydra writes there; the runs are in the lakehouse
+        try:
+            hydra = Hydra.create_main_hydra2("metabt", search_path(dirs))
+            hydra.multirun(PRIMARY, task, [f"hydra.sweep.dir='{record}'", *overrides])
+        finally:
+            restore_gh_from_backup(backup)
 
 
 def _job(composed: DictConfig) -> dict[str, Any]:

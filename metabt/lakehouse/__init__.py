@@ -1,15 +1,15 @@
 """The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
 
 1. `catalog` attaches DuckLake; `tables` is its schema; `transaction` writes whole or not at all.
-2. `ingest` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
-3. `prices` makes panels, `runs` keeps results, `query` answers questions.
+2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
+3. `prices` makes panels, `runs` keeps results, `questions` asks with SQL, `answers` writes what came back.
 """
 
 from metabt.lakehouse.answers import QueryResult
 from metabt.lakehouse.catalog import attach, check_writable
-from metabt.lakehouse.ingest import IngestReport, ingest
+from metabt.lakehouse.ingestion import IngestReport, ingest
 from metabt.lakehouse.prices import dataset_symbols, load_panels, stored_digests
-from metabt.lakehouse.query import connect, query
+from metabt.lakehouse.questions import connect, query
 from metabt.lakehouse.runs import commit_run, find_run, list_runs, load_run, resolve_run, snapshot
 
 __all__ = [

@@ -38,6 +38,8 @@ def commit_run(path: str | Path, run: Mapping[str, object], tables: Mapping[str,
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
     run_id = str(run["run_id"])
+    for name in set(tables) - set(RUN_TABLES):
+        raise ValueError(f"table '{name}': a run cannot write it; it writes {', '.join(RUN_TABLES)}")
     ready = {name: to_arrow(name, table, {"run_id": run_id}) for name, table in tables.items() if table}
     ready["runs"] = _run_row(run)
 

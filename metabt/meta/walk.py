@@ -60,7 +60,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
             held.gross, trades, days_between(state.session, inputs.dates), spec.costs, state.unpaid
         )
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
-    begin, started = begin_of(state.started, due)
+    begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,

@@ -13,7 +13,6 @@ below it written again. Starting with a single free asset, a wide universe of wh
 from __future__ import annotations
 
 from metabt.kernels import FAST, inner
-
 from metabt.optimizers._linear import INDEX, factor, solve
 
 W, LO, HI, Q, TARGET, GRADIENT, PART, ONES = range(8)

@@ -14,8 +14,8 @@ For each window:
 from __future__ import annotations
 
 import numpy as np
-from metabt.kernels import FAST, inner, kernel
 
+from metabt.kernels import FAST, inner, kernel
 from metabt.optimizers._active_set import HI, LO, TARGET, Q, W, minimise, start, target
 from metabt.optimizers._linear import INDEX
 from metabt.optimizers._twins import twins

@@ -23,7 +23,8 @@ def twins(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray) -> np.n
 
 
 def share_evenly(weights: np.ndarray, first: np.ndarray) -> None:
-    """Give each column the mean weight of its twins, in place: equal bits, where a solver's rounding told them apart."""
+    """Give each column the mean weight of its twins, in place: where a solver's rounding told them apart."""
     n = weights.shape[1]
     for d in np.flatnonzero((first != np.arange(n)).any(axis=1)):
-        weights[d] = (np.bincount(first[d], weights[d], n) / np.maximum(np.bincount(first[d], minlength=n), 1))[first[d]]
+        count = np.bincount(first[d], minlength=n)
+        weights[d] = (np.bincount(first[d], weights[d], n) / np.maximum(count, 1))[first[d]]

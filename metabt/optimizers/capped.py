@@ -10,6 +10,7 @@ Minimising `sum_i w_i ln(w_i / t_i)` subject to `sum w = 1` and `lo <= w <= hi` 
 from __future__ import annotations
 
 import numpy as np
+
 from metabt.kernels import inner, kernel
 
 

@@ -61,7 +61,8 @@ class EqualRiskContribution(Optimizer):
         solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
         n = support.shape[1]
         v, m, squares = np.empty((7, n)), np.empty((2, n), np.int64), np.empty((3, n, n))
-        _stack(S, support, self.min_weight, self.max_weight, *squares, v, m, weights, solved)
+        lo, hi = self.min_weight, self.max_weight
+        _stack(S, support, lo, hi, squares[0], squares[1], squares[2], v, m, weights, solved)
         share_evenly(weights, twins(S, np.zeros(support.shape), support))
 
 

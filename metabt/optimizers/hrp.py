@@ -48,8 +48,9 @@ class HierarchicalRiskParity(Optimizer):
         positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
         solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
         n = support.shape[1]
-        m, v, squares = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n)), np.empty((4, n, n))
-        _stack(S, support, self.min_weight, self.max_weight, *squares, v, m, weights, solved)
+        m, v = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n))
+        D, P, best, step = np.empty((4, n, n))
+        _stack(S, support, self.min_weight, self.max_weight, D, P, best, step, v, m, weights, solved)
 
 
 @kernel()

@@ -72,9 +72,10 @@ def allocation(tables: Tables) -> Chart:
     sessions, row = np.unique(days, return_inverse=True)
     items = texts(decisions, "item")
     order = _largest(items, weight)[:MAX_CURVES]
+    named = [path.rpartition("/")[2] for path in children(tables, root(tables))]
     keep = _thin(len(sessions))
     traces = []
-    for slot, item in enumerate(order):
+    for place, item in enumerate(order):
         mine = np.array([other == item for other in items], bool)
         line = np.zeros(len(sessions))
         line[row[mine]] = weight[mine]
@@ -83,7 +84,7 @@ def allocation(tables: Tables) -> Chart:
                 "x": _days(sessions[keep]),
                 "y": _rounded(line[keep]),
                 "name": escape(str(item)),
-                "slot": slot + 1,
+                "slot": 1 + (named.index(item) if item in named else place),  # a sleeve's colour is the same everywhere
                 "mode": "lines",
                 "stackgroup": "one",
                 "line": {"width": 0.5, "shape": "hv"},
@@ -113,7 +114,11 @@ def holdings(tables: Tables) -> Chart:
     left = len(symbols) - len(largest)
     caption = "Newest decisions of all sleeves, looked through to assets; shorts are negative."
     caption += f" {left} smaller ones are not drawn." if left else ""
-    layout = {"xaxis": {"tickformat": ".0%"}, "yaxis": {"type": "category", "automargin": True}, "showlegend": False}
+    layout = {
+        "xaxis": {"tickformat": ".0%"},
+        "yaxis": {"type": "category", "automargin": True, "dtick": 1},
+        "showlegend": False,
+    }
     return Chart("holdings", "Largest positions", caption, [bars], layout)
 
 

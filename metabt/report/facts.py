@@ -36,6 +36,8 @@ class Facts:
     """Cells; leading spaces are levels of the tree."""
     note: str = ""
     """What to know about it, or what its being empty means."""
+    prose: bool = False
+    """Cells are words: aligned to the left, and broken where they are long."""
 
 
 def metrics_table(tables: Tables) -> Facts:
@@ -93,20 +95,22 @@ def silent_nothing(tables: Tables) -> Facts:
             texts(decisions, "path"), numbers(decisions, "date").tolist(), texts(decisions, "status"), strict=True
         )
     }
-    counts = Counter((str(path), f"decided by {status}") for path, _, status in made if status != "ok")
+    counts = Counter((str(path), f"status {status}") for path, _, status in made if status != "ok")
     reasons = zip(texts(decisions, "path"), texts(decisions, "reason"), strict=True)
     counts.update((str(path), f"left out: {reason}") for path, reason in reasons if reason)
     stale = {path: values.get("stale_closed", 0.0) for path, values in metrics(tables).items()}
     counts.update({(path, "closed after going stale"): int(count) for path, count in stale.items() if count > 0})
     rows = [(path, what, f"{count:,}") for (path, what), count in sorted(counts.items())]
-    return Facts(("Sleeve", "What", "Times"), rows, "" if rows else "No decision fell back and nothing was left out.")
+    return Facts(
+        ("Sleeve", "What", "Times"), rows, "" if rows else "No decision fell back and nothing was left out.", True
+    )
 
 
 def provenance(run: Mapping[str, Any]) -> Facts:
     """Return where the numbers come from."""
     names = ("run_id", "snapshot", "engine", "versions", "started_at", "seconds", "status")
     rows = [(name, str(run[name])) for name in names if run.get(name) is not None]
-    return Facts(("", ""), rows, "The same configuration, data and code give the same run id.")
+    return Facts(("What", "Value"), rows, "The same configuration, data and code give the same run id.", True)
 
 
 def _number(metric: str, value: float | None) -> str:

@@ -106,10 +106,11 @@ def _figure(chart: Chart) -> str:
 def _section(title: str, facts: Facts) -> str:
     if not facts.rows:
         return f"<section><h2>{escape(title)}</h2><p class=sub>{escape(facts.note)}</p></section>"
+    kind = " class=prose" if facts.prose else ""
     head = "".join(f"<th>{escape(column)}</th>" for column in facts.columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in facts.rows)
     return (
-        f"<section><h2>{escape(title)}</h2><div class=wide><table><thead><tr>{head}</tr></thead>"
+        f"<section><h2>{escape(title)}</h2><div class=wide><table{kind}><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div><p class=sub>{escape(facts.note)}</p></section>"
     )
 

@@ -29,7 +29,7 @@ def test_create_makes_every_table(tmp_path: Path) -> None:
     assert rows == dict.fromkeys(SCHEMA, 0)
 
 
-@pytest.mark.parametrize("name", ["with space", "it's", 'a"b', "x'; drop table prices; --", "ünï"])
+@pytest.mark.parametrize("name", ['it\'s a "lake"', "x'; drop table prices; --", "ünï"])
 def test_any_path_works_and_is_never_sql(tmp_path: Path, name: str) -> None:
     ingest(tmp_path / name, "d", wide(20))
     assert state(tmp_path / name)[1]["prices"] == 60

@@ -125,12 +125,13 @@ def ingest(
         rows = read_observations(source, Naming(date, symbol, dict(fields or {}), date_format))
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
-    return transact(path, lambda con: _store(con, dataset, name, rows, closed), create=True)
+    return transact(path, lambda con: store(con, dataset, name, rows, closed), create=True)
 
 
-def _store(
+def store(
     con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, closed: bool | None
 ) -> IngestReport:
+    """Write checked observations within the transaction that `con` is in."""
     merge = compare(con, dataset, rows)
     if merge.rows.num_rows:
         replace_prices(con, dataset, merge)

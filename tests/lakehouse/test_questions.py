@@ -15,7 +15,7 @@ import pytest
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse import attach, connect, ingest, query
 from metabt.lakehouse.answers import QueryResult
-from metabt.lakehouse.query import ask
+from metabt.lakehouse.questions import ask
 from tests.lakehouse.conftest import state, wide
 
 Con = duckdb.DuckDBPyConnection
