@@ -53,7 +53,7 @@ def ward_clusters(covariance: np.ndarray, support: np.ndarray, distance: float, 
     n = support.shape[1]
     labels = np.full(support.shape, -1)
     m, v = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n))
-    _label(covariance, np.ascontiguousarray(support), distance, most, np.empty((n, n)), v, m, labels)
+    _label(covariance, np.array(support, dtype=np.bool_), distance, most, np.empty((n, n)), v, m, labels)
     return labels
 
 

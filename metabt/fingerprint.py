@@ -88,7 +88,7 @@ def _import_closure(entry: str, root: Path) -> dict[str, Path]:
     while pending:
         name = pending.pop()
         path = _source(name, root)
-        if path is None or name in found:
+        if path is None or name in found or name == root.name:  # the top package only re-exports
             continue
         found[name] = path
         pending += [name.rpartition(".")[0], *_imported(path)]

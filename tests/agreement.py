@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -16,8 +18,10 @@ def assert_agrees(result: object, books: dict[str, oracle.Book], *, tolerance: f
     for book in books.values():
         decisions_agree(result, book, tolerance)
         streams_agree(result, book, tolerance)
-    for path in (path for path, book in books.items() if book.parts):
-        netting_and_realised_risk_agree(result, path, books[path])
+    metrics, risk = result.metrics(), decoded(result.tables["risk"])
+    for path in (path for path, book in books.items() if book.saved and book.parts):
+        netting_agrees(metrics.loc[path], books[path])
+        realised_risk_agrees(risk[(risk["path"] == path) & (risk["measure"] == "realised")], books[path])
     root = books[next(iter(books)).split("/")[0]]
     weights_agree(result, root, tolerance)
     contributions_agree(result, root, tolerance)
@@ -37,7 +41,7 @@ def close(found: pd.DataFrame, expected: pd.DataFrame, tolerance: float, what: s
         )
 
 
-def first_label(found: pd.Index, expected: pd.Index) -> str:
+def first_label(found: Iterable, expected: Iterable) -> str:
     """Return the first date that only one of both has."""
     alone = sorted(set(found) ^ set(expected))
     who = "engine" if alone and alone[0] in set(found) else "oracle"
@@ -46,34 +50,30 @@ def first_label(found: pd.Index, expected: pd.Index) -> str:
 
 def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None:
     """Assert equal decision dates, weights, kinds of status and ex-ante risk contributions."""
-    table = result.decisions(book.path)
-    found = table.pivot(index="date", columns="item", values="weight")
-    found.index = pd.DatetimeIndex(found.index)
-    if not book.decisions:
-        assert found.empty, f"{book.path}: the engine decided on {list(found.index)[:3]}, the oracle never"
-        return
-    expected = book.decided()
-    close(found.reindex(columns=expected.columns).fillna(0.0), expected, tolerance, f"{book.path} decisions")
-    statuses = table.groupby("date")["status"].first()
+    found: dict[pd.Timestamp, dict[str, tuple[float, float, str]]] = {}
+    columns = result.decisions(book.path)[["date", "item", "weight", "risk_contribution", "status"]]
+    for t, item, weight, share, status in columns.itertuples(index=False):
+        found.setdefault(t, {})[item] = (weight, share, status)
+    assert list(found) == list(book.decisions), f"{book.path} decisions: {first_label(found, book.decisions)}"
     for t, decision in book.decisions.items():
-        assert statuses[t] == decision.status, f"{book.path}: {t.date()}: {statuses[t]}, oracle {decision.status}"
-    risk = table.pivot(index="date", columns="item", values="risk_contribution")
-    for t, decision in book.decisions.items():
+        where = f"{book.path}, decision of {t.date()}"
+        assert {status for _, _, status in found[t].values()} == {decision.status}, where
+        assert set(found[t]) <= set(decision.weights), where
         shares = decision.risk_contribution()
-        row = risk.loc[t]
-        if not shares:
-            assert row.isna().all(), f"{book.path}: {t.date()}: {decision.status} with risk contributions"
-            continue
-        allowed = max(tolerance, 1e-14 * cancellation(decision) * (1 + max(map(abs, shares.values()))))
-        for item, share in shares.items():
-            assert abs(row[item] - share) <= allowed, f"{book.path}: risk of {item} on {t.date()}"
+        allowed = max(tolerance, 1e-14 * cancellation(decision, shares)) if shares else 0.0
+        for item, weight in decision.weights.items():
+            got, share, _ = found[t].get(item, (0.0, np.nan, ""))
+            assert abs(got - weight) <= tolerance, f"{where}: {item} {got:.15g}, oracle {weight:.15g}"
+            if item in shares:
+                assert abs(share - shares[item]) <= allowed, f"{where}: risk of {item} {share}, oracle {shares[item]}"
+            assert shares or np.isnan(share), f"{where}: {decision.status}, and yet a risk contribution of {item}"
 
 
-def cancellation(decision: oracle.Decision) -> float:
-    """Return how much larger the terms of v' S v are than their sum: what rounding in S is multiplied by."""
+def cancellation(decision: oracle.Decision, shares: dict[str, float]) -> float:
+    """Return what rounding in S is multiplied by where v' S v is much smaller than its terms."""
     S = np.atleast_2d(np.cov(decision.window, rowvar=False, ddof=1))
     v = np.array([decision.weights[name] for name in decision.columns])
-    return float(np.abs(v) @ np.abs(S) @ np.abs(v) / (v @ S @ v))
+    return float(np.abs(v) @ np.abs(S) @ np.abs(v) / (v @ S @ v)) * (1 + max(map(abs, shares.values())))
 
 
 def streams_agree(result: object, book: oracle.Book, tolerance: float) -> None:
@@ -85,19 +85,20 @@ def streams_agree(result: object, book: oracle.Book, tolerance: float) -> None:
     close(found, book.stream(), tolerance, f"{book.path} stream")
 
 
-def netting_and_realised_risk_agree(result: object, path: str, book: oracle.Book) -> None:
-    """Assert the cost that netting saved, and who made the realised variance."""
-    metrics = result.metrics().loc[path]
+def netting_agrees(metrics: pd.Series, book: oracle.Book) -> None:
+    """Assert the cost per year that netting saved."""
     charged = [saved for t, saved in book.saved.items() if t < book.sessions[-1]]  # the last trade's cost has no row
     expected = sum(charged) / metrics["years"] if metrics["years"] > 0 else 0.0
-    assert abs(np.nan_to_num(metrics["netting_benefit"]) - expected) <= 1e-9, f"{path}: netting benefit"
-    table = decoded(result.tables["risk"])
-    table = table[(table["path"] == path) & (table["measure"] == "realised")]
-    if len(book.parts) < 3 or not table["contribution"].notna().any() or not book.saved:
+    assert abs(np.nan_to_num(metrics["netting_benefit"]) - expected) <= 1e-9, f"{book.path}: netting benefit"
+
+
+def realised_risk_agrees(table: pd.DataFrame, book: oracle.Book) -> None:
+    """Assert which child made how much of the realised variance."""
+    if len(book.parts) < 3 or not table["contribution"].notna().any():
         return
     found = table.set_index("item")["contribution"]
     for name, share in oracle.realised_risk(book).items():
-        assert abs(found[name] - share) <= 1e-9, f"{path}: realised risk of {name}: {found[name]}, oracle {share}"
+        assert abs(found[name] - share) <= 1e-9, f"{book.path}: realised risk of {name}: {found[name]}, oracle {share}"
 
 
 def weights_agree(result: object, root: oracle.Book, tolerance: float) -> None:
@@ -116,10 +117,11 @@ def weights_agree(result: object, root: oracle.Book, tolerance: float) -> None:
 
 def contributions_agree(result: object, root: oracle.Book, tolerance: float) -> None:
     """Assert that every leaf's part of the root is the oracle's."""
-    table = decoded(result.tables["contributions"])
-    for t, rows in table.groupby("date"):
-        expected = root.after[pd.Timestamp(t)]
-        found = {(path, symbol): w for path, symbol, w in rows[["path", "symbol", "weight"]].itertuples(index=False)}
-        assert set(found) <= set(expected)
-        for key, weight in expected.items():
-            assert abs(found.get(key, 0.0) - weight) <= tolerance, f"contribution of {key} on {pd.Timestamp(t).date()}"
+    found: dict[pd.Timestamp, dict[oracle.Key, float]] = {}
+    columns = decoded(result.tables["contributions"])[["date", "path", "symbol", "weight"]]
+    for t, path, symbol, weight in columns.itertuples(index=False):
+        found.setdefault(pd.Timestamp(t), {})[path, symbol] = weight
+    for t, parts in found.items():
+        assert set(parts) <= set(root.after[t])
+        for key, weight in root.after[t].items():
+            assert abs(parts.get(key, 0.0) - weight) <= tolerance, f"contribution of {key} on {t.date()}"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 import metabt
+from metabt.panel import Panel
 from tests import oracle, panels, trees
 from tests.agreement import assert_agrees
 from tests.leak_detector import KEYS, decoded, differs, first_difference
@@ -77,7 +78,7 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees(tree: dict, seed: int
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
-@examples(5)
+@examples(8)
 @given(data=st.data(), seed=SEEDS, gaps=st.booleans())
 def test_replaying_the_flattened_weights_gives_the_roots_stream(
     depth: int, data: st.DataObject, seed: int, gaps: bool
@@ -100,7 +101,7 @@ def test_replaying_the_flattened_weights_gives_the_roots_stream(
 # ----------------------------------------------------------------------------------------- no look-ahead
 
 
-@examples(12)
+@examples(20)
 @given(trees.portfolios(), SEEDS, st.booleans(), st.integers(55, 120))
 def test_another_future_leaves_the_past_bit_identical(tree: dict, seed: int, gaps: bool, row: int) -> None:
     prices = panels.market(seed, gaps=gaps)
@@ -112,7 +113,7 @@ def test_another_future_leaves_the_past_bit_identical(tree: dict, seed: int, gap
 # --------------------------------------------------------------------------------------------- tree laws
 
 
-@examples(12)
+@examples(20)
 @given(trees.portfolios(), SEEDS, st.booleans())
 def test_a_meta_sleeve_of_one_child_is_that_child(child: dict, seed: int, gaps: bool) -> None:
     prices = panels.market(seed, gaps=gaps)
@@ -387,6 +388,26 @@ def test_a_weekend_of_a_24x7_sleeve_accrues_to_the_next_common_session() -> None
     stream = result.returns()
     assert {5, 6} <= set(stream.index.day_of_week)  # the root's own stream has its weekends
     assert stream.index[-1] == min(frame.index[-1] for frame in prices.values())
+
+
+def test_a_closed_dataset_does_not_hold_the_tree_and_its_sleeve_leaves_it() -> None:
+    prices = panels.market(2, gaps=False)
+    prices["coins"] = prices["coins"].loc[:"2021-05-12"]
+    sleeves = {"coins": COIN, "stocks": {**WEEKDAY, "universe": panels.STOCKS}}
+    rules = {
+        "optimizer": "inverse_volatility",
+        "schedule": {"every": 4},
+        "lookback": 12,
+        "costs": {"commission_bp": 10},
+    }
+    tree = {"name": "root", **rules, "sleeves": sleeves}
+    dates = prices["coins"].index.to_numpy().astype("datetime64[D]")
+    closed = Panel("coins", dates, tuple(panels.COINS), prices["coins"].to_numpy().copy(), closed=True)
+    result = metabt.backtest(tree, {**prices, "coins": closed})
+    assert_agrees(result, oracle.run(tree, prices, closed=frozenset({"coins"})))
+    assert result.returns().index[-1] == prices["stocks"].index[-1]
+    assert (result.weights[panels.COINS].loc["2021-05-25":] == 0).all(axis=None)
+    assert metabt.backtest(tree, prices).returns().index[-1] == pd.Timestamp("2021-05-12")
 
 
 def test_deeper_chains_are_walked_by_their_own_optimizers() -> None:

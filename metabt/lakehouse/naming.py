@@ -69,21 +69,24 @@ def check_naming(columns: Columns, naming: Naming) -> None:
             raise DataError(f"no column '{stated}'{nearest(stated, names)}")
 
 
-def fields(names: list[str], stated: dict[str, str], where: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return field -> column name, and what was chosen."""
+def fields(names: list[str], stated: Mapping[str, str], where: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return field -> column name, and what was chosen and left out, in sentences.
+
+    Raises
+    ------
+    DataError
+        When no column is a price.
+    """
     by_meaning = {plain(name): name for name in names}
-    found = {kind: by_meaning[kind] for kind in FIELDS if kind != "close" and kind in by_meaning} | stated
-    closes = [by_meaning[name] for name in CLOSES if name in by_meaning]
-    if "close" not in stated and not closes:
+    close = stated.get("close") or next((by_meaning[name] for name in CLOSES if name in by_meaning), None)
+    if close is None:
         raise DataError(f"no price column in {where}; call one 'close', or name it with fields={{'close': COLUMN}}")
-    close = stated.get("close") or closes[0]
-    found["close"] = close
-    if plain(close) not in ADJUSTED:
-        return found, ()
-    dropped = [kind for kind in ("open", "high", "low") if kind in found and kind not in stated]
-    raw = ", ".join(dropped + [name for name in closes[1:]])
-    notes = (f"'{close}' is the price" + (f"; {raw} left out, since they are not adjusted" if raw else ""),)
-    return {kind: name for kind, name in found.items() if kind not in dropped}, notes
+    adjusted = plain(close) in ADJUSTED
+    others = ("volume",) if adjusted else ("open", "high", "low", "volume")
+    found = {"close": close, **{kind: by_meaning[kind] for kind in others if kind in by_meaning}, **stated}
+    unused = [name for name in names if name not in found.values()]
+    notes = (f"'{close}' is the price; open, high and low are not adjusted as it is",) if adjusted else ()
+    return found, notes + ((f"left out: {', '.join(unused)}",) if unused else ())
 
 
 def field_level(names: list[tuple[str, str]]) -> int:

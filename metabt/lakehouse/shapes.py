@@ -66,9 +66,8 @@ def _observations(columns: Columns, sessions: cells.Sessions, naming: Naming) ->
 
 
 def _long(columns: dict[str, pa.Array], symbol: str, sessions: cells.Sessions, naming: Naming) -> Observations:
-    named, notes = fields(list(columns), dict(naming.fields), f"the long table with symbols in '{symbol}'")
-    ignored = [name for name in columns if name != symbol and name not in named.values()]
-    notes += (f"columns ignored: {', '.join(ignored)}",) if ignored else ()
+    names = [name for name in columns if name != symbol]
+    named, notes = fields(names, naming.fields, f"the long table with symbols in '{symbol}'")
     symbols = _symbols(columns[symbol])
     values = {
         kind: _numbers(columns[name], name, lambda row: symbols.values[symbols.codes[row]], sessions)
@@ -84,8 +83,6 @@ def _two_level(columns: Columns, sessions: cells.Sessions) -> Observations:
     for name, column in pairs:
         by_field.setdefault(name[level], {})[name[1 - level]] = column
     named, notes = fields(list(by_field), {}, "the columns' two levels")
-    ignored = [name for name in by_field if name not in named.values()]
-    notes += (f"fields ignored: {', '.join(ignored)}",) if ignored else ()
     tables = {kind: list(by_field[name].items()) for kind, name in named.items()}
     return _matrices(tables, sessions, notes)
 

@@ -82,7 +82,7 @@ class Optimizer(ABC):
             0 outside the support, and in rows without a solution.
         solved : (n_decisions,) bool
         """
-        support = np.ascontiguousarray(support, dtype=np.bool_)
+        support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
         weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
         self._solve(windows, support, weights, solved)
         weights[~solved] = 0.0

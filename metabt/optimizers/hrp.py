@@ -106,7 +106,8 @@ def _halve(covariance, d, n, lo, hi, m, weights):
     while depth > 0:
         depth -= 1
         start, stop = m[STACK, depth], m[CHAIN, depth]
-        if stop - start < 2:
+        if stop - start == 1:  # within its bounds but for rounding
+            weights[d, m[ORDER, start]] = min(max(weights[d, m[ORDER, start]], lo), hi)
             continue
         middle = start + (stop - start) // 2
         weight = weights[d, m[ORDER, start]]

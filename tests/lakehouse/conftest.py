@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,14 +21,13 @@ def wide(n_rows: int = 300, begin: str = "2019-10-01", symbols: tuple[str, ...] 
     return random_walk(7, pd.bdate_range(begin, periods=n_rows, name="Date"), list(symbols))
 
 
-def state(path: Path) -> tuple[int, dict[str, int]]:
+def state(lake: Path | duckdb.DuckDBPyConnection) -> tuple[int, dict[str, int]]:
     """Return the snapshot and the number of rows of every table."""
-    with attach(path, read_only=True) as con:
-        return snapshot(con), {name: count(con, name) for name in SCHEMA}
-
-
-def count(con: duckdb.DuckDBPyConnection, name: str) -> int:
-    return con.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0]
+    if isinstance(lake, Path):
+        with attach(lake, read_only=True) as con:
+            return state(con)
+    counts = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in SCHEMA)
+    return snapshot(lake), dict(lake.execute(counts).fetchall())
 
 
 def same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
@@ -38,11 +38,32 @@ def same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 @pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lakehouse without data, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "lake"
+    attach(path, create=True).close()
+    return path
+
+
+@pytest.fixture
+def fresh(template: Path, tmp_path: Path) -> Path:
+    """Return a lakehouse without data that belongs to the test."""
+    return Path(shutil.copytree(template, tmp_path / "fresh"))
+
+
+@pytest.fixture(scope="session")
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a lakehouse that holds the dataset 'stocks'; tests that share it must not change it."""
     path = tmp_path_factory.mktemp("stocked") / "it's a lake"
     ingest(path, "stocks", wide())
     return path
+
+
+@pytest.fixture
+def watch(fresh: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Return a reading connection to the test's own lakehouse; it sees what others commit."""
+    with attach(fresh, read_only=True) as con:
+        yield con
 
 
 @pytest.fixture

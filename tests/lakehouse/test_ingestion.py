@@ -27,6 +27,7 @@ Con = duckdb.DuckDBPyConnection
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Con]:
     """Return a writable connection to an empty lakehouse."""
     with attach(tmp_path_factory.mktemp("ingest"), create=True) as opened:
+        opened.execute("SET threads = 1")  # many small statements
         yield opened
 
 
@@ -84,7 +85,7 @@ def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return new.combine_first(old)
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(frame=frames())
 def test_what_goes_in_comes_out(con: Con, frame: pd.DataFrame) -> None:
     con.execute("BEGIN")
@@ -93,7 +94,7 @@ def test_what_goes_in_comes_out(con: Con, frame: pd.DataFrame) -> None:
     con.execute("ROLLBACK")
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(first=frames(), second=frames())
 def test_corrections_and_additions_equal_a_fresh_lakehouse(con: Con, first: pd.DataFrame, second: pd.DataFrame) -> None:
     con.execute("BEGIN")
@@ -106,13 +107,13 @@ def test_corrections_and_additions_equal_a_fresh_lakehouse(con: Con, first: pd.D
     con.execute("ROLLBACK")
 
 
-def test_the_same_data_again_make_no_snapshot(tmp_path: Path) -> None:
+def test_the_same_data_again_make_no_snapshot(fresh: Path, watch: Con) -> None:
     frame = wide(50)
-    first = ingest(tmp_path, "d", frame)
-    before = state(tmp_path)
-    again = ingest(tmp_path, "d", frame[::-1])
-    part = ingest(tmp_path, "d", frame[["AA"]][10:20])
-    assert state(tmp_path) == before
+    first = ingest(fresh, "d", frame)
+    before = state(watch)
+    again = ingest(fresh, "d", frame[::-1])
+    part = ingest(fresh, "d", frame[["AA"]][10:20])
+    assert state(watch) == before
     assert (first.added, first.changed, first.unchanged) == (150, 0, 0)
     assert (again.added, again.changed, again.unchanged) == (0, 0, 150)
     assert (part.added, part.changed, part.unchanged) == (0, 0, 10)
@@ -121,28 +122,26 @@ def test_the_same_data_again_make_no_snapshot(tmp_path: Path) -> None:
     assert "3 symbols in 50 sessions, 2019-10-01 to 2019-12-09" in str(first)
 
 
-def test_each_ingestion_is_one_snapshot_and_one_row(tmp_path: Path) -> None:
-    ingest(tmp_path, "d", wide(60)[:50])
-    number, rows = state(tmp_path)
-    ingest(tmp_path, "d", wide(60))
-    assert state(tmp_path)[0] == number + 1
-    assert state(tmp_path)[1] == rows | {"prices": 180, "ingests": 2}
-    with attach(tmp_path, read_only=True) as con:
-        found = con.execute("SELECT * EXCLUDE ingested_at FROM ingests ORDER BY ingested_at").fetchall()
-        assert found == [("d", "frame", 150, 0, 0, 150, 0, 0), ("d", "frame", 180, 0, 0, 30, 0, 150)]
-        assert con.execute("FROM datasets").fetchall() == [("d", False, 3, 60, date(2019, 10, 1), date(2019, 12, 23))]
+def test_each_ingestion_is_one_snapshot_and_one_row(fresh: Path, watch: Con) -> None:
+    ingest(fresh, "d", wide(60)[:50])
+    number, rows = state(watch)
+    ingest(fresh, "d", wide(60))
+    assert state(watch)[0] == number + 1
+    assert state(watch)[1] == rows | {"prices": 180, "ingests": 2}
+    found = watch.execute("SELECT * EXCLUDE ingested_at FROM ingests ORDER BY ingested_at").fetchall()
+    assert found == [("d", "frame", 150, 0, 0, 150, 0, 0), ("d", "frame", 180, 0, 0, 30, 0, 150)]
+    assert watch.execute("FROM datasets").fetchall() == [("d", False, 3, 60, date(2019, 10, 1), date(2019, 12, 23))]
 
 
-def test_an_older_snapshot_still_has_the_older_prices(tmp_path: Path) -> None:
+def test_an_older_snapshot_still_has_the_older_prices(fresh: Path, watch: Con) -> None:
     frame = wide(30)
-    ingest(tmp_path, "d", frame)
-    with attach(tmp_path, read_only=True) as con:
-        at = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0]
-        ingest(tmp_path, "d", frame * 2)
-        ingest(tmp_path, "e", frame)
-        assert same(load_panels(con, {"d": None}, at=at)["d"].close, frame.to_numpy(copy=True))
-        assert same(load_panels(con, {"d": None})["d"].close, 2 * frame.to_numpy())
-        assert stored_digests(con, {"d": None}, at=at) == {"d": panel_digest(panel(frame))}
+    ingest(fresh, "d", frame)
+    at = watch.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0]
+    ingest(fresh, "d", frame * 2)
+    ingest(fresh, "e", frame)
+    assert same(load_panels(watch, {"d": None}, at=at)["d"].close, frame.to_numpy(copy=True))
+    assert same(load_panels(watch, {"d": None})["d"].close, 2 * frame.to_numpy())
+    assert stored_digests(watch, {"d": None}, at=at) == {"d": panel_digest(panel(frame))}
 
 
 def test_a_correction_is_one_row_and_reaches_later_digests(inside: Con) -> None:
@@ -228,7 +227,7 @@ def test_hostile_symbols_are_data(inside: Con, symbol: str) -> None:
     assert load_panels(inside, {"d": (symbol,)})["d"].symbols == (symbol,)
 
 
-@pytest.mark.parametrize("dataset", ["..", ".", "-", "a.b-c_9", "x" * 64])
+@pytest.mark.parametrize("dataset", ["..", "-a.b_9" + "x" * 58])
 def test_odd_dataset_names_stay_inside(tmp_path: Path, dataset: str) -> None:
     path = tmp_path / "lake"
     ingest(path, dataset, wide(10))
@@ -238,17 +237,17 @@ def test_odd_dataset_names_stay_inside(tmp_path: Path, dataset: str) -> None:
     assert {p.name for p in (path / "data" / "main").iterdir()} <= {"prices", "digests", "datasets", "ingests"}
 
 
-def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ingest(tmp_path, "d", wide(10))
-    before = state(tmp_path)
+def test_a_failure_half_way_leaves_nothing(fresh: Path, watch: Con, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(fresh, "d", wide(10))
+    before = state(watch)
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("metabt.lakehouse.ingestion.replace_digests", fail)
     with pytest.raises(KeyboardInterrupt):
-        ingest(tmp_path, "d", wide(20))
-    assert state(tmp_path) == before
+        ingest(fresh, "d", wide(20))
+    assert state(watch) == before
 
 
 def test_real_prices_come_back_to_the_bit(inside: Con, sp500: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from metabt.lakehouse import (
 from metabt.lakehouse.tables import RUN_TABLES, SCHEMA, from_arrow, insert, to_arrow
 from metabt.tables import Coded, Table
 from tests.lakehouse.conftest import same, state
+
+Con = duckdb.DuckDBPyConnection
 
 
 def run(run_id: str = "abc123", portfolio: str = "demo", hour: int = 10) -> dict[str, object]:
@@ -74,10 +77,9 @@ def assert_same_table(found: Table, expected: Table) -> None:
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a lakehouse with three runs of two portfolios; tests that share it must not change it."""
-    path = tmp_path_factory.mktemp("runs")
-    attach(path, create=True).close()
+    path = Path(shutil.copytree(template, tmp_path_factory.mktemp("runs") / "lake"))
     commit_run(path, run("abc123", "demo", 10), {name: table(name, 3) for name in RUN_TABLES})
     commit_run(
         path, run("abd456", "demo", 12), {"weights": table("weights", 50_000, 1), "metrics": table("metrics", 0)}
@@ -131,18 +133,15 @@ def test_a_run_that_is_there_is_left_alone(lake: Path) -> None:
     assert state(lake) == before
 
 
-def test_committing_says_that_it_did(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
-    assert commit_run(tmp_path, run(), {"weights": table("weights", 5)}) is True
-    with attach(tmp_path, read_only=True) as con:
-        assert find_run(con, "abc123") and not find_run(con, "abc12")
+def test_committing_says_that_it_did(fresh: Path, watch: Con) -> None:
+    assert commit_run(fresh, run(), {"weights": table("weights", 5)}) is True
+    assert find_run(watch, "abc123") and not find_run(watch, "abc12")
 
 
-def test_a_run_is_one_snapshot(tmp_path: Path) -> None:
-    with attach(tmp_path, create=True) as con:
-        before = snapshot(con)
-        commit_run(tmp_path, run(), {name: table(name, 30) for name in RUN_TABLES})
-        assert snapshot(con) == before + 1
+def test_a_run_is_one_snapshot(fresh: Path, watch: Con) -> None:
+    before = snapshot(watch)
+    commit_run(fresh, run(), {name: table(name, 30) for name in RUN_TABLES})
+    assert snapshot(watch) == before + 1
 
 
 def test_there_must_be_a_lakehouse(tmp_path: Path) -> None:
@@ -201,9 +200,8 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
 
 
-def test_a_killed_writer_leaves_nothing_and_blocks_nobody(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
-    before = state(tmp_path)
+def test_a_killed_writer_leaves_nothing_and_blocks_nobody(fresh: Path, watch: Con) -> None:
+    before = state(watch)
     dying = start(
         """
 write = runs.insert
@@ -214,16 +212,15 @@ def die(con, name, rows):
 runs.insert = die
 commit_run(path, run("dead"), {"weights": table("weights", 2000)})
 """,
-        tmp_path,
+        fresh,
     )
     _, errors = dying.communicate(timeout=60)
     assert dying.returncode == -9, errors
-    assert state(tmp_path) == before
-    assert commit_run(tmp_path, run("alive"), {"weights": table("weights", 2000)})
+    assert state(watch) == before
+    assert commit_run(fresh, run("alive"), {"weights": table("weights", 2000)})
 
 
-def test_three_processes_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
+def test_three_processes_lose_nothing_and_repeat_nothing(fresh: Path, watch: Con) -> None:
     writers = [
         start(
             """
@@ -231,7 +228,7 @@ stored = [commit_run(path, run(f"{sys.argv[2]}{i}"), {"weights": table("weights"
 stored += [commit_run(path, run(f"shared{i}"), {"weights": table("weights", 30, i)}) for i in range(2)]
 assert all(stored[:4])
 """,
-            tmp_path,
+            fresh,
             name,
         )
         for name in "abc"
@@ -239,15 +236,13 @@ assert all(stored[:4])
     for writer in writers:
         _, errors = writer.communicate(timeout=120)
         assert writer.returncode == 0, errors
-    with attach(tmp_path, read_only=True) as con:
-        found = con.execute("SELECT run_id, count(*) FROM weights GROUP BY run_id ORDER BY run_id").fetchall()
-        names = sorted([f"{name}{i}" for name in "abc" for i in range(4)] + ["shared0", "shared1"])
-        assert found == [(name, 30) for name in names]
-        assert sorted(str(row["run_id"]) for row in list_runs(con)) == names
+    found = watch.execute("SELECT run_id, count(*) FROM weights GROUP BY run_id ORDER BY run_id").fetchall()
+    names = sorted([f"{name}{i}" for name in "abc" for i in range(4)] + ["shared0", "shared1"])
+    assert found == [(name, 30) for name in names]
+    assert sorted(str(row["run_id"]) for row in list_runs(watch)) == names
 
 
-def test_a_busy_catalogue_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attach(tmp_path, create=True).close()
+def test_a_busy_catalogue_is_tried_again(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction.time, "sleep", lambda seconds: None)
     tries = []
 
@@ -257,12 +252,11 @@ def test_a_busy_catalogue_is_tried_again(tmp_path: Path, monkeypatch: pytest.Mon
             raise duckdb.TransactionException("Failed to commit: database is locked")
         return "done"
 
-    assert transaction.transact(tmp_path, busy_twice) == "done"
+    assert transaction.transact(fresh, busy_twice) == "done"
     assert len(tries) == 3
 
 
-def test_a_catalogue_that_stays_busy_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attach(tmp_path, create=True).close()
+def test_a_catalogue_that_stays_busy_is_reported(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(transaction, "ATTEMPTS", 2)
 
@@ -270,11 +264,10 @@ def test_a_catalogue_that_stays_busy_is_reported(tmp_path: Path, monkeypatch: py
         raise duckdb.TransactionException("database is locked")
 
     with pytest.raises(StoreError, match="stayed locked by another program through 2 attempts.*end that program"):
-        transaction.transact(tmp_path, busy)
+        transaction.transact(fresh, busy)
 
 
-def test_an_error_that_waiting_does_not_mend_is_not_tried_again(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
+def test_an_error_that_waiting_does_not_mend_is_not_tried_again(fresh: Path, watch: Con) -> None:
     tries = []
 
     def wrong(con: duckdb.DuckDBPyConnection) -> None:
@@ -282,9 +275,9 @@ def test_an_error_that_waiting_does_not_mend_is_not_tried_again(tmp_path: Path) 
         con.execute("INSERT INTO nowhere VALUES (1)")
 
     with pytest.raises(StoreError, match="nothing was written: .*nowhere"):
-        transaction.transact(tmp_path, wrong)
+        transaction.transact(fresh, wrong)
     assert len(tries) == 1
-    assert state(tmp_path)[1]["runs"] == 0
+    assert state(watch)[1]["runs"] == 0
 
 
 @pytest.mark.parametrize(

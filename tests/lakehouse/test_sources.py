@@ -122,12 +122,15 @@ def test_an_adjusted_close_is_preferred_and_said_so() -> None:
     found = read_observations(bars, Naming())
     assert triples(found) == {(day, symbol, close / 2) for day, symbol, close in EXPECTED}
     assert set(found.fields) == {"close", "volume"}
-    assert found.notes == ("'Adj Close' is the price; open, high, low, Close left out, since they are not adjusted",)
+    assert found.notes == (
+        "'Adj Close' is the price; open, high and low are not adjusted as it is",
+        "left out: Close, Open, High, Low",
+    )
 
 
 def test_ignored_columns_are_named() -> None:
     found = read_observations(LONG.assign(colour="red"), Naming())
-    assert found.notes == ("columns ignored: colour",)
+    assert found.notes == ("left out: colour",)
 
 
 def test_a_time_of_day_is_noted() -> None:
