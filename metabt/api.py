@@ -205,7 +205,7 @@ def _store(source: Lakehouse, request: Request, result: Result, engine: str, sta
         "sweep_id": None,
         "portfolio": request.tree.name,
         "config": json.dumps({**request.config, "data": dict(request.digests)}, sort_keys=True),
-        "snapshot": source.snapshot(),
+        "snapshot": source.snapshot,
         "versions": json.dumps({"code": code_digest("metabt.assembly"), **library_versions()}, sort_keys=True),
         "engine": engine,
         "status": "ok",

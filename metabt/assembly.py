@@ -117,9 +117,10 @@ def assemble(tree: Sleeve, plan: Plan, walks: Mapping[str, Walk], end: str | Non
     whole = stretches[0]
     if whole.begin >= whole.size:
         first = root.calendar.sessions[0]
+        start = "" if tree.spec.start is None else f", with decisions from {tree.spec.start} on"
         raise RunError(
-            f"portfolio '{tree.name}': nothing was traded from {first} to {last}; "
-            "give it more history, a shorter lookback, or a later end"
+            f"portfolio '{tree.name}': nothing was traded from {first} to {last}{start}; "
+            "give it more history, a shorter lookback, an earlier start or a later end"
         )
     return {
         "sleeves": _sleeves(stretches),

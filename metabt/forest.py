@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from metabt.calendars import Calendar, calendar_of
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.meta.flattening import Layout
@@ -94,10 +92,6 @@ def _node(
         layout = Layout.leaf(spec.universe)
     else:
         layout = Layout.meta([nodes[child.digest].layout for child in spec.children])
-    if spec.start is not None and np.datetime64(spec.start) > calendar.sessions[-1]:
-        raise ConfigError(
-            f"sleeve '{path}': start is {spec.start}, its last session is {calendar.sessions[-1]}; start earlier"
-        )
     return Node(spec, path, calendar, layout, dict(partitions(calendar.sessions)))
 
 

@@ -56,28 +56,26 @@ class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
     def __init__(self, path: Path) -> None:
-        """Attach the lakehouse for reading."""
+        """Attach the lakehouse for reading, as it is now."""
         from metabt import lakehouse
 
         self._lake = lakehouse
         self.path = path
         self.connection = lakehouse.attach(path, read_only=True)
+        # one snapshot for all that follows: an ingestion in between must not mix two states of the data
+        self.snapshot: int = lakehouse.snapshot(self.connection)
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return what each dataset holds."""
-        return self._lake.dataset_symbols(self.connection)
+        return self._lake.dataset_symbols(self.connection, self.snapshot)
 
     def digests(self, tree: Sleeve) -> dict[str, str]:
         """Return dataset -> digest of all that a tree may read of it, without reading a price."""
-        return self._lake.stored_digests(self.connection, wanted(tree))
+        return self._lake.stored_digests(self.connection, wanted(tree), self.snapshot)
 
     def panels(self, tree: Sleeve) -> dict[str, Panel]:
         """Return the panels that a tree reads."""
-        return self._lake.load_panels(self.connection, wanted(tree))
-
-    def snapshot(self) -> int:
-        """Return the snapshot that is being read."""
-        return self._lake.snapshot(self.connection)
+        return self._lake.load_panels(self.connection, wanted(tree), self.snapshot)
 
 
 def wanted(tree: Sleeve) -> dict[str, tuple[str, ...]]:
@@ -113,7 +111,8 @@ def to_panel(name: str, prices: Any) -> Panel:
             f"prices '{name}': got {type(prices).__name__}; "
             "wanted a lakehouse path, a wide frame, or {dataset: wide frame}"
         )
-    from metabt.lakehouse.shapes import Naming, read_observations
+    from metabt.lakehouse.naming import Naming
+    from metabt.lakehouse.shapes import read_observations
 
     rows = read_observations(prices, Naming())
     if not len(rows):

@@ -171,7 +171,6 @@ WRONG = {
     ),
     "dataset": ({"dataset": "stock"}, ConfigError, "no dataset is called 'stock'; did you mean 'stocks'"),
     "lookback": ({"lookback": 500}, DataError, "has 130 sessions, a lookback of 500 returns needs 501"),
-    "start": ({"start": "2030-01-01"}, ConfigError, "start is 2030-01-01, its last session is 2021-07-02"),
 }
 
 
@@ -198,6 +197,15 @@ def test_a_ruined_sleeve_fails_the_run_with_its_path_and_session() -> None:
     settings["sleeves"]["a"].update({"universe": ["AA"], "direction": "short"})
     with pytest.raises(RunError, match=f"sleeve 'book/a': ruined on {prices.index[60]:%Y-%m-%d}"):
         metabt.backtest(settings, {"stocks": prices})
+
+
+def test_a_sleeve_that_is_yet_to_start_changes_nothing() -> None:
+    settings = tree()
+    settings["sleeves"]["later"] = {**LEAF, "universe": ["EE"], "start": "2030-01-01"}
+    prices = {"stocks": stocks(5)}
+    assert metabt.backtest(settings, prices).returns().equals(metabt.backtest(tree(), prices).returns())
+    with pytest.raises(RunError, match="nothing was traded .* with decisions from 2030-01-01 on"):
+        metabt.backtest(tree(), prices, start="2030-01-01")
 
 
 def test_a_view_in_which_nothing_trades_is_an_error() -> None:

@@ -1,7 +1,7 @@
 """Observations: prices as rows of (date, symbol, fields), checked and free of repeats.
 
 1. A price is positive and finite, a volume finite and not negative; the first that is not is named.
-2. A row without a close is no observation: it is left out and counted.
+2. A row without a close is no observation: it is left out and counted. A field without a value is not there.
 3. Rows that repeat a date and symbol with the same values are dropped and counted; with other values they are refused.
 """
 
@@ -72,9 +72,14 @@ def cleaned(rows: Observations) -> Observations:
     priced = ~np.isnan(rows.fields["close"])
     if not priced.any():
         raise DataError(f"no prices: none of {rows.rows_read} rows has one; check the file and its columns")
-    kept = _without_repeats(rows.take(priced))
+    kept = _without_repeats(_without_empty_fields(rows.take(priced)))
     note = ("stamps with a time of day were dated as written, in their own time zone",) if kept.clock.any() else ()
     return replace(kept, empty=int((~priced).sum()), duplicates=int(priced.sum()) - len(kept), notes=kept.notes + note)
+
+
+def _without_empty_fields(rows: Observations) -> Observations:
+    # so that prices with an empty column of volumes are the same data as prices without one
+    return replace(rows, fields={name: values for name, values in rows.fields.items() if not np.isnan(values).all()})
 
 
 def _check_values(rows: Observations, name: str) -> None:

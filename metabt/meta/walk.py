@@ -73,7 +73,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
         earned=held.earned,
         earned_by_asset=held.earned_by_asset,
         netting=netting,
-        gaps=held.gaps,
+        gaps=_gaps_above(held, inputs, due >= 0),
     )
     after = replace(
         state,
@@ -180,6 +180,20 @@ def _hold_shares(
         book, gross, held * gross_of, _by_asset(inputs.layout, held, children), gaps, shares, carried, books[-1]
     )
     return plain if gaps is None else _with_carried(plain, inputs.layout, state.carried, *beyond)
+
+
+def _gaps_above(held: Held, inputs: MetaInputs, trades: np.ndarray) -> Gaps | None:
+    """Return the gaps as a parent must see them.
+
+    What a child holds in data that have ended for good is traded at its last price when *this* sleeve trades its share
+    of the child, (n_sessions,) bool, and never because a sleeve above trades its share of this one.
+    """
+    over = inputs.dates[:, None] > inputs.ends  # NaT, data that go on, compares as False
+    frozen = over[:, inputs.layout.child_of] & ((held.book.before != 0) | (held.book.after != 0))
+    if not frozen.any():
+        return held.gaps
+    gaps = held.gaps or Gaps(np.zeros(frozen.shape), np.ones(frozen.shape, bool))
+    return replace(gaps, tradable=np.where(frozen, trades[:, None], gaps.tradable))
 
 
 def _by_asset(layout: Layout, held: np.ndarray, children: Sequence[Aligned]) -> np.ndarray:

@@ -40,7 +40,7 @@ def value(C, v, row, n, lam):
 
 @inner()
 def newton(C, H, L, v, m, n, lam):
-    """Write the relative Newton step of the free assets, in the order of INDEX; return their number and the decrement."""
+    """Write the relative Newton step of the free assets, ordered as INDEX; return their number and the decrement."""
     free = 0
     for i in range(n):
         slope = v[X, i] * v[CX, i] - lam

@@ -175,12 +175,14 @@ def test_volume_that_comes_later_touches_every_symbol(inside: Con) -> None:
     assert stored_digests(inside, {"d": ("BB",)}) == {"d": panel_digest(alone)}
 
 
-def test_volume_that_goes_touches_every_symbol(inside: Con) -> None:
-    close = wide(10)
-    volume = close * [10, np.nan, np.nan]
-    put(inside, bars(close, volume))
-    put(inside, bars(close[["AA"]], close[["AA"]] * np.nan))
+def test_an_empty_column_of_volumes_is_none(inside: Con) -> None:
+    close, volume = wide(10), wide(10) * 10
+    put(inside, bars(close, volume * np.nan))
     assert_stored(inside, panel(close))
+    put(inside, bars(close, volume))
+    report = put(inside, bars(close, volume * np.nan))
+    assert (report.changed, report.unchanged) == (0, 30)
+    assert_stored(inside, panel(close, volume))
 
 
 def test_a_field_that_the_source_does_not_have_stays(inside: Con) -> None:

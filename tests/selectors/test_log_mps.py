@@ -34,7 +34,8 @@ def naive_metrics(X: np.ndarray, volume: np.ndarray | None) -> dict[str, list[fl
         p = [seen.count(order) / len(seen) for order in orders]
         predictability.append(1 - sum(-q * math.log(q) for q in p if q) / math.log(6))
     found["predictability"] = predictability
-    gains = [float(np.mean([r for r in X[:, i] if r > np.percentile(X[:, i], 95)])) for i in assets]
+    high = np.percentile(X, 95, axis=0)
+    gains = [statistics.mean([r for r in X[:, i] if r > high[i]]) for i in assets]
     skews = [float(skew(X[:, i])) for i in assets]
     found["antifragility"] = [
         (s - min(skews)) / (max(skews) - min(skews)) + (g - min(gains)) / (max(gains) - min(gains))
@@ -51,7 +52,8 @@ def naive_scores(X: np.ndarray, volume: np.ndarray | None, exponents: dict[str, 
     score = np.zeros(n)
     for name, values in naive_metrics(X, volume).items():
         score += exponents[name] * np.log(0.01 + 0.99 * (rankdata(np.round(values, 15)) - 1) / (n - 1))
-    tail = [max(-float(np.mean([r for r in X[:, i] if r <= np.percentile(X[:, i], 5)])), 0) for i in range(n)]
+    low = np.percentile(X, 5, axis=0)
+    tail = [max(-statistics.mean([r for r in X[:, i] if r <= low[i]]), 0) for i in range(n)]
     return score + np.log([1 - 0.5 * f / max(tail) for f in tail])
 
 
