@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from metabt.assembly import assemble
+from metabt.compilation import compilation
 from metabt.engine import BacktestEngine, Cache, Executor, Local, Progress
 from metabt.errors import ConfigError, nearest
 from metabt.fingerprint import code_digest, digest, library_versions
@@ -100,9 +101,10 @@ def backtest(
     started = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     panels = source.panels(request.tree)
     began = perf_counter()
-    job = BacktestEngine([request.tree], panels, is_meta_backtest=is_meta_backtest, executor=executor, cache=cache)
-    tables = assemble(job.portfolios[0], job.plan, job.run(progress), request.end)
-    result = Result(request.run_id, tables, seconds=perf_counter() - began)
+    with compilation() as compiled:
+        job = BacktestEngine([request.tree], panels, is_meta_backtest=is_meta_backtest, executor=executor, cache=cache)
+        tables = assemble(job.portfolios[0], job.plan, job.run(progress), request.end)
+    result = Result(request.run_id, tables, seconds=perf_counter() - began - compiled.seconds)
     if isinstance(source, Lakehouse):
         _store(source, request, result, executor.name, started)
     return result

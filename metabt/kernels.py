@@ -14,5 +14,5 @@ from numba import njit
 FAST = {"reassoc", "contract"}
 """What may be done to sums; not-a-number, infinities and signed zeros keep their meaning."""
 
-kernel = partial(njit, cache=True, nogil=True, error_model="numpy")
-inner = partial(kernel, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+kernel = partial(njit, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+inner = partial(kernel, no_cpython_wrapper=True)

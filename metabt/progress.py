@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,34 +48,9 @@ def compilation_notice(*, shown: bool) -> Iterator[None]:
     if not shown:
         yield
         return
-    from numba.core import event
+    from metabt.compilation import compilation
 
-    listener = _compilations(event.Listener)
-    with event.install_listener("numba:compile", listener):
+    with compilation(lambda: print("compiling kernels for first use ...", file=sys.stderr, flush=True)) as compiled:
         yield
-    if listener.seconds:
-        print(f"compiled kernels for first use in {listener.seconds:.1f} s; later runs start at once", file=sys.stderr)
-
-
-def _compilations(base: type) -> Any:
-    """Return a listener that times the outermost compilations; numba is imported only when a backtest runs."""
-
-    class Compilations(base):
-        def __init__(self) -> None:
-            self.seconds = 0.0
-            self._depth = 0
-            self._started = 0.0
-
-        def on_start(self, event: Any) -> None:
-            if self._depth == 0:
-                self._started = time.perf_counter()
-                if not self.seconds:
-                    print("compiling kernels for first use ...", file=sys.stderr, flush=True)
-            self._depth += 1
-
-        def on_end(self, event: Any) -> None:
-            self._depth -= 1
-            if self._depth == 0:
-                self.seconds += time.perf_counter() - self._started
-
-    return Compilations()
+    if compiled.seconds:
+        print(f"compiled kernels for first use in {compiled.seconds:.1f} s; later runs start at once", file=sys.stderr)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,14 +40,23 @@ def prices(n_sessions: int = 300, seed: int = 0) -> str:
     return "\n".join([f"Date,{','.join(SYMBOLS)}", *rows]) + "\n"
 
 
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with prices in its lakehouse and a portfolio in its conf, to be copied."""
+    folder = tmp_path_factory.mktemp("furnished")
+    (folder / "prices.csv").write_text(prices())
+    (folder / "conf" / "portfolio").mkdir(parents=True)
+    (folder / "conf" / "portfolio" / "mine.yaml").write_text(PORTFOLIO)
+    lakehouse = ["--lakehouse", str(folder / "data" / "lakehouse")]
+    assert main(["ingest", str(folder / "prices.csv"), "--dataset", "prices", *lakehouse]) == 0
+    return folder
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with prices in its lakehouse and a portfolio in its conf."""
+def desk(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the furnished folder to work in."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "prices.csv").write_text(prices())
-    (tmp_path / "conf" / "portfolio").mkdir(parents=True)
-    (tmp_path / "conf" / "portfolio" / "mine.yaml").write_text(PORTFOLIO)
-    assert main(["ingest", "prices.csv", "--dataset", "prices"]) == 0
+    shutil.copytree(furnished, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -234,8 +234,9 @@ def _flatten(
     beneath = np.stack([child.traded for child in children], axis=1) & ((before != 0) | (after != 0))
     books_before = np.concatenate([child.before for child in children], axis=1)
     return Book(
-        before=before[:, layout.child_of] * books_before,
-        after=after[:, layout.child_of] * books,
+        # + 0.0: no share of a short is 0.0 and not -0.0, whether or not carried positions are added later
+        before=before[:, layout.child_of] * books_before + 0.0,
+        after=after[:, layout.child_of] * books + 0.0,
         traded=traded | beneath.any(axis=1),
         closed=np.zeros(len(traded), np.int64),
     )

@@ -45,7 +45,9 @@ def test_contributions_of_a_run_are_those_of_its_windows(sp500: pd.DataFrame) ->
     result = metabt.backtest(tree, sp500.iloc[:900])
     decided, shares = result.sleeve_weights(), result.risk_contributions()
     date = decided.index[-1]
-    streams = pd.concat({name: result.returns(f"x/{name}")["net"] for name in ("a", "b")}, axis=1).loc[:date].iloc[-100:]
+    streams = (
+        pd.concat({name: result.returns(f"x/{name}")["net"] for name in ("a", "b")}, axis=1).loc[:date].iloc[-100:]
+    )
     v, S = decided.loc[date, ["a", "b"]], streams.cov()
     expected = v * (S @ v) / (v @ S @ v)
     assert shares.loc[date, ["a", "b"]].to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
@@ -57,4 +59,6 @@ def test_contributions_of_a_run_are_those_of_its_windows(sp500: pd.DataFrame) ->
     by_asset = risk[(risk["measure"] == "ex_ante_asset") & (risk["date"] == date)].set_index("item")["contribution"]
     assert by_asset.to_dict() == pytest.approx((flat * (S @ flat) / (flat @ S @ flat)).to_dict(), abs=1e-10)
     for measure in ("realised", "realised_asset"):
-        assert risk[risk["measure"] == measure].groupby("path")["contribution"].sum().tolist() == pytest.approx([1.0], abs=1e-10)
+        assert risk[risk["measure"] == measure].groupby("path")["contribution"].sum().tolist() == pytest.approx(
+            [1.0], abs=1e-10
+        )

@@ -1,0 +1,47 @@
+"""Compilation: when numba compiles kernels for their first use, and how long that takes.
+
+Engine time leaves it out, and a terminal says that it is going on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from numba.core import event
+
+
+class Compilation(event.Listener):
+    """Times the outermost compilations while it listens."""
+
+    def __init__(self, on_first: Callable[[], None] | None = None) -> None:
+        """Call `on_first` when the first compilation begins."""
+        self.seconds = 0.0
+        self._on_first = on_first
+        self._told = False
+        self._depth = 0
+        self._began = 0.0
+
+    def on_start(self, event: event.Event) -> None:
+        """Note that a compilation begins."""
+        if self._depth == 0:
+            self._began = perf_counter()
+            if self._on_first is not None and not self._told:
+                self._told = True
+                self._on_first()
+        self._depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        """Note that a compilation ends."""
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += perf_counter() - self._began
+
+
+@contextmanager
+def compilation(on_first: Callable[[], None] | None = None) -> Iterator[Compilation]:
+    """Listen to compilations; `seconds` of what is given says how long they took."""
+    listener = Compilation(on_first)
+    with event.install_listener("numba:compile", listener):
+        yield listener
