@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.api import backtest, connect, load, plan
-    from metabt.engine import BacktestEngine, MemoryCache
+    from metabt.cache import MemoryCache
+    from metabt.engine import BacktestEngine
     from metabt.errors import MetabtError
     from metabt.panel import Panel
     from metabt.result import Result
@@ -19,7 +20,7 @@ _EXPORTS = {
     "load": "metabt.api",
     "plan": "metabt.api",
     "BacktestEngine": "metabt.engine",
-    "MemoryCache": "metabt.engine",
+    "MemoryCache": "metabt.cache",
     "MetabtError": "metabt.errors",
     "Panel": "metabt.panel",
     "Result": "metabt.result",

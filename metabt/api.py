@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.assembly import assemble
 from metabt.compilation import compilation
-from metabt.engine import BacktestEngine, Cache, Executor, Local, Progress
+from metabt.engine import BacktestEngine
 from metabt.errors import ConfigError, nearest
 from metabt.fingerprint import code_digest, digest, library_versions
 from metabt.forest import check_universes
+from metabt.local import Local
 from metabt.outline import outline
-from metabt.resolve import parse_date, resolve
+from metabt.ports import Cache, Executor, Progress
+from metabt.resolve import resolve
 from metabt.result import Result
+from metabt.settings import parse_date
 from metabt.sleeve import Sleeve
 from metabt.sources import Frames, Lakehouse, source_of
 

@@ -18,12 +18,10 @@ from metabt.sleeve import Leaf, Meta
 from metabt.stopwatch import Stopwatch
 
 Inputs = LeafInputs | MetaInputs
-WalkState = LeafState | MetaState
+State = LeafState | MetaState
 
 
-def advance(
-    spec: Leaf | Meta, state: WalkState, inputs: Inputs, stopwatch: Stopwatch | None = None
-) -> tuple[WalkState, Block]:
+def advance(spec: Leaf | Meta, state: State, inputs: Inputs, stopwatch: Stopwatch | None = None) -> tuple[State, Block]:
     """Take one sleeve over one partition.
 
     Parameters

@@ -1,0 +1,113 @@
+"""Stretch: one sleeve of a tree over the whole view, its blocks put end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from metabt.block import Block, Decisions
+from metabt.forest import Node
+from metabt.ports import Walk
+from metabt.sleeve import Leaf, Sleeve
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One sleeve over the whole view: its blocks end to end, cut at the end."""
+
+    path: str
+    """Where it stands in the tree."""
+    sleeve: Sleeve
+    """What it is."""
+    node: Node
+    """Its calendar and layout."""
+    walk: Walk
+    """Its blocks."""
+    end: np.datetime64
+    """Last session of the view."""
+
+    @cached_property
+    def dates(self) -> np.ndarray:
+        """(n_sessions,) sessions of the book within the view."""
+        sessions = self.node.calendar.sessions
+        return sessions[sessions <= self.end]
+
+    @property
+    def size(self) -> int:
+        """Sessions within the view."""
+        return len(self.dates)
+
+    @cached_property
+    def begin(self) -> int:
+        """First row of the stream; `size` where it does not begin within the view."""
+        row = 0
+        for block in self.walk.blocks:
+            row += min(block.begin, len(block.dates))
+            if block.begin < len(block.dates):
+                break
+        return min(row, self.size)
+
+    def rows(self, name: str) -> np.ndarray:
+        """Return a per-session array of the blocks, cut at the end of the view."""
+        return np.concatenate([getattr(block, name) for block in self.walk.blocks])[: self.size]
+
+    def book(self, name: str) -> np.ndarray:
+        """Return a per-session array of the book, cut at the end of the view; holdings are there for the root alone."""
+        return np.concatenate([getattr(block.book, name) for block in self.walk.blocks])[: self.size]
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Decisions within the view, their rows counted from the first session of all."""
+        return _join_decisions(self.walk.blocks, self.size)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """What it weights: symbols, or the names of its children in the order of its spec."""
+        spec = self.sleeve.spec
+        return spec.universe if isinstance(spec, Leaf) else tuple(child.name for child in self.sleeve.ordered)
+
+    @property
+    def pending(self) -> bool:
+        """Its newest decision has not been traded in full within the view."""
+        if not len(self.decisions.rows):
+            return False
+        newest = self.decisions.rows[-1]
+        later = self.node.calendar.common[newest + 1 : self.size].sum()
+        waiting = getattr(self.walk.state, "waiting", None)
+        whole = self.size == len(self.node.calendar.sessions)
+        return later < self.sleeve.spec.lag or (whole and waiting is not None and not np.isnan(waiting).all())
+
+    @property
+    def inception(self) -> np.datetime64:
+        """The session of its first trade, at whose close its NAV is 1."""
+        return self.dates[max(self.begin - 1, 0)]
+
+
+def _join_decisions(blocks: list[Block], size: int) -> Decisions:
+    starts = np.cumsum([0, *(len(block.dates) for block in blocks)])
+    parts = [block.decisions for block in blocks]
+    rows = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=False)])
+    kept = rows < size
+    status = tuple(text for part in parts for text in part.status)[: int(kept.sum())]
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])[kept] for name in ("weights", "risk", "reasons")
+    }
+    return Decisions(rows[kept], joined["weights"], joined["risk"], status, joined["reasons"])
+
+
+def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.ndarray) -> np.ndarray:
+    """Return the newest decisions at or before `dates`, looked through to the book's columns, (n_dates, n_columns)."""
+    decisions = stretch.decisions
+    made = stretch.dates[decisions.rows]
+    newest = np.searchsorted(made, dates, side="right") - 1
+    none = np.zeros((1, decisions.weights.shape[1]))
+    weights = np.concatenate([decisions.weights, none])[newest]  # -1, nothing decided yet, is the row of zeros
+    if not stretch.sleeve.sleeves:
+        return weights
+    books = [
+        looked_through(beneath[f"{stretch.path}/{child.name}"], beneath, dates) for child in stretch.sleeve.ordered
+    ]
+    return np.concatenate([weights[:, c : c + 1] * book for c, book in enumerate(books)], axis=1)
