@@ -13,18 +13,8 @@ import numpy as np
 import pandas as pd
 
 from metabt.errors import ConfigError, nearest
-from metabt.tables import Coded, Column, Table
-
-SUMMARY = {
-    "cagr": ("CAGR", "{:8.2%}"),
-    "volatility": ("Volatility", "{:10.2%}"),
-    "sharpe": ("Sharpe", "{:7.2f}"),
-    "max_drawdown": ("Max drawdown", "{:12.2%}"),
-    "turnover": ("Turnover", "{:8.2f}"),
-    "cost": ("Cost", "{:7.3%}"),
-    "netting_benefit": ("Netting benefit", "{:15.3%}"),
-}
-"""Metrics of the summary table: heading and format."""
+from metabt.summary import summary
+from metabt.tables import Coded, Column, Table, texts
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class Result:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Paths of all sleeves, parents first."""
-        return tuple(_values(self.tables["sleeves"]["path"]))
+        return tuple(texts(self.tables["sleeves"]["path"]))
 
     @cached_property
     def weights(self) -> pd.DataFrame:
@@ -108,16 +98,7 @@ class Result:
 
     def summary(self) -> str:
         """Return the metrics of every sleeve, a line each, indented as the tree is."""
-        metrics = self.metrics()
-        labels = ["  " * path.count("/") + path.rpartition("/")[2] for path in self.paths]
-        width = max(len("Sleeve"), *(len(label) for label in labels))
-        first, last = (getattr(self.returns().index, which)() for which in ("min", "max"))
-        lines = [f"{self.name}: {first:%Y-%m-%d} to {last:%Y-%m-%d}, per year, net of costs"]
-        lines.append("  ".join(["Sleeve".ljust(width), *(text.rjust(_width(form)) for text, form in SUMMARY.values())]))
-        for path, label in zip(self.paths, labels, strict=True):
-            cells = [_cell(metrics.at[path, name], form) for name, (_, form) in SUMMARY.items()]
-            lines.append("  ".join([label.ljust(width), *cells]))
-        return "\n".join(lines)
+        return summary(self.tables)
 
     def report(self, path: str | Path) -> Path:
         """Write the run's HTML report, one self-contained file, and return where."""
@@ -136,23 +117,9 @@ class Result:
         return self._of("decisions", path).pivot(index="date", columns="item", values=values)
 
 
-def _values(column: Column) -> list[str]:
-    assert isinstance(column, Coded)
-    return [column.values[code] for code in column.codes]
-
-
-def _series(column: Column) -> np.ndarray | pd.Series:
+def _series(column: Column) -> np.ndarray:
     if isinstance(column, Coded):
-        values = np.array([*column.values, None], dtype=object)
-        return pd.Series(values[column.codes])
+        return np.array([*column.values, None], dtype=object)[column.codes]
     if column.dtype.kind == "M":
         return column.astype("datetime64[ns]")
     return column
-
-
-def _width(form: str) -> int:
-    return len(form.format(0.0))
-
-
-def _cell(value: float, form: str) -> str:
-    return form.format(value) if np.isfinite(value) else "-".rjust(_width(form))

@@ -41,6 +41,12 @@ Column = np.ndarray | Coded
 Table = dict[str, Column]
 
 
+def texts(column: Column) -> list[str]:
+    """Return a text column row by row."""
+    assert isinstance(column, Coded)
+    return [column.values[code] for code in column.codes]
+
+
 def concat(tables: Sequence[Table]) -> Table:
     """Return the rows of all tables, which share their column names, one after another."""
     return {name: _concat_column([table[name] for table in tables]) for name in tables[0]} if tables else {}
