@@ -8,8 +8,10 @@
    `best(u, w)`, the least sum of a subtree that begins with leaf u and ends with leaf w, follows from its children's:
    `min over m, k of best(u, m) + d(m, k) + best(k, w)`, in two steps of one minimum each.
 
-Work arrays: whole numbers `m` (12, 2n), whose rows are named below, of which a tree's nodes are columns (leaf i is node
-i, merge k is node n + k), and heights `v` (2, 2n).
+Trees (1, 2), clusters (3) and order (4) are kernels of their own, so that Ward's tree is compiled once for all users.
+
+Arrays of a decision: whole numbers `m` (12, 2n), whose rows are named below, of which a tree's nodes are columns (leaf
+i is node i, merge k is node n + k), and heights `v` (2, 2n).
 
 References
 ----------
@@ -50,28 +52,75 @@ def ward_clusters(covariance: np.ndarray, support: np.ndarray, distance: float, 
     -------
     (n_decisions, n_assets) int64; members of a cluster share a number, -1 outside the support.
     """
-    n = support.shape[1]
     labels = np.full(support.shape, -1)
-    m, v = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n))
-    _label(covariance, np.array(support, dtype=np.bool_), distance, most, np.empty((n, n)), v, m, labels)
+    _, count, m, v = trees(covariance, np.array(support, dtype=np.bool_))
+    _cut(distance, most, count, m, v, labels)
     return labels
 
 
+def trees(covariance: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distances and the Ward tree of every decision's supported assets.
+
+    Parameters
+    ----------
+    covariance : (n_decisions, n_assets, n_assets)
+    support : (n_decisions, n_assets) bool
+
+    Returns
+    -------
+    D : (n_decisions, n_assets, n_assets) distances of the supported assets, the leading ones
+    count : (n_decisions,) int64, how many there are
+    m, v : each decision's tree, (n_decisions, 12, 2 n_assets) int64 and (n_decisions, 2, 2 n_assets)
+    """
+    n_decisions, n = support.shape
+    D, count = np.empty((n_decisions, n, n)), np.empty(n_decisions, np.int64)
+    m, v = np.empty((n_decisions, 12, 2 * n), np.int64), np.empty((n_decisions, 2, 2 * n))
+    _grow(covariance, support, D, np.empty((n, n)), count, m, v)
+    return D, count, m, v
+
+
+def optimal_orders(D: np.ndarray, count: np.ndarray, m: np.ndarray) -> None:
+    """Write the leaves of every tree of `trees` in optimal order to its row ORDER; D is overwritten."""
+    P, best = np.empty((2, *D.shape[1:]))
+    _order(D, P, best, count, m)
+
+
 @kernel()
-def _label(covariance, support, distance, most, D, v, m, labels):
-    for d in range(len(support)):
-        n = distances(covariance, support, d, D, m)
-        if n == 0:
-            continue
-        ward(D, n, v, m)
+def _cut(distance, most, count, m, v, labels):
+    """Give the leaves of each cluster below `distance`, or of the last `most` that are left, the number of its node."""
+    for d in range(len(count)):
+        n = count[d]
         for node in range(2 * n - 1):
-            m[STACK, node] = node
+            m[d, STACK, node] = node
         for node in range(2 * n - 2, n - 1, -1):
-            if v[HEIGHT, node - n] <= distance or node - n < n - most:
-                m[STACK, m[LEFT, node]] = m[STACK, node]
-                m[STACK, m[RIGHT, node]] = m[STACK, node]
+            if v[d, HEIGHT, node - n] <= distance or node - n < n - most:
+                m[d, STACK, m[d, LEFT, node]] = m[d, STACK, node]
+                m[d, STACK, m[d, RIGHT, node]] = m[d, STACK, node]
         for a in range(n):
-            labels[d, m[COLUMN, a]] = m[STACK, a]
+            labels[d, m[d, COLUMN, a]] = m[d, STACK, a]
+
+
+@kernel()
+def _grow(covariance, support, D, scratch, count, m, v):
+    for d in range(len(support)):
+        n = distances(covariance, support, d, D[d], m[d])
+        for a in range(n):
+            for b in range(n):
+                scratch[a, b] = D[d, a, b]
+        ward(scratch, n, v[d], m[d])
+        count[d] = n
+
+
+@kernel()
+def _order(D, P, best, count, m):
+    for d in range(len(count)):
+        if count[d] > 0:
+            spans(count[d], m[d])
+            for a in range(count[d]):
+                for b in range(count[d]):
+                    P[a, b] = D[d, m[d, ORDER, a], m[d, ORDER, b]]
+            least_sums(P, best, D[d], count[d], m[d])
+            _unfold(P, best, count[d], m[d])
 
 
 @inner()
@@ -166,8 +215,8 @@ def _across(m, n, node, u):
 
 
 @inner()
-def optimal_order(D, best, step, n, m):
-    """Write the leaves in optimal order to row ORDER; D are distances by position, `spans` must have run."""
+def least_sums(D, best, step, n, m):
+    """Write the least sum of each pair of ends; D are distances by position, `spans` must have run, step is scratch."""
     for u in range(n):
         best[u, u] = 0.0
     for node in range(n, 2 * n - 1):
@@ -187,12 +236,11 @@ def optimal_order(D, best, step, n, m):
                     least = min(least, step[u, k] + best[w, k])
                 best[u, w] = least
                 best[w, u] = least
-    _unfold(D, best, n, m)
 
 
 @inner()
 def _unfold(D, best, n, m):
-    """Walk the tree from its best pair of ends down, writing leaves from left to right."""
+    """Walk the tree from its best pair of ends down, writing leaves to row ORDER from left to right."""
     root = 2 * n - 2
     u, w = 0, n - 1
     for a in range(m[START, m[RIGHT, root]] if n > 1 else 0):

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from metabt.kernels import kernel
 from metabt.sleeve import Costs
 
 ALIVE = -1
@@ -49,7 +49,7 @@ class Queue:
         return due, Queue(self.due[~now] - n_sessions, np.ascontiguousarray(self.weights[~now]))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def hold_assets(
     returns: np.ndarray,
     priced: np.ndarray,
@@ -103,7 +103,7 @@ def hold_assets(
     return ALIVE
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def hold_shares(
     returns: np.ndarray,
     due: np.ndarray,
@@ -136,7 +136,7 @@ def hold_shares(
     return ALIVE
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def hold_shares_with_gaps(
     returns: np.ndarray,
     due: np.ndarray,
@@ -163,7 +163,6 @@ def hold_shares_with_gaps(
     """
     n_sessions, n_children = returns.shape
     n_columns = len(child_of)
-    drifted = np.empty(n_children)
     for t in range(n_sessions):
         gain = 0.0
         for c in range(n_children):
@@ -174,9 +173,8 @@ def hold_shares_with_gaps(
         if not 1.0 + gain > 0.0:
             return t
         for c in range(n_children):
-            drifted[c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
-            before[t, c] = drifted[c]
-            shares[c] = targets[due[t], c] if due[t] >= 0 else drifted[c]
+            before[t, c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            shares[c] = targets[due[t], c] if due[t] >= 0 else before[t, c]
             after[t, c] = shares[c]
         traded[t] = due[t] >= 0
         for j in range(n_columns):
@@ -187,7 +185,7 @@ def hold_shares_with_gaps(
                     traded[t] = True
                 carried[j] = 0.0
             else:
-                carried[j] += (drifted[child_of[j]] - shares[child_of[j]]) * books[t, j]
+                carried[j] += (before[t, child_of[j]] - shares[child_of[j]]) * books[t, j]
             carried_after[t, j] = carried[j]
     return ALIVE
 

@@ -9,30 +9,17 @@ from scipy.spatial.distance import squareform
 
 from metabt import clustering
 from metabt.clustering import ward_clusters
-from metabt.kernels import kernel
 from metabt.windows import Windows
 from tests.returns import factor_returns
-
-
-@kernel()
-def order(S, support, D, P, best, step, v, m):  # noqa: D103
-    n = clustering.distances(S, support, 0, D, m)
-    step[:] = D
-    clustering.ward(D, n, v, m)
-    clustering.spans(n, m)
-    for a in range(n):
-        for b in range(n):
-            P[a, b] = step[m[clustering.ORDER, a], m[clustering.ORDER, b]]
-    clustering.optimal_order(P, best, step, n, m)
 
 
 def tree(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the merges as SciPy writes them, (n - 1, 3), and the leaf order."""
     n = X.shape[1]
-    m, v = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n))
-    order(Windows.single(X).covariance, np.ones((1, n), bool), *np.empty((4, n, n)), v, m)
-    merges = np.c_[m[clustering.LEFT, n : 2 * n - 1], m[clustering.RIGHT, n : 2 * n - 1], v[0, : n - 1]]
-    return merges, m[clustering.ORDER, :n].copy()
+    D, count, m, v = clustering.trees(Windows.single(X).covariance, np.ones((1, n), bool))
+    clustering.optimal_orders(D, count, m)
+    children = m[0, [clustering.LEFT, clustering.RIGHT], n : 2 * n - 1]
+    return np.c_[children.T, v[0, clustering.HEIGHT, : n - 1]], m[0, clustering.ORDER, :n].copy()
 
 
 def pearson(X: np.ndarray) -> np.ndarray:

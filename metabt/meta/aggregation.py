@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from metabt.block import Block, Gaps, MetaState
+from metabt.kernels import kernel
 
 
 @dataclass(frozen=True)
@@ -120,30 +120,28 @@ def aggregate(net: np.ndarray, alive: np.ndarray, common: np.ndarray, state: Met
     cap : sessions of history beyond which more makes no difference
     """
     accrued = state.accrued.copy()
-    compounded = compound(np.ascontiguousarray(net), common, accrued)
+    compounded = np.empty((int(common.sum()), net.shape[1]))
+    _compound(np.ascontiguousarray(net), common, accrued, compounded)
     lengths = np.minimum(state.lengths + np.cumsum(alive[common], axis=0), cap)
     return Streams(np.concatenate([state.streams, compounded]), len(state.streams), lengths, accrued)
 
 
-@njit(cache=True, nogil=True)
-def compound(net: np.ndarray, common: np.ndarray, accrued: np.ndarray) -> np.ndarray:
-    """Return net returns compounded to each common session, (n_common, n_children); `accrued` is updated in place."""
-    n_sessions, n_children = net.shape
-    compounded = np.empty((int(np.sum(common)), n_children))
+@kernel()
+def _compound(net, common, accrued, compounded):
+    """Write net returns compounded to each common session, (n_common, n_children); `accrued` is updated in place."""
     row = 0
-    for t in range(n_sessions):
-        for c in range(n_children):
+    for t in range(net.shape[0]):
+        for c in range(net.shape[1]):
             # a single return passes unrounded: (1 + 0)(1 + r) - 1 is not r
             if np.isnan(accrued[c]) or accrued[c] == 0.0:
                 accrued[c] = net[t, c]
             elif net[t, c] != 0.0:
                 accrued[c] = (1.0 + accrued[c]) * (1.0 + net[t, c]) - 1.0
         if common[t]:
-            for c in range(n_children):
+            for c in range(net.shape[1]):
                 compounded[row, c] = accrued[c]
                 accrued[c] = np.nan
             row += 1
-    return compounded
 
 
 def varying(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from metabt.holdings import Trades
+from metabt.kernels import kernel
 
 
 @dataclass(frozen=True)
@@ -67,35 +67,34 @@ class Layout:
         return net_by(np.ascontiguousarray(book), self.asset_of, len(self.symbols))
 
 
-@njit(cache=True, nogil=True)
 def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     """Return the columns of `book` added up by group, (n_rows, n_groups)."""
     netted = np.zeros((book.shape[0], n_groups))
-    for t in range(book.shape[0]):
-        for j in range(book.shape[1]):
-            netted[t, group[j]] += book[t, j]
+    _add(book, group, netted)
     return netted
 
 
-@njit(cache=True, nogil=True)
-def _netted_trades(
-    before: np.ndarray, after: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int
-) -> tuple[np.ndarray, np.ndarray]:
-    traded = np.zeros(before.shape[0])
-    short = np.zeros(before.shape[0])
-    position = np.empty(n_groups)
-    trade = np.empty(n_groups)
+@kernel()
+def _add(book, group, netted):
+    for t in range(book.shape[0]):
+        for j in range(book.shape[1]):
+            netted[t, group[j]] += book[t, j]
+
+
+@kernel()
+def _net(before, after, rows, group, position, trade, traded, short):
+    """Add up absolute trades and short positions of every session; `position` and `trade` are scratch, zeros."""
     for t in range(before.shape[0]):
-        position[:] = 0.0
-        trade[:] = 0.0
         for j in range(before.shape[1]):
             position[group[j]] += after[t, j]
             trade[group[j]] += after[t, j] - before[t, j]
-        for g in range(n_groups):
+        for g in range(position.shape[0]):
             if rows[t]:
                 traded[t] += abs(trade[g])
-            short[t] += max(-position[g], 0.0)
-    return traded, short
+            if position[g] < 0.0:
+                short[t] -= position[g]
+            position[g] = 0.0
+            trade[g] = 0.0
 
 
 def net_trades(before: np.ndarray, after: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int) -> Trades:
@@ -107,4 +106,6 @@ def net_trades(before: np.ndarray, after: np.ndarray, rows: np.ndarray, group: n
     rows : (n_sessions,) bool, the sessions in which anything trades
     group : (n_columns,) int64
     """
-    return Trades(*_netted_trades(before, after, rows, group, n_groups))
+    traded, short = np.zeros(len(before)), np.zeros(len(before))
+    _net(before, after, rows, group, np.zeros(n_groups), np.zeros(n_groups), traded, short)
+    return Trades(traded, short)

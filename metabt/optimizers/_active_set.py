@@ -12,6 +12,8 @@ below it written again. Starting with a single free asset, a wide universe of wh
 
 from __future__ import annotations
 
+import numpy as np
+
 from metabt.kernels import FAST, inner
 from metabt.optimizers._linear import INDEX, factor, solve
 
@@ -53,7 +55,7 @@ def start(S, L, v, m, n):
         rest -= room
     m[SIDE, m[INDEX, 0]] = 0
     v[W, m[INDEX, 0]] = min(v[LO, m[INDEX, 0]] + rest, v[HI, m[INDEX, 0]])
-    return factor(S, m, 0, 1, L)
+    return factor(S, m, np.int64(0), np.int64(1), L)
 
 
 @inner(fastmath=FAST)
@@ -69,7 +71,8 @@ def target(S, L, v, m, n, free):
             total -= S[m[INDEX, a], j] * v[TARGET, j]
         v[PART, a] = total
         v[ONES, a] = 1.0
-    solve(L, free, v, PART, PART + 2)
+    solve(L, free, v[PART])
+    solve(L, free, v[ONES])
     for a in range(free):
         rest -= v[PART, a]
         ones += v[ONES, a]

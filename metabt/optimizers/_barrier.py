@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from metabt.kernels import FAST, inner
 from metabt.optimizers._linear import INDEX, factor, solve
 
@@ -26,22 +28,22 @@ ENOUGH = 1e-9
 
 
 @inner(fastmath=FAST)
-def value(C, v, row, n, lam):
-    """Write C x to row CX for the x in `row`; return the function."""
+def value(C, v, n, lam):
+    """Write C x to row CX for the x in row TRIAL; return the function."""
     total = 0.0
     for i in range(n):
         product = 0.0
         for j in range(n):
-            product += C[i, j] * v[row, j]
+            product += C[i, j] * v[TRIAL, j]
         v[CX, i] = product
-        total += 0.5 * v[row, i] * product - lam * math.log(v[row, i])
+        total += 0.5 * v[TRIAL, i] * product - lam * math.log(v[TRIAL, i])
     return total
 
 
 @inner()
 def newton(C, H, L, v, m, n, lam):
     """Write the relative Newton step of the free assets, ordered as INDEX; return their number and the decrement."""
-    free = 0
+    free = np.int64(0)
     for i in range(n):
         slope = v[X, i] * v[CX, i] - lam
         if not (v[X, i] <= v[LO, i] and slope > 0.0) and not (v[X, i] >= v[HI, i] and slope < 0.0):
@@ -53,8 +55,8 @@ def newton(C, H, L, v, m, n, lam):
         for b in range(a + 1):
             j = m[INDEX, b]
             H[i, j] = C[i, j] * v[X, i] * v[X, j] + (lam if a == b else 0.0)
-    factor(H, m, 0, free, L)
-    solve(L, free, v, STEP, STEP + 1)
+    factor(H, m, np.int64(0), free, L)
+    solve(L, free, v[STEP])
     decrement = 0.0
     for a in range(free):
         i = m[INDEX, a]
@@ -82,18 +84,20 @@ def minimise(C, H, L, v, m, n, lam):
 
     It does not exist where positive weights have no risk at all, and is not reached where that is nearly so.
     """
-    here = value(C, v, X, n, lam)
+    for i in range(n):
+        v[TRIAL, i] = v[X, i]
+    here = value(C, v, n, lam)
     for _ in range(200):
         free, decrement = newton(C, H, L, v, m, n, lam)
         size = 1.0 if decrement < 0.25 else 1.0 / (1.0 + decrement)
         cut = _trial(v, m, n, free, size)
-        there = value(C, v, TRIAL, n, lam)
+        there = value(C, v, n, lam)
         for _ in range(40 if cut and decrement > 1e-6 else 0):
             if there < here:
                 break
             size *= 0.5
             cut = _trial(v, m, n, free, size)
-            there = value(C, v, TRIAL, n, lam)
+            there = value(C, v, n, lam)
         for i in range(n):
             v[X, i] = v[TRIAL, i]
         here = there

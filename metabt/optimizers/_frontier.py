@@ -52,8 +52,12 @@ def frontier(
         solved &= _attainable(covariance, mean, support, lo, hi)
     first = twins(covariance, mean, support)
     v, m, squares = np.empty((9, n)), np.empty((4, n), np.int64), np.empty((2, n, n))
-    _stack(covariance, mean, support, first, lo, hi, tangency, squares[0], squares[1], v, m, weights, solved)
-    return weights, solved
+    free = np.zeros(len(support), np.int64)
+    for ridge in (0.0, RIDGE):
+        todo = solved & (free == 0)
+        bounds = (lo, hi, tangency, ridge)
+        _stack(covariance, mean, support, first, todo, *bounds, squares[0], squares[1], v, m, weights, free)
+    return weights, solved & (free > 0)
 
 
 def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
@@ -68,21 +72,38 @@ def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, l
 
 
 @kernel()
-def _stack(covariance, mean, support, first, lo, hi, tangency, S, L, v, m, weights, solved):
+def _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, S, L, v, m, weights, free):
+    """Write the weights of the decisions `todo`, and how many assets are free: 0 if singular, -1 if not reached."""
     for d in range(len(support)):
-        if solved[d]:
-            n = _merge(covariance, mean, support, first, d, lo, hi, S, v, m)
-            free = 0
-            for attempt in range(2):
-                if free == 0:  # singular: once more, with a ridge
-                    for i in range(n if attempt else 0):
-                        S[i, i] += RIDGE * max(S[i, i], RIDGE)
-                    free = _search(tangency, S, L, v, m, n)
-            solved[d] = free > 0
-            for i in range(support.shape[1]):
-                if support[d, i]:
-                    a = m[GROUP, i]
-                    weights[d, i] = min(max(v[W, a], v[LO, a]), v[HI, a]) / m[SIZE, a]
+        if not todo[d]:
+            continue
+        n = _merge(covariance, mean, support, first, d, lo, hi, S, v, m)
+        for i in range(n):
+            S[i, i] += ridge * max(S[i, i], ridge)
+        low, high, g = 0.0, np.inf, 0.0
+        free[d] = 1 if start(S, L, v, m, n) > 0.0 else 0
+        for _ in range(200):
+            for i in range(n):
+                v[Q, i] = g * v[MU, i]
+            if free[d] > 0:
+                free[d] = minimise(S, L, v, m, n, free[d])
+            variance, average, ceiling = _moments(S, v, v[W], n)
+            if free[d] <= 0 or not tangency or abs(variance - g * average) <= 1e-13 * variance + 1e-15 * ceiling:
+                break
+            low, high = (g, high) if variance > g * average else (low, g)
+            for i in range(n):
+                v[Q, i] = 0.0
+            target(S, L, v, m, n, free[d])
+            variance, average, _ = _moments(S, v, v[TARGET], n)
+            g = variance / average if average > 0.0 else np.inf
+            if not low < g < high:
+                g = _between(low, high, S, v, n)
+        else:
+            free[d] = -1
+        for i in range(support.shape[1]):
+            if support[d, i]:
+                a = m[GROUP, i]
+                weights[d, i] = min(max(v[W, a], v[LO, a]), v[HI, a]) / m[SIZE, a]
 
 
 @inner()
@@ -105,40 +126,17 @@ def _merge(covariance, mean, support, first, d, lo, hi, S, v, m):
 
 
 @inner(fastmath=FAST)
-def _moments(S, v, row, n):
-    """Return the variance of v[row], its mean, and the variance it would have if all correlations were one."""
+def _moments(S, v, w, n):
+    """Return the variance of weights w, their mean, and the variance it would have if all correlations were one."""
     variance, mean, risk = 0.0, 0.0, 0.0
     for i in range(n):
         total = 0.0
         for j in range(n):
-            total += S[i, j] * v[row, j]
-        variance += v[row, i] * total
-        mean += v[row, i] * v[MU, i]
-        risk += S[i, i] ** 0.5 * abs(v[row, i])
+            total += S[i, j] * w[j]
+        variance += w[i] * total
+        mean += w[i] * v[MU, i]
+        risk += S[i, i] ** 0.5 * abs(w[i])
     return variance, mean, risk * risk
-
-
-@inner()
-def _search(tangency, S, L, v, m, n):
-    """Write the portfolio of minimum variance, or walk from it to the tangency; return what `minimise` returned."""
-    low, high, g = 0.0, np.inf, 0.0
-    free = 1 if start(S, L, v, m, n) > 0.0 else 0
-    for _ in range(200):
-        for i in range(n):
-            v[Q, i] = g * v[MU, i]
-        free = minimise(S, L, v, m, n, free) if free > 0 else free
-        variance, mean, ceiling = _moments(S, v, W, n)
-        if free <= 0 or not tangency or abs(variance - g * mean) <= 1e-13 * variance + 1e-15 * ceiling:
-            return free
-        low, high = (g, high) if variance > g * mean else (low, g)
-        for i in range(n):
-            v[Q, i] = 0.0
-        target(S, L, v, m, n, free)
-        variance, mean, _ = _moments(S, v, TARGET, n)
-        g = variance / mean if mean > 0.0 else np.inf
-        if not low < g < high:
-            g = _between(low, high, S, v, n)
-    return -1
 
 
 @inner()

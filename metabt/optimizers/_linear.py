@@ -1,8 +1,7 @@
 """Dense linear algebra on the leading part of work arrays: Cholesky factor, solves.
 
 Kernels share three kinds of work arrays, large enough for every window of a call: square matrices (n, n), vectors
-`v` (rows, n) and whole numbers `m` (rows, n), whose rows are named by constants. Nothing is allocated per window, and
-no row is sliced out: numba takes a second to compile ten slices.
+`v` (rows, n) and whole numbers `m` (rows, n), whose rows are named by constants. Nothing is allocated per window.
 """
 
 from __future__ import annotations
@@ -39,15 +38,14 @@ def factor(S, m, start, stop, L):
 
 
 @inner(fastmath=FAST)
-def solve(L, n, v, start, stop):
-    """Replace b by the solution of L L' x = b, for each b among the rows start to stop of v."""
-    for row in range(start, stop):
-        for a in range(n):
-            total = v[row, a]
-            for b in range(a):
-                total -= L[a, b] * v[row, b]
-            v[row, a] = total / L[a, a]
-        for a in range(n - 1, -1, -1):
-            v[row, a] /= L[a, a]
-            for b in range(a):
-                v[row, b] -= L[a, b] * v[row, a]
+def solve(L, n, x):
+    """Replace the leading n numbers b of x by the solution of L L' x = b."""
+    for a in range(n):
+        total = x[a]
+        for b in range(a):
+            total -= L[a, b] * x[b]
+        x[a] = total / L[a, a]
+    for a in range(n - 1, -1, -1):
+        x[a] /= L[a, a]
+        for b in range(a):
+            x[b] -= L[a, b] * x[a]

@@ -69,11 +69,31 @@ class EqualRiskContribution(Optimizer):
 @kernel()
 def _stack(covariance, support, lo, hi, C, H, L, v, m, weights, solved):
     for d in range(len(support)):
-        if solved[d]:
-            n = _correlations(covariance, support, d, C, v, m)
-            solved[d] = _budget(C, H, L, v, m, n, lo, hi)
-            for a in range(n):
-                weights[d, m[COLUMN, a]] = min(max(v[X, a] / v[SIGMA, a], lo), hi)
+        if not solved[d]:
+            continue
+        n = _correlations(covariance, support, d, C, v, m)
+        for i in range(n):
+            v[X, i], v[LO, i], v[HI, i] = n**-0.5, 0.0, np.inf
+        lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
+        for attempt in range(100):
+            free = minimise(C, H, L, v, m, n, lam)
+            if free < 0:
+                break
+            total = _total(v, n)
+            if attempt == 0:
+                lam /= total * total  # without bounds, x(lam) = sqrt(lam) x(1)
+                inside = _rescale(v, n, total, lo, hi)
+                if inside:
+                    break
+                continue
+            if abs(total - 1.0) <= 1e-15 * (n + 8):
+                break
+            low, high = (lam, high) if total < 1.0 else (low, lam)
+            lam = _next(L, v, m, n, free, lam, total, low, high)
+        reached = free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)
+        solved[d] = reached and _solved(v, n, lam)
+        for a in range(n):
+            weights[d, m[COLUMN, a]] = min(max(v[X, a] / v[SIGMA, a], lo), hi)
 
 
 @inner()
@@ -92,34 +112,10 @@ def _correlations(covariance, support, d, C, v, m):
 
 
 @inner()
-def _budget(C, H, L, v, m, n, lo, hi):
-    """Write x = sigma w; return whether there is such a portfolio."""
-    for i in range(n):
-        v[X, i], v[LO, i], v[HI, i] = n**-0.5, 0.0, np.inf
-    lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
-    for attempt in range(100):
-        free = minimise(C, H, L, v, m, n, lam)
-        if free < 0:
-            return False
-        total = _total(v, X, n)
-        if attempt == 0:
-            lam /= total * total  # without bounds, x(lam) = sqrt(lam) x(1)
-            inside = _rescale(v, n, total, lo, hi)
-            if inside:
-                break
-            continue
-        if abs(total - 1.0) <= 1e-15 * (n + 8):
-            break
-        low, high = (lam, high) if total < 1.0 else (low, lam)
-        lam = _next(L, v, m, n, free, lam, total, low, high)
-    return (inside or abs(total - 1.0) <= FEASIBLE) and _solved(v, n, lam)
-
-
-@inner()
-def _total(v, row, n):
+def _total(v, n):
     total = 0.0
     for i in range(n):
-        total += v[row, i] / v[SIGMA, i]
+        total += v[X, i] / v[SIGMA, i]
     return total
 
 
@@ -144,7 +140,7 @@ def _next(L, v, m, n, free, lam, total, low, high):
     """Return the next lam: a Newton step of the sum on the logarithm of lam, or the middle of the bracket."""
     for a in range(free):
         v[STEP, a] = lam
-    solve(L, free, v, STEP, STEP + 1)  # the last factor: d ln x / d ln lam
+    solve(L, free, v[STEP])  # the last factor: d ln x / d ln lam
     slope = 0.0
     for a in range(free):
         slope += v[STEP, a] * v[X, m[INDEX, a]] / v[SIGMA, m[INDEX, a]]

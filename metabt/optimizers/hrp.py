@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.clustering import CHAIN, COLUMN, ORDER, STACK, distances, optimal_order, spans, ward
+from metabt.clustering import CHAIN, COLUMN, ORDER, STACK, optimal_orders, trees
 from metabt.kernels import inner, kernel
 from metabt.optimizers.base import Optimizer, feasible
 from metabt.risk.covariance import check_name, covariance
 from metabt.windows import Windows
+
+BLOCK = 32
+"""Decisions whose trees are held at a time, so that they stay in the processor's cache."""
 
 
 class HierarchicalRiskParity(Optimizer):
@@ -47,76 +50,68 @@ class HierarchicalRiskParity(Optimizer):
         S = covariance(windows, self.covariance, support)
         positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
         solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
-        n = support.shape[1]
-        m, v = np.empty((12, 2 * n), np.int64), np.empty((2, 2 * n))
-        D, P, best, step = np.empty((4, n, n))
-        _stack(S, support, self.min_weight, self.max_weight, D, P, best, step, v, m, weights, solved)
+        usable = support & solved[:, None]
+        for first in range(0, len(S), BLOCK):
+            part = slice(first, first + BLOCK)
+            D, count, m, _ = trees(S[part], usable[part])
+            optimal_orders(D, count, m)
+            _allocate(S[part], count, self.min_weight, self.max_weight, m, weights[part])
 
 
 @kernel()
-def _stack(covariance, support, lo, hi, D, P, best, step, v, m, weights, solved):
-    for d in range(len(support)):
-        if solved[d]:
-            n = distances(covariance, support, d, D, m)
-            for a in range(n):
-                for b in range(n):
-                    step[a, b] = D[a, b]
-            ward(D, n, v, m)
-            spans(n, m)
-            for a in range(n):
-                for b in range(n):
-                    P[a, b] = step[m[ORDER, a], m[ORDER, b]]
-            optimal_order(P, best, step, n, m)
-            _orient(covariance, d, n, m)
-            _halve(covariance, d, n, lo, hi, m, weights)
+def _allocate(covariance, count, lo, hi, m, weights):
+    for d in range(len(count)):
+        if count[d] > 0:
+            _orient(covariance[d], count[d], m[d])
+            _halve(covariance[d], count[d], lo, hi, m[d], weights[d])
 
 
 @inner()
-def _orient(covariance, d, n, m):
+def _orient(covariance, n, m):
     """Turn leaves in row ORDER into columns, with the end of smaller variance first."""
     for a in range(n):
         m[ORDER, a] = m[COLUMN, m[ORDER, a]]
     first, last = m[ORDER, 0], m[ORDER, n - 1]
-    one, two = covariance[d, first, first], covariance[d, last, last]
+    one, two = covariance[first, first], covariance[last, last]
     if two < one or (two == one and last < first):
         for a in range(n // 2):
             m[ORDER, a], m[ORDER, n - 1 - a] = m[ORDER, n - 1 - a], m[ORDER, a]
 
 
 @inner()
-def _risk(covariance, d, start, stop, m):
+def _risk(covariance, start, stop, m):
     """Return the variance of the inverse-variance portfolio of the assets at these places."""
     total, variance = 0.0, 0.0
     for a in range(start, stop):
         i = m[ORDER, a]
-        total += 1.0 / covariance[d, i, i]
+        total += 1.0 / covariance[i, i]
         for b in range(start, stop):
             j = m[ORDER, b]
-            variance += covariance[d, i, j] / (covariance[d, i, i] * covariance[d, j, j])
+            variance += covariance[i, j] / (covariance[i, i] * covariance[j, j])
     return variance / (total * total)
 
 
 @inner()
-def _halve(covariance, d, n, lo, hi, m, weights):
+def _halve(covariance, n, lo, hi, m, weights):
     """Write the weights: every pending part of the list lies between rows STACK and CHAIN, its weight on each asset."""
     for a in range(n):
-        weights[d, m[ORDER, a]] = 1.0
+        weights[m[ORDER, a]] = 1.0
     depth = 1
     m[STACK, 0], m[CHAIN, 0] = 0, n
     while depth > 0:
         depth -= 1
         start, stop = m[STACK, depth], m[CHAIN, depth]
         if stop - start == 1:  # within its bounds but for rounding
-            weights[d, m[ORDER, start]] = min(max(weights[d, m[ORDER, start]], lo), hi)
+            weights[m[ORDER, start]] = min(max(weights[m[ORDER, start]], lo), hi)
             continue
         middle = start + (stop - start) // 2
-        weight = weights[d, m[ORDER, start]]
-        left, right = _risk(covariance, d, start, middle, m), _risk(covariance, d, middle, stop, m)
+        weight = weights[m[ORDER, start]]
+        left, right = _risk(covariance, start, middle, m), _risk(covariance, middle, stop, m)
         least = max((middle - start) * lo, weight - (stop - middle) * hi)
         most = min((middle - start) * hi, weight - (stop - middle) * lo)
         share = min(max(weight * (right / (left + right)), least), most)
         for a in range(start, stop):
-            weights[d, m[ORDER, a]] = share if a < middle else weight - share
+            weights[m[ORDER, a]] = share if a < middle else weight - share
         m[STACK, depth], m[CHAIN, depth] = start, middle
         m[STACK, depth + 1], m[CHAIN, depth + 1] = middle, stop
         depth += 2

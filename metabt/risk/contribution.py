@@ -7,29 +7,33 @@ Realised, over a stream R to which item c contributed x_c: `cov(x_c, R) / var(R)
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from metabt.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
 def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return shares of variance, (n_decisions, n_items), NaN where the variance is not positive.
 
     `covariance` (n_decisions, n_items, n_items), `weights` (n_decisions, n_items).
     """
-    n_decisions, n_items = weights.shape
-    shares = np.full((n_decisions, n_items), np.nan)
-    for d in range(n_decisions):
+    shares = np.empty(weights.shape)
+    _shares(covariance, weights, shares)
+    return shares
+
+
+@kernel()
+def _shares(covariance, weights, shares):
+    for d in range(shares.shape[0]):
         total = 0.0
-        for i in range(n_items):
+        for i in range(shares.shape[1]):
             marginal = 0.0
             if weights[d, i] != 0.0:
-                for j in range(n_items):
+                for j in range(shares.shape[1]):
                     marginal += covariance[d, i, j] * weights[d, j]
             shares[d, i] = weights[d, i] * marginal
             total += shares[d, i]
-        for i in range(n_items):
+        for i in range(shares.shape[1]):
             shares[d, i] = shares[d, i] / total if total > 0.0 else np.nan
-    return shares
 
 
 def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
