@@ -24,10 +24,11 @@ from metabt.forest import check_universes
 from metabt.local import Local
 from metabt.outline import outline
 from metabt.ports import Cache, Executor, Progress
+from metabt.registry import distribution
 from metabt.resolve import resolve
 from metabt.result import Result
 from metabt.settings import parse_date
-from metabt.sleeve import Sleeve
+from metabt.sleeve import Leaf, Sleeve
 from metabt.sources import Frames, Lakehouse, source_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,18 @@ class Request:
     @property
     def run_id(self) -> str:
         """Digest of configuration, data and code."""
-        return digest([self.config, dict(self.digests), code_digest("metabt.assembly"), library_versions()])
+        return digest([self.config, dict(self.digests), self.versions])
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The code, the numeric libraries, and the packages that the tree's plug-ins come from."""
+        found = {"code": code_digest("metabt.assembly"), **library_versions()}
+        for _, sleeve in self.tree.walk():
+            spec = sleeve.spec
+            named = [("optimizer", estimator.name) for estimator in (spec.optimizer, *spec.fallback)]
+            named += [("selector", spec.selector.name)] if isinstance(spec, Leaf) else []
+            found.update(filter(None, (distribution(kind, name) for kind, name in named)))
+        return found
 
 
 def backtest(
@@ -211,7 +223,7 @@ def _store(source: Lakehouse, request: Request, result: Result, engine: str, sta
         "portfolio": request.tree.name,
         "config": json.dumps({**request.config, "data": dict(request.digests)}, sort_keys=True),
         "snapshot": source.snapshot,
-        "versions": json.dumps({"code": code_digest("metabt.assembly"), **library_versions()}, sort_keys=True),
+        "versions": json.dumps(request.versions, sort_keys=True),
         "engine": engine,
         "status": "ok",
         "started_at": started,

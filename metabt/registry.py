@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any, Literal
 
 from metabt.errors import ConfigError, nearest
@@ -93,6 +93,19 @@ def known_optimizers() -> tuple[str, ...]:
 def known_selectors() -> tuple[str, ...]:
     """Return every name that `selector` resolves, except skfolio's."""
     return tuple(sorted({*SELECTORS, *_plugins("selector")}))
+
+
+def distribution(kind: str, name: str) -> tuple[str, str] | None:
+    """Return the name and version of the installed package an estimator comes from; None for metabt's own.
+
+    `kind` is optimizer or selector. A run is addressed by these versions too: another one may give other weights.
+    """
+    if name.startswith("skfolio."):
+        return "skfolio", version("skfolio")
+    point = _plugins(kind).get(name)
+    if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS) or point.dist is None:
+        return None
+    return point.dist.name, point.dist.version
 
 
 def _plugins(kind: str) -> dict[str, EntryPoint]:
