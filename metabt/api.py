@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.assembly import assemble
 from metabt.compilation import compilation
-from metabt.engine import BacktestEngine
+from metabt.engine import BacktestEngine, check_shape
 from metabt.errors import ConfigError, nearest
 from metabt.fingerprint import code_digest, digest, library_versions
 from metabt.forest import check_universes
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 EXECUTORS: dict[str, type[Executor]] = {"local": Local, "auto": Local}
 """Executors by the name that configuration gives them."""
+
+CODE = ("metabt.engine", "metabt.assembly")
+"""Modules that, with all they import, decide what a run gives."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Request:
     @property
     def versions(self) -> dict[str, str]:
         """The code, the numeric libraries, and the packages that the tree's plug-ins come from."""
-        found = {"code": code_digest("metabt.assembly"), **library_versions()}
+        found = {"code": code_digest(*CODE), **library_versions()}
         for _, sleeve in self.tree.walk():
             spec = sleeve.spec
             named = [("optimizer", estimator.name) for estimator in (spec.optimizer, *spec.fallback)]
@@ -199,6 +202,7 @@ def _request(
     else:
         resolved = resolve(tree, symbols=symbols, start=start)
     check_universes(resolved, symbols)
+    check_shape(resolved, is_meta_backtest)
     flat = is_meta_backtest is False and bool(resolved.sleeves)
     return Request(resolved, end, flat, source.digests(resolved))
 

@@ -4,7 +4,8 @@
 2. The view is cut at `end`, and at the root's last session.
 3. NAV and metrics are folded here; blocks hold nothing cumulative.
 4. The root's book is netted by physical asset (`weights`) and kept by leaf (`contributions`).
-5. `orders` looks the newest decision of every sleeve through to physical assets, traded or not.
+5. `orders` has the flattened targets of the newest decision: what was traded last or, while decisions are pending,
+   what the book will be once they are traded.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from metabt.metrics.performance import performance, years_between
 from metabt.ports import Walk
 from metabt.risk.contribution import ex_ante_by_asset, realised
 from metabt.sleeve import Sleeve
-from metabt.stretch import Stretch, looked_through
+from metabt.stretch import Stretch, looked_through, next_book
 from metabt.tables import Coded, Table, concat
 
 
@@ -140,9 +141,13 @@ def _leaf_paths(sleeve: Sleeve, above: str = "") -> tuple[str, ...]:
 
 def _orders(root: Stretch, stretches: list[Stretch]) -> Table:
     beneath = {stretch.path: stretch for stretch in stretches}
-    layout = root.node.layout
-    target = layout.net(looked_through(root, beneath, root.dates[-1:]))[0]
-    held = layout.net(root.book("after")[-1:])[0]
+    layout, pending = root.node.layout, any(stretch.pending for stretch in stretches)
+    book = root.book("after")
+    if pending:
+        due = next_book(root, beneath, book[-1], 1.0)
+    else:
+        due = book[np.flatnonzero(root.book("traded"))[-1]]
+    target, held = layout.net(due[None])[0], layout.net(book[-1:])[0]
     (asset,) = np.nonzero((target != 0) | (held != 0))
     decided = max(s.dates[s.decisions.rows[-1]] for s in stretches if len(s.decisions.rows))
     return {
@@ -150,8 +155,8 @@ def _orders(root: Stretch, stretches: list[Stretch]) -> Table:
         "symbol": Coded(asset.astype(np.int32), layout.symbols),
         "held": held[asset],
         "target": target[asset],
-        "trade": (target - held)[asset],
-        "pending": np.full(len(asset), any(stretch.pending for stretch in stretches)),
+        "trade": (target - held)[asset] if pending else np.zeros(len(asset)),
+        "pending": np.full(len(asset), pending),
     }
 
 

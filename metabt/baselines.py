@@ -1,7 +1,8 @@
 """Baselines: what a tree is compared with.
 
 Flat: one leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
-optimizer. Returns compound between shared sessions, because prices are taken there.
+optimizer. Returns compound between shared sessions, because prices are taken there. An asset is eligible, and stale,
+where it would be in the most lenient of the leaves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from metabt.calendars import calendar_of
 from metabt.errors import ConfigError
+from metabt.fingerprint import digest
 from metabt.panel import Panel
 from metabt.sleeve import Leaf, Rules, Sleeve
 
@@ -36,13 +38,15 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
                 )
     rules = {field.name: getattr(tree.spec, field.name) for field in fields(Rules)}
     shorts = tuple(sorted(symbol for symbol, (sign, _) in sides.items() if sign < 0))
+    rules["min_coverage"] = min(leaf.min_coverage for _, leaf in tree.leaves())
+    rules["stale_after"] = max(leaf.stale_after for _, leaf in tree.leaves())
     return Sleeve(tree.name, Leaf(**rules, dataset=dataset, universe=tuple(sorted(sides)), shorts=shorts))
 
 
 def join_panels(panels: Sequence[Panel]) -> Panel:
     """Return one panel with the symbols of all, which must not overlap, on the sessions they share."""
-    if len(panels) == 1:
-        return panels[0]
+    # a name of its own: other trees of a forest join other symbols of the same datasets
+    name = "+".join(panel.name for panel in panels) + ":" + digest([panel.symbols for panel in panels])[:8]
     calendar = calendar_of(panels)
     sessions = calendar.sessions[calendar.common]
     symbols = sorted({symbol for panel in panels for symbol in panel.symbols})
@@ -53,4 +57,4 @@ def join_panels(panels: Sequence[Panel]) -> Panel:
         shared = (rows < len(sessions)) & (sessions[np.minimum(rows, len(sessions) - 1)] == panel.dates)
         places = [column[symbol] for symbol in panel.symbols]
         close[np.ix_(rows[shared], places)] = panel.close[shared]
-    return Panel("+".join(panel.name for panel in panels), sessions, tuple(symbols), close, None, calendar.ended)
+    return Panel(name, sessions, tuple(symbols), close, None, calendar.ended)

@@ -78,6 +78,8 @@ class Block:
     """What was decided."""
     book: Book
     """What was held."""
+    shares: np.ndarray
+    """(n_sessions, n_items) weights of children, or assets, after trading at the session's close."""
     earned: np.ndarray
     """(n_sessions, n_items) what each child earned its parent, or each asset its leaf; sums to gross."""
     earned_by_asset: np.ndarray

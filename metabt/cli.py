@@ -140,7 +140,9 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
     command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")
     command.add_argument(
-        "--closed", action="store_true", help="the dataset has ended; it holds no tree at its last date"
+        "--closed",
+        action=argparse.BooleanOptionalAction,
+        help="the dataset has ended, so it holds no tree at its last date (default: as it was)",
     )
 
 

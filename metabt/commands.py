@@ -33,7 +33,7 @@ def ingest(
     dataset: str,
     date: str | None = None,
     symbol: str | None = None,
-    closed: bool = False,
+    closed: bool | None = None,
 ) -> None:
     """Store the prices of a file and say what was stored."""
     from metabt.lakehouse import ingest as store
@@ -117,7 +117,9 @@ def weights(
         else:
             assert nav is not None
             closes = _last_closes(connection, run_id)
-            _print_trades({order[0]: order[2] for order in orders}, closes, holdings, nav, layout)
+            # with nothing pending the book is to be followed as it has drifted, not as it was traded last
+            wanted = {symbol: target if pending else held for symbol, held, target, _, pending, _ in orders}
+            _print_trades(wanted, closes, holdings, nav, layout)
 
 
 def sql(lakehouse: str | None, statement: str, layout: Layout = "table") -> None:

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from metabt import registry
@@ -15,6 +17,7 @@ from metabt.selectors.base import Selector
 from metabt.sleeve import Estimator, Rules
 from metabt.windows import Windows
 
+log = logging.getLogger("metabt.decisions")
 _optimizers: dict[str, Optimizer] = {}
 _selectors: dict[str, Selector] = {}
 _bounded: dict[tuple[str, float, float], Estimator] = {}
@@ -59,6 +62,11 @@ def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarra
     """
     optimizer = build_optimizer(spec.optimizer)
     weights, solved = optimizer.weigh(windows, support)
+    if optimizer.failures_:
+        count, (_, reason) = len(optimizer.failures_), optimizer.failures_[0]
+        log.warning(
+            "%s: no weights for %d of %d decisions, first: %s", spec.optimizer.name, count, len(windows), reason
+        )
     status = np.where(solved, "ok", "cash").astype(object)
     for estimator in spec.fallback:
         rows = np.flatnonzero((status == "cash") & support.any(axis=1))

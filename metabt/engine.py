@@ -19,6 +19,7 @@ from metabt.forest import Plan, check_data, plan_forest
 from metabt.local import Local
 from metabt.panel import Panel
 from metabt.ports import Cache, Executor, Progress, Walk
+from metabt.resolve import check_bounds
 from metabt.sleeve import Sleeve
 
 
@@ -56,11 +57,7 @@ class BacktestEngine:
         self.cache = cache or NoCache()
 
     def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
-        if is_meta_backtest is True and not tree.sleeves:
-            raise ConfigError(
-                f"portfolio '{tree.name}' is a single leaf, so it is no meta backtest; "
-                "give it sleeves or leave is_meta_backtest unset"
-            )
+        check_shape(tree, is_meta_backtest)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
         check_data(tree, self.panels)
@@ -68,8 +65,11 @@ class BacktestEngine:
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
         joined = join_panels([self.panels[name].select(sorted(used[name])) for name in sorted(used)])
+        flat = flatten_tree(tree, joined.name)
+        n_assets = len(joined.symbols)
+        check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")
         self.panels[joined.name] = joined
-        return flatten_tree(tree, joined.name)
+        return flat
 
     @cached_property
     def plan(self) -> Plan:
@@ -79,3 +79,12 @@ class BacktestEngine:
     def run(self, progress: Progress | None = None) -> Mapping[str, Walk]:
         """Walk the forest; returns walks by spec digest."""
         return self.executor.walk(self.plan, self.cache, progress)
+
+
+def check_shape(tree: Sleeve, is_meta_backtest: bool | None) -> None:
+    """Raise ConfigError where `is_meta_backtest` insists on sleeves and a tree has none."""
+    if is_meta_backtest is True and not tree.sleeves:
+        raise ConfigError(
+            f"portfolio '{tree.name}' is a single leaf, so it is no meta backtest; "
+            "give it sleeves or leave is_meta_backtest unset"
+        )

@@ -68,13 +68,18 @@ def array_digest(*arrays: np.ndarray) -> str:
 
 
 @cache
-def code_digest(entry: str = "metabt.walk_forward") -> str:
-    """Return one digest of the source of `entry` and of every metabt module it imports, directly or not."""
-    root = Path(__file__).parent
+def code_digest(*entries: str) -> str:
+    """Return one digest of the source of modules and of every metabt module they import, directly or not."""
     total = hashlib.sha256()
-    for name, path in sorted(_import_closure(entry, root).items()):
+    for name, path in sorted(code_modules(*entries).items()):
         total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
+
+
+def code_modules(*entries: str) -> dict[str, Path]:
+    """Return the modules `entries` and every metabt module they import, directly or not, with their files."""
+    root = Path(__file__).parent
+    return {name: path for entry in entries for name, path in _import_closure(entry, root).items()}
 
 
 def library_versions() -> dict[str, str]:

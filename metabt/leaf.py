@@ -65,6 +65,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         turnover=trades.traded / 2,
         decisions=decisions,
         book=book,
+        shares=book.after,
         earned=earned,
         earned_by_asset=earned,
         netting=np.zeros(len(gross)),
@@ -81,7 +82,7 @@ def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool,
     coverage = seen[stops] - seen[stops - spec.lookback]
     eligible = inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
     signed = inputs.returns * spec.signs if spec.holds_shorts else inputs.returns
-    windows = Windows(signed, stops, np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume)
+    windows = Windows(signed, stops, np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume, spec.universe)
     with watch.lap(SELECTION, len(rows)):
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):

@@ -62,7 +62,7 @@ def initial_state(node: Node) -> WalkState:
 
 def block_key(node: Node, inputs: LeafInputs | MetaInputs, state: WalkState) -> str:
     """Return the digest that addresses a block: code, libraries, spec, start state and inputs."""
-    return digest([code_digest(), library_versions(), node.spec.digest, state, inputs])
+    return digest([code_digest("metabt.walk_forward"), library_versions(), node.spec.digest, state, inputs])
 
 
 def _step(node: Node, label: str, inputs: LeafInputs | MetaInputs, walk: Walk, cache: Cache) -> Block:
@@ -89,7 +89,8 @@ def _slim(block: Block) -> Block:
     """Return a block without what only its parent needed."""
     nothing = np.empty((0, 0))
     book = Book(nothing, nothing, block.book.traded, block.book.closed)
-    return replace(block, book=book, earned_by_asset=nothing, gaps=None)
+    shares = nothing if block.shares is block.book.after else block.shares
+    return replace(block, book=book, shares=shares, earned_by_asset=nothing, gaps=None)
 
 
 @dataclass(frozen=True)

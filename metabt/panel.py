@@ -21,7 +21,7 @@ from metabt.fingerprint import array_digest, digest
 
 @dataclass(frozen=True)
 class Panel:
-    """Prices of one dataset; arrays are read-only after construction."""
+    """Prices of one dataset; the arrays it is given become read-only."""
 
     name: str
     """The dataset's name."""

@@ -14,7 +14,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from metabt.decision import build_optimizer, build_selector
+from metabt.decision import bounded, build_optimizer, build_selector
 from metabt.errors import ConfigError, nearest
 from metabt.settings import PARSERS
 from metabt.sleeve import Leaf, Rules, Sleeve
@@ -67,6 +67,8 @@ class _Resolver:
         path = f"{above}/{name}" if above else str(name)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigError(f"sleeve '{path}': a name is text without '/', at most 128 characters, got {name!r}")
+        if name == "cash":
+            raise ConfigError(f"sleeve '{path}': 'cash' is what is not invested; give the sleeve another name")
         if not isinstance(settings, Mapping):
             raise ConfigError(f"sleeve '{path}': got {settings!r}, wanted a mapping with a universe or with sleeves")
         if id(settings) in on_path:
@@ -96,7 +98,7 @@ class _Resolver:
                 children[child] = self.node(child, path, body, chain, on_path)
         rules = self._rules(path, settings, chain, _RULES | _OF_META)
         sleeve = Sleeve.meta(name, tuple(children.values()), **rules)
-        _check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
+        check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
         return sleeve
 
     def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
@@ -107,7 +109,7 @@ class _Resolver:
         n_assets = len(leaf.universe)
         if n_assets:
             most = min(n_assets, selector.most(n_assets))
-            _check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
+            check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
         return Sleeve(name, leaf)
 
     def _only_dataset(self, path: str) -> str:
@@ -176,10 +178,11 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
         raise ConfigError(f"sleeve '{path}' is empty: it has neither a universe (a leaf) nor sleeves (a meta sleeve)")
 
 
-def _check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
+def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
+    """Raise ConfigError unless the optimizer's bounds let `most` items, which `what` describes, sum to one."""
     built = _blamed(path, lambda: build_optimizer(spec.optimizer))
     for fallback in spec.fallback:
-        _blamed(path, partial(build_optimizer, fallback))
+        _blamed(path, partial(build_optimizer, bounded(fallback, built)))
     low, high = built.min_weight, built.max_weight
     if most * high < 1 - 1e-12:
         raise ConfigError(

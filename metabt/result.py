@@ -76,7 +76,7 @@ class Result:
 
     @property
     def orders(self) -> pd.DataFrame:
-        """The newest decisions looked through to physical assets, traded or not, by symbol."""
+        """The flattened targets of the newest decision by symbol: traded last, or pending."""
         return self.frame("orders").set_index("symbol")
 
     @property

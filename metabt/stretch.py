@@ -111,3 +111,25 @@ def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.n
         looked_through(beneath[f"{stretch.path}/{child.name}"], beneath, dates) for child in stretch.sleeve.ordered
     ]
     return np.concatenate([weights[:, c : c + 1] * book for c, book in enumerate(books)], axis=1)
+
+
+def next_book(stretch: Stretch, beneath: Mapping[str, Stretch], held: np.ndarray, share: float) -> np.ndarray:
+    """Return a sleeve's book by column, (n_columns,), once what it and those beneath it decided is traded.
+
+    What has nothing pending stays as it drifted. `held` (n_columns,) is its part of the root's book, and `share` its
+    part of the root's NAV. A leaf of which nothing is held is taken at its newest decision.
+    """
+    newest = stretch.decisions.weights[-1] if len(stretch.decisions.rows) else None
+    if not stretch.sleeve.sleeves:
+        if newest is None:
+            return np.zeros(len(held))
+        return newest if stretch.pending or share == 0.0 else held / share
+    now = stretch.rows("shares")[-1] if stretch.size else np.zeros(len(stretch.sleeve.sleeves))
+    weights = newest if stretch.pending and newest is not None else now
+    books, first = [], 0
+    for c, child in enumerate(stretch.sleeve.ordered):
+        below = beneath[f"{stretch.path}/{child.name}"]
+        columns = held[first : first + below.node.layout.n_columns]
+        books.append(weights[c] * next_book(below, beneath, columns, share * now[c]))
+        first += len(columns)
+    return np.concatenate(books)

@@ -6,7 +6,7 @@ kept as row ranges over the matrix they share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,8 @@ class Windows:
     """(n_decisions,) int64: rows in the window."""
     dollar_volume: np.ndarray | None = None
     """(n_rows, n_assets) close x volume, NaN where unknown; None where the dataset has no volume."""
+    names: tuple[str, ...] = ()
+    """(n_assets,) symbols, for estimators that constrain assets by name; a meta sleeve's children have none."""
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -44,9 +46,13 @@ class Windows:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return sample_covariance(self.returns, self.stops, self.lengths)
 
+    def names_of(self, columns: np.ndarray) -> list[str]:
+        """Return the names of some columns; x0, x1, ... by position where columns have none."""
+        return [self.names[column] if self.names else f"x{column}" for column in columns]
+
     def take(self, decisions: np.ndarray) -> Windows:
         """Return the windows of some decisions."""
-        return Windows(self.returns, self.stops[decisions], self.lengths[decisions], self.dollar_volume)
+        return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions])
 
     @classmethod
     def single(cls, X: np.ndarray) -> Windows:

@@ -9,6 +9,8 @@ import pytest
 
 import metabt
 from metabt import lakehouse, registry
+from metabt.api import CODE
+from metabt.fingerprint import code_modules
 from tests.panels import stocks
 from tests.test_engine import LEAF, same, tree
 
@@ -55,9 +57,18 @@ def test_what_a_run_depends_on_names_it(monkeypatch: pytest.MonkeyPatch) -> None
     unrelated = prices.copy()
     unrelated["EE"] *= 2
     assert metabt.backtest(tree(), {"stocks": unrelated}).run_id == names["as it is"]
-    monkeypatch.setattr("metabt.api.code_digest", lambda entry: "other code")
+    monkeypatch.setattr("metabt.api.code_digest", lambda *entries: "other code")
     names["code"] = metabt.backtest(tree(), {"stocks": prices}).run_id
     assert len(set(names.values())) == len(names)
+
+
+def test_a_run_is_named_by_all_the_code_that_it_runs() -> None:
+    modules = set(code_modules(*CODE))
+    for name in ("walk_forward", "leaf", "meta.walk", "holdings", "baselines", "assembly", "metrics.performance"):
+        assert f"metabt.{name}" in modules
+    for name in (*registry.OPTIMIZERS.values(), *registry.SELECTORS.values()):
+        assert name.partition(":")[0] in modules
+    assert not {name for name in modules if name.startswith(("metabt.cli", "metabt.report", "metabt.config"))}
 
 
 def test_the_version_of_a_plug_in_names_a_run_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
         turnover=trades.traded / 2,
         decisions=decisions,
         book=held.book,
+        shares=held.shares,
         earned=held.earned,
         earned_by_asset=held.earned_by_asset,
         netting=netting,
@@ -78,7 +79,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
     after = replace(
         state,
         **clock,
-        holdings=held.shares,
+        holdings=held.shares[-1],
         carried=held.carried,
         books=held.books,
         unpaid=replace(unpaid, saved=saved),
@@ -149,7 +150,7 @@ class Held:
     gaps: Gaps | None
     """What its parent must know of assets that could not be traded."""
     shares: np.ndarray
-    """(n_children,) after the last session."""
+    """(n_sessions, n_children) after trading."""
     carried: np.ndarray
     """(n_columns,) after the last session."""
     books: np.ndarray
@@ -177,7 +178,7 @@ def _hold_shares(
     held = np.concatenate([state.holdings[None], after[:-1]])
     book = _flatten(inputs.layout, children, before, after, traded, books)
     plain = Held(
-        book, gross, held * gross_of, _by_asset(inputs.layout, held, children), gaps, shares, carried, books[-1]
+        book, gross, held * gross_of, _by_asset(inputs.layout, held, children), gaps, after, carried, books[-1]
     )
     return plain if gaps is None else _with_carried(plain, inputs.layout, state.carried, *beyond)
 

@@ -37,6 +37,8 @@ class Optimizer(ABC):
 
     weights_: np.ndarray
     """(n_assets,) weights, after `fit`."""
+    failures_: tuple[tuple[int, str], ...] = ()
+    """(decision, message) of what a plug-in could not solve in the last call; native ones fall back without words."""
 
     def __init__(self, *, min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         if not (0.0 <= min_weight <= max_weight <= 1.0 and max_weight > 0.0):

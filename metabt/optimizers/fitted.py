@@ -40,9 +40,6 @@ class FittedOptimizer(Optimizer):
         Bounds that the estimator was built with; weights outside them are no solution.
     """
 
-    failures_: tuple[tuple[int, str], ...] = ()
-    """(decision, message) of every decision of the last call that was not solved."""
-
     def __init__(
         self,
         build: Callable[[], Any],
@@ -59,15 +56,15 @@ class FittedOptimizer(Optimizer):
         failed = []
         for d in np.flatnonzero(support.any(axis=1)):
             try:
-                fitted = self._fit(windows.window(d)[:, support[d]], np.flatnonzero(support[d]))
+                fitted = self._fit(windows.window(d)[:, support[d]], windows.names_of(np.flatnonzero(support[d])))
                 weights[d, support[d]] = self._checked(fitted, int(support[d].sum()))
                 solved[d] = True
             except self._failures as error:  # a window without solution falls back; the reason is kept
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
         self.failures_ = tuple(failed)
 
-    def _fit(self, X: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the weights of X, (lookback, n_supported), whose columns these are."""
+    def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
+        """Return the weights of X, (lookback, n_supported), whose columns have these names."""
         return self._build().fit(X).weights_
 
     def _checked(self, fitted: np.ndarray, n_assets: int) -> np.ndarray:

@@ -88,10 +88,9 @@ class SkfolioOptimizer(FittedOptimizer):
             key in BY_NAME or isinstance(value, Mapping) for key, value in parameters.items() if value is not None
         )
 
-    def _fit(self, X: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
         if not self._by_name:
-            return super()._fit(X, columns)
-        names = [f"x{column}" for column in columns]
+            return super()._fit(X, names)
         return self._build().fit(import_module("pandas").DataFrame(X, columns=names)).weights_
 
 

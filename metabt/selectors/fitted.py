@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from metabt.errors import RunError
+from metabt.optimizers.fitted import FAILURES
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
 
@@ -36,7 +37,10 @@ class FittedSelector(Selector):
         return support
 
     def _fit(self, X: np.ndarray) -> np.ndarray:
-        chosen = np.asarray(self._build().fit(X).get_support())
+        try:
+            chosen = np.asarray(self._build().fit(X).get_support())
+        except FAILURES as error:
+            raise RunError(f"a selector failed on {X.shape[1]} assets: {error}; mend its parameters") from error
         if chosen.shape != (X.shape[1],) or chosen.dtype != np.bool_:
             raise RunError(f"a selector returned {chosen.dtype} of shape {chosen.shape}; wanted {X.shape[1]} booleans")
         return chosen
