@@ -233,4 +233,4 @@ def _store(source: Lakehouse, request: Request, result: Result, engine: str, sta
         "started_at": started,
         "seconds": result.seconds,
     }
-    commit_run(source.path, run, result.tables)
+    commit_run(source.path, run, result.tables, source.connection)

@@ -68,6 +68,26 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
     return con
 
 
+def reattach(con: duckdb.DuckDBPyConnection, path: str | Path) -> duckdb.DuckDBPyConnection:
+    """Return `con`, which read the lakehouse, attached for writing: its extensions need no second signature check.
+
+    Raises
+    ------
+    StoreError
+        When the lakehouse cannot be written.
+    """
+    root = located(path)
+    try:
+        con.execute("USE memory")
+        con.execute("DETACH lake")
+        con.execute(_attach_statement(root, read_only=False, create=False))
+        con.execute("USE lake")
+    except duckdb.Error as error:
+        con.close()
+        raise StoreError(_unreadable(root, str(error))) from error
+    return con
+
+
 def require(path: str | Path) -> None:
     """Raise StoreError unless there is a catalogue at `path`."""
     # only its size is asked: opening the file here and closing it would drop the POSIX locks that

@@ -20,7 +20,12 @@ from metabt.lakehouse.transaction import transact
 from metabt.tables import Table
 
 
-def commit_run(path: str | Path, run: Mapping[str, object], tables: Mapping[str, Table]) -> bool:
+def commit_run(
+    path: str | Path,
+    run: Mapping[str, object],
+    tables: Mapping[str, Table],
+    reader: duckdb.DuckDBPyConnection | None = None,
+) -> bool:
     """Store a run; return False where it was there already.
 
     Parameters
@@ -31,6 +36,8 @@ def commit_run(path: str | Path, run: Mapping[str, object], tables: Mapping[str,
         The columns of `runs`.
     tables : mapping
         Table name -> columns without `run_id`. NaN is stored as NULL.
+    reader : connection, optional
+        One that has read the lakehouse and is no longer needed; it is used for writing and closed.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def commit_run(path: str | Path, run: Mapping[str, object], tables: Mapping[str,
             insert(con, name, rows)
         return True
 
-    return transact(path, work)
+    return transact(path, work, reader=reader)
 
 
 def find_run(con: duckdb.DuckDBPyConnection, run_id: str) -> bool:

@@ -21,7 +21,7 @@ from typing import TypeVar
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog import attach, check_writable, located, require
+from metabt.lakehouse.catalog import attach, check_writable, located, reattach, require
 
 LOCK = "writer.lock"
 """File name of the writer lock inside a lakehouse."""
@@ -35,8 +35,16 @@ BUSY = ("database is locked", "conflict")
 Answer = TypeVar("Answer")
 
 
-def transact(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], *, create: bool = False) -> Answer:
+def transact(
+    path: str | Path,
+    work: Callable[[duckdb.DuckDBPyConnection], Answer],
+    *,
+    create: bool = False,
+    reader: duckdb.DuckDBPyConnection | None = None,
+) -> Answer:
     """Return what `work` returns, after all that it wrote was committed at once.
+
+    A `reader`, a connection to the lakehouse that is no longer needed, saves attaching another one; it is closed.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def transact(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answe
     check_writable(path)
     for attempt in range(ATTEMPTS):
         try:
-            return _attempt(path, work, create)
+            return _attempt(path, work, create, reader if attempt == 0 else None)
         except (duckdb.Error, StoreError) as error:
             if not _is_busy(error):
                 raise error if isinstance(error, StoreError) else _unwritten(path, error) from error
@@ -59,13 +67,18 @@ def transact(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answe
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _attempt(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], create: bool) -> Answer:
+def _attempt(
+    path: str | Path,
+    work: Callable[[duckdb.DuckDBPyConnection], Answer],
+    create: bool,
+    reader: duckdb.DuckDBPyConnection | None,
+) -> Answer:
     root = located(path)
     if create:
         root.mkdir(parents=True, exist_ok=True)
     else:
         require(root)
-    with _writer_lock(root / LOCK), attach(root, create=create) as con:
+    with _writer_lock(root / LOCK), attach(root, create=create) if reader is None else reattach(reader, root) as con:
         con.execute("BEGIN")
         answer = work(con)
         con.execute("COMMIT")
