@@ -68,12 +68,18 @@ def backtest(
 
 def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     """Run one composed configuration and print what came out."""
-    from metabt import api
-    from metabt.progress import compilation_notice, progress_bar
+    from concurrent.futures import ThreadPoolExecutor
 
+    from metabt.progress import compilation_notice, progress_bar
+    from metabt.sources import source_of
+
+    # DuckDB checks its extensions' signatures on the other core while numba and pandas are imported
+    with ThreadPoolExecutor(1) as pool:
+        source = pool.submit(source_of, config["lakehouse"])
+        from metabt import api
     settings = _settings(config, "start", "end", "engine", "is_meta_backtest")
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
-        result = api.backtest(config["portfolio"], config["lakehouse"], progress=bar, **settings)
+        result = api.backtest(config["portfolio"], source.result(), progress=bar, **settings)
     print(result.summary())
     found = ", found: computed earlier" if result.found else ""
     print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
@@ -78,8 +79,7 @@ def code_digest(*entries: str) -> str:
 
 def code_modules(*entries: str) -> dict[str, Path]:
     """Return the modules `entries` and every metabt module they import, directly or not, with their files."""
-    root = Path(__file__).parent
-    return {name: path for entry in entries for name, path in _import_closure(entry, root).items()}
+    return _import_closure(entries, Path(__file__).parent)
 
 
 def library_versions() -> dict[str, str]:
@@ -87,9 +87,9 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in NUMERIC_LIBRARIES}
 
 
-def _import_closure(entry: str, root: Path) -> dict[str, Path]:
+def _import_closure(entries: Sequence[str], root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    pending = [entry]
+    pending = list(entries)
     while pending:
         name = pending.pop()
         path = _source(name, root)

@@ -87,7 +87,9 @@ def wanted(tree: Sleeve) -> dict[str, tuple[str, ...]]:
 
 
 def source_of(prices: Any) -> Frames | Lakehouse:
-    """Return the source that `prices` is: a path, a Panel, a wide frame, or a mapping of dataset to either."""
+    """Return the source that `prices` is: a path, a wide frame or Panel, a mapping of dataset to these, or a source."""
+    if isinstance(prices, Frames | Lakehouse):
+        return prices
     if isinstance(prices, str | Path):
         return Lakehouse(Path(prices))
     if isinstance(prices, Mapping):
