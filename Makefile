@@ -19,7 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came out
-	$(VENV)/bin/metabt demo
+	@$(VENV)/bin/metabt demo
+	@printf "\nbefore these, once in each terminal:  source $(VENV)/bin/activate\n"
 
 test: $(STAMP)  ## the default test suite
 	$(VENV)/bin/python -m pytest

@@ -167,11 +167,17 @@ def load(lakehouse: str | Path, run: str = "latest") -> Result:
     StoreError
         If there is no such run.
     """
-    from metabt.lakehouse import load_run, resolve_run
+    from metabt.lakehouse import resolve_run
 
     with connect(lakehouse) as connection:
-        row, tables = load_run(connection, resolve_run(connection, run))
-    return Result(str(row["run_id"]), tables, found=True, seconds=float(row["seconds"]))  # type: ignore[arg-type]
+        return _read_back(connection, resolve_run(connection, run))
+
+
+def _read_back(connection: duckdb.DuckDBPyConnection, run_id: str) -> Result:
+    from metabt.lakehouse import load_run
+
+    row, tables = load_run(connection, run_id)
+    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])))
 
 
 def _executor(engine: str) -> Executor:
@@ -210,12 +216,9 @@ def _request(
 def _stored(source: Frames | Lakehouse, run_id: str) -> Result | None:
     if isinstance(source, Frames):
         return None
-    from metabt.lakehouse import find_run, load_run
+    from metabt.lakehouse import find_run
 
-    if not find_run(source.connection, run_id):
-        return None
-    row, tables = load_run(source.connection, run_id)
-    return Result(run_id, tables, found=True, seconds=float(row["seconds"]))  # type: ignore[arg-type]
+    return _read_back(source.connection, run_id) if find_run(source.connection, run_id) else None
 
 
 def _store(source: Lakehouse, request: Request, result: Result, engine: str, started: datetime.datetime) -> None:
