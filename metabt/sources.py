@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,19 +17,6 @@ from metabt.sleeve import Sleeve
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
-
-
-class Source(Protocol):
-    """Where the prices of a run come from."""
-
-    def symbols(self) -> Mapping[str, tuple[str, ...]]:
-        """Return what each dataset holds."""
-
-    def digests(self, tree: Sleeve) -> dict[str, str]:
-        """Return dataset -> digest of all that a tree may read of it."""
-
-    def panels(self, tree: Sleeve) -> dict[str, Panel]:
-        """Return the panels that a tree reads."""
 
 
 class Frames:

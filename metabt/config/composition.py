@@ -77,7 +77,8 @@ def finish(composed: DictConfig, hydra: DictConfig, tree_edits: list[str]) -> di
     """Return plain values of what Hydra composed, with the edits applied and everything resolved."""
     check_hydra(OmegaConf.to_container(hydra, resolve=False))
     raw = OmegaConf.to_container(composed, resolve=False)
-    plain = restore_defaults({key: value for key, value in raw.items() if key != "hydra"})  # type: ignore[union-attr]
+    assert isinstance(raw, dict)  # a mapping stays a mapping
+    plain = restore_defaults({str(key): value for key, value in raw.items() if key != "hydra"})
     tree = plain.get("portfolio")
     if not isinstance(tree, dict):
         raise ConfigError(f"portfolio is {tree!r}, wanted the keys of a sleeve; choose one with portfolio=NAME")

@@ -126,7 +126,7 @@ def as_text(column: pa.Array) -> pa.Array:
         return column
     try:
         return column.cast(pa.string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # kinds that Arrow cannot write as text, such as lists
         return pa.array([None if item is None else str(item) for item in column.to_pylist()], pa.string())
 
 
