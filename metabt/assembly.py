@@ -10,62 +10,82 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from metabt.block import NOT_LIVE, REASONS
+from metabt.cache import NoCache
 from metabt.errors import RunError
+from metabt.exposures import exposures
 from metabt.forest import Plan
-from metabt.meta.flattening import Layout
 from metabt.metrics.performance import performance, years_between
-from metabt.ports import Walk
-from metabt.risk.contribution import ex_ante_by_asset, realised
+from metabt.ports import Cache
+from metabt.risk.contribution import realised, realised_by
 from metabt.sleeve import Sleeve
 from metabt.stretch import Stretch, looked_through, next_book
 from metabt.tables import Coded, Table, concat
+from metabt.walked import Walked
+
+SUMMARY = ("sleeves", "returns", "decisions", "metrics")
+"""Tables of a run of which only a summary is kept: metrics of all sleeves, streams and decisions of the root."""
 
 
-def assemble(tree: Sleeve, plan: Plan, walks: Mapping[str, Walk], end: str | None = None) -> dict[str, Table]:
-    """Return the tables of one run, without their `run_id` column.
+def assemble(
+    tree: Sleeve, walked: Walked, end: str | None = None, *, cache: Cache | None = None, keep: str = "all"
+) -> dict[str, Table]:
+    """Return the tables of one run, without their `run_id` column; with `keep` summary the smaller half of them.
 
     Raises
     ------
     RunError
-        If the root has no session of stream within the view.
+        If a sleeve failed, or if the root has no session of stream within the view.
     """
-    root = plan.nodes[tree.spec.digest]
-    last = root.calendar.sessions[-1]
-    last = last if end is None else min(last, np.datetime64(end))
-    stretches = [
-        Stretch(path, sleeve, plan.nodes[sleeve.spec.digest], walks[sleeve.spec.digest], last)
-        for path, sleeve in tree.walk()
-    ]
+    failure = walked.walks[tree.spec.digest].failure
+    if failure is not None:
+        raise failure
+    last = _last_session(tree, walked.plan, end)
+    stretches = [Stretch.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
     whole = stretches[0]
-    if whole.begin >= whole.size:
-        first = root.calendar.sessions[0]
+    _check_begun(tree, whole)
+    kept = stretches if keep == "all" else stretches[:1]
+    tables = {
+        "sleeves": _sleeves(stretches),
+        "returns": concat([_returns(stretch) for stretch in kept]),
+        "decisions": concat([_decisions(stretch) for stretch in kept]),
+        "metrics": _metrics(stretches, walked),
+    }
+    if keep == "all":
+        traded = TradedBook.of(whole)
+        risk = [*_realised(stretches), _risk_by_asset(whole, stretches, walked.plan, cache or NoCache())]
+        tables["weights"] = _weights(whole, traded)
+        tables["contributions"] = _contributions(whole, tree, traded)
+        tables["orders"] = _orders(whole, stretches, traded)
+        tables["risk"] = concat(risk)
+        tables["stages"] = concat([_stages(stretch) for stretch in stretches])
+    return tables
+
+
+def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:
+    last = plan.nodes[tree.spec.digest].calendar.sessions[-1]
+    return last if end is None else min(last, np.datetime64(end))
+
+
+def _check_begun(tree: Sleeve, root: Stretch) -> None:
+    if root.begin >= root.size:
+        first, last = root.node.calendar.sessions[0], root.end
         start = "" if tree.spec.start is None else f", with decisions from {tree.spec.start} on"
         raise RunError(
             f"portfolio '{tree.name}': nothing was traded from {first} to {last}{start}; "
             "give it more history, a shorter lookback, an earlier start or a later end"
         )
-    return {
-        "sleeves": _sleeves(stretches),
-        "returns": concat([_returns(stretch) for stretch in stretches]),
-        "decisions": concat([_decisions(stretch) for stretch in stretches]),
-        "weights": _weights(whole),
-        "contributions": _contributions(whole, tree),
-        "orders": _orders(whole, stretches),
-        "risk": concat([*_realised(stretches), _risk_by_asset(whole, stretches, plan)]),
-        "metrics": concat([_metrics(stretch) for stretch in stretches]),
-        "stages": concat([_stages(stretch) for stretch in stretches]),
-    }
 
 
 def _sleeves(stretches: list[Stretch]) -> Table:
     paths = [stretch.path for stretch in stretches]
-    specs = [json.dumps(stretch.sleeve.spec.plain(), sort_keys=True) for stretch in stretches]
+    specs = [stretch.sleeve.spec.text for stretch in stretches]
     return {
         "path": Coded.of(paths),
         "parent": Coded.of([path.rpartition("/")[0] for path in paths]),
@@ -100,12 +120,29 @@ def _decisions(stretch: Stretch) -> Table:
     }
 
 
-def _weights(root: Stretch) -> Table:
-    before, after, rows = _traded_book(root)
-    before, after = (root.node.layout.net(book) for book in (before, after))
+@dataclass(frozen=True)
+class TradedBook:
+    """The root's book in the sessions in which anything trades."""
+
+    rows: np.ndarray
+    """(n_rows,) sessions."""
+    before: np.ndarray
+    """(n_rows, n_columns) just before trading."""
+    after: np.ndarray
+    """(n_rows, n_columns) just after."""
+
+    @classmethod
+    def of(cls, root: Stretch) -> TradedBook:
+        """Look the root's shares through where it matters."""
+        rows = np.flatnonzero(root.rows("traded"))
+        return cls(rows, root.book.before(rows), root.book.after(rows))
+
+
+def _weights(root: Stretch, traded: TradedBook) -> Table:
+    before, after = (root.node.layout.net(book) for book in (traded.before, traded.after))
     which, asset = np.nonzero((before != 0) | (after != 0))
     return {
-        "date": root.dates[rows[which]],
+        "date": root.dates[traded.rows[which]],
         "symbol": Coded(asset.astype(np.int32), root.node.layout.symbols),
         "before": before[which, asset],
         "target": after[which, asset],
@@ -113,21 +150,15 @@ def _weights(root: Stretch) -> Table:
     }
 
 
-def _traded_book(root: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows = np.flatnonzero(root.book("traded"))
-    return root.book("before")[rows], root.book("after")[rows], rows
-
-
-def _contributions(root: Stretch, tree: Sleeve) -> Table:
-    before, after, rows = _traded_book(root)
+def _contributions(root: Stretch, tree: Sleeve, traded: TradedBook) -> Table:
     layout = root.node.layout
-    which, column = np.nonzero((before != 0) | (after != 0))
+    which, column = np.nonzero((traded.before != 0) | (traded.after != 0))
     paths = _leaf_paths(tree)
     return {
-        "date": root.dates[rows[which]],
+        "date": root.dates[traded.rows[which]],
         "path": Coded(layout.leaf_of[column].astype(np.int32), paths),
         "symbol": Coded(layout.asset_of[column].astype(np.int32), layout.symbols),
-        "weight": after[which, column],
+        "weight": traded.after[which, column],
     }
 
 
@@ -139,15 +170,12 @@ def _leaf_paths(sleeve: Sleeve, above: str = "") -> tuple[str, ...]:
     return tuple(leaf for child in sleeve.ordered for leaf in _leaf_paths(child, path))
 
 
-def _orders(root: Stretch, stretches: list[Stretch]) -> Table:
+def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Table:
     beneath = {stretch.path: stretch for stretch in stretches}
     layout, pending = root.node.layout, any(stretch.pending for stretch in stretches)
-    book = root.book("after")
-    if pending:
-        due = next_book(root, beneath, book[-1], 1.0)
-    else:
-        due = book[np.flatnonzero(root.book("traded"))[-1]]
-    target, held = layout.net(due[None])[0], layout.net(book[-1:])[0]
+    newest = root.book.after(np.array([root.size - 1]))
+    due = next_book(root, beneath, newest[0], 1.0)[None] if pending else traded.after[-1:]
+    target, held = layout.net(due)[0], layout.net(newest)[0]
     (asset,) = np.nonzero((target != 0) | (held != 0))
     decided = max(s.dates[s.decisions.rows[-1]] for s in stretches if len(s.decisions.rows))
     return {
@@ -165,15 +193,25 @@ def _realised(stretches: list[Stretch]) -> list[Table]:
     tables = []
     for stretch in stretches:
         if stretch.sleeve.sleeves and stretch.begin < stretch.size:
-            tables.append(_realised_table(stretch, "realised", stretch.items, stretch.rows("earned")))
+            shares = realised(stretch.earned[stretch.begin :], stretch.rows("gross")[stretch.begin :])
+            tables.append(_realised_table(stretch, "realised", stretch.items, shares))
     root = stretches[0]
-    symbols = root.node.layout.symbols
-    tables.append(_realised_table(root, "realised_asset", symbols, root.rows("earned_by_asset")))
+    tables.append(_realised_table(root, "realised_asset", root.node.layout.symbols, _realised_by_asset(root)))
     return tables
 
 
-def _realised_table(stretch: Stretch, measure: str, items: tuple[str, ...], earned: np.ndarray) -> Table:
-    shares = realised(earned[stretch.begin :], stretch.rows("gross")[stretch.begin :])
+def _realised_by_asset(root: Stretch) -> np.ndarray:
+    """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
+
+    def earned(weights: np.ndarray) -> np.ndarray:
+        whole = np.zeros(len(root.walk.whole.dates))
+        whole[root.begin : root.size] = weights
+        return root.book.earned(whole)
+
+    return realised_by(earned, root.rows("gross")[root.begin :], len(root.node.layout.symbols))
+
+
+def _realised_table(stretch: Stretch, measure: str, items: tuple[str, ...], shares: np.ndarray) -> Table:
     labels = (*items, "cash")
     return {
         "path": Coded.constant(stretch.path, len(labels)),
@@ -184,19 +222,15 @@ def _realised_table(stretch: Stretch, measure: str, items: tuple[str, ...], earn
     }
 
 
-def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan) -> Table:
+def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: Cache) -> Table:
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
     beneath = {stretch.path: stretch for stretch in stretches}
-    layout, common = root.node.layout, root.node.calendar.common[: root.size]
+    layout = root.node.layout
     rows = np.array(
         [r for r, s in zip(root.decisions.rows, root.decisions.status, strict=True) if s not in ("warmup", "cash")], int
     )
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))
-    returns = _returns_on(root.dates[common], layout, root.sleeve, plan)
-    stops = np.cumsum(common)[rows]
-    lookback = root.sleeve.spec.lookback
-    windows = [returns[max(stop - lookback, 0) : stop] for stop in stops]
-    shares = np.array([ex_ante_by_asset(x, w) for x, w in zip(windows, weights, strict=True)]).reshape(weights.shape)
+    shares = exposures(root, rows, weights, plan, cache)
     which, asset = np.nonzero(weights)
     return {
         "path": Coded.constant(root.path, len(which)),
@@ -207,40 +241,38 @@ def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan) -> Table
     }
 
 
-def _returns_on(sessions: np.ndarray, layout: Layout, tree: Sleeve, plan: Plan) -> np.ndarray:
-    """Return asset returns between `sessions`, (n_sessions, n_assets), 0 before an asset's first price."""
-    home = {symbol: leaf.dataset for _, leaf in tree.leaves() for symbol in leaf.universe}
-    returns = np.zeros((len(sessions), len(layout.symbols)))
-    for dataset in sorted(set(home.values())):
-        columns = [i for i, symbol in enumerate(layout.symbols) if home[symbol] == dataset]
-        panel = plan.panels[dataset].select([layout.symbols[i] for i in columns])
-        returns[:, columns] = panel.returns_between(sessions)
-    return returns
+def _metrics(stretches: list[Stretch], walked: Walked) -> Table:
+    """Return the metrics of every sleeve; trees of a forest that share a sleeve, and end together, share them."""
+    end = str(stretches[0].end)
+    values = [walked.noted((s.sleeve.spec.digest, end), partial(_measured, s)) for s in stretches]
+    names = tuple(values[0])
+    return {
+        "path": Coded(np.repeat(np.arange(len(values), dtype=np.int32), len(names)), tuple(s.path for s in stretches)),
+        "metric": Coded(np.tile(np.arange(len(names), dtype=np.int32), len(values)), names),
+        "value": np.array([list(measured.values()) for measured in values]).reshape(-1),
+    }
 
 
-def _metrics(stretch: Stretch) -> Table:
+def _measured(stretch: Stretch) -> dict[str, float]:
     net, cost, turnover, netting = (
         stretch.rows(name)[stretch.begin :] for name in ("net", "cost", "turnover", "netting")
     )
     years = years_between(stretch.inception, stretch.dates[-1]) if stretch.begin < stretch.size else 0.0
     values = {**performance(net, cost, turnover, netting, years), **_counts(stretch)}
-    return {
-        "path": Coded.constant(stretch.path, len(values)),
-        "metric": Coded(np.arange(len(values), dtype=np.int32), tuple(values)),
-        "value": np.array([float(value) for value in values.values()]),
-    }
+    return {name: float(value) for name, value in values.items()}
 
 
 def _counts(stretch: Stretch) -> dict[str, int]:
     """Return how often something other than a plain decision happened."""
     status, reasons = stretch.decisions.status, stretch.decisions.reasons
+    counted = Counter(status)
     return {
         "decisions": len(status),
-        "fallbacks": sum(text.startswith("fallback") for text in status),
-        "warmup_decisions": status.count("warmup"),
-        "cash_decisions": status.count("cash"),
+        "fallbacks": sum(number for text, number in counted.items() if text.startswith("fallback")),
+        "warmup_decisions": counted["warmup"],
+        "cash_decisions": counted["cash"],
         **{REASONS[code].replace(" ", "_"): int((reasons == code).sum()) for code in range(1, len(REASONS))},
-        "stale_closed": int(stretch.book("closed").sum()),
+        "stale_closed": int(stretch.rows("closed").sum()),
     }
 
 

@@ -1,7 +1,8 @@
 """Blocks and states: what one sleeve leaves behind after one partition, and what it takes into the next.
 
 A state holds exactly what a later partition may depend on. Nothing in it is cumulative (NAV and metrics are folded when
-a run is assembled), so a state can become again what it was before a correction.
+a run is assembled), so a state can become again what it was before a correction. Of its children a meta sleeve
+remembers nothing but the tail of their streams: what they hold and whether they live is in their own states.
 """
 
 from __future__ import annotations
@@ -35,20 +36,6 @@ class Decisions:
 
 
 @dataclass(frozen=True)
-class Book:
-    """A sleeve's holdings, by (leaf beneath, asset), as fractions of its own NAV."""
-
-    before: np.ndarray
-    """(n_sessions, n_columns) just before trading at the session's close."""
-    after: np.ndarray
-    """(n_sessions, n_columns) just after."""
-    traded: np.ndarray
-    """(n_sessions,) bool: something beneath traded."""
-    closed: np.ndarray
-    """(n_sessions,) int64 holdings of a leaf closed at their last price because they had none for too long."""
-
-
-@dataclass(frozen=True)
 class Gaps:
     """What a parent must know where assets of a book could not always be traded."""
 
@@ -59,8 +46,54 @@ class Gaps:
 
 
 @dataclass(frozen=True)
+class Assets:
+    """What a leaf held, as fractions of its NAV."""
+
+    after: np.ndarray
+    """(n_sessions, n_assets) just after trading at the session's close."""
+    before: np.ndarray
+    """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
+    earned: np.ndarray
+    """(n_sessions, n_assets) what each asset earned; sums to gross."""
+    gaps: Gaps | None
+    """None where every holding could be traded in every session."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Positions of a meta sleeve that could not be traded, beyond share x child holding; most are 0 and left out."""
+
+    rows: np.ndarray
+    """(n_entries,) int64 sessions."""
+    columns: np.ndarray
+    """(n_entries,) int64 columns of the book."""
+    before: np.ndarray
+    """(n_entries,) just before trading."""
+    after: np.ndarray
+    """(n_entries,) just after."""
+    start: np.ndarray
+    """(n_columns,) before the partition's first session."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a meta sleeve held of its children, as fractions of its NAV."""
+
+    before: np.ndarray
+    """(n_sessions, n_children) just before trading."""
+    after: np.ndarray
+    """(n_sessions, n_children) just after."""
+    earned: np.ndarray
+    """(n_sessions, n_children) what each child earned; sums to gross."""
+    dealt: np.ndarray
+    """(n_sessions,) bool: a decision of its own was traded."""
+    carried: Carried | None
+    """None where every trade could be made."""
+
+
+@dataclass(frozen=True)
 class Block:
-    """One sleeve over one partition."""
+    """One sleeve over one partition, or over several end to end. A meta sleeve's book is looked through on demand."""
 
     dates: np.ndarray
     """(n_sessions,) datetime64[D] sessions of the sleeve's book."""
@@ -74,20 +107,16 @@ class Block:
     """(n_sessions,) returns after costs."""
     turnover: np.ndarray
     """(n_sessions,) half the sum of absolute trades, netted."""
-    decisions: Decisions
-    """What was decided."""
-    book: Book
-    """What was held."""
-    shares: np.ndarray
-    """(n_sessions, n_items) weights of children, or assets, after trading at the session's close."""
-    earned: np.ndarray
-    """(n_sessions, n_items) what each child earned its parent, or each asset its leaf; sums to gross."""
-    earned_by_asset: np.ndarray
-    """(n_sessions, n_assets) the same by physical asset."""
     netting: np.ndarray
     """(n_sessions,) cost not charged because trades of the children cancel, fraction of NAV; 0 for a leaf."""
-    gaps: Gaps | None
-    """None where every holding could be traded in every session."""
+    traded: np.ndarray
+    """(n_sessions,) bool: something in it or beneath it traded."""
+    closed: np.ndarray
+    """(n_sessions,) int64 holdings of a leaf closed at their last price because they had none for too long."""
+    decisions: Decisions
+    """What was decided."""
+    held: Assets | Shares
+    """What was held."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,16 +164,12 @@ class MetaState(State):
 
     warm: bool = False
     """Warm-up is over."""
-    children_live: np.ndarray
-    """(n_children,) bool: the child has taken a non-empty decision."""
     lengths: np.ndarray
     """(n_children,) int64 common sessions of stream, at most what a decision can use."""
     streams: np.ndarray
     """(n_rows, n_children) newest net streams compounded to common sessions, as many as a decision can use."""
     accrued: np.ndarray
     """(n_children,) net return since the last common session; NaN where there was no session."""
-    books: np.ndarray
-    """(n_columns,) the children's holdings after their last session."""
     carried: np.ndarray
     """(n_columns,) positions that could not be traded, beyond share x child holding."""
 
@@ -154,10 +179,8 @@ class MetaState(State):
         return cls(
             holdings=np.zeros(n_children),
             queue=Queue.empty(n_children),
-            children_live=np.zeros(n_children, bool),
             lengths=np.zeros(n_children, np.int64),
             streams=np.empty((0, n_children)),
             accrued=np.full(n_children, np.nan),
-            books=np.zeros(n_columns),
             carried=np.zeros(n_columns),
         )

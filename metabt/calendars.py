@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-
-from metabt.panel import Panel
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,28 @@ class Calendar:
     """Nothing will follow the last session, and what lies above goes on without it."""
 
 
-def calendar_of(panels: Sequence[Panel]) -> Calendar:
-    """Return the calendar of a sleeve over the datasets `panels`: one for a leaf, all beneath it for a meta sleeve."""
-    sessions = np.unique(np.concatenate([panel.dates for panel in panels]))
-    held = [panel.dates[-1] for panel in panels if not panel.closed]
+class Dated(Protocol):
+    """What has a calendar: a dataset, or a panel of prices."""
+
+    @property
+    def dates(self) -> np.ndarray:
+        """(n_sessions,) datetime64[D], strictly increasing."""
+
+    @property
+    def closed(self) -> bool:
+        """No more data will ever come."""
+
+
+def calendar_of(datasets: Sequence[Dated]) -> Calendar:
+    """Return the calendar of a sleeve over `datasets`: one for a leaf, all beneath it for a meta sleeve."""
+    sessions = np.unique(np.concatenate([dataset.dates for dataset in datasets]))
+    held = [dataset.dates[-1] for dataset in datasets if not dataset.closed]
     if held:
         sessions = sessions[sessions <= min(held)]
     common = np.ones(len(sessions), bool)
-    for panel in panels:
-        missing = ~np.isin(sessions, panel.dates) & (sessions >= panel.dates[0])
-        if panel.closed:
-            missing &= sessions <= panel.dates[-1]
+    for dataset in datasets:
+        missing = ~np.isin(sessions, dataset.dates) & (sessions >= dataset.dates[0])
+        if dataset.closed:
+            missing &= sessions <= dataset.dates[-1]
         common &= ~missing
     return Calendar(sessions, common, ended=not held)

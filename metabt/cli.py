@@ -92,6 +92,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_sql(commands)
     _add_report(commands)
+    _add_explain(commands)
+    _add_reproduce(commands)
+    _add_cache(commands)
     return parser
 
 
@@ -157,11 +160,22 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
         "  metabt backtest portfolio=demo start=2000-01-01 end=2020-12-31\n"
         "  metabt backtest portfolio.sleeves.equities.sleeves.technology.optimizer=erc\n"
         "  metabt backtest portfolio.optimizer.max_weight=0.6 '~portfolio.sleeves.hedge'\n"
-        "  metabt backtest --multirun portfolio.lookback=252,504\n"
+        "a sweep computes what its configurations share once, and ranks them:\n"
+        "  metabt backtest -m portfolio.optimizer=erc,hrp,min_variance portfolio.lookback=63,126,252\n"
+        "  metabt backtest -m 'portfolio.lookback=range(20,260,20)' --dry-run    what it would compute\n"
+        "  metabt backtest -m portfolio=demo,one --keep all                      every table of every run\n"
+        "  metabt backtest -m portfolio.lookback=63,126 hydra/launcher=basic     each by itself\n"
     )
     command = _add(commands, "backtest", "walk a portfolio forward and store the run", examples)
     _add_overrides(command)
-    command.add_argument("-m", "--multirun", action="store_true", help="run once for each of the values: a=1,2")
+    command.add_argument("-m", "--multirun", action="store_true", help="run every combination of the values: a=1,2")
+    command.add_argument("--dry-run", action="store_true", help="with -m: say how much there is to compute, and stop")
+    command.add_argument(
+        "--keep",
+        choices=("summary", "all"),
+        help="with -m: what to store of each run (default: summary, which is its metrics and the root's returns and "
+        "decisions)",
+    )
     _add_quiet(command)
 
 
@@ -183,6 +197,7 @@ def _add_weights(commands: argparse._SubParsersAction) -> None:
     examples = (
         "  metabt weights\n"
         "  metabt weights --portfolio demo --format csv\n"
+        "  metabt weights --refresh                         the same portfolio on today's data\n"
         "  metabt weights --holdings mine.csv --nav 1e6     columns symbol, and shares or value\n"
     )
     command = _add(commands, "weights", "print the newest targets on physical assets, or the trades", examples)
@@ -190,6 +205,9 @@ def _add_weights(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--portfolio", metavar="NAME", help="the newest run of this portfolio")
     command.add_argument("--holdings", metavar="CSV", help="what you hold: symbol, and shares or value")
     command.add_argument("--nav", type=float, metavar="VALUE", help="what the portfolio is worth, cash included")
+    command.add_argument(
+        "--refresh", action="store_true", help="run its portfolio on the data that there are now, and print that"
+    )
     _add_format(command)
 
 
@@ -209,3 +227,39 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "report", "write a run as one HTML page that needs no network", examples)
     _add_run(command)
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
+
+
+def _add_explain(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt explain                        why the newest run computed what it computed\n"
+        "  metabt explain 3f2a 9c41              which inputs make two runs differ, and the effect\n"
+        "  metabt explain demo --format json\n"
+    )
+    command = _add(commands, "explain", "say why a run's blocks were computed, or what makes two runs differ", examples)
+    _add_run(command)
+    command.add_argument("other", nargs="?", metavar="RUN2", help="compare with this run")
+    _add_format(command)
+
+
+def _add_reproduce(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt reproduce\n  metabt reproduce demo --quiet\n"
+    says = "compute a stored run again from its snapshot, without a cache, and compare every byte"
+    command = _add(commands, "reproduce", says, examples)
+    _add_run(command)
+    _add_quiet(command)
+
+
+def _add_cache(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt cache stats                              what is in it\n"
+        "  metabt cache verify                             hash every byte of every object\n"
+        "  metabt cache verify --recompute 0.01            and compute one object in a hundred again\n"
+        "  metabt cache prune --keep 30d --max-size 10G    remove what is not used, no run depends on it\n"
+        "  metabt cache prune --keep 1w --dry-run          only say what that would remove\n"
+    )
+    command = _add(commands, "cache", "look after the cache of a lakehouse: stats, verify or prune", examples)
+    command.add_argument("action", choices=("stats", "verify", "prune"), help="what to do")
+    command.add_argument("--recompute", type=float, metavar="SHARE", help="verify: compute this share again, 0 to 1")
+    command.add_argument("--keep", metavar="AGE", help="prune: what was used within this time stays, such as 30d")
+    command.add_argument("--max-size", metavar="SIZE", help="prune: at most this much stays, such as 10G")
+    command.add_argument("--dry-run", action="store_true", help="prune: remove nothing")

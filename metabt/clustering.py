@@ -89,191 +89,213 @@ def optimal_orders(D: np.ndarray, count: np.ndarray, m: np.ndarray) -> None:
 def _cut(distance, most, count, m, v, labels):
     """Give the leaves of each cluster below `distance`, or of the last `most` that are left, the number of its node."""
     for d in range(len(count)):
-        n = count[d]
+        n, rows, height = count[d], m[d], v[d, HEIGHT]
+        column, left, right, label = rows[COLUMN], rows[LEFT], rows[RIGHT], rows[STACK]
         for node in range(2 * n - 1):
-            m[d, STACK, node] = node
+            label[node] = node
         for node in range(2 * n - 2, n - 1, -1):
-            if v[d, HEIGHT, node - n] <= distance or node - n < n - most:
-                m[d, STACK, m[d, LEFT, node]] = m[d, STACK, node]
-                m[d, STACK, m[d, RIGHT, node]] = m[d, STACK, node]
+            if height[node - n] <= distance or node - n < n - most:
+                label[left[node]] = label[node]
+                label[right[node]] = label[node]
         for a in range(n):
-            labels[d, m[d, COLUMN, a]] = m[d, STACK, a]
+            labels[d, column[a]] = label[a]
 
 
 @kernel()
 def _grow(covariance, support, D, scratch, count, m, v):
     for d in range(len(support)):
-        n = distances(covariance, support, d, D[d], m[d])
-        for a in range(n):
-            for b in range(n):
-                scratch[a, b] = D[d, a, b]
-        ward(scratch, n, v[d], m[d])
+        rows = m[d]
+        n = distances(covariance[d], support[d], D[d], scratch, rows[COLUMN])
+        size, into = rows[SIZE], rows[INTO]
+        ward(scratch, n, v[d, HEIGHT], v[d, TOP], size, rows[CHAIN], rows[FROM], into)
+        node, left, right = rows[NODE], rows[LEFT], rows[RIGHT]
+        _name(n, rows[FROM], into, node, left, right)
         count[d] = n
 
 
 @kernel()
 def _order(D, P, best, count, m):
     for d in range(len(count)):
-        if count[d] > 0:
-            spans(count[d], m[d])
-            for a in range(count[d]):
-                for b in range(count[d]):
-                    P[a, b] = D[d, m[d, ORDER, a], m[d, ORDER, b]]
-            least_sums(P, best, D[d], count[d], m[d])
-            _unfold(P, best, count[d], m[d])
+        n, rows = count[d], m[d]
+        if n == 0:
+            continue
+        left, right, start, leaves = rows[LEFT], rows[RIGHT], rows[START], rows[COUNT]
+        order = rows[ORDER]
+        spans(n, left, right, start, leaves, order)
+        for a in range(n):
+            for b in range(n):
+                P[a, b] = D[d, order[a], order[b]]
+        least_sums(P, best, D[d], n, left, right, start, leaves)
+        leaf = rows[FROM]  # this row and the three below have done their work
+        _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], rows[CHAIN], rows[SIZE])
 
 
 @inner()
-def distances(covariance, support, d, D, m):
-    """Write the distances of the supported assets, and their columns; return how many there are."""
+def distances(S, support, D, copy, column):
+    """Write the distances of the supported assets twice, and their columns; return how many there are."""
     n = 0
-    for i in range(support.shape[1]):
-        if support[d, i]:
-            m[COLUMN, n] = i
+    for i in range(len(support)):
+        if support[i]:
+            column[n] = i
             n += 1
     for a in range(n):
-        i = m[COLUMN, a]
+        i = column[a]
         for b in range(n):
-            j = m[COLUMN, b]
-            scale = math.sqrt(covariance[d, i, i]) * math.sqrt(covariance[d, j, j])
-            rho = covariance[d, i, j] / scale if scale > 0.0 else 0.0
+            j = column[b]
+            scale = math.sqrt(S[i, i]) * math.sqrt(S[j, j])
+            rho = S[i, j] / scale if scale > 0.0 else 0.0
             D[a, b] = 0.0 if a == b else math.sqrt(0.5 * max(1.0 - rho, 0.0))
+            copy[a, b] = D[a, b]
     return n
 
 
 @inner()
-def ward(D, n, v, m):
-    """Write children and heights of the n - 1 merges, lowest first; D is overwritten."""
+def ward(D, n, height, top, size, chain, source, into):
+    """Write the n - 1 merges of cluster `source` into cluster `into`, lowest first; D is overwritten."""
     for i in range(n):
-        m[SIZE, i], m[NODE, i], v[TOP, i] = 1, i, 0.0
+        size[i], top[i] = 1, 0.0
     length = 0
     for k in range(n - 1):
         if length == 0:
-            length, m[CHAIN, 0] = 1, 0
-            while m[SIZE, m[CHAIN, 0]] == 0:
-                m[CHAIN, 0] += 1
+            length, chain[0] = 1, 0
+            while size[chain[0]] == 0:
+                chain[0] += 1
         while True:
-            x = m[CHAIN, length - 1]
-            y = m[CHAIN, length - 2] if length > 1 else -1
-            nearest = D[x, y] if y >= 0 else np.inf
+            x, y, nearest = chain[length - 1], -1, np.inf
+            if length > 1:
+                y = chain[length - 2]
+                nearest = D[x, y]
+            before = y
             for i in range(n):
-                if m[SIZE, i] > 0 and i != x and D[x, i] < nearest:
+                if size[i] > 0 and i != x and D[x, i] < nearest:
                     nearest, y = D[x, i], i
-            if length > 1 and y == m[CHAIN, length - 2]:
+            if y == before:
                 break
-            m[CHAIN, length] = y
+            chain[length] = y
             length += 1
         length -= 2
-        _merge(D, n, min(x, y), max(x, y), k, v, m)
-    for k in range(n - 1):
-        a, b = m[NODE, m[FROM, k]], m[NODE, m[INTO, k]]
-        m[LEFT, n + k], m[RIGHT, n + k], m[NODE, m[INTO, k]] = min(a, b), max(a, b), n + k
+        if x > y:
+            x, y = y, x
+        _merge(D, n, x, y, k, height, top, size, source, into)
 
 
 @inner()
-def _merge(D, n, x, y, k, v, m):
+def _merge(D, n, x, y, k, height, top, size, source, into):
     """Merge cluster x into y: Lance and Williams' update, and merge k sorted in by its height."""
-    height = max(D[x, y], v[TOP, x], v[TOP, y])  # rounding must not put a merge below its parts
+    between, one, two = D[x, y], size[x], size[y]
+    top[y] = max(between, max(top[x], top[y]))  # rounding must not put a merge below its parts
     place = k
-    while place > 0 and v[HEIGHT, place - 1] > height:
-        v[HEIGHT, place] = v[HEIGHT, place - 1]
-        m[FROM, place], m[INTO, place] = m[FROM, place - 1], m[INTO, place - 1]
+    while place > 0 and height[place - 1] > top[y]:
+        height[place], source[place], into[place] = height[place - 1], source[place - 1], into[place - 1]
         place -= 1
-    v[HEIGHT, place], m[FROM, place], m[INTO, place] = height, x, y
-    between = D[x, y] * D[x, y]
+    height[place], source[place], into[place] = top[y], x, y
+    size[x] = 0
     for i in range(n):
-        size = m[SIZE, i]
-        if size > 0 and i != x and i != y:
-            total = (size + m[SIZE, x]) * D[i, x] ** 2 + (size + m[SIZE, y]) * D[i, y] ** 2 - size * between
-            D[i, y] = math.sqrt(max(total / (size + m[SIZE, x] + m[SIZE, y]), 0.0))
+        own = size[i]
+        if own > 0 and i != y:
+            total = (own + one) * D[i, x] ** 2 + (own + two) * D[i, y] ** 2 - own * (between * between)
+            D[i, y] = math.sqrt(max(total / (own + one + two), 0.0))
             D[y, i] = D[i, y]
-    m[SIZE, y] += m[SIZE, x]
-    m[SIZE, x] = 0
-    v[TOP, y] = height
+    size[y] = one + two
 
 
 @inner()
-def spans(n, m):
+def _name(n, source, into, node, left, right):
+    """Write the children of every merge, the smaller node on the left; `node` is that of each cluster so far."""
+    for i in range(n):
+        node[i] = i
+    for k in range(n - 1):
+        a, b = node[source[k]], node[into[k]]
+        left[n + k] = a if a < b else b
+        right[n + k] = b if a < b else a
+        node[into[k]] = n + k
+
+
+@inner()
+def spans(n, left, right, start, leaves, order):
     """Write the first position and the number of leaves of every node, and the leaf at each position."""
     for node in range(2 * n - 1):
-        m[COUNT, node] = 1 if node < n else m[COUNT, m[LEFT, node]] + m[COUNT, m[RIGHT, node]]
-    m[START, 2 * n - 2] = 0
+        leaves[node] = 1 if node < n else leaves[left[node]] + leaves[right[node]]
+    start[2 * n - 2] = 0
     for node in range(2 * n - 2, n - 1, -1):
-        m[START, m[LEFT, node]] = m[START, node]
-        m[START, m[RIGHT, node]] = m[START, node] + m[COUNT, m[LEFT, node]]
+        start[left[node]] = start[node]
+        start[right[node]] = start[node] + leaves[left[node]]
     for leaf in range(n):
-        m[ORDER, m[START, leaf]] = leaf
+        order[start[leaf]] = leaf
 
 
 @inner()
-def _across(m, n, node, u):
+def _across(n, right, start, leaves, node, u):
     """Return the positions at which a node can end when it begins at u: its other child, or u itself for a leaf."""
     if node < n:
         return u, u + 1
-    middle = m[START, m[RIGHT, node]]
-    return (middle, m[START, node] + m[COUNT, node]) if u < middle else (m[START, node], middle)
+    middle = start[right[node]]
+    return (middle, start[node] + leaves[node]) if u < middle else (start[node], middle)
 
 
 @inner()
-def least_sums(D, best, step, n, m):
+def least_sums(D, best, step, n, left, right, start, leaves):
     """Write the least sum of each pair of ends; D are distances by position, `spans` must have run, step is scratch."""
     for u in range(n):
         best[u, u] = 0.0
     for node in range(n, 2 * n - 1):
-        left, right = m[LEFT, node], m[RIGHT, node]
-        first, middle, last = m[START, node], m[START, right], m[START, node] + m[COUNT, node]
+        first, middle, last = start[node], start[right[node]], start[node] + leaves[node]
         for u in range(first, middle):
-            start, stop = _across(m, n, left, u)
+            begin, stop = _across(n, right, start, leaves, left[node], u)
             for k in range(middle, last):
                 step[u, k] = np.inf
-            for end in range(start, stop):
+            for end in range(begin, stop):
                 for k in range(middle, last):
                     step[u, k] = min(step[u, k], best[u, end] + D[end, k])
             for w in range(middle, last):
-                start, stop = _across(m, n, right, w)
+                begin, stop = _across(n, right, start, leaves, right[node], w)
                 least = np.inf
-                for k in range(start, stop):
+                for k in range(begin, stop):
                     least = min(least, step[u, k] + best[w, k])
                 best[u, w] = least
                 best[w, u] = least
 
 
 @inner()
-def _unfold(D, best, n, m):
-    """Walk the tree from its best pair of ends down, writing leaves to row ORDER from left to right."""
+def _unfold(D, best, n, left, right, start, leaves, order, leaf, node, begin, end):
+    """Walk the tree from its best pair of ends down, writing leaves to `order` from left to right.
+
+    `leaf` keeps the leaf at each position; `node`, `begin`, `end` are the pending subtrees and their ends.
+    """
     root = 2 * n - 2
     u, w = 0, n - 1
-    for a in range(m[START, m[RIGHT, root]] if n > 1 else 0):
-        for b in range(m[START, m[RIGHT, root]], n):
+    for a in range(start[right[root]] if n > 1 else 0):
+        for b in range(start[right[root]], n):
             if best[a, b] < best[u, w]:
                 u, w = a, b
     depth, place = 1, 0
-    m[STACK, 0], m[CHAIN, 0], m[SIZE, 0] = root, u, w  # rows CHAIN and SIZE have done their work
+    node[0], begin[0], end[0] = root, u, w
     for i in range(n):
-        m[FROM, i] = m[ORDER, i]
+        leaf[i] = order[i]
     while depth > 0:
         depth -= 1
-        node, u, w = m[STACK, depth], m[CHAIN, depth], m[SIZE, depth]
-        if node < n:
-            m[ORDER, place] = m[FROM, u]
+        u, w = begin[depth], end[depth]
+        if node[depth] < n:
+            order[place] = leaf[u]
             place += 1
             continue
-        one, two = m[LEFT, node], m[RIGHT, node]
-        if u >= m[START, two]:
+        one, two = left[node[depth]], right[node[depth]]
+        if u >= start[two]:
             one, two = two, one
-        end, begin = _joint(D, best, n, m, one, two, u, w)
-        m[STACK, depth], m[CHAIN, depth], m[SIZE, depth] = two, begin, w
-        m[STACK, depth + 1], m[CHAIN, depth + 1], m[SIZE, depth + 1] = one, u, end
-        depth += 2
+        a, b = _joint(D, best, n, right, start, leaves, one, two, u, w)
+        node[depth], begin[depth] = two, b
+        depth += 1
+        node[depth], begin[depth], end[depth] = one, u, a
+        depth += 1
 
 
 @inner()
-def _joint(D, best, n, m, one, two, u, w):
+def _joint(D, best, n, right, start, leaves, one, two, u, w):
     """Return where `one`, begun at u, ends and where `two`, ending at w, begins in the best order."""
-    start, stop = _across(m, n, one, u)
-    begin, last = _across(m, n, two, w)
-    a, b, least = start, begin, np.inf
-    for end in range(start, stop):
+    first, stop = _across(n, right, start, leaves, one, u)
+    begin, last = _across(n, right, start, leaves, two, w)
+    a, b, least = first, begin, np.inf
+    for end in range(first, stop):
         for k in range(begin, last):
             total = best[u, end] + D[end, k] + best[k, w]
             if total < least:

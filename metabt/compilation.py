@@ -1,10 +1,12 @@
 """Compilation: when numba compiles kernels for their first use, and how long that takes.
 
-Engine time leaves it out, and a terminal says that it is going on.
+Engine time leaves it out, and a terminal says that it is going on. The collector of garbage pauses meanwhile: what a
+compilation allocates lives until its end, and looking for garbage among it takes a twentieth of the time.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -22,6 +24,7 @@ class Compilation(event.Listener):
         self._told = False
         self._depth = 0
         self._began = 0.0
+        self._collects = False
 
     def on_start(self, event: event.Event) -> None:
         """Note that a compilation begins."""
@@ -30,6 +33,8 @@ class Compilation(event.Listener):
             if self._on_first is not None and not self._told:
                 self._told = True
                 self._on_first()
+            self._collects = gc.isenabled()
+            gc.disable()
         self._depth += 1
 
     def on_end(self, event: event.Event) -> None:
@@ -37,6 +42,8 @@ class Compilation(event.Listener):
         self._depth -= 1
         if self._depth == 0:
             self.seconds += perf_counter() - self._began
+            if self._collects:
+                gc.enable()
 
 
 @contextmanager

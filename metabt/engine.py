@@ -3,8 +3,7 @@
 1. shape: a tree as it is, or its flat baseline (metabt.baselines)
 2. plan: the union of the trees' distinct sleeves, children first (metabt.forest)
 3. walk: an executor takes every sleeve over every partition, through a cache (metabt.local is the reference)
-
-What comes back are blocks by sleeve; metabt.assembly turns them into tables.
+4. assemble: what was walked becomes the tables of each tree (metabt.assembly)
 """
 
 from __future__ import annotations
@@ -12,15 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from metabt.assembly import assemble
 from metabt.baselines import flatten_tree, join_panels
 from metabt.cache import NoCache
+from metabt.dataset import Dataset
 from metabt.errors import ConfigError
 from metabt.forest import Plan, check_data, plan_forest
 from metabt.local import Local
 from metabt.panel import Panel
-from metabt.ports import Cache, Executor, Progress, Walk
+from metabt.platform import one_thread
+from metabt.ports import Cache, Executor, Progress
 from metabt.resolve import check_bounds
 from metabt.sleeve import Sleeve
+from metabt.tables import Table
+from metabt.walked import Walked
 
 
 class BacktestEngine:
@@ -29,56 +33,76 @@ class BacktestEngine:
     def __init__(
         self,
         portfolios: Sequence[Sleeve],
-        panels: Mapping[str, Panel],
+        prices: Mapping[str, Panel | Dataset],
         *,
         is_meta_backtest: bool | None = None,
         executor: Executor | None = None,
         cache: Cache | None = None,
+        keep: str = "all",
     ) -> None:
         """Take the trees and the prices.
 
         Parameters
         ----------
         portfolios : trees to walk; distinct sleeves are walked once
-        panels : prices by dataset
+        prices : prices by dataset, in memory or to be read when a block is missing
         is_meta_backtest : None walks each tree as it is; True insists that it has sleeves; False walks the flat
             baseline instead: one sleeve over the union of its leaves' universes under the root's optimizer
         executor : where to walk; default in this process
         cache : where blocks are remembered; default nowhere
+        keep : "summary" where roots over other sleeves need not be remembered, else "all"
 
         Raises
         ------
         ConfigError
             If `is_meta_backtest` asks for what a tree cannot be.
         """
-        self.panels = dict(panels)
+        self.datasets = {name: Dataset.of(item) if isinstance(item, Panel) else item for name, item in prices.items()}
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
         self.executor = executor or Local()
         self.cache = cache or NoCache()
+        self.keep = keep
 
     def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
         check_shape(tree, is_meta_backtest)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
-        check_data(tree, self.panels)
+        check_data(tree, self.datasets)
         used: dict[str, set[str]] = {}
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
-        joined = join_panels([self.panels[name].select(sorted(used[name])) for name in sorted(used)])
+        joined = join_panels([self.datasets[name].panel.select(sorted(used[name])) for name in sorted(used)])
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
         check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")
-        self.panels[joined.name] = joined
+        self.datasets[joined.name] = Dataset.of(joined)
         return flat
 
     @cached_property
     def plan(self) -> Plan:
         """What is going to be walked."""
-        return plan_forest(self.portfolios, self.panels)
+        return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
 
-    def run(self, progress: Progress | None = None) -> Mapping[str, Walk]:
-        """Walk the forest; returns walks by spec digest."""
-        return self.executor.walk(self.plan, self.cache, progress)
+    def run(self, progress: Progress | None = None) -> Walked:
+        """Walk the forest.
+
+        A sleeve that fails ends the walks of the sleeves above it; assembling their tables raises what it raised.
+        """
+        with one_thread():
+            return self.executor.walk(self.plan, self.cache, progress)
+
+    def assemble(self, walked: Walked, position: int = 0, end: str | None = None) -> dict[str, Table]:
+        """Return the tables of the tree at `position`, up to `end`.
+
+        Raises
+        ------
+        RunError
+            If a sleeve of the tree failed, or nothing was traded in the view.
+        """
+        tree = self.portfolios[position]
+        with one_thread():
+            completed = walked.complete(self.plan.nodes[tree.spec.digest])
+            return assemble(tree, completed, end, cache=self.cache, keep=self.keep)
 
 
 def check_shape(tree: Sleeve, is_meta_backtest: bool | None) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metabt.calendars import Calendar, calendar_of
+from metabt.dataset import Dataset
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.meta.flattening import Layout
-from metabt.panel import Panel, partitions
+from metabt.panel import partitions
 from metabt.sleeve import Leaf, Meta, Sleeve
 
 
@@ -39,25 +40,30 @@ class Plan:
 
     trees: tuple[Sleeve, ...]
     """What was asked for."""
-    panels: Mapping[str, Panel]
-    """Prices by dataset."""
+    datasets: Mapping[str, Dataset]
+    """Prices by dataset, unread."""
     nodes: Mapping[str, Node]
     """Distinct sleeves by digest, children first."""
     labels: tuple[str, ...] = field(default=())
     """Partitions in time order."""
+    fleeting: frozenset[str] = frozenset()
+    """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Spec digest -> blocks of the sleeve: one per partition in which it has sessions."""
+        return {key: len(node.partitions) for key, node in self.nodes.items()}
 
     @property
     def n_blocks(self) -> int:
-        """Blocks to be had: one per distinct sleeve and partition in which it has sessions."""
-        return sum(len(node.partitions) for node in self.nodes.values())
-
-    def roots(self) -> set[str]:
-        """Return the digests of the trees' roots."""
-        return {tree.spec.digest for tree in self.trees}
+        """Blocks to be had."""
+        return sum(self.sizes.values())
 
 
-def plan_forest(trees: Sequence[Sleeve], panels: Mapping[str, Panel]) -> Plan:
+def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fleeting: bool = False) -> Plan:
     """Return the plan of a forest.
+
+    With `fleeting`, roots over other sleeves are not remembered, unless they also stand beneath another sleeve.
 
     Raises
     ------
@@ -68,26 +74,31 @@ def plan_forest(trees: Sequence[Sleeve], panels: Mapping[str, Panel]) -> Plan:
     nodes: dict[str, Node] = {}
     calendars: dict[tuple[str, ...], Calendar] = {}
     for tree in trees:
-        check_data(tree, panels)
+        check_data(tree, datasets)
         for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
             if sleeve.spec.digest not in nodes:
-                nodes[sleeve.spec.digest] = _node(path, sleeve, panels, nodes, calendars)
+                nodes[sleeve.spec.digest] = _node(path, sleeve, datasets, nodes, calendars)
     labels = sorted({label for node in nodes.values() for label in node.partitions})
-    return Plan(tuple(trees), panels, nodes, tuple(labels))
+    return Plan(tuple(trees), datasets, nodes, tuple(labels), _roots_alone(trees, nodes) if fleeting else frozenset())
+
+
+def _roots_alone(trees: Sequence[Sleeve], nodes: Mapping[str, Node]) -> frozenset[str]:
+    beneath = {child.digest for node in nodes.values() if isinstance(node.spec, Meta) for child in node.spec.children}
+    return frozenset({tree.spec.digest for tree in trees if isinstance(tree.spec, Meta)} - beneath)
 
 
 def _node(
     path: str,
     sleeve: Sleeve,
-    panels: Mapping[str, Panel],
+    datasets: Mapping[str, Dataset],
     nodes: Mapping[str, Node],
     calendars: dict[tuple[str, ...], Calendar],
 ) -> Node:
     spec = sleeve.spec
-    datasets = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
-    if datasets not in calendars:
-        calendars[datasets] = calendar_of([panels[name] for name in datasets])
-    calendar = calendars[datasets]
+    names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
+    if names not in calendars:
+        calendars[names] = calendar_of([datasets[name] for name in names])
+    calendar = calendars[names]
     if isinstance(spec, Leaf):
         layout = Layout.leaf(spec.universe)
     else:
@@ -95,11 +106,11 @@ def _node(
     return Node(spec, path, calendar, layout, dict(partitions(calendar.sessions)))
 
 
-def check_data(tree: Sleeve, panels: Mapping[str, Panel]) -> None:
+def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
     """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
-    check_universes(tree, {name: panel.symbols for name, panel in panels.items()})
+    check_universes(tree, {name: dataset.symbols for name, dataset in datasets.items()})
     for path, leaf in tree.leaves():
-        n_sessions = len(panels[leaf.dataset].dates)
+        n_sessions = len(datasets[leaf.dataset].dates)
         if n_sessions <= leaf.lookback:
             raise DataError(
                 f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
@@ -113,12 +124,13 @@ def check_universes(tree: Sleeve, symbols: Mapping[str, Sequence[str]]) -> None:
     `symbols` is what each dataset holds.
     """
     home: dict[str, tuple[str, str]] = {}
+    held = {name: frozenset(known) for name, known in symbols.items()}
     for path, leaf in tree.leaves():
         if leaf.dataset not in symbols:
             raise ConfigError(f"sleeve '{path}': no dataset is called '{leaf.dataset}'{nearest(leaf.dataset, symbols)}")
-        known = symbols[leaf.dataset]
-        missing = sorted(set(leaf.universe) - set(known))
+        missing = sorted(set(leaf.universe) - held[leaf.dataset])
         if missing:
+            known = symbols[leaf.dataset]
             close = nearest(missing[0], known)
             raise ConfigError(f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{missing[0]}'{close}")
         for symbol in leaf.universe:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from metabt import holdings
-from metabt.block import HELD, INELIGIBLE, UNSELECTED, Block, Book, Decisions, Gaps, LeafState
+from metabt.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, Gaps, LeafState
 from metabt.decision import build_selector, weigh
-from metabt.holdings import charge
-from metabt.meta.flattening import net_trades
+from metabt.holdings import Trades, charge
+from metabt.meta.flattening import net_shorts, net_trades
 from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Leaf
 from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, schedule
@@ -50,29 +50,27 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
     with watch.lap(HOLDING, len(inputs.dates)):
         market = inputs.returns[inputs.before :]
-        book, gross, carry = _hold_assets(spec, state, market, inputs, due, targets)
-        identity = np.arange(market.shape[1], dtype=np.int64)
-        trades = net_trades(book.before, book.after, book.traded, identity, len(identity))
-        cost, net, unpaid = charge(gross, trades, days_between(state.session, inputs.dates), spec.costs, state.unpaid)
-        earned = np.concatenate([state.holdings[None], book.after[:-1]]) * market
+        held = _hold_assets(spec, state, market, inputs, due, targets)
+        trades = _trades(held, spec.costs.borrow_bp > 0)
+        days = days_between(state.session, inputs.dates)
+        cost, net, unpaid = charge(held.gross, trades, days, spec.costs, state.unpaid)
+        earned = np.concatenate([state.holdings[None], held.after[:-1]]) * market
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,
-        gross=gross,
+        gross=held.gross,
         cost=cost,
         net=net,
         turnover=trades.traded / 2,
+        netting=np.zeros(len(net)),
+        traded=held.traded,
+        closed=held.closed.sum(axis=1),
         decisions=decisions,
-        book=book,
-        shares=book.after,
-        earned=earned,
-        earned_by_asset=earned,
-        netting=np.zeros(len(gross)),
-        gaps=_leaf_gaps(state, market, inputs.priced, book, carry.pop("closed")),
+        held=Assets(held.after, held.before[held.traded], earned, _leaf_gaps(state, market, inputs.priced, held)),
     )
     live = state.live or bool(len(decisions.rows))
-    return replace(state, **clock, **carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+    return replace(state, **clock, **held.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
 
 
 def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool, watch: Stopwatch) -> Decisions:
@@ -93,9 +91,27 @@ def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool,
     return from_first(Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons), live)
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a leaf held over a partition, (n_sessions, n_assets) unless said otherwise."""
+
+    before: np.ndarray
+    """Just before trading."""
+    after: np.ndarray
+    """Just after."""
+    gross: np.ndarray
+    """(n_sessions,) returns before costs."""
+    traded: np.ndarray
+    """(n_sessions,) bool: something was traded."""
+    closed: np.ndarray
+    """bool: closed at the last price."""
+    carry: dict[str, Any]
+    """What changes in the state."""
+
+
 def _hold_assets(
     spec: Leaf, state: LeafState, market: np.ndarray, inputs: LeafInputs, due: np.ndarray, targets: np.ndarray
-) -> tuple[Book, np.ndarray, dict[str, Any]]:
+) -> Held:
     before, after, closed = np.empty_like(market), np.empty_like(market), np.zeros(market.shape, bool)
     gross, traded = np.empty(len(market)), np.zeros(len(market), bool)
     held, waiting, stale = state.holdings.copy(), state.waiting.copy(), state.stale.copy()
@@ -103,12 +119,22 @@ def _hold_assets(
     args = (market, inputs.priced, due, targets, held, waiting, stale, spec.stale_after)
     ruin = holdings.hold_assets(*args, before, after, gross, traded, closed)
     check_alive(ruin, inputs.dates, gross)
-    carry = {"holdings": held, "waiting": waiting, "stale": stale, "session": inputs.dates[-1], "closed": closed}
-    return Book(before, after, traded, closed.sum(axis=1)), gross, carry
+    carry = {"holdings": held, "waiting": waiting, "stale": stale, "session": inputs.dates[-1]}
+    return Held(before, after, gross, traded, closed, carry)
 
 
-def _leaf_gaps(state: LeafState, market: np.ndarray, priced: np.ndarray, book: Book, closed: np.ndarray) -> Gaps | None:
-    held = (book.before != 0) | (book.after != 0)
-    if not (held & ~priced).any() and not ((state.stale > 0) & (state.holdings != 0)).any():
+def _trades(held: Held, borrows: bool) -> Trades:
+    """Return what was traded and, where short positions cost anything, what was short."""
+    traded, short = np.zeros(len(held.gross)), np.zeros(len(held.gross))
+    identity = np.arange(held.after.shape[1], dtype=np.int64)
+    traded[held.traded] = net_trades(held.before[held.traded], held.after[held.traded], identity, len(identity))
+    if borrows:
+        short = net_shorts(held.after, identity, len(identity))
+    return Trades(traded, short)
+
+
+def _leaf_gaps(state: LeafState, market: np.ndarray, priced: np.ndarray, held: Held) -> Gaps | None:
+    holding = (held.before != 0) | (held.after != 0)
+    if not (holding & ~priced).any() and not ((state.stale > 0) & (state.holdings != 0)).any():
         return None
-    return Gaps(market, priced | closed)
+    return Gaps(market, priced | held.closed)

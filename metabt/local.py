@@ -1,30 +1,34 @@
 """The local executor: every block in this process, one after another. It is the reference for all others.
 
 1. For each partition in time order, for each sleeve that has sessions in it, children first:
-2. gather its inputs: slices of its panel, or its children's blocks
-3. ask the cache for the block under its key; else `advance`, and put what came out
-4. drop what only the parents needed, once they have had it
+2. name the block by its key, from digests alone, and ask the cache
+3. where it is not known: gather the inputs, `advance`, and put what came out
+4. where a sleeve fails, so do those above it; the others go on
+
+Without a cache there are no keys. A block that several processes want is computed by one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
-import numpy as np
-
-from metabt.block import Block, Book, LeafState, MetaState
+from metabt.block import Block
+from metabt.book import Opened
 from metabt.errors import RunError
-from metabt.fingerprint import code_digest, digest, library_versions
 from metabt.forest import Node, Plan
+from metabt.inputs import Markets, initial_state, leaf_inputs, meta_inputs, opened, start_of
+from metabt.keys import BLOCK, node_key
 from metabt.leaf import LeafInputs
 from metabt.meta.walk import MetaInputs
-from metabt.panel import Panel
-from metabt.ports import Cache, Lap, Progress, Walk, WalkState
+from metabt.ports import Cache, Lap, Progress, Sealed, Walk, WalkState
 from metabt.sleeve import Leaf
 from metabt.stopwatch import Stopwatch
 from metabt.walk_forward import advance
+from metabt.walked import Walked
+
+INITIAL = "initial"
+"""What stands for the digest of the state before a sleeve's first session."""
 
 
 class Local:
@@ -32,120 +36,107 @@ class Local:
 
     name = "local"
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> dict[str, Walk]:
-        """Walk every node over every partition; returns walks by spec digest."""
-        markets = Markets(plan.panels)
-        walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}
-        roots, done = plan.roots(), 0
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+        """Walk every node over every partition, but for roots that are walked when they are assembled."""
+        walker = Walker(plan, cache)
+        done = known = 0
         for label in plan.labels:
-            newest: dict[str, Block] = {}
-            begun = {key: walk.state.started for key, walk in walks.items()}
-            for key, node in plan.nodes.items():
-                if label not in node.partitions:
-                    continue
-                inputs = _inputs(node, label, plan, markets, newest, begun)
-                newest[key] = _step(node, label, inputs, walks[key], cache)
-                done += 1
-                if progress:
-                    progress(done, plan.n_blocks, f"{label} {node.label}")
-            for key, block in newest.items():
-                walks[key].blocks.append(block if key in roots else _slim(block))
-        return walks
+            walker.enter(label)
+            for node in plan.nodes.values():
+                if label in node.partitions and node.spec.digest not in plan.fleeting:
+                    known += walker.step(node)
+                    done += 1
+                    if progress:
+                        progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
+        cache.flush()
+        return walker.walked
 
 
-def initial_state(node: Node) -> WalkState:
-    """Return the state of a sleeve before its first session."""
-    if isinstance(node.spec, Leaf):
-        return LeafState.initial(len(node.spec.universe))
-    return MetaState.initial(len(node.spec.children), node.layout.n_columns)
+@dataclass
+class Walker:
+    """Takes sleeves over one partition after another."""
 
+    plan: Plan
+    """What is walked."""
+    cache: Cache
+    """Where blocks are remembered."""
+    walked: Walked = field(init=False)
+    """What has been walked."""
 
-def block_key(node: Node, inputs: LeafInputs | MetaInputs, state: WalkState) -> str:
-    """Return the digest that addresses a block: code, libraries, spec, start state and inputs."""
-    return digest([code_digest("metabt.walk_forward"), library_versions(), node.spec.digest, state, inputs])
+    def __post_init__(self) -> None:
+        """Stand before the first session."""
+        self.walks = {key: Walk(initial_state(node)) for key, node in self.plan.nodes.items()}
+        self.walked = Walked(self.plan, self.walks)
+        self._markets = Markets(self.plan.datasets)
+        self._after = dict.fromkeys(self.walks, INITIAL)
+        self._shared: dict[tuple[str, ...], MetaInputs] = {}
 
+    def enter(self, label: str) -> None:
+        """Begin a partition: forget what belonged to the one before, remember where each sleeve starts."""
+        self._label = label
+        self._blocks: dict[str, Block] = {}
+        self._outputs: dict[str, str | None] = {}
+        self._opened: dict[str, Opened] = {}
+        self._starts = {key: walk.state for key, walk in self.walks.items()}
+        self._before: dict[str, str | None] = dict(self._after)
+        self._shared = {}
 
-def _step(node: Node, label: str, inputs: LeafInputs | MetaInputs, walk: Walk, cache: Cache) -> Block:
-    """Take one sleeve over one partition, from the cache where it is known; the walk's state moves on."""
-    start, watch, began = walk.state, Stopwatch(), perf_counter()
+    def step(self, node: Node) -> bool:
+        """Take one sleeve over the partition; return whether its block was known."""
+        key, walk = node.spec.digest, self.walks[node.spec.digest]
+        walk.failure = walk.failure or self.walked.failure_beneath(node)
+        if walk.failure:
+            return False
+        watch, began = Stopwatch(), perf_counter()
+        try:
+            sealed, found = self._obtain(node, walk.state, watch)
+        except RunError as error:
+            walk.failure = RunError(f"sleeve '{node.label}': {error}")
+            return False
+        walk.state, block = sealed.parts["state"], sealed.parts["block"]
+        if found:
+            watch.laps = [("block", perf_counter() - began, len(block.dates))]
+        walk.computed += not found
+        walk.laps += [Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in watch.laps]
+        walk.blocks.append(block)
+        self._blocks[key] = block
+        self._after[key] = sealed.digests.get("state", "")
+        self._outputs[key] = sealed.digests.get("block", "")
+        return found
 
-    def key() -> str:
-        return block_key(node, inputs, start)
+    def _obtain(self, node: Node, state: WalkState, watch: Stopwatch) -> tuple[Sealed, bool]:
+        """Return the block and the state after it, and whether they were known."""
+        if not self.cache.remembers:
+            return self._compute(node, state, watch), False
+        key = node_key(self.plan, node, self._label, self._before, self._outputs)
+        known = self.cache.get(key, BLOCK)
+        if known is None:
+            with self.cache.claim(key):
+                known = self.cache.get(key, BLOCK)
+                if known is None:
+                    computed = self._compute(node, state, watch)
+                    return self.cache.put(key, BLOCK, computed.parts), False
+        return known, True
 
-    known = cache.get(key)
-    try:
-        walk.state, block = known or advance(node.spec, start, inputs, watch)
-    except RunError as error:
-        raise RunError(f"sleeve '{node.label}': {error}") from error
-    if known:
-        watch.laps.append(("block", perf_counter() - began, len(block.dates)))
-    else:
-        cache.put(key, walk.state, block)
-    walk.laps += [Lap(label, stage, seconds, rows, known is not None) for stage, seconds, rows in watch.laps]
-    return block
+    def _compute(self, node: Node, state: WalkState, watch: Stopwatch) -> Sealed:
+        after, block = advance(node.spec, state, self._inputs(node), watch)
+        return Sealed({"state": after, "block": block}, {})
 
+    def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
+        rows = node.partitions[self._label]
+        if isinstance(node.spec, Leaf):
+            return leaf_inputs(node.spec, self._markets.of(node.spec), rows, node.calendar.sessions)
+        shared = tuple(child.digest for child in node.spec.children)
+        if shared not in self._shared:
+            nodes = [self.plan.nodes[key] for key in shared]
+            children = [self._open(child) for child in nodes]
+            starts = [start_of(child, self._starts) for child in nodes]
+            self._shared[shared] = meta_inputs(node, rows, self.plan, children, starts)
+        return self._shared[shared]
 
-def _slim(block: Block) -> Block:
-    """Return a block without what only its parent needed."""
-    nothing = np.empty((0, 0))
-    book = Book(nothing, nothing, block.book.traded, block.book.closed)
-    shares = nothing if block.shares is block.book.after else block.shares
-    return replace(block, book=book, shares=shares, earned_by_asset=nothing, gaps=None)
-
-
-@dataclass(frozen=True)
-class Market:
-    """The columns of one leaf's universe over its whole calendar."""
-
-    returns: np.ndarray
-    """(n_sessions, n_assets)"""
-    observed: np.ndarray
-    """(n_sessions, n_assets) bool"""
-    priced: np.ndarray
-    """(n_sessions, n_assets) bool"""
-    dollar_volume: np.ndarray | None
-    """(n_sessions, n_assets)"""
-
-
-class Markets:
-    """The panels' columns by leaf, cut once."""
-
-    def __init__(self, panels: Mapping[str, Panel]) -> None:
-        """Take the prices by dataset."""
-        self._panels = panels
-        self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
-
-    def of(self, leaf: Leaf) -> Market:
-        """Return the columns of a leaf's universe."""
-        key = (leaf.dataset, leaf.universe)
-        if key not in self._cut:
-            panel = self._panels[leaf.dataset].select(leaf.universe)
-            self._cut[key] = Market(panel.returns, panel.observed, panel.priced, panel.dollar_volume)
-        return self._cut[key]
-
-
-def _inputs(
-    node: Node, label: str, plan: Plan, markets: Markets, newest: Mapping[str, Block], begun: Mapping[str, bool]
-) -> LeafInputs | MetaInputs:
-    rows = node.partitions[label]
-    dates = node.calendar.sessions[rows]
-    if isinstance(node.spec, Leaf):
-        return _leaf_inputs(node.spec, markets.of(node.spec), rows, dates)
-    children = [child.digest for child in node.spec.children]
-    nodes = [plan.nodes[key] for key in children]
-    return MetaInputs(
-        dates=dates,
-        common=node.calendar.common[rows],
-        children=[newest.get(key) for key in children],
-        begun=[begun[key] for key in children],
-        ends=np.array([n.calendar.sessions[-1] if n.calendar.ended else "NaT" for n in nodes], "datetime64[D]"),
-        layouts=[n.layout for n in nodes],
-        layout=node.layout,
-    )
-
-
-def _leaf_inputs(leaf: Leaf, market: Market, rows: slice, dates: np.ndarray) -> LeafInputs:
-    before = min(leaf.lookback, rows.start)
-    reach = slice(rows.start - before, rows.stop)
-    volume = None if market.dollar_volume is None else market.dollar_volume[reach]
-    return LeafInputs(dates, before, market.returns[reach], market.observed[reach], market.priced[rows], volume)
+    def _open(self, node: Node) -> Opened | None:
+        key = node.spec.digest
+        if key in self._blocks and key not in self._opened:
+            inputs = None if isinstance(node.spec, Leaf) else self._inputs(node)
+            self._opened[key] = opened(self._blocks[key], inputs)
+        return self._opened.get(key)

@@ -1,13 +1,20 @@
-"""Ports: what the engine asks of whoever walks a plan and of whoever remembers blocks."""
+"""Ports: what the engine asks of whoever walks a plan and of whoever remembers what was computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metabt.block import Block, LeafState, MetaState
+from metabt.errors import RunError
 from metabt.forest import Plan
+from metabt.joining import join
+
+if TYPE_CHECKING:
+    from metabt.walked import Walked
 
 WalkState = LeafState | MetaState
 Progress = Callable[[int, int, str], None]
@@ -40,16 +47,44 @@ class Walk:
     """Its blocks in time order."""
     laps: list[Lap] = field(default_factory=list)
     """Where the time went."""
+    computed: int = 0
+    """Blocks that were not found but computed."""
+    failure: RunError | None = None
+    """What ended the walk early; sleeves above have the same."""
+
+    @cached_property
+    def whole(self) -> Block:
+        """All its blocks end to end, once it is finished."""
+        return join(self.blocks)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The parts of one object, and what they are known by."""
+
+    parts: Mapping[str, Any]
+    """Name -> value, such as the block and the state after it."""
+    digests: Mapping[str, str]
+    """Name -> SHA-256 of the value's bytes; empty where nothing is remembered."""
 
 
 class Cache(Protocol):
-    """Where blocks are remembered."""
+    """Where what was computed is remembered."""
 
-    def get(self, key: Callable[[], str]) -> tuple[WalkState, Block] | None:
+    remembers: bool
+    """False spares the engine the keys."""
+
+    def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, or None."""
 
-    def put(self, key: Callable[[], str], state: WalkState, block: Block) -> None:
-        """Remember a block and the state after it, unless the key is taken."""
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait until nobody else computes the key; whoever leaves without a put lets the next one try."""
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Remember the parts of an object, unless the key is taken, and return them with their digests."""
+
+    def flush(self) -> None:
+        """Wait until everything that was put will be found by others."""
 
 
 class Executor(Protocol):
@@ -58,5 +93,5 @@ class Executor(Protocol):
     name: str
     """Name in configuration and in the `runs` table."""
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Mapping[str, Walk]:
-        """Walk every node over every partition; returns walks by spec digest."""
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+        """Walk every node over every partition."""

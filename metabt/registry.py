@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import distribution as metadata_of
 from typing import Any, Literal
 
 from metabt.errors import ConfigError, nearest
@@ -42,6 +45,9 @@ SELECTORS: Mapping[str, str] = types.MappingProxyType(
     }
 )
 """Native selectors: name -> module:class."""
+
+_REQUIRED = re.compile(r"[\w.-]+")
+"""The name at the beginning of a package's requirement."""
 
 
 def optimizer(name: str, **params: Any) -> Optimizer:
@@ -85,6 +91,20 @@ def selector(name: str, **params: Any) -> Selector:
     return FittedSelector(lambda: found(**parameters))
 
 
+def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of metabt's own estimators as their constructors type them: 1 is 1.0 where it means that.
+
+    Those of plug-ins, and of names that are not known, are returned as they are.
+
+    Raises
+    ------
+    ConfigError
+        As `optimizer` and `selector` do.
+    """
+    native = OPTIMIZERS if kind == "optimizer" else SELECTORS
+    return checked_parameters(f"{kind} '{name}'", _find(kind, name, native), params) if name in native else dict(params)
+
+
 def known_optimizers() -> tuple[str, ...]:
     """Return every name that `optimizer` resolves, except skfolio's."""
     return tuple(sorted({*OPTIMIZERS, *_plugins("optimizer")}))
@@ -106,6 +126,28 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
     if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS) or point.dist is None:
         return None
     return point.dist.name, point.dist.version
+
+
+@cache
+def requirements(kind: str, name: str) -> dict[str, str]:
+    """Return the versions of the package an estimator comes from and of all that it requires; empty for metabt's own.
+
+    A solver beneath a plug-in decides its weights as much as the plug-in does.
+    """
+    found: dict[str, str] = {}
+    own = distribution(kind, name)
+    pending = [own[0]] if own else []
+    while pending:
+        package = pending.pop()
+        try:
+            installed = metadata_of(package)
+        except PackageNotFoundError:  # an optional requirement that is not there changes nothing
+            continue
+        key = installed.name.lower().replace("_", "-")
+        if key not in found:
+            found[key] = installed.version
+            pending += [_REQUIRED.match(text)[0] for text in installed.requires or () if "extra ==" not in text]  # type: ignore[index]  # every requirement begins with a name
+    return found
 
 
 def _plugins(kind: str) -> dict[str, EntryPoint]:

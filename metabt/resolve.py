@@ -33,7 +33,13 @@ _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
 Settings = Mapping[str, Any]
 
 
-def resolve(tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = None, start: str | None = None) -> Sleeve:
+def resolve(
+    tree: Settings,
+    *,
+    symbols: Mapping[str, Sequence[str]] | None = None,
+    start: str | None = None,
+    leaves: dict[str, Sleeve] | None = None,
+) -> Sleeve:
     """Return the sleeve that a tree of plain values describes.
 
     Parameters
@@ -42,6 +48,7 @@ def resolve(tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = Non
     symbols : what each dataset holds; needed for `universe: all`, and for a leaf that names no dataset when there is
         one dataset only
     start : earliest decision, ISO date; replaces what the tree says
+    leaves : filled with the leaves of the tree, and asked for those of trees resolved before with the same symbols
 
     Raises
     ------
@@ -53,13 +60,16 @@ def resolve(tree: Settings, *, symbols: Mapping[str, Sequence[str]] | None = Non
     name = tree.get("name", "portfolio")
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
-    return _Resolver(symbols, always).node(name, "", rest, (), ())
+    return _Resolver(symbols, always, {} if leaves is None else leaves).node(name, "", rest, (), ())
 
 
 class _Resolver:
-    def __init__(self, symbols: Mapping[str, Sequence[str]] | None, always: Settings) -> None:
+    def __init__(
+        self, symbols: Mapping[str, Sequence[str]] | None, always: Settings, leaves: dict[str, Sleeve]
+    ) -> None:
         self.symbols = symbols
         self.always = always
+        self.leaves = leaves
 
     def node(
         self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
@@ -82,7 +92,10 @@ class _Resolver:
         chain = (*inherited, _defaults(path, settings))
         if is_meta:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
-        return self._leaf(name, path, settings, chain)
+        stated = repr((name, settings, chain, self.always))  # tells 1 from 1.0
+        if stated not in self.leaves:
+            self.leaves[stated] = self._leaf(name, path, settings, chain)
+        return self.leaves[stated]
 
     def _meta(
         self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...], on_path: tuple[int, ...]

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from metabt.errors import ConfigError, nearest
+from metabt.registry import canonical
 from metabt.schedule import PERIODS, Schedule
 from metabt.sleeve import Costs, Estimator
 
@@ -19,7 +20,8 @@ def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
         return Estimator(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return Estimator(value["name"], {k: v for k, v in value.items() if k != "name"})
+        kind = "selector" if key == "selector" else "optimizer"
+        return Estimator(value["name"], canonical(kind, value["name"], {k: v for k, v in value.items() if k != "name"}))
     raise ConfigError(f"{key} is {value!r}, wanted a name or {{name: ..., parameter: ...}}")
 
 

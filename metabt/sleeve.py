@@ -7,6 +7,7 @@ back for people.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -80,6 +81,11 @@ class Rules:
     def digest(self) -> str:
         """SHA-256 of the resolved spec."""
         return digest(self.plain())
+
+    @cached_property
+    def text(self) -> str:
+        """The resolved spec as JSON."""
+        return json.dumps(self.plain(), sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)

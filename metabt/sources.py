@@ -5,15 +5,20 @@ Frames pass the same reading and checking as ingested files, so they get the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metabt.dataset import Dataset
 from metabt.errors import ConfigError, DataError
-from metabt.panel import Panel, panel_digest
+from metabt.panel import Panel
 from metabt.sleeve import Sleeve
+
+if TYPE_CHECKING:
+    from metabt.lakehouse import Facts
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
@@ -30,46 +35,46 @@ class Frames:
         """Return what each dataset holds."""
         return {name: panel.symbols for name, panel in self._panels.items()}
 
-    def digests(self, tree: Sleeve) -> dict[str, str]:
-        """Return dataset -> digest of all that a tree may read of it."""
-        return {name: panel_digest(panel) for name, panel in self.panels(tree).items()}
-
-    def panels(self, tree: Sleeve) -> dict[str, Panel]:
-        """Return the panels that a tree reads, with its symbols alone."""
-        return {name: self._panels[name].select(symbols) for name, symbols in wanted(tree).items()}
+    def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
+        """Return what the trees read, with their symbols alone."""
+        return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
 
 class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
-    def __init__(self, path: Path) -> None:
-        """Attach the lakehouse for reading, as it is now."""
+    def __init__(self, path: Path, snapshot: int | None = None) -> None:
+        """Attach the lakehouse for reading, as it is now or as it was at a snapshot."""
         from metabt import lakehouse
 
         self._lake = lakehouse
         self.path = path
         self.connection = lakehouse.attach(path, read_only=True)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
-        self.snapshot: int = lakehouse.snapshot(self.connection)
+        self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return what each dataset holds."""
         return self._lake.dataset_symbols(self.connection, self.snapshot)
 
-    def digests(self, tree: Sleeve) -> dict[str, str]:
-        """Return dataset -> digest of all that a tree may read of it, without reading a price."""
-        return self._lake.stored_digests(self.connection, wanted(tree), self.snapshot)
+    def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
+        """Return what the trees may read; their prices are read when they are first asked for."""
+        facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
+        return {
+            name: Dataset(name, f.dates, f.symbols, f.closed, partial(getattr, f, "digests"), partial(self._panel, f))
+            for name, f in facts.items()
+        }
 
-    def panels(self, tree: Sleeve) -> dict[str, Panel]:
-        """Return the panels that a tree reads."""
-        return self._lake.load_panels(self.connection, wanted(tree), self.snapshot)
+    def _panel(self, facts: Facts) -> Panel:
+        return self._lake.load_panels(self.connection, {facts.name: facts.symbols}, self.snapshot)[facts.name]
 
 
-def wanted(tree: Sleeve) -> dict[str, tuple[str, ...]]:
-    """Return dataset -> the symbols that a tree's leaves may hold, sorted."""
+def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
+    """Return dataset -> the symbols that the trees' leaves may hold, sorted."""
     symbols: dict[str, set[str]] = {}
-    for _, leaf in tree.leaves():
-        symbols.setdefault(leaf.dataset, set()).update(leaf.universe)
+    for tree in trees:
+        for _, leaf in tree.leaves():
+            symbols.setdefault(leaf.dataset, set()).update(leaf.universe)
     return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
 
 

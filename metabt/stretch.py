@@ -8,10 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.block import Block, Decisions
+from metabt.block import Decisions
+from metabt.book import Book
 from metabt.forest import Node
 from metabt.ports import Walk
 from metabt.sleeve import Leaf, Sleeve
+from metabt.walked import Walked
 
 
 @dataclass(frozen=True)
@@ -26,42 +28,55 @@ class Stretch:
     """Its calendar and layout."""
     walk: Walk
     """Its blocks."""
+    book: Book
+    """Its holdings by column."""
     end: np.datetime64
     """Last session of the view."""
+
+    @classmethod
+    def of(cls, path: str, sleeve: Sleeve, walked: Walked, end: np.datetime64) -> Stretch:
+        """Return a sleeve of a walked forest, up to `end`."""
+        node = walked.plan.nodes[sleeve.spec.digest]
+        return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked.opened(node).book, end)
 
     @cached_property
     def dates(self) -> np.ndarray:
         """(n_sessions,) sessions of the book within the view."""
         sessions = self.node.calendar.sessions
-        return sessions[sessions <= self.end]
+        return sessions[: np.searchsorted(sessions, self.end, side="right")]
 
     @property
     def size(self) -> int:
         """Sessions within the view."""
         return len(self.dates)
 
-    @cached_property
+    @property
     def begin(self) -> int:
         """First row of the stream; `size` where it does not begin within the view."""
-        row = 0
-        for block in self.walk.blocks:
-            row += min(block.begin, len(block.dates))
-            if block.begin < len(block.dates):
-                break
-        return min(row, self.size)
+        return min(self.walk.whole.begin, self.size)
 
     def rows(self, name: str) -> np.ndarray:
-        """Return a per-session array of the blocks, cut at the end of the view."""
-        return np.concatenate([getattr(block, name) for block in self.walk.blocks])[: self.size]
+        """Return a per-session array, such as `net`, within the view."""
+        return getattr(self.walk.whole, name)[: self.size]
 
-    def book(self, name: str) -> np.ndarray:
-        """Return a per-session array of the book, cut at the end of the view; holdings are there for the root alone."""
-        return np.concatenate([getattr(block.book, name) for block in self.walk.blocks])[: self.size]
+    @property
+    def shares(self) -> np.ndarray:
+        """(n_sessions, n_items) weights of children, or assets, after trading."""
+        return self.walk.whole.held.after[: self.size]
+
+    @property
+    def earned(self) -> np.ndarray:
+        """(n_sessions, n_items) what each child, or asset, earned it."""
+        return self.walk.whole.held.earned[: self.size]
 
     @cached_property
     def decisions(self) -> Decisions:
-        """Decisions within the view, their rows counted from the first session of all."""
-        return _join_decisions(self.walk.blocks, self.size)
+        """Decisions within the view."""
+        made = self.walk.whole.decisions
+        kept = int(np.searchsorted(made.rows, self.size))
+        return Decisions(
+            made.rows[:kept], made.weights[:kept], made.risk[:kept], made.status[:kept], made.reasons[:kept]
+        )
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -84,18 +99,6 @@ class Stretch:
     def inception(self) -> np.datetime64:
         """The session of its first trade, at whose close its NAV is 1."""
         return self.dates[max(self.begin - 1, 0)]
-
-
-def _join_decisions(blocks: list[Block], size: int) -> Decisions:
-    starts = np.cumsum([0, *(len(block.dates) for block in blocks)])
-    parts = [block.decisions for block in blocks]
-    rows = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=False)])
-    kept = rows < size
-    status = tuple(text for part in parts for text in part.status)[: int(kept.sum())]
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])[kept] for name in ("weights", "risk", "reasons")
-    }
-    return Decisions(rows[kept], joined["weights"], joined["risk"], status, joined["reasons"])
 
 
 def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.ndarray) -> np.ndarray:
@@ -124,7 +127,7 @@ def next_book(stretch: Stretch, beneath: Mapping[str, Stretch], held: np.ndarray
         if newest is None:
             return np.zeros(len(held))
         return newest if stretch.pending or share == 0.0 else held / share
-    now = stretch.rows("shares")[-1] if stretch.size else np.zeros(len(stretch.sleeve.sleeves))
+    now = stretch.shares[-1] if stretch.size else np.zeros(len(stretch.sleeve.sleeves))
     weights = newest if stretch.pending and newest is not None else now
     books, first = [], 0
     for c, child in enumerate(stretch.sleeve.ordered):

@@ -61,6 +61,8 @@ class FullSampleScaling(Leaky):
 class MostTraded(Selector):
     """The two eligible assets with the largest mean dollar volume."""
 
+    reads_volume = True
+
     def __init__(self, *, leak: bool = True) -> None:
         self.leak = leak
 

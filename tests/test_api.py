@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import metabt
 from metabt import lakehouse, registry
-from metabt.api import CODE
 from metabt.fingerprint import code_modules
+from metabt.request import CODE
 from tests.panels import stocks
 from tests.test_engine import LEAF, same, tree
 
@@ -57,7 +58,7 @@ def test_what_a_run_depends_on_names_it(monkeypatch: pytest.MonkeyPatch) -> None
     unrelated = prices.copy()
     unrelated["EE"] *= 2
     assert metabt.backtest(tree(), {"stocks": unrelated}).run_id == names["as it is"]
-    monkeypatch.setattr("metabt.api.code_digest", lambda *entries: "other code")
+    monkeypatch.setattr("metabt.request.code_digest", lambda *entries: "other code")
     names["code"] = metabt.backtest(tree(), {"stocks": prices}).run_id
     assert len(set(names.values())) == len(names)
 
@@ -88,8 +89,17 @@ def test_the_version_of_a_plug_in_names_a_run_that_uses_it(monkeypatch: pytest.M
         ).run_id
 
     before = named()
-    monkeypatch.setattr(registry, "version", lambda package: "0.0.0")
+    found = registry.metadata_of
+
+    def newer_solver(package: str) -> SimpleNamespace:
+        real = found(package)
+        other = "0.0.0" if package == "clarabel" else real.version
+        return SimpleNamespace(name=real.name, version=other, requires=real.requires)
+
+    monkeypatch.setattr(registry, "metadata_of", newer_solver)
+    registry.requirements.cache_clear()
     after = named()
+    registry.requirements.cache_clear()
     assert before[0] != after[0] and before[1] == after[1]
 
 

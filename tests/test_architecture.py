@@ -17,7 +17,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = {
     "duckdb": ("metabt.lakehouse",),
-    "pyarrow": ("metabt.lakehouse",),
+    "pyarrow": ("metabt.lakehouse", "metabt.cache.codec", "metabt.cache.sealing"),
+    "threadpoolctl": ("metabt.platform",),
+    "llvmlite": ("metabt.platform",),
     "hydra": ("metabt.config",),
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),
@@ -33,6 +35,19 @@ ROOMS = {
 EDGE = (
     "cli",
     "commands",
+    "printing",
+    "sweep_command",
+    "upkeep_commands",
+    "weights_command",
+    "audit",
+    "comparison",
+    "differing",
+    "earlier",
+    "explain",
+    "explanation",
+    "price_changes",
+    "record",
+    "reproduce",
     "progress",
     "trades",
     "demo",
@@ -44,10 +59,25 @@ EDGE = (
     "__main__",
 )
 """What stands above the domain."""
-DOORS = ("api", "sources", "__init__")
+DOORS = ("api", "request", "sources", "sweep", "__init__")
 """Where the domain is handed to the edge: these may import the edge, lazily."""
-FRONT = ("cli", "commands", "__main__")
+FRONT = ("cli", "commands", "printing", "sweep_command", "upkeep_commands", "weights_command", "__main__")
 """What nothing else may import."""
+
+
+STORE = (
+    "amounts",
+    "background",
+    "claims",
+    "layout",
+    "objects",
+    "pruning",
+    "publishing",
+    "reading",
+    "syscalls",
+    "upkeep",
+)
+"""Modules of `metabt.cache` that know bytes alone."""
 
 
 def name_of(path: Path) -> str:
@@ -99,9 +129,19 @@ def test_a_library_is_imported_in_its_room_only(path: Path) -> None:
 @pytest.mark.parametrize("path", modules_outside(*EDGE, "plugins"), ids=name_of)
 def test_the_domain_imports_libraries_of_numbers_only(path: Path) -> None:
     module = name_of(path)
-    allowed = {"numpy", "scipy", "numba", "metabt", *sys.stdlib_module_names}
+    lodgers = {library for library, rooms in ROOMS.items() if within(module, rooms)}
+    allowed = {"numpy", "scipy", "numba", "metabt", *lodgers, *sys.stdlib_module_names}
     foreign = {imported.split(".")[0] for imported in imports(path)} - allowed
     assert not foreign, f"{module} imports {foreign}"
+
+
+@pytest.mark.parametrize("name", STORE)
+def test_the_store_knows_bytes_alone(name: str) -> None:
+    known = {"metabt.errors", *(f"metabt.cache.{other}" for other in STORE)}
+    for imported in imports(PACKAGE / "cache" / f"{name}.py"):
+        library = imported.split(".")[0]
+        inside = library == "metabt" and any(within(imported, (module,)) for module in known)
+        assert inside or library in sys.stdlib_module_names or imported == "metabt.cache", f"{name} imports {imported}"
 
 
 @pytest.mark.parametrize("path", modules_outside(*EDGE), ids=name_of)
@@ -122,7 +162,9 @@ def test_nothing_imports_the_front(path: Path) -> None:
 
 
 def test_every_module_is_seen() -> None:
-    assert {"metabt.cli", "metabt.api", "metabt.walk_forward"} <= {name_of(path) for path in MODULES}
+    assert {"metabt.cli", "metabt.api", "metabt.walk_forward", "metabt.cache.disk"} <= {
+        name_of(path) for path in MODULES
+    }
     assert len(MODULES) > 40
 
 

@@ -10,14 +10,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from metabt import progress
 from metabt.cli import main
-from metabt.lakehouse import connect
+from metabt.lakehouse import attach, connect
+from tests.test_ranking import outlook, sweep_of, swept
 
 ROOT = Path(__file__).resolve().parent.parent
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
@@ -130,6 +134,132 @@ def test_trades_reach_the_targets(told: pytest.CaptureFixture[str], desk: Path) 
         assert float(row["trade_shares"]) == pytest.approx(float(row["trade_value"]) / last[symbol])
 
 
+def append(name: str = "prices", session: str = "2021-03-01") -> None:
+    """Ingest one more session of all symbols."""
+    Path("more.csv").write_text(f"Date,{','.join(SYMBOLS)}\n{session},101,99,120,80\n")
+    assert main(["ingest", "more.csv", "--dataset", name]) == 0
+
+
+def test_weights_say_when_prices_have_changed_and_run_on_todays_data(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine", "end=2021-12-31"]) == 0
+    told.readouterr()
+    assert main(["weights"]) == 0
+    assert told.readouterr().err == ""
+    append()
+    told.readouterr()
+    assert main(["weights", "--format", "csv"]) == 0
+    stale = told.readouterr()
+    assert stale.err == (
+        "prices have changed since this run: now up to 2021-03-01; `metabt weights --refresh` runs it on today's data\n"
+    )
+    assert main(["weights", "--refresh", "--format", "csv"]) == 0
+    fresh = told.readouterr()
+    assert re.search(r"^run [0-9a-f]{12} of mine on today's data, [0-9.]+ s of engine time$", fresh.err, re.MULTILINE)
+    assert fresh.out != stale.out and fresh.out.splitlines()[0] == stale.out.splitlines()[0]
+    assert main(["weights", "--format", "csv"]) == 0
+    newest = told.readouterr()
+    assert (newest.out, newest.err) == (fresh.out, "")
+    with connect("data/lakehouse") as con:
+        ((config,), (other,)) = con.execute("select config from runs order by started_at").fetchall()
+        hits = con.execute(
+            "select count(*) from stages where cache_hit and run_id = (select run_id from runs "
+            "order by started_at desc limit 1)"
+        ).fetchall()
+    assert json.loads(config)["end"] == json.loads(other)["end"] == "2021-12-31"
+    assert hits == [(3,)]  # the year before, of every sleeve
+    assert main(["weights", "--refresh", "--format", "csv"]) == 0
+    again = told.readouterr()
+    assert again.out == fresh.out and "found: computed earlier" in again.err
+
+
+def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
+    told.readouterr()
+    assert main(["weights", "--format", "csv"]) == 0
+    whole = told.readouterr()
+    assert "is kept as a summary: assembling the rest from cached blocks" in whole.err
+    assert sum(float(order["target"]) for order in table(whole.out)) == pytest.approx(1.0, abs=1e-12)
+    assert main(["weights", "--format", "csv"]) == 0
+    again = told.readouterr()
+    assert (again.out, again.err) == (whole.out, "")
+    with connect("data/lakehouse") as con:
+        (left,) = con.execute("select run_id from runs where keep = 'summary'").fetchall()
+    assert main(["report", left[0]]) == 0
+    assert "is kept as a summary" in told.readouterr().err
+
+
+def test_a_run_is_explained_compared_and_reproduced(told: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    assert main(["backtest", "--quiet", "portfolio=mine", "portfolio.sleeves.calm.lookback=25"]) == 0
+    told.readouterr()
+    assert main(["explain"]) == 0
+    out = told.readouterr().out
+    assert "mine/calm  2020-2021 (2 blocks)\n  configuration: lookback: 30 -> 25\n" in out
+    assert "mine/wild" not in out and "1 sleeve with every block found" in out
+    with connect("data/lakehouse") as con:
+        first, second = (row[0] for row in con.execute("select run_id from runs order by started_at").fetchall())
+    assert main(["explain", first[:8], second[:8]]) == 0
+    assert "configuration: portfolio.sleeves.calm.lookback: 30 -> 25" in told.readouterr().out
+    assert main(["explain", first[:8], second[:8], "--format", "json"]) == 0
+    assert json.loads(told.readouterr().out)[0]["what"] == "configuration"
+    assert main(["explain", "--format", "csv"]) == 0
+    assert {row["path"] for row in table(told.readouterr().out)} == {"mine", "mine/calm"}
+
+    assert main(["reproduce", first[:8], "--quiet"]) == 0
+    assert re.search(r"the same bytes: 8 tables, [\d,]+ rows\n$", told.readouterr().out)
+    with attach("data/lakehouse") as con:
+        con.execute("update returns set net = net * 1.0000001 where path = 'mine/wild' and run_id = ?", [first])
+    assert main(["reproduce", first[:8], "--quiet"]) == 1
+    printed = told.readouterr()
+    assert "not the same bytes: table returns: row " in printed.out
+    assert printed.err.startswith("metabt: run ") and "is not reproduced" in printed.err
+
+
+def test_a_cache_is_counted_checked_and_pruned(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    assert main(["cache", "stats"]) == 0
+    assert "0 objects" in told.readouterr().out
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    objects = sorted((desk / "data" / "lakehouse" / ".cache").glob("??/*"))
+    told.readouterr()
+    assert main(["cache", "stats"]) == 0
+    assert f"{len(objects)} objects" in told.readouterr().out
+    assert main(["cache", "verify", "--recompute", "1"]) == 0
+    out = told.readouterr().out
+    assert f"{len(objects)} sound objects" in out
+    assert f"computed again: {len(objects)} of {len(objects)} objects of 1 stored run\nthe same bytes" in out
+
+    assert main(["cache", "prune", "--max-size", "0", "--dry-run"]) == 0
+    assert f"would remove {len(objects)} objects" in told.readouterr().out
+    assert all(path.is_file() for path in objects)
+    flipped = bytearray(objects[0].read_bytes())
+    flipped[-1] ^= 1
+    objects[0].chmod(0o600)
+    objects[0].write_bytes(flipped)
+    assert main(["cache", "verify"]) == 1
+    printed = told.readouterr()
+    assert objects[0].name in printed.out and "1 bad" in printed.out
+    assert "not sound: 1 bad and moved to the quarantine" in printed.err
+    assert main(["cache", "prune", "--max-size", "0"]) == 0
+    assert f"removed {len(objects) - 1} objects" in told.readouterr().out
+    assert not any(path.exists() for path in objects)
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+
+
+def test_an_alarm_of_the_audit_is_code_one(
+    told: pytest.CaptureFixture[str], desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metabt import audit
+
+    alarm = audit.Alarm("mine/calm", "2020", "ab" * 32, Path("x/ab"), ("block", "state"))
+    monkeypatch.setattr(audit, "audit", lambda *arguments: audit.Audited(2, 1, 9, 3, 0, (alarm,)))
+    assert main(["cache", "verify", "--recompute", "0.5"]) == 1
+    printed = told.readouterr()
+    assert "computed again: 3 of 9 objects of 2 stored runs (1 left out)" in printed.out
+    assert "ALARM: mine/calm, 2020: other bytes come out (block and state)" in printed.out
+    assert f"key {'ab' * 32}" in printed.out and "file x/ab" in printed.out
+    assert "1 alarm" in printed.err
+
+
 def test_a_plan_runs_nothing(told: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "portfolio=mine", "portfolio.lookback=20"]) == 0
     out = told.readouterr().out
@@ -138,10 +268,107 @@ def test_a_plan_runs_nothing(told: pytest.CaptureFixture[str]) -> None:
     assert table(told.readouterr().out) == []
 
 
-def test_a_sweep_stores_a_run_for_each_value(told: pytest.CaptureFixture[str]) -> None:
-    assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,40", "end=2020-12-31"]) == 0
+def test_with_another_launcher_each_job_is_a_run_of_its_own(told: pytest.CaptureFixture[str]) -> None:
+    argv = ["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,40", "hydra/launcher=basic"]
+    assert main(argv) == 0
+    stored = re.findall(r"^run ([0-9a-f]{12}) of mine in data/lakehouse", told.readouterr().out, flags=re.MULTILINE)
     assert main(["runs", "--format", "csv"]) == 0
-    assert len(table(told.readouterr().out.split("data/lakehouse")[-1].strip())) == 2
+    assert sorted(row["run_id"][:12] for row in table(told.readouterr().out)) == sorted(stored)
+    assert len(stored) == 2
+    assert main([*argv, "--keep", "summary"]) == 1
+    assert "--keep summary needs hydra/launcher=metabt" in told.readouterr().err
+
+
+class SweepDouble(ModuleType):
+    """Stand in for `metabt.sweep`: remember the jobs, rank them by their lookback, let the lookbacks of 13 fail."""
+
+    def __init__(self) -> None:
+        super().__init__("metabt.sweep")
+        self.jobs: list[Any] = []
+        self.asked: dict[str, Any] = {}
+
+    def outlook(self, jobs: Sequence[Any], lakehouse: str) -> Any:
+        self.jobs, self.asked = list(jobs), {"lakehouse": lakehouse}
+        return outlook(n_jobs=len(jobs), n_blocks=640, n_distinct=80, n_known=48)
+
+    def run_sweep(
+        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any = None, announce: Any = None
+    ) -> Any:
+        ahead = self.outlook(jobs, lakehouse)
+        self.asked["keep"] = keep
+        if announce is not None:
+            announce(ahead)
+        return sweep_of(*(self._run(number, job) for number, job in enumerate(jobs)))
+
+    @staticmethod
+    def _run(number: int, job: Any) -> Any:
+        lookback = job.config["portfolio"]["lookback"] if job.config else None
+        error = job.error or ("ruined" if lookback == 13 else None)
+        return swept(number, *job.overrides, error=error, sharpe=lookback or 0)
+
+
+@pytest.fixture
+def double(told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> SweepDouble:
+    fake = SweepDouble()
+    monkeypatch.setitem(sys.modules, "metabt.sweep", fake)
+    return fake
+
+
+SWEEP = ["backtest", "-m", "portfolio=mine", "portfolio.lookback=20,40,30", "portfolio.name='a, b'"]
+
+
+def test_a_sweep_says_what_it_will_compute_and_ranks_what_came_out(
+    told: pytest.CaptureFixture[str], double: SweepDouble
+) -> None:
+    assert main(SWEEP) == 0
+    printed = told.readouterr()
+    assert printed.err.startswith("3 configurations: 640 blocks named, 80 distinct, 48 of them known; computing 32\n")
+    heading, *rows = printed.out.splitlines()[:4]
+    assert heading.split()[:4] == ["Rank", "Run", "lookback", "Sharpe"]
+    assert [row.split()[2] for row in rows] == ["40", "30", "20"]
+    assert "7 blocks computed, 1.2 s in data/lakehouse" in printed.out
+    assert double.asked == {"lakehouse": "data/lakehouse", "keep": "summary"}
+    assert [job.config["portfolio"]["name"] for job in double.jobs] == ["a, b"] * 3
+    assert double.jobs[0].overrides == ("portfolio=mine", "portfolio.lookback=20", "portfolio.name='a, b'")
+
+    assert main([*SWEEP, "--quiet", "--keep", "all", "--lakehouse", "it's here"]) == 0
+    assert told.readouterr().err == ""
+    assert double.asked == {"lakehouse": "it's here", "keep": "all"}
+    assert {job.config["lakehouse"] for job in double.jobs} == {"it's here"}
+
+
+@pytest.mark.parametrize("launcher", ["metabt", "basic", "joblib"])
+def test_a_dry_run_runs_nothing(
+    told: pytest.CaptureFixture[str], double: SweepDouble, desk: Path, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
+    monkeypatch.setattr("metabt.commands.run_backtest", None)
+    before = state(desk)
+    assert main([*SWEEP, "--dry-run", f"hydra/launcher={launcher}"]) == 0
+    printed = told.readouterr()
+    assert printed.out.startswith("3 configurations: 640 blocks named, 80 distinct, 48 of them known; computing 32\n")
+    assert printed.err == ""
+    assert len(double.jobs) == 3 and "keep" not in double.asked
+    assert state(desk) == before
+
+
+def test_a_sweep_in_which_some_fail_is_code_one_after_its_ranking(
+    told: pytest.CaptureFixture[str], double: SweepDouble
+) -> None:
+    assert main(["backtest", "-m", "portfolio=mine,nine", "portfolio.lookback=13,20", "portfolio.lag=0,1"]) == 1
+    printed = told.readouterr()
+    ranks = [line.split()[0] for line in printed.out.splitlines()[1:9]]
+    assert ranks == ["1", "2", *"------"]
+    assert "did you mean 'mine'" in printed.out
+    assert "metabt: 6 of 8 configurations failed; the others are stored; the first, portfolio=mine" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_batches_of_a_sweep_all_run_before_it_fails(told: pytest.CaptureFixture[str], double: SweepDouble) -> None:
+    argv = ["backtest", "-m", "portfolio=mine", "portfolio.lookback=13,20,30", "hydra.sweeper.max_batch_size=2"]
+    assert main(argv) == 1
+    printed = told.readouterr()
+    assert printed.out.count("Rank") == 2
+    assert "1 of 3 configurations failed" in printed.err
 
 
 def test_options_and_overrides_stand_in_any_order(told: pytest.CaptureFixture[str]) -> None:
@@ -245,6 +472,11 @@ BAD_COMMANDS = [
     (["backtest", "portfolio=mine", "lakehouse=prices.csv/lake"], "prices.csv"),
     (["backtest", "portfolio=mine", "--lakehouse", "nowhere"], "nowhere.*metabt ingest"),
     (["backtest", "-m", "portfolio=mine", "portfolio.sleeves.clam.lookback=20,30"], "did you mean 'calm'"),
+    (["backtest", "-m", "portfolio=mine", "lakehouse=data/lakehouse,elsewhere"], "one lakehouse.*elsewhere"),
+    (["backtest", "-m", "portfolio=mines", "portfolio.lookback=20,30"], "no portfolio 'mines'; did you mean 'mine'"),
+    (["backtest", "-m", "portfolio=mine", "portfolio.lookback=interval(1,2)"], "does not support sweep type"),
+    (["backtest", "portfolio=mine", "--dry-run"], "add -m; .*metabt plan"),
+    (["backtest", "portfolio=mine", "--keep", "all"], "add -m"),
     (["plan", "portfolio=mine", "portfolio.lag=-1"], "lag is -1"),
     (["sql", "delete from prices"], "read-only"),
     (["sql", "drop table runs"], "read-only"),
@@ -254,8 +486,20 @@ BAD_COMMANDS = [
     (["sql", "select nope from prices"], "nope"),
     (["weights", "--holdings", "prices.csv"], "--nav"),
     (["weights"], "no run"),
+    (["weights", "--refresh"], "no run"),
     (["report"], "no run"),
     (["weights", "a", "--portfolio", "b"], "name one of them"),
+    (["explain"], "no run"),
+    (["explain", "latest", "nope"], "no run"),
+    (["reproduce"], "no run"),
+    (["explain", "--lakehouse", "nowhere"], "nowhere.*metabt ingest"),
+    (["cache", "stats", "--lakehouse", "nowhere"], "nowhere.*metabt ingest"),
+    (["cache", "prune"], "--keep 30d"),
+    (["cache", "prune", "--keep", "30"], "'30' is no age"),
+    (["cache", "prune", "--max-size", "much"], "'much' is no size"),
+    (["cache", "stats", "--dry-run"], "metabt cache prune, not for stats|for `metabt cache prune`"),
+    (["cache", "verify", "--recompute", "2"], "--recompute 2: wanted a share"),
+    (["cache", "prune", "--keep", "1d", "--recompute", "0.5"], "with `metabt cache verify`"),
 ]
 
 
@@ -293,7 +537,19 @@ def test_a_page_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["nope"], ["ingest"], ["sql"], ["runs", "--format", "xml"], ["runs", "stray=1"], ["backtest", "--nope"]],
+    [
+        [],
+        ["nope"],
+        ["ingest"],
+        ["sql"],
+        ["runs", "--format", "xml"],
+        ["runs", "stray=1"],
+        ["backtest", "--nope"],
+        ["backtest", "--keep", "x"],
+        ["cache"],
+        ["cache", "clean"],
+        ["explain", "a", "b", "c"],
+    ],
 )
 def test_wrong_usage_is_code_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -10,7 +10,6 @@ import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
-from metabt.assembly import assemble
 from metabt.errors import ConfigError, DataError, RunError
 from metabt.resolve import resolve
 from metabt.sources import to_panel
@@ -94,9 +93,9 @@ def test_a_forest_computes_what_its_trees_share_once() -> None:
     # two roots over the same two leaves
     assert len(job.plan.nodes) == 4
     walks = job.run()
-    for root, settings in zip(job.portfolios, (tree(), other), strict=True):
+    for position, settings in enumerate((tree(), other)):
         alone = metabt.backtest(settings, prices).tables
-        assert same(assemble(root, job.plan, walks), alone)
+        assert same(job.assemble(walks, position), alone)
 
 
 def test_equal_siblings_are_one_node() -> None:
@@ -142,9 +141,9 @@ def test_a_forest_of_flat_baselines_keeps_them_apart() -> None:
     other = tree(name="other", sleeves={"c": {**LEAF, "universe": ["EE"]}, "d": {**LEAF, "universe": ["AA"]}})
     job = engine([tree(), other], prices, is_meta_backtest=False)
     walks = job.run()
-    for root, settings in zip(job.portfolios, (tree(), other), strict=True):
+    for position, settings in enumerate((tree(), other)):
         alone = metabt.backtest(settings, prices, is_meta_backtest=False).tables
-        assert same(assemble(root, job.plan, walks), alone)
+        assert same(job.assemble(walks, position), alone)
 
 
 def test_bounds_of_the_root_must_suit_its_flat_baseline() -> None:

@@ -5,6 +5,7 @@ by the registry, never by importing a path that a file states.
 """
 
 from metabt.config.composition import compose, lakehouse_path, load_portfolio
+from metabt.config.jobs import Job
 from metabt.config.sweep import sweep
 
-__all__ = ["compose", "lakehouse_path", "load_portfolio", "sweep"]
+__all__ = ["Job", "compose", "lakehouse_path", "load_portfolio", "sweep"]

@@ -2,7 +2,7 @@
 
 1. Sort the overrides: groups and settings are Hydra's, `portfolio.*` are edits.
 2. Let Hydra compose the files.
-3. Apply the edits, then resolve interpolations.
+3. Apply the edits, then resolve interpolations; what reads environment variables is refused, since settings are stored.
 4. Check the settings, and that nothing asks to be instantiated.
 
 What a setting or a sleeve may be is checked where it is used, so that YAML, Python and the command line get one answer.
@@ -10,6 +10,7 @@ What a setting or a sleeve may be is checked where it is used, so that YAML, Pyt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +23,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metabt.config import edits
 from metabt.config.cycles import find_cycle
-from metabt.config.overrides import SETTINGS, split
+from metabt.config.overrides import CARRIED, SETTINGS, split
 from metabt.config.search import PRIMARY, conf_dirs, load, packaged_dir, restore_defaults
 from metabt.errors import ConfigError, nearest
 
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
 """Packages from which Hydra may instantiate a launcher or a sweeper."""
+
+ENVIRONMENT = re.compile(r"\$\{.*?\boc\s*\.\s*env\b|\$\{\s*oc\s*\.\s*(\w*\$|decode\b)", re.DOTALL)
+"""Interpolations that read an environment variable, or whose text does not show whether they do."""
 
 
 def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None = None) -> dict[str, Any]:
@@ -53,8 +57,7 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     dirs = conf_dirs(config_dir)
     with explained(dirs):
         for_hydra, tree_edits = split(list(overrides or []), dirs)
-        composed = load(dirs, for_hydra)
-        return finish(composed, composed.hydra, tree_edits)
+        return finish(draft(load(dirs, for_hydra)), tree_edits)
 
 
 def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[str, Any]:
@@ -73,20 +76,45 @@ def lakehouse_path(config_dir: str | Path | None = None) -> str:
     return str(stated)
 
 
-def finish(composed: DictConfig, hydra: DictConfig, tree_edits: list[str]) -> dict[str, Any]:
-    """Return plain values of what Hydra composed, with the edits applied and everything resolved."""
-    check_hydra(OmegaConf.to_container(hydra, resolve=False))
+def draft(composed: DictConfig, hydra: DictConfig | None = None) -> dict[str, Any]:
+    """Return plain values of what Hydra composed, unresolved, so that edits can still be applied.
+
+    Parameters
+    ----------
+    composed : DictConfig
+        What Hydra composed; edits that it carries are left out.
+    hydra : DictConfig, optional
+        Hydra's own node, where `composed` holds it no longer.
+    """
+    own: Any = composed.hydra if hydra is None else hydra
+    check_hydra(OmegaConf.to_container(own, resolve=False))
     raw = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(raw, dict)  # a mapping stays a mapping
-    plain = restore_defaults({str(key): value for key, value in raw.items() if key != "hydra"})
+    plain = restore_defaults({str(key): value for key, value in raw.items() if key not in ("hydra", CARRIED)})
     tree = plain.get("portfolio")
     if not isinstance(tree, dict):
         raise ConfigError(f"portfolio is {tree!r}, wanted the keys of a sleeve; choose one with portfolio=NAME")
-    tree.setdefault("name", str(hydra.runtime.choices.get("portfolio")))
+    tree.setdefault("name", str(own.runtime.choices.get("portfolio")))
+    return plain
+
+
+def finish(plain: dict[str, Any], tree_edits: list[str]) -> dict[str, Any]:
+    """Return a draft with the edits applied and everything resolved and checked; the draft itself is changed."""
     for text in tree_edits:
         edits.apply(plain, text)
-    resolved = OmegaConf.to_container(OmegaConf.create(plain), resolve=True, throw_on_missing=True)
-    return check(resolved)  # type: ignore[arg-type]  # a mapping stays a mapping
+    if _asks_for_resolution(plain):
+        _refuse_environment(plain, "")
+        resolved = OmegaConf.to_container(OmegaConf.create(plain), resolve=True, throw_on_missing=True)
+        return check(resolved)  # type: ignore[arg-type]  # a mapping stays a mapping
+    return check(plain)
+
+
+def _asks_for_resolution(node: Any) -> bool:
+    """Return whether OmegaConf has anything to resolve or to miss, which costs it as much as all the rest of a job."""
+    if isinstance(node, str):
+        return "${" in node or node == "???"
+    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return any(_asks_for_resolution(value) for value in values)
 
 
 def check(config: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +193,18 @@ def _yaml(error: yaml.YAMLError) -> str:
 def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line]
     return "configuration: " + "; ".join(lines[:3])
+
+
+def _refuse_environment(node: Any, path: str) -> None:
+    """Refuse what would put an environment variable, perhaps a secret, among the settings that a run is stored with."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        _refuse_environment(value, f"{path}.{key}")
+    if isinstance(node, str) and ENVIRONMENT.search(node):
+        key = path.lstrip(".")
+        raise ConfigError(
+            f"{key} may read the environment, '{node}', and what it finds would be stored with the run; "
+            f"state the value, or pass it on the command line: {key}=VALUE"
+        )
 
 
 def _refuse_targets(node: Any, path: str) -> None:

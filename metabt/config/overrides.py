@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,14 +21,17 @@ from metabt.errors import ConfigError, nearest
 
 SETTINGS = ("lakehouse", "engine", "start", "end", "is_meta_backtest", "portfolio")
 """What `conf/config.yaml` may state."""
-CARRIER = "++portfolio_edits."
-"""Prefix under which Hydra carries an edit to a job."""
+CARRIED = "portfolio_edits"
+"""Key of the composed configuration beneath which Hydra carries edits to a job."""
+CARRIER = f"++{CARRIED}."
+"""Prefix of an override that carries an edit."""
 KINDS = {"set": "", "add": "+", "force": "++", "delete": "~"}
 """How an override was prefixed."""
 
 
+@lru_cache(maxsize=4096)  # the jobs of a sweep share most of their overrides, and the grammar takes its time
 def parse(text: str) -> Override:
-    """Return a parsed override.
+    """Return a parsed override, to be read and not changed.
 
     Raises
     ------
@@ -71,7 +75,9 @@ def encode(text: str) -> str:
 
 
 def decode(text: str) -> str:
-    """Return the edit that `encode` was given."""
+    """Return the edit that `encode` was given; what carries no edit comes back as it is."""
+    if not text.startswith(CARRIER):
+        return text
     name, _, rest = text.removeprefix(CARRIER).partition(".")
     return KINDS[name] + (rest.removesuffix("=null") if name == "delete" else rest)
 

@@ -87,11 +87,15 @@ def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
     return path
 
 
-def load(dirs: tuple[Path, ...], overrides: list[str]) -> DictConfig:
-    """Return what Hydra composes, its own `hydra` node included."""
+def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+    """Return what Hydra composes, its own `hydra` node included; in a multirun without the values that are swept."""
     prepare()
-    loader = ConfigLoaderImpl(search_path(dirs))
-    return loader.load_configuration(PRIMARY, overrides, RunMode.RUN, from_shell=False)
+    return loader(dirs).load_configuration(PRIMARY, overrides, mode, from_shell=False)
+
+
+def loader(dirs: tuple[Path, ...]) -> ConfigLoaderImpl:
+    """Return what finds and composes the files of `dirs`."""
+    return ConfigLoaderImpl(search_path(dirs))
 
 
 def prepare() -> None:

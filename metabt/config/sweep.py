@@ -1,70 +1,120 @@
-"""Run one task for each combination of a sweep: Hydra's `--multirun`, whatever launcher is chosen.
+"""Run a sweep: Hydra's `--multirun`, all jobs at once or, where another launcher is named, each by itself.
 
-1. Check every job of a basic sweep before the first one runs.
+1. Check what concerns the sweep as a whole: its grammar, its names, its files.
 2. Hand the sweep to Hydra, with edits of the tree encoded so that it carries them to the jobs unread.
-3. In each job, finish the configuration from what Hydra composed and the edits it carried.
+3. metabt's launcher gives all jobs back: compose them and call the task's `forest` once.
+4. Any other launcher gives one job at a time, perhaps in another process: compose it and call the task. Its jobs are
+   all composed once beforehand, so that a mistake shows before the first of them has run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from metabt.config.composition import check_hydra, compose, explained, finish
-from metabt.config.overrides import CARRIER, decode, encode, parse, split
-from metabt.config.search import PRIMARY, conf_dirs, load, prepare, search_path
+from metabt.config.composition import check_hydra, draft, explained, finish
+from metabt.config.jobs import Job, compose_jobs
+from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
+from metabt.config.search import PRIMARY, conf_dirs, load, loader, prepare, search_path
+from metabt.errors import ConfigError
+
+OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
+"""What hands over all jobs at once."""
 
 
-def sweep(
-    task: Callable[[dict[str, Any]], None], overrides: list[str], *, config_dir: str | Path | None = None
-) -> None:
-    """Call `task` with the composed configuration of every job.
+class Task(Protocol):
+    """What a sweep runs. Launchers that start processes pickle it."""
+
+    def __call__(self, config: dict[str, Any], /) -> Any:
+        """Run one configuration by itself."""
+
+    def forest(self, jobs: Sequence[Job], /) -> Sequence[Any]:
+        """Run all configurations at once and return an answer for each."""
+
+
+def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = None, at_once: bool = False) -> None:
+    """Run `task` for every job of a sweep.
 
     Parameters
     ----------
-    task : callable
-        Takes what `compose` returns. It runs in this process with Hydra's basic launcher.
+    task : Task
+        Its `forest` is called with metabt's launcher, itself with any other.
     overrides : list of str
         As for `compose`; a value may be a sweep, ``portfolio.lookback=63,126``.
     config_dir : path, optional
         As for `compose`.
+    at_once : bool
+        Use metabt's launcher whatever the overrides and files say.
 
     Raises
     ------
     ConfigError
-        If any job cannot be composed; then no job has run.
+        If no job can be composed, or with another launcher any job cannot; then no job has run.
     MetabtError
-        What the first failing job raised, after all jobs had their turn.
+        What the task raised; with another launcher what the first failing job raised, after all had their turn.
     """
     dirs = conf_dirs(config_dir)
+    if at_once:
+        overrides = [*(text for text in overrides if not _is_launcher(text)), "hydra/launcher=metabt"]
     with explained(dirs):
-        for_hydra, tree_edits = split(overrides, dirs)
-        _check_jobs(overrides, config_dir)
-        check_hydra(
-            OmegaConf.to_container(load(dirs, [t for t in for_hydra if t.startswith("hydra")]).hydra, resolve=False)
-        )
-    _run_jobs(lambda config: task(_job(config)), [*for_hydra, *map(encode, tree_edits)], dirs)
+        split(overrides, dirs)
+        carried = [encode(text) if is_edit(text) else text for text in overrides]
+        hydra = load(dirs, carried, RunMode.MULTIRUN).hydra
+        check_hydra(OmegaConf.to_container(hydra, resolve=False))
+        if hydra.launcher._target_ != OWN_LAUNCHER:
+            _check_jobs(carried, dirs)
+    _run_jobs(_Carried(task, dirs), carried, dirs)
 
 
-def _check_jobs(overrides: list[str], config_dir: str | Path | None) -> None:
+@dataclass(frozen=True)
+class _Carried:
+    """A task as Hydra's launchers call it: with what they composed and the edits that they carried."""
+
+    task: Task
+    dirs: tuple[Path, ...]
+
+    def __call__(self, composed: DictConfig) -> Any:
+        hydra = HydraConfig.get()
+        texts = [decode(text) for text in hydra.overrides.task if text.startswith(CARRIER)]
+        with explained(self.dirs):
+            config = finish(draft(composed, cast(DictConfig, hydra)), texts)
+        return self.task(config)
+
+    def forest(self, batch: Sequence[Sequence[str]], load_job: Callable[[list[str]], DictConfig]) -> Sequence[Any]:
+        return self.task.forest(compose_jobs(batch, load_job, self.dirs))
+
+
+def _is_launcher(text: str) -> bool:
+    return text.lstrip("+~").startswith(("hydra/launcher", "hydra.launcher"))
+
+
+def _check_jobs(overrides: list[str], dirs: tuple[Path, ...]) -> None:
     """Compose every job once; a sweep that another sweeper samples cannot be listed beforehand."""
-    parsed = [parse(text) for text in overrides if not text.startswith("hydra")]
-    if any(p.is_sweep_override() and not p.is_discrete_sweep() for p in parsed):
+    parsed = OverridesParser.create(loader(dirs)).parse_overrides(overrides)
+    swept = [override for override in parsed if not override.is_hydra_override()]
+    if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in swept):
         return
-    for job in BasicSweeper.split_arguments(parsed, None)[0]:
-        compose(list(job), config_dir=config_dir)
+    own = [text for text, override in zip(overrides, parsed, strict=True) if override.is_hydra_override()]
+    batch = BasicSweeper.split_arguments(swept, None)[0]
+    for job in compose_jobs(batch, lambda texts: load(dirs, [*own, *texts]), dirs):
+        if job.error is not None:
+            raise ConfigError(job.error)
 
 
-def _run_jobs(task: Callable[[DictConfig], None], overrides: list[str], dirs: tuple[Path, ...]) -> None:
+def _run_jobs(task: _Carried, overrides: list[str], dirs: tuple[Path, ...]) -> None:
     """Do what `hydra.main` does, without its handling of sys.argv and of errors."""
     prepare()
     backup = get_gh_backup()
@@ -73,13 +123,7 @@ def _run_jobs(task: Callable[[DictConfig], None], overrides: list[str], dirs: tu
         try:
             hydra = Hydra.create_main_hydra2("metabt", search_path(dirs))
             hydra.multirun(PRIMARY, task, [f"hydra.sweep.dir='{record}'", *overrides])
+        except HydraException as error:
+            raise ConfigError(f"configuration: {str(error).splitlines()[0]}") from None
         finally:
             restore_gh_from_backup(backup)
-
-
-def _job(composed: DictConfig) -> dict[str, Any]:
-    hydra = HydraConfig.get()
-    carried = [decode(text) for text in hydra.overrides.task if text.startswith(CARRIER)]
-    OmegaConf.set_struct(composed, False)
-    composed.pop(CARRIER.strip("+."), None)
-    return finish(composed, cast(DictConfig, hydra), carried)

@@ -2,31 +2,45 @@
 
 1. `catalog` attaches DuckLake; `tables` is its schema; `transaction` writes whole or not at all.
 2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
-3. `prices` makes panels, `runs` keeps results, `questions` asks with SQL, `answers` writes what came back.
+3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
+4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
 """
 
 from metabt.lakehouse.answers import QueryResult
 from metabt.lakehouse.catalog import attach, check_writable
+from metabt.lakehouse.commits import commit_run, commit_runs
+from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts, stored_digests
+from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
-from metabt.lakehouse.prices import dataset_symbols, load_panels, stored_digests
+from metabt.lakehouse.prices import load_panels
 from metabt.lakehouse.questions import connect, query
-from metabt.lakehouse.runs import commit_run, find_run, list_runs, load_run, resolve_run, snapshot
+from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
+from metabt.lakehouse.snapshots import snapshot
 
 __all__ = [
+    "Change",
+    "Facts",
     "IngestReport",
     "QueryResult",
     "attach",
+    "changed_calendars",
+    "changed_inputs",
     "check_writable",
     "commit_run",
+    "commit_runs",
     "connect",
     "dataset_symbols",
     "find_run",
+    "find_runs",
     "ingest",
     "list_runs",
+    "load_facts",
     "load_panels",
     "load_run",
     "query",
     "resolve_run",
+    "root_metrics",
+    "run_row",
     "snapshot",
     "stored_digests",
 ]

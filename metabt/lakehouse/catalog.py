@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.tables import SCHEMA, create_tables
+from metabt.lakehouse.tables import SCHEMA, complete_tables
 
 CATALOG = "catalog.sqlite"
 """File name of the catalogue inside a lakehouse."""
@@ -53,7 +53,8 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
         (root / DATA).mkdir(parents=True, exist_ok=True)
     else:
         require(root)
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
+    # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1})
     try:
         load_extensions(con)
         con.execute(_attach_statement(root, read_only, create))
@@ -69,7 +70,9 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
 
 
 def reattach(con: duckdb.DuckDBPyConnection, path: str | Path) -> duckdb.DuckDBPyConnection:
-    """Return `con`, which read the lakehouse, attached for writing: its extensions need no second signature check.
+    """Return `con`, which has read the lakehouse, fit for writing: its extensions need no second signature check.
+
+    One that was attached for writing is so already, and still knows the tables.
 
     Raises
     ------
@@ -78,6 +81,8 @@ def reattach(con: duckdb.DuckDBPyConnection, path: str | Path) -> duckdb.DuckDBP
     """
     root = located(path)
     try:
+        if con.execute("SELECT readonly FROM duckdb_databases() WHERE database_name = 'lake'").fetchall() == [(False,)]:
+            return con
         con.execute("USE memory")
         con.execute("DETACH lake")
         con.execute(_attach_statement(root, read_only=False, create=False))
@@ -146,15 +151,17 @@ def _attach_statement(root: Path, read_only: bool, create: bool) -> str:
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
-    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-    missing = set(SCHEMA) - {row[0] for row in rows}
+    rows = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'").fetchall()
+    missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
     if missing and not create:
+        name, column = min(missing)
+        what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
         raise StoreError(
-            f"'{root}' is a DuckLake without metabt's table {min(missing)}; `metabt ingest` adds what is missing, "
+            f"'{root}' is a DuckLake without metabt's {what}; `metabt ingest` adds what is missing, "
             "or name another path"
         )
     if missing:
-        create_tables(con, missing)
+        complete_tables(con, missing)
 
 
 def _probe(place: Path, root: Path) -> None:

@@ -2,7 +2,7 @@
 
 1. Read and check the whole source; what is refused has touched nothing.
 2. Compare every row with what is stored under its (dataset, symbol, date): added, changed or unchanged.
-3. Write the added and the changed rows, and the digests of the partitions that differ by them.
+3. Write the added and the changed rows, the sessions that are new, and the digests of the partitions that differ.
 4. Record the dataset and the ingestion; commit all of it at once. With nothing new there is no commit.
 
 A field that the source does not have leaves what is stored as it is; an empty close changes nothing.
@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from metabt.errors import ConfigError, DataError
+from metabt.lakehouse.calendars import add_sessions
 from metabt.lakehouse.digests import replace_digests
 from metabt.lakehouse.merge import compare, replace_prices
 from metabt.lakehouse.naming import Naming
@@ -135,6 +136,7 @@ def store(
     merge = compare(con, dataset, rows)
     if merge.rows.num_rows:
         replace_prices(con, dataset, merge)
+        add_sessions(con, dataset, merge.rows["date"])
         replace_digests(con, dataset, set(merge.rows["symbol"].unique().to_pylist()))
     extent = _extent(con, dataset)
     was_recorded = _record(con, dataset, closed, extent)

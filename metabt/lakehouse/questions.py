@@ -42,6 +42,7 @@ def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
     con.execute(f"SET allowed_directories = [{directories}]")
     for setting in ("enable_external_access", "autoload_known_extensions"):
         con.execute(f"SET {setting} = false")
+    con.execute("RESET threads")  # a question may be about millions of rows
     con.execute("SET lock_configuration = true")
     return con
 

@@ -1,68 +1,53 @@
-"""Runs in the lakehouse: a run appears whole or not at all, and is found again by its identity.
+"""Runs out of the lakehouse: found by their identity, listed, and read back whole.
 
-1. `commit_run` turns every table into Arrow, then appends all of them and the row in `runs` in one transaction.
-2. A run that is already there is left alone: its identity is the digest of all that it depends on.
-3. `load_run` returns the tables in the order in which they were handed over.
+1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
+2. `load_run` returns a run's tables in the order in which they were handed over.
+3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
 4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 import duckdb
-import pyarrow as pa
 
 from metabt.errors import ConfigError, StoreError, nearest
-from metabt.lakehouse.tables import ARROW, RUN_TABLES, SCHEMA, from_arrow, insert, to_arrow
-from metabt.lakehouse.transaction import transact
+from metabt.lakehouse.tables import RUN_TABLES, SCHEMA, from_arrow
 from metabt.tables import Table
 
+LARGE = ("config", "versions")
+"""Columns of `runs` that a list does without."""
+LISTED = tuple(column for column in SCHEMA["runs"] if column not in LARGE)
+"""The columns that a list has."""
 
-def commit_run(
-    path: str | Path,
-    run: Mapping[str, object],
-    tables: Mapping[str, Table],
-    reader: duckdb.DuckDBPyConnection | None = None,
-) -> bool:
-    """Store a run; return False where it was there already.
 
-    Parameters
-    ----------
-    path : str or Path
-        Directory of the lakehouse.
-    run : mapping
-        The columns of `runs`.
-    tables : mapping
-        Table name -> columns without `run_id`. NaN is stored as NULL.
-    reader : connection, optional
-        One that has read the lakehouse and is no longer needed; it is used for writing and closed.
+def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = None) -> bool:
+    """Return whether the run is stored and did not fail."""
+    return run_id in find_runs(con, [run_id], keep)
+
+
+def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str | None = None) -> set[str]:
+    """Return those of the runs that are stored and did not fail; with `keep`, only those of which so much was kept."""
+    sql = (
+        "SELECT run_id FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[])) AND status = 'ok' "
+        "AND keep = coalesce($2, keep)"
+    )
+    return {row[0] for row in con.execute(sql, [list(run_ids), keep]).fetchall()}
+
+
+def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
+    """Return a run's row, configuration and all.
 
     Raises
     ------
     StoreError
-        When the lakehouse cannot be written; nothing of the run is then visible.
+        When there is no such run.
     """
-    run_id = str(run["run_id"])
-    for name in set(tables) - set(RUN_TABLES):
-        raise ValueError(f"table '{name}': a run cannot write it; it writes {', '.join(RUN_TABLES)}")
-    ready = {name: to_arrow(name, table, {"run_id": run_id}) for name, table in tables.items() if table}
-    ready["runs"] = _run_row(run)
-
-    def work(con: duckdb.DuckDBPyConnection) -> bool:
-        if find_run(con, run_id):
-            return False
-        for name, rows in ready.items():
-            insert(con, name, rows)
-        return True
-
-    return transact(path, work, reader=reader)
-
-
-def find_run(con: duckdb.DuckDBPyConnection, run_id: str) -> bool:
-    """Return whether the run is stored."""
-    return bool(con.execute("SELECT count(*) FROM runs WHERE run_id = $1", [run_id]).fetchall()[0][0])
+    found = con.execute("SELECT * FROM runs WHERE run_id = $1", [run_id]).to_arrow_table().to_pylist()
+    if not found:
+        raise StoreError(f"no run '{run_id}' in the lakehouse; `metabt runs` lists what there is")
+    return found[0]
 
 
 def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, object], dict[str, Table]]:
@@ -73,15 +58,18 @@ def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, obj
     StoreError
         When there is no such run.
     """
-    found = con.execute("SELECT * FROM runs WHERE run_id = $1", [run_id]).to_arrow_table().to_pylist()
-    if not found:
-        raise StoreError(f"no run '{run_id}' in the lakehouse; `metabt runs` lists what there is")
-    return found[0], {name: _load_table(con, name, run_id) for name in RUN_TABLES}
+    return run_row(con, run_id), {name: _load_table(con, name, run_id) for name in RUN_TABLES}
 
 
-def list_runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
-    """Return the rows of `runs`, newest first."""
-    return con.execute("SELECT * FROM runs ORDER BY started_at DESC, run_id").to_arrow_table().to_pylist()
+def list_runs(
+    con: duckdb.DuckDBPyConnection, portfolio: str | None = None, limit: int | None = None
+) -> list[dict[str, object]]:
+    """Return the rows of `runs` without configurations and versions, newest first; of one portfolio, or so many."""
+    sql = (
+        f"SELECT {', '.join(LISTED)} FROM runs WHERE portfolio = coalesce($1, portfolio) "
+        "ORDER BY started_at DESC, run_id LIMIT $2"
+    )
+    return con.execute(sql, [portfolio, limit]).to_arrow_table().to_pylist()
 
 
 def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -92,39 +80,24 @@ def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
     con : connection
         An attached lakehouse.
     name : str
-        "latest", a portfolio's name (its newest run), or a unique beginning of a run's identity.
+        "latest", or a portfolio's name: its newest run that did not fail; or a unique beginning of any run's identity.
 
     Raises
     ------
     ConfigError
         When it means no run, or several.
     """
-    runs = list_runs(con)
-    if not runs:
-        raise ConfigError("the lakehouse holds no run yet; `metabt backtest` makes one")
-    if name == "latest":
-        return str(runs[0]["run_id"])
-    named = [str(run["run_id"]) for run in runs if name in (run["portfolio"], run["run_id"])]
+    runs = con.execute("SELECT run_id, portfolio, status FROM runs ORDER BY started_at DESC, run_id").fetchall()
+    done = [(run_id, portfolio) for run_id, portfolio, status in runs if status == "ok"]
+    if name == "latest" and done:
+        return str(done[0][0])
+    named = [run_id for run_id, portfolio in done if name == portfolio] + [row[0] for row in runs if row[0] == name]
     if named:
-        return named[0]
-    started = [str(run["run_id"]) for run in runs if name and str(run["run_id"]).startswith(name)]
+        return str(named[0])
+    started = [row[0] for row in runs if name and row[0].startswith(name)]
     if len(started) == 1:
-        return started[0]
-    if started:
-        some = ", ".join(started[:5])
-        raise ConfigError(f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean")
-    raise ConfigError(f"no run or portfolio '{name}' in the lakehouse{nearest(name, _names(runs))}")
-
-
-def snapshot(con: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of the lakehouse's current snapshot."""
-    return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
-
-
-def _run_row(run: Mapping[str, object]) -> pa.Table:
-    if set(run) != set(SCHEMA["runs"]):
-        raise ValueError(f"run: columns {sorted(set(run) ^ set(SCHEMA['runs']))} are missing or unknown")
-    return pa.table({name: pa.array([run[name]], ARROW[kind]) for name, kind in SCHEMA["runs"].items()})
+        return str(started[0])
+    raise ConfigError(_unresolved(name, started, runs))
 
 
 def _load_table(con: duckdb.DuckDBPyConnection, name: str, run_id: str) -> Table:
@@ -134,5 +107,26 @@ def _load_table(con: duckdb.DuckDBPyConnection, name: str, run_id: str) -> Table
     return from_arrow(name, rows.to_arrow_table())
 
 
-def _names(runs: list[dict[str, object]]) -> set[str]:
-    return {str(run["portfolio"]) for run in runs} | {"latest"}
+def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]]) -> str:
+    if not runs:
+        return "the lakehouse holds no run yet; `metabt backtest` makes one"
+    if started:
+        some = ", ".join(started[:5])
+        return f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean"
+    portfolios = {portfolio for _, portfolio, _ in runs}
+    if name == "latest" or name in portfolios:
+        whose = "" if name == "latest" else f" of '{name}'"
+        return f"every run{whose} in the lakehouse failed; select run_id, error from runs says why"
+    return f"no run or portfolio '{name}' in the lakehouse{nearest(name, portfolios | {'latest'})}"
+
+
+def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return run_id -> the metrics of its root; NaN where there is none."""
+    sql = (
+        "SELECT run_id, metric, coalesce(value, 'nan') FROM metrics m JOIN runs r USING (run_id) "
+        "WHERE m.path = r.portfolio AND run_id IN (SELECT unnest($1::VARCHAR[]))"
+    )
+    found: dict[str, dict[str, float]] = {}
+    for run_id, metric, value in con.execute(sql, [list(run_ids)]).fetchall():
+        found.setdefault(run_id, {})[metric] = value
+    return found

@@ -26,6 +26,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         "low": "DOUBLE",
         "volume": "DOUBLE",
     },
+    "calendars": {"dataset": "VARCHAR", "date": "DATE"},
     "digests": dict.fromkeys(("dataset", "symbol", "partition", "field", "digest"), "VARCHAR"),
     "datasets": {
         "dataset": "VARCHAR",
@@ -47,6 +48,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         **dict.fromkeys(("versions", "engine", "status"), "VARCHAR"),
         "started_at": "TIMESTAMP",
         "seconds": "DOUBLE",
+        **dict.fromkeys(("keep", "overrides", "error"), "VARCHAR"),
     },
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
@@ -107,6 +109,12 @@ SCHEMA: dict[str, dict[str, str]] = {
 }
 """Columns and SQL types of every table."""
 
+BEFORE = {("runs", "keep"): "all"}
+"""What rows hold that are older than a column, where that is not NULL."""
+
+BACKFILL = "INSERT INTO calendars SELECT DISTINCT dataset, date FROM prices ORDER BY dataset, date"
+"""Fills `calendars` where prices are older than it."""
+
 RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name != "runs")
 """The tables that a run is made of, besides its own row in `runs`."""
 
@@ -130,15 +138,33 @@ NUMPY = {
 """The NumPy type of every SQL type in use, text aside."""
 
 
-def create_tables(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Create the named tables in one transaction; `prices` is partitioned by dataset and year."""
+def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str, str]]) -> None:
+    """Add the missing (table, column) pairs in one transaction; `prices` is partitioned by dataset and year."""
+    columns: dict[str, list[str]] = {}
+    for name, column in sorted(missing, key=lambda pair: (pair[0], list(SCHEMA[pair[0]]).index(pair[1]))):
+        columns.setdefault(name, []).append(column)
     con.execute("BEGIN")
-    for name in sorted(names):
-        columns = ", ".join(f'"{column}" {kind}' for column, kind in SCHEMA[name].items())
-        con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-        if name == "prices":
-            con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
+    for name, absent in columns.items():
+        if len(absent) == len(SCHEMA[name]):
+            _create_table(con, name)
+        else:
+            _add_columns(con, name, absent)
+    if "calendars" in columns and "prices" not in columns:
+        con.execute(BACKFILL)
     con.execute("COMMIT")
+
+
+def _create_table(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    columns = ", ".join(f'"{column}" {kind}' for column, kind in SCHEMA[name].items())
+    con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    if name == "prices":
+        con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str, columns: Iterable[str]) -> None:
+    for column in columns:
+        default = f" DEFAULT '{BEFORE[name, column]}'" if (name, column) in BEFORE else ""
+        con.execute(f'ALTER TABLE {name} ADD COLUMN IF NOT EXISTS "{column}" {SCHEMA[name][column]}{default}')
 
 
 def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:

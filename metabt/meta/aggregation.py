@@ -5,95 +5,236 @@
 2. Net streams are compounded between common sessions: a weekend that only one child trades through accrues to the next
    common session. Nothing is zero-filled and nothing is dropped.
 3. A child's history is counted in common sessions since its stream began.
+
+None of this depends on the parent but for its calendar: sleeves over the same children share it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from metabt.block import Block, Gaps, MetaState
+from metabt.block import Gaps, MetaState
+from metabt.book import Opened, Start
 from metabt.kernels import kernel
+from metabt.windows import Windows
+
+KEPT_BOOKS = 2
+"""Sets of sessions for which the children's books are kept side by side."""
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """One child's block on the sessions of its parent."""
+    """One child laid on the sessions of its parent."""
 
-    gross: np.ndarray
-    """(n_sessions,) returns before costs, 0 where the child has no session."""
-    net: np.ndarray
-    """(n_sessions,) returns after costs."""
-    alive: np.ndarray
-    """(n_sessions,) bool: its stream has begun."""
-    live: np.ndarray
-    """(n_sessions,) bool: it has taken a non-empty decision, and its data have not ended."""
-    traded: np.ndarray
-    """(n_sessions,) bool: something beneath it traded."""
-    before: np.ndarray
-    """(n_sessions, n_columns) its book before trading."""
-    after: np.ndarray
-    """(n_sessions, n_columns) its book after trading."""
-    earned_by_asset: np.ndarray
-    """(n_sessions, n_assets) what each physical asset earned it."""
-    gaps: Gaps | None
-    """None where everything it held could be traded."""
+    child: Opened | None
+    """None where it has no session in the partition."""
+    start: Start
+    """What it brings along."""
+    rows: np.ndarray
+    """(n_sessions,) int64 the child's newest session as of each of the parent's; -1 before its first."""
+    fresh: np.ndarray
+    """(n_sessions,) bool: the child has a session."""
+    open_ended: np.ndarray
+    """(n_sessions,) bool: its data have not ended for good."""
+
+    def stream(self, name: str) -> np.ndarray:
+        """Return a stream of its block, (n_sessions,), 0 where it has no session."""
+        if self.child is None:
+            return np.zeros(len(self.rows))
+        return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """(n_sessions,) bool: its stream has begun."""
+        begin = np.iinfo(np.int64).max if self.child is None else self.child.block.begin
+        return self.start.begun | (self.rows >= begin)
+
+    @property
+    def live(self) -> np.ndarray:
+        """(n_sessions,) bool: it has taken a non-empty decision, and its data have not ended."""
+        made = self.child.block.decisions.rows if self.child else np.empty(0, np.int64)
+        return (self.start.live | (self.rows >= made[0] if len(made) else False)) & self.open_ended
+
+    @property
+    def traded(self) -> np.ndarray:
+        """(n_sessions,) bool: something in it or beneath it traded."""
+        return self.fresh & self.child.block.traded[self.rows] if self.child else np.zeros(len(self.rows), bool)
+
+    def before(self, at: np.ndarray) -> np.ndarray:
+        """Return its book just before trading at the parent's sessions `at`, (n_rows, n_columns)."""
+        book = self.after(at)
+        fresh = self.fresh[at]
+        if self.child is not None and fresh.any():
+            book[fresh] = self.child.book.before(self.rows[at[fresh]])
+        return book
+
+    def after(self, at: np.ndarray) -> np.ndarray:
+        """Return its book just after trading at the parent's sessions `at`, (n_rows, n_columns)."""
+        rows = self.rows[at]
+        if self.child is None:
+            return np.tile(self.start.book, (len(at), 1))
+        book = self.child.book.after(np.maximum(rows, 0))
+        book[rows < 0] = self.start.book
+        return book
+
+    def earned(self, weights: np.ndarray) -> np.ndarray | float:
+        """Return what each physical asset earned it, added up with a weight per session of the parent, (n_assets,)."""
+        if self.child is None:
+            return 0.0
+        own = np.zeros(len(self.child.block.dates))
+        own[self.rows[self.fresh]] = weights[self.fresh]
+        return self.child.book.earned(own)
+
+    def gaps(self, n_columns: int) -> Gaps:
+        """Return where its assets could be traded, on the parent's sessions."""
+        gaps = self.child.book.gaps if self.child else None
+        shape = (len(self.rows), n_columns)
+        if gaps is None:
+            return Gaps(np.zeros(shape), np.ones(shape, bool))
+        fresh = self.fresh[:, None]
+        # what has ended for good is traded at its last price whenever the parent trades
+        tradable = np.where(fresh, gaps.tradable[self.rows], ~self.open_ended[:, None])
+        return Gaps(np.where(fresh, gaps.returns[self.rows], 0.0), tradable)
 
 
-def align(
-    dates: np.ndarray, block: Block | None, book: np.ndarray, live: bool, begun: bool, n_assets: int, end: np.datetime64
-) -> Aligned:
-    """Lay one child's block on the parent's sessions.
+def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetime64) -> Aligned:
+    """Lay one child on the parent's sessions.
 
     Parameters
     ----------
     dates : (n_sessions,) the parent's sessions
-    block : the child's block of the same partition; None where it has no session in it
-    book : (n_columns,) the child's book after its last session before
-    live, begun : whether it had decided, and whether its stream had begun, before
-    n_assets : physical assets beneath the child
-    end : the last session the child will ever have; NaT while its data go on
+    child : its block of the same partition; None where it has no session in it
+    start : what it brings along from before
+    end : the last session it will ever have; NaT while its data go on
     """
     open_ended = np.ones(len(dates), bool) if np.isnat(end) else dates <= end
-    if block is None or not len(block.dates):
-        nothing = np.zeros(len(dates))
-        held = np.broadcast_to(book, (len(dates), len(book)))
-        quiet = np.zeros(len(dates), bool)
-        alive, still = np.full(len(dates), begun), live & open_ended
-        return Aligned(nothing, nothing, alive, still, quiet, held, held, np.zeros((len(dates), n_assets)), None)
-    rows = np.searchsorted(block.dates, dates, side="right") - 1
-    fresh = (rows >= 0) & (block.dates[rows] == dates)
-    first = block.decisions.rows[0] if len(block.decisions.rows) else len(block.dates)
-    after = np.where((rows >= 0)[:, None], block.book.after[rows], book)
-    return Aligned(
-        gross=np.where(fresh, block.gross[rows], 0.0),
-        net=np.where(fresh, block.net[rows], 0.0),
-        alive=begun | (rows >= block.begin),
-        live=(live | (rows >= first)) & open_ended,
-        traded=fresh & block.book.traded[rows],
-        before=np.where(fresh[:, None], block.book.before[rows], after),
-        after=after,
-        earned_by_asset=np.where(fresh[:, None], block.earned_by_asset[rows], 0.0),
-        gaps=None if block.gaps is None else _align_gaps(block.gaps, rows, fresh, open_ended),
-    )
+    if child is None or not len(child.block.dates):
+        return Aligned(None, start, np.full(len(dates), -1), np.zeros(len(dates), bool), open_ended)
+    own = child.block.dates
+    if own is dates or np.array_equal(own, dates):
+        return Aligned(child, start, np.arange(len(dates)), np.ones(len(dates), bool), open_ended)
+    rows = np.searchsorted(own, dates, side="right") - 1
+    return Aligned(child, start, rows, (rows >= 0) & (own[rows] == dates), open_ended)
 
 
-def _align_gaps(gaps: Gaps, rows: np.ndarray, fresh: np.ndarray, open_ended: np.ndarray) -> Gaps:
-    returns = np.where(fresh[:, None], gaps.returns[rows], 0.0)
-    # what has ended for good is traded at its last price whenever the parent trades
-    tradable = np.where(fresh[:, None], gaps.tradable[rows], ~open_ended[:, None])
-    return Gaps(returns, tradable)
+@dataclass(frozen=True)
+class Gathered:
+    """All children on the sessions of their parent; (n_sessions, n_children) unless said otherwise."""
+
+    dates: np.ndarray
+    """(n_sessions,) the parent's sessions."""
+    common: np.ndarray
+    """(n_sessions,) bool: sessions it decides and estimates on."""
+    ends: np.ndarray
+    """(n_children,) last session of a child whose data have ended for good, else NaT."""
+    children: tuple[Aligned, ...]
+    """The children, in the order of the parent's spec."""
+    _shared: Shared = field(default_factory=lambda: Shared())
+    _books: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        dates: np.ndarray,
+        common: np.ndarray,
+        ends: np.ndarray,
+        children: Sequence[Opened | None],
+        starts: Sequence[Start],
+    ) -> Gathered:
+        """Lay the children on the parent's sessions."""
+        laid = [align(dates, *pair) for pair in zip(children, starts, ends, strict=True)]
+        return cls(dates, common, ends, tuple(laid))
+
+    @cached_property
+    def gross(self) -> np.ndarray:
+        """Returns before costs, 0 where the child has no session."""
+        return np.stack([child.stream("gross") for child in self.children], axis=1)
+
+    @cached_property
+    def net(self) -> np.ndarray:
+        """Returns after costs."""
+        return np.stack([child.stream("net") for child in self.children], axis=1)
+
+    @cached_property
+    def alive(self) -> np.ndarray:
+        """Whether the stream has begun."""
+        return np.stack([child.alive for child in self.children], axis=1)
+
+    @cached_property
+    def live(self) -> np.ndarray:
+        """Whether the child has taken a non-empty decision, and its data have not ended."""
+        return np.stack([child.live for child in self.children], axis=1)
+
+    @cached_property
+    def traded(self) -> np.ndarray:
+        """Whether something in the child or beneath it traded."""
+        return np.stack([child.traded for child in self.children], axis=1)
+
+    def before(self, rows: np.ndarray) -> np.ndarray:
+        """Return the children's books side by side just before trading, (n_rows, n_columns)."""
+        return self._around(rows)[0]
+
+    def after(self, rows: np.ndarray) -> np.ndarray:
+        """Return the children's books side by side just after trading, (n_rows, n_columns)."""
+        return self._around(rows)[1]
+
+    def _around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return both; sleeves over the same children mostly trade in the same sessions, so the last few are kept."""
+        key = rows.tobytes()
+        if key not in self._books:
+            before = np.concatenate([child.before(rows) for child in self.children], axis=1)
+            after = np.concatenate([child.after(rows) for child in self.children], axis=1)
+            while len(self._books) >= KEPT_BOOKS:
+                self._books.pop(next(iter(self._books)))
+            self._books[key] = before, after
+        return self._books[key]
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """The gaps of all children side by side, (n_sessions, n_columns); None when none has any."""
+        if all(child.child is None or child.child.book.gaps is None for child in self.children):
+            return None
+        gaps = [child.gaps(len(child.start.book)) for child in self.children]
+        return Gaps(
+            np.concatenate([gap.returns for gap in gaps], axis=1),
+            np.concatenate([gap.tradable for gap in gaps], axis=1),
+        )
+
+    def streams(self, state: MetaState, cap: int) -> Streams:
+        """Compound net streams between common sessions and append them to what the state remembers.
+
+        `cap` is the number of sessions of history beyond which more makes no difference.
+        """
+        fresh = not len(state.streams) and np.isnan(state.accrued).all() and not state.lengths.any()
+        returns, accrued, begun = self._from_start if fresh else self._compounded(state.accrued)
+        if len(state.streams):
+            returns = np.concatenate([state.streams, returns])
+        shared = self._shared if fresh else Shared()
+        return Streams(returns, len(state.streams), np.minimum(state.lengths + begun, cap), accrued, shared)
+
+    @cached_property
+    def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._compounded(np.full(len(self.children), np.nan))
+
+    def _compounded(self, accrued: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return compounded returns (n_common, n_children), what accrued since, and sessions of stream so far."""
+        accrued, compounded = accrued.copy(), np.empty((int(self.common.sum()), len(self.children)))
+        _compound(np.ascontiguousarray(self.net), self.common, accrued, compounded)
+        return compounded, accrued, np.cumsum(self.alive[self.common], axis=0)
 
 
-def join_gaps(children: Sequence[Aligned]) -> Gaps | None:
-    """Return the gaps of all children side by side, None when none has any."""
-    if all(child.gaps is None for child in children):
-        return None
-    returns = [c.gaps.returns if c.gaps else np.zeros_like(c.after) for c in children]
-    tradable = [c.gaps.tradable if c.gaps else np.ones(c.after.shape, bool) for c in children]
-    return Gaps(np.concatenate(returns, axis=1), np.concatenate(tradable, axis=1))
+@dataclass
+class Shared:
+    """What sleeves that read the same streams from the start need not compute twice."""
+
+    windows: dict[bytes, Windows] = field(default_factory=dict)
+    """Windows, and with them their covariances, by where they begin and end."""
+    last_change: np.ndarray | None = None
+    """(n_rows, n_children) as `last_change` returns it."""
 
 
 @dataclass(frozen=True)
@@ -108,22 +249,22 @@ class Streams:
     """(n_common, n_children) sessions of stream up to each common session, capped."""
     accrued: np.ndarray
     """(n_children,) since the last common session, NaN where there was no session."""
+    shared: Shared
+    """What others that read the same returns have computed already."""
 
+    def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
+        """Return the windows that end before the rows `stops` and are `lengths` long."""
+        key = stops.tobytes() + lengths.tobytes()
+        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths))
 
-def aggregate(net: np.ndarray, alive: np.ndarray, common: np.ndarray, state: MetaState, cap: int) -> Streams:
-    """Compound net streams between common sessions and append them to what the state remembers.
+    def varying(self, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return which columns are not constant over their windows, (n_decisions, n_children) bool.
 
-    Parameters
-    ----------
-    net, alive : (n_sessions, n_children)
-    common : (n_sessions,) bool
-    cap : sessions of history beyond which more makes no difference
-    """
-    accrued = state.accrued.copy()
-    compounded = np.empty((int(common.sum()), net.shape[1]))
-    _compound(np.ascontiguousarray(net), common, accrued, compounded)
-    lengths = np.minimum(state.lengths + np.cumsum(alive[common], axis=0), cap)
-    return Streams(np.concatenate([state.streams, compounded]), len(state.streams), lengths, accrued)
+        `stops` (n_decisions,) is the row after each window, `lengths` (n_decisions, n_children) its columns' rows.
+        """
+        if self.shared.last_change is None:
+            self.shared.last_change = last_change(self.returns)
+        return self.shared.last_change[stops - 1] > stops[:, None] - lengths
 
 
 @kernel()
@@ -144,20 +285,8 @@ def _compound(net, common, accrued, compounded):
             row += 1
 
 
-def varying(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return which columns are not constant over their windows.
-
-    Parameters
-    ----------
-    returns : (n_rows, n_children)
-    stops : (n_decisions,) row after each window
-    lengths : (n_decisions, n_children) rows of each column's window
-
-    Returns
-    -------
-    (n_decisions, n_children) bool
-    """
+def last_change(returns: np.ndarray) -> np.ndarray:
+    """Return the newest row, up to each row, that differs from the one before it, (n_rows, n_children); -1: none."""
     changes = np.zeros(returns.shape, bool)
     changes[1:] = returns[1:] != returns[:-1]
-    last = np.maximum.accumulate(np.where(changes, np.arange(len(returns))[:, None], -1), axis=0)
-    return last[stops - 1] > stops[:, None] - lengths
+    return np.maximum.accumulate(np.where(changes, np.arange(len(returns))[:, None], -1), axis=0)

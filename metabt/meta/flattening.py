@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from metabt.holdings import Trades
 from metabt.kernels import kernel
 
 
@@ -38,6 +38,11 @@ class Layout:
     def n_columns(self) -> int:
         """Columns of the book."""
         return len(self.asset_of)
+
+    @cached_property
+    def n_apart(self) -> int:
+        """Number of (child, asset) pairs."""
+        return int(self.child_asset_of.max()) + 1
 
     @classmethod
     def leaf(cls, universe: tuple[str, ...]) -> Layout:
@@ -64,48 +69,36 @@ class Layout:
 
     def net(self, book: np.ndarray) -> np.ndarray:
         """Return a book by physical asset, (n_rows, n_assets), from one by column, (n_rows, n_columns)."""
-        return net_by(np.ascontiguousarray(book), self.asset_of, len(self.symbols))
+        return net_by(book, self.asset_of, len(self.symbols))
 
 
 def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the columns of `book` added up by group, (n_rows, n_groups)."""
+    """Return the columns of `book` added up by group, (n_rows, n_groups), one after another in every row."""
     netted = np.zeros((book.shape[0], n_groups))
-    _add(book, group, netted)
+    for column, place in enumerate(group.tolist()):
+        netted[:, place] += book[:, column]
     return netted
 
 
-@kernel()
-def _add(book, group, netted):
-    for t in range(book.shape[0]):
-        for j in range(book.shape[1]):
-            netted[t, group[j]] += book[t, j]
+def net_trades(before: np.ndarray, after: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Return the sum of absolute trades, (n_rows,), of a book (n_rows, n_columns) netted by group."""
+    traded = np.zeros(len(before))
+    _trades(before, after, group, np.zeros(n_groups), traded)
+    return traded
+
+
+def net_shorts(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Return the sum of short positions, (n_rows,) positive, of a book after netting its columns by group."""
+    short = np.maximum(-net_by(book, group, n_groups), 0.0)
+    return net_by(short, np.zeros(n_groups, np.int64), 1)[:, 0]  # in the order of its columns, however many rows
 
 
 @kernel()
-def _net(before, after, rows, group, position, trade, traded, short):
-    """Add up absolute trades and short positions of every session; `position` and `trade` are scratch, zeros."""
+def _trades(before, after, group, trade, traded):
+    """Add up absolute trades of every row; `trade` is scratch, zeros."""
     for t in range(before.shape[0]):
         for j in range(before.shape[1]):
-            position[group[j]] += after[t, j]
             trade[group[j]] += after[t, j] - before[t, j]
-        for g in range(position.shape[0]):
-            if rows[t]:
-                traded[t] += abs(trade[g])
-            if position[g] < 0.0:
-                short[t] -= position[g]
-            position[g] = 0.0
+        for g in range(trade.shape[0]):
+            traded[t] += abs(trade[g])
             trade[g] = 0.0
-
-
-def net_trades(before: np.ndarray, after: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int) -> Trades:
-    """Return what a book trades in the sessions `rows`, and is short of, after netting its columns by group.
-
-    Parameters
-    ----------
-    before, after : (n_sessions, n_columns)
-    rows : (n_sessions,) bool, the sessions in which anything trades
-    group : (n_columns,) int64
-    """
-    traded, short = np.zeros(len(before)), np.zeros(len(before))
-    _net(before, after, rows, group, np.zeros(n_groups), np.zeros(n_groups), traded, short)
-    return Trades(traded, short)

@@ -3,22 +3,25 @@
 1. aggregate: the children's realised net streams on its own calendar
 2. decide on them (metabt.risk.optimize_meta)
 3. hold shares in the children, drifting with their gross streams
-4. flatten to physical assets, net, and charge the netted trades at its own rates
+4. flatten to physical assets where anything trades, net, and charge the netted trades at its own rates
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from metabt import holdings
-from metabt.block import Block, Book, Decisions, Gaps, MetaState
+from metabt.block import Block, Carried, Decisions, MetaState, Shares
+from metabt.book import Opened, Start
 from metabt.holdings import Trades, charge, saved_by_netting
-from metabt.meta.aggregation import Aligned, Streams, aggregate, align, join_gaps
-from metabt.meta.flattening import Layout, net_by, net_trades
+from metabt.meta.aggregation import Gathered, Streams
+from metabt.meta.book import MetaBook
+from metabt.meta.flattening import Layout, net_by, net_shorts, net_trades
 from metabt.risk.optimize_meta import MetaDecisions, optimize_meta
 from metabt.sleeve import Meta
 from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, keep, schedule
@@ -33,55 +36,57 @@ class MetaInputs:
     """(n_sessions,) datetime64[D]"""
     common: np.ndarray
     """(n_sessions,) bool: sessions it decides and estimates on."""
-    children: Sequence[Block | None]
+    children: Sequence[Opened | None]
     """(n_children,) in the order of the spec; None where a child has no session in the partition."""
-    begun: Sequence[bool]
-    """(n_children,) the child's stream had begun before the partition."""
+    starts: Sequence[Start]
+    """(n_children,) what they bring along from before."""
     ends: np.ndarray
     """(n_children,) datetime64[D] last session of a child whose data are closed, else NaT."""
-    layouts: Sequence[Layout]
-    """(n_children,) what the columns of the children's books stand for."""
     layout: Layout
     """What the columns of its own book stand for."""
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        """The children on its sessions: the same for every sleeve over them that shares these inputs."""
+        return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
+
+    def book(self, held: Shares) -> MetaBook:
+        """Return the book that shares in these children stand for."""
+        return MetaBook(held, self.layout, self.gathered)
 
 
 def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch) -> tuple[MetaState, Block]:
     """Take a meta sleeve over one partition; see metabt.walk_forward.advance."""
-    n_sessions = len(inputs.dates)
+    children, n_sessions = inputs.gathered, len(inputs.dates)
     with watch.lap(AGGREGATION, n_sessions):
-        children = _align_children(state, inputs)
         cap = max(spec.lookback, spec.history)
-        streams = aggregate(_columns(children, "net"), _columns(children, "alive"), inputs.common, state, cap)
-    decisions, due, targets, clock = _decide(spec, state, inputs, _columns(children, "live"), streams, watch)
+        streams = children.streams(state, cap)
+    decisions, due, targets, clock = _decide(spec, state, inputs, streams, watch)
     with watch.lap(FLATTENING, n_sessions):
-        held = _hold_shares(state, inputs, children, due, targets)
-        trades, apart = _trades(held.book, inputs.layout)
-        cost, net, unpaid = charge(
-            held.gross, trades, days_between(state.session, inputs.dates), spec.costs, state.unpaid
-        )
+        moved = _hold_shares(state, inputs, due, targets)
+        trades, apart = _trades(moved, inputs, spec.costs.borrow_bp > 0)
+        days = days_between(state.session, inputs.dates)
+        cost, net, unpaid = charge(moved.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,
-        gross=held.gross,
+        gross=moved.gross,
         cost=cost,
         net=net,
         turnover=trades.traded / 2,
-        decisions=decisions,
-        book=held.book,
-        shares=held.shares,
-        earned=held.earned,
-        earned_by_asset=held.earned_by_asset,
         netting=netting,
-        gaps=_gaps_above(held, inputs, due >= 0),
+        traded=moved.traded,
+        closed=np.zeros(n_sessions, np.int64),
+        decisions=decisions,
+        held=moved.held,
     )
     after = replace(
         state,
         **clock,
-        holdings=held.shares[-1],
-        carried=held.carried,
-        books=held.books,
+        holdings=moved.held.after[-1],
+        carried=moved.carried,
         unpaid=replace(unpaid, saved=saved),
         live=state.live or bool(len(decisions.rows)),
         started=started,
@@ -89,20 +94,15 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
         streams=streams.returns[-cap:],
         accrued=streams.accrued,
         session=inputs.dates[-1],
-        children_live=state.children_live | _have_decided(inputs),
     )
     return after, block
 
 
-def _columns(children: Sequence[Aligned], name: str) -> np.ndarray:
-    """Return one array of every child side by side, (n_sessions, n_children)."""
-    return np.stack([getattr(child, name) for child in children], axis=1)
-
-
 def _decide(
-    spec: Meta, state: MetaState, inputs: MetaInputs, live: np.ndarray, streams: Streams, watch: Stopwatch
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, watch: Stopwatch
 ) -> tuple[Decisions, np.ndarray, np.ndarray, dict[str, Any]]:
     """Return the decisions, which of `targets` each session trades, those targets, and what changes in the state."""
+    live = inputs.gathered.live
     common = np.flatnonzero(inputs.common)
     opens, clock = schedule(spec, state, inputs.dates[common])
     rows = np.flatnonzero(opens & live[common].any(axis=1))
@@ -116,128 +116,71 @@ def _decide(
     return decisions, spread, targets, {**clock, "queue": queue, "warm": decided.warm}
 
 
-def _align_children(state: MetaState, inputs: MetaInputs) -> list[Aligned]:
-    children, first = [], 0
-    for c, (block, layout) in enumerate(zip(inputs.children, inputs.layouts, strict=True)):
-        book = state.books[first : first + layout.n_columns]
-        live, begun, end = bool(state.children_live[c]), inputs.begun[c], inputs.ends[c]
-        children.append(align(inputs.dates, block, book, live, begun, len(layout.symbols), end))
-        first += layout.n_columns
-    return children
-
-
-def _have_decided(inputs: MetaInputs) -> np.ndarray:
-    return np.array([block is not None and len(block.decisions.rows) > 0 for block in inputs.children])
-
-
 def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
     decisions = Decisions(rows, decided.weights, decided.risk, tuple(decided.status), decided.reasons)
     return from_first(keep(decisions, decided.kept), live)
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a meta sleeve held and earned over a partition."""
+class Moved:
+    """What a meta sleeve held, earned and traded over a partition."""
 
-    book: Book
-    """Its flattened book."""
+    held: Shares
+    """Its shares in its children."""
     gross: np.ndarray
     """(n_sessions,) returns before costs."""
-    earned: np.ndarray
-    """(n_sessions, n_children) by child."""
-    earned_by_asset: np.ndarray
-    """(n_sessions, n_assets) by physical asset."""
-    gaps: Gaps | None
-    """What its parent must know of assets that could not be traded."""
-    shares: np.ndarray
-    """(n_sessions, n_children) after trading."""
+    traded: np.ndarray
+    """(n_sessions,) bool: something in it or beneath it traded."""
     carried: np.ndarray
-    """(n_columns,) after the last session."""
-    books: np.ndarray
-    """(n_columns,) the children's books after the last session."""
+    """(n_columns,) positions carried beside the shares after the last session."""
 
 
-def _hold_shares(
-    state: MetaState, inputs: MetaInputs, children: Sequence[Aligned], due: np.ndarray, targets: np.ndarray
-) -> Held:
-    gross_of = _columns(children, "gross")
-    before, after = np.empty_like(gross_of), np.empty_like(gross_of)
-    gross, traded = np.empty(len(due)), np.zeros(len(due), bool)
+def _hold_shares(state: MetaState, inputs: MetaInputs, due: np.ndarray, targets: np.ndarray) -> Moved:
+    children = inputs.gathered
+    before, after = np.empty_like(children.gross), np.empty_like(children.gross)
+    gross, dealt = np.empty(len(due)), np.zeros(len(due), bool)
     shares, carried = state.holdings.copy(), state.carried.copy()
-    books = np.concatenate([child.after for child in children], axis=1)
-    gaps = join_gaps(children)
-    args = (gross_of, due, targets, shares, before, after, gross, traded)
-    if gaps is None:
+    args = (children.gross, due, targets, shares, before, after, gross, dealt)
+    beyond = None
+    if children.gaps is None:
         ruin = holdings.hold_shares(*args)
     else:
+        books = children.after(np.arange(len(due)))
         beyond = (np.empty_like(books), np.empty_like(books))
-        layout = inputs.layout
-        market = (np.ascontiguousarray(gaps.returns), np.ascontiguousarray(gaps.tradable))
-        ruin = holdings.hold_shares_with_gaps(*args, layout.child_of, books, *market, carried, *beyond)
+        market = (np.ascontiguousarray(children.gaps.returns), np.ascontiguousarray(children.gaps.tradable))
+        ruin = holdings.hold_shares_with_gaps(*args, inputs.layout.child_of, books, *market, carried, *beyond)
     check_alive(ruin, inputs.dates, gross)
-    held = np.concatenate([state.holdings[None], after[:-1]])
-    book = _flatten(inputs.layout, children, before, after, traded, books)
-    plain = Held(
-        book, gross, held * gross_of, _by_asset(inputs.layout, held, children), gaps, after, carried, books[-1]
-    )
-    return plain if gaps is None else _with_carried(plain, inputs.layout, state.carried, *beyond)
+    # + 0.0: no loss of nothing is -0.0, whether or not something is carried
+    earned = np.concatenate([state.holdings[None], after[:-1]]) * children.gross + 0.0
+    if beyond is not None and children.gaps is not None:
+        extra = np.concatenate([state.carried[None], beyond[1][:-1]]) * children.gaps.returns
+        earned = earned + net_by(extra, inputs.layout.child_of, earned.shape[1])
+    beneath = children.traded & ((before != 0) | (after != 0))
+    held = Shares(before, after, earned, due >= 0, beyond and _sparse(state.carried, *beyond))
+    return Moved(held, gross, dealt | beneath.any(axis=1), carried)
 
 
-def _gaps_above(held: Held, inputs: MetaInputs, trades: np.ndarray) -> Gaps | None:
-    """Return the gaps as a parent must see them.
+def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:
+    rows, columns = np.nonzero((before != 0) | (after != 0))
+    if not len(rows) and not start.any():
+        return None
+    return Carried(rows, columns, before[rows, columns], after[rows, columns], start)
 
-    What a child holds in data that have ended for good is traded at its last price when *this* sleeve trades its share
-    of the child, (n_sessions,) bool, and never because a sleeve above trades its share of this one.
+
+def _trades(moved: Moved, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
+    """Return the trades of the netted book, and those of the children were each to trade for itself.
+
+    Short positions are added up only where they cost anything.
     """
-    over = inputs.dates[:, None] > inputs.ends  # NaT, data that go on, compares as False
-    frozen = over[:, inputs.layout.child_of] & ((held.book.before != 0) | (held.book.after != 0))
-    if not frozen.any():
-        return held.gaps
-    gaps = held.gaps or Gaps(np.zeros(frozen.shape), np.ones(frozen.shape, bool))
-    return replace(gaps, tradable=np.where(frozen, trades[:, None], gaps.tradable))
-
-
-def _by_asset(layout: Layout, held: np.ndarray, children: Sequence[Aligned]) -> np.ndarray:
-    earned = np.zeros((len(held), len(layout.symbols)))
-    for c, child in enumerate(children):
-        earned[:, layout.assets_of_child[c]] += held[:, c : c + 1] * child.earned_by_asset
-    return earned
-
-
-def _with_carried(held: Held, layout: Layout, start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Held:
-    """Return `held` with the positions that could not be traded, (n_sessions, n_columns), beside the shares."""
-    assert held.gaps is not None
-    extra = np.concatenate([start[None], after[:-1]]) * held.gaps.returns
-    return replace(
-        held,
-        book=replace(held.book, before=held.book.before + before, after=held.book.after + after),
-        earned=held.earned + net_by(extra, layout.child_of, held.earned.shape[1]),
-        earned_by_asset=held.earned_by_asset + layout.net(extra),
-    )
-
-
-def _trades(book: Book, layout: Layout) -> tuple[Trades, Trades]:
-    """Return the trades of the netted book, and those of the children were each to trade for itself."""
-    n_apart = int(layout.child_asset_of.max()) + 1
-    netted = net_trades(book.before, book.after, book.traded, layout.asset_of, len(layout.symbols))
-    return netted, net_trades(book.before, book.after, book.traded, layout.child_asset_of, n_apart)
-
-
-def _flatten(
-    layout: Layout,
-    children: Sequence[Aligned],
-    before: np.ndarray,
-    after: np.ndarray,
-    traded: np.ndarray,
-    books: np.ndarray,
-) -> Book:
-    """Look shares through to the children's books."""
-    beneath = np.stack([child.traded for child in children], axis=1) & ((before != 0) | (after != 0))
-    books_before = np.concatenate([child.before for child in children], axis=1)
-    return Book(
-        # + 0.0: no share of a short is 0.0 and not -0.0, whether or not carried positions are added later
-        before=before[:, layout.child_of] * books_before + 0.0,
-        after=after[:, layout.child_of] * books + 0.0,
-        traded=traded | beneath.any(axis=1),
-        closed=np.zeros(len(traded), np.int64),
-    )
+    layout, book, n_sessions = inputs.layout, inputs.book(moved.held), len(moved.gross)
+    rows = np.flatnonzero(moved.traded)
+    before, after = book.before(rows), book.after(rows)
+    netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
+    netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+    if layout.n_apart == len(layout.symbols):  # no asset is in two children: nothing can cancel
+        apart = netted
+    else:
+        apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
+    if borrows:
+        short = net_shorts(book.after(np.arange(n_sessions)), layout.asset_of, len(layout.symbols))
+    return Trades(netted, short), Trades(apart, np.zeros(n_sessions))

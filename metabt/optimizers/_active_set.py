@@ -15,13 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.kernels import FAST, inner
-from metabt.optimizers._linear import INDEX, factor, solve
-
-W, LO, HI, Q, TARGET, GRADIENT, PART, ONES = range(8)
-"""Rows of v: weights, bounds, linear term, where to go, S w - q, and two right-hand sides over the free assets."""
-
-SIDE = 1
-"""Row of m: -1 fixed at the lower bound, 0 free, 1 fixed at the upper bound."""
+from metabt.optimizers._linear import factor, solve
 
 ROUNDING = 1e-15
 """How far a free weight may leave its box before it counts."""
@@ -34,117 +28,121 @@ SINGULAR = 1e-10
 
 
 @inner()
-def start(S, L, v, m, n):
+def start(S, L, w, lo, hi, side, index, n):
     """Fill the assets of least variance up to their bounds; leave the last one free."""
-    rest = 1.0
+    rest, best = 1.0, 0
     for i in range(n):
-        v[W, i] = v[LO, i]
-        rest -= v[LO, i]
-        m[SIDE, i] = -1
+        w[i] = lo[i]
+        rest -= lo[i]
+        side[i] = -1
     for _ in range(n):
         best = -1
         for i in range(n):
-            if m[SIDE, i] < 0 and (best < 0 or S[i, i] < S[best, best]):
+            if side[i] < 0 and (best < 0 or S[i, i] < S[best, best]):
                 best = i
-        room = v[HI, best] - v[LO, best]
-        m[INDEX, 0] = best
+        room = hi[best] - lo[best]
         if room >= rest:
             break
-        m[SIDE, best] = 1
-        v[W, best] = v[HI, best]
+        side[best] = 1
+        w[best] = hi[best]
         rest -= room
-    m[SIDE, m[INDEX, 0]] = 0
-    v[W, m[INDEX, 0]] = min(v[LO, m[INDEX, 0]] + rest, v[HI, m[INDEX, 0]])
-    return factor(S, m, np.int64(0), np.int64(1), L)
+    index[0], side[best] = best, 0
+    w[best] = min(lo[best] + rest, hi[best])
+    return factor(S, index, np.int64(0), np.int64(1), L)
 
 
 @inner(fastmath=FAST)
-def target(S, L, v, m, n, free):
-    """Write the weights that are best with the fixed assets where they are; return lam."""
-    rest, ones = 1.0, 0.0
+def target(S, L, w, q, goal, part, ones, side, index, n, free):
+    """Write the weights `goal` that are best with the fixed assets where they are; return lam."""
+    rest, total_ones = 1.0, 0.0
     for i in range(n):
-        v[TARGET, i] = v[W, i] if m[SIDE, i] != 0 else 0.0
-        rest -= v[TARGET, i]
+        goal[i] = w[i] if side[i] != 0 else 0.0
+        rest -= goal[i]
     for a in range(free):
-        total = v[Q, m[INDEX, a]]
+        i = index[a]
+        total = q[i]
         for j in range(n):
-            total -= S[m[INDEX, a], j] * v[TARGET, j]
-        v[PART, a] = total
-        v[ONES, a] = 1.0
-    solve(L, free, v[PART])
-    solve(L, free, v[ONES])
+            total -= S[i, j] * goal[j]
+        part[a] = total
+        ones[a] = 1.0
+    solve(L, free, part)
+    solve(L, free, ones)
     for a in range(free):
-        rest -= v[PART, a]
-        ones += v[ONES, a]
-    lam = rest / ones
+        rest -= part[a]
+        total_ones += ones[a]
+    lam = rest / total_ones
     for a in range(free):
-        v[TARGET, m[INDEX, a]] = v[PART, a] + lam * v[ONES, a]
+        goal[index[a]] = part[a] + lam * ones[a]
     rest = 1.0
     for i in range(n):
-        rest -= v[TARGET, i]
+        rest -= goal[i]
     for a in range(free):  # what cancellation took from the sum
-        v[TARGET, m[INDEX, a]] += rest / ones * v[ONES, a]
+        goal[index[a]] += rest / total_ones * ones[a]
     return lam
 
 
 @inner()
-def advance(v, m, free):
-    """Go to the target or to the first bound on the way; fix its asset and return its place, or -1."""
+def advance(w, lo, hi, goal, side, index, free):
+    """Go to the goal or to the first bound on the way; fix its asset and return its place, or -1."""
     step, first = 1.0, -1
     for a in range(free if free > 1 else 0):
-        i = m[INDEX, a]
-        there = v[TARGET, i]
-        if there < v[LO, i] - ROUNDING or there > v[HI, i] + ROUNDING:
-            reach = ((v[LO, i] if there < v[LO, i] else v[HI, i]) - v[W, i]) / (there - v[W, i])
+        i = index[a]
+        there = goal[i]
+        if there < lo[i] - ROUNDING or there > hi[i] + ROUNDING:
+            reach = ((lo[i] if there < lo[i] else hi[i]) - w[i]) / (there - w[i])
             if first < 0 or reach < step:
                 step, first = max(reach, 0.0), a
+    if first < 0:
+        for a in range(free):
+            w[index[a]] = goal[index[a]]
+        return first
     for a in range(free):
-        i = m[INDEX, a]
-        v[W, i] = v[TARGET, i] if first < 0 else v[W, i] + step * (v[TARGET, i] - v[W, i])
-    if first >= 0:
-        i = m[INDEX, first]
-        m[SIDE, i] = -1 if v[TARGET, i] < v[LO, i] else 1
-        v[W, i] = v[LO, i] if m[SIDE, i] < 0 else v[HI, i]
-        for a in range(first, free - 1):
-            m[INDEX, a] = m[INDEX, a + 1]
+        i = index[a]
+        w[i] += step * (goal[i] - w[i])
+    i = index[first]
+    below = goal[i] < lo[i]
+    side[i], w[i] = -1 if below else 1, lo[i] if below else hi[i]
+    for a in range(first, free - 1):
+        index[a] = index[a + 1]
     return first
 
 
 @inner(fastmath=FAST)
-def release(S, v, m, n, lam):
+def release(S, w, q, side, n, lam):
     """Return the fixed asset that gains most by leaving its bound, or -1 if none gains more than rounding."""
     risk = 0.0
     for i in range(n):
-        risk += S[i, i] ** 0.5 * abs(v[W, i])
+        risk += S[i, i] ** 0.5 * abs(w[i])
     best, most = -1, 0.0
     for i in range(n):
-        total = -v[Q, i]
+        gradient = -q[i]
         for j in range(n):
-            total += S[i, j] * v[W, j]
-        v[GRADIENT, i] = total
-        gain = m[SIDE, i] * (total - lam)
-        if gain > most and gain > MULTIPLIER * (S[i, i] ** 0.5 * risk + abs(v[Q, i]) + abs(lam)):
+            gradient += S[i, j] * w[j]
+        gain = side[i] * (gradient - lam)
+        if gain > most and gain > MULTIPLIER * (S[i, i] ** 0.5 * risk + abs(q[i]) + abs(lam)):
             best, most = i, gain
     return best
 
 
 @inner()
-def minimise(S, L, v, m, n, free):
-    """Write the solution to row W, from the feasible weights there; return the number of free assets.
+def minimise(S, L, w, lo, hi, q, goal, part, ones, side, index, n, free):
+    """Write the solution w, from the feasible weights there; return the number of free assets.
 
-    0 where the free assets' covariance is singular, -1 where the steps run out.
+    0 where the free assets' covariance is singular, -1 where the steps run out. `side` is -1 for an asset that is
+    fixed at its lower bound, 0 for a free one, 1 at the upper bound; `index` lists the free ones. Scratch: `goal`, the
+    weights to go to, and two right-hand sides over the free assets, `part` and `ones`.
     """
     for _ in range(50 * n + 50):
-        lam = target(S, L, v, m, n, free)
-        place = advance(v, m, free)
+        lam = target(S, L, w, q, goal, part, ones, side, index, n, free)
+        place = advance(w, lo, hi, goal, side, index, free)
         if place >= 0:
             free -= 1
         else:
-            i = release(S, v, m, n, lam)
+            i = release(S, w, q, side, n, lam)
             if i < 0:
                 return free
-            m[INDEX, free], m[SIDE, i], place = i, 0, free
+            index[free], side[i], place = i, 0, free
             free += 1
-        if factor(S, m, place, free, L) < SINGULAR:
+        if factor(S, index, place, free, L) < SINGULAR:
             return 0
     return -1

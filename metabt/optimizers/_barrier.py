@@ -18,88 +18,83 @@ import math
 import numpy as np
 
 from metabt.kernels import FAST, inner
-from metabt.optimizers._linear import INDEX, factor, solve
-
-X, LO, HI, CX, STEP, TRIAL = range(6)
-"""Rows of v: the iterate, its box, C x, relative step, next iterate."""
+from metabt.optimizers._linear import factor, solve
 
 ENOUGH = 1e-9
 """Decrement after which a Newton step leaves an error of its square, below rounding."""
 
 
 @inner(fastmath=FAST)
-def value(C, v, n, lam):
-    """Write C x to row CX for the x in row TRIAL; return the function."""
+def value(C, x, Cx, n, lam):
+    """Write C x; return the function."""
     total = 0.0
     for i in range(n):
         product = 0.0
         for j in range(n):
-            product += C[i, j] * v[TRIAL, j]
-        v[CX, i] = product
-        total += 0.5 * v[TRIAL, i] * product - lam * math.log(v[TRIAL, i])
+            product += C[i, j] * x[j]
+        Cx[i] = product
+        total += 0.5 * x[i] * product - lam * math.log(x[i])
     return total
 
 
 @inner()
-def newton(C, H, L, v, m, n, lam):
-    """Write the relative Newton step of the free assets, ordered as INDEX; return their number and the decrement."""
+def newton(C, H, L, x, lo, hi, Cx, step, index, n, lam):
+    """Write the relative Newton step of the free assets, ordered as index; return their number and the decrement."""
     free = np.int64(0)
     for i in range(n):
-        slope = v[X, i] * v[CX, i] - lam
-        if not (v[X, i] <= v[LO, i] and slope > 0.0) and not (v[X, i] >= v[HI, i] and slope < 0.0):
-            m[INDEX, free] = i
-            v[STEP, free] = -slope
+        slope = x[i] * Cx[i] - lam
+        if not (x[i] <= lo[i] and slope > 0.0) and not (x[i] >= hi[i] and slope < 0.0):
+            index[free] = i
+            step[free] = -slope
             free += 1
     for a in range(free):
-        i = m[INDEX, a]
+        i = index[a]
         for b in range(a + 1):
-            j = m[INDEX, b]
-            H[i, j] = C[i, j] * v[X, i] * v[X, j] + (lam if a == b else 0.0)
-    factor(H, m, np.int64(0), free, L)
-    solve(L, free, v[STEP])
+            j = index[b]
+            H[i, j] = C[i, j] * x[i] * x[j]
+        H[i, i] += lam
+    factor(H, index, np.int64(0), free, L)
+    solve(L, free, step)
     decrement = 0.0
     for a in range(free):
-        i = m[INDEX, a]
-        decrement += v[STEP, a] * (lam - v[X, i] * v[CX, i]) / lam
+        i = index[a]
+        decrement += step[a] * (lam - x[i] * Cx[i]) / lam
     return free, math.sqrt(max(decrement, 0.0))
 
 
 @inner()
-def _trial(v, m, n, free, size):
+def _trial(x, lo, hi, step, index, trial, n, free, size):
     """Write the next iterate; return whether a bound cut the step."""
     cut = False
     for i in range(n):
-        v[TRIAL, i] = v[X, i]
+        trial[i] = x[i]
     for a in range(free):
-        i = m[INDEX, a]
-        there = v[X, i] * (1.0 + size * v[STEP, a])
-        v[TRIAL, i] = min(max(there, v[LO, i]), v[HI, i])
-        cut = cut or v[TRIAL, i] != there
+        i = index[a]
+        there = x[i] * (1.0 + size * step[a])
+        trial[i] = min(max(there, lo[i]), hi[i])
+        cut = cut or trial[i] != there
     return cut
 
 
 @inner()
-def minimise(C, H, L, v, m, n, lam):
-    """Write the solution to row X, from the iterate there; return how many assets are free, -1 if it was not reached.
+def minimise(C, H, L, x, lo, hi, Cx, step, trial, index, n, lam):
+    """Write the solution x, from the iterate there; return how many assets are free, -1 if it was not reached.
 
-    It does not exist where positive weights have no risk at all, and is not reached where that is nearly so.
+    It does not exist where positive weights have no risk at all, and is not reached where that is nearly so. `Cx` is
+    C x, `step` the relative step, `trial` the next iterate, `index` the free assets.
     """
-    for i in range(n):
-        v[TRIAL, i] = v[X, i]
-    here = value(C, v, n, lam)
+    here = value(C, x, Cx, n, lam)
     for _ in range(200):
-        free, decrement = newton(C, H, L, v, m, n, lam)
+        free, decrement = newton(C, H, L, x, lo, hi, Cx, step, index, n, lam)
         size = 1.0 if decrement < 0.25 else 1.0 / (1.0 + decrement)
-        cut = _trial(v, m, n, free, size)
-        there = value(C, v, n, lam)
-        for _ in range(40 if cut and decrement > 1e-6 else 0):
-            if there < here:
+        for _ in range(41):
+            cut = _trial(x, lo, hi, step, index, trial, n, free, size)
+            there = value(C, trial, Cx, n, lam)
+            if not cut or there < here or decrement <= 1e-6:
                 break
             size *= 0.5
-            cut = _trial(v, m, n, free, size)
-            there = value(C, v, n, lam)
         for i in range(n):
-            v[X, i] = v[TRIAL, i]
+            x[i] = trial[i]
         here = there
         if not cut and decrement < ENOUGH:
             return free

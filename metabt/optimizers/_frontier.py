@@ -16,16 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
-from metabt.optimizers._active_set import HI, LO, TARGET, Q, W, minimise, start, target
-from metabt.optimizers._linear import INDEX
+from metabt.optimizers._active_set import minimise, start, target
 from metabt.optimizers._twins import twins
 from metabt.optimizers.base import feasible
-
-MU = 8
-"""Row of v: mean returns."""
-
-GROUP, SIZE = 2, 3
-"""Rows of m: each column's merged asset; how many columns an asset stands for."""
 
 RIDGE = 1e-8
 """Part of each variance that is added to a singular S."""
@@ -51,12 +44,11 @@ def frontier(
     if tangency:
         solved &= _attainable(covariance, mean, support, lo, hi)
     first = twins(covariance, mean, support)
-    v, m, squares = np.empty((9, n)), np.empty((4, n), np.int64), np.empty((2, n, n))
+    v, m, squares = np.empty((8, n)), np.empty((4, n), np.int64), np.empty((2, n, n))
     free = np.zeros(len(support), np.int64)
     for ridge in (0.0, RIDGE):
         todo = solved & (free == 0)
-        bounds = (lo, hi, tangency, ridge)
-        _stack(covariance, mean, support, first, todo, *bounds, squares[0], squares[1], v, m, weights, free)
+        _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, squares, v, m, weights, free)
     return weights, solved & (free > 0)
 
 
@@ -72,61 +64,69 @@ def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, l
 
 
 @kernel()
-def _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, S, L, v, m, weights, free):
+def _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, squares, v, m, weights, free):
     """Write the weights of the decisions `todo`, and how many assets are free: 0 if singular, -1 if not reached."""
+    S, L = squares[0], squares[1]
+    w, floor, ceiling = v[0], v[1], v[2]
+    mu, q, goal = v[3], v[4], v[5]
+    part, ones = v[6], v[7]
+    side, index = m[0], m[1]
+    group, size = m[2], m[3]  # each column's merged asset; how many columns an asset stands for
     for d in range(len(support)):
         if not todo[d]:
             continue
-        n = _merge(covariance, mean, support, first, d, lo, hi, S, v, m)
-        for i in range(n):
-            S[i, i] += ridge * max(S[i, i], ridge)
+        n = _merge(support[d], first[d], index, group, size)
+        for a in range(n):
+            mu[a], q[a] = mean[d, index[a]], 0.0
+            floor[a], ceiling[a] = size[a] * lo, min(size[a] * hi, 1.0)
+            for b in range(n):
+                S[a, b] = covariance[d, index[a], index[b]]
+            S[a, a] += ridge * max(S[a, a], ridge)
         low, high, g = 0.0, np.inf, 0.0
-        free[d] = 1 if start(S, L, v, m, n) > 0.0 else 0
+        k = 1 if start(S, L, w, floor, ceiling, side, index, n) > 0.0 else 0
         for _ in range(200):
-            for i in range(n):
-                v[Q, i] = g * v[MU, i]
-            if free[d] > 0:
-                free[d] = minimise(S, L, v, m, n, free[d])
-            variance, average, ceiling = _moments(S, v, v[W], n)
-            if free[d] <= 0 or not tangency or abs(variance - g * average) <= 1e-13 * variance + 1e-15 * ceiling:
+            if k > 0:
+                k = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, k)
+            if k <= 0 or not tangency:
+                break
+            variance, average, most = _moments(S, mu, w, n)
+            if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
                 break
             low, high = (g, high) if variance > g * average else (low, g)
             for i in range(n):
-                v[Q, i] = 0.0
-            target(S, L, v, m, n, free[d])
-            variance, average, _ = _moments(S, v, v[TARGET], n)
+                q[i] = 0.0
+            target(S, L, w, q, goal, part, ones, side, index, n, k)
+            variance, average, _ = _moments(S, mu, goal, n)
             g = variance / average if average > 0.0 else np.inf
             if not low < g < high:
-                g = _between(low, high, S, v, n)
+                g = _between(low, high, S, mu, n)
+            for i in range(n):
+                q[i] = g * mu[i]
         else:
-            free[d] = -1
-        for i in range(support.shape[1]):
+            k = -1
+        free[d] = k
+        for i in range(len(group)):
             if support[d, i]:
-                a = m[GROUP, i]
-                weights[d, i] = min(max(v[W, a], v[LO, a]), v[HI, a]) / m[SIZE, a]
+                a = group[i]
+                weights[d, i] = min(max(w[a], floor[a]), ceiling[a]) / size[a]
 
 
 @inner()
-def _merge(covariance, mean, support, first, d, lo, hi, S, v, m):
-    """Write S, mu and the bounds of the distinct assets; return how many there are."""
+def _merge(support, first, index, group, size):
+    """Write the first column of each distinct asset, and what stands for each column; return how many there are."""
     n = 0
-    for i in range(support.shape[1]):
-        if support[d, i] and first[d, i] == i:
-            m[GROUP, i], m[INDEX, n], m[SIZE, n] = n, i, 0
-            n += 1
-        if support[d, i]:
-            m[GROUP, i] = m[GROUP, first[d, i]]
-            m[SIZE, m[GROUP, i]] += 1
-    for a in range(n):
-        v[MU, a] = mean[d, m[INDEX, a]]
-        v[LO, a], v[HI, a] = m[SIZE, a] * lo, min(m[SIZE, a] * hi, 1.0)
-        for b in range(n):
-            S[a, b] = covariance[d, m[INDEX, a], m[INDEX, b]]
+    for i in range(len(support)):
+        if support[i]:
+            if first[i] == i:
+                group[i], index[n], size[n] = n, i, 0
+                n += 1
+            group[i] = group[first[i]]
+            size[group[i]] += 1
     return n
 
 
 @inner(fastmath=FAST)
-def _moments(S, v, w, n):
+def _moments(S, mu, w, n):
     """Return the variance of weights w, their mean, and the variance it would have if all correlations were one."""
     variance, mean, risk = 0.0, 0.0, 0.0
     for i in range(n):
@@ -134,17 +134,20 @@ def _moments(S, v, w, n):
         for j in range(n):
             total += S[i, j] * w[j]
         variance += w[i] * total
-        mean += w[i] * v[MU, i]
+        mean += w[i] * mu[i]
         risk += S[i, i] ** 0.5 * abs(w[i])
     return variance, mean, risk * risk
 
 
 @inner()
-def _between(low, high, S, v, n):
+def _between(low, high, S, mu, n):
     """Return a point of the bracket: its middle on a logarithmic scale, or a step where it is still open."""
-    best = 0
-    for i in range(n):
-        best = i if v[MU, i] > v[MU, best] else best
     if low > 0.0:
         return (low * high) ** 0.5 if high < np.inf else 4.0 * low
-    return 0.25 * high if high < np.inf else S[best, best] / v[MU, best]
+    if high < np.inf:
+        return 0.25 * high
+    best = 0
+    for i in range(n):
+        if mu[i] > mu[best]:
+            best = i
+    return S[best, best] / mu[best]

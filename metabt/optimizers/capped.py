@@ -5,13 +5,13 @@ Minimising `sum_i w_i ln(w_i / t_i)` subject to `sum w = 1` and `lo <= w <= hi` 
 1. With the free assets, `c = (1 - what is fixed) / sum of their targets`.
 2. If clipping adds more than it takes away, c is too small for nobody at the upper bound: fix those that are above
    it there. Else fix those that are below the lower bound. Repeat until none is outside: at most n rounds.
+
+All decisions take their rounds together: one that is done repeats its last round, to the same bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
-
-from metabt.kernels import inner, kernel
 
 
 def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
@@ -34,33 +34,25 @@ def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tup
     count = support.sum(axis=1)
     solved = (count > 0) & (count * lo <= 1.0 + 1e-12)
     weights = np.where(support & (count * hi <= 1.0)[:, None], hi, 0.0)
-    _clip(np.ascontiguousarray(target), support & (solved & (count * hi > 1.0))[:, None], lo, hi, weights)
+    free = support & (solved & (count * hi > 1.0))[:, None]
+    outside = free
+    while outside.any():
+        weights = _shared(target, free, weights)
+        over, under = _total(np.maximum(weights - hi, 0.0), free), _total(np.maximum(lo - weights, 0.0), free)
+        upper = (over >= under)[:, None]
+        outside = free & np.where(upper, weights > hi, weights < lo)
+        weights = np.where(outside, np.where(upper, hi, lo), weights)
+        free = free & ~outside
     return weights, solved
 
 
-@kernel()
-def _clip(target, free, lo, hi, weights):
-    for d in range(len(target)):
-        while _round(target[d], free[d], lo, hi, weights[d]):
-            pass
+def _shared(target: np.ndarray, free: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weights with what the fixed assets leave over shared among the free ones."""
+    total, rest = _total(target, free), 1.0 - _total(weights, ~free)
+    scale = np.divide(rest, total, out=np.zeros(len(total)), where=total > 0.0)
+    return np.where(free, target * scale[:, None], weights)
 
 
-@inner()
-def _round(t, free, lo, hi, w):
-    """Share what the fixed assets leave over among the free ones; fix the offenders of one side, if there are any."""
-    rest, total, over, under = 1.0, 0.0, 0.0, 0.0
-    for i in range(len(t)):
-        if free[i]:
-            total += t[i]
-        else:
-            rest -= w[i]
-    for i in range(len(t)):
-        if free[i]:
-            w[i] = t[i] * (rest / total)
-            over += max(w[i] - hi, 0.0)
-            under += max(lo - w[i], 0.0)
-    for i in range(len(t)):
-        if free[i] and (w[i] > hi if over >= under else w[i] < lo):
-            w[i] = hi if over >= under else lo
-            free[i] = False
-    return over > 0.0 or under > 0.0
+def _total(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return the sum of each row, from left to right: its bits do not depend on what is left out."""
+    return np.add.accumulate(np.where(where, values, 0.0), axis=1)[:, -1]

@@ -14,18 +14,12 @@ import math
 import numpy as np
 
 from metabt.kernels import inner, kernel
-from metabt.optimizers._barrier import CX, HI, LO, STEP, X, minimise
-from metabt.optimizers._linear import INDEX, solve
+from metabt.optimizers._barrier import minimise
+from metabt.optimizers._linear import solve
 from metabt.optimizers._twins import share_evenly, twins
 from metabt.optimizers.base import FEASIBLE, Optimizer, feasible
 from metabt.risk.covariance import check_name, covariance
 from metabt.windows import Windows
-
-SIGMA = 6
-"""Row of v: volatilities."""
-
-COLUMN = 1
-"""Row of m: the column of each supported asset."""
 
 
 class EqualRiskContribution(Optimizer):
@@ -62,90 +56,95 @@ class EqualRiskContribution(Optimizer):
         n = support.shape[1]
         v, m, squares = np.empty((7, n)), np.empty((2, n), np.int64), np.empty((3, n, n))
         lo, hi = self.min_weight, self.max_weight
-        _stack(S, support, lo, hi, squares[0], squares[1], squares[2], v, m, weights, solved)
+        _stack(S, support, lo, hi, squares, v, m, weights, solved)
         share_evenly(weights, twins(S, np.zeros(support.shape), support))
 
 
 @kernel()
-def _stack(covariance, support, lo, hi, C, H, L, v, m, weights, solved):
+def _stack(covariance, support, lo, hi, squares, v, m, weights, solved):
+    C, H, L = squares[0], squares[1], squares[2]
+    x, Cx, sigma = v[0], v[1], v[2]
+    floor, ceiling = v[3], v[4]
+    step, trial = v[5], v[6]
+    index, column = m[0], m[1]
     for d in range(len(support)):
         if not solved[d]:
             continue
-        n = _correlations(covariance, support, d, C, v, m)
+        n = _correlations(covariance[d], support[d], C, sigma, column)
         for i in range(n):
-            v[X, i], v[LO, i], v[HI, i] = n**-0.5, 0.0, np.inf
+            x[i], floor[i], ceiling[i] = n**-0.5, 0.0, np.inf
         lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
         for attempt in range(100):
-            free = minimise(C, H, L, v, m, n, lam)
+            free = minimise(C, H, L, x, floor, ceiling, Cx, step, trial, index, n, lam)
             if free < 0:
                 break
-            total = _total(v, n)
+            total = _total(x, sigma, n)
             if attempt == 0:
                 lam /= total * total  # without bounds, x(lam) = sqrt(lam) x(1)
-                inside = _rescale(v, n, total, lo, hi)
+                inside = _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi)
                 if inside:
                     break
                 continue
             if abs(total - 1.0) <= 1e-15 * (n + 8):
                 break
             low, high = (lam, high) if total < 1.0 else (low, lam)
-            lam = _next(L, v, m, n, free, lam, total, low, high)
+            lam = _next(L, x, sigma, step, index, free, lam, total, low, high)
         reached = free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)
-        solved[d] = reached and _solved(v, n, lam)
+        solved[d] = reached and _solved(x, Cx, floor, ceiling, n, lam)
         for a in range(n):
-            weights[d, m[COLUMN, a]] = min(max(v[X, a] / v[SIGMA, a], lo), hi)
+            weights[d, column[a]] = min(max(x[a] / sigma[a], lo), hi)
 
 
 @inner()
-def _correlations(covariance, support, d, C, v, m):
-    """Write C and sigma of the supported assets; return how many there are."""
+def _correlations(S, support, C, sigma, column):
+    """Write C, sigma and the columns of the supported assets; return how many there are."""
     n = 0
-    for i in range(support.shape[1]):
-        if support[d, i]:
-            m[COLUMN, n] = i
-            v[SIGMA, n] = math.sqrt(covariance[d, i, i])
+    for i in range(len(support)):
+        if support[i]:
+            column[n] = i
+            sigma[n] = math.sqrt(S[i, i])
             n += 1
     for a in range(n):
         for b in range(n):
-            C[a, b] = covariance[d, m[COLUMN, a], m[COLUMN, b]] / (v[SIGMA, a] * v[SIGMA, b])
+            C[a, b] = S[column[a], column[b]] / (sigma[a] * sigma[b])
     return n
 
 
 @inner()
-def _total(v, n):
+def _total(x, sigma, n):
     total = 0.0
     for i in range(n):
-        total += v[X, i] / v[SIGMA, i]
+        total += x[i] / sigma[i]
     return total
 
 
 @inner()
-def _rescale(v, n, total, lo, hi):
+def _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi):
     """Scale the unbounded solution to a sum of one; put it into its box, and return whether it was inside."""
     inside = True
     for i in range(n):
-        v[X, i] /= total
-        v[CX, i] /= total
-        w = v[X, i] / v[SIGMA, i]
-        inside = inside and lo <= w <= hi
+        x[i] /= total
+        Cx[i] /= total
+        w = x[i] / sigma[i]
         if not lo <= w <= hi:
-            v[X, i] = v[SIGMA, i] * (lo if w < lo else hi)
-    for i in range(n):
-        v[LO, i], v[HI, i] = (0.0, np.inf) if inside else (lo * v[SIGMA, i], hi * v[SIGMA, i])
+            inside = False
+            x[i] = sigma[i] * (lo if w < lo else hi)
+    for i in range(n if not inside else 0):
+        floor[i], ceiling[i] = lo * sigma[i], hi * sigma[i]
     return inside
 
 
 @inner()
-def _next(L, v, m, n, free, lam, total, low, high):
+def _next(L, x, sigma, step, index, free, lam, total, low, high):
     """Return the next lam: a Newton step of the sum on the logarithm of lam, or the middle of the bracket."""
     for a in range(free):
-        v[STEP, a] = lam
-    solve(L, free, v[STEP])  # the last factor: d ln x / d ln lam
+        step[a] = lam
+    solve(L, free, step)  # the last factor: d ln x / d ln lam
     slope = 0.0
     for a in range(free):
-        slope += v[STEP, a] * v[X, m[INDEX, a]] / v[SIGMA, m[INDEX, a]]
-    step = (1.0 - total) / slope if slope > 0.0 else np.inf
-    following = lam * math.exp(min(max(step, -3.0), 3.0))
+        slope += step[a] * x[index[a]] / sigma[index[a]]
+    change = (1.0 - total) / slope if slope > 0.0 else np.inf
+    following = lam * math.exp(min(max(change, -3.0), 3.0))
     if low < following < high:
         return following
     if high < np.inf:
@@ -154,10 +153,10 @@ def _next(L, v, m, n, free, lam, total, low, high):
 
 
 @inner()
-def _solved(v, n, lam):
+def _solved(x, Cx, floor, ceiling, n, lam):
     """Return whether contributions are equal inside the box, and on the right side of lam at its bounds."""
     for i in range(n):
-        slope = v[X, i] * v[CX, i] / lam - 1.0
-        if not ((slope < 1e-10 or v[X, i] <= v[LO, i]) and (slope > -1e-10 or v[X, i] >= v[HI, i])):
+        slope = x[i] * Cx[i] / lam - 1.0
+        if not ((slope < 1e-10 or x[i] <= floor[i]) and (slope > -1e-10 or x[i] >= ceiling[i])):
             return False
     return True

@@ -62,56 +62,59 @@ class HierarchicalRiskParity(Optimizer):
 def _allocate(covariance, count, lo, hi, m, weights):
     for d in range(len(count)):
         if count[d] > 0:
-            _orient(covariance[d], count[d], m[d])
-            _halve(covariance[d], count[d], lo, hi, m[d], weights[d])
+            rows = m[d]
+            order = rows[ORDER]
+            _orient(covariance[d], count[d], rows[COLUMN], order)
+            _halve(covariance[d], count[d], lo, hi, order, rows[STACK], rows[CHAIN], weights[d])
 
 
 @inner()
-def _orient(covariance, n, m):
-    """Turn leaves in row ORDER into columns, with the end of smaller variance first."""
+def _orient(S, n, column, order):
+    """Turn the order's leaves into columns, with the end of smaller variance first."""
     for a in range(n):
-        m[ORDER, a] = m[COLUMN, m[ORDER, a]]
-    first, last = m[ORDER, 0], m[ORDER, n - 1]
-    one, two = covariance[first, first], covariance[last, last]
-    if two < one or (two == one and last < first):
+        order[a] = column[order[a]]
+    first, last = order[0], order[n - 1]
+    if S[last, last] < S[first, first] or (S[last, last] == S[first, first] and last < first):
         for a in range(n // 2):
-            m[ORDER, a], m[ORDER, n - 1 - a] = m[ORDER, n - 1 - a], m[ORDER, a]
+            b = n - 1 - a
+            order[a], order[b] = order[b], order[a]
 
 
 @inner()
-def _risk(covariance, start, stop, m):
+def _risk(S, start, stop, order):
     """Return the variance of the inverse-variance portfolio of the assets at these places."""
     total, variance = 0.0, 0.0
     for a in range(start, stop):
-        i = m[ORDER, a]
-        total += 1.0 / covariance[i, i]
+        i = order[a]
+        total += 1.0 / S[i, i]
         for b in range(start, stop):
-            j = m[ORDER, b]
-            variance += covariance[i, j] / (covariance[i, i] * covariance[j, j])
+            j = order[b]
+            variance += S[i, j] / (S[i, i] * S[j, j])
     return variance / (total * total)
 
 
 @inner()
-def _halve(covariance, n, lo, hi, m, weights):
-    """Write the weights: every pending part of the list lies between rows STACK and CHAIN, its weight on each asset."""
+def _halve(S, n, lo, hi, order, starts, stops, weights):
+    """Write the weights: each pending part of the list lies between a start and a stop, its weight on each asset."""
     for a in range(n):
-        weights[m[ORDER, a]] = 1.0
+        weights[order[a]] = 1.0
     depth = 1
-    m[STACK, 0], m[CHAIN, 0] = 0, n
+    starts[0], stops[0] = 0, n
     while depth > 0:
         depth -= 1
-        start, stop = m[STACK, depth], m[CHAIN, depth]
+        start, stop = starts[depth], stops[depth]
+        weight = weights[order[start]]
         if stop - start == 1:  # within its bounds but for rounding
-            weights[m[ORDER, start]] = min(max(weights[m[ORDER, start]], lo), hi)
+            weights[order[start]] = min(max(weight, lo), hi)
             continue
-        middle = start + (stop - start) // 2
-        weight = weights[m[ORDER, start]]
-        left, right = _risk(covariance, start, middle, m), _risk(covariance, middle, stop, m)
-        least = max((middle - start) * lo, weight - (stop - middle) * hi)
-        most = min((middle - start) * hi, weight - (stop - middle) * lo)
-        share = min(max(weight * (right / (left + right)), least), most)
+        half, other = (stop - start) // 2, stop - start - (stop - start) // 2
+        middle = start + half
+        left, right = _risk(S, start, middle, order), _risk(S, middle, stop, order)
+        share = min(max(weight * (right / (left + right)), half * lo), half * hi)
+        share = min(max(share, weight - other * hi), weight - other * lo)
         for a in range(start, stop):
-            weights[m[ORDER, a]] = share if a < middle else weight - share
-        m[STACK, depth], m[CHAIN, depth] = start, middle
-        m[STACK, depth + 1], m[CHAIN, depth + 1] = middle, stop
-        depth += 2
+            weights[order[a]] = share if a < middle else weight - share
+        stops[depth] = middle
+        depth += 1
+        starts[depth], stops[depth] = middle, stop
+        depth += 1

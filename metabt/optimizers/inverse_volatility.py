@@ -10,7 +10,6 @@ import numpy as np
 
 from metabt.optimizers.base import Optimizer
 from metabt.optimizers.capped import capped
-from metabt.risk.covariance import sample_variance
 from metabt.windows import Windows
 
 
@@ -22,7 +21,7 @@ class InverseVolatility(Optimizer):
     """
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        variance = sample_variance(windows.returns, windows.stops, windows.lengths)
+        variance = np.diagonal(windows.covariance, axis1=1, axis2=2)  # which risk contributions need anyway
         usable = np.isfinite(variance) & (variance > 0.0)
         target = 1.0 / np.sqrt(np.where(usable, variance, 1.0))
         weights[:], feasible = capped(target, support, self.min_weight, self.max_weight)

@@ -6,9 +6,9 @@ Realised, over a stream R to which item c contributed x_c: `cov(x_c, R) / var(R)
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from metabt.kernels import kernel
+import numpy as np
 
 
 def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -16,24 +16,12 @@ def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     `covariance` (n_decisions, n_items, n_items), `weights` (n_decisions, n_items).
     """
-    shares = np.empty(weights.shape)
-    _shares(covariance, weights, shares)
-    return shares
-
-
-@kernel()
-def _shares(covariance, weights, shares):
-    for d in range(shares.shape[0]):
-        total = 0.0
-        for i in range(shares.shape[1]):
-            marginal = 0.0
-            if weights[d, i] != 0.0:
-                for j in range(shares.shape[1]):
-                    marginal += covariance[d, i, j] * weights[d, j]
-            shares[d, i] = weights[d, i] * marginal
-            total += shares[d, i]
-        for i in range(shares.shape[1]):
-            shares[d, i] = shares[d, i] / total if total > 0.0 else np.nan
+    marginal = np.zeros(weights.shape)
+    for c, weight in enumerate(weights.T):  # a column at a time: bits depend on a decision's own numbers alone
+        marginal += covariance[:, c] * weight[:, None]
+    shares = np.where(weights != 0.0, weights * marginal, 0.0)
+    total = np.add.accumulate(shares, axis=1)[:, -1:]
+    return np.divide(shares, total, out=np.full(shares.shape, np.nan), where=total > 0.0)
 
 
 def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -56,3 +44,16 @@ def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
     centred = gross - gross.mean() if len(gross) else gross
     variance = centred @ centred
     return centred @ items / variance if variance > 0 else np.full(items.shape[1], np.nan)
+
+
+def realised_by(earned: Callable[[np.ndarray], np.ndarray], gross: np.ndarray, n_items: int) -> np.ndarray:
+    """Return what `realised` does, (n_items + 1,), where what items earned is only known added up over sessions.
+
+    `earned` takes a weight per session, (n_sessions,), and returns `sum_t weight_t x_tc`, (n_items,).
+    """
+    centred = gross - gross.mean() if len(gross) else gross
+    variance = centred @ centred
+    if not variance > 0:
+        return np.full(n_items + 1, np.nan)
+    items = earned(centred) / variance
+    return np.append(items, centred @ gross / variance - items.sum())

@@ -117,9 +117,29 @@ def ledoit_wolf(
     """
     n = returns.shape[1]
     member = np.ones((len(stops), n), bool) if support is None else np.ascontiguousarray(support, dtype=np.bool_)
-    out = np.full((len(stops), n, n), np.nan)
-    _shrunk(_matrix(returns), _index(stops), _index(lengths), member, _buffer(lengths, n), out)
-    return out
+    S, mean = sample_covariance(returns, stops, lengths), sample_mean(returns, stops, lengths)
+    rows, p = np.maximum(lengths, 1), np.maximum(member.sum(axis=1), 1)
+    S *= ((rows - 1) / rows)[:, None, None]
+    S[~(member[:, :, None] & member[:, None, :])] = np.nan
+    sums, squares = np.empty((len(stops), 2)), _buffer(lengths, 1)[0]
+    _sums(_matrix(returns), _index(stops), _index(lengths), mean, member, S, squares, sums)
+    variance = np.where(member, np.diagonal(S, axis1=1, axis2=2), 0.0)
+    trace = np.add.accumulate(variance, axis=1)[:, -1]
+    with np.errstate(invalid="ignore"):  # a window that is not finite: its matrix says so
+        intensity = _intensity(trace, sums[:, 0], sums[:, 1], rows, p)
+    S *= (1.0 - intensity)[:, None, None]
+    S[:, np.arange(n), np.arange(n)] += (intensity * trace / p)[:, None]
+    return S
+
+
+def _intensity(
+    trace: np.ndarray, squares: np.ndarray, fourth: np.ndarray, rows: np.ndarray, p: np.ndarray
+) -> np.ndarray:
+    """Return Ledoit and Wolf's shrinkage of every window, in [0, 1]."""
+    error = (fourth / rows - squares) / rows  # summed variance of the entries of S
+    distance = squares - trace * trace / p  # summed squared distance of S from the scaled identity
+    shrinks = (error > 0.0) & (distance > 0.0)
+    return np.minimum(np.divide(error, distance, out=np.zeros(len(rows)), where=shrinks), 1.0)
 
 
 def _matrix(returns: np.ndarray) -> np.ndarray:
@@ -198,37 +218,19 @@ def _covariances(returns, stops, lengths, deviations, out):
                 out[d, j, i] = out[d, i, j]
 
 
-@inner()
-def _intensity(S, deviations, member, rows):
-    """Return Ledoit and Wolf's shrinkage, in [0, 1], and the scale of the identity, tr(S)/p."""
-    p, trace, squares, fourth = 0, 0.0, 0.0, 0.0
-    for i in range(len(S)):
-        if member[i]:
-            p += 1
-            trace += S[i, i]
-            for j in range(len(S)):
-                squares += S[i, j] ** 2 if member[j] else 0.0
-    for t in range(rows):
-        square = 0.0
-        for i in range(len(S)):
-            square += deviations[i, t] ** 2 if member[i] else 0.0
-        fourth += square * square
-    error = (fourth / rows - squares) / rows  # summed variance of the entries of S
-    distance = squares - trace * trace / p  # summed squared distance of S from the scaled identity
-    return (min(error / distance, 1.0) if error > 0.0 and distance > 0.0 else 0.0), trace / p
-
-
 @kernel()
-def _shrunk(returns, stops, lengths, support, deviations, out):
+def _sums(returns, stops, lengths, mean, support, S, squares, out):
+    """Write the sum of the squares of S, and that of the fourth powers of the lengths of a session's deviations."""
     for d in range(len(stops)):
-        rows, S, member = lengths[d], out[d], support[d]
-        for i in range(len(S)):
-            if member[i]:
-                _deviations(returns, stops[d] - rows, stops[d], i, deviations[i])
-                for j in range(i + 1):
-                    S[i, j] = _dot(deviations[i], deviations[j], rows) / rows if member[j] else np.nan
-                    S[j, i] = S[i, j]
-        intensity, scale = _intensity(S, deviations, member, rows)
-        for i in range(len(S)):
-            for j in range(len(S)):
-                S[i, j] = (1.0 - intensity) * S[i, j] + (intensity * scale if i == j else 0.0)
+        start, total = stops[d] - lengths[d], 0.0
+        for t in range(lengths[d]):
+            squares[t] = 0.0
+        for i in range(len(S[d])):
+            if support[d, i]:
+                for j in range(len(S[d])):
+                    total += S[d, i, j] ** 2 if support[d, j] else 0.0
+                for t in range(lengths[d]):
+                    squares[t] += (returns[start + t, i] - mean[d, i]) ** 2
+        out[d, 0], out[d, 1] = total, 0.0
+        for t in range(lengths[d]):
+            out[d, 1] += squares[t] ** 2

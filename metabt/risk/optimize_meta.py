@@ -14,10 +14,9 @@ import numpy as np
 
 from metabt.block import HELD, NOT_LIVE, WAITING
 from metabt.decision import bounded, build_optimizer, weigh
-from metabt.meta.aggregation import Streams, varying
+from metabt.meta.aggregation import Streams
 from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Estimator, Meta
-from metabt.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,22 @@ def optimize_meta(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarr
     """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool."""
     stops = streams.before + rows + 1
     lengths = streams.lengths[rows]
-    varies = varying(streams.returns, stops, np.minimum(lengths, spec.lookback))
+    varies = streams.varying(stops, np.minimum(lengths, spec.lookback))
     eligible = live & (lengths >= spec.history) & varies
     done = warm_up_ends(live, eligible, warm)
     support = np.where(done[:, None], eligible, live)
     shortest = np.where(eligible, lengths, spec.lookback).min(axis=1)
-    windows = Windows(streams.returns, stops, np.minimum(np.minimum(shortest, spec.lookback), stops))
+    lengths = np.minimum(np.minimum(shortest, spec.lookback), stops)
     weights, status = np.zeros(live.shape), ["warmup"] * len(rows)
     risk = np.full(live.shape, np.nan)
     early, late = np.flatnonzero(~done), np.flatnonzero(done)
-    equal = build_optimizer(bounded(Estimator("equal"), build_optimizer(spec.optimizer)))
-    weights[early], _ = equal.weigh(windows.take(early), support[early])
+    if len(early):
+        equal = build_optimizer(bounded(Estimator("equal"), build_optimizer(spec.optimizer)))
+        weights[early], _ = equal.weigh(streams.windows(stops[early], lengths[early]), support[early])
     if len(late):
-        weights[late], solved = weigh(spec, windows.take(late), support[late])
-        risk[late] = ex_ante(windows.take(late).covariance, weights[late])
+        windows = streams.windows(stops[late], lengths[late])
+        weights[late], solved = weigh(spec, windows, support[late])
+        risk[late] = ex_ante(windows.covariance, weights[late])
         status[len(early) :] = solved
     reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
     kept = done | (spec.warmup == "equal")

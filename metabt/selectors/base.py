@@ -6,7 +6,7 @@ A decision's selection is a function of its own window and its own eligible colu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,8 @@ from metabt.windows import Windows
 class Selector(ABC):
     """Which of the eligible assets a decision may hold."""
 
+    reads_volume: ClassVar[bool] = False
+    """It looks at traded volume, so volume is part of what its answers depend on."""
     support_: np.ndarray
     """(n_assets,) bool, after `fit`."""
 

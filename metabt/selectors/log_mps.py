@@ -72,6 +72,8 @@ class LogMPS(Selector):
     Vetoed assets count in ranks and clusters, and are never selected. An asset without variance counts as uncorrelated.
     """
 
+    reads_volume = True
+
     def __init__(
         self,
         *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metabt.config import compose, lakehouse_path, load_portfolio
 from metabt.config.search import options, packaged_dir
@@ -142,14 +143,40 @@ def test_a_mapping_of_defaults_is_the_sleeves_own(elsewhere: Path) -> None:
     assert outer["defaults"]["schedule"] == "monthly"
 
 
-def test_interpolations_are_resolved_after_overrides(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METABT_DATASET", "sp500")
-    write(
-        elsewhere,
-        portfolio__mine="lookback: 63\ndataset: ${oc.env:METABT_DATASET}\nuniverse: all\nmin_history: ${.lookback}",
-    )
+def test_interpolations_are_resolved_after_overrides(elsewhere: Path) -> None:
+    write(elsewhere, portfolio__mine="lookback: 63\ndataset: x\nuniverse: ${.dataset}\nmin_history: ${.lookback}")
     tree = compose(["portfolio=mine", "portfolio.lookback=20"])["portfolio"]
-    assert (tree["dataset"], tree["min_history"]) == ("sp500", 20)
+    assert (tree["universe"], tree["min_history"]) == ("x", 20)
+
+
+SECRETIVE = (
+    "${oc.env:METABT_SECRET}",
+    "${oc.env:METABT_SECRET,none}",
+    "a-${ oc.env:METABT_SECRET}",
+    "${oc.decode:${oc.env:METABT_SECRET}}",
+    "${oc.decode:'\\${oc.env:METABT_SECRET}'}",
+    "${oc.${.which}:METABT_SECRET}",
+)
+
+
+@pytest.mark.parametrize("text", SECRETIVE)
+def test_no_environment_variable_gets_among_the_settings(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("METABT_SECRET", "hunter2")
+    tree = {"which": "env", "sleeves": {"a": {"dataset": text}}}
+    write(elsewhere, portfolio__mine=yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match="portfolio.sleeves.a.dataset may read .*state the value") as caught:
+        compose(["portfolio=mine"])
+    assert "hunter2" not in str(caught.value)
+    compose(["portfolio=mine", "portfolio.sleeves.a.dataset=sp500"])  # the cure
+
+
+@pytest.mark.parametrize("key", ["portfolio.sleeves.hedge.dataset", "lakehouse", "start", "portfolio.lookback"])
+def test_an_override_reads_no_environment_variable_either(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METABT_SECRET", "hunter2")
+    with pytest.raises(ConfigError, match=f"{key} may read .*{key}=VALUE"):
+        compose([f"{key}=${{oc.env:METABT_SECRET}}"])
 
 
 def test_the_lakehouse_is_known_without_composing(elsewhere: Path) -> None:
@@ -205,7 +232,7 @@ def test_a_mistake_is_named_with_its_cure(override: str, says: str | None) -> No
             r"no sleeve 'energi'; did you mean 'energy'.*in 'portfolio/mine'",
         ),
         ("defaults:\n  - optimzer: erc\n", "optimzer"),
-        ("lookback: ${oc.env:METABT_NOT_SET}\n", "METABT_NOT_SET"),
+        ("lookback: ${oc.env:METABT_NOT_SET}\n", "portfolio.lookback .*METABT_NOT_SET"),
         ("sleeves: {a: {optimizer: {_target_: subprocess.run}}}\n", "portfolio.sleeves.a.optimizer.*cannot call code"),
     ],
 )

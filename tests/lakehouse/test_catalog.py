@@ -12,9 +12,20 @@ import duckdb
 import pytest
 
 from metabt.errors import StoreError
-from metabt.lakehouse import attach, catalog, check_writable, ingest, load_panels
+from metabt.lakehouse import (
+    attach,
+    catalog,
+    check_writable,
+    commit_run,
+    find_run,
+    ingest,
+    load_facts,
+    load_panels,
+    run_row,
+)
 from metabt.lakehouse.tables import SCHEMA
 from tests.lakehouse.conftest import same, state, wide
+from tests.lakehouse.test_runs import run
 
 
 def test_a_missing_lakehouse_says_how_to_make_one(tmp_path: Path) -> None:
@@ -76,6 +87,30 @@ def test_a_ducklake_without_our_tables_is_named(tmp_path: Path) -> None:
         attach(tmp_path, read_only=True)
     ingest(tmp_path, "d", wide(5))
     assert state(tmp_path)[1]["weights"] == 0
+
+
+def test_a_lakehouse_of_an_older_metabt_is_completed_by_ingestion(tmp_path: Path) -> None:
+    ingest(tmp_path, "d", wide())
+    commit_run(tmp_path, run("old"), {})
+    with attach(tmp_path) as con:
+        before = load_facts(con, {"d": None})["d"]
+        for statement in ("DROP TABLE calendars", "ALTER TABLE runs DROP COLUMN keep", "ALTER TABLE runs DROP error"):
+            con.execute(statement)
+    with pytest.raises(StoreError, match=r"without metabt's table calendars; `metabt ingest` adds what is missing"):
+        attach(tmp_path, read_only=True)
+    ingest(tmp_path, "e", wide(5))
+    with attach(tmp_path, read_only=True) as con:
+        assert same(load_facts(con, {"d": None})["d"].dates, before.dates)
+        assert run_row(con, "old") == run("old")
+        assert find_run(con, "old", keep="all")
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    attach(tmp_path, create=True).close()
+    with attach(tmp_path) as con:
+        con.execute("ALTER TABLE runs DROP COLUMN keep")
+    with pytest.raises(StoreError, match=r"without metabt's column runs\.keep"):
+        attach(tmp_path)
 
 
 def test_read_only_attachments_refuse_to_write(unchanged: Path) -> None:

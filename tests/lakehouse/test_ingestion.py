@@ -127,7 +127,7 @@ def test_each_ingestion_is_one_snapshot_and_one_row(fresh: Path, watch: Con) -> 
     number, rows = state(watch)
     ingest(fresh, "d", wide(60))
     assert state(watch)[0] == number + 1
-    assert state(watch)[1] == rows | {"prices": 180, "ingests": 2}
+    assert state(watch)[1] == rows | {"prices": 180, "calendars": 60, "ingests": 2}
     found = watch.execute("SELECT * EXCLUDE ingested_at FROM ingests ORDER BY ingested_at").fetchall()
     assert found == [("d", "frame", 150, 0, 0, 150, 0, 0), ("d", "frame", 180, 0, 0, 30, 0, 150)]
     assert watch.execute("FROM datasets").fetchall() == [("d", False, 3, 60, date(2019, 10, 1), date(2019, 12, 23))]
@@ -236,7 +236,8 @@ def test_odd_dataset_names_stay_inside(tmp_path: Path, dataset: str) -> None:
     with attach(path, read_only=True) as con:
         assert same(load_panels(con, {dataset: None})[dataset].close, wide(10).to_numpy(copy=True))
     assert {p.name for p in tmp_path.iterdir()} == {"lake"}
-    assert {p.name for p in (path / "data" / "main").iterdir()} <= {"prices", "digests", "datasets", "ingests"}
+    tables = {"prices", "calendars", "digests", "datasets", "ingests"}
+    assert {p.name for p in (path / "data" / "main").iterdir()} <= tables
 
 
 def test_a_failure_half_way_leaves_nothing(fresh: Path, watch: Con, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,11 @@ from metabt.lakehouse import (
     attach,
     commit_run,
     find_run,
+    find_runs,
     list_runs,
     load_run,
     resolve_run,
+    run_row,
     snapshot,
     transaction,
 )
@@ -46,6 +48,9 @@ def run(run_id: str = "abc123", portfolio: str = "demo", hour: int = 10) -> dict
         "status": "ok",
         "started_at": datetime(2026, 1, 2, hour, 4, 5, 678901),
         "seconds": 0.1 + 0.2,
+        "keep": "all",
+        "overrides": None,
+        "error": None,
     }
 
 
@@ -179,7 +184,7 @@ def test_a_crash_in_the_middle_leaves_nothing(lake: Path, monkeypatch: pytest.Mo
         if len(written) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("metabt.lakehouse.runs.insert", crash)
+    monkeypatch.setattr("metabt.lakehouse.commits.insert", crash)
     with pytest.raises(KeyboardInterrupt):
         commit_run(lake, run("new"), {name: table(name, 50) for name in RUN_TABLES})
     assert len(written) == 3
@@ -189,7 +194,7 @@ def test_a_crash_in_the_middle_leaves_nothing(lake: Path, monkeypatch: pytest.Mo
 PRELUDE = """
 import os, sys
 from pathlib import Path
-from metabt.lakehouse import commit_run, runs
+from metabt.lakehouse import commit_run, commits
 from tests.lakehouse.test_runs import run, table
 path = Path(sys.argv[1])
 """
@@ -204,12 +209,12 @@ def test_a_killed_writer_leaves_nothing_and_blocks_nobody(fresh: Path, watch: Co
     before = state(watch)
     dying = start(
         """
-write = runs.insert
+write = commits.insert
 def die(con, name, rows):
     write(con, name, rows)
     if name == "runs":
         os.kill(os.getpid(), 9)
-runs.insert = die
+commits.insert = die
 commit_run(path, run("dead"), {"weights": table("weights", 2000)})
 """,
         fresh,
@@ -319,9 +324,24 @@ def test_without_runs_there_is_no_latest(stocked: Path) -> None:
 
 def test_runs_are_listed_newest_first(con: duckdb.DuckDBPyConnection) -> None:
     assert [row["run_id"] for row in list_runs(con)] == ["abd456", "bcd789", "abc123"]
-    assert list_runs(con)[2] == run()
+    large = ("config", "versions")
+    assert list_runs(con)[2] == {name: value for name, value in run().items() if name not in large}
+    assert [row["run_id"] for row in list_runs(con, "demo")] == ["abd456", "abc123"]
+    assert [row["run_id"] for row in list_runs(con, "demo", 1)] == ["abd456"]
+    assert [row["run_id"] for row in list_runs(con, limit=2)] == ["abd456", "bcd789"]
+    assert list_runs(con, "dem") == []
+
+
+def test_a_row_has_the_configuration(con: duckdb.DuckDBPyConnection) -> None:
+    assert run_row(con, "abc123") == run()
+
+
+def test_runs_are_found_many_at_once(con: duckdb.DuckDBPyConnection) -> None:
+    assert find_runs(con, ["bcd789", "abc123", "nope", "x' OR 1=1 --"]) == {"abc123", "bcd789"}
+    assert find_runs(con, []) == set()
 
 
 def test_a_run_that_is_not_there_is_refused(con: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(StoreError, match="no run 'nope' in the lakehouse; `metabt runs` lists"):
-        load_run(con, "nope")
+    for ask in (load_run, run_row):
+        with pytest.raises(StoreError, match="no run 'nope' in the lakehouse; `metabt runs` lists"):
+            ask(con, "nope")

@@ -1,0 +1,84 @@
+"""Book: a sleeve's holdings by (leaf beneath, asset), as fractions of its NAV.
+
+A leaf keeps its holdings; a meta sleeve keeps its shares, and its book is looked through when rows of it are asked for
+(metabt.meta.book). Between trades a position only drifts, so what was held just before trading is kept for the sessions
+in which something traded, and is elsewhere what is held after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from metabt.block import Assets, Block, Gaps
+
+
+class Book(Protocol):
+    """Holdings by column of a sleeve's layout."""
+
+    def before(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just before trading, (n_rows, n_columns), at the sessions `rows`, int64."""
+
+    def after(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just after trading, (n_rows, n_columns)."""
+
+    def earned(self, weights: np.ndarray) -> np.ndarray:
+        """Return `sum_t weights_t x_ta`, (n_assets,), with x what each physical asset earned it in session t."""
+
+    @property
+    def gaps(self) -> Gaps | None:
+        """What a parent must know of assets that could not be traded."""
+
+
+@dataclass(frozen=True)
+class LeafBook:
+    """The book of a leaf: a column per asset."""
+
+    held: Assets
+    """Its holdings."""
+    traded: np.ndarray
+    """(n_sessions,) bool."""
+
+    def before(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just before trading, (n_rows, n_assets)."""
+        book = self.held.after[rows]
+        moved = self.traded[rows]
+        book[moved] = self.held.before[np.cumsum(self.traded)[rows[moved]] - 1]
+        return book
+
+    def after(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just after trading, (n_rows, n_assets)."""
+        return self.held.after[rows]
+
+    def earned(self, weights: np.ndarray) -> np.ndarray:
+        """Return what each asset earned, added up with a weight per session, (n_assets,)."""
+        return weights @ self.held.earned
+
+    @property
+    def gaps(self) -> Gaps | None:
+        """What a parent must know of assets that could not be traded."""
+        return self.held.gaps
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A block and the book that it stands for: what a parent reads."""
+
+    block: Block
+    """What the sleeve did."""
+    book: Book
+    """What it held."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a child brings along from before the partition."""
+
+    live: bool
+    """It has taken a non-empty decision."""
+    begun: bool
+    """Its stream has begun."""
+    book: np.ndarray
+    """(n_columns,) its holdings after its last session."""

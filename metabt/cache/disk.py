@@ -1,0 +1,67 @@
+"""The cache of a lakehouse: objects on disk that any process may read and nobody trusts.
+
+An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (objects); the digest that a later key
+builds on is the one that was verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from metabt.cache.codec import decode
+from metabt.cache.objects import ObjectStore, Section
+from metabt.cache.sealing import seal
+from metabt.ports import Sealed
+
+DIRECTORY = ".cache"
+"""Name of the cache's directory inside a lakehouse."""
+
+SCHEMAS = {"block": "block 1", "exposure": "exposure 1"}
+"""Kind of object -> its schema: a number more when the classes that it stores change."""
+
+
+class DiskCache:
+    """Remembers blocks in a directory."""
+
+    remembers = True
+
+    def __init__(self, root: Path) -> None:
+        """Use the directory `root`; it is made when something is first stored."""
+        self.store = ObjectStore(root)
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what was put under the key, verified; None where nothing is, or where it is not what was put."""
+        found = self.store.get(key, SCHEMAS[kind])
+        if found is None:
+            return None
+        parts = {name: decode(section.data) for name, section in found.items()}
+        return Sealed(parts, {name: section.sha256 for name, section in found.items()})
+
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait until nobody else is computing the key."""
+        return self.store.claim(key)
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Store the parts of an object, unless the key is taken; return them with their digests."""
+        sealed, data = seal(parts)
+        sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
+        self.store.put(key, SCHEMAS[kind], sections)
+        return sealed
+
+    def flush(self) -> None:
+        """Wait until everything that was put is on disk, or given up."""
+        self.store.flush()
+
+    def __enter__(self) -> Self:
+        """Use the cache for the length of a block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Finish writing."""
+        self.store.close()

@@ -1,0 +1,49 @@
+"""Exposure: ex-ante risk contributions of physical assets at a root's decisions.
+
+1. Returns of the assets are measured between the sessions that the root decides on.
+2. Each decision sees as many of them as its lookback reaches, up to and including its own session.
+3. `w_a cov(x_a, X w) / var(X w)`, with w the decision looked through to assets: the covariance is never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.panel import Panel
+from metabt.risk.contribution import ex_ante_by_asset
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Risk by asset at the decisions of one partition."""
+
+    shares: np.ndarray
+    """(n_decisions, n_assets) shares of variance that sum to one; NaN where there is no variance."""
+
+
+def expose(
+    weights: np.ndarray,
+    sessions: np.ndarray,
+    stops: np.ndarray,
+    lookback: int,
+    panels: Sequence[tuple[Panel, np.ndarray]],
+) -> Exposure:
+    """Return the risk contributions of assets at some decisions.
+
+    Parameters
+    ----------
+    weights : (n_decisions, n_assets) decided weights, looked through
+    sessions : (n_sessions,) what the root decides on, from the session before the first that is seen
+    stops : (n_decisions,) row of `sessions` after the last that each decision may see
+    lookback : sessions of returns that a decision sees, where there are as many
+    panels : prices, each with the (n_symbols,) columns of `weights` that its symbols have
+    """
+    returns = np.zeros((len(sessions), weights.shape[1]))
+    for panel, columns in panels:
+        returns[:, columns] = panel.returns_between(sessions)
+    windows = [returns[max(stop - lookback, 0) : stop] for stop in stops]
+    shares = [ex_ante_by_asset(window, w) for window, w in zip(windows, weights, strict=True)]
+    return Exposure(np.array(shares).reshape(weights.shape))

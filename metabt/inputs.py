@@ -1,0 +1,112 @@
+"""Inputs: what a block is computed from, cut out of prices or handed on from the children's blocks.
+
+1. A leaf reads the sessions of its partition and, ahead of them, as many as its lookback reaches.
+2. A meta sleeve reads its children's blocks of the same partition, and what they bring along from before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.block import Block, LeafState, MetaState
+from metabt.book import LeafBook, Opened, Start
+from metabt.dataset import Dataset
+from metabt.decision import build_selector
+from metabt.forest import Node, Plan
+from metabt.leaf import LeafInputs
+from metabt.meta.walk import MetaInputs
+from metabt.sleeve import Leaf, Meta
+
+
+@dataclass(frozen=True)
+class Market:
+    """The columns of one leaf's universe over its whole calendar."""
+
+    returns: np.ndarray
+    """(n_sessions, n_assets)"""
+    observed: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    priced: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    dollar_volume: np.ndarray | None
+    """(n_sessions, n_assets)"""
+
+
+class Markets:
+    """The datasets' columns by leaf, cut once, when they are first asked for."""
+
+    def __init__(self, datasets: Mapping[str, Dataset]) -> None:
+        """Take the prices by dataset."""
+        self._datasets = datasets
+        self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
+
+    def of(self, leaf: Leaf) -> Market:
+        """Return the columns of a leaf's universe."""
+        key = (leaf.dataset, leaf.universe)
+        if key not in self._cut:
+            panel = self._datasets[leaf.dataset].panel.select(leaf.universe)
+            self._cut[key] = Market(panel.returns, panel.observed, panel.priced, panel.dollar_volume)
+        return self._cut[key]
+
+
+def initial_state(node: Node) -> LeafState | MetaState:
+    """Return the state of a sleeve before its first session."""
+    if isinstance(node.spec, Leaf):
+        return LeafState.initial(len(node.spec.universe))
+    return MetaState.initial(len(node.spec.children), node.layout.n_columns)
+
+
+def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
+    """Return the rows of the calendar that a leaf reads for the partition `rows`, and how many are ahead of it."""
+    before = min(leaf.lookback, rows.start)
+    return slice(rows.start - before, rows.stop), before
+
+
+def leaf_inputs(leaf: Leaf, market: Market, rows: slice, dates: np.ndarray) -> LeafInputs:
+    """Return the inputs of a leaf for the partition `rows` of its calendar `dates`."""
+    window, before = reach(leaf, rows)
+    volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
+    volume = None if volume is None else volume[window]
+    return LeafInputs(dates[rows], before, market.returns[window], market.observed[window], market.priced[rows], volume)
+
+
+def meta_inputs(
+    node: Node, rows: slice, plan: Plan, children: Sequence[Opened | None], starts: Sequence[Start]
+) -> MetaInputs:
+    """Return the inputs of a meta sleeve for the `rows` of its calendar, from its children in the order of its spec."""
+    assert isinstance(node.spec, Meta)
+    calendar = node.calendar
+    ends = ends_of(node.spec, plan)
+    return MetaInputs(calendar.sessions[rows], calendar.common[rows], children, starts, ends, node.layout)
+
+
+def ends_of(spec: Meta, plan: Plan) -> np.ndarray:
+    """Return the last session of each child whose data have ended for good, else NaT, (n_children,)."""
+    calendars = [plan.nodes[child.digest].calendar for child in spec.children]
+    return np.array([c.sessions[-1] if c.ended else "NaT" for c in calendars], "datetime64[D]")
+
+
+def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
+    """Return a block with its book; a meta sleeve's is looked through to the children in `inputs`."""
+    if not isinstance(inputs, MetaInputs):
+        return Opened(block, LeafBook(block.held, block.traded))  # type: ignore[arg-type]  # a leaf holds assets
+    return Opened(block, inputs.book(block.held))  # type: ignore[arg-type]  # a meta sleeve holds shares
+
+
+def start_of(node: Node, states: Mapping[str, LeafState | MetaState]) -> Start:
+    """Return what a sleeve brings into the next partition, from the states of all sleeves by spec digest."""
+    state = states[node.spec.digest]
+    return Start(state.live, state.started, _book_of(node.spec, states))
+
+
+def _book_of(spec: Leaf | Meta, states: Mapping[str, LeafState | MetaState]) -> np.ndarray:
+    state = states[spec.digest]
+    if isinstance(state, LeafState):
+        return state.holdings
+    assert isinstance(spec, Meta)
+    books = [_book_of(child, states) for child in spec.children]
+    shares = np.repeat(state.holdings, [len(book) for book in books])
+    return shares * np.concatenate(books) + 0.0 + state.carried

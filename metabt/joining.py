@@ -1,0 +1,74 @@
+"""Joining: the blocks of one sleeve end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from metabt.block import Assets, Block, Carried, Decisions, Gaps, Shares
+
+_STREAMS = ("dates", "gross", "cost", "net", "turnover", "netting", "traded", "closed")
+
+
+def join(blocks: Sequence[Block]) -> Block:
+    """Return consecutive blocks of one sleeve as one block, as if it had been computed in one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    starts = np.cumsum([0, *(len(block.dates) for block in blocks[:-1])])
+    streams = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _STREAMS}
+    decisions = _decisions([block.decisions for block in blocks], starts)
+    return Block(**streams, begin=_begin(blocks), decisions=decisions, held=_held(blocks, starts))
+
+
+def _begin(blocks: Sequence[Block]) -> int:
+    row = 0
+    for block in blocks:
+        row += min(block.begin, len(block.dates))
+        if block.begin < len(block.dates):
+            break
+    return row
+
+
+def _decisions(parts: Sequence[Decisions], starts: np.ndarray) -> Decisions:
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "risk", "reasons")}
+    rows = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=True)])
+    return Decisions(rows=rows, status=tuple(text for part in parts for text in part.status), **arrays)
+
+
+def _held(blocks: Sequence[Block], starts: np.ndarray) -> Assets | Shares:
+    first = blocks[0].held
+    if isinstance(first, Assets):
+        arrays = _stacked(blocks, ("after", "before", "earned"))
+        return Assets(**arrays, gaps=_gaps(blocks))
+    arrays = _stacked(blocks, ("before", "after", "earned", "dealt"))
+    return Shares(**arrays, carried=_carried(blocks, starts))
+
+
+def _stacked(blocks: Sequence[Block], names: Sequence[str]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([getattr(block.held, name) for block in blocks]) for name in names}
+
+
+def _gaps(blocks: Sequence[Block]) -> Gaps | None:
+    """Join gaps; in a partition without any, everything could be traded."""
+    held = [block.held for block in blocks if isinstance(block.held, Assets)]
+    if all(part.gaps is None for part in held):
+        return None
+    found = [part.gaps or Gaps(np.zeros(part.after.shape), np.ones(part.after.shape, bool)) for part in held]
+    return Gaps(np.concatenate([gap.returns for gap in found]), np.concatenate([gap.tradable for gap in found]))
+
+
+def _carried(blocks: Sequence[Block], starts: np.ndarray) -> Carried | None:
+    parts = [
+        (block.held.carried, start)
+        for block, start in zip(blocks, starts, strict=True)
+        if isinstance(block.held, Shares) and block.held.carried is not None
+    ]
+    if not parts:
+        return None
+    rows = np.concatenate([part.rows + start for part, start in parts])
+    names = ("columns", "before", "after")
+    arrays = {name: np.concatenate([getattr(part, name) for part, _ in parts]) for name in names}
+    # nothing is carried ahead of the first session of all
+    return replace(parts[0][0], rows=rows, start=np.zeros_like(parts[0][0].start), **arrays)

@@ -1,0 +1,33 @@
+"""Calendars: the sessions of every dataset, so that nobody has to read prices to know them.
+
+1. A session is a date on which any symbol of the dataset has a price.
+2. Ingestion adds the dates that are new, in the transaction that adds their prices; prices are never deleted, so
+   neither are sessions.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.lakehouse.snapshots import read_at
+from metabt.lakehouse.tables import insert
+
+
+def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: pa.ChunkedArray) -> None:
+    """Record the dates that are no sessions of the dataset yet, each once and in order."""
+    written = np.unique(dates.to_numpy().astype("datetime64[D]"))
+    new = np.setdiff1d(written, read_calendars(con, [dataset])[dataset])
+    if len(new):
+        insert(con, "calendars", pa.table({"dataset": pa.repeat(dataset, len(new)), "date": pa.array(new)}))
+
+
+def read_calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int | None = None) -> dict[str, np.ndarray]:
+    """Return dataset -> its sessions, (n_sessions,) datetime64[D], increasing; one statement for all of them."""
+    sql = "SELECT dataset, date FROM calendars{at} WHERE list_contains($1::VARCHAR[], dataset) ORDER BY dataset, date"
+    rows = read_at(con, sql, at, [datasets]).to_arrow_table()
+    names = rows["dataset"].combine_chunks().dictionary_encode()
+    codes, dates = names.indices.to_numpy(), rows["date"].to_numpy().astype("datetime64[D]")
+    known = {name: code for code, name in enumerate(names.dictionary.to_pylist())}
+    return {name: dates[codes == known.get(name, -1)] for name in datasets}

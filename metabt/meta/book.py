@@ -1,0 +1,90 @@
+"""The book of a meta sleeve: shares looked through to the children's books, and what could not be traded beside them.
+
+1. `H = s_c h_c`, with h_c the child's holdings as of that session
+2. plus positions that stayed what they were because an asset had no price when shares were traded
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from metabt.block import Carried, Gaps, Shares
+from metabt.meta.aggregation import Gathered
+from metabt.meta.flattening import Layout
+
+
+@dataclass(frozen=True)
+class MetaBook:
+    """The book of a meta sleeve, by column of its layout."""
+
+    held: Shares
+    """Its shares in its children."""
+    layout: Layout
+    """What the columns stand for."""
+    children: Gathered
+    """Its children on its sessions."""
+
+    def before(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just before trading, (n_rows, n_columns)."""
+        # + 0.0: no share of a short is 0.0 and not -0.0, whether or not something is carried
+        book = self._spread(self.held.before[rows]) * self.children.before(rows) + 0.0
+        return book if self.held.carried is None else _add(book, rows, self.held.carried, self.held.carried.before)
+
+    def after(self, rows: np.ndarray) -> np.ndarray:
+        """Return holdings just after trading, (n_rows, n_columns)."""
+        book = self._spread(self.held.after[rows]) * self.children.after(rows) + 0.0
+        return book if self.held.carried is None else _add(book, rows, self.held.carried, self.held.carried.after)
+
+    def _spread(self, shares: np.ndarray) -> np.ndarray:
+        """Return each column's share of its child, (n_rows, n_columns)."""
+        return np.take(shares, self.layout.child_of, axis=1)
+
+    def earned(self, weights: np.ndarray) -> np.ndarray:
+        """Return what each physical asset earned, added up with a weight per session, (n_assets,).
+
+        The sleeve is taken to hold nothing before its first row.
+        """
+        held = np.concatenate([np.zeros((1, self.held.after.shape[1])), self.held.after[:-1]])
+        total = np.zeros(len(self.layout.symbols))
+        for c, child in enumerate(self.children.children):
+            total[self.layout.assets_of_child[c]] += child.earned(weights * held[:, c])
+        carried, gaps = self.held.carried, self.children.gaps
+        if carried is not None and gaps is not None:
+            later = carried.rows + 1
+            goes_on = later < len(weights)
+            rows, columns = later[goes_on], carried.columns[goes_on]
+            extra = weights[rows] * carried.after[goes_on] * gaps.returns[rows, columns]
+            np.add.at(total, self.layout.asset_of[columns], extra)
+        return total
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """The gaps as a parent must see them.
+
+        What a child holds in data that have ended for good is traded at its last price when *this* sleeve trades its
+        share of the child, and never because a sleeve above trades its share of this one.
+        """
+        over = self.children.dates[:, None] > self.children.ends  # NaT, data that go on, compares as False
+        if not over.any():
+            return self.children.gaps
+        every = np.arange(len(over))
+        frozen = over[:, self.layout.child_of] & ((self.before(every) != 0) | (self.after(every) != 0))
+        if not frozen.any():
+            return self.children.gaps
+        gaps = self.children.gaps or Gaps(np.zeros(frozen.shape), np.ones(frozen.shape, bool))
+        return replace(gaps, tradable=np.where(frozen, self.held.dealt[:, None], gaps.tradable))
+
+
+def _add(book: np.ndarray, rows: np.ndarray, carried: Carried, values: np.ndarray) -> np.ndarray:
+    """Return a book's `rows`, which may repeat, with the carried positions of their sessions added."""
+    if not len(rows):
+        return book
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    place = np.searchsorted(distinct, carried.rows)
+    here = (place < len(distinct)) & (distinct[np.minimum(place, len(distinct) - 1)] == carried.rows)
+    extra = np.zeros((len(distinct), book.shape[1]))
+    extra[place[here], carried.columns[here]] = values[here]
+    return book + extra[inverse]
