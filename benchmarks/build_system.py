@@ -30,6 +30,7 @@ from metabt.compilation import compilation
 from metabt.engine import BacktestEngine
 from metabt.foresight import known_blocks
 from metabt.lakehouse import ingest
+from metabt.platform import one_thread
 from metabt.ports import Sealed
 from metabt.resolve import resolve
 from metabt.sleeve import Leaf, Sleeve
@@ -138,8 +139,8 @@ def _timed(source: Lakehouse, trees: Sequence[Sleeve], lake: Path, keep: str, ke
     reading = _timed_reading(datasets)
     cache = Timed(lake / ".cache")
     began = perf_counter()
-    with compilation() as compiled:
-        job = BacktestEngine(trees, source.datasets(trees) if False else datasets, cache=cache, keep=keep)
+    with compilation() as compiled, one_thread():
+        job = BacktestEngine(trees, datasets, cache=cache, keep=keep)
         walked = job.run()
         for position in range(len(trees)):
             job.assemble(walked, position)

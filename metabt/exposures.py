@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache as once
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,60 +21,62 @@ def exposures(root: Stretch, rows: np.ndarray, weights: np.ndarray, plan: Plan, 
 
     `weights` (n_decisions, n_assets) are its decisions looked through to assets.
     """
-
-    @once
-    def panels() -> list[tuple[Panel, np.ndarray]]:
-        return [(plan.datasets[name].panel.select(symbols), at) for name, (symbols, at) in _columns(root).items()]
-
-    shares = np.full(weights.shape, np.nan)
+    view, shares = _View(root, plan), np.full(weights.shape, np.nan)
     for part in root.node.partitions.values():
         here = (rows >= part.start) & (rows < part.stop)
         if here.any():
-            shares[here] = _found(root, rows[here], weights[here], plan, cache, panels).shares
+            shares[here] = _found(view, rows[here], weights[here], cache).shares
     return shares
 
 
-def _found(
-    root: Stretch,
-    rows: np.ndarray,
-    weights: np.ndarray,
-    plan: Plan,
-    cache: Cache,
-    panels: Callable[[], list[tuple[Panel, np.ndarray]]],
-) -> Exposure:
-    common = np.flatnonzero(root.node.calendar.common[: root.size])
-    stops = np.searchsorted(common, rows, side="right")
-    first = max(int(stops[0]) - root.sleeve.spec.lookback - 1, 0)
-    sessions = root.dates[common[first : stops[-1]]]
-    arguments = (weights, sessions, stops - first, root.sleeve.spec.lookback)
+def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> Exposure:
+    root, lookback = view.root, view.root.sleeve.spec.lookback
+    stops = np.searchsorted(view.common, rows, side="right")
+    first = max(int(stops[0]) - lookback - 1, 0)
+    sessions = root.dates[view.common[first : stops[-1]]]
+    arguments = (weights, sessions, stops - first, lookback)
     if not cache.remembers:
-        return expose(*arguments, panels())
-    key = exposure_key(*arguments, _observed(root, sessions, plan))
-    known = cache.get(key, EXPOSURE) or cache.put(key, EXPOSURE, {"exposure": expose(*arguments, panels())})
+        return expose(*arguments, view.panels)
+    key = exposure_key(*arguments, view.observed(sessions))
+    known = cache.get(key, EXPOSURE) or cache.put(key, EXPOSURE, {"exposure": expose(*arguments, view.panels)})
     found: Exposure = known.parts["exposure"]
     return found
 
 
-def _columns(root: Stretch) -> dict[str, tuple[list[str], np.ndarray]]:
-    """Return dataset -> the symbols drawn from it and their columns."""
-    home = {symbol: leaf.dataset for _, leaf in root.sleeve.leaves() for symbol in leaf.universe}
-    symbols = root.node.layout.symbols
-    found = {}
-    for name in sorted(set(home.values())):
-        columns = np.array([i for i, symbol in enumerate(symbols) if home[symbol] == name])
-        found[name] = ([symbols[i] for i in columns], columns)
-    return found
+@dataclass(frozen=True)
+class _View:
+    """What the assets beneath a root are drawn from."""
 
+    root: Stretch
+    """The root within the view."""
+    plan: Plan
+    """The forest that it stands in."""
 
-def _observed(root: Stretch, sessions: np.ndarray, plan: Plan) -> dict[str, str]:
-    """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
-    found = {}
-    for name, (symbols, columns) in _columns(root).items():
-        dates = plan.datasets[name].dates
-        # the last price as of the first session may be one of an earlier partition: its own digest covers it
-        span = slice(
-            max(int(np.searchsorted(dates, sessions[0], side="right")) - 1, 0),
-            int(np.searchsorted(dates, sessions[-1], side="right")),
-        )
-        found[name] = plan.datasets[name].digest_of(tuple(symbols), span, ("close",)) + array_digest(columns)
-    return found
+    @cached_property
+    def common(self) -> np.ndarray:
+        """(n_common,) int64 sessions that the root decides on."""
+        return np.flatnonzero(self.root.node.calendar.common[: self.root.size])
+
+    @cached_property
+    def drawn(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """Dataset -> the symbols drawn from it, and which assets of the root they are."""
+        home = {symbol: leaf.dataset for _, leaf in self.root.sleeve.leaves() for symbol in leaf.universe}
+        symbols = np.array(self.root.node.layout.symbols)
+        of = np.array([home[symbol] for symbol in symbols.tolist()])
+        return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
+
+    @cached_property
+    def panels(self) -> list[tuple[Panel, np.ndarray]]:
+        """Prices, and which assets they are of; read when they are first needed."""
+        return [(self.plan.datasets[name].panel.select(symbols), at) for name, (symbols, at) in self.drawn.items()]
+
+    def observed(self, sessions: np.ndarray) -> dict[str, str]:
+        """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
+        found = {}
+        for name, (symbols, columns) in self.drawn.items():
+            dates = self.plan.datasets[name].dates
+            # the last price as of the first session may be one of an earlier partition: its own digest covers it
+            first = max(int(np.searchsorted(dates, sessions[0], side="right")) - 1, 0)
+            span = slice(first, int(np.searchsorted(dates, sessions[-1], side="right")))
+            found[name] = self.plan.datasets[name].digest_of(symbols, span, ("close",)) + array_digest(columns)
+        return found

@@ -72,12 +72,12 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
         than the history, or a start after its end.
     """
     nodes: dict[str, Node] = {}
-    calendars: dict[tuple[str, ...], Calendar] = {}
+    shared = _Shared(datasets)
     for tree in trees:
-        check_data(tree, datasets)
+        shared.check(tree)
         for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
             if sleeve.spec.digest not in nodes:
-                nodes[sleeve.spec.digest] = _node(path, sleeve, datasets, nodes, calendars)
+                nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
     labels = sorted({label for node in nodes.values() for label in node.partitions})
     return Plan(tuple(trees), datasets, nodes, tuple(labels), _roots_alone(trees, nodes) if fleeting else frozenset())
 
@@ -87,23 +87,41 @@ def _roots_alone(trees: Sequence[Sleeve], nodes: Mapping[str, Node]) -> frozense
     return frozenset({tree.spec.digest for tree in trees if isinstance(tree.spec, Meta)} - beneath)
 
 
-def _node(
-    path: str,
-    sleeve: Sleeve,
-    datasets: Mapping[str, Dataset],
-    nodes: Mapping[str, Node],
-    calendars: dict[tuple[str, ...], Calendar],
-) -> Node:
-    spec = sleeve.spec
-    names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
-    if names not in calendars:
-        calendars[names] = calendar_of([datasets[name] for name in names])
-    calendar = calendars[names]
-    if isinstance(spec, Leaf):
-        layout = Layout.leaf(spec.universe)
-    else:
-        layout = Layout.meta([nodes[child.digest].layout for child in spec.children])
-    return Node(spec, path, calendar, layout, dict(partitions(calendar.sessions)))
+class _Shared:
+    """What sleeves over the same datasets, or over the same children, have in common: worked out once."""
+
+    def __init__(self, datasets: Mapping[str, Dataset]) -> None:
+        self._datasets = datasets
+        self._calendars: dict[tuple[str, ...], tuple[Calendar, Mapping[str, slice]]] = {}
+        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._checked: set[tuple[str, ...]] = set()
+
+    def check(self, tree: Sleeve) -> None:
+        """Check a tree's data, unless one with the same leaves has been."""
+        leaves = tuple(leaf.digest for _, leaf in tree.leaves())
+        if leaves not in self._checked:
+            check_data(tree, self._datasets)
+            self._checked.add(leaves)
+
+    def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node]) -> Node:
+        """Return the node of a sleeve whose children have theirs."""
+        calendar, parts = self._dated(sleeve)
+        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts)
+
+    def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
+        names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
+        if names not in self._calendars:
+            calendar = calendar_of([self._datasets[name] for name in names])
+            self._calendars[names] = calendar, dict(partitions(calendar.sessions))
+        return self._calendars[names]
+
+    def _layout(self, spec: Leaf | Meta, nodes: Mapping[str, Node]) -> Layout:
+        if isinstance(spec, Leaf):
+            return Layout.leaf(spec.universe)
+        children = tuple(child.digest for child in spec.children)
+        if children not in self._layouts:
+            self._layouts[children] = Layout.meta([nodes[key].layout for key in children])
+        return self._layouts[children]
 
 
 def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:

@@ -13,6 +13,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import numpy as np
@@ -23,6 +24,8 @@ from threadpoolctl import ThreadpoolController, threadpool_info
 
 _BRING_BLAS = {"numpy", "scipy.linalg", "sklearn", "torch"}
 """Modules that load a numeric library with threads of its own."""
+_pinned: ContextVar[bool] = ContextVar("pinned", default=False)
+"""Threads are down to one already, by a caller further up."""
 
 
 @cache
@@ -50,8 +53,15 @@ def numeric_platform() -> dict[str, object]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep numeric libraries to one thread, whatever the process was started with."""
-    with _controller(frozenset(_BRING_BLAS & sys.modules.keys())).limit(limits=1):
+    if _pinned.get():
         yield
+        return
+    token = _pinned.set(True)
+    try:
+        with _controller(frozenset(_BRING_BLAS & sys.modules.keys())).limit(limits=1):
+            yield
+    finally:
+        _pinned.reset(token)
 
 
 @cache

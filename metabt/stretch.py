@@ -28,8 +28,8 @@ class Stretch:
     """Its calendar and layout."""
     walk: Walk
     """Its blocks."""
-    book: Book
-    """Its holdings by column."""
+    walked: Walked
+    """The forest it belongs to."""
     end: np.datetime64
     """Last session of the view."""
 
@@ -37,7 +37,12 @@ class Stretch:
     def of(cls, path: str, sleeve: Sleeve, walked: Walked, end: np.datetime64) -> Stretch:
         """Return a sleeve of a walked forest, up to `end`."""
         node = walked.plan.nodes[sleeve.spec.digest]
-        return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked.opened(node).book, end)
+        return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked, end)
+
+    @property
+    def book(self) -> Book:
+        """Its holdings by column."""
+        return self.walked.opened(self.node).book
 
     @cached_property
     def dates(self) -> np.ndarray:

@@ -27,6 +27,7 @@ from metabt.errors import MetabtError
 from metabt.fingerprint import digest
 from metabt.foresight import Recalling, known_blocks
 from metabt.forest import Plan, check_data
+from metabt.platform import one_thread
 from metabt.ports import Cache, Progress
 from metabt.request import Request, request, resolved
 from metabt.sleeve import Leaf, Sleeve
@@ -246,7 +247,7 @@ class _Forest:
             if not entries:
                 continue
             began = perf_counter()
-            with compilation() as compiled:
+            with compilation() as compiled, one_thread():
                 walked = engine.run(progress)
                 for position, entry in enumerate(entries):
                     _assemble(entry, engine, walked, position)

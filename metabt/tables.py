@@ -49,6 +49,8 @@ def texts(column: Column) -> list[str]:
 
 def concat(tables: Sequence[Table]) -> Table:
     """Return the rows of all tables, which share their column names, one after another."""
+    if len(tables) == 1:
+        return tables[0]
     return {name: _concat_column([table[name] for table in tables]) for name in tables[0]} if tables else {}
 
 

@@ -174,6 +174,11 @@ class Gathered:
         """Whether something in the child or beneath it traded."""
         return np.stack([child.traded for child in self.children], axis=1)
 
+    @cached_property
+    def rows_traded(self) -> np.ndarray:
+        """(n_rows,) int64 sessions in which anything in any child trades."""
+        return np.flatnonzero(self.traded.any(axis=1))
+
     def before(self, rows: np.ndarray) -> np.ndarray:
         """Return the children's books side by side just before trading, (n_rows, n_columns)."""
         return self._around(rows)[0]
@@ -214,7 +219,9 @@ class Gathered:
         if len(state.streams):
             returns = np.concatenate([state.streams, returns])
         shared = self._shared if fresh else Shared()
-        return Streams(returns, len(state.streams), np.minimum(state.lengths + begun, cap), accrued, shared)
+        if cap not in shared.lengths:
+            shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
+        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, shared)
 
     @cached_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -233,6 +240,8 @@ class Shared:
 
     windows: dict[bytes, Windows] = field(default_factory=dict)
     """Windows, and with them their covariances, by where they begin and end."""
+    lengths: dict[int, np.ndarray] = field(default_factory=dict)
+    """Sessions of stream, (n_common, n_children), by what they are capped at."""
     last_change: np.ndarray | None = None
     """(n_rows, n_children) as `last_change` returns it."""
 

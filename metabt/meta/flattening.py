@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.kernels import kernel
+from metabt.kernels import FAST, kernel
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,18 @@ def net_shorts(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray
     return net_by(short, np.zeros(n_groups, np.int64), 1)[:, 0]  # in the order of its columns, however many rows
 
 
-@kernel()
+@kernel(fastmath=FAST)
 def _trades(before, after, group, trade, traded):
     """Add up absolute trades of every row; `trade` is scratch, zeros."""
     for t in range(before.shape[0]):
-        for j in range(before.shape[1]):
-            trade[group[j]] += after[t, j] - before[t, j]
-        for g in range(trade.shape[0]):
-            traded[t] += abs(trade[g])
-            trade[g] = 0.0
+        total = 0.0
+        if trade.shape[0] == before.shape[1]:  # a column for each group: nothing to net
+            for j in range(before.shape[1]):
+                total += abs(after[t, j] - before[t, j])
+        else:
+            for j in range(before.shape[1]):
+                trade[group[j]] += after[t, j] - before[t, j]
+            for g in range(trade.shape[0]):
+                total += abs(trade[g])
+                trade[g] = 0.0
+        traded[t] = total

@@ -105,7 +105,8 @@ def _decide(
     live = inputs.gathered.live
     common = np.flatnonzero(inputs.common)
     opens, clock = schedule(spec, state, inputs.dates[common])
-    rows = np.flatnonzero(opens & live[common].any(axis=1))
+    rows = np.flatnonzero(opens)
+    rows = rows[live[common[rows]].any(axis=1)]
     with watch.lap(OPTIMIZE_META, len(rows)):
         decided = optimize_meta(spec, streams, rows, live[common[rows]], state.warm)
         decisions = _meta_decisions(decided, rows, state.live)
@@ -155,9 +156,12 @@ def _hold_shares(state: MetaState, inputs: MetaInputs, due: np.ndarray, targets:
     if beyond is not None and children.gaps is not None:
         extra = np.concatenate([state.carried[None], beyond[1][:-1]]) * children.gaps.returns
         earned = earned + net_by(extra, inputs.layout.child_of, earned.shape[1])
-    beneath = children.traded & ((before != 0) | (after != 0))
+    rows = children.rows_traded
+    dealt_in = (before[rows] != 0) | (after[rows] != 0)
+    traded = dealt.copy()
+    traded[rows] |= (children.traded[rows] & dealt_in).any(axis=1)
     held = Shares(before, after, earned, due >= 0, beyond and _sparse(state.carried, *beyond))
-    return Moved(held, gross, dealt | beneath.any(axis=1), carried)
+    return Moved(held, gross, traded, carried)
 
 
 def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:

@@ -13,9 +13,12 @@ def twins(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray) -> np.n
     """Return (n_decisions, n_assets) int64: the first supported column that each supported one is identical to."""
     first = np.tile(np.arange(support.shape[1]), (len(support), 1))
     variance = np.diagonal(covariance, axis1=1, axis2=2)
-    alike = (covariance == variance[:, :, None]) & (covariance == variance[:, None, :])
-    alike &= np.tri(support.shape[1], k=-1, dtype=bool) & support[:, :, None] & support[:, None, :]
-    for d, i, j in np.argwhere(alike):  # sorted: j < i, and the smallest j first
+    ordered = np.sort(variance, axis=1)
+    (few,) = np.nonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))  # elsewhere no two variances are the same
+    alike = (covariance[few] == variance[few, :, None]) & (covariance[few] == variance[few, None, :])
+    alike &= np.tri(support.shape[1], k=-1, dtype=bool) & support[few, :, None] & support[few, None, :]
+    for row, i, j in np.argwhere(alike):  # sorted: j < i, and the smallest j first
+        d = few[row]
         same = mean[d, i] == mean[d, j] and (covariance[d, i] == covariance[d, j])[support[d]].all()
         if same and first[d, i] == i:
             first[d, i] = first[d, j]

@@ -71,8 +71,12 @@ def _stack(covariance, support, lo, hi, squares, v, m, weights, solved):
         if not solved[d]:
             continue
         n = _correlations(covariance[d], support[d], C, sigma, column)
+        total = 0.0
         for i in range(n):
-            x[i], floor[i], ceiling[i] = n**-0.5, 0.0, np.inf
+            for j in range(n):
+                total += C[i, j]
+        for i in range(n):  # the solution, were all correlations the same
+            x[i], floor[i], ceiling[i] = (n / total) ** 0.5 if total > 0.0 else n**-0.5, 0.0, np.inf
         lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
         for attempt in range(100):
             free = minimise(C, H, L, x, floor, ceiling, Cx, step, trial, index, n, lam)
