@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from metabt.errors import ConfigError, nearest
 from metabt.summary import summary
 from metabt.tables import Coded, Column, Table, texts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class Result:
         """
         if table not in self.tables:
             raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
+        import pandas as pd  # half of what starting a command takes, and most commands need no frame
+
         return pd.DataFrame({name: _series(column) for name, column in self.tables[table].items()})
 
     def summary(self) -> str:
