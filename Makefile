@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test bench lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -24,6 +24,9 @@ demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came o
 
 test: $(STAMP)  ## the default test suite
 	$(VENV)/bin/python -m pytest
+
+bench: $(STAMP)  ## what is computed again, and how long it takes
+	$(VENV)/bin/python benchmarks/build_system.py
 
 lint: $(STAMP)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

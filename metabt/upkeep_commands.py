@@ -7,8 +7,8 @@ from pathlib import Path
 from metabt.errors import ConfigError, RunError, StoreError
 from metabt.printing import Layout, place, print_rows
 
-GIGA = 1e9
-"""Bytes in a GB."""
+MEGA = 1_000_000
+"""Bytes in a MB."""
 
 
 def explain(lakehouse: str | None, name: str = "latest", other: str | None = None, layout: Layout = "table") -> None:
@@ -96,9 +96,9 @@ def _stats(root: Path) -> None:
     from metabt.ranges import plural
 
     found = stats(root)
-    print(f"{root}: {plural(found.objects, 'object')}, {found.bytes / GIGA:.3f} GB")
+    print(f"{root}: {plural(found.objects, 'object')}, {found.bytes / MEGA:,.1f} MB")
     for schema, (count, size) in found.by_schema.items():
-        print(f"  {schema}: {count:,}, {size / GIGA:.3f} GB")
+        print(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
     if found.oldest and found.newest:
         print(f"  last used from {found.oldest:%Y-%m-%d} to {found.newest:%Y-%m-%d}")
     print(f"  {plural(found.quarantined, 'object')} in quarantine, {plural(found.temporary, 'temporary file')}")
@@ -109,7 +109,7 @@ def _verify(where: str, root: Path, recompute: float | None) -> None:
     from metabt.ranges import plural
 
     found = verify(root)
-    print(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / GIGA:.3f} GB; {len(found.bad):,} bad")
+    print(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
     for key, fault in (*found.bad, *found.unread):
         print(f"  {key} {fault}")
     n_alarms = 0 if recompute is None else _audit(where, recompute)
@@ -147,5 +147,5 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     done = prune(root, keep=age, max_size=size, dry_run=dry_run)
     would = "would remove" if dry_run else "removed"
     others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
-    print(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / GIGA:.3f} GB, {others}")
-    print(f"  {plural(done.kept, 'object')}, {done.kept_bytes / GIGA:.3f} GB, stay")
+    print(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
+    print(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")
