@@ -15,6 +15,7 @@ from typing import Any, Self
 from metabt.cache.codec import decode
 from metabt.cache.objects import ObjectStore, Section
 from metabt.cache.sealing import seal
+from metabt.errors import StoreError
 from metabt.ports import Sealed
 
 DIRECTORY = ".cache"
@@ -30,7 +31,15 @@ class DiskCache:
     remembers = True
 
     def __init__(self, root: Path) -> None:
-        """Use the directory `root`; it is made when something is first stored."""
+        """Use the directory `root`; it is made when something is first stored.
+
+        Raises
+        ------
+        StoreError
+            If something else is in its place.
+        """
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
         self.store = ObjectStore(root)
 
     def get(self, key: str, kind: str) -> Sealed | None:

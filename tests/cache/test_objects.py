@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from metabt.cache.disk import DiskCache
 from metabt.cache.layout import MAGIC, encode
 from metabt.cache.objects import Counts, ObjectStore, Section
 from metabt.errors import StoreError
@@ -421,3 +422,9 @@ def test_a_read_records_its_day(store: ObjectStore) -> None:
 
 def test_the_pieces_of_a_file_are_its_bytes(store: ObjectStore) -> None:
     assert b"".join(encode(KEY, SCHEMA, sections("a"))) == stored(store).read_bytes()
+
+
+def test_a_file_in_the_place_of_a_lakehouses_cache_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / ".cache").write_text("")
+    with pytest.raises(StoreError, match="is a file, wanted the cache's directory; remove it"):
+        DiskCache(tmp_path / ".cache")
