@@ -29,7 +29,11 @@ class Book(Protocol):
 
     @property
     def gaps(self) -> Gaps | None:
-        """What a parent must know of assets that could not be traded."""
+        """What a parent must know of assets that could not be traded; None where that is nothing."""
+
+    @property
+    def full_gaps(self) -> Gaps:
+        """The same where there is nothing to know, for a parent that still carries what it could not trade before."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,14 @@ class LeafBook:
 
     @property
     def gaps(self) -> Gaps | None:
-        """What a parent must know of assets that could not be traded."""
+        """What a parent must know of assets that could not be traded; None where all could be."""
         return self.held.gaps
+
+    @property
+    def full_gaps(self) -> Gaps:
+        """The same, spelled out where all could be traded."""
+        shape = self.held.after.shape
+        return self.held.gaps or Gaps(np.zeros(shape), np.ones(shape, bool))
 
 
 @dataclass(frozen=True)

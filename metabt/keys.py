@@ -28,13 +28,13 @@ from metabt.platform import numeric_platform
 from metabt.registry import requirements
 from metabt.sleeve import Leaf, Meta
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is stored under a key; a change forgets everything computed before."""
 
 BLOCK, EXPOSURE = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
 
-WALK = ("metabt.walk_forward", "metabt.inputs")
+WALK = ("metabt.walk_forward", "metabt.inputs", "metabt.local")
 """Modules that, with all they import, decide what a block is."""
 
 

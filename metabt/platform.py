@@ -22,6 +22,8 @@ from numba.core import config
 from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]  # no public name
 from threadpoolctl import ThreadpoolController, threadpool_info
 
+from metabt.kernels import compiler_flags
+
 _BRING_BLAS = {"numpy", "scipy.linalg", "sklearn", "torch"}
 """Modules that load a numeric library with threads of its own."""
 _pinned: ContextVar[bool] = ContextVar("pinned", default=False)
@@ -43,7 +45,7 @@ def numeric_platform() -> dict[str, object]:
         "system": platform.system(),
         "compiled_for": compiler["CPU_NAME"] or binding.get_host_cpu_name(),
         "compiler_features": compiler["CPU_FEATURES"] or binding.get_host_cpu_features().flatten(),
-        "compiler_level": str(compiler["OPT"]),
+        "compiler_flags": compiler_flags(),
         "numpy_features": sorted(name for name, has in __cpu_features__.items() if has),
         "numpy_build": np.__config__.CONFIG["Build Dependencies"]["blas"]["name"],
         "blas": sorted(blas, key=str),

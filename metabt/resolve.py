@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -92,7 +93,10 @@ class _Resolver:
         chain = (*inherited, _defaults(path, settings))
         if is_meta:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
-        stated = repr((name, settings, chain, self.always))  # tells 1 from 1.0
+        try:
+            stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
+        except TypeError:  # what a file cannot state, such as an array: no text says all of it
+            return self._leaf(name, path, settings, chain)
         if stated not in self.leaves:
             self.leaves[stated] = self._leaf(name, path, settings, chain)
         return self.leaves[stated]

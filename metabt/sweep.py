@@ -119,7 +119,7 @@ class Entry:
         """The run's identity; of one that cannot be resolved, the digest of what was asked."""
         if self.asked is not None:
             return self.asked.run_id
-        return digest([list(self.job.overrides), self.job.config and json.dumps(self.job.config, sort_keys=True)])
+        return digest([list(self.job.overrides), _text(self.job)])
 
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
@@ -285,8 +285,13 @@ class _Forest:
         if entry.asked is not None:
             return entry.asked.row(**facts)
         name = str(_config(entry)["portfolio"].get("name")) if entry.job.config else ""
-        config = json.dumps(entry.job.config, sort_keys=True, default=str)
+        config = _text(entry.job)
         return {"run_id": entry.run_id, "portfolio": name, "config": config, "versions": "{}", **facts}
+
+
+def _text(job: Job) -> str:
+    """Return a configuration as JSON, even one that cannot be resolved."""
+    return json.dumps(job.config, sort_keys=True, default=repr)
 
 
 def _config(entry: Entry) -> dict[str, Any]:

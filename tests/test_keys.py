@@ -17,6 +17,7 @@ from metabt import BacktestEngine, MemoryCache, fingerprint, keys, local
 from metabt.errors import MetabtError
 from metabt.fingerprint import code_modules
 from metabt.forest import Node, Plan
+from metabt.keys import WALK
 from metabt.panel import Panel
 from metabt.resolve import resolve
 from metabt.schedule import Schedule
@@ -346,7 +347,7 @@ def forgetful() -> Iterator[None]:
         ("metabt.cli", False),
         ("metabt.lakehouse.prices", False),
         ("metabt.sweep", False),
-        ("metabt.local", False),
+        ("metabt.local", True),
     ],
 )
 @pytest.mark.usefixtures("forgetful")
@@ -372,7 +373,7 @@ def test_the_source_of_a_module_changes_every_key_or_none(
     [
         ("library_versions", {"numpy": "0.0.0"}),
         ("numeric_platform", {"machine": "abacus"}),
-        ("FORMAT", 2),
+        ("FORMAT", 0),
         ("code_digest", "other"),
     ],
 )
@@ -484,3 +485,7 @@ def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
     tree = put(resolved(), "book", optimizer=Estimator("min_variance", {"max_weight": value}))
     with pytest.raises((TypeError, MetabtError), match="cannot fingerprint"):
         metabt.backtest(tree, panel(prices(150)), cache=MemoryCache())
+
+
+def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
+    assert {"metabt.local", "metabt.inputs", "metabt.panel", "metabt.meta.book"} <= code_modules(*WALK).keys()

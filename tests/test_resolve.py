@@ -10,7 +10,7 @@ import pytest
 
 from metabt.errors import ConfigError
 from metabt.resolve import MAX_DEPTH, resolve
-from metabt.sleeve import Leaf, Meta
+from metabt.sleeve import Leaf, Meta, Sleeve
 
 SYMBOLS = {"stocks": ("AAPL", "AMD", "MSFT"), "etfs": ("MTUM", "QUAL")}
 
@@ -204,3 +204,15 @@ def test_a_thousand_leaves_are_a_few_lines() -> None:
     settings = {"name": "k", "sleeves": {"{a}{b}{c}": leaf(expand={"a": ten, "b": ten, "c": ten})}}
     leaves = list(resolve(settings, symbols=SYMBOLS).leaves())
     assert len(leaves) == 1000 and re.fullmatch(r"k/\d{3}", leaves[123][0])
+
+
+def test_leaves_are_shared_where_they_are_stated_alike() -> None:
+    leaves: dict[str, Sleeve] = {}
+
+    def leaf(**settings: Any) -> Sleeve:
+        return resolve({"dataset": "d", "universe": ["A", "B"], **settings}, leaves=leaves)
+
+    first = leaf(lookback=60)
+    assert leaf(lookback=60) is first and leaf(lookback=61) is not first and leaf(lookback=60, lag=2) is not first
+    assert resolve({"dataset": "d", "universe": ["A", "B"], "lookback": 60}, leaves=leaves, start="2020-01-01") != first
+    assert len(leaves) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from metabt.assembly import SUMMARY
 from metabt.cache.disk import DIRECTORY, DiskCache
 from metabt.config import Job
 from metabt.errors import MetabtError, RunError
+from metabt.panel import Panel
 from metabt.resolve import resolve
 from metabt.sources import Lakehouse, to_panel
 from metabt.sweep import Outlook, Swept, outlook, run_sweep
@@ -272,6 +275,11 @@ FAILING = {
     "nothing traded": (lambda: job(book(), "end=1", end="2020-09-03"), "nothing was traded"),
     "a job without a configuration": (lambda: job(None, "oops", error="cannot be composed"), "cannot be composed"),
     "an unknown engine": (lambda: job(book(), "engine=dask", engine="dask"), "engine is 'dask'"),
+    "a plug-in that is called wrongly": (
+        lambda: job(with_optimizer({"name": "skfolio.HierarchicalRiskParity", "hierarchical_clustering_estimator": 3})),
+        "sleeve 'book/c': the optimizer failed on",
+    ),
+    "a value that no file can state": (lambda: job(book(lag=np.int64(1.0)), start=datetime.date(2090, 1, 1)), "lag is"),
     "no meta sleeve": (
         lambda: job({"name": "x", "dataset": "stocks", "universe": ["AA"]}, "m=1", is_meta_backtest=True),
         "is a single leaf",
@@ -282,6 +290,12 @@ FAILING = {
 def with_lookback(lookback: int) -> dict[str, Any]:
     tree = book()
     tree["sleeves"]["c"]["lookback"] = lookback
+    return tree
+
+
+def with_optimizer(optimizer: dict[str, Any]) -> dict[str, Any]:
+    tree = book()
+    tree["sleeves"]["c"]["optimizer"] = optimizer
     return tree
 
 
@@ -396,3 +410,37 @@ def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path) -> None:
     assert again.computed == again.outlook.n_distinct - 4
     assert_whole(lake, again.runs[0], book(optimizer="equal", lookback=15, lag=0), "summary")
     assert os.path.isdir(lake / DIRECTORY)
+
+
+# -------------------------------------------------------------------------------- carried over a border
+
+OVER = {
+    "closed": ("2020-12-31", True),  # the coins have ended for good on the last day of a partition
+    "silent": ("2021-12-31", False),  # they have no session in a whole partition, and go on after it
+}
+
+
+@pytest.mark.parametrize("how", OVER)
+def test_what_could_not_be_traded_is_carried_into_a_partition_without_sessions(how: str) -> None:
+    stop, closed = OVER[how]
+    coins = panels.coins(1, 900, first="2020-03-04")
+    coins.loc["2020-12-28":"2020-12-31", "XLT"] = np.nan  # a share is dealt while it has no price
+    coins = coins.loc[:stop] if closed else coins.drop(coins.loc["2021-01-01":stop].index)
+    prices = {"stocks": to_panel("stocks", panels.stocks(1, 600, first="2020-03-02"))}
+    prices["coins"] = replace(to_panel("coins", coins), closed=closed)
+    rules = {"lookback": 20, "costs": {"commission_bp": 50}}
+    odd = {"dataset": "coins", "universe": ["XBT", "XLT"], "lookback": 20, "schedule": {"every": 30}}
+    even = {"dataset": "stocks", "universe": ["AA", "BB"], "lookback": 20, "schedule": {"every": 5}}
+    core = {**rules, "schedule": {"every": 3}, "optimizer": "inverse_volatility", "sleeves": {"odd": odd, "even": even}}
+    other = {"dataset": "stocks", "universe": ["CC"], "lookback": 20, "schedule": {"every": 5}}
+    nested = {**rules, "schedule": {"every": 2}, "sleeves": {"core": core, "other": other}}
+    for tree in (core, nested):
+        whole, summary = (tables({"name": "r", **tree}, prices, keep) for keep in ("all", "summary"))
+        assert same(summary_of(whole, "r"), summary)
+        assert "XLT" in texts(whole["weights"]["symbol"])
+
+
+def tables(tree: dict[str, Any], prices: dict[str, Panel], keep: str) -> dict[str, Table]:
+    symbols = {name: panel.symbols for name, panel in prices.items()}
+    engine = BacktestEngine([resolve(tree, symbols=symbols)], prices, keep=keep)
+    return engine.assemble(engine.run())

@@ -48,13 +48,24 @@ class Background:
         self._pool: ThreadPoolExecutor | None = None
         self._open: set[Future[None]] = set()
 
-    def submit(self, key: str, pieces: Sequence[bytes | memoryview], after: Callable[[], None]) -> None:
-        """Queue an object; `after` is called when it is published or given up."""
+    def submit(
+        self, key: str, pieces: Sequence[bytes | memoryview], take_over: Callable[[], Callable[[], None]]
+    ) -> None:
+        """Queue an object, waiting for room; what `take_over` then returns is called when it is published or given up.
+
+        An interruption while waiting leaves everything with the caller.
+        """
         self._room.acquire()
-        with self._lock:
-            self._pool = self._pool or ThreadPoolExecutor(THREADS, "metabt-publisher")
-            task = self._pool.submit(self._publish, key, pieces, after)
-            self._open.add(task)
+        after = take_over()
+        try:
+            with self._lock:
+                self._pool = self._pool or ThreadPoolExecutor(THREADS, "metabt-publisher")
+                task = self._pool.submit(self._publish, key, pieces, after)
+                self._open.add(task)
+        except BaseException:
+            after()
+            self._room.release()
+            raise
         task.add_done_callback(self._settle)
 
     def flush(self) -> None:

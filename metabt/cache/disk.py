@@ -6,17 +6,22 @@ builds on is the one that was verified.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pyarrow as pa
+
 from metabt.cache.codec import decode
 from metabt.cache.objects import ObjectStore, Section
 from metabt.cache.sealing import seal
 from metabt.errors import StoreError
 from metabt.ports import Sealed
+
+LOG = logging.getLogger("metabt.cache")
 
 DIRECTORY = ".cache"
 """Name of the cache's directory inside a lakehouse."""
@@ -47,7 +52,11 @@ class DiskCache:
         found = self.store.get(key, SCHEMAS[kind])
         if found is None:
             return None
-        parts = {name: decode(section.data) for name, section in found.items()}
+        try:
+            parts = {name: decode(section.data) for name, section in found.items()}
+        except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+            LOG.warning("cache: object %s holds no %s (%s); it is computed again", key, kind, error)
+            return None
         return Sealed(parts, {name: section.sha256 for name, section in found.items()})
 
     def claim(self, key: str) -> AbstractContextManager[Any]:

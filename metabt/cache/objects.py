@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -106,7 +107,7 @@ class ObjectStore:
         _require_key(key)
         if self._background.writes:
             pieces = encode(key, schema, sections)
-            self._background.submit(key, pieces, self._claims.after_put(key))
+            self._background.submit(key, pieces, partial(self._claims.after_put, key))
 
     def claim(self, key: str) -> Claim:
         """Return the claim on a key, to be entered with `with`; after entering, `get` again.

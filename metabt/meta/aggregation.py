@@ -89,16 +89,14 @@ class Aligned:
         own[self.rows[self.fresh]] = weights[self.fresh]
         return self.child.book.earned(own)
 
-    def gaps(self, n_columns: int) -> Gaps:
+    def full_gaps(self, n_columns: int) -> Gaps:
         """Return where its assets could be traded, on the parent's sessions."""
-        gaps = self.child.book.gaps if self.child else None
-        shape = (len(self.rows), n_columns)
-        if gaps is None:
-            return Gaps(np.zeros(shape), np.ones(shape, bool))
-        fresh = self.fresh[:, None]
         # what has ended for good is traded at its last price whenever the parent trades
-        tradable = np.where(fresh, gaps.tradable[self.rows], ~self.open_ended[:, None])
-        return Gaps(np.where(fresh, gaps.returns[self.rows], 0.0), tradable)
+        between = np.repeat(~self.open_ended[:, None], n_columns, axis=1)
+        if self.child is None:
+            return Gaps(np.zeros(between.shape), between)
+        gaps, fresh = self.child.book.full_gaps, self.fresh[:, None]
+        return Gaps(np.where(fresh, gaps.returns[self.rows], 0.0), np.where(fresh, gaps.tradable[self.rows], between))
 
 
 def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetime64) -> Aligned:
@@ -203,7 +201,12 @@ class Gathered:
         """The gaps of all children side by side, (n_sessions, n_columns); None when none has any."""
         if all(child.child is None or child.child.book.gaps is None for child in self.children):
             return None
-        gaps = [child.gaps(len(child.start.book)) for child in self.children]
+        return self.full_gaps
+
+    @cached_property
+    def full_gaps(self) -> Gaps:
+        """The same, spelled out where nobody has any."""
+        gaps = [child.full_gaps(len(child.start.book)) for child in self.children]
         return Gaps(
             np.concatenate([gap.returns for gap in gaps], axis=1),
             np.concatenate([gap.tradable for gap in gaps], axis=1),

@@ -51,31 +51,42 @@ class MetaBook:
         total = np.zeros(len(self.layout.symbols))
         for c, child in enumerate(self.children.children):
             total[self.layout.assets_of_child[c]] += child.earned(weights * held[:, c])
-        carried, gaps = self.held.carried, self.children.gaps
-        if carried is not None and gaps is not None:
+        carried = self.held.carried
+        if carried is not None:
             later = carried.rows + 1
             goes_on = later < len(weights)
             rows, columns = later[goes_on], carried.columns[goes_on]
-            extra = weights[rows] * carried.after[goes_on] * gaps.returns[rows, columns]
+            extra = weights[rows] * carried.after[goes_on] * self.children.full_gaps.returns[rows, columns]
             np.add.at(total, self.layout.asset_of[columns], extra)
         return total
 
     @cached_property
     def gaps(self) -> Gaps | None:
-        """The gaps as a parent must see them.
+        """The gaps as a parent must see them; None where there are none."""
+        if self.held.carried is None and self.children.gaps is None and not self._frozen.any():
+            return None
+        return self.full_gaps
+
+    @cached_property
+    def full_gaps(self) -> Gaps:
+        """The gaps as a parent must see them, spelled out.
 
         What a child holds in data that have ended for good is traded at its last price when *this* sleeve trades its
         share of the child, and never because a sleeve above trades its share of this one.
         """
+        gaps = self.children.full_gaps
+        if not self._frozen.any():
+            return gaps
+        return replace(gaps, tradable=np.where(self._frozen, self.held.dealt[:, None], gaps.tradable))
+
+    @cached_property
+    def _frozen(self) -> np.ndarray:
+        """(n_sessions, n_columns) bool: held in data that have ended; of one element where none have."""
         over = self.children.dates[:, None] > self.children.ends  # NaT, data that go on, compares as False
         if not over.any():
-            return self.children.gaps
+            return np.zeros((1, 1), bool)
         every = np.arange(len(over))
-        frozen = over[:, self.layout.child_of] & ((self.before(every) != 0) | (self.after(every) != 0))
-        if not frozen.any():
-            return self.children.gaps
-        gaps = self.children.gaps or Gaps(np.zeros(frozen.shape), np.ones(frozen.shape, bool))
-        return replace(gaps, tradable=np.where(frozen, self.held.dealt[:, None], gaps.tradable))
+        return over[:, self.layout.child_of] & ((self.before(every) != 0) | (self.after(every) != 0))
 
 
 def _add(book: np.ndarray, rows: np.ndarray, carried: Carried, values: np.ndarray) -> np.ndarray:

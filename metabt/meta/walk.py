@@ -143,18 +143,20 @@ def _hold_shares(state: MetaState, inputs: MetaInputs, due: np.ndarray, targets:
     shares, carried = state.holdings.copy(), state.carried.copy()
     args = (children.gross, due, targets, shares, before, after, gross, dealt)
     beyond = None
-    if children.gaps is None:
+    # what is still carried from before is traded, or drifts on, in a partition without gaps too
+    gaps = children.full_gaps if children.gaps is not None or state.carried.any() else None
+    if gaps is None:
         ruin = holdings.hold_shares(*args)
     else:
         books = children.after(np.arange(len(due)))
         beyond = (np.empty_like(books), np.empty_like(books))
-        market = (np.ascontiguousarray(children.gaps.returns), np.ascontiguousarray(children.gaps.tradable))
+        market = (np.ascontiguousarray(gaps.returns), np.ascontiguousarray(gaps.tradable))
         ruin = holdings.hold_shares_with_gaps(*args, inputs.layout.child_of, books, *market, carried, *beyond)
     check_alive(ruin, inputs.dates, gross)
     # + 0.0: no loss of nothing is -0.0, whether or not something is carried
     earned = np.concatenate([state.holdings[None], after[:-1]]) * children.gross + 0.0
-    if beyond is not None and children.gaps is not None:
-        extra = np.concatenate([state.carried[None], beyond[1][:-1]]) * children.gaps.returns
+    if beyond is not None and gaps is not None:
+        extra = np.concatenate([state.carried[None], beyond[1][:-1]]) * gaps.returns
         earned = earned + net_by(extra, inputs.layout.child_of, earned.shape[1])
     rows = children.rows_traded
     dealt_in = (before[rows] != 0) | (after[rows] != 0)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, RunError
 from metabt.optimizers.base import Optimizer
 from metabt.optimizers.capped import capped
 from metabt.windows import Windows
@@ -61,6 +61,11 @@ class FittedOptimizer(Optimizer):
                 solved[d] = True
             except self._failures as error:  # a window without solution falls back; the reason is kept
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
+            except Exception as error:  # foreign code: whatever else it raises ends this sleeve, and no other
+                raise RunError(
+                    f"the optimizer failed on {int(support[d].sum())} assets with {type(error).__name__}: {error}; "
+                    "mend its parameters, or the plug-in it comes from"
+                ) from error
         self.failures_ = tuple(failed)
 
     def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from metabt.errors import RunError
-from metabt.optimizers.fitted import FAILURES
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
 
@@ -39,8 +38,11 @@ class FittedSelector(Selector):
     def _fit(self, X: np.ndarray) -> np.ndarray:
         try:
             chosen = np.asarray(self._build().fit(X).get_support())
-        except FAILURES as error:
-            raise RunError(f"a selector failed on {X.shape[1]} assets: {error}; mend its parameters") from error
+        except Exception as error:  # foreign code: whatever it raises ends this sleeve, and no other
+            raise RunError(
+                f"the selector failed on {X.shape[1]} assets with {type(error).__name__}: {error}; "
+                "mend its parameters, or the plug-in it comes from"
+            ) from error
         if chosen.shape != (X.shape[1],) or chosen.dtype != np.bool_:
             raise RunError(f"a selector returned {chosen.dtype} of shape {chosen.shape}; wanted {X.shape[1]} booleans")
         return chosen

@@ -206,3 +206,27 @@ def test_without_locks_the_work_goes_on_and_it_is_told_once(root: Path, monkeypa
         store.flush()
         assert store.counts.published == 3
     assert len(told) == 1 and "No locks available" in told[0]
+
+
+def test_an_interruption_while_waiting_for_room_leaves_the_claim_to_be_released(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with ObjectStore(root) as store:
+        monkeypatch.setattr(store._background._room, "acquire", interrupted)
+        with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert is_free(root)
+
+
+def test_a_pool_that_takes_nothing_lets_the_claim_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no threads")
+
+    monkeypatch.setattr("metabt.cache.background.ThreadPoolExecutor.submit", refuse)
+    with ObjectStore(root) as store:
+        with pytest.raises(RuntimeError, match="no threads"), store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert is_free(root)

@@ -6,6 +6,8 @@ import json
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,8 @@ from hypothesis.extra import numpy as arrays
 
 from metabt.block import Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState, Shares
 from metabt.cache.codec import CLASSES, LAYOUT, decode, encode
+from metabt.cache.disk import SCHEMAS, DiskCache
+from metabt.cache.objects import Section
 from metabt.cache.sealing import seal
 from metabt.exposure import Exposure
 from metabt.holdings import Queue, Unpaid
@@ -194,3 +198,14 @@ def test_no_object_is_a_pickle(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_pickle_is_no_object() -> None:
     with pytest.raises(OSError, match="Invalid IPC stream"):
         decode(pickle.dumps(Exposure(ODD)))
+
+
+def test_an_object_that_holds_something_else_is_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, junk = "ab" * 32, b"not arrow"
+    with DiskCache(tmp_path / ".cache") as cache:
+        cache.store.put(key, SCHEMAS["block"], {"block": Section(junk, sha256(junk).hexdigest())})
+        cache.flush()
+        assert cache.get(key, "block") is None
+    assert "holds no block" in caplog.text
