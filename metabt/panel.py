@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from metabt.errors import DataError
-from metabt.fingerprint import array_digest, digest
+from metabt.fingerprint import array_digest
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,6 @@ def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:
     years = dates.astype("datetime64[Y]")
     opens = np.flatnonzero(np.concatenate([[True], years[1:] != years[:-1]]))[: len(years)].tolist()
     return [(str(years[a]), slice(a, b)) for a, b in zip(opens, [*opens[1:], len(years)], strict=False)]
-
-
-def panel_digest(panel: Panel) -> str:
-    """Return one digest of a panel: its calendar, its symbols and what each symbol observed in every partition."""
-    return combine_digests(panel.dates, panel.closed, panel.digests())
-
-
-def combine_digests(dates: np.ndarray, closed: bool, digests: Iterable[tuple[str, str, str, str]]) -> str:
-    """Return one digest over a calendar and the (symbol, partition, field, digest) rows of a dataset."""
-    calendar = array_digest(dates.astype("datetime64[D]").astype(np.int64))
-    return digest([calendar, closed, sorted(list(row) for row in digests)])
 
 
 def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np.ndarray) -> None:

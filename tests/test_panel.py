@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from metabt.errors import DataError
-from metabt.panel import Panel, panel_digest, partitions
+from metabt.panel import Panel, partitions
 from metabt.sources import to_panel
+from tests.digests import panel_digest
 
 PRICES = hnp.arrays(np.float64, (12, 3), elements=st.one_of(st.floats(1.0, 1e3), st.just(np.nan)))
 

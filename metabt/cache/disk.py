@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from metabt.cache.codec import decode
 from metabt.cache.objects import ObjectStore, Section
 from metabt.cache.sealing import seal
@@ -54,7 +52,7 @@ class DiskCache:
             return None
         try:
             parts = {name: decode(section.data) for name, section in found.items()}
-        except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             LOG.warning("cache: object %s holds no %s (%s); it is computed again", key, kind, error)
             return None
         return Sealed(parts, {name: section.sha256 for name, section in found.items()})

@@ -9,7 +9,7 @@
 from metabt.lakehouse.answers import QueryResult
 from metabt.lakehouse.catalog import attach, check_writable
 from metabt.lakehouse.commits import commit_run, commit_runs
-from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts, stored_digests
+from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
 from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
 from metabt.lakehouse.prices import load_panels
@@ -42,5 +42,4 @@ __all__ = [
     "root_metrics",
     "run_row",
     "snapshot",
-    "stored_digests",
 ]

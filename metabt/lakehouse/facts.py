@@ -18,7 +18,6 @@ import numpy as np
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.snapshots import read_at
-from metabt.panel import combine_digests
 
 Wanted = Mapping[str, tuple[str, ...] | None]
 """Dataset -> symbols, or None for all that it has."""
@@ -96,14 +95,6 @@ def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> di
     for dataset, symbol in read_at(con, "SELECT DISTINCT dataset, symbol FROM digests{at}", at).fetchall():
         found.setdefault(dataset, []).append(symbol)
     return {dataset: tuple(sorted(symbols)) for dataset, symbols in sorted(found.items())}
-
-
-def stored_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, str]:
-    """Return dataset -> the digest that `panel_digest` gives of its panel, from what ingestion wrote."""
-    return {
-        name: combine_digests(known.dates, known.closed, [(*cell, digest) for cell, digest in known.digests.items()])
-        for name, known in load_facts(con, wanted, at).items()
-    }
 
 
 def chosen(known: Mapping[str, Sequence[str]], dataset: str, symbols: Iterable[str] | None) -> tuple[str, ...]:

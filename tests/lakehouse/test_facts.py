@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse import attach, ingest, load_facts, load_panels, snapshot, stored_digests
+from metabt.lakehouse import attach, ingest, load_facts, load_panels, snapshot
 from metabt.lakehouse.prices import read_panel
+from tests.digests import stored_digests
 from tests.lakehouse.conftest import same, wide
 
 Con = duckdb.DuckDBPyConnection

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metabt.lakehouse import attach, ingest, load_panels, stored_digests
+from metabt.lakehouse import attach, ingest, load_panels
 from metabt.lakehouse.ingestion import store
 from metabt.lakehouse.naming import Naming
 from metabt.lakehouse.shapes import read_observations
-from metabt.panel import Panel, panel_digest
+from metabt.panel import Panel
+from tests.digests import panel_digest, stored_digests
 from tests.lakehouse.conftest import same, state, wide
 
 Con = duckdb.DuckDBPyConnection

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse import attach, dataset_symbols, ingest, load_panels, stored_digests
-from metabt.panel import panel_digest
+from metabt.lakehouse import attach, dataset_symbols, ingest, load_panels
+from tests.digests import panel_digest, stored_digests
 from tests.lakehouse.conftest import same
 
 FRAME = pd.DataFrame(
