@@ -10,18 +10,32 @@ from collections.abc import Callable
 
 import numpy as np
 
+from metabt.kernels import kernel
+
 
 def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return shares of variance, (n_decisions, n_items), NaN where the variance is not positive.
 
     `covariance` (n_decisions, n_items, n_items), `weights` (n_decisions, n_items).
     """
-    marginal = np.zeros(weights.shape)
-    for c, weight in enumerate(weights.T):  # a column at a time: bits depend on a decision's own numbers alone
-        marginal += covariance[:, c] * weight[:, None]
-    shares = np.where(weights != 0.0, weights * marginal, 0.0)
-    total = np.add.accumulate(shares, axis=1)[:, -1:]
-    return np.divide(shares, total, out=np.full(shares.shape, np.nan), where=total > 0.0)
+    shares = np.empty(weights.shape)
+    _shares(covariance, weights, shares)
+    return shares
+
+
+@kernel()
+def _shares(covariance, weights, shares):
+    for d in range(shares.shape[0]):
+        total = 0.0
+        for i in range(shares.shape[1]):
+            marginal = 0.0
+            if weights[d, i] != 0.0:
+                for j in range(shares.shape[1]):
+                    marginal += covariance[d, i, j] * weights[d, j]
+            shares[d, i] = weights[d, i] * marginal
+            total += shares[d, i]
+        for i in range(shares.shape[1]):
+            shares[d, i] = shares[d, i] / total if total > 0.0 else np.nan
 
 
 def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
