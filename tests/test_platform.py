@@ -41,7 +41,7 @@ def test_it_is_the_same_in_every_process_whatever_was_loaded_before_and_however_
 
 OTHERS = {
     "what numba compiles for": ({"NUMBA_CPU_NAME": "generic"}, "compiled_for"),
-    "how far numba optimises": ({"NUMBA_OPT": "1"}, "compiler_level"),
+    "how far numba optimises": ({"NUMBA_OPT": "1"}, "compiler_flags"),
     "NumPy's loops": ({"NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__)}, "numpy_features"),
     "the kernel of BLAS": ({"OPENBLAS_CORETYPE": "Nehalem"}, "blas"),
 }
