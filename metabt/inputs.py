@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.block import Block, LeafState, MetaState
+from metabt.block import Assets, Block, LeafState, MetaState
 from metabt.book import LeafBook, Opened, Start
 from metabt.dataset import Dataset
 from metabt.decision import build_selector
@@ -91,9 +91,10 @@ def ends_of(spec: Meta, plan: Plan) -> np.ndarray:
 
 def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
     """Return a block with its book; a meta sleeve's is looked through to the children in `inputs`."""
-    if not isinstance(inputs, MetaInputs):
-        return Opened(block, LeafBook(block.held, block.traded))  # type: ignore[arg-type]  # a leaf holds assets
-    return Opened(block, inputs.book(block.held))  # type: ignore[arg-type]  # a meta sleeve holds shares
+    if isinstance(block.held, Assets):
+        return Opened(block, LeafBook(block.held, block.traded))
+    assert isinstance(inputs, MetaInputs)  # whose shares need children to be looked through to
+    return Opened(block, inputs.book(block.held))
 
 
 def start_of(node: Node, states: Mapping[str, LeafState | MetaState]) -> Start:

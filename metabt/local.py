@@ -69,7 +69,6 @@ class Walker:
         self.walked = Walked(self.plan, self.walks)
         self._markets = Markets(self.plan.datasets)
         self._after = dict.fromkeys(self.walks, INITIAL)
-        self._shared: dict[tuple[str, ...], MetaInputs] = {}
 
     def enter(self, label: str) -> None:
         """Begin a partition: forget what belonged to the one before, remember where each sleeve starts."""
@@ -79,7 +78,7 @@ class Walker:
         self._opened: dict[str, Opened] = {}
         self._starts = {key: walk.state for key, walk in self.walks.items()}
         self._before: dict[str, str | None] = dict(self._after)
-        self._shared = {}
+        self._shared: dict[tuple[str, ...], MetaInputs] = {}
 
     def step(self, node: Node) -> bool:
         """Take one sleeve over the partition; return whether its block was known."""

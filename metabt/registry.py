@@ -146,7 +146,8 @@ def requirements(kind: str, name: str) -> dict[str, str]:
         key = installed.name.lower().replace("_", "-")
         if key not in found:
             found[key] = installed.version
-            pending += [_REQUIRED.match(text)[0] for text in installed.requires or () if "extra ==" not in text]  # type: ignore[index]  # every requirement begins with a name
+            required = [text for text in installed.requires or () if "extra ==" not in text]
+            pending += [begun[0] for text in required if (begun := _REQUIRED.match(text))]
     return found
 
 

@@ -148,7 +148,7 @@ class Impostor(Exposure):
 
 Impostor.__name__ = "Exposure"
 
-FOREIGN = {
+FOREIGN = {  # what the types rule out, and what must be refused all the same
     "another class": Stranger(ODD),
     "a class of the same name": Impostor(ODD),
     "an object": object(),
