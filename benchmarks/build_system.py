@@ -158,7 +158,7 @@ def _timed_reading(datasets: Mapping[str, Any]) -> list[float]:
     """Time the reading of prices, when it happens; return where the seconds will be."""
     seconds: list[float] = []
     for dataset in datasets.values():
-        read = dataset.read_panel
+        read = dataset.read_prices
 
         def timed(read: Any = read) -> Any:
             began = perf_counter()
@@ -166,7 +166,7 @@ def _timed_reading(datasets: Mapping[str, Any]) -> list[float]:
             seconds.append(perf_counter() - began)
             return panel
 
-        object.__setattr__(dataset, "read_panel", timed)
+        object.__setattr__(dataset, "read_prices", timed)
     return seconds
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from metabt.cache import MemoryCache
     from metabt.engine import BacktestEngine
     from metabt.errors import MetabtError
-    from metabt.panel import Panel
+    from metabt.prices import Prices
     from metabt.result import Result
     from metabt.sleeve import Sleeve
 
@@ -22,7 +22,7 @@ _EXPORTS = {
     "BacktestEngine": "metabt.engine",
     "MemoryCache": "metabt.cache",
     "MetabtError": "metabt.errors",
-    "Panel": "metabt.panel",
+    "Prices": "metabt.prices",
     "Result": "metabt.result",
     "Sleeve": "metabt.sleeve",
 }
@@ -32,7 +32,7 @@ __all__ = [
     "BacktestEngine",
     "MemoryCache",
     "MetabtError",
-    "Panel",
+    "Prices",
     "Result",
     "Sleeve",
     "backtest",

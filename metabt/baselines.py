@@ -15,7 +15,7 @@ import numpy as np
 from metabt.calendars import calendar_of
 from metabt.errors import ConfigError
 from metabt.fingerprint import digest
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.sleeve import Leaf, Rules, Sleeve
 
 
@@ -43,7 +43,7 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     return Sleeve(tree.name, Leaf(**rules, dataset=dataset, universe=tuple(sorted(sides)), shorts=shorts))
 
 
-def join_panels(panels: Sequence[Panel]) -> Panel:
+def join_prices(panels: Sequence[Prices]) -> Prices:
     """Return one panel with the symbols of all, which must not overlap, on the sessions they share."""
     # a name of its own: other trees of a forest join other symbols of the same datasets
     name = "+".join(panel.name for panel in panels) + ":" + digest([panel.symbols for panel in panels])[:8]
@@ -57,4 +57,4 @@ def join_panels(panels: Sequence[Panel]) -> Panel:
         shared = (rows < len(sessions)) & (sessions[np.minimum(rows, len(sessions) - 1)] == panel.dates)
         places = [column[symbol] for symbol in panel.symbols]
         close[np.ix_(rows[shared], places)] = panel.close[shared]
-    return Panel(name, sessions, tuple(symbols), close, None, calendar.ended)
+    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended)

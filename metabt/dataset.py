@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.fingerprint import array_digest, joint_digest
-from metabt.panel import Panel, partitions
+from metabt.prices import Prices, partitions
 
 Digests = Mapping[tuple[str, str, str], str]
 """(symbol, partition, field) -> digest, for every partition in which the symbol has an observation."""
@@ -32,12 +32,12 @@ class Dataset:
     """True when no more data will ever come."""
     read_digests: Callable[[], Digests]
     """Returns the digests of its symbols."""
-    read_panel: Callable[[], Panel]
+    read_prices: Callable[[], Prices]
     """Returns its prices."""
     _parts: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, panel: Panel) -> Dataset:
+    def of(cls, panel: Prices) -> Dataset:
         """Return the dataset of prices that are in memory."""
 
         def digests() -> Digests:
@@ -46,9 +46,9 @@ class Dataset:
         return cls(panel.name, panel.dates, panel.symbols, panel.closed, digests, lambda: panel)
 
     @cached_property
-    def panel(self) -> Panel:
+    def prices(self) -> Prices:
         """Its prices, read once."""
-        return self.read_panel()
+        return self.read_prices()
 
     @cached_property
     def digests(self) -> Digests:

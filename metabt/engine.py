@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from metabt.assembly import assemble
-from metabt.baselines import flatten_tree, join_panels
+from metabt.baselines import flatten_tree, join_prices
 from metabt.cache import NoCache
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError
 from metabt.forest import Plan, check_data, plan_forest
 from metabt.local import Local
-from metabt.panel import Panel
 from metabt.platform import one_thread
 from metabt.ports import Cache, Executor, Progress
+from metabt.prices import Prices
 from metabt.resolve import check_bounds
 from metabt.sleeve import Sleeve
 from metabt.tables import Table
@@ -33,7 +33,7 @@ class BacktestEngine:
     def __init__(
         self,
         portfolios: Sequence[Sleeve],
-        prices: Mapping[str, Panel | Dataset],
+        prices: Mapping[str, Prices | Dataset],
         *,
         is_meta_backtest: bool | None = None,
         executor: Executor | None = None,
@@ -57,7 +57,7 @@ class BacktestEngine:
         ConfigError
             If `is_meta_backtest` asks for what a tree cannot be.
         """
-        self.datasets = {name: Dataset.of(item) if isinstance(item, Panel) else item for name, item in prices.items()}
+        self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
         self.executor = executor or Local()
         self.cache = cache or NoCache()
@@ -71,7 +71,7 @@ class BacktestEngine:
         used: dict[str, set[str]] = {}
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
-        joined = join_panels([self.datasets[name].panel.select(sorted(used[name])) for name in sorted(used)])
+        joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
         check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.risk.contribution import ex_ante_by_asset
 
 
@@ -29,7 +29,7 @@ def expose(
     sessions: np.ndarray,
     stops: np.ndarray,
     lookback: int,
-    panels: Sequence[tuple[Panel, np.ndarray]],
+    panels: Sequence[tuple[Prices, np.ndarray]],
 ) -> Exposure:
     """Return the risk contributions of assets at some decisions.
 

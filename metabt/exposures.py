@@ -11,8 +11,8 @@ from metabt.exposure import Exposure, expose
 from metabt.fingerprint import array_digest
 from metabt.forest import Plan
 from metabt.keys import EXPOSURE, exposure_key
-from metabt.panel import Panel
 from metabt.ports import Cache
+from metabt.prices import Prices
 from metabt.stretch import Stretch
 
 
@@ -66,9 +66,9 @@ class _View:
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 
     @cached_property
-    def panels(self) -> list[tuple[Panel, np.ndarray]]:
+    def panels(self) -> list[tuple[Prices, np.ndarray]]:
         """Prices, and which assets they are of; read when they are first needed."""
-        return [(self.plan.datasets[name].panel.select(symbols), at) for name, (symbols, at) in self.drawn.items()]
+        return [(self.plan.datasets[name].prices.select(symbols), at) for name, (symbols, at) in self.drawn.items()]
 
     def observed(self, sessions: np.ndarray) -> dict[str, str]:
         """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""

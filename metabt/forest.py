@@ -14,7 +14,7 @@ from metabt.calendars import Calendar, calendar_of
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.meta.flattening import Layout
-from metabt.panel import partitions
+from metabt.prices import partitions
 from metabt.sleeve import Leaf, Meta, Sleeve
 
 

@@ -47,7 +47,7 @@ class Markets:
         """Return the columns of a leaf's universe."""
         key = (leaf.dataset, leaf.universe)
         if key not in self._cut:
-            panel = self._datasets[leaf.dataset].panel.select(leaf.universe)
+            panel = self._datasets[leaf.dataset].prices.select(leaf.universe)
             self._cut[key] = Market(panel.returns, panel.observed, panel.priced, panel.dollar_volume)
         return self._cut[key]
 

@@ -19,7 +19,7 @@ from metabt.ranges import plural, spans
 if TYPE_CHECKING:
     import duckdb
 
-    from metabt.panel import Panel
+    from metabt.prices import Prices
 
 CALENDAR = "calendar"
 """Stands for the field where a whole dataset changed."""
@@ -128,9 +128,9 @@ def _calendar_changes(
 def _observation_changes(
     con: duckdb.DuckDBPyConnection, name: str, symbols: tuple[str, ...], before: int, after: int
 ) -> list[PriceChange]:
-    from metabt.lakehouse import load_panels
+    from metabt.lakehouse import load_prices
 
-    earlier, later = (load_panels(con, {name: symbols}, at)[name] for at in (before, after))
+    earlier, later = (load_prices(con, {name: symbols}, at)[name] for at in (before, after))
     found = []
     for column, symbol in enumerate(symbols):
         for field in ("close", "volume"):
@@ -138,7 +138,7 @@ def _observation_changes(
     return found
 
 
-def _observed(panel: Panel, field: str, column: int) -> tuple[np.ndarray, np.ndarray]:
+def _observed(panel: Prices, field: str, column: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the dates on which a symbol has an observation, and the observations."""
     values = getattr(panel, field)
     if values is None:

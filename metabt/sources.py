@@ -14,7 +14,7 @@ import numpy as np
 
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError, DataError
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.sleeve import Sleeve
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ DATASET = "prices"
 class Frames:
     """Prices in memory."""
 
-    def __init__(self, panels: Mapping[str, Panel]) -> None:
+    def __init__(self, panels: Mapping[str, Prices]) -> None:
         """Take the panels by dataset."""
         self._panels = dict(panels)
 
@@ -65,8 +65,8 @@ class Lakehouse:
             for name, f in facts.items()
         }
 
-    def _panel(self, facts: Facts) -> Panel:
-        return self._lake.load_panels(self.connection, {facts.name: facts.symbols}, self.snapshot)[facts.name]
+    def _panel(self, facts: Facts) -> Prices:
+        return self._lake.load_prices(self.connection, {facts.name: facts.symbols}, self.snapshot)[facts.name]
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
@@ -79,18 +79,18 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
 
 
 def source_of(prices: Any) -> Frames | Lakehouse:
-    """Return the source that `prices` is: a path, a wide frame or Panel, a mapping of dataset to these, or a source."""
+    """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source."""
     if isinstance(prices, Frames | Lakehouse):
         return prices
     if isinstance(prices, str | Path):
         return Lakehouse(Path(prices))
     if isinstance(prices, Mapping):
-        return Frames({str(name): to_panel(str(name), item) for name, item in prices.items()})
-    panel = to_panel(DATASET, prices)
+        return Frames({str(name): to_prices(str(name), item) for name, item in prices.items()})
+    panel = to_prices(DATASET, prices)
     return Frames({panel.name: panel})
 
 
-def to_panel(name: str, prices: Any) -> Panel:
+def to_prices(name: str, prices: Any) -> Prices:
     """Return a wide frame (a row per session, a column per symbol) as a panel.
 
     Raises
@@ -98,7 +98,7 @@ def to_panel(name: str, prices: Any) -> Panel:
     DataError
         For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive.
     """
-    if isinstance(prices, Panel):
+    if isinstance(prices, Prices):
         return prices
     if not hasattr(prices, "columns"):
         raise ConfigError(
@@ -117,6 +117,6 @@ def to_panel(name: str, prices: Any) -> Panel:
     for field in {"close", "volume"} & set(rows.fields):
         matrices[field] = np.full((len(dates), len(symbols)), np.nan)
         matrices[field][row, code] = rows.fields[field]
-    return Panel(
+    return Prices(
         name, dates.astype("datetime64[D]"), tuple(symbols.tolist()), matrices["close"], matrices.get("volume")
     )

@@ -22,7 +22,7 @@ from metabt.printing import Layout, hint, notice, place, print_rows
 
 if TYPE_CHECKING:
     from metabt.lakehouse import Facts
-    from metabt.panel import Panel
+    from metabt.prices import Prices
     from metabt.record import Record
     from metabt.result import Result
     from metabt.sources import Lakehouse
@@ -140,11 +140,11 @@ def _digest(facts: Facts) -> str:
     """Return the digest of all that is known of a dataset's symbols, as a run records it."""
     from metabt.dataset import Dataset
 
-    def no_panel() -> Panel:
+    def no_prices() -> Prices:
         raise AssertionError("unreachable: a digest needs no price")
 
     return Dataset(
-        facts.name, facts.dates, facts.symbols, facts.closed, partial(getattr, facts, "digests"), no_panel
+        facts.name, facts.dates, facts.symbols, facts.closed, partial(getattr, facts, "digests"), no_prices
     ).digest(facts.symbols)
 
 

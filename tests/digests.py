@@ -7,15 +7,15 @@ import duckdb
 from metabt.dataset import Dataset
 from metabt.lakehouse import load_facts
 from metabt.lakehouse.facts import Wanted
-from metabt.panel import Panel
+from metabt.prices import Prices
 
 
-def panel_digest(panel: Panel) -> str:
+def panel_digest(panel: Prices) -> str:
     return Dataset.of(panel).digest(panel.symbols)
 
 
 def stored_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, str]:
-    def unread() -> Panel:
+    def unread() -> Prices:
         raise AssertionError("digests need no prices")
 
     return {

@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.tables import Coded
 
-Prices = Mapping[str, pd.DataFrame | Panel]
+Data = Mapping[str, pd.DataFrame | Prices]
 KEYS = {
     "decisions": ["path", "date", "item"],
     "weights": ["date", "symbol"],
@@ -27,10 +27,10 @@ KEYS = {
 """Tables that are compared, and what identifies a row of each."""
 
 
-def first_difference(run: Callable[[Prices], object], prices: Prices, cut: str) -> str | None:
+def first_difference(run: Callable[[Data], object], prices: Data, cut: str) -> str | None:
     """Return where the past first depends on prices after `cut`, or None where it does not.
 
-    `run` takes {dataset: frame or Panel} to a Result. `cut` must be a session of every dataset that has begun.
+    `run` takes {dataset: frame or Prices} to a Result. `cut` must be a session of every dataset that has begun.
     """
     day = pd.Timestamp(cut)
     honest = past(run(prices), day)
@@ -88,19 +88,19 @@ def earliest(index: pd.Index, keys: list[str]) -> str:
 # ---------------------------------------------------------------------------------- other futures
 
 
-def truncated(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | Panel:
+def truncated(data: pd.DataFrame | Prices, day: pd.Timestamp) -> pd.DataFrame | Prices:
     """Return the data without any session after `day`."""
-    if isinstance(data, Panel):
+    if isinstance(data, Prices):
         keep = data.dates <= np.datetime64(day, "D")
         volume = None if data.volume is None else data.volume[keep]
         return replace(data, dates=data.dates[keep], close=data.close[keep], volume=volume)
     return data[data.index <= day]
 
 
-def scrambled(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | Panel:
+def scrambled(data: pd.DataFrame | Prices, day: pd.Timestamp) -> pd.DataFrame | Prices:
     """Return the data with every later price (and volume) redrawn, and one in ten of them missing."""
     rng = np.random.default_rng(99)
-    if isinstance(data, Panel):
+    if isinstance(data, Prices):
         later = (data.dates > np.datetime64(day, "D"))[:, None]
         volume = None if data.volume is None else np.where(later, rng.permuted(data.volume * 50.0), data.volume)
         return replace(data, close=np.where(later, redrawn(data.close, rng), data.close), volume=volume)
@@ -114,10 +114,10 @@ def redrawn(close: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(rng.random(close.shape) < 0.1, np.nan, drawn)
 
 
-def extended(data: pd.DataFrame | Panel, day: pd.Timestamp) -> pd.DataFrame | Panel:
+def extended(data: pd.DataFrame | Prices, day: pd.Timestamp) -> pd.DataFrame | Prices:
     """Return the data with thirty more calendar days at the end, and prices in the holes after `day`."""
     rng = np.random.default_rng(7)
-    if isinstance(data, Panel):
+    if isinstance(data, Prices):
         more = data.dates[-1] + np.arange(1, 31)
         rows = redrawn(np.repeat(data.close, 30, axis=0)[:30], rng)
         volume = None if data.volume is None else np.r_[data.volume, np.repeat(data.volume[-1:] * 9.0, 30, axis=0)]

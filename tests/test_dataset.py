@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.dataset import Dataset
-from metabt.panel import Panel
-from metabt.sources import to_panel
+from metabt.prices import Prices
+from metabt.sources import to_prices
 from tests import panels
 from tests.test_laws import examples
 
@@ -21,12 +21,12 @@ ROWS = st.integers(0, SESSIONS - 1)
 
 
 @cache
-def panel() -> Panel:
-    found = to_panel("stocks", panels.stocks(3, SESSIONS, gaps=True, first="2019-07-01"))
+def panel() -> Prices:
+    found = to_prices("stocks", panels.stocks(3, SESSIONS, gaps=True, first="2019-07-01"))
     return replace(found, volume=np.where(found.priced, 1000.0, np.nan))
 
 
-def corrected(row: int, symbol: str) -> Panel:
+def corrected(row: int, symbol: str) -> Prices:
     """Return the panel with another price where there is one; the row may move to the nearest that has one."""
     old = panel()
     close, column = old.close.copy(), old.symbols.index(symbol)
@@ -35,9 +35,9 @@ def corrected(row: int, symbol: str) -> Panel:
     return replace(old, close=close)
 
 
-def unread(of: Panel) -> Dataset:
+def unread(of: Prices) -> Dataset:
     """Return the dataset of a panel, whose prices nobody may read."""
-    return replace(Dataset.of(of), read_panel=lambda: pytest.fail("read prices"), _parts={})
+    return replace(Dataset.of(of), read_prices=lambda: pytest.fail("read prices"), _parts={})
 
 
 def test_what_is_known_is_known_without_reading_a_price() -> None:
@@ -54,15 +54,15 @@ def test_prices_and_digests_are_read_once() -> None:
         reads.append("digests")
         return source.digests
 
-    def prices() -> Panel:
+    def prices() -> Prices:
         reads.append("panel")
-        return source.panel
+        return source.prices
 
-    dataset = replace(source, read_digests=digests, read_panel=prices, _parts={})
+    dataset = replace(source, read_digests=digests, read_prices=prices, _parts={})
     for symbol in ("AA", "BB"):
         dataset.digest((symbol,))
         dataset.digest_of((symbol,), slice(0, 9), ("close",))
-        assert dataset.panel.select([symbol]).symbols == (symbol,)
+        assert dataset.prices.select([symbol]).symbols == (symbol,)
     assert reads == ["digests", "panel"]
 
 

@@ -12,7 +12,7 @@ import metabt
 from metabt import BacktestEngine, MemoryCache
 from metabt.errors import ConfigError, DataError, RunError
 from metabt.resolve import resolve
-from metabt.sources import to_panel
+from metabt.sources import to_prices
 from metabt.tables import Coded, Table
 from tests.panels import market, stocks
 
@@ -47,7 +47,7 @@ def _bytes(column: np.ndarray | Coded) -> object:
 
 
 def engine(trees: list[dict], prices: dict[str, pd.DataFrame], **options: Any) -> BacktestEngine:
-    panels = {name: to_panel(name, frame) for name, frame in prices.items()}
+    panels = {name: to_prices(name, frame) for name, frame in prices.items()}
     symbols = {name: panel.symbols for name, panel in panels.items()}
     return BacktestEngine([resolve(t, symbols=symbols) for t in trees], panels, **options)
 

@@ -14,10 +14,10 @@ from metabt import BacktestEngine, MemoryCache
 from metabt.cache import NoCache
 from metabt.foresight import Recalling, known_blocks
 from metabt.keys import BLOCK
-from metabt.panel import Panel
 from metabt.ports import Sealed
+from metabt.prices import Prices
 from metabt.resolve import resolve
-from metabt.sources import to_panel
+from metabt.sources import to_prices
 from tests import panels, trees
 from tests.test_build import decade, nested
 from tests.test_joining import monthly
@@ -42,8 +42,8 @@ class Counting(MemoryCache):
         return super().claim(key)
 
 
-def panels_of(prices: Mapping[str, pd.DataFrame]) -> dict[str, Panel]:
-    return {name: to_panel(name, frame) for name, frame in prices.items()}
+def panels_of(prices: Mapping[str, pd.DataFrame]) -> dict[str, Prices]:
+    return {name: to_prices(name, frame) for name, frame in prices.items()}
 
 
 def engine(tree: dict, prices: Mapping[str, pd.DataFrame], cache: MemoryCache | None = None) -> BacktestEngine:
@@ -69,7 +69,7 @@ def test_it_reads_no_prices() -> None:
     cache = MemoryCache()
     job = engine(nested(), {"stocks": decade()}, cache)
     job.run()
-    unread = {name: replace(it, read_panel=lambda: pytest.fail("read prices")) for name, it in job.datasets.items()}
+    unread = {name: replace(it, read_prices=lambda: pytest.fail("read prices")) for name, it in job.datasets.items()}
     again = BacktestEngine(job.portfolios, unread, cache=cache)
     assert sum(known_blocks(again.plan, cache).values()) == job.plan.n_blocks
     assert again.run().computed == 0

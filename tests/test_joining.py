@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, reject
 
 from metabt import BacktestEngine, dataset, forest
-from metabt import panel as panels_module
+from metabt import prices as prices_module
 from metabt.block import Assets, Block
 from metabt.errors import MetabtError
 from metabt.forest import Node
 from metabt.inputs import Markets, leaf_inputs
 from metabt.joining import join
 from metabt.local import initial_state
-from metabt.panel import Panel
 from metabt.ports import WalkState
+from metabt.prices import Prices
 from metabt.registry import OPTIMIZERS
 from metabt.resolve import resolve
 from metabt.sleeve import Leaf
-from metabt.sources import to_panel
+from metabt.sources import to_prices
 from metabt.walk_forward import advance
 from metabt.walked import Walked
 from tests import panels, trees
@@ -45,18 +45,18 @@ def months(dates: np.ndarray) -> list[tuple[str, slice]]:
 def monthly() -> Iterator[None]:
     """Cut partitions of a month."""
     with (
-        patch.object(panels_module, "partitions", months),
+        patch.object(prices_module, "partitions", months),
         patch.object(forest, "partitions", months),
         patch.object(dataset, "partitions", months),
     ):
         yield
 
 
-def market(seed: int, gaps: bool, ended: bool) -> dict[str, Panel]:
+def market(seed: int, gaps: bool, ended: bool) -> dict[str, Prices]:
     """Return panels of stocks and coins; the coins may have ended for good in May."""
     frames = panels.market(seed, gaps=gaps)
     frames["coins"] = frames["coins"].loc[:"2021-05-12"] if ended else frames["coins"]
-    return {name: replace(to_panel(name, it), closed=ended and name == "coins") for name, it in frames.items()}
+    return {name: replace(to_prices(name, it), closed=ended and name == "coins") for name, it in frames.items()}
 
 
 def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:

@@ -18,12 +18,12 @@ from metabt.errors import MetabtError
 from metabt.fingerprint import code_modules
 from metabt.forest import Node, Plan
 from metabt.keys import WALK
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.resolve import resolve
 from metabt.schedule import Schedule
 from metabt.settings import PARSERS
 from metabt.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
-from metabt.sources import to_panel
+from metabt.sources import to_prices
 from tests.panels import stocks
 from tests.test_engine import same
 
@@ -52,11 +52,11 @@ def prices(sessions: int = SESSIONS) -> pd.DataFrame:
     return stocks(11, sessions, first="2019-03-04")
 
 
-def panel(frame: pd.DataFrame, volume: np.ndarray | None = None) -> dict[str, Panel]:
+def panel(frame: pd.DataFrame, volume: np.ndarray | None = None) -> dict[str, Prices]:
     if volume is None:
         volume = np.random.default_rng(1).uniform(1e5, 1e6, frame.shape)
     dates = frame.index.to_numpy().astype("datetime64[D]")
-    return {"stocks": Panel("stocks", dates, tuple(frame.columns), frame.to_numpy(), volume[: len(frame)])}
+    return {"stocks": Prices("stocks", dates, tuple(frame.columns), frame.to_numpy(), volume[: len(frame)])}
 
 
 Keys = dict[tuple[str, str], str]
@@ -78,7 +78,7 @@ class Seen:
 def keys_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keys]:
     """Return what maps a tree, and a panel, to the key of each of its blocks, as a run leaves them in a cache."""
 
-    def run(tree: dict[str, Any] | Sleeve, data: Mapping[str, Panel] | None = None, **options: Any) -> Keys:
+    def run(tree: dict[str, Any] | Sleeve, data: Mapping[str, Prices] | None = None, **options: Any) -> Keys:
         seen, cache = Seen(), MemoryCache()
         monkeypatch.setattr(local, "node_key", seen)
         metabt.backtest(tree, data or panel(prices()), cache=cache, **options)
@@ -339,7 +339,7 @@ def forgetful() -> Iterator[None]:
     ("module", "matters"),
     [
         ("metabt.holdings", True),
-        ("metabt.panel", True),
+        ("metabt.prices", True),
         ("metabt.inputs", True),
         ("metabt.meta.book", True),
         ("metabt.optimizers.erc", True),
@@ -457,7 +457,7 @@ def test_what_a_child_held_before_is_an_input_where_it_has_no_session() -> None:
     corrected.iloc[165, 1] *= 1.01
     cache, found = MemoryCache(), []
     for old in (prices["old"], corrected):
-        data = {name: to_panel(name, frame) for name, frame in {**prices, "old": old}.items()}
+        data = {name: to_prices(name, frame) for name, frame in {**prices, "old": old}.items()}
         data["old"] = replace(data["old"], closed=True)
         known, fresh = metabt.backtest(tree, data, cache=cache), metabt.backtest(tree, data)
         assert same(known.tables, fresh.tables)
@@ -473,7 +473,7 @@ def test_that_data_have_ended_for_good_is_an_input() -> None:
     tree = {**ROOT, "defaults": {"lookback": 20, "schedule": {"every": 5}}, "sleeves": leaves}
     cache, lengths = MemoryCache(), []
     for closed in (False, True, False):
-        data = {name: replace(to_panel(name, it), closed=closed and name == "old") for name, it in frames.items()}
+        data = {name: replace(to_prices(name, it), closed=closed and name == "old") for name, it in frames.items()}
         known, fresh = metabt.backtest(tree, data, cache=cache), metabt.backtest(tree, data)
         assert same(known.tables, fresh.tables)
         lengths.append(len(fresh.returns()))
@@ -488,4 +488,4 @@ def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
 
 
 def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
-    assert {"metabt.local", "metabt.inputs", "metabt.panel", "metabt.meta.book"} <= code_modules(*WALK).keys()
+    assert {"metabt.local", "metabt.inputs", "metabt.prices", "metabt.meta.book"} <= code_modules(*WALK).keys()

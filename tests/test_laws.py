@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 import metabt
-from metabt.panel import Panel
+from metabt.prices import Prices
 from tests import oracle, panels, trees
 from tests.agreement import assert_agrees
 from tests.leak_detector import KEYS, decoded, differs, first_difference
@@ -402,7 +402,7 @@ def test_a_closed_dataset_does_not_hold_the_tree_and_its_sleeve_leaves_it() -> N
     }
     tree = {"name": "root", **rules, "sleeves": sleeves}
     dates = prices["coins"].index.to_numpy().astype("datetime64[D]")
-    closed = Panel("coins", dates, tuple(panels.COINS), prices["coins"].to_numpy().copy(), closed=True)
+    closed = Prices("coins", dates, tuple(panels.COINS), prices["coins"].to_numpy().copy(), closed=True)
     result = metabt.backtest(tree, {**prices, "coins": closed})
     assert_agrees(result, oracle.run(tree, prices, closed=frozenset({"coins"})))
     assert result.returns().index[-1] == prices["stocks"].index[-1]

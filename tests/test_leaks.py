@@ -14,9 +14,9 @@ import pytest
 
 import metabt
 from metabt import registry
-from metabt.panel import Panel
+from metabt.prices import Prices
 from tests import panels
-from tests.leak_detector import Prices, first_difference
+from tests.leak_detector import Data, first_difference
 
 LEAF = {"dataset": "stocks", "universe": panels.STOCKS, "schedule": {"every": 4}, "lookback": 15}
 CUT = "2021-04-23"
@@ -47,7 +47,7 @@ def meta(optimizer: object) -> dict:
     return {"name": "root", "optimizer": optimizer, "schedule": {"every": 4}, "lookback": 12, "sleeves": sleeves}
 
 
-def prepared(prepare: Callable[[pd.DataFrame], pd.DataFrame], tree: dict) -> Callable[[Prices], object]:
+def prepared(prepare: Callable[[pd.DataFrame], pd.DataFrame], tree: dict) -> Callable[[Data], object]:
     """Return a run whose prices go through `prepare` first."""
     return lambda prices: metabt.backtest(tree, {name: prepare(frame) for name, frame in prices.items()})
 
@@ -106,7 +106,7 @@ def test_stream_including_the_next_session() -> None:
     assert found and f"date {cut}" in found
 
 
-def decision_before(tree: dict, prices: Prices, day: str) -> pd.Timestamp:
+def decision_before(tree: dict, prices: Data, day: str) -> pd.Timestamp:
     """Return the root's newest decision date at or before `day`."""
     dates = pd.DatetimeIndex(metabt.backtest(tree, prices).decisions()["date"])
     return dates[dates <= day].max()
@@ -116,7 +116,7 @@ def test_survivor_universe() -> None:
     prices = panels.stocks(3)
     prices.loc["2021-05-05":, "CC"] = np.nan
 
-    def survivors(data: Prices) -> object:
+    def survivors(data: Data) -> object:
         last = data["stocks"].iloc[-1]
         return metabt.backtest(leaf(universe=sorted(last.dropna().index)), data)
 
@@ -129,9 +129,9 @@ def test_later_volume() -> None:
     frame = panels.stocks(3)
     volume = np.random.default_rng(5).lognormal(10, 0.7, frame.shape)
     dates = frame.index.to_numpy().astype("datetime64[D]")
-    prices = {"stocks": Panel("stocks", dates, tuple(frame.columns), frame.to_numpy().copy(), volume)}
+    prices = {"stocks": Prices("stocks", dates, tuple(frame.columns), frame.to_numpy().copy(), volume)}
 
-    def run(leak: bool) -> Callable[[Prices], object]:
+    def run(leak: bool) -> Callable[[Data], object]:
         return lambda data: metabt.backtest(leaf(selector={"name": "most_traded", "leak": leak}), data)
 
     assert first_difference(run(leak=False), prices, CUT) is None
@@ -143,6 +143,6 @@ def test_the_honest_selectors_that_read_volume_pass() -> None:
     frame = panels.stocks(3)
     volume = np.random.default_rng(5).lognormal(10, 0.7, frame.shape)
     dates = frame.index.to_numpy().astype("datetime64[D]")
-    prices = {"stocks": Panel("stocks", dates, tuple(frame.columns), frame.to_numpy().copy(), volume)}
+    prices = {"stocks": Prices("stocks", dates, tuple(frame.columns), frame.to_numpy().copy(), volume)}
     tree = leaf(selector={"name": "log_mps", "top": 1}, lookback=30)
     assert first_difference(lambda data: metabt.backtest(tree, data), prices, CUT) is None

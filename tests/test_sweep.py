@@ -27,9 +27,9 @@ from metabt.assembly import SUMMARY
 from metabt.cache.disk import DIRECTORY, DiskCache
 from metabt.config import Job
 from metabt.errors import MetabtError, RunError
-from metabt.panel import Panel
+from metabt.prices import Prices
 from metabt.resolve import resolve
-from metabt.sources import Lakehouse, to_panel
+from metabt.sources import Lakehouse, to_prices
 from metabt.sweep import Outlook, Swept, outlook, run_sweep
 from metabt.tables import Table, texts
 from tests import panels, trees
@@ -204,7 +204,7 @@ def test_a_sweep_beside_what_is_known_computes_no_leaf(lake: Path) -> None:
 
 
 def test_two_trees_share_a_nested_sleeve() -> None:
-    data = {"stocks": to_panel("stocks", prices())}
+    data = {"stocks": to_prices("stocks", prices())}
     portfolios = [resolve(tree, symbols=SYMBOLS) for tree in (book(), book(name="other", optimizer="equal"))]
     engine = BacktestEngine(portfolios, data, cache=MemoryCache())
     walked = engine.run()
@@ -426,8 +426,8 @@ def test_what_could_not_be_traded_is_carried_into_a_partition_without_sessions(h
     coins = panels.coins(1, 900, first="2020-03-04")
     coins.loc["2020-12-28":"2020-12-31", "XLT"] = np.nan  # a share is dealt while it has no price
     coins = coins.loc[:stop] if closed else coins.drop(coins.loc["2021-01-01":stop].index)
-    prices = {"stocks": to_panel("stocks", panels.stocks(1, 600, first="2020-03-02"))}
-    prices["coins"] = replace(to_panel("coins", coins), closed=closed)
+    prices = {"stocks": to_prices("stocks", panels.stocks(1, 600, first="2020-03-02"))}
+    prices["coins"] = replace(to_prices("coins", coins), closed=closed)
     rules = {"lookback": 20, "costs": {"commission_bp": 50}}
     odd = {"dataset": "coins", "universe": ["XBT", "XLT"], "lookback": 20, "schedule": {"every": 30}}
     even = {"dataset": "stocks", "universe": ["AA", "BB"], "lookback": 20, "schedule": {"every": 5}}
@@ -440,7 +440,7 @@ def test_what_could_not_be_traded_is_carried_into_a_partition_without_sessions(h
         assert "XLT" in texts(whole["weights"]["symbol"])
 
 
-def tables(tree: dict[str, Any], prices: dict[str, Panel], keep: str) -> dict[str, Table]:
+def tables(tree: dict[str, Any], prices: dict[str, Prices], keep: str) -> dict[str, Table]:
     symbols = {name: panel.symbols for name, panel in prices.items()}
     engine = BacktestEngine([resolve(tree, symbols=symbols)], prices, keep=keep)
     return engine.assemble(engine.run())

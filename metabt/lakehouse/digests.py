@@ -11,7 +11,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from metabt.lakehouse.prices import read_panel
+from metabt.lakehouse.prices import read_prices
 from metabt.lakehouse.tables import SCHEMA, insert
 
 Row = tuple[str, str, str, str]
@@ -30,7 +30,7 @@ def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[s
 
 
 def _computed(con: duckdb.DuckDBPyConnection, dataset: str, symbols: set[str]) -> set[Row]:
-    return set(read_panel(con, dataset, tuple(sorted(symbols))).digests())
+    return set(read_prices(con, dataset, tuple(sorted(symbols))).digests())
 
 
 def _stored(con: duckdb.DuckDBPyConnection, dataset: str) -> set[Row]:

@@ -18,7 +18,7 @@ from metabt.fingerprint import array_digest
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Cell, Wanted, read_digests
 from metabt.lakehouse.snapshots import read_at
-from metabt.panel import partitions
+from metabt.prices import partitions
 
 Kind = Literal["added", "changed", "removed"]
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
 from metabt.lakehouse.snapshots import read_at
-from metabt.panel import Panel
+from metabt.prices import Prices
 
 Years = tuple[int, int]
 """First and last year to read."""
@@ -23,9 +23,9 @@ IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
-def load_panels(
+def load_prices(
     con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None, years: Years | None = None
-) -> dict[str, Panel]:
+) -> dict[str, Prices]:
     """Return the panel of every wanted dataset.
 
     Parameters
@@ -53,13 +53,13 @@ def load_panels(
     }
 
 
-def read_panel(
+def read_prices(
     con: duckdb.DuckDBPyConnection,
     dataset: str,
     symbols: tuple[str, ...],
     at: int | None = None,
     years: Years | None = None,
-) -> Panel:
+) -> Prices:
     """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
     dates = read_calendars(con, [dataset], at)[dataset]
     closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, [dataset]).fetchall() == [(True,)]
@@ -69,14 +69,14 @@ def read_panel(
 
 def _panel(
     con: duckdb.DuckDBPyConnection, known: Facts, has_volume: bool, at: int | None, years: Years | None
-) -> Panel:
+) -> Prices:
     dates = known.dates if years is None else _within(known.dates, years)
     rows = _observations(con, known.name, known.symbols, at, years)
     where = (_positions(dates, rows["date"]), rows["code"].to_numpy())
     shape = (len(dates), len(known.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if has_volume else None
-    return Panel(known.name, dates, known.symbols, close, volume, known.closed)
+    return Prices(known.name, dates, known.symbols, close, volume, known.closed)
 
 
 def _within(dates: np.ndarray, years: Years) -> np.ndarray:

@@ -20,7 +20,7 @@ from metabt.lakehouse import (
     find_run,
     ingest,
     load_facts,
-    load_panels,
+    load_prices,
     run_row,
 )
 from metabt.lakehouse.tables import SCHEMA
@@ -50,10 +50,10 @@ def test_any_path_works_and_is_never_sql(tmp_path: Path, name: str) -> None:
 def test_a_lakehouse_may_be_moved(tmp_path: Path) -> None:
     ingest(tmp_path / "here", "d", wide())
     with attach(tmp_path / "here") as con:
-        before = load_panels(con, {"d": None})["d"]
+        before = load_prices(con, {"d": None})["d"]
     shutil.move(tmp_path / "here", tmp_path / "there")
     with attach(tmp_path / "there", read_only=True) as con:
-        assert same(load_panels(con, {"d": None})["d"].close, before.close)
+        assert same(load_prices(con, {"d": None})["d"].close, before.close)
 
 
 @pytest.mark.parametrize("content", [b"hello, world\n" * 300, b"SQLite format 3\0" + b"\1" * 5000])

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse import attach, ingest, load_facts, load_panels, snapshot
-from metabt.lakehouse.prices import read_panel
+from metabt.lakehouse import attach, ingest, load_facts, load_prices, snapshot
+from metabt.lakehouse.prices import read_prices
 from tests.digests import stored_digests
 from tests.lakehouse.conftest import same, wide
 
@@ -54,7 +54,7 @@ def con(lake: Path) -> Iterator[Con]:
 def test_facts_are_those_of_the_panel(con: Con, symbols: tuple[str, ...] | None) -> None:
     for name in ("stocks", "coins"):
         known = load_facts(con, {name: symbols})[name]
-        panel = read_panel(con, name, tuple(sorted(set(symbols or ("AA", "BB", "CC")))))
+        panel = read_prices(con, name, tuple(sorted(set(symbols or ("AA", "BB", "CC")))))
         assert (known.name, known.symbols, known.closed) == (name, panel.symbols, name == "coins")
         assert same(known.dates, panel.dates)
         assert known.digests == {(symbol, year, field): digest for symbol, year, field, digest in panel.digests()}
@@ -93,7 +93,7 @@ def test_files_of_prices_are_not_opened(lake: Path, tmp_path: Path) -> None:
         assert len(load_facts(con, {"stocks": None}, at)["stocks"].dates) == 301
         assert len(stored_digests(con, {"stocks": None, "coins": None}, at)) == 2
         with pytest.raises(StoreError, match="cannot be read"):
-            load_panels(con, {"stocks": None}, at)
+            load_prices(con, {"stocks": None}, at)
 
 
 def test_an_older_snapshot_has_the_older_facts(fresh: Path, watch: Con) -> None:
@@ -130,10 +130,11 @@ def test_earlier_dates_come_in_order(fresh: Path, watch: Con) -> None:
 @pytest.mark.parametrize("years", [(2019, 2019), (2020, 2020), (2019, 2020), (1900, 2100), (2021, 2030), (2030, 2031)])
 @pytest.mark.parametrize("name", ["stocks", "coins"])
 def test_some_years_are_a_slice_of_all(con: Con, name: str, years: tuple[int, int]) -> None:
-    whole = load_panels(con, {name: None})[name]
+    whole = load_prices(con, {name: None})[name]
     year = whole.dates.astype("datetime64[Y]").astype(int) + 1970
     rows = (year >= years[0]) & (year <= years[1])
-    for panel in (load_panels(con, {name: None}, years=years)[name], read_panel(con, name, whole.symbols, years=years)):
+    loaded = load_prices(con, {name: None}, years=years)[name]
+    for panel in (loaded, read_prices(con, name, whole.symbols, years=years)):
         assert same(panel.dates, whole.dates[rows])
         assert same(panel.close, whole.close[rows])
         assert same(panel.volume, None if whole.volume is None else whole.volume[rows])
@@ -143,10 +144,10 @@ def test_some_years_are_a_slice_of_all(con: Con, name: str, years: tuple[int, in
 def test_files_of_other_years_are_not_opened(lake: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(lake, tmp_path / "lake"))
     with attach(path, read_only=True) as con:
-        expected = load_panels(con, {"stocks": ("AA",)}, years=(2019, 2019))["stocks"]
+        expected = load_prices(con, {"stocks": ("AA",)}, years=(2019, 2019))["stocks"]
         for folder in [*path.rglob("dataset=stocks/year=2020"), *path.rglob("dataset=coins")]:
             shutil.rmtree(folder)
-        found = load_panels(con, {"stocks": ("AA",)}, snapshot(con), (2019, 2019))["stocks"]
+        found = load_prices(con, {"stocks": ("AA",)}, snapshot(con), (2019, 2019))["stocks"]
         assert same(found.close, expected.close) and len(found.close) > 50
         with pytest.raises(duckdb.Error):
-            load_panels(con, {"stocks": ("AA",)}, years=(2020, 2020))
+            load_prices(con, {"stocks": ("AA",)}, years=(2020, 2020))

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metabt.lakehouse import attach, ingest, load_panels
+from metabt.lakehouse import attach, ingest, load_prices
 from metabt.lakehouse.ingestion import store
 from metabt.lakehouse.naming import Naming
 from metabt.lakehouse.shapes import read_observations
-from metabt.panel import Panel
+from metabt.prices import Prices
 from tests.digests import panel_digest, stored_digests
 from tests.lakehouse.conftest import same, state, wide
 
@@ -44,21 +44,21 @@ def put(con: Con, frame: pd.DataFrame, dataset: str = "d", closed: bool | None =
     return store(con, dataset, "frame", read_observations(frame, Naming()), closed)
 
 
-def panel(frame: pd.DataFrame, volume: pd.DataFrame | None = None, closed: bool = False) -> Panel:
+def panel(frame: pd.DataFrame, volume: pd.DataFrame | None = None, closed: bool = False) -> Prices:
     """Return the panel of a wide frame, built in memory."""
     frame = frame.sort_index()[sorted(frame.columns)].dropna(how="all")
     dates = frame.index.to_numpy().astype("datetime64[D]")
     shares = None if volume is None else volume.reindex_like(frame).where(frame.notna()).to_numpy(copy=True)
-    return Panel("d", dates, tuple(frame.columns), frame.to_numpy(copy=True), shares, closed)
+    return Prices("d", dates, tuple(frame.columns), frame.to_numpy(copy=True), shares, closed)
 
 
 def bars(close: pd.DataFrame, volume: pd.DataFrame) -> pd.DataFrame:
     return pd.concat({"Close": close, "Volume": volume}, axis=1)
 
 
-def assert_stored(con: Con, expected: Panel) -> None:
+def assert_stored(con: Con, expected: Prices) -> None:
     """Check that the dataset is `expected` to the bit, and that its digests say so."""
-    found = load_panels(con, {"d": None})["d"]
+    found = load_prices(con, {"d": None})["d"]
     assert found.symbols == expected.symbols
     assert same(found.dates, expected.dates)
     assert same(found.close, expected.close)
@@ -140,8 +140,8 @@ def test_an_older_snapshot_still_has_the_older_prices(fresh: Path, watch: Con) -
     at = watch.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0]
     ingest(fresh, "d", frame * 2)
     ingest(fresh, "e", frame)
-    assert same(load_panels(watch, {"d": None}, at=at)["d"].close, frame.to_numpy(copy=True))
-    assert same(load_panels(watch, {"d": None})["d"].close, 2 * frame.to_numpy())
+    assert same(load_prices(watch, {"d": None}, at=at)["d"].close, frame.to_numpy(copy=True))
+    assert same(load_prices(watch, {"d": None})["d"].close, 2 * frame.to_numpy())
     assert stored_digests(watch, {"d": None}, at=at) == {"d": panel_digest(panel(frame))}
 
 
@@ -171,7 +171,7 @@ def test_volume_that_comes_later_touches_every_symbol(inside: Con) -> None:
     put(inside, close)
     put(inside, bars(close[["AA"]], volume[["AA"]]))
     assert_stored(inside, panel(close, volume))
-    alone = load_panels(inside, {"d": ("BB",)})["d"]
+    alone = load_prices(inside, {"d": ("BB",)})["d"]
     assert np.isnan(alone.volume).all()
     assert stored_digests(inside, {"d": ("BB",)}) == {"d": panel_digest(alone)}
 
@@ -219,7 +219,7 @@ def test_datasets_do_not_mix(inside: Con) -> None:
     assert_stored(inside, panel(one))
     put(inside, one * 2, "d")
     assert_stored(inside, panel(one * 2))
-    assert same(load_panels(inside, {"other": None})["other"].close, other.to_numpy(copy=True))
+    assert same(load_prices(inside, {"other": None})["other"].close, other.to_numpy(copy=True))
 
 
 @pytest.mark.parametrize("symbol", ["x'; drop table prices; --", 'a"b', "../../etc", "=1+1", "$1", "{at}", "%s"])
@@ -227,7 +227,7 @@ def test_hostile_symbols_are_data(inside: Con, symbol: str) -> None:
     frame = wide(10, symbols=(symbol, "zz"))
     put(inside, frame)
     assert_stored(inside, panel(frame))
-    assert load_panels(inside, {"d": (symbol,)})["d"].symbols == (symbol,)
+    assert load_prices(inside, {"d": (symbol,)})["d"].symbols == (symbol,)
 
 
 @pytest.mark.parametrize("dataset", ["..", "-a.b_9" + "x" * 58])
@@ -235,7 +235,7 @@ def test_odd_dataset_names_stay_inside(tmp_path: Path, dataset: str) -> None:
     path = tmp_path / "lake"
     ingest(path, dataset, wide(10))
     with attach(path, read_only=True) as con:
-        assert same(load_panels(con, {dataset: None})[dataset].close, wide(10).to_numpy(copy=True))
+        assert same(load_prices(con, {dataset: None})[dataset].close, wide(10).to_numpy(copy=True))
     assert {p.name for p in tmp_path.iterdir()} == {"lake"}
     tables = {"prices", "calendars", "digests", "datasets", "ingests"}
     assert {p.name for p in (path / "data" / "main").iterdir()} <= tables

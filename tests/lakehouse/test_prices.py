@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse import attach, dataset_symbols, ingest, load_panels
+from metabt.lakehouse import attach, dataset_symbols, ingest, load_prices
 from tests.digests import panel_digest, stored_digests
 from tests.lakehouse.conftest import same
 
@@ -31,27 +31,27 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
 
 
 def test_some_symbols_still_have_the_whole_calendar(con: duckdb.DuckDBPyConnection) -> None:
-    panel = load_panels(con, {"stocks": ("BB",)})["stocks"]
+    panel = load_prices(con, {"stocks": ("BB",)})["stocks"]
     assert panel.symbols == ("BB",)
     assert same(panel.dates, FRAME.index.to_numpy().astype("datetime64[D]"))
     np.testing.assert_array_equal(panel.close[:, 0], FRAME["BB"])
 
 
 def test_symbols_are_sorted_and_each_once(con: duckdb.DuckDBPyConnection) -> None:
-    panel = load_panels(con, {"stocks": ("CC", "AA", "CC")})["stocks"]
+    panel = load_prices(con, {"stocks": ("CC", "AA", "CC")})["stocks"]
     assert panel.symbols == ("AA", "CC")
     np.testing.assert_array_equal(panel.close, FRAME[["AA", "CC"]])
 
 
 def test_several_datasets_at_once(con: duckdb.DuckDBPyConnection) -> None:
-    panels = load_panels(con, {"coins": None, "stocks": ("AA",)})
+    panels = load_prices(con, {"coins": None, "stocks": ("AA",)})
     assert list(panels) == ["coins", "stocks"]
     np.testing.assert_array_equal(panels["coins"].close[:, 0], [10.0, 30.0])
 
 
 @pytest.mark.parametrize("symbols", [None, ("AA",), ("BB", "CC")])
 def test_stored_digests_are_those_of_the_panel(con: duckdb.DuckDBPyConnection, symbols: tuple[str, ...] | None) -> None:
-    panel = load_panels(con, {"stocks": symbols})["stocks"]
+    panel = load_prices(con, {"stocks": symbols})["stocks"]
     assert stored_digests(con, {"stocks": symbols}) == {"stocks": panel_digest(panel)}
 
 
@@ -64,7 +64,7 @@ def test_datasets_and_symbols_are_listed(con: duckdb.DuckDBPyConnection) -> None
     assert dataset_symbols(con) == {"coins": ("AA",), "stocks": ("AA", "BB", "CC")}
 
 
-@pytest.mark.parametrize("ask", [load_panels, stored_digests])
+@pytest.mark.parametrize("ask", [load_prices, stored_digests])
 def test_what_is_not_there_names_the_nearest(con: duckdb.DuckDBPyConnection, ask) -> None:
     with pytest.raises(ConfigError, match="no dataset 'stock' in the lakehouse; did you mean 'stocks'"):
         ask(con, {"stock": None})
@@ -74,4 +74,4 @@ def test_what_is_not_there_names_the_nearest(con: duckdb.DuckDBPyConnection, ask
 
 def test_a_snapshot_that_is_not_there_is_refused(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(StoreError, match="snapshot 99 cannot be read.*use a later one"):
-        load_panels(con, {"stocks": None}, at=99)
+        load_prices(con, {"stocks": None}, at=99)

@@ -1,4 +1,4 @@
-"""Panel: the prices of one dataset as sessions x assets, and the simple returns between them.
+"""Prices: the prices of one dataset as sessions x assets, and the simple returns between them.
 
 1. A dataset's calendar is every date on which at least one of its symbols has a price.
 2. `r_t = p_t / p_s - 1`, with s the asset's previous observed session; between observations an asset is
@@ -20,7 +20,7 @@ from metabt.fingerprint import array_digest
 
 
 @dataclass(frozen=True)
-class Panel:
+class Prices:
     """Prices of one dataset; the arrays it is given become read-only."""
 
     name: str
@@ -99,12 +99,12 @@ class Panel:
         returns[1:] = np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
         return returns
 
-    def select(self, symbols: Sequence[str]) -> Panel:
+    def select(self, symbols: Sequence[str]) -> Prices:
         """Return the panel of `symbols` alone, on this panel's whole calendar."""
         columns = [self.symbols.index(symbol) for symbol in symbols]
         volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
         close = np.ascontiguousarray(self.close[:, columns])
-        return Panel(self.name, self.dates, tuple(symbols), close, volume, self.closed)
+        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield (symbol, partition, field, digest) for every partition in which a symbol has an observation."""

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from metabt.errors import DataError
-from metabt.panel import Panel, partitions
-from metabt.sources import to_panel
+from metabt.prices import Prices, partitions
+from metabt.sources import to_prices
 from tests.digests import panel_digest
 
 PRICES = hnp.arrays(np.float64, (12, 3), elements=st.one_of(st.floats(1.0, 1e3), st.just(np.nan)))
 
 
-def panel(close: np.ndarray, first: str = "2019-12-27") -> Panel:
+def panel(close: np.ndarray, first: str = "2019-12-27") -> Prices:
     dates = np.datetime64(first) + np.arange(len(close))
-    return Panel("p", dates.astype("datetime64[D]"), ("A", "B", "C"), close.copy())
+    return Prices("p", dates.astype("datetime64[D]"), ("A", "B", "C"), close.copy())
 
 
 @given(PRICES)
@@ -84,12 +84,12 @@ def test_arrays_cannot_be_written() -> None:
 
 def test_a_wide_frame_is_normalised(sp500: pd.DataFrame) -> None:
     prices = sp500.iloc[:300, :3]
-    plain = to_panel("p", prices)
+    plain = to_prices("p", prices)
     messy = prices.iloc[::-1, ::-1].astype(object)
     messy.loc[pd.Timestamp("1980-01-01")] = np.nan
-    assert panel_digest(to_panel("p", messy)) == panel_digest(plain)
-    assert to_panel("p", messy).close.tobytes() == plain.close.tobytes()
+    assert panel_digest(to_prices("p", messy)) == panel_digest(plain)
+    assert to_prices("p", messy).close.tobytes() == plain.close.tobytes()
     assert plain.symbols == tuple(sorted(prices.columns))
     other = prices.copy()
     other.iloc[7, 1] *= 1 + 1e-15
-    assert panel_digest(to_panel("p", other)) != panel_digest(plain)
+    assert panel_digest(to_prices("p", other)) != panel_digest(plain)
