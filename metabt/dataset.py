@@ -32,9 +32,10 @@ class Dataset:
     """True when no more data will ever come."""
     read_digests: Callable[[], Digests]
     """Returns the digests of its symbols."""
-    read_prices: Callable[[], Prices]
-    """Returns its prices."""
+    read_prices: Callable[[slice], Prices]
+    """Returns its prices in some rows of its calendar: whole partitions."""
     _parts: dict[tuple[object, ...], str] = field(default_factory=dict)
+    _newest: list[Prices] = field(default_factory=list, init=False)
 
     @classmethod
     def of(cls, panel: Prices) -> Dataset:
@@ -43,12 +44,19 @@ class Dataset:
         def digests() -> Digests:
             return {(symbol, label, name): text for symbol, label, name, text in panel.digests()}
 
-        return cls(panel.name, panel.dates, panel.symbols, panel.closed, digests, lambda: panel)
+        return cls(panel.name, panel.dates, panel.symbols, panel.closed, digests, panel.rows)
 
-    @cached_property
+    @property
     def prices(self) -> Prices:
-        """Its prices, read once."""
-        return self.read_prices()
+        """All its prices."""
+        return self.since(0)
+
+    def since(self, row: int) -> Prices:
+        """Return its prices from `row` of its calendar on or from earlier, as far back as anybody has asked for."""
+        first = next((part.start for part in self.partitions.values() if part.start <= row < part.stop), 0)
+        if not self._newest or len(self._newest[-1].dates) < len(self.dates) - first:
+            self._newest[:] = [self.read_prices(slice(first, len(self.dates)))]
+        return self._newest[-1]
 
     @cached_property
     def digests(self) -> Digests:

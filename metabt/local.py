@@ -67,7 +67,7 @@ class Walker:
         """Stand before the first session."""
         self.walks = {key: Walk(initial_state(node)) for key, node in self.plan.nodes.items()}
         self.walked = Walked(self.plan, self.walks)
-        self._markets = Markets(self.plan.datasets)
+        self._markets = Markets(self.plan)
         self._after = dict.fromkeys(self.walks, INITIAL)
 
     def enter(self, label: str) -> None:
@@ -124,7 +124,7 @@ class Walker:
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
         rows = node.partitions[self._label]
         if isinstance(node.spec, Leaf):
-            return leaf_inputs(node.spec, self._markets.of(node.spec), rows, node.calendar.sessions)
+            return leaf_inputs(node.spec, self._markets.of(node.spec, rows), rows, node.calendar.sessions)
         shared = tuple(child.digest for child in node.spec.children)
         if shared not in self._shared:
             nodes = [self.plan.nodes[key] for key in shared]

@@ -61,12 +61,12 @@ class Lakehouse:
         """Return what the trees may read; their prices are read when they are first asked for."""
         facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
         return {
-            name: Dataset(name, f.dates, f.symbols, f.closed, partial(getattr, f, "digests"), partial(self._panel, f))
+            name: Dataset(name, f.dates, f.symbols, f.closed, partial(getattr, f, "digests"), partial(self._prices, f))
             for name, f in facts.items()
         }
 
-    def _panel(self, facts: Facts) -> Prices:
-        return self._lake.load_prices(self.connection, {facts.name: facts.symbols}, self.snapshot)[facts.name]
+    def _prices(self, facts: Facts, rows: slice) -> Prices:
+        return self._lake.read_rows(self.connection, facts, rows, self.snapshot)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

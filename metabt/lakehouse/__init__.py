@@ -12,7 +12,7 @@ from metabt.lakehouse.commits import commit_run, commit_runs
 from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
 from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
-from metabt.lakehouse.prices import load_prices
+from metabt.lakehouse.prices import load_prices, read_rows
 from metabt.lakehouse.questions import connect, query
 from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
 from metabt.lakehouse.snapshots import snapshot
@@ -36,6 +36,7 @@ __all__ = [
     "list_runs",
     "load_facts",
     "load_prices",
+    "read_rows",
     "load_run",
     "query",
     "resolve_run",

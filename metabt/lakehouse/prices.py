@@ -1,11 +1,15 @@
 """Prices out of the lakehouse: long rows become panels of sessions x assets.
 
-1. The calendar is the dataset's own, whichever symbols are wanted; whole years may be chosen from it.
+1. The calendar is the dataset's own, whichever symbols are wanted; consecutive partitions may be chosen from it.
 2. Symbols are joined to dense codes in SQL, dates become rows through a table of days.
 3. The values are scattered into matrices, so rows may come in any order and with any gaps.
+4. What each symbol enters the chosen partitions with is its last price in the last partition before them in which its
+   digests say that it has one: no other file is opened.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -23,9 +27,7 @@ IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
-def load_prices(
-    con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None, years: Years | None = None
-) -> dict[str, Prices]:
+def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Prices]:
     """Return the panel of every wanted dataset.
 
     Parameters
@@ -36,8 +38,6 @@ def load_prices(
         Dataset -> symbols, or None for all that it has.
     at : int, optional
         Snapshot to read; the current one by default.
-    years : (int, int), optional
-        First and last year of the panels; all by default. What came before them is as if it had never been.
 
     Raises
     ------
@@ -46,42 +46,67 @@ def load_prices(
     StoreError
         For a snapshot that it does not have.
     """
+    facts = load_facts(con, wanted, at)
+    return {name: read_rows(con, known, slice(0, len(known.dates)), at) for name, known in facts.items()}
+
+
+def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int | None = None) -> Prices:
+    """Return a dataset's prices in some rows of its calendar, whole partitions, with what its symbols enter them with.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
     # every symbol of a dataset with volume has a digest of it, so that a panel of some has the fields of all
-    return {
-        name: _panel(con, known, any(field == "volume" for _, _, field in known.digests), at, years)
-        for name, known in load_facts(con, wanted, at).items()
-    }
+    has_volume = any(field == "volume" for _, _, field in known.digests)
+    if rows == slice(0, len(known.dates)):
+        return _panel(con, known, has_volume, at)
+    dates = known.dates[rows]
+    first, last = (int(str(date)[:4]) for date in dates[[0, -1]])
+    some = replace(known, dates=dates)
+    return replace(_panel(con, some, has_volume, at, (first, last)), entry=_entries(con, known, first, at))
 
 
 def read_prices(
-    con: duckdb.DuckDBPyConnection,
-    dataset: str,
-    symbols: tuple[str, ...],
-    at: int | None = None,
-    years: Years | None = None,
+    con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None = None
 ) -> Prices:
     """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
     dates = read_calendars(con, [dataset], at)[dataset]
     closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, [dataset]).fetchall() == [(True,)]
     volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, [dataset]).fetchall()
-    return _panel(con, Facts(dataset, dates, symbols, closed, {}), volumes != [(0,)], at, years)
+    return _panel(con, Facts(dataset, dates, symbols, closed, {}), volumes != [(0,)], at)
+
+
+def _entries(con: duckdb.DuckDBPyConnection, known: Facts, year: int, at: int | None) -> np.ndarray:
+    """Return each symbol's last price before a year, (n_assets,), NaN where it had none."""
+    newest: dict[str, int] = {}
+    for symbol, partition, field in known.digests:
+        if field == "close" and int(partition) < year:
+            newest[symbol] = max(newest.get(symbol, 0), int(partition))
+    by_year: dict[int, list[int]] = {}
+    for code, symbol in enumerate(known.symbols):
+        if symbol in newest:
+            by_year.setdefault(newest[symbol], []).append(code)
+    entries = np.full(len(known.symbols), np.nan)
+    for seen, codes in by_year.items():
+        symbols = tuple(known.symbols[code] for code in codes)
+        rows = _observations(con, known.name, symbols, at, (seen, seen))
+        dates, code = rows["date"].cast(pa.int32()).to_numpy(), rows["code"].to_numpy()
+        order = np.argsort(dates, kind="stable")
+        entries[np.array(codes)[code[order]]] = rows["close"].to_numpy()[order]  # the newest is written last
+    return entries
 
 
 def _panel(
-    con: duckdb.DuckDBPyConnection, known: Facts, has_volume: bool, at: int | None, years: Years | None
+    con: duckdb.DuckDBPyConnection, known: Facts, has_volume: bool, at: int | None, years: Years | None = None
 ) -> Prices:
-    dates = known.dates if years is None else _within(known.dates, years)
     rows = _observations(con, known.name, known.symbols, at, years)
-    where = (_positions(dates, rows["date"]), rows["code"].to_numpy())
-    shape = (len(dates), len(known.symbols))
+    where = (_positions(known.dates, rows["date"]), rows["code"].to_numpy())
+    shape = (len(known.dates), len(known.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if has_volume else None
-    return Prices(known.name, dates, known.symbols, close, volume, known.closed)
-
-
-def _within(dates: np.ndarray, years: Years) -> np.ndarray:
-    year = dates.astype("datetime64[Y]").astype(np.int64) + 1970
-    return dates[(year >= years[0]) & (year <= years[1])]
+    return Prices(known.name, known.dates, known.symbols, close, volume, known.closed)
 
 
 def _observations(
