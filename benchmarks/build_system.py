@@ -24,7 +24,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import numpy as np
 import pandas as pd
 
-from metabt import local
+from metabt import walker
 from metabt.cache.disk import DiskCache
 from metabt.compilation import compilation
 from metabt.engine import BacktestEngine
@@ -104,7 +104,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._key = local.node_key
+        self._key = walker.node_key
 
     def __call__(self, *args: Any) -> str:
         """Return the key, timed."""
@@ -120,11 +120,11 @@ def run(case: str, lake: Path, settings: Sequence[dict], keep: str = "all") -> N
     symbols = source.symbols()
     leaves: dict[str, Sleeve] = {}
     trees = [resolve(item, symbols=symbols, leaves=leaves) for item in settings]
-    keys = local.node_key = Keys()  # type: ignore[assignment]
+    keys = walker.node_key = Keys()  # type: ignore[assignment]
     try:
         line = _timed(source, trees, lake, keep, keys)
     finally:
-        local.node_key = keys._key
+        walker.node_key = keys._key
         source.connection.close()
     print(f"{case:<28}{line}", flush=True)
 

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 from metabt.forest import Plan
 from metabt.keys import BLOCK, node_key
-from metabt.local import INITIAL
 from metabt.ports import Cache, Sealed
 from metabt.sleeve import Meta
+from metabt.walker import INITIAL
 
 
 class Recalling:

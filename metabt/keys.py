@@ -34,7 +34,7 @@ FORMAT = 2
 BLOCK, EXPOSURE = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
 
-WALK = ("metabt.walk_forward", "metabt.inputs", "metabt.local")
+WALK = ("metabt.walk_forward", "metabt.inputs", "metabt.walker")
 """Modules that, with all they import, decide what a block is."""
 
 

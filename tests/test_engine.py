@@ -58,7 +58,7 @@ def test_a_second_run_with_the_same_cache_computes_nothing_and_has_the_same_byte
     prices, cache = market(3, gaps=True), MemoryCache()
     first = metabt.backtest(tree(), prices, cache=cache)
     assert not any(first.frame("stages")["cache_hit"])
-    monkeypatch.setattr("metabt.local.advance", lambda *args: pytest.fail("computed a block that was known"))
+    monkeypatch.setattr("metabt.walker.advance", lambda *args: pytest.fail("computed a block that was known"))
     second = metabt.backtest(tree(), prices, cache=cache)
     assert all(second.frame("stages")["cache_hit"])
     assert same(first.tables, second.tables)

@@ -19,9 +19,8 @@ from metabt import prices as prices_module
 from metabt.block import Assets, Block
 from metabt.errors import MetabtError
 from metabt.forest import Node
-from metabt.inputs import Markets, leaf_inputs
+from metabt.inputs import Markets, initial_state, leaf_inputs
 from metabt.joining import join
-from metabt.local import initial_state
 from metabt.ports import WalkState
 from metabt.prices import Prices
 from metabt.registry import OPTIMIZERS
@@ -76,7 +75,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:
 def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
-    if isinstance(node.spec, Leaf):
+        market = Markets(found.plan).of(node.spec, rows)
         market = Markets(found.plan.datasets).of(node.spec)
         return advance(node.spec, initial_state(node), leaf_inputs(node.spec, market, rows, node.calendar.sessions))
     return advance(node.spec, initial_state(node), found.inputs(node))

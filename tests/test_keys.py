@@ -347,7 +347,7 @@ def forgetful() -> Iterator[None]:
         ("metabt.cli", False),
         ("metabt.lakehouse.prices", False),
         ("metabt.sweep", False),
-        ("metabt.local", True),
+        ("metabt.walker", True),
     ],
 )
 @pytest.mark.usefixtures("forgetful")
@@ -488,4 +488,4 @@ def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
 
 
 def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
-    assert {"metabt.local", "metabt.inputs", "metabt.prices", "metabt.meta.book"} <= code_modules(*WALK).keys()
+    assert {"metabt.walker", "metabt.inputs", "metabt.prices", "metabt.meta.book"} <= code_modules(*WALK).keys()
