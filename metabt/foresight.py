@@ -26,6 +26,10 @@ class Recalling:
         self._cache = cache
         self._seen: dict[str, Sealed] = {}
 
+    def __reduce__(self) -> tuple[type[Recalling], tuple[Cache]]:
+        """Travel without what was recalled."""
+        return Recalling, (self._cache,)
+
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, or None."""
         if key not in self._seen:

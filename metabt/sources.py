@@ -60,13 +60,12 @@ class Lakehouse:
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return what the trees may read; their prices are read when they are first asked for."""
         facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
-        return {
-            name: Dataset(name, f.dates, f.symbols, f.closed, partial(getattr, f, "digests"), partial(self._prices, f))
-            for name, f in facts.items()
-        }
+        return {name: self._dataset(known) for name, known in facts.items()}
 
-    def _prices(self, facts: Facts, rows: slice) -> Prices:
-        return self._lake.read_rows(self.connection, facts, rows, self.snapshot)
+    def _dataset(self, known: Facts) -> Dataset:
+        reader = self._lake.Reader(self.path, self.snapshot, known, self.connection)
+        digests = partial(getattr, known, "digests")
+        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

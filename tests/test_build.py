@@ -308,7 +308,7 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     warm: tuple[Path, Result], statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake, first = warm
-    monkeypatch.setattr(lakehouse, "read_rows", fail)
+    monkeypatch.setattr(lakehouse.Reader, "__call__", fail)
     monkeypatch.setattr(Dataset, "since", fail)
     for name in ("walker.advance", "exposures.expose", "walk_forward.advance_leaf", "walk_forward.advance_meta"):
         monkeypatch.setattr(f"metabt.{name}", fail)

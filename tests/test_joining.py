@@ -75,8 +75,8 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:
 def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
+    if isinstance(node.spec, Leaf):
         market = Markets(found.plan).of(node.spec, rows)
-        market = Markets(found.plan.datasets).of(node.spec)
         return advance(node.spec, initial_state(node), leaf_inputs(node.spec, market, rows, node.calendar.sessions))
     return advance(node.spec, initial_state(node), found.inputs(node))
 

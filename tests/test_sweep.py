@@ -277,7 +277,7 @@ FAILING = {
     "an unknown engine": (lambda: job(book(), "engine=dask", engine="dask"), "engine is 'dask'"),
     "a plug-in that is called wrongly": (
         lambda: job(with_optimizer({"name": "skfolio.HierarchicalRiskParity", "hierarchical_clustering_estimator": 3})),
-        "sleeve 'book/c': the optimizer failed on",
+        "sleeve 'book/c': 2020-10-05: the optimizer failed on",
     ),
     "a value that no file can state": (lambda: job(book(lag=np.int64(1.0)), start=datetime.date(2090, 1, 1)), "lag is"),
     "no meta sleeve": (

@@ -45,6 +45,10 @@ class DiskCache:
             raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
         self.store = ObjectStore(root)
 
+    def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
+        """Travel as the directory: where it arrives it is a cache of its own over the same objects."""
+        return DiskCache, (self.store.root.absolute(),)
+
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, verified; None where nothing is, or where it is not what was put."""
         found = self.store.get(key, SCHEMAS[kind])

@@ -14,6 +14,7 @@ from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
 from metabt.lakehouse.prices import load_prices, read_rows
 from metabt.lakehouse.questions import connect, query
+from metabt.lakehouse.reader import Reader
 from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
 from metabt.lakehouse.snapshots import snapshot
 
@@ -22,6 +23,7 @@ __all__ = [
     "Facts",
     "IngestReport",
     "QueryResult",
+    "Reader",
     "attach",
     "changed_calendars",
     "changed_inputs",
@@ -36,9 +38,9 @@ __all__ = [
     "list_runs",
     "load_facts",
     "load_prices",
-    "read_rows",
     "load_run",
     "query",
+    "read_rows",
     "resolve_run",
     "root_metrics",
     "run_row",

@@ -224,7 +224,8 @@ class Gathered:
         shared = self._shared if fresh else Shared()
         if cap not in shared.lengths:
             shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
-        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, shared)
+        sessions = self.dates[self.common]
+        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, shared)
 
     @cached_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -261,13 +262,16 @@ class Streams:
     """(n_common, n_children) sessions of stream up to each common session, capped."""
     accrued: np.ndarray
     """(n_children,) since the last common session, NaN where there was no session."""
+    sessions: np.ndarray
+    """(n_common,) datetime64[D] common sessions of the partition."""
     shared: Shared
     """What others that read the same returns have computed already."""
 
     def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
         """Return the windows that end before the rows `stops` and are `lengths` long."""
         key = stops.tobytes() + lengths.tobytes()
-        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths))
+        sessions = self.sessions[stops - self.before - 1]
+        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths, sessions=sessions))
 
     def varying(self, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return which columns are not constant over their windows, (n_decisions, n_children) bool.
