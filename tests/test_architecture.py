@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = {
     "duckdb": ("metabt.lakehouse",),
-    "pyarrow": ("metabt.lakehouse", "metabt.cache.codec", "metabt.cache.sealing"),
+    "pyarrow": ("metabt.lakehouse", "metabt.cluster", "metabt.cache.codec", "metabt.cache.sealing"),
     "threadpoolctl": ("metabt.platform",),
     "llvmlite": ("metabt.platform",),
     "hydra": ("metabt.config",),
