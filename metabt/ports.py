@@ -115,8 +115,9 @@ class Cache(Protocol):
 class Executor(Protocol):
     """Where a plan is walked."""
 
-    name: str
-    """Name in configuration and in the `runs` table."""
+    @property
+    def name(self) -> str:
+        """Name in configuration and in the `runs` table."""
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
         """Walk every node over every partition."""
