@@ -37,16 +37,22 @@ def test_it_runs_as_nobody_in_particular_and_is_pinned() -> None:
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"python:3.11-slim-bookworm"}
 
 
-def _run(*command: str, store: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(store), **environment}
+def _run(*command: str, store: Path) -> subprocess.CompletedProcess[str]:
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(store)}
     return subprocess.run([sys.executable, *command], cwd=store.parent, env=settings, capture_output=True, text=True)
 
 
-@pytest.mark.slow
-def test_a_run_compiles_nothing_that_the_image_has_not(tmp_path: Path) -> None:
-    store = tmp_path / "kernels"
-    done = _run(str(K8S / "compile_kernels.py"), store=store)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile what the image has."""
+    found = tmp_path_factory.mktemp("image") / "kernels"
+    done = _run(str(K8S / "compile_kernels.py"), store=found)
     assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_compiles_nothing_that_the_image_has_not(store: Path, tmp_path: Path) -> None:
     compiled = {path.name for path in store.rglob("*.nb?")}
     assert len(compiled) > 20
     done = _run("-m", "metabt", "demo", "--quiet", "--lakehouse", str(tmp_path / "lakehouse"), store=store)
@@ -55,10 +61,10 @@ def test_a_run_compiles_nothing_that_the_image_has_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_kernel_that_is_not_compiled_fails_the_build(tmp_path: Path) -> None:
+def test_a_kernel_that_nothing_asks_for_fails_the_build(store: Path, tmp_path: Path) -> None:
     text = (K8S / "compile_kernels.py").read_text(encoding="utf-8")
     smaller, n = re.subn(r'\s*"selector": \{"name": "top_k".+?\},(?=\s*\})', "", text, flags=re.DOTALL)
     assert n == 1
     (tmp_path / "smaller.py").write_text(smaller)
-    done = _run(str(tmp_path / "smaller.py"), store=tmp_path / "kernels")
+    done = _run(str(tmp_path / "smaller.py"), store=store)
     assert done.returncode == 1 and "not compiled: metabt.risk.covariance._variances" in done.stderr

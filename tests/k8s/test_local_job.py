@@ -48,14 +48,17 @@ def runs(lake: Path) -> list[tuple[str, str]]:
         return con.execute("select portfolio, status from runs order by started_at").fetchall()
 
 
-def test_the_entrypoint_succeeds_and_the_run_is_in_the_lakehouse(head: tuple[str, dict[str, str]], lake: Path) -> None:
-    entrypoint, environment = job_of(JOB)
+@pytest.mark.parametrize(("job", "n_runs"), [("backtest", 1), ("sweep", 6)])
+def test_the_entrypoint_succeeds_and_its_runs_are_in_the_lakehouse(
+    head: tuple[str, dict[str, str]], lake: Path, job: str, n_runs: int
+) -> None:
+    entrypoint, environment = job_of(JOB.parent / job)
     here = entrypoint.replace("lakehouse=/lakehouse", f"lakehouse={lake}")
     assert here != entrypoint
     done = submit(*head, here, "--runtime-env-json", json.dumps(environment))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "succeeded" in done.stdout
-    assert runs(lake) == [("demo", "ok")]
+    assert runs(lake) == [("demo", "ok")] * n_runs
 
 
 def test_a_run_that_fails_fails_the_job(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
