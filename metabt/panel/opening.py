@@ -33,8 +33,8 @@ def open_panel(
         a column per symbol, Prices, or {dataset: any of the last two}
     dataset : which one; may be left out where there is one
     symbols : which ones; all by default
-    engine : local, in this process; or ray: the cluster that this process is connected to or RAY_ADDRESS names, else one
-        of its own
+    engine : local, in this process; or ray: the cluster that this process is connected to, or that RAY_ADDRESS names,
+        or else an instance of its own
 
     Raises
     ------
