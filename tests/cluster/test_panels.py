@@ -13,8 +13,6 @@ from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import ingest
 from tests.test_panel import bars, leaky, moving_sum, same
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 def market(sheet: Sheet) -> Sheet:
     """Return the mean over all symbols."""

@@ -17,8 +17,6 @@ from metabt.errors import DataError
 from metabt.prices import Prices, partitions
 from tests.panels import stocks
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 N_ASSETS = 50
 
 
@@ -202,7 +200,7 @@ def spilled() -> list[str]:
     """Return what the object store says that it had to write to disk so far."""
     import ray
 
-    report = ray._private.internal_api.memory_summary(stats_only=True)
+    report = ray._private.internal_api.memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)
     return [line for line in report.splitlines() if "Spilled" in line]
 
 
