@@ -13,6 +13,18 @@ settings.register_profile("metabt", deadline=None, derandomize=True, print_blob=
 settings.load_profile("metabt")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Run everything that needs Ray in one process, so that one instance is started; spread the rest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneCluster(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if nodeid.startswith("tests/cluster/") else nodeid
+
+    return OneCluster(config, log) if config.getvalue("dist") == "load" else None
+
+
 def demo_prices(name: str) -> pd.DataFrame:
     """Return one of the price files that skfolio's wheel carries, dates x symbols."""
     spec = find_spec("skfolio")

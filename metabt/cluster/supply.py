@@ -10,7 +10,6 @@ Prices that were handed over in Python are with the actors already, as part of t
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from functools import partial
 from typing import Any
 
 import ray
@@ -19,6 +18,7 @@ from metabt.cluster.feed import Part
 from metabt.cluster.streaming import PriceRead, stream
 from metabt.forest import Node, Plan
 from metabt.inputs import reach
+from metabt.lakehouse import Reader
 from metabt.sleeve import Leaf
 
 AHEAD = 2
@@ -78,7 +78,8 @@ class Supply:
 
     def _read(self, name: str, label: str) -> PriceRead:
         dataset = self._plan.datasets[name]
-        return PriceRead(name, label, partial(dataset.read_prices, dataset.partitions[label]))
+        assert isinstance(dataset.read_prices, Reader)  # it is stored
+        return PriceRead(name, label, dataset.read_prices.part(dataset.partitions[label]))
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)

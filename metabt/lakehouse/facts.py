@@ -45,6 +45,11 @@ class Facts:
     digests: dict[Cell, str]
     """(symbol, partition, field) -> digest, of the wanted symbols."""
 
+    @property
+    def has_volume(self) -> bool:
+        """Whether volumes are known of the dataset: every symbol of it has a digest of them then."""
+        return any(field == "volume" for _, _, field in self.digests)
+
 
 def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Facts]:
     """Return the facts of every wanted dataset.
