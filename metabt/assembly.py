@@ -266,13 +266,13 @@ def _measured(stretch: Stretch) -> dict[str, float]:
 def _counts(stretch: Stretch) -> dict[str, int]:
     """Return how often something other than a plain decision happened."""
     status, reasons = stretch.decisions.status, stretch.decisions.reasons
-    counted = Counter(status)
+    counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
     return {
         "decisions": len(status),
         "fallbacks": sum(number for text, number in counted.items() if text.startswith("fallback")),
         "warmup_decisions": counted["warmup"],
         "cash_decisions": counted["cash"],
-        **{REASONS[code].replace(" ", "_"): int((reasons == code).sum()) for code in range(1, len(REASONS))},
+        **{REASONS[code].replace(" ", "_"): counts[code] for code in range(1, len(REASONS))},
         "stale_closed": int(stretch.rows("closed").sum()),
     }
 

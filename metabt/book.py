@@ -8,6 +8,7 @@ in which something traded, and is elsewhere what is held after.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -49,12 +50,17 @@ class LeafBook:
         """Return holdings just before and just after trading, each (n_rows, n_assets)."""
         after = self.held.after[rows]
         before, moved = after.copy(), self.traded[rows]
-        before[moved] = self.held.before[np.cumsum(self.traded)[rows[moved]] - 1]
+        before[moved] = self.held.before[self._ordinals[rows[moved]]]
         return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return what each asset earned, added up with a weight per session, (n_assets,)."""
         return weights @ np.asarray(self.held.earned)
+
+    @cached_property
+    def _ordinals(self) -> np.ndarray:
+        """(n_sessions,) int64 how many sessions traded before each that did."""
+        return np.cumsum(self.traded) - 1
 
     @property
     def gaps(self) -> Gaps | None:

@@ -35,6 +35,7 @@ class Dataset:
     read_prices: Callable[[], Prices]
     """Returns its prices."""
     _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
+    _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
 
     @classmethod
@@ -79,15 +80,21 @@ class Dataset:
     def digest_of(self, symbols: tuple[str, ...], rows: slice, fields: tuple[str, ...]) -> str:
         """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
         parts = self._digests_of(symbols, fields)
-        return joint_digest(
-            parts[label] for label, part in self.partitions.items() if part.stop > rows.start and part.start < rows.stop
-        )
+        return joint_digest([parts[label] for label in self._touched(rows)])
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""
         fields = tuple(sorted({name for _, _, name in self.digests}))
         observed = self.digest_of(symbols, slice(0, len(self.dates)), fields)
         return joint_digest([self.calendar_digest(slice(0, len(self.dates))), str(self.closed), *fields, observed])
+
+    def _touched(self, rows: slice) -> tuple[str, ...]:
+        """Return the labels of the partitions that `rows` of the calendar touch: the same for many sleeves."""
+        span = rows.start, rows.stop
+        if span not in self._labels:
+            parts = self.partitions.items()
+            self._labels[span] = tuple(it for it, part in parts if part.stop > rows.start and part.start < rows.stop)
+        return self._labels[span]
 
     def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
         """Return one digest by partition of what `symbols` observed in it."""

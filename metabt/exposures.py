@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.exposure import Exposure, expose
-from metabt.fingerprint import array_digest
+from metabt.fingerprint import array_digest, joint_digest
 from metabt.forest import Plan
 from metabt.keys import EXPOSURE, exposure_key
 from metabt.ports import Cache
@@ -66,6 +66,12 @@ class _View:
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 
     @cached_property
+    def _universes(self) -> dict[str, list[tuple[str, ...]]]:
+        """Dataset -> the universes of the leaves that draw from it: together, the symbols that are drawn."""
+        leaves = [leaf for _, leaf in self.root.sleeve.leaves()]
+        return {name: sorted({leaf.universe for leaf in leaves if leaf.dataset == name}) for name in self.drawn}
+
+    @cached_property
     def panels(self) -> list[tuple[Prices, np.ndarray]]:
         """Prices, and which assets they are of; read when they are first needed."""
         return [(self.plan.datasets[name].prices.select(symbols), at) for name, (symbols, at) in self.drawn.items()]
@@ -73,10 +79,12 @@ class _View:
     def observed(self, sessions: np.ndarray) -> dict[str, str]:
         """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
         found = {}
-        for name, (symbols, columns) in self.drawn.items():
+        for name, (_, columns) in self.drawn.items():
             dates = self.plan.datasets[name].dates
             # the last price as of the first session may be one of an earlier partition: its own digest covers it
             first = max(int(np.searchsorted(dates, sessions[0], side="right")) - 1, 0)
             span = slice(first, int(np.searchsorted(dates, sessions[-1], side="right")))
-            found[name] = self.plan.datasets[name].digest_of(symbols, span, ("close",)) + array_digest(columns)
+            # by leaf: what their blocks are keyed by has been worked out already
+            leaves = [self.plan.datasets[name].digest_of(it, span, ("close",)) for it in self._universes[name]]
+            found[name] = joint_digest([*leaves, array_digest(columns)])
         return found

@@ -6,7 +6,6 @@ read: those in which something trades. They are gathered from the partitions; no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,8 +28,12 @@ class Stacked:
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows at int64 positions that never decrease, (n_rows, n_columns)."""
         found = np.empty((len(rows), self.shape[1]), self.parts[0].dtype)
-        for part, first, place in self._places(rows):
-            found[place] = part[rows[place] - first]
+        cuts = np.searchsorted(rows, self._firsts)
+        within, cuts = rows - np.repeat(self._firsts[:-1], np.diff(cuts)), cuts.tolist()
+        for part, start, stop in zip(self.parts, cuts, cuts[1:], strict=False):
+            if start < stop:
+                # cut to their part, rows are within it; to have that checked again costs a copy
+                part.take(within[start:stop], axis=0, out=found[start:stop], mode="clip")
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -41,13 +44,6 @@ class Stacked:
     def _firsts(self) -> np.ndarray:
         """(n_parts + 1,) row at which each part begins, and after the last."""
         return np.cumsum([0, *(len(part) for part in self.parts)])
-
-    def _places(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, int, slice]]:
-        """Yield the parts in which there are `rows`, their first row, and where in `rows` those are."""
-        cuts = np.searchsorted(rows, self._firsts).tolist()
-        for part, first, start, stop in zip(self.parts, self._firsts.tolist(), cuts, cuts[1:], strict=False):
-            if start < stop:
-                yield part, first, slice(start, stop)
 
 
 Rows = np.ndarray | Stacked
