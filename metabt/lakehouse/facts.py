@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
@@ -88,10 +89,19 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
     rows = read_at(con, DIGESTS, at, [whole, [name for name, _ in pairs], [symbol for _, symbol in pairs]])
+    table = rows.to_arrow_table()
+    datasets, *cells = (_shared_texts(table[name]) for name in ("dataset", "symbol", "partition", "field"))
     found: dict[str, dict[Cell, str]] = {name: {} for name in wanted}
-    for dataset, symbol, partition, field, digest in rows.fetchall():
-        found[dataset][symbol, partition, field] = digest
+    for dataset, cell, digest in zip(datasets, zip(*cells, strict=True), table["digest"].to_pylist(), strict=True):
+        found[dataset][cell] = digest
     return found
+
+
+def _shared_texts(column: pa.ChunkedArray) -> list[str]:
+    """Return texts row by row, equal ones as one object: each is hashed once, however many cells it is part of."""
+    coded = column.combine_chunks().dictionary_encode()
+    texts: list[str] = coded.dictionary.to_numpy(zero_copy_only=False)[coded.indices.to_numpy()].tolist()
+    return texts
 
 
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
