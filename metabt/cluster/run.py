@@ -119,7 +119,7 @@ class Run:
         if found != basis(*WALK):
             raise RunError(
                 f"engine ray: the actor of '{lane.name}' computes with other code, library versions or another kind "
-                "of processor than this process, so its bits could differ; start the cluster from the image or environment "
+                "of processor than this process, so its bits could differ; start the cluster from the environment "
                 "of the driver, on machines of one kind"
             )
 
