@@ -60,6 +60,10 @@ class Lane:
         own = {label for key in keys for label in plan.nodes[key].partitions}
         return cls(name, keys, tuple(label for label in plan.labels if label in own), hire, **more)
 
+    def arrive(self) -> None:
+        """Hire an actor, if there is none, ahead of the first call."""
+        _ = self.actor
+
     @property
     def actor(self) -> Any:
         """The actor, hired when it is first needed."""

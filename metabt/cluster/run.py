@@ -13,6 +13,7 @@ Nothing passes the driver meanwhile but references, digests and progress.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any
@@ -33,6 +34,8 @@ from metabt.shard import Lost, Mark, Report
 from metabt.sleeve import Leaf
 from metabt.walked import Walked
 from metabt.workload import components, leaves_beneath, seconds_of, shared_out
+
+LOG = logging.getLogger("metabt.cluster")
 
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
@@ -88,6 +91,7 @@ class Run:
     def finish(self) -> Walked:
         """Walk to the end and return what came out."""
         try:
+            self._await_actors()
             while any(not lane.done for lane in self.lanes):
                 self._turn()
                 self._check_arrivals()
@@ -96,6 +100,17 @@ class Run:
             self.supply.close()
             for lane in self.lanes:
                 lane.release()
+
+    def _await_actors(self) -> None:
+        """Hire all actors at once, and wait until they are there."""
+        began = monotonic()
+        for lane in self.lanes:
+            lane.arrive()
+        while any(lane.arrival is not None for lane in self.lanes):
+            awaited = [lane.arrival for lane in self.lanes if lane.arrival is not None]
+            ray.wait(awaited, num_returns=len(awaited), timeout=LISTEN)
+            self._check_arrivals()
+        LOG.info("%d actors came in %.2f s", len(self.lanes), monotonic() - began)
 
     def _check_arrivals(self) -> None:
         """Refuse a cluster without room, and machines whose code, libraries or processors would give other bits."""
