@@ -2,8 +2,9 @@
 
 `python benchmarks/scaling.py [--sleeves 120] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
 
-1. speed: many HRP sleeves, decided weekly, in one process (0 workers) and on Ray, on the same prices without a cache. Start-up
-   (Ray itself, and the actors) is shown apart. Overhead a block is what one worker takes longer than one process.
+1. speed: many HRP sleeves, decided weekly, in one process (0 workers) and on Ray, on the same prices without a cache.
+   Start-up (Ray itself, and the actors) is shown apart. Overhead a block is what one worker takes longer than one
+   process.
 2. memory: more assets and few decisions, for several lengths of history. What each kind of process takes for itself at
    its peak, and what they share in the object store. A walk whose memory grows with history shows here.
 

@@ -106,6 +106,7 @@ class Run:
         began = monotonic()
         for lane in self.lanes:
             lane.arrive()
+        self.supply.begin()  # while they come
         while any(lane.arrival is not None for lane in self.lanes):
             awaited = [lane.arrival for lane in self.lanes if lane.arrival is not None]
             ray.wait(awaited, num_returns=len(awaited), timeout=LISTEN)

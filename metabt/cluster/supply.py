@@ -56,6 +56,11 @@ class Supply:
             self._draw()
         return {part: self._arrived[part] for part in wanted if part in self._arrived}
 
+    def begin(self) -> None:
+        """Read the first partition, if any is to be read, ahead of whoever asks for it."""
+        if self._reads:
+            self._draw()
+
     def close(self) -> None:
         """Stop reading."""
         if self._stream is not None:
