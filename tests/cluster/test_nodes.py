@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,3 +64,14 @@ def test_a_driver_that_is_killed_is_continued_by_the_same_command(expected: str,
     found, computed, n_blocks = json.loads(said)
     print(f"driver killed with {stored} of {n_blocks} blocks stored; {computed} computed by the second")
     assert found == expected and computed == n_blocks - stored
+
+
+def test_a_sleeve_that_takes_all_memory_is_named_with_partition_and_size(tmp_path: Path) -> None:
+    done = start("-m", "tests.cluster.nodes", str(tmp_path / "cache"), "memory")
+    said, _ = done.communicate(timeout=240)
+    assert done.returncode == 0
+    victim, other = json.loads(said.splitlines()[-1])
+    print(victim)
+    assert other == "ok"
+    says = r"^sleeve 'victim/bad': 2021-\S+: it ran out of memory in partition 2021, whose windows take at most"
+    assert re.search(says + r" [0-9.]+ MiB \(5 columns, \d+ sessions\)", victim)
