@@ -17,6 +17,7 @@ import numpy as np
 
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 
 Wanted = Mapping[str, tuple[str, ...] | None]
@@ -46,6 +47,7 @@ class Facts:
     """(symbol, partition, field) -> digest, of the wanted symbols."""
 
 
+@reported
 def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Facts]:
     """Return the facts of every wanted dataset.
 
@@ -78,6 +80,7 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
     }
 
 
+@reported
 def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, dict[Cell, str]]:
     """Return dataset -> cell -> digest, of those wanted symbols that there are."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
@@ -89,6 +92,7 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
     return found
 
 
+@reported
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
     """Return dataset -> its symbols, sorted."""
     found: dict[str, list[str]] = {}

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 from metabt.prices import Prices
 
@@ -23,6 +24,7 @@ IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
+@reported
 def load_prices(
     con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None, years: Years | None = None
 ) -> dict[str, Prices]:
