@@ -9,6 +9,7 @@ The data path is always given anew, so a lakehouse may be moved as a directory, 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def opened(where: Catalogue) -> duckdb.DuckDBPyConnection:
     # secrets that DuckDB has stored on this machine have no say in who connects to a server
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
+        "enable_progress_bar": False,  # it would go to standard output, among the results
+        "secret_directory": os.devnull,
         "threads": 1,
-        "allow_persistent_secrets": False,
     }
     con = duckdb.connect(":memory:", config=config)
     try:

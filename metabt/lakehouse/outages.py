@@ -3,12 +3,14 @@
 1. `said` finds in DuckDB's message what the server or libpq said.
 2. `is_outage` tells an outage from every other error.
 3. `reported` makes it a StoreError of a function that reads.
+4. `whole` is a transaction that survives one, as far as the process is concerned.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -26,8 +28,10 @@ OUTAGES = (
     "no connection to the server",
     "ssl connection has been closed",
     'failed to execute query "rollback"',
+    "attempting to fetch from an unsuccessful",
+    "attempted to access index 0 within vector of size 0",
 )
-"""How an outage shows in a message; the last is all that is left when it comes in the middle of a commit."""
+"""How an outage shows in a message; the last three are all that is said when it comes in the middle of a statement."""
 SAID = re.compile(r'": +(\S.*)')
 """DuckDB puts what the server said behind the quoted statement or connection string."""
 LOST = "server closed the connection"
@@ -64,6 +68,23 @@ def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenat
             raise StoreError(lost(str(error))) from error
 
     return reading
+
+
+@contextmanager
+def whole(con: Con) -> Iterator[None]:
+    """Commit what the block writes, or roll it back.
+
+    That is not left to closing the connection: where a server is gone, DuckDB aborts the process that closes one with
+    an open transaction.
+    """
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):
+            con.execute("ROLLBACK")
+        raise
 
 
 def lost(reason: str) -> str:

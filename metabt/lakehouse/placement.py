@@ -75,14 +75,14 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
 
 def existing(root: Path) -> Catalogue | None:
     """Return the catalogue of the lakehouse in a folder, checked against METABT_CATALOG, or None."""
-    inside, file = SqliteCatalogue(root), root / FILE
+    inside, file, named = SqliteCatalogue(root), root / FILE, _environment()
     if not file.is_file():
         found: Catalogue | None = inside if inside.is_there() else None
     elif inside.is_there():
         raise StoreError(f"lakehouse '{root}' has two catalogues, {inside.file.name} and {FILE}; move one of them away")
     else:
         found = PostgresCatalogue(root, _read(file))
-    for source, place in _environment() if found is not None else ():
+    for source, place in named if found is not None else ():
         _compare(found, source, place)
     return found
 

@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -111,7 +111,7 @@ class PostgresCatalogue:
                 f"the catalogue of lakehouse '{self.root}' is not in {self}; restore that schema from a backup, "
                 "or name another lakehouse"
             )
-        return f"the catalogue of lakehouse '{self.root}', {self}, cannot be opened: {said(reason)}; {_cure(reason)}"
+        return f"the catalogue of lakehouse '{self.root}', {self}, cannot be opened: {said(reason)}{_cure(reason)}"
 
     def unwritten(self, reason: str) -> str:
         """Say why nothing was written, as far as that can be known."""
@@ -120,7 +120,7 @@ class PostgresCatalogue:
                 f"the connection to its catalogue, {self}, was lost: {said(reason)}; see that the server runs, then "
                 "give the same command again: it finds what was written, which is all or nothing, or writes it"
             )
-        return f"nothing was written: {said(reason)}; {_cure(reason)}"
+        return f"nothing was written: {said(reason)}{_cure(reason)}"
 
     @contextmanager
     def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
@@ -145,12 +145,13 @@ class PostgresCatalogue:
             self._take_lock(holder, name)
             yield
         finally:
-            with suppress(duckdb.Error):  # a connection that was lost holds no lock, and what was committed is so
+            # a connection that was lost holds no lock any more; and DuckDB must not close an open transaction on one
+            with suppress(duckdb.Error):
                 holder.execute("ROLLBACK")
             holder.close()
 
     def _take_lock(self, holder: duckdb.DuckDBPyConnection, name: str) -> None:
-        alive = ", ".join(f"set_config('{key}', '{value}', true)" for key, value in KEEPALIVE.items())
+        alive = ", ".join(f"set_config('{key}', '{value}', true) AS {key}" for key, value in KEEPALIVE.items())
         attempt = f"SELECT pg_try_advisory_xact_lock(hashtextextended('{name}', 0)) AS got"
         until = time.monotonic() + LOCK_SECONDS
         holder.execute("BEGIN")
@@ -166,7 +167,7 @@ class PostgresCatalogue:
     @contextmanager
     def _server(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Connect to the database itself, without the lakehouse."""
-        with duckdb.connect(":memory:", config={"allow_persistent_secrets": False}) as con:
+        with duckdb.connect(":memory:", config={"secret_directory": os.devnull}) as con:
             load_extensions(con, ("postgres_scanner",))
             self._attach_server(con)
             yield con
@@ -187,5 +188,7 @@ class PostgresCatalogue:
 
 def _cure(reason: str) -> str:
     text = said(reason).lower()
-    found = next((cure for sign, cure in CURES if re.search(sign, text)), None)
-    return found or "see that the server runs and can be reached from this machine"
+    cures = [cure for sign, cure in CURES if sign in text]
+    if not cures and is_outage(reason):
+        cures = ["see that the server runs and can be reached from this machine"]
+    return "".join(f"; {cure}" for cure in cures[:1])

@@ -19,6 +19,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog import attach_lake, check_folder, opened
+from metabt.lakehouse.outages import whole
 from metabt.lakehouse.placement import Catalogue, require, settle
 
 ATTEMPTS = 8
@@ -69,13 +70,10 @@ def _attempt(
     reader: duckdb.DuckDBPyConnection | None,
 ) -> Answer:
     con = opened(where) if reader is None else reader
-    # where anything raises, closing the connection rolls everything back, before the next writer begins
-    with where.writer_lock(con), con:
+    with con, where.writer_lock(con):
         attach_lake(con, where, create=create)
-        con.execute("BEGIN")
-        answer = work(con)
-        con.execute("COMMIT")
-    return answer
+        with whole(con):
+            return work(con)
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:
