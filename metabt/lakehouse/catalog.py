@@ -65,12 +65,12 @@ def opened(where: Catalogue) -> duckdb.DuckDBPyConnection:
     # secrets that DuckDB has stored on this machine have no say in who connects to a server
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
-        "enable_progress_bar": False,  # it would go to standard output, among the results
         "secret_directory": os.devnull,
         "threads": 1,
     }
     con = duckdb.connect(":memory:", config=config)
     try:
+        con.execute("SET enable_progress_bar = false")  # it would go to standard output, among the results
         load_extensions(con, where.extensions)
     except (duckdb.Error, StoreError):
         con.close()
