@@ -122,13 +122,24 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_catalog(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--catalog",
+        metavar="TEXT",
+        help="where a new lakehouse keeps its catalogue: postgres:host=HOST dbname=NAME user=NAME, without a password "
+        "(default: METABT_CATALOG, or a file in its folder)",
+    )
+
+
 def _add_quiet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar and no hints, only the result")
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     examples = "  metabt demo\n  metabt demo --lakehouse /tmp/lake\n"
-    _add_quiet(_add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples))
+    command = _add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples)
+    _add_catalog(command)
+    _add_quiet(command)
 
 
 def _add_ingest(commands: argparse._SubParsersAction) -> None:
@@ -136,9 +147,11 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "  metabt ingest prices.csv --dataset mine                one column per symbol\n"
         "  metabt ingest bars.parquet --dataset mine --symbol ticker --date day   one row per symbol and date\n"
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
+        "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
     command = _add(commands, "ingest", "store prices from a CSV or Parquet file as a dataset", examples)
     command.add_argument("file", metavar="FILE", help="wide or long CSV or Parquet file, may be compressed")
+    _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
     command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
     command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")

@@ -4,8 +4,8 @@ Nothing outside this package has heard of Hydra or OmegaConf, and nothing here i
 by the registry, never by importing a path that a file states.
 """
 
-from metabt.config.composition import compose, lakehouse_path, load_portfolio
+from metabt.config.composition import compose, load_portfolio, stated_lakehouse
 from metabt.config.jobs import Job
 from metabt.config.sweep import sweep
 
-__all__ = ["Job", "compose", "lakehouse_path", "load_portfolio", "sweep"]
+__all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]

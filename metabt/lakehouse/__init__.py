@@ -1,6 +1,7 @@
 """The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
 
-1. `catalog` attaches DuckLake; `tables` is its schema; `transaction` writes whole or not at all.
+1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it, with `extensions`;
+   `tables` is its schema; `transaction` writes whole or not at all; `outages` are told from mistakes.
 2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
 3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
 4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
@@ -12,6 +13,7 @@ from metabt.lakehouse.commits import commit_run, commit_runs
 from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
 from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
+from metabt.lakehouse.placement import confirm
 from metabt.lakehouse.prices import load_prices, read_rows
 from metabt.lakehouse.questions import connect, query
 from metabt.lakehouse.reader import Reader
@@ -30,6 +32,7 @@ __all__ = [
     "check_writable",
     "commit_run",
     "commit_runs",
+    "confirm",
     "connect",
     "dataset_symbols",
     "find_run",

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 
 Wanted = Mapping[str, tuple[str, ...] | None]
@@ -52,6 +53,7 @@ class Facts:
         return any(field == "volume" for _, _, field in self.digests)
 
 
+@reported
 def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Facts]:
     """Return the facts of every wanted dataset.
 
@@ -84,6 +86,7 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
     }
 
 
+@reported
 def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, dict[Cell, str]]:
     """Return dataset -> cell -> digest, of those wanted symbols that there are."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
@@ -104,6 +107,7 @@ def _shared_texts(column: pa.ChunkedArray) -> list[str]:
     return texts
 
 
+@reported
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
     """Return dataset -> its symbols, sorted."""
     found: dict[str, list[str]] = {}

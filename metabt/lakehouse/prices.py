@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 from metabt.prices import Prices
 
@@ -29,6 +30,7 @@ IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
+@reported
 def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Prices]:
     """Return the panel of every wanted dataset.
 
@@ -52,6 +54,7 @@ def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None =
     return {name: read_rows(con, known, slice(0, len(known.dates)), at) for name, known in facts.items()}
 
 
+@reported
 def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int | None = None) -> Prices:
     """Return a dataset's prices in some rows of its calendar, whole partitions, with what its symbols enter them with.
 
@@ -111,6 +114,7 @@ def selection(
     return Selection(known.name, dates, symbols, volume, known.closed, (first, last), entered)
 
 
+@reported
 def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None = None) -> Prices:
     """Return the selected prices; columns and files that hold none of them are not read."""
     fields = ("close", "volume") if chosen.volume else ("close",)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.outages import is_outage, reported
 
 
+@reported
 def snapshot(con: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the lakehouse's current snapshot."""
     return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
@@ -28,7 +30,7 @@ def read_at(
     try:
         return con.execute(sql.replace("{at}", version), list(parameters))
     except duckdb.Error as error:
-        if at is None:
+        if at is None or is_outage(str(error)):
             raise
         reason = str(error).partition("\n")[0]
         raise StoreError(f"snapshot {at} cannot be read: {reason}; use a later one") from error

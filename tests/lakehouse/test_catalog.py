@@ -23,6 +23,7 @@ from metabt.lakehouse import (
     load_prices,
     run_row,
 )
+from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.lakehouse.tables import SCHEMA
 from tests.lakehouse.conftest import same, state, wide
 from tests.lakehouse.test_runs import run
@@ -183,6 +184,6 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(catalog, "EXTENSIONS", ("no_such_extension",))
+    monkeypatch.setattr(SqliteCatalogue, "extensions", ("no_such_extension",))
     with pytest.raises(StoreError, match=r"wheel duckdb-extension-no-such-extension==.*copy no_such_extension"):
         attach(tmp_path, create=True)
