@@ -14,9 +14,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from metabt.lakehouse.catalog import CATALOG, attach, require
+from metabt.lakehouse.catalog import attach
 from metabt.lakehouse.facts import Facts
+from metabt.lakehouse.placement import FILE, require
 from metabt.lakehouse.prices import Selection, read_selection, selection
+from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.prices import Prices
 
 
@@ -100,9 +102,9 @@ class Part:
 
 
 def _connection(path: Path) -> duckdb.DuckDBPyConnection:
-    require(path)
-    catalog = (path / CATALOG).stat()
-    return _opened(path, catalog.st_dev, catalog.st_ino)  # another lakehouse may have taken its place since
+    found = require(path)
+    marker = (found.file if isinstance(found, SqliteCatalogue) else path / FILE).stat()
+    return _opened(path, marker.st_dev, marker.st_ino)  # another lakehouse may have taken its place since
 
 
 @cache
