@@ -11,6 +11,7 @@ The data path is always given anew, so a lakehouse may be moved or copied as a d
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.job_folder import refuse_job_folder
 from metabt.lakehouse.tables import SCHEMA, complete_tables
 
 CATALOG = "catalog.sqlite"
@@ -54,7 +56,7 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
     else:
         require(root)
     # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1})
+    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1, **_spill()})
     try:
         load_extensions(con)
         con.execute(_attach_statement(root, read_only, create))
@@ -93,6 +95,12 @@ def reattach(con: duckdb.DuckDBPyConnection, path: str | Path) -> duckdb.DuckDBP
     return con
 
 
+def _spill() -> dict[str, str]:
+    """Return where DuckDB puts what memory has no room for: the working directory may be read-only, or a user's own."""
+    # each connection has a folder of its own, made when it is needed: two would write to the same files in it
+    return {"temp_directory": os.path.join(tempfile.gettempdir(), f"metabt-duckdb-{secrets.token_hex(8)}")}
+
+
 def require(path: str | Path) -> None:
     """Raise StoreError unless there is a catalogue at `path`."""
     # only its size is asked: opening the file here and closing it would drop the POSIX locks that
@@ -118,8 +126,10 @@ def check_writable(path: str | Path) -> None:
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded."""
-    return Path(os.path.abspath(Path(path).expanduser()))
+    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError where a job would lose it."""
+    found = Path(path).expanduser()
+    refuse_job_folder(found)
+    return Path(os.path.abspath(found))
 
 
 def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
