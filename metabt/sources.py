@@ -52,7 +52,7 @@ class Lakehouse:
         from metabt import lakehouse
 
         self._lake = lakehouse
-        self.path = path
+        self.path = path.expanduser()
         self.connection = lakehouse.attach(path, read_only=True)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot

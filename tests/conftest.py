@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import settings
+
+from tests.heads import Head, local_head
+
+ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("metabt", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("metabt")
@@ -44,3 +49,12 @@ def sp500() -> pd.DataFrame:
 def factor_etfs() -> pd.DataFrame:
     """Daily adjusted closes of five factor ETFs, 2014-2022."""
     return demo_prices("factors_dataset")
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[Head]:
+    """Run a Ray head with a token; modules that ask for it are marked `xdist_group("ray")`."""
+    # a loaded machine is no reason to kill a job that is being stopped
+    environment = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+    with local_head(ROOT, environment) as found:
+        yield found

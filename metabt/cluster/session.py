@@ -11,9 +11,13 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import signal
 import sys
 import tempfile
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -57,7 +61,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
         return str(ray.get_runtime_context().gcs_address)
     options = {"num_cpus": n_cpus, "include_dashboard": dashboard} if wanted == "local" else {}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _own_end():
             warnings.simplefilter("ignore")  # of Ray's own making, such as what will change in its next release
             ray.init(address=wanted, log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
@@ -68,6 +72,23 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
         ) from error
     _hush()
     return wanted
+
+
+@contextmanager
+def _own_end() -> Iterator[None]:
+    """Keep what this process does on SIGTERM, if it does anything: Ray puts a handler of its own in its place."""
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        yield
+    except SystemExit as error:
+        if error.code == signal.SIGTERM:  # it has come while Ray's handler was there
+            before(signal.SIGTERM, None)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _imported() -> Any:
