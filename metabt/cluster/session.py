@@ -12,6 +12,7 @@ import atexit
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -28,8 +29,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 """What numeric libraries read when they load; one thread each in every worker."""
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks for the token of a cluster, ahead of the user's own file."""
+ANSWER = 10.0
+"""Seconds that the head of a cluster may take to answer."""
 OWN_TOKEN = Path(".ray") / "auth_token"
 """The user's own file, in the home directory."""
+
+
+_names: list[str] = []
+"""What the cluster that this process has connected to was called; one machine has several addresses."""
 
 
 def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard: bool = False) -> str:
@@ -57,21 +64,51 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = _imported()
     if ray.is_initialized():
-        _hush()
-        return str(ray.get_runtime_context().gcs_address)
+        return _connected(str(ray.get_runtime_context().gcs_address), address)
     options = {"num_cpus": n_cpus, "include_dashboard": dashboard} if wanted == "local" else {}
     try:
+        _probe(wanted)
         with warnings.catch_warnings(), _own_end():
             warnings.simplefilter("ignore")  # of Ray's own making, such as what will change in its next release
             ray.init(address=wanted, log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"engine ray: no cluster at '{wanted}' ({str(error).splitlines()[0]}); start one with `ray start --head`, "
+            f"engine ray: no cluster at '{wanted}' ({_reason(error)}); start one with `ray start --head`, "
             "give its address (cluster.address, or RAY_ADDRESS) and its token (RAY_AUTH_TOKEN_PATH), or leave the "
             "address out to start one on this machine"
         ) from error
     _hush()
+    _names.append(wanted)
     return wanted
+
+
+def _connected(here: str, wanted: str | None) -> str:
+    """Return where this process is connected already.
+
+    Raises
+    ------
+    ConfigError
+        If another cluster is wanted.
+    """
+    if wanted not in (None, "auto", here, *_names):
+        raise ConfigError(
+            f"engine ray: this process is connected to the cluster at {here}, not to {wanted}; a process has one "
+            "cluster: leave the address out, call ray.shutdown() first, or use another process"
+        )
+    _hush()
+    return here
+
+
+def _probe(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try again for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
 @contextmanager

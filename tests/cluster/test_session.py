@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
-from metabt.cluster.session import _own_end
+from metabt.cluster.session import _own_end, connect
+from metabt.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Ended(BaseException):
@@ -67,3 +72,35 @@ def test_where_nobody_has_decided_ray_ends_the_process() -> None:
             terminate()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1"])
+def test_an_address_at_which_nobody_answers_is_refused_at_once(address: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"from metabt.cluster.session import connect; connect({address!r})"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert f"ConfigError: engine ray: no cluster at '{address}' ([Errno" in done.stderr
+    assert "start one with `ray start --head`" in done.stderr
+
+
+def test_a_process_has_one_cluster(cluster: None) -> None:
+    here = connect()
+    assert connect(here) == connect("auto") == here
+    with pytest.raises(ConfigError, match=f"connected to the cluster at {here}, not to 10.0.0.1:6379"):
+        connect("10.0.0.1:6379")
+
+
+def test_a_private_instance_has_a_token_that_only_its_user_can_read() -> None:
+    code = (
+        "import os, stat; from metabt.cluster.session import _bring_token; _bring_token(); "
+        "path = os.environ['RAY_AUTH_TOKEN_PATH']; "
+        "print(stat.S_IMODE(os.stat(path).st_mode), len(open(path).read()), os.environ['RAY_AUTH_MODE'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [str(0o600), "64", "token"]
