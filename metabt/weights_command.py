@@ -104,10 +104,12 @@ def _record(source: Lakehouse, name: str) -> Record:
 def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
     if refresh:
         return _of_result(_refreshed(source, run))
+    from metabt.lakehouse import execute
+
     _say_if_stale(source, run)
     if run.keep == "summary":
         return _of_result(completed_run(str(source.path), run.run_id))
-    found: list[Order] = source.connection.execute(ORDERS, [run.run_id]).fetchall()
+    found: list[Order] = execute(source.connection, ORDERS, run.run_id).fetchall()
     return found
 
 
@@ -158,7 +160,9 @@ def _of_result(result: Result) -> list[Order]:
 
 def _last_closes(source: Lakehouse, run: Record) -> dict[str, float]:
     """Return symbol -> last close, from the datasets that the run's leaves draw on."""
-    return dict(source.connection.execute(CLOSES, [list(run.wanted)]).fetchall())
+    from metabt.lakehouse import execute
+
+    return dict(execute(source.connection, CLOSES, list(run.wanted)).fetchall())
 
 
 def _print_trades(targets: dict[str, float], closes: dict[str, float], file: str, nav: float, layout: Layout) -> None:

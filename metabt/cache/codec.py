@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt import block, holdings
+from metabt.buffers import from_numpy, to_numpy
 from metabt.exposure import Exposure
 
 CLASSES: dict[str, Any] = {
@@ -93,7 +94,7 @@ def _plain(value: object, arrays: list[np.ndarray]) -> Any:
 def _column(array: np.ndarray) -> pa.Array:
     flat = np.ascontiguousarray(array).reshape(-1)
     flat = flat.view(STORED_AS.get(flat.dtype.kind, flat.dtype))
-    return pa.LargeListArray.from_arrays(pa.array([0, len(flat)], pa.int64()), pa.array(flat))
+    return pa.LargeListArray.from_arrays(from_numpy(np.array([0, len(flat)])), from_numpy(flat))
 
 
 def _value(plain: Any, batch: pa.RecordBatch) -> Any:
@@ -102,7 +103,7 @@ def _value(plain: Any, batch: pa.RecordBatch) -> Any:
     if not isinstance(plain, dict):
         return plain
     if "array" in plain:
-        flat = batch.column(plain["array"]).values.to_numpy(zero_copy_only=True)
+        flat = to_numpy(batch.column(plain["array"]).values)
         return flat.view(plain["dtype"]).reshape(plain["shape"])
     if "date" in plain:
         return np.datetime64(plain["date"], "D")

@@ -1,9 +1,10 @@
 """The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
 
-1. `catalog` attaches DuckLake; `tables` is its schema; `transaction` writes whole or not at all.
+1. `catalog` attaches DuckLake; `tables` is its schema; `statements` writes values into SQL.
 2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
 3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
-4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
+4. `commits` keeps runs in a `transaction`, whole or not at all; `runs` finds them.
+5. `questions` asks with SQL, `answers` writes what came back.
 """
 
 from metabt.lakehouse.answers import QueryResult
@@ -17,6 +18,7 @@ from metabt.lakehouse.questions import connect, query
 from metabt.lakehouse.reader import Reader
 from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
 from metabt.lakehouse.snapshots import snapshot
+from metabt.lakehouse.statements import execute
 
 __all__ = [
     "Change",
@@ -32,6 +34,7 @@ __all__ = [
     "commit_runs",
     "connect",
     "dataset_symbols",
+    "execute",
     "find_run",
     "find_runs",
     "ingest",

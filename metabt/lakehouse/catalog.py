@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.statements import quoted
 from metabt.lakehouse.tables import SCHEMA, complete_tables
 
 CATALOG = "catalog.sqlite"
@@ -130,11 +131,6 @@ def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(f"LOAD {quoted(str(wheel))}")
         else:
             _load_installed(con, name)
-
-
-def quoted(text: str) -> str:
-    """Return `text` as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _attach_statement(root: Path, read_only: bool, create: bool) -> str:

@@ -82,7 +82,7 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
     """Return dataset -> cell -> digest, of those wanted symbols that there are."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
-    rows = read_at(con, DIGESTS, at, [whole, [name for name, _ in pairs], [symbol for _, symbol in pairs]])
+    rows = read_at(con, DIGESTS, at, whole, [name for name, _ in pairs], [symbol for _, symbol in pairs])
     found: dict[str, dict[Cell, str]] = {name: {} for name in wanted}
     for dataset, symbol, partition, field, digest in rows.fetchall():
         found[dataset][symbol, partition, field] = digest

@@ -15,9 +15,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.buffers import from_numpy, from_texts, to_numpy
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
 from metabt.lakehouse.snapshots import read_at
+from metabt.lakehouse.tables import lend
 from metabt.prices import Prices
 
 Years = tuple[int, int]
@@ -73,8 +75,8 @@ def read_prices(
 ) -> Prices:
     """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
     dates = read_calendars(con, [dataset], at)[dataset]
-    closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, [dataset]).fetchall() == [(True,)]
-    volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, [dataset]).fetchall()
+    closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
+    volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()
     return _panel(con, Facts(dataset, dates, symbols, closed, {}), volumes != [(0,)], at)
 
 
@@ -92,9 +94,9 @@ def _entries(con: duckdb.DuckDBPyConnection, known: Facts, year: int, at: int | 
     for seen, codes in by_year.items():
         symbols = tuple(known.symbols[code] for code in codes)
         rows = _observations(con, known.name, symbols, at, (seen, seen))
-        dates, code = rows["date"].cast(pa.int32()).to_numpy(), rows["code"].to_numpy()
-        order = np.argsort(dates, kind="stable")
-        entries[np.array(codes)[code[order]]] = rows["close"].to_numpy()[order]  # the newest is written last
+        order = np.argsort(to_numpy(rows["date"]), kind="stable")
+        seen_of, close = to_numpy(rows["code"])[order], to_numpy(rows["close"])[order]
+        entries[np.array(codes)[seen_of]] = close  # the newest is written last
     return entries
 
 
@@ -102,7 +104,7 @@ def _panel(
     con: duckdb.DuckDBPyConnection, known: Facts, has_volume: bool, at: int | None, years: Years | None = None
 ) -> Prices:
     rows = _observations(con, known.name, known.symbols, at, years)
-    where = (_positions(known.dates, rows["date"]), rows["code"].to_numpy())
+    where = (_positions(known.dates, rows["date"]), to_numpy(rows["code"]))
     shape = (len(known.dates), len(known.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if has_volume else None
@@ -112,10 +114,10 @@ def _panel(
 def _observations(
     con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None, years: Years | None
 ) -> pa.Table:
-    codes = pa.table({"symbol": pa.array(symbols, pa.string()), "code": np.arange(len(symbols), dtype=np.int32)})
-    con.register("wanted_symbols", codes)
+    codes = {"symbol": from_texts(symbols), "code": from_numpy(np.arange(len(symbols), dtype=np.int32))}
+    lend(con, "wanted_symbols", pa.table(codes))
     sql = "SELECT date, code, close, volume FROM prices{at} JOIN wanted_symbols USING (symbol) WHERE dataset = $1"
-    rows = read_at(con, sql + IN_YEARS * (years is not None), at, [dataset, *(years or ())]).to_arrow_table()
+    rows = read_at(con, sql + IN_YEARS * (years is not None), at, dataset, *(years or ())).to_arrow_table()
     con.unregister("wanted_symbols")
     return rows
 
@@ -126,10 +128,10 @@ def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
     calendar = dates.astype(np.int64)
     rows = np.zeros(int(calendar[-1] - calendar[0]) + 1, np.int64)
     rows[calendar - calendar[0]] = np.arange(len(calendar))
-    return rows[column.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False) - calendar[0]]
+    return rows[to_numpy(column).astype(np.int64) - calendar[0]]
 
 
 def _scatter(shape: tuple[int, int], where: tuple[np.ndarray, np.ndarray], column: pa.ChunkedArray) -> np.ndarray:
     matrix = np.full(shape, np.nan)
-    matrix[where] = column.combine_chunks().to_numpy(zero_copy_only=False)
+    matrix[where] = to_numpy(column)
     return matrix

@@ -20,7 +20,8 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.answers import QueryResult
-from metabt.lakehouse.catalog import DATA, attach, located, quoted
+from metabt.lakehouse.catalog import DATA, attach, located
+from metabt.lakehouse.statements import execute, quoted
 
 TABLE_FUNCTIONS = ("generate_series", "range", "unnest", "json_each", "json_tree", "ducklake_snapshots")
 """Table functions that a query may use; none of them reads a file of its own choosing."""
@@ -103,7 +104,7 @@ def _explained_part(sql: str) -> str:
 
 def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """Return the syntax tree of one SELECT, or None where it is something else."""
-    parsed = json.loads(con.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()[0][0])
+    parsed = json.loads(execute(con, "SELECT json_serialize_sql($1)", sql).fetchall()[0][0])
     return None if parsed["error"] or len(parsed["statements"]) != 1 else parsed["statements"]
 
 
