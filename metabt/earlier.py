@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.differing import Difference, shared_reads, version_differences
 from metabt.errors import StoreError
-from metabt.fingerprint import code_modules
 from metabt.keys import WALK
+from metabt.modules import code_modules
 from metabt.price_changes import PriceChange, price_changes
 from metabt.record import Record, read_record
 

@@ -15,7 +15,7 @@ import pytest
 import metabt
 from metabt import BacktestEngine, MemoryCache, fingerprint, keys, local
 from metabt.errors import MetabtError
-from metabt.fingerprint import code_modules
+from metabt.modules import code_modules
 from metabt.forest import Node, Plan
 from metabt.keys import WALK
 from metabt.prices import Prices

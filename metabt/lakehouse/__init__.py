@@ -7,18 +7,24 @@
 5. `questions` asks with SQL, `answers` writes what came back.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from metabt.lakehouse.answers import QueryResult
 from metabt.lakehouse.catalog import attach, check_writable
 from metabt.lakehouse.commits import commit_run, commit_runs
 from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
 from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
-from metabt.lakehouse.ingestion import IngestReport, ingest
 from metabt.lakehouse.prices import load_prices, read_rows
 from metabt.lakehouse.questions import connect, query
 from metabt.lakehouse.reader import Reader
 from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
 from metabt.lakehouse.snapshots import snapshot
 from metabt.lakehouse.statements import execute
+
+if TYPE_CHECKING:
+    from metabt.lakehouse.ingestion import IngestReport, ingest
 
 __all__ = [
     "Change",
@@ -49,3 +55,12 @@ __all__ = [
     "run_row",
     "snapshot",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what reads files when it is first asked for: whoever computes need not wait for it."""
+    if name in ("IngestReport", "ingest"):
+        from metabt.lakehouse import ingestion
+
+        return getattr(ingestion, name)
+    raise AttributeError(f"module 'metabt.lakehouse' has no attribute '{name}'")
