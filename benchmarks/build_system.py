@@ -93,10 +93,10 @@ class Timed:
         with self._lap():
             return self._cache.put(key, kind, parts)
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Wait until everything is written."""
         with self._lap():
-            self._cache.flush()
+            return self._cache.flush()
 
 
 class Keys:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metabt.api import backtest, connect, load, plan
     from metabt.cache import MemoryCache
+    from metabt.cluster import Ray
     from metabt.engine import BacktestEngine
     from metabt.errors import MetabtError
     from metabt.prices import Prices
@@ -20,6 +21,7 @@ _EXPORTS = {
     "load": "metabt.api",
     "plan": "metabt.api",
     "BacktestEngine": "metabt.engine",
+    "Ray": "metabt.cluster",
     "MemoryCache": "metabt.cache",
     "MetabtError": "metabt.errors",
     "Prices": "metabt.prices",
@@ -33,6 +35,7 @@ __all__ = [
     "MemoryCache",
     "MetabtError",
     "Prices",
+    "Ray",
     "Result",
     "Sleeve",
     "backtest",

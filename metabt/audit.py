@@ -116,8 +116,9 @@ class Hiding:
             self.wrong[key] = wrong
         return known
 
-    def flush(self) -> None:
-        """Have nothing to wait for."""
+    def flush(self) -> bool:
+        """Have nothing that other processes could find."""
+        return False
 
 
 def sampled(key: str, share: float) -> bool:

@@ -34,6 +34,8 @@ class Dataset:
     """Returns the digests of its symbols."""
     read_prices: Callable[[slice], Prices]
     """Returns its prices in some rows of its calendar: whole partitions."""
+    stored: bool = False
+    """Its prices lie in a lakehouse: reading them costs something, and should be done once for many."""
     _parts: dict[tuple[object, ...], str] = field(default_factory=dict)
     _newest: list[Prices] = field(default_factory=list, init=False)
 

@@ -47,9 +47,9 @@ class Recalling:
         """Remember the parts of an object."""
         return self._cache.put(key, kind, parts)
 
-    def flush(self) -> None:
-        """Wait until everything that was put will be found by others."""
-        self._cache.flush()
+    def flush(self) -> bool:
+        """Wait until everything that was put can be found by other processes; return whether all of it can."""
+        return self._cache.flush()
 
 
 def known_blocks(plan: Plan, cache: Cache) -> dict[str, int]:

@@ -108,15 +108,16 @@ class Cache(Protocol):
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""
 
-    def flush(self) -> None:
-        """Wait until everything that was put will be found by others."""
+    def flush(self) -> bool:
+        """Wait until everything that was put can be found by other processes; return whether all of it can."""
 
 
 class Executor(Protocol):
     """Where a plan is walked."""
 
-    name: str
-    """Name in configuration and in the `runs` table."""
+    @property
+    def name(self) -> str:
+        """Name in configuration and in the `runs` table."""
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
         """Walk every node over every partition."""

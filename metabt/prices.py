@@ -67,6 +67,10 @@ class Prices:
         return _frozen(~np.isnan(self.close))
 
     @cached_property
+    def _place(self) -> dict[str, int]:
+        return {symbol: column for column, symbol in enumerate(self.symbols)}
+
+    @cached_property
     def _entered(self) -> np.ndarray:
         """(n_assets,) last price before the first session, NaN where there was none."""
         return np.full(len(self.symbols), np.nan) if self.entry is None else self.entry
@@ -112,7 +116,7 @@ class Prices:
 
     def select(self, symbols: Sequence[str]) -> Prices:
         """Return the panel of `symbols` alone, on this panel's whole calendar."""
-        columns = [self.symbols.index(symbol) for symbol in symbols]
+        columns = [self._place[symbol] for symbol in symbols]
         volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
         close = np.ascontiguousarray(self.close[:, columns])
         entry = None if self.entry is None else self.entry[columns]

@@ -65,7 +65,7 @@ class Lakehouse:
     def _dataset(self, known: Facts) -> Dataset:
         reader = self._lake.Reader(self.path, self.snapshot, known, self.connection)
         digests = partial(getattr, known, "digests")
-        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader)
+        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader, stored=True)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

@@ -56,6 +56,7 @@ class Walker:
         self.states: dict[str, WalkState] = {key: initial_state(node) for key, node in self.plan.nodes.items()}
         self.after: dict[str, str | None] = dict.fromkeys(self.states, INITIAL)
         self.markets = self.markets or Markets(self.plan)
+        self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
         """Begin a partition: forget what belonged to the one before, remember where each sleeve starts."""

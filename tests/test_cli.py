@@ -292,7 +292,7 @@ class SweepDouble(ModuleType):
         return outlook(n_jobs=len(jobs), n_blocks=640, n_distinct=80, n_known=48)
 
     def run_sweep(
-        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any = None, announce: Any = None
+        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any, announce: Any, say: Any
     ) -> Any:
         ahead = self.outlook(jobs, lakehouse)
         self.asked["keep"] = keep
@@ -518,7 +518,8 @@ def test_a_bad_command_names_the_culprit_and_leaves_the_lakehouse_alone(
 def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
     printed = told.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("metabt: ")
+    *before, last = printed.err.splitlines()
+    assert last.startswith("metabt: ") and all(line.startswith("engine local: ") for line in before)
     assert re.search(says, printed.err, flags=re.DOTALL), printed.err
     assert "Traceback" not in printed.err
 

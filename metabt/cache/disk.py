@@ -72,9 +72,9 @@ class DiskCache:
         self.store.put(key, SCHEMAS[kind], sections)
         return sealed
 
-    def flush(self) -> None:
-        """Wait until everything that was put is on disk, or given up."""
-        self.store.flush()
+    def flush(self) -> bool:
+        """Wait until everything that was put is on disk, or given up; return whether nothing was given up."""
+        return self.store.flush()
 
     def __enter__(self) -> Self:
         """Use the cache for the length of a block."""

@@ -47,7 +47,7 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     Returns
     -------
     dict
-        Keys lakehouse, engine, start, end, is_meta_backtest and portfolio (a dict).
+        Keys lakehouse, engine, cluster, start, end, is_meta_backtest and portfolio (a dict).
 
     Raises
     ------

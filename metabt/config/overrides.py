@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from metabt.config.search import groups
 from metabt.errors import ConfigError, nearest
 
-SETTINGS = ("lakehouse", "engine", "start", "end", "is_meta_backtest", "portfolio")
+SETTINGS = ("lakehouse", "engine", "cluster", "start", "end", "is_meta_backtest", "portfolio")
 """What `conf/config.yaml` may state."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
