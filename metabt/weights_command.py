@@ -51,8 +51,7 @@ def weights(
         raise ConfigError(f"both the run '{name}' and the portfolio '{portfolio}' are named; name one of them")
     if (holdings is None) != (nav is None):
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
-    source = _opened(place(lakehouse), refresh)
-    run = _record(source, portfolio or name)
+    source, run = _opened(place(lakehouse), portfolio or name, refresh)
     closes = _last_closes(source, run) if holdings is not None else {}
     orders = _orders(source, run, refresh)
     if holdings is None:
@@ -72,15 +71,13 @@ def completed_run(lakehouse: str, run_id: str) -> Result:
     return completed(lakehouse, run_id)
 
 
-def _opened(lakehouse: str, refresh: bool) -> Lakehouse:
-    from metabt.sources import Lakehouse
-
-    # DuckDB checks its extensions' signatures on the other core while numba and pandas are imported
+def _opened(lakehouse: str, name: str, refresh: bool) -> tuple[Lakehouse, Record]:
+    # DuckDB checks its extensions' signatures, and reads, on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        source = pool.submit(Lakehouse, Path(lakehouse))
+        opened = pool.submit(_read, lakehouse, name, refresh)
         if refresh:
             _import_engine()
-    return source.result()
+    return opened.result()
 
 
 def _import_engine() -> None:
@@ -94,11 +91,13 @@ def _import_engine() -> None:
         gc.enable()
 
 
-def _record(source: Lakehouse, name: str) -> Record:
+def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
     from metabt.lakehouse import resolve_run
     from metabt.record import read_record
+    from metabt.sources import Lakehouse
 
-    return read_record(source.connection, resolve_run(source.connection, name))
+    source = Lakehouse(Path(lakehouse), writes=writes)
+    return source, read_record(source.connection, resolve_run(source.connection, name))
 
 
 def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:

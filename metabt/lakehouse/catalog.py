@@ -54,6 +54,8 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
         (root / DATA).mkdir(parents=True, exist_ok=True)
     else:
         require(root)
+        if not read_only:
+            check_writable(root)
     # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again
     con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1})
     try:

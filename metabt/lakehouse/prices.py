@@ -15,17 +15,21 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from metabt.buffers import from_numpy, from_texts, to_numpy
+from metabt.buffers import to_numpy
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
 from metabt.lakehouse.snapshots import read_at
-from metabt.lakehouse.tables import lend
 from metabt.prices import Prices
 
 Years = tuple[int, int]
 """First and last year to read."""
 
-IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
+OF_SYMBOLS = (
+    "SELECT date, code, close, volume FROM prices{at} JOIN "
+    "(SELECT unnest($2::VARCHAR[]) AS symbol, generate_subscripts($2::VARCHAR[], 1) - 1 AS code) "
+    "USING (symbol) WHERE dataset = $1"
+)
+IN_YEARS = " AND date BETWEEN make_date($3, 1, 1) AND make_date($4, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
@@ -114,12 +118,8 @@ def _panel(
 def _observations(
     con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None, years: Years | None
 ) -> pa.Table:
-    codes = {"symbol": from_texts(symbols), "code": from_numpy(np.arange(len(symbols), dtype=np.int32))}
-    lend(con, "wanted_symbols", pa.table(codes))
-    sql = "SELECT date, code, close, volume FROM prices{at} JOIN wanted_symbols USING (symbol) WHERE dataset = $1"
-    rows = read_at(con, sql + IN_YEARS * (years is not None), at, dataset, *(years or ())).to_arrow_table()
-    con.unregister("wanted_symbols")
-    return rows
+    sql = OF_SYMBOLS + IN_YEARS * (years is not None)
+    return read_at(con, sql, at, dataset, symbols, *(years or ())).to_arrow_table()
 
 
 def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
