@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Call the command that was asked for."""
+    from metabt.lakehouse.extensions import begin
+
+    begin()
     from metabt import commands
 
     values = vars(args)

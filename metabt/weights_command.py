@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metabt.errors import ConfigError
 from metabt.printing import Layout, hint, notice, place, print_rows
 
@@ -150,6 +148,8 @@ def _digest(facts: Facts) -> str:
 
 
 def _of_result(result: Result) -> list[Order]:
+    import numpy as np
+
     from metabt.tables import texts
 
     table = result.tables["orders"]

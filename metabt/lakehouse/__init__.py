@@ -9,22 +9,53 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metabt.lakehouse.answers import QueryResult
-from metabt.lakehouse.catalog import attach, check_writable
-from metabt.lakehouse.commits import commit_run, commit_runs
-from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
-from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
-from metabt.lakehouse.prices import load_prices, read_rows
-from metabt.lakehouse.questions import connect, query
-from metabt.lakehouse.reader import Reader
-from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
-from metabt.lakehouse.snapshots import snapshot
-from metabt.lakehouse.statements import execute
-
 if TYPE_CHECKING:
+    from metabt.lakehouse.answers import QueryResult
+    from metabt.lakehouse.catalog import attach, check_writable
+    from metabt.lakehouse.commits import commit_run, commit_runs
+    from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
+    from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.ingestion import IngestReport, ingest
+    from metabt.lakehouse.prices import load_prices, read_rows
+    from metabt.lakehouse.questions import connect, query
+    from metabt.lakehouse.reader import Reader
+    from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
+    from metabt.lakehouse.snapshots import snapshot
+    from metabt.lakehouse.statements import execute
+
+_EXPORTS = {
+    "QueryResult": "metabt.lakehouse.answers",
+    "attach": "metabt.lakehouse.catalog",
+    "check_writable": "metabt.lakehouse.catalog",
+    "commit_run": "metabt.lakehouse.commits",
+    "commit_runs": "metabt.lakehouse.commits",
+    "Facts": "metabt.lakehouse.facts",
+    "dataset_symbols": "metabt.lakehouse.facts",
+    "load_facts": "metabt.lakehouse.facts",
+    "Change": "metabt.lakehouse.history",
+    "changed_calendars": "metabt.lakehouse.history",
+    "changed_inputs": "metabt.lakehouse.history",
+    "IngestReport": "metabt.lakehouse.ingestion",
+    "ingest": "metabt.lakehouse.ingestion",
+    "load_prices": "metabt.lakehouse.prices",
+    "read_rows": "metabt.lakehouse.prices",
+    "connect": "metabt.lakehouse.questions",
+    "query": "metabt.lakehouse.questions",
+    "Reader": "metabt.lakehouse.reader",
+    "find_run": "metabt.lakehouse.runs",
+    "find_runs": "metabt.lakehouse.runs",
+    "list_runs": "metabt.lakehouse.runs",
+    "load_run": "metabt.lakehouse.runs",
+    "resolve_run": "metabt.lakehouse.runs",
+    "root_metrics": "metabt.lakehouse.runs",
+    "run_row": "metabt.lakehouse.runs",
+    "snapshot": "metabt.lakehouse.snapshots",
+    "execute": "metabt.lakehouse.statements",
+}
+"""Name -> module; imported when it is first asked for, so that nobody waits for what a command does not need."""
 
 __all__ = [
     "Change",
@@ -58,9 +89,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what reads files when it is first asked for: whoever computes need not wait for it."""
-    if name in ("IngestReport", "ingest"):
-        from metabt.lakehouse import ingestion
-
-        return getattr(ingestion, name)
-    raise AttributeError(f"module 'metabt.lakehouse' has no attribute '{name}'")
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'metabt.lakehouse' has no attribute '{name}'")
+    return getattr(import_module(_EXPORTS[name]), name)

@@ -1,7 +1,7 @@
 """Attach a lakehouse: DuckLake tables over Parquet files, with a SQLite file as the catalogue.
 
 1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
-2. DuckDB's extensions are loaded from installed wheels, by path: nothing is downloaded at run time.
+2. `connection` has DuckDB's extensions loaded (metabt.lakehouse.extensions).
 3. `attach` opens `<lakehouse>/catalog.sqlite` over `<lakehouse>/data/`; with `create` it makes what is missing.
 4. The catalogue runs in WAL mode, so that readers see whole commits while another process writes.
 
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.extensions import connection
 from metabt.lakehouse.statements import quoted
 from metabt.lakehouse.tables import SCHEMA, complete_tables
 
@@ -25,8 +25,6 @@ CATALOG = "catalog.sqlite"
 """File name of the catalogue inside a lakehouse."""
 DATA = "data"
 """Directory of the Parquet files inside a lakehouse."""
-EXTENSIONS = ("ducklake", "sqlite_scanner")
-"""DuckDB extensions that a lakehouse needs."""
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's lock before it gives up."""
 
@@ -56,10 +54,8 @@ def attach(path: str | Path, *, read_only: bool = False, create: bool = False) -
         require(root)
         if not read_only:
             check_writable(root)
-    # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1})
+    con = connection()
     try:
-        load_extensions(con)
         con.execute(_attach_statement(root, read_only, create))
         con.execute("USE lake")
         _complete(con, root, create)
@@ -125,16 +121,6 @@ def located(path: str | Path) -> Path:
     return Path(os.path.abspath(Path(path).expanduser()))
 
 
-def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
-    """Load DuckDB's extensions from their wheels, or from its own directory where a platform has no wheel."""
-    for name in EXTENSIONS:
-        wheel = _extension_wheel(name)
-        if wheel is not None:
-            con.execute(f"LOAD {quoted(str(wheel))}")
-        else:
-            _load_installed(con, name)
-
-
 def _attach_statement(root: Path, read_only: bool, create: bool) -> str:
     options = [
         f"DATA_PATH {quoted(str(root / DATA) + '/')}",
@@ -188,34 +174,4 @@ def _unreadable(root: Path, reason: str) -> str:
     return (
         f"'{root / CATALOG}' cannot be opened as a lakehouse's catalogue: {first}; "
         "name another path, or restore the file from a copy"
-    )
-
-
-def _extension_wheel(name: str) -> Path | None:
-    spec = find_spec(f"duckdb_extension_{name}")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    file = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-    return file if file.is_file() else None
-
-
-def _load_installed(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    try:
-        try:
-            con.execute(f"LOAD {name}")
-        except duckdb.Error:
-            con.execute(f"INSTALL {name}")
-            con.execute(f"LOAD {name}")
-    except duckdb.Error as error:
-        raise StoreError(_not_installed(name, str(error))) from error
-
-
-def _not_installed(name: str, reason: str) -> str:
-    version = duckdb.__version__
-    return (
-        f"DuckDB extension '{name}' for DuckDB {version} is neither installed nor downloadable "
-        f"({reason.partition(chr(10))[0]}); install the wheel duckdb-extension-{name.replace('_', '-')}=={version}, "
-        f"or, where a platform has none, copy {name}.duckdb_extension from a connected machine to "
-        f"~/.duckdb/extensions/v{version}/<platform>/"
     )

@@ -183,6 +183,6 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(catalog, "EXTENSIONS", ("no_such_extension",))
+    monkeypatch.setattr(extensions, "EXTENSIONS", ("no_such_extension",))
     with pytest.raises(StoreError, match=r"wheel duckdb-extension-no-such-extension==.*copy no_such_extension"):
         attach(tmp_path, create=True)
