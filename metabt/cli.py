@@ -10,6 +10,8 @@ Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +33,7 @@ overrides are KEY=VALUE, as in Hydra:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
         run(args)

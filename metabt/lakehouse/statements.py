@@ -36,7 +36,7 @@ def literal(value: object) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bool | int):
-        return str(value)
+        return f"({value})"  # a minus binds less than the cast that may follow
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, datetime):

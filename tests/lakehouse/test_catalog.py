@@ -17,6 +17,7 @@ from metabt.lakehouse import (
     catalog,
     check_writable,
     commit_run,
+    extensions,
     find_run,
     ingest,
     load_facts,
@@ -186,3 +187,22 @@ def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.Monk
     monkeypatch.setattr(extensions, "EXTENSIONS", ("no_such_extension",))
     with pytest.raises(StoreError, match=r"wheel duckdb-extension-no-such-extension==.*copy no_such_extension"):
         attach(tmp_path, create=True)
+
+
+def test_a_connection_that_was_begun_is_taken_once(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    made: list[object] = []
+    make = extensions._made
+    monkeypatch.setattr(extensions, "_made", lambda: made.append(make()) or made[-1])
+    extensions.begin()
+    extensions.begin()
+    with attach(fresh, read_only=True) as one, attach(fresh, read_only=True) as other:
+        assert len(made) == 2 and made[0] is one and made[1] is other
+
+
+def test_what_goes_wrong_in_the_background_is_told_to_who_asks(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(extensions, "EXTENSIONS", ("no_such_extension",))
+        extensions.begin()
+        with pytest.raises(StoreError, match="no_such_extension"):
+            attach(fresh, read_only=True)
+    attach(fresh, read_only=True).close()
