@@ -138,6 +138,8 @@ class Run:
                 other.begin_again()
         elif isinstance(error.cause, ray.exceptions.RayError):
             self.suspicion.died(lane, error.cause)
+        elif isinstance(error.cause, ConfigError):
+            raise ConfigError(f"on a worker: {error.cause}; install there what is installed here")
         else:
             raise error.cause
 

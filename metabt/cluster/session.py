@@ -44,6 +44,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
     """
     # Ray reads these once, when it is first imported
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of calls that were given up with their actor
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
     if wanted == "local":
         _bring_token()
@@ -52,6 +53,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = _imported()
     if ray.is_initialized():
+        _hush()
         return str(ray.get_runtime_context().gcs_address)
     options = {"num_cpus": n_cpus, "include_dashboard": dashboard} if wanted == "local" else {}
     try:
@@ -64,6 +66,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
             "give its address (cluster.address, or RAY_ADDRESS) and its token (RAY_AUTH_TOKEN_PATH), or leave the "
             "address out to start one on this machine"
         ) from error
+    _hush()
     return wanted
 
 
@@ -73,6 +76,13 @@ def _imported() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError('engine ray: Ray is not installed; pip install "metabt[ray]", or engine=local') from error
     return ray
+
+
+def _hush() -> None:
+    """Keep what Ray says of dying workers off standard output, where results go: the run says what matters of it."""
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher  # there is no public way
+
+    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
 
 
 def _bring_token() -> None:

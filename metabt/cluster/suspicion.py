@@ -109,7 +109,8 @@ def _size(node: Node, label: str) -> str:
 
 
 def _of_memory(error: Exception) -> bool:
-    return isinstance(error, ray.exceptions.OutOfMemoryError) or "memory" in str(error).lower()
+    # of a process that was killed without a word Ray says that it may have been for want of memory: that is no finding
+    return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
 
 
 def _first(error: Exception) -> str:

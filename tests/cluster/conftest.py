@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+# Ray reads these once, when it is first imported
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+# an installed plug-in, here and in the workers
+PLUGINS = str(Path(__file__).parent / "plugins")
+sys.path.append(PLUGINS)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), PLUGINS]))
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """Start Ray on this machine with two CPUs; modules that ask for it are marked `xdist_group("ray")`."""
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", **token}
     import ray
 
     ray.init(
