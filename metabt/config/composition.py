@@ -23,8 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metabt.config import edits
 from metabt.config.cycles import find_cycle
+from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.overrides import CARRIED, SETTINGS, split
-from metabt.config.search import PRIMARY, conf_dirs, load, packaged_dir, restore_defaults
+from metabt.config.search import load, restore_defaults
 from metabt.errors import ConfigError, nearest
 
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
@@ -65,11 +66,9 @@ def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[s
     return compose([f"portfolio={name}"], config_dir=config_dir)["portfolio"]
 
 
-def lakehouse_path(config_dir: str | Path | None = None) -> str:
-    """Return the lakehouse that configuration names, without composing a portfolio."""
-    dirs = conf_dirs(config_dir)
+def stated_lakehouse(file: Path, dirs: tuple[Path, ...]) -> str:
+    """Return the lakehouse that a file names, its interpolations resolved, without composing a portfolio."""
     with explained(dirs):
-        file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
         stated = OmegaConf.select(OmegaConf.load(file), "lakehouse")
     if stated is None:
         raise ConfigError(f"{file} states no lakehouse; add `lakehouse: data/lakehouse`, or pass --lakehouse")

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from metabt.config import compose, lakehouse_path, load_portfolio
-from metabt.config.search import options, packaged_dir
+from metabt.config.files import packaged_dir
+from metabt.config.search import options
 from metabt.errors import ConfigError
 from metabt.resolve import resolve
 
