@@ -314,7 +314,7 @@ PORTFOLIO = "name: mine\ndefaults: {dataset: d, lookback: 10, schedule: weekly}\
 @pytest.fixture
 def desk(tmp_path: Path, signed_in: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a working directory whose configuration names a lakehouse and its catalogue, neither of them there yet."""
-    from metabt.config.search import packaged_dir
+    from metabt.config.files import packaged_dir
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "portfolio").mkdir(parents=True)
