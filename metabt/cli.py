@@ -4,7 +4,7 @@
 2. Parse the arguments without importing what the commands need, so that `--help` answers at once.
 3. Run the command; say what a user can mend on standard error, without a traceback.
 
-Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted.
+Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted, 143 stopped (SIGTERM).
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ import sys
 from collections.abc import Sequence
 
 from metabt.errors import MetabtError
+from metabt.stopping import Stopped, stoppable
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """What numeric libraries read when they load."""
+
+KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
+"""What becomes of a command that does not end by itself."""
 
 OVERRIDES = """\
 overrides are KEY=VALUE, as in Hydra:
@@ -36,14 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
-        run(args)
-        sys.stdout.flush()
+        with stoppable():
+            run(args)
+            sys.stdout.flush()
     except MetabtError as error:
         print(f"metabt: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("metabt: interrupted; nothing of an unfinished run is kept", file=sys.stderr)
+        print(f"metabt: interrupted; {KEPT}", file=sys.stderr)
         return 130
+    except Stopped:
+        print(f"metabt: stopped; {KEPT}", file=sys.stderr)
+        return 143
     except BrokenPipeError:
         # The reader (head, less) has left; without this, Python complains again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Call the command that was asked for."""
-    from metabt.lakehouse.extensions import begin
+    from metabt.lakehouse.connections import begin
 
     begin()
     from metabt import commands
@@ -128,13 +136,24 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_catalog(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--catalog",
+        metavar="TEXT",
+        help="where a new lakehouse keeps its catalogue: postgres:host=HOST dbname=NAME user=NAME, without a password "
+        "(default: METABT_CATALOG, or a file in its folder)",
+    )
+
+
 def _add_quiet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar and no hints, only the result")
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     examples = "  metabt demo\n  metabt demo --lakehouse /tmp/lake\n"
-    _add_quiet(_add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples))
+    command = _add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples)
+    _add_catalog(command)
+    _add_quiet(command)
 
 
 def _add_ingest(commands: argparse._SubParsersAction) -> None:
@@ -142,9 +161,11 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "  metabt ingest prices.csv --dataset mine                one column per symbol\n"
         "  metabt ingest bars.parquet --dataset mine --symbol ticker --date day   one row per symbol and date\n"
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
+        "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
     command = _add(commands, "ingest", "store prices from a CSV or Parquet file as a dataset", examples)
     command.add_argument("file", metavar="FILE", help="wide or long CSV or Parquet file, may be compressed")
+    _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
     command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
     command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")

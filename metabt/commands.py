@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metabt.printing import Layout, hint, notice, place, print_rows
+from metabt.printing import Layout, founded, hint, notice, place, print_rows
 from metabt.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.upkeep_commands import cache, explain, reproduce
 from metabt.weights_command import completed_run, weights
@@ -27,13 +27,13 @@ __all__ = [
 ]
 
 
-def demo(lakehouse: str | None, quiet: bool) -> None:
+def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None:
     """Ingest the demo's prices, then run portfolio=demo."""
     from metabt.demo import price_files
 
-    where = place(lakehouse)
+    where, catalog = founded(lakehouse, catalog)
     for dataset, file in price_files().items():
-        ingest(where, str(file), dataset)
+        ingest(where, str(file), dataset, catalog=catalog)
     print()
     backtest(where, ["portfolio=demo"], quiet=quiet)
 
@@ -45,11 +45,13 @@ def ingest(
     date: str | None = None,
     symbol: str | None = None,
     closed: bool | None = None,
+    catalog: str | None = None,
 ) -> None:
     """Store the prices of a file and say what was stored."""
     from metabt.lakehouse import ingest as store
 
-    print(store(place(lakehouse), dataset, file, date=date, symbol=symbol, closed=closed))
+    where, catalog = founded(lakehouse, catalog)
+    print(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
 
 
 def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = None) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.exposure import Exposure, expose
-from metabt.fingerprint import array_digest
+from metabt.fingerprint import array_digest, joint_digest
 from metabt.forest import Plan
 from metabt.keys import EXPOSURE, exposure_key
 from metabt.ports import Cache
@@ -68,6 +68,12 @@ class _View:
         of = np.array([home[symbol] for symbol in symbols.tolist()])
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 
+    @cached_property
+    def _universes(self) -> dict[str, list[tuple[str, ...]]]:
+        """Dataset -> the universes of the leaves that draw from it: together, the symbols that are drawn."""
+        leaves = [leaf for _, leaf in self.root.sleeve.leaves()]
+        return {name: sorted({leaf.universe for leaf in leaves if leaf.dataset == name}) for name in self.drawn}
+
     def prices(self, sessions: np.ndarray) -> list[tuple[Prices, np.ndarray]]:
         """Return prices from the first of `sessions` on, or from earlier, and which assets they are of."""
         return [(self._drawn_prices(name, sessions[0]), at) for name, (_, at) in self.drawn.items()]
@@ -86,8 +92,10 @@ class _View:
     def observed(self, sessions: np.ndarray) -> dict[str, str]:
         """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
         found = {}
-        for name, (symbols, columns) in self.drawn.items():
+        for name, (_, columns) in self.drawn.items():
             dates = self.plan.datasets[name].dates
             span = slice(self._row(name, sessions[0]), int(np.searchsorted(dates, sessions[-1], side="right")))
-            found[name] = self.plan.datasets[name].digest_of(symbols, span, ("close",)) + array_digest(columns)
+            # by leaf: what their blocks are keyed by has been worked out already
+            leaves = [self.plan.datasets[name].digest_of(it, span, ("close",)) for it in self._universes[name]]
+            found[name] = joint_digest([*leaves, array_digest(columns)])
         return found

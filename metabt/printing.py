@@ -12,11 +12,32 @@ Layout = str
 
 def place(lakehouse: str | None) -> str:
     """Return the lakehouse that was named, else the one that configuration names."""
-    if lakehouse is not None:
-        return lakehouse
-    from metabt.config import lakehouse_path
+    return founded(lakehouse, None)[0]
 
-    return lakehouse_path()
+
+def founded(lakehouse: str | None, catalog: str | None) -> tuple[str, str | None]:
+    """Return the lakehouse that was named, else that of configuration, and where its catalogue is, if that is said.
+
+    Raises
+    ------
+    StoreError
+        If there is one, and configuration names another catalogue than it has.
+    """
+    if lakehouse is not None:
+        return lakehouse, catalog
+    from metabt.config import stated_lakehouse
+
+    path, stated = stated_lakehouse()
+    agreed(path, stated)
+    return path, stated if catalog is None else catalog
+
+
+def agreed(lakehouse: str, catalog: str | None) -> None:
+    """Raise StoreError if there is a lakehouse with another catalogue than configuration names."""
+    if catalog is not None:
+        from metabt.lakehouse import confirm
+
+        confirm(lakehouse, catalog)
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout) -> None:

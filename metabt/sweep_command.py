@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from metabt.errors import ConfigError, RunError
-from metabt.printing import notice
+from metabt.printing import agreed, notice
 
 if TYPE_CHECKING:
     from metabt.config import Job
@@ -89,8 +89,17 @@ def refuse_sweep_options(keep: str | None, dry_run: bool) -> None:
 
 
 def placed(config: dict[str, Any], lakehouse: str | None) -> dict[str, Any]:
-    """Return a configuration in the lakehouse that the command line names, if it names one."""
-    return config if lakehouse is None else {**config, "lakehouse": lakehouse}
+    """Return a configuration in the lakehouse that the command line names, if it names one.
+
+    Raises
+    ------
+    StoreError
+        If the configuration names another catalogue than its lakehouse has.
+    """
+    if lakehouse is not None:
+        return {**config, "lakehouse": lakehouse, "catalog": None}
+    agreed(config["lakehouse"], config["catalog"])
+    return config
 
 
 def _one_lakehouse(jobs: Sequence[Job]) -> str:

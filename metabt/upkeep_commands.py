@@ -66,7 +66,7 @@ def cache(
 ) -> None:
     """Say what is in the cache, check it, or remove what is not used."""
     from metabt.cache.disk import DIRECTORY
-    from metabt.lakehouse.catalog import located, require
+    from metabt.lakehouse.placement import located, require
 
     _refuse_options(action, recompute, keep, max_size, dry_run)
     where = place(lakehouse)

@@ -79,6 +79,12 @@ class Walker:
             name, sealed, found = self._obtain(node, self.states[key], watch)
         except RunError as error:
             return self.adopt(node, Step(failure=RunError(f"sleeve '{node.label}': {error}")))
+        except MemoryError as error:
+            said = (
+                f"sleeve '{node.label}': it ran out of memory in partition {self._label}, whose windows take "
+                f"{node.footprint(self._label)} ({error}); shorten its lookback or universe, or use a larger machine"
+            )
+            return self.adopt(node, Step(failure=RunError(said)))
         if found:
             watch.laps = [("block", perf_counter() - began, len(sealed.parts["block"].dates))]
         laps = tuple(Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in watch.laps)

@@ -65,7 +65,7 @@ EDGE = (
     "__main__",
 )
 """What stands above the domain."""
-DOORS = ("api", "engines", "request", "sources", "sweep", "__init__")
+DOORS = ("api", "engines", "panel", "request", "sources", "sweep", "__init__")
 """Where the domain is handed to the edge: these may import the edge, lazily."""
 FRONT = ("cli", "commands", "printing", "sweep_command", "upkeep_commands", "weights_command", "__main__")
 """What nothing else may import."""

@@ -37,7 +37,7 @@ def corrected(row: int, symbol: str) -> Prices:
 
 def unread(of: Prices) -> Dataset:
     """Return the dataset of a panel, whose prices nobody may read."""
-    return replace(Dataset.of(of), read_prices=lambda rows: pytest.fail("read prices"), _parts={})
+    return replace(Dataset.of(of), read_prices=lambda rows: pytest.fail("read prices"))
 
 
 def test_what_is_known_is_known_without_reading_a_price() -> None:
@@ -58,7 +58,7 @@ def test_prices_and_digests_are_read_once() -> None:
         reads.append(f"prices from {rows.start}")
         return source.prices.rows(rows)
 
-    dataset = replace(source, read_digests=digests, read_prices=prices, _parts={})
+    dataset = replace(source, read_digests=digests, read_prices=prices)
     for symbol in ("AA", "BB"):
         dataset.digest((symbol,))
         dataset.digest_of((symbol,), slice(0, 9), ("close",))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import metabt
-from metabt import BacktestEngine, MemoryCache, fingerprint, keys, local
+from metabt import BacktestEngine, MemoryCache, fingerprint, keys, walker
 from metabt.errors import MetabtError
 from metabt.forest import Node, Plan
 from metabt.keys import WALK
@@ -80,7 +80,7 @@ def keys_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keys]:
 
     def run(tree: dict[str, Any] | Sleeve, data: Mapping[str, Prices] | None = None, **options: Any) -> Keys:
         seen, cache = Seen(), MemoryCache()
-        monkeypatch.setattr(local, "node_key", seen)
+        monkeypatch.setattr(walker, "node_key", seen)
         metabt.backtest(tree, data or panel(prices()), cache=cache, **options)
         assert set(seen.keys.values()) == {key for key, (kind, _) in cache.objects.items() if kind == keys.BLOCK}
         return dict(seen.keys)

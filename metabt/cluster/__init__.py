@@ -4,6 +4,7 @@
 2. `run` walks a plan with actors; a `lane` is one actor's way through it, `supply` streams prices to them.
 3. `actors` hold shards (metabt.shard) and call them: no arithmetic lives here.
 4. `blocks` lays prices out for the object store, `streaming` reads them ahead of whoever takes them.
+5. `panels` computes panels the same way: tasks follow recipes, partitions stay in the object store.
 """
 
 from metabt.cluster.executor import Ray

@@ -13,6 +13,7 @@ import ray
 
 from metabt.cache import NoCache
 from metabt.cluster.feed import Feed
+from metabt.cluster.notes import write_down
 from metabt.forest import Plan
 from metabt.keys import WALK, basis
 from metabt.platform import one_thread
@@ -32,12 +33,12 @@ class Actor:
         """Return the digest of code, libraries and platform that its blocks are made with."""
         return basis(*WALK)
 
-    def probe(self, label: str, previous: Report | None, given: Any, key: str, tell: Any) -> None:
-        """Twin of Shard.probe; `tell` is an actor that remembers what it was told last."""
+    def probe(self, label: str, previous: Report | None, given: Any, key: str, note: str) -> None:
+        """Twin of Shard.probe; what is told is written down under `note`, where it outlives this process."""
         with one_thread():
             blocks = self._given(given)
-            ray.get(tell.note.remote(""))
-            self._shard.probe(label, previous, blocks, key, lambda session: ray.get(tell.note.remote(session)))
+            write_down(note, "")
+            self._shard.probe(label, previous, blocks, key, lambda session: write_down(note, session))
 
     def _given(self, given: Any) -> Given:
         raise NotImplementedError
@@ -74,21 +75,6 @@ class MetaActor(Actor):
         return [(marks, _fetched(reference)) for marks, reference in given]
 
 
-class Witness:
-    """Remembers what it was told last, beyond the end of whoever told it."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def note(self, text: str) -> None:
-        """Remember a text."""
-        self._last = text
-
-    def last(self) -> str:
-        """Return what was told last."""
-        return self._last
-
-
 def _fetched(reference: Any) -> Blocks | None:
     """Return the blocks behind a reference; None where the machine that held them is gone."""
     try:
@@ -103,6 +89,4 @@ _OPTIONS: Any = {"max_restarts": 0, "max_task_retries": 0}
 sleeve_actor: Any = ray.remote(**_OPTIONS)(SleeveActor)
 """Its remote class."""
 meta_actor: Any = ray.remote(**_OPTIONS)(MetaActor)
-"""Its remote class."""
-witness: Any = ray.remote(num_cpus=0)(Witness)
 """Its remote class."""

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.errors import DataError
+from metabt.panel.sheet import Sheet
 from metabt.prices import Prices
 
 NUMBERS = pa.large_list(pa.float64())
@@ -27,6 +28,8 @@ SCHEMA = pa.schema(
     }
 )
 """Columns of a block of prices; `volume` and `entry` are null where there are none."""
+FIELD = "field:"
+"""What the name of a column begins with that holds a field of a sheet."""
 
 
 def to_table(prices: Prices) -> pa.Table:
@@ -78,6 +81,24 @@ def from_table(table: pa.Table, after: np.datetime64 | None = None) -> Prices:
     volume = unpacked(row["volume"], shape) if row["volume"].is_valid()[0].as_py() else None
     entry = unpacked(row["entry"]) if row["entry"].is_valid()[0].as_py() else None
     return Prices(name, dates, symbols, unpacked(row["close"], shape), volume, row["closed"][0].as_py(), entry)
+
+
+def sheet_to_table(sheet: Sheet) -> pa.Table:
+    """Return a sheet as a table of one row, with a column for every field."""
+    columns = {
+        "symbols": pa.array([sheet.symbols], SCHEMA.field("symbols").type),
+        "dates": packed(sheet.dates.astype("datetime64[D]", copy=False).view(np.int64)),
+    }
+    return pa.table(columns | {FIELD + name: packed(matrix) for name, matrix in sheet.fields.items()})
+
+
+def sheet_from_table(table: pa.Table) -> Sheet:
+    """Return the sheet of a block, as read-only views of it."""
+    dates = unpacked(table["dates"].chunk(0)).view("datetime64[D]")
+    symbols = tuple(table["symbols"].chunk(0)[0].as_py())
+    names = [name for name in table.column_names if name.startswith(FIELD)]
+    shape = (len(dates), len(symbols))
+    return Sheet(dates, symbols, {name[len(FIELD) :]: unpacked(table[name].chunk(0), shape) for name in names})
 
 
 def check_order(name: str, dates: np.ndarray, after: np.datetime64 | None) -> None:

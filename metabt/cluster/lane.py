@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import ray
@@ -32,8 +33,8 @@ class Lane:
     """Spec digests of its sleeves, children first."""
     labels: tuple[str, ...]
     """Partitions in which any of them has sessions, in time order."""
-    hire: Callable[[tuple[str, ...]], Any]
-    """Returns a new actor for some sleeves."""
+    hire: Callable[[tuple[str, ...], bool], Any]
+    """Returns a new actor for some sleeves, which may have to take the place of one that died."""
     sources: Sequence[Lane] = ()
     """Lanes whose sleeves stand beneath its own."""
     reports: list[Report] = field(default_factory=list)
@@ -44,22 +45,31 @@ class Lane:
     """Spec digest -> the position from which on a sleeve is not walked, and why: it ends its process."""
     deaths: Counter[int] = field(default_factory=Counter)
     """Position -> how often the actor died there."""
+    arrival: ray.ObjectRef | None = None
+    """Digest of code, libraries and platform that the actor computes with, once it is there."""
+    hired_at: float = 0.0
+    """Seconds on this process's clock."""
     _actor: Any = None
     _calls: deque[tuple[ray.ObjectRef, ray.ObjectRef]] = field(default_factory=deque)
 
     @classmethod
     def over(
-        cls, name: str, keys: tuple[str, ...], plan: Plan, hire: Callable[[tuple[str, ...]], Any], **more: Any
+        cls, name: str, keys: tuple[str, ...], plan: Plan, hire: Callable[[tuple[str, ...], bool], Any], **more: Any
     ) -> Lane:
         """Return the lane of some sleeves through the partitions in which they have sessions."""
         own = {label for key in keys for label in plan.nodes[key].partitions}
         return cls(name, keys, tuple(label for label in plan.labels if label in own), hire, **more)
 
+    def arrive(self) -> None:
+        """Hire an actor, if there is none, ahead of the first call."""
+        _ = self.actor
+
     @property
     def actor(self) -> Any:
         """The actor, hired when it is first needed."""
         if self._actor is None:
-            self._actor = self.hire(self.keys)
+            self._actor = self.hire(self.keys, bool(self.deaths))
+            self.arrival, self.hired_at = self._actor.basis.remote(), monotonic()
         return self._actor
 
     @property
@@ -127,7 +137,7 @@ class Lane:
         self.forget_calls()
         if self._actor is not None:
             ray.kill(self._actor)  # one that is dead already stays so
-            self._actor = None
+            self._actor = self.arrival = None
 
     def report_on(self, label: str) -> tuple[Report, ray.ObjectRef | None] | None:
         """Return the report on a partition with the reference to its blocks; None while it is not confirmed."""

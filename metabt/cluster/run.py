@@ -13,7 +13,9 @@ Nothing passes the driver meanwhile but references, digests and progress.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import Any
 
 import ray
@@ -33,12 +35,16 @@ from metabt.sleeve import Leaf
 from metabt.walked import Walked
 from metabt.workload import components, leaves_beneath, seconds_of, shared_out
 
+LOG = logging.getLogger("metabt.cluster")
+
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
 SHARE = 0.9
 """Of a processor that each SleeveActor asks for; the rest is for reading prices."""
-PATIENCE = 120.0
+PATIENCE = 100.0
 """Seconds that an actor may take to be there."""
+LISTEN = 5.0
+"""Seconds to wait for a report before looking whether the actors are there at all."""
 
 
 class Run:
@@ -66,10 +72,12 @@ class Run:
             sources = [lane for lane in self.leaves if beneath & set(lane.keys)]
             yield Lane.over(f"sleeves above {i}", keys, self.plan, self._hire_metas, sources=sources)
 
-    def _hire_leaves(self, keys: tuple[str, ...]) -> Any:
-        return self._hired(sleeve_actor.options(num_cpus=self._cpus, scheduling_strategy="SPREAD"), keys)
+    def _hire_leaves(self, keys: tuple[str, ...], instead: bool) -> Any:
+        # one that takes the place of another asks for nothing: its machine may be gone, and the others full
+        cpus = 0 if instead else self._cpus
+        return self._hired(sleeve_actor.options(num_cpus=cpus, scheduling_strategy="SPREAD"), keys)
 
-    def _hire_metas(self, keys: tuple[str, ...]) -> Any:
+    def _hire_metas(self, keys: tuple[str, ...], instead: bool) -> Any:
         return self._hired(meta_actor.options(num_cpus=0), keys)
 
     def _hired(self, kind: Any, keys: tuple[str, ...]) -> Any:
@@ -83,32 +91,53 @@ class Run:
     def finish(self) -> Walked:
         """Walk to the end and return what came out."""
         try:
-            self._check_basis()
+            self._await_actors()
             while any(not lane.done for lane in self.lanes):
                 self._turn()
+                self._check_arrivals()
             return Walked(self.plan, self._walks())
         finally:
             self.supply.close()
             for lane in self.lanes:
                 lane.release()
 
-    def _check_basis(self) -> None:
-        """Refuse machines whose code, libraries or processors would give other bits than this one's."""
-        asked = {lane.actor.basis.remote(): lane for lane in self.lanes}
-        ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
-        if late:
+    def _await_actors(self) -> None:
+        """Hire all actors at once, and wait until they are there."""
+        began = monotonic()
+        for lane in self.lanes:
+            lane.arrive()
+        self.supply.begin()  # while they come
+        while any(lane.arrival is not None for lane in self.lanes):
+            awaited = [lane.arrival for lane in self.lanes if lane.arrival is not None]
+            ray.wait(awaited, num_returns=len(awaited), timeout=LISTEN)
+            self._check_arrivals()
+        LOG.info("%d actors came in %.2f s", len(self.lanes), monotonic() - began)
+
+    def _check_arrivals(self) -> None:
+        """Refuse a cluster without room, and machines whose code, libraries or processors would give other bits."""
+        awaited = {lane.arrival: lane for lane in self.lanes if lane.arrival is not None}
+        there, late = ray.wait(list(awaited), num_returns=len(awaited), timeout=0) if awaited else ([], [])
+        for reference in there:
+            lane = awaited[reference]
+            lane.arrival = None
+            try:
+                self._check_basis(lane, ray.get(reference))
+            except ray.exceptions.RayError as error:
+                self.suspicion.died(lane, error)
+        if any(monotonic() - awaited[reference].hired_at > PATIENCE for reference in late):
             raise ConfigError(
-                f"engine ray: no room for {len(late)} of {len(asked)} actors within {PATIENCE:.0f} s, each SleeveActor "
-                f"asks for {self._cpus} CPU; add machines, end other jobs, or lower cluster.workers"
+                f"engine ray: no room for {len(late)} of {len(self.lanes)} actors within {PATIENCE:.0f} s, each "
+                f"SleeveActor asks for {self._cpus} CPU; add machines, end other jobs, or lower cluster.workers"
             )
-        own = basis(*WALK)
-        for reference in ready:
-            if ray.get(reference) != own:
-                raise RunError(
-                    f"engine ray: the actor of '{asked[reference].name}' computes with other code, library versions or "
-                    "another kind of processor than this process, so its bits could differ; start the cluster from "
-                    "the image or environment of the driver, on machines of one kind"
-                )
+
+    @staticmethod
+    def _check_basis(lane: Lane, found: str) -> None:
+        if found != basis(*WALK):
+            raise RunError(
+                f"engine ray: the actor of '{lane.name}' computes with other code, library versions or another kind "
+                "of processor than this process, so its bits could differ; start the cluster from the environment "
+                "of the driver, on machines of one kind"
+            )
 
     def _turn(self) -> None:
         """Make the calls that can be made, then settle one that has come back."""
@@ -120,7 +149,9 @@ class Run:
         waiting = {lane.waited_for: lane for lane in self.lanes if lane.waited_for is not None}
         if not waiting:
             return  # a lane has begun again
-        ready, _ = ray.wait(list(waiting), num_returns=1)
+        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=LISTEN)
+        if not ready:
+            return
         lane = waiting[ready[0]]
         try:
             report = lane.confirm()

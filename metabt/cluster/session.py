@@ -9,23 +9,35 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import secrets
+import signal
+import socket
 import sys
 import tempfile
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from metabt.errors import ConfigError
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What numeric libraries read when they load; one thread each in every worker."""
+LOG = logging.getLogger("metabt.cluster")
+
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks for the token of a cluster, ahead of the user's own file."""
+ANSWER = 10.0
+"""Seconds that the head of a cluster may take to answer."""
 OWN_TOKEN = Path(".ray") / "auth_token"
 """The user's own file, in the home directory."""
+
+
+_names: list[str] = []
+"""What the cluster that this process has connected to was called; one machine has several addresses."""
 
 
 def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard: bool = False) -> str:
@@ -53,21 +65,68 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = _imported()
     if ray.is_initialized():
-        _hush()
-        return str(ray.get_runtime_context().gcs_address)
+        return _connected(str(ray.get_runtime_context().gcs_address), address)
     options = {"num_cpus": n_cpus, "include_dashboard": dashboard} if wanted == "local" else {}
     try:
-        with warnings.catch_warnings():
+        _probe(wanted)
+        with warnings.catch_warnings(), _own_end():
             warnings.simplefilter("ignore")  # of Ray's own making, such as what will change in its next release
             ray.init(address=wanted, log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"engine ray: no cluster at '{wanted}' ({str(error).splitlines()[0]}); start one with `ray start --head`, "
+            f"engine ray: no cluster at '{wanted}' ({_reason(error)}); start one with `ray start --head`, "
             "give its address (cluster.address, or RAY_ADDRESS) and its token (RAY_AUTH_TOKEN_PATH), or leave the "
             "address out to start one on this machine"
         ) from error
     _hush()
+    _names.append(wanted)
     return wanted
+
+
+def _connected(here: str, wanted: str | None) -> str:
+    """Return where this process is connected already.
+
+    Raises
+    ------
+    ConfigError
+        If another cluster is wanted.
+    """
+    if wanted not in (None, "auto", here, *_names):
+        raise ConfigError(
+            f"engine ray: this process is connected to the cluster at {here}, not to {wanted}; a process has one "
+            "cluster: leave the address out, call ray.shutdown() first, or use another process"
+        )
+    _hush()
+    return here
+
+
+def _probe(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try again for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+@contextmanager
+def _own_end() -> Iterator[None]:
+    """Keep what this process does on SIGTERM, if it does anything: Ray puts a handler of its own in its place."""
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        yield
+    except SystemExit as error:
+        if error.code == signal.SIGTERM:  # it has come while Ray's handler was there
+            before(signal.SIGTERM, None)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _imported() -> Any:
@@ -80,9 +139,9 @@ def _imported() -> Any:
 
 def _hush() -> None:
     """Keep what Ray says of dying workers off standard output, where results go: the run says what matters of it."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher  # there is no public way
+    from ray._private import worker  # there is no public way
 
-    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+    worker.print_to_stdstream = lambda data, ignore_prefix: LOG.debug("%s", "\n".join(map(str, data["lines"])))
 
 
 def _bring_token() -> None:

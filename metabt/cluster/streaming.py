@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 AHEAD = "metabt.ahead"
 """Key, in Ray Data's settings, of how many reads may have begun that nobody has taken."""
 
+RETRIES = "\nFailed to "
+"""How Ray Data goes on after the message of an error."""
+
 
 class Read(Protocol):
     """What is to be read: small, and fit to travel to another process."""
@@ -87,7 +90,8 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
         yield from zip(reads, references, strict=True)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, MetabtError):
-            raise error.cause from None
+            # Ray Data appends advice on settings of its own, which are not the user's
+            raise type(error.cause)(str(error.cause).partition(RETRIES)[0]) from None
         raise
     finally:
         references.close()

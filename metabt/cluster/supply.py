@@ -10,7 +10,6 @@ Prices that were handed over in Python are with the actors already, as part of t
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from functools import partial
 from typing import Any
 
 import ray
@@ -19,6 +18,7 @@ from metabt.cluster.feed import Part
 from metabt.cluster.streaming import PriceRead, stream
 from metabt.forest import Node, Plan
 from metabt.inputs import reach
+from metabt.lakehouse import Reader
 from metabt.sleeve import Leaf
 
 AHEAD = 2
@@ -56,6 +56,11 @@ class Supply:
             self._draw()
         return {part: self._arrived[part] for part in wanted if part in self._arrived}
 
+    def begin(self) -> None:
+        """Read the first partition, if any is to be read, ahead of whoever asks for it."""
+        if self._reads:
+            self._draw()
+
     def close(self) -> None:
         """Stop reading."""
         if self._stream is not None:
@@ -78,7 +83,8 @@ class Supply:
 
     def _read(self, name: str, label: str) -> PriceRead:
         dataset = self._plan.datasets[name]
-        return PriceRead(name, label, partial(dataset.read_prices, dataset.partitions[label]))
+        assert isinstance(dataset.read_prices, Reader)  # it is stored
+        return PriceRead(name, label, dataset.read_prices.part(dataset.partitions[label]))
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)

@@ -1,7 +1,7 @@
 """Suspicion: which sleeve ends its process, when an actor dies again and again in the same partition.
 
 1. A first death is bad luck: machines fail. After the second in one partition the lane is suspect.
-2. Each of its sleeves is then walked alone, a witness being told which session is decided on.
+2. Each of its sleeves is then walked alone, and notes down which session it decides on.
 3. One that ends its process twice like that is not walked any further: it fails, and what stands above it, with the
    session, the partition and how much memory it wanted. The others go on.
 """
@@ -14,12 +14,11 @@ from typing import Any
 
 import ray
 
-from metabt.cluster.actors import witness
 from metabt.cluster.lane import Lane
+from metabt.cluster.notes import erase, new_note, read
 from metabt.errors import RunError
-from metabt.forest import Node, Plan
+from metabt.forest import Plan
 from metabt.shard import Lost
-from metabt.sleeve import Leaf
 
 SUSPECT = 2
 """Deaths in one partition after which its sleeves are walked alone."""
@@ -65,14 +64,14 @@ class Suspicion:
         """Walk each sleeve of a suspect lane alone, its calls being settled."""
         if lane.next != lane.position:
             return
-        label, hears = lane.labels[lane.position], witness.remote()
+        label, note = lane.labels[lane.position], new_note()
         for key in lane.keys:
             while label in self._plan.nodes[key].partitions and key not in lane.failed:
                 given = self._given(lane, lane.position)
                 if given is None:
                     return  # what it needs is being made again
                 try:
-                    ray.get(lane.actor.probe.remote(label, lane.previous, given, key, hears))
+                    ray.get(lane.actor.probe.remote(label, lane.previous, given, key, note))
                     break
                 except ray.exceptions.RayTaskError as error:
                     if isinstance(error.cause, Lost):
@@ -85,8 +84,9 @@ class Suspicion:
                     if self._alone[key, label] >= GUILTY:
                         lane.failed[key] = (
                             lane.position,
-                            self._verdict(key, label, ray.get(hears.last.remote()), error),
+                            self._verdict(key, label, read(note), error),
                         )
+        erase(note)
         del self._suspects[lane.name]
 
     def _verdict(self, key: str, label: str, session: str, error: Exception) -> str:
@@ -94,18 +94,9 @@ class Suspicion:
         when = f"{session}: " if session else ""
         what = "it ran out of memory" if _of_memory(error) else "it ends its process"
         return (
-            f"sleeve '{node.label}': {when}{what} in partition {label}, whose windows take {_size(node, label)} "
+            f"sleeve '{node.label}': {when}{what} in partition {label}, whose windows take {node.footprint(label)} "
             f"({_first(error)}); mend its estimator, shorten its lookback or universe, or give workers more memory"
         )
-
-
-def _size(node: Node, label: str) -> str:
-    """Return what the windows and covariances of a sleeve take in a partition."""
-    rows = node.partitions[label]
-    n_items = len(node.spec.universe) if isinstance(node.spec, Leaf) else len(node.spec.children)
-    n_sessions = rows.stop - rows.start
-    n_bytes = 8 * n_items * (n_sessions + node.spec.lookback) + 8 * n_items**2 * n_sessions
-    return f"at most {n_bytes / 2**20:,.1f} MiB ({n_items} columns)"
 
 
 def _of_memory(error: Exception) -> bool:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
-    from metabt.config.files import lakehouse_path
+    from metabt.config.files import stated_lakehouse
     from metabt.config.jobs import Job
     from metabt.config.sweeps import sweep
 
 _EXPORTS = {
     "Job": "metabt.config.jobs",
     "compose": "metabt.config.composition",
-    "lakehouse_path": "metabt.config.files",
     "load_portfolio": "metabt.config.composition",
+    "stated_lakehouse": "metabt.config.files",
     "sweep": "metabt.config.sweeps",
 }
 """Name -> module; imported when it is first asked for: Hydra takes long, and most commands need it for nothing."""
 
-__all__ = ["Job", "compose", "lakehouse_path", "load_portfolio", "sweep"]
+__all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

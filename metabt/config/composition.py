@@ -26,6 +26,7 @@ from metabt.config.cycles import find_cycle
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.overrides import CARRIED, SETTINGS, split
 from metabt.config.search import load, restore_defaults
+from metabt.conninfo import parse_conninfo
 from metabt.errors import ConfigError, nearest
 
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
@@ -48,7 +49,7 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     Returns
     -------
     dict
-        Keys lakehouse, engine, cluster, start, end, is_meta_backtest and portfolio (a dict).
+        Keys lakehouse, catalog, engine, cluster, start, end, is_meta_backtest and portfolio (a dict).
 
     Raises
     ------
@@ -66,13 +67,14 @@ def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[s
     return compose([f"portfolio={name}"], config_dir=config_dir)["portfolio"]
 
 
-def stated_lakehouse(file: Path, dirs: tuple[Path, ...]) -> str:
-    """Return the lakehouse that a file names, its interpolations resolved, without composing a portfolio."""
+def resolved_lakehouse(file: Path, dirs: tuple[Path, ...]) -> tuple[str, str | None]:
+    """Return the lakehouse that a file names and its catalogue, interpolations resolved; no portfolio is composed."""
     with explained(dirs):
-        stated = OmegaConf.select(OmegaConf.load(file), "lakehouse")
+        settings = OmegaConf.load(file)
+        stated, catalog = (OmegaConf.select(settings, key) for key in ("lakehouse", "catalog"))
     if stated is None:
         raise ConfigError(f"{file} states no lakehouse; add `lakehouse: data/lakehouse`, or pass --lakehouse")
-    return str(stated)
+    return str(stated), None if catalog is None else str(catalog)
 
 
 def draft(composed: DictConfig, hydra: DictConfig | None = None) -> dict[str, Any]:
@@ -134,6 +136,8 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     _refuse_targets(config, "")
     if config.get("is_meta_backtest") not in (None, True, False):
         raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
+    if config.get("catalog") is not None:
+        parse_conninfo(str(config["catalog"]))
     return {key: config.get(key) for key in SETTINGS}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -33,8 +34,8 @@ def packaged_dir() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def lakehouse_path(config_dir: str | Path | None = None) -> str:
-    """Return the lakehouse that configuration names.
+def stated_lakehouse(config_dir: str | Path | None = None) -> tuple[str, str | None]:
+    """Return the lakehouse that configuration names and its catalogue, without composing a portfolio.
 
     Raises
     ------
@@ -43,19 +44,18 @@ def lakehouse_path(config_dir: str | Path | None = None) -> str:
     """
     dirs = conf_dirs(config_dir)
     file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
-    stated = _plainly_stated(file)
-    if stated is not None:
-        return stated
-    from metabt.config.composition import stated_lakehouse
+    lakehouse, catalog = (_plain(file).get(key) for key in ("lakehouse", "catalog"))
+    if isinstance(lakehouse, str) and isinstance(catalog, str | None) and "${" not in lakehouse + (catalog or ""):
+        return lakehouse, catalog
+    from metabt.config.composition import resolved_lakehouse
 
-    return stated_lakehouse(file, dirs)
+    return resolved_lakehouse(file, dirs)
 
 
-def _plainly_stated(file: Path) -> str | None:
-    """Return the lakehouse that a file names in so many words; to import Hydra takes as long as printing weights."""
+def _plain(file: Path) -> Mapping[str, object]:
+    """Return the settings of a file, nothing where it needs OmegaConf, which takes as long as printing weights."""
     try:
         settings = yaml.safe_load(file.read_bytes())
     except yaml.YAMLError:
-        return None
-    stated = settings.get("lakehouse") if isinstance(settings, dict) else None
-    return stated if isinstance(stated, str) and "${" not in stated else None
+        return {}
+    return settings if isinstance(settings, dict) else {}

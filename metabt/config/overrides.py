@@ -17,9 +17,10 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from metabt.config.search import groups
+from metabt.conninfo import refuse_password
 from metabt.errors import ConfigError, nearest
 
-SETTINGS = ("lakehouse", "engine", "cluster", "start", "end", "is_meta_backtest", "portfolio")
+SETTINGS = ("lakehouse", "catalog", "engine", "cluster", "start", "end", "is_meta_backtest", "portfolio")
 """What `conf/config.yaml` may state."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
@@ -41,6 +42,7 @@ def parse(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException as error:
+        refuse_password(text)
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"override '{text}': {reason}; write key=value, and quote special characters: key=\"'value'\""
@@ -93,6 +95,8 @@ def kind(override: Override) -> str:
 
 def _check_name(override: Override, known_groups: set[str]) -> None:
     key = override.key_or_group
+    if key == "catalog" and override.input_line is not None:
+        refuse_password(override.input_line)  # here, because a sweep is stored with its overrides
     first = key.split(".")[0]
     if key in known_groups or key.split("/")[0] == "hydra" or first == "hydra" or first in SETTINGS:
         return

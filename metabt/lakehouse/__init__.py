@@ -1,10 +1,11 @@
 """The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
 
-1. `catalog` attaches DuckLake; `tables` is its schema; `statements` writes values into SQL.
+1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it to one of the
+   `connections`, with `extensions`; `tables` is its schema; `statements` are SQL with values in it; `transaction` writes
+   whole or not at all; `outages` are told from mistakes.
 2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
 3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
-4. `commits` keeps runs in a `transaction`, whole or not at all; `runs` finds them.
-5. `questions` asks with SQL, `answers` writes what came back.
+4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
     from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.ingestion import IngestReport, ingest
+    from metabt.lakehouse.placement import confirm
     from metabt.lakehouse.prices import load_prices, read_rows
     from metabt.lakehouse.questions import connect, query
     from metabt.lakehouse.reader import Reader
@@ -40,6 +42,7 @@ _EXPORTS = {
     "changed_inputs": "metabt.lakehouse.history",
     "IngestReport": "metabt.lakehouse.ingestion",
     "ingest": "metabt.lakehouse.ingestion",
+    "confirm": "metabt.lakehouse.placement",
     "load_prices": "metabt.lakehouse.prices",
     "read_rows": "metabt.lakehouse.prices",
     "connect": "metabt.lakehouse.questions",
@@ -69,6 +72,7 @@ __all__ = [
     "check_writable",
     "commit_run",
     "commit_runs",
+    "confirm",
     "connect",
     "dataset_symbols",
     "execute",

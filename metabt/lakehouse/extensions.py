@@ -1,78 +1,41 @@
-"""Extensions: what DuckDB needs for a lakehouse, loaded from installed wheels: nothing is downloaded at run time.
-
-1. `connection` returns a connection with them, to nothing yet.
-2. `begin` has one made in the background: DuckDB checks the signatures of extensions, which takes longer than most of
-   what a command does, while another processor imports the rest.
-"""
+"""DuckDB's extensions, from installed wheels by path: nothing is downloaded at run time where there is a wheel."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.statements import quoted
 
-if TYPE_CHECKING:
-    import duckdb
-
-EXTENSIONS = ("ducklake", "sqlite_scanner")
-"""DuckDB extensions that a lakehouse needs."""
-
-_begun: list[Future[duckdb.DuckDBPyConnection]] = []
-"""A connection that is being made and that nobody has taken."""
+EXTRAS = {"postgres_scanner": "pip install 'metabt[postgres]', or "}
+"""What to say first where an extension comes with an extra of metabt."""
 
 
-def begin() -> None:
-    """Have a connection made, for whoever asks for one first."""
-    if not _begun:
-        pool = ThreadPoolExecutor(1)
-        _begun.append(pool.submit(_made))
-        pool.shutdown(wait=False)
-
-
-def connection() -> duckdb.DuckDBPyConnection:
-    """Return a connection with the extensions loaded.
+def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Load extensions from their wheels, or from DuckDB's own directory where a platform has no wheel.
 
     Raises
     ------
     StoreError
-        If they are not installed, or DuckDB refuses them.
+        For one that is in neither and cannot be downloaded.
     """
-    return _begun.pop().result() if _begun else _made()
+    for name in names:
+        wheel = _extension_wheel(name)
+        if wheel is not None:
+            con.execute(f"LOAD {quoted(str(wheel))}")
+        else:
+            _load_installed(con, name)
 
 
-def _made() -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False, "threads": 1})
-    try:
-        for name in EXTENSIONS:
-            _load(con, name)
-    except duckdb.Error as error:
-        con.close()
-        raise StoreError(_refused(str(error))) from error
-    except StoreError:
-        con.close()
-        raise
-    return con
+def quoted(text: str) -> str:
+    """Return `text` as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
-def _load(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load an extension from its wheel, or from DuckDB's own directory where a platform has no wheel."""
-    wheel = _wheel(name)
-    if wheel is not None:
-        con.execute(f"LOAD {quoted(str(wheel))}")
-    else:
-        _load_installed(con, name)
-
-
-def _wheel(name: str) -> Path | None:
-    import duckdb
-
+def _extension_wheel(name: str) -> Path | None:
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -82,8 +45,6 @@ def _wheel(name: str) -> Path | None:
 
 
 def _load_installed(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    import duckdb
-
     try:
         try:
             con.execute(f"LOAD {name}")
@@ -91,17 +52,15 @@ def _load_installed(con: duckdb.DuckDBPyConnection, name: str) -> None:
             con.execute(f"INSTALL {name}")
             con.execute(f"LOAD {name}")
     except duckdb.Error as error:
-        raise StoreError(_not_installed(name, str(error), duckdb.__version__)) from error
+        raise StoreError(_not_installed(name, str(error))) from error
 
 
-def _refused(reason: str) -> str:
-    return f"DuckDB refuses an extension: {reason.partition(chr(10))[0]}; install its wheel again"
-
-
-def _not_installed(name: str, reason: str, version: str) -> str:
+def _not_installed(name: str, reason: str) -> str:
+    version = duckdb.__version__
     return (
         f"DuckDB extension '{name}' for DuckDB {version} is neither installed nor downloadable "
-        f"({reason.partition(chr(10))[0]}); install the wheel duckdb-extension-{name.replace('_', '-')}=={version}, "
+        f"({reason.partition(chr(10))[0]}); {EXTRAS.get(name, '')}install the wheel "
+        f"duckdb-extension-{name.replace('_', '-')}=={version}, "
         f"or, where a platform has none, copy {name}.duckdb_extension from a connected machine to "
         f"~/.duckdb/extensions/v{version}/<platform>/"
     )

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 
 Wanted = Mapping[str, tuple[str, ...] | None]
@@ -45,7 +47,13 @@ class Facts:
     digests: dict[Cell, str]
     """(symbol, partition, field) -> digest, of the wanted symbols."""
 
+    @property
+    def has_volume(self) -> bool:
+        """Whether volumes are known of the dataset: every symbol of it has a digest of them then."""
+        return any(field == "volume" for _, _, field in self.digests)
 
+
+@reported
 def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Facts]:
     """Return the facts of every wanted dataset.
 
@@ -78,17 +86,27 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
     }
 
 
+@reported
 def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, dict[Cell, str]]:
     """Return dataset -> cell -> digest, of those wanted symbols that there are."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
     rows = read_at(con, DIGESTS, at, whole, [name for name, _ in pairs], [symbol for _, symbol in pairs])
+    table = rows.to_arrow_table()
+    datasets, *cells = (_shared_texts(table[name]) for name in ("dataset", "symbol", "partition", "field"))
     found: dict[str, dict[Cell, str]] = {name: {} for name in wanted}
-    for dataset, symbol, partition, field, digest in rows.fetchall():
-        found[dataset][symbol, partition, field] = digest
+    for dataset, cell, digest in zip(datasets, zip(*cells, strict=True), table["digest"].to_pylist(), strict=True):
+        found[dataset][cell] = digest
     return found
 
 
+def _shared_texts(column: pa.ChunkedArray) -> list[str]:
+    """Return texts row by row, equal ones as one object: each is hashed once, however many cells it is part of."""
+    shared: dict[str, str] = {}
+    return [shared.setdefault(text, text) for text in column.to_pylist()]
+
+
+@reported
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
     """Return dataset -> its symbols, sorted."""
     found: dict[str, list[str]] = {}

@@ -17,6 +17,7 @@ import numpy as np
 from metabt.fingerprint import array_digest
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Cell, Wanted, read_digests
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
 from metabt.prices import partitions
 
@@ -39,6 +40,7 @@ class Change:
     """What happened between the snapshots: added, changed or removed."""
 
 
+@reported
 def changed_inputs(con: duckdb.DuckDBPyConnection, wanted: Wanted, before: int, after: int) -> list[Change]:
     """Return what differs in the observations of the wanted symbols, ordered by dataset, symbol, partition and field.
 
@@ -53,6 +55,7 @@ def changed_inputs(con: duckdb.DuckDBPyConnection, wanted: Wanted, before: int, 
     ]
 
 
+@reported
 def changed_calendars(con: duckdb.DuckDBPyConnection, datasets: Iterable[str], before: int, after: int) -> list[Change]:
     """Return what differs in the sessions of whole datasets (field `calendar`) and in whether they are `closed`.
 

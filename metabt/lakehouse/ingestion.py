@@ -90,6 +90,7 @@ def ingest(
     fields: Mapping[str, str] | None = None,
     date_format: str | None = None,
     closed: bool | None = None,
+    catalog: str | None = None,
 ) -> IngestReport:
     """Store the prices of a file or frame in a dataset, and make the lakehouse where there is none.
 
@@ -110,6 +111,8 @@ def ingest(
     closed : bool, optional
         True when no more data will come, so that the dataset does not hold a tree at its last date;
         None leaves it as it was (False for a new dataset).
+    catalog : str, optional
+        Where a new lakehouse's catalogue is made, as for `attach`.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def ingest(
         rows = read_observations(source, Naming(date, symbol, dict(fields or {}), date_format))
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
-    return transact(path, lambda con: store(con, dataset, name, rows, closed), create=True)
+    return transact(path, lambda con: store(con, dataset, name, rows, closed), create=True, catalog=catalog)
 
 
 def store(

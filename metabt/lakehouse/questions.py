@@ -20,8 +20,11 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.answers import QueryResult
-from metabt.lakehouse.catalog import DATA, attach, located
-from metabt.lakehouse.statements import execute, quoted
+from metabt.lakehouse.catalog import DATA, attach
+from metabt.lakehouse.extensions import quoted
+from metabt.lakehouse.outages import is_outage, lost
+from metabt.lakehouse.placement import located
+from metabt.lakehouse.statements import execute
 
 TABLE_FUNCTIONS = ("generate_series", "range", "unnest", "json_each", "json_tree", "ducklake_snapshots")
 """Table functions that a query may use; none of them reads a file of its own choosing."""
@@ -120,6 +123,8 @@ def _table_functions(tree: Any) -> Iterator[str]:
 
 def _explained(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
     message = f"SQL: {error}"
+    if is_outage(message):
+        return lost(message)
     if "read-only" in message:
         return f"{READ_ONLY}: {message}"
     if isinstance(error, duckdb.CatalogException) and "Table with name" in message:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import duckdb
 
 from metabt.errors import ConfigError, StoreError, nearest
+from metabt.lakehouse.outages import reported
 from metabt.lakehouse.statements import execute
 from metabt.lakehouse.tables import RUN_TABLES, SCHEMA, from_arrow
 from metabt.tables import Table
@@ -28,6 +29,7 @@ def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = Non
     return run_id in find_runs(con, [run_id], keep)
 
 
+@reported
 def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str | None = None) -> set[str]:
     """Return those of the runs that are stored and did not fail; with `keep`, only those of which so much was kept."""
     sql = (
@@ -37,6 +39,7 @@ def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str 
     return {row[0] for row in execute(con, sql, list(run_ids), keep).fetchall()}
 
 
+@reported
 def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
     """Return a run's row, configuration and all.
 
@@ -51,6 +54,7 @@ def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
     return found[0]
 
 
+@reported
 def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, object], dict[str, Table]]:
     """Return a run's row and its tables without `run_id`, rows in the order in which they were stored.
 
@@ -62,6 +66,7 @@ def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, obj
     return run_row(con, run_id), {name: _load_table(con, name, run_id) for name in RUN_TABLES}
 
 
+@reported
 def list_runs(
     con: duckdb.DuckDBPyConnection, portfolio: str | None = None, limit: int | None = None
 ) -> list[dict[str, object]]:
@@ -73,6 +78,7 @@ def list_runs(
     return execute(con, sql, portfolio, limit).to_arrow_table().to_pylist()
 
 
+@reported
 def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
     """Return the identity of the run that `name` means.
 
@@ -121,6 +127,7 @@ def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]])
     return f"no run or portfolio '{name}' in the lakehouse{nearest(name, portfolios | {'latest'})}"
 
 
+@reported
 def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, float]]:
     """Return run_id -> the metrics of its root; NaN where there is none."""
     sql = (

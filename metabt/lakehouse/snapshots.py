@@ -5,9 +5,11 @@ from __future__ import annotations
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.outages import is_outage, reported
 from metabt.lakehouse.statements import execute
 
 
+@reported
 def snapshot(con: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the lakehouse's current snapshot."""
     return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
@@ -25,7 +27,7 @@ def read_at(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *values: o
     try:
         return execute(con, sql.replace("{at}", version), *values)
     except duckdb.Error as error:
-        if at is None:
+        if at is None or is_outage(str(error)):
             raise
         reason = str(error).partition("\n")[0]
         raise StoreError(f"snapshot {at} cannot be read: {reason}; use a later one") from error

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
+
+from metabt.lakehouse.extensions import quoted
 
 _PLACE = re.compile(r"\$(\d+)")
 """Where a value goes."""
@@ -46,8 +46,3 @@ def literal(value: object) -> str:
     if isinstance(value, Sequence):
         return f"[{', '.join(map(literal, value))}]"
     raise TypeError(f"no literal for {type(value).__name__} {value!r}; wanted None, bool, int, text, a date or a list")
-
-
-def quoted(text: str) -> str:
-    """Return `text` as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

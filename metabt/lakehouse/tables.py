@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.buffers import from_numpy, from_texts, to_numpy
+from metabt.lakehouse.outages import whole
 from metabt.tables import Coded, Column, Table
 
 SCHEMA: dict[str, dict[str, str]] = {
@@ -144,15 +145,14 @@ def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str,
     columns: dict[str, list[str]] = {}
     for name, column in sorted(missing, key=lambda pair: (pair[0], list(SCHEMA[pair[0]]).index(pair[1]))):
         columns.setdefault(name, []).append(column)
-    con.execute("BEGIN")
-    for name, absent in columns.items():
-        if len(absent) == len(SCHEMA[name]):
-            _create_table(con, name)
-        else:
-            _add_columns(con, name, absent)
-    if "calendars" in columns and "prices" not in columns:
-        con.execute(BACKFILL)
-    con.execute("COMMIT")
+    with whole(con):
+        for name, absent in columns.items():
+            if len(absent) == len(SCHEMA[name]):
+                _create_table(con, name)
+            else:
+                _add_columns(con, name, absent)
+        if "calendars" in columns and "prices" not in columns:
+            con.execute(BACKFILL)
 
 
 def _create_table(con: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -20,7 +20,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONP
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """Start Ray on this machine with two CPUs; modules that ask for it are marked `xdist_group("ray")`."""
+    """Start Ray on this machine with two CPUs; tests/conftest.py sees to it that only one is needed."""
     import ray
 
     ray.init(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metabt.config import compose, lakehouse_path, load_portfolio
+from metabt.config import compose, load_portfolio, stated_lakehouse
 from metabt.config.files import packaged_dir
 from metabt.config.search import options
 from metabt.errors import ConfigError
@@ -181,7 +181,7 @@ def test_an_override_reads_no_environment_variable_either(key: str, monkeypatch:
 
 
 def test_the_lakehouse_is_known_without_composing(elsewhere: Path) -> None:
-    assert lakehouse_path() == compose()["lakehouse"] == "data/lakehouse"
+    assert stated_lakehouse() == (compose()["lakehouse"], compose()["catalog"]) == ("data/lakehouse", None)
 
 
 @pytest.mark.parametrize(

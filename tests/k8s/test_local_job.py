@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from metabt import lakehouse
-from tests.k8s.local_cluster import local_head
-from tests.k8s.manifests import K8S, ROOT, job_of
+from tests.heads import Head
+from tests.k8s.manifests import K8S, job_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 JOB = K8S / "overlays" / "kind" / "backtest"
-RAY = str(Path(sys.executable).parent / "ray")
-
-
-@pytest.fixture(scope="module")
-def head() -> Iterator[tuple[str, dict[str, str]]]:
-    """Run a head in the folder that is the image's working directory."""
-    with local_head(ROOT, {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}) as found:
-        yield found
 
 
 @pytest.fixture
@@ -38,9 +26,8 @@ def lake(tmp_path: Path, sp500: pd.DataFrame, factor_etfs: pd.DataFrame) -> Path
     return path
 
 
-def submit(address: str, settings: dict[str, str], entrypoint: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [RAY, "job", "submit", "--address", address, *options, "--", *entrypoint.split()]
-    return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=300)
+def submit(head: Head, entrypoint: str, environment: dict[str, Any]) -> tuple[int, str]:
+    return head.job("submit", "--runtime-env-json", json.dumps(environment), "--", *entrypoint.split())
 
 
 def runs(lake: Path) -> list[tuple[str, str]]:
@@ -50,31 +37,20 @@ def runs(lake: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("job", "n_runs"), [("backtest", 1), ("sweep", 6)])
 def test_the_entrypoint_succeeds_and_its_runs_are_in_the_lakehouse(
-    head: tuple[str, dict[str, str]], lake: Path, job: str, n_runs: int
+    head: Head, lake: Path, job: str, n_runs: int
 ) -> None:
     entrypoint, environment = job_of(JOB.parent / job)
     here = entrypoint.replace("lakehouse=/lakehouse", f"lakehouse={lake}")
     assert here != entrypoint
-    done = submit(*head, here, "--runtime-env-json", json.dumps(environment))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "succeeded" in done.stdout
+    code, said = submit(head, here, environment)
+    assert code == 0, said
+    assert "succeeded" in said
     assert runs(lake) == [("demo", "ok")] * n_runs
 
 
-def test_a_run_that_fails_fails_the_job(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+def test_a_run_that_fails_fails_the_job(head: Head, tmp_path: Path) -> None:
     entrypoint, environment = job_of(JOB)
     here = entrypoint.replace("lakehouse=/lakehouse", f"lakehouse={tmp_path / 'none'}")
-    done = submit(*head, here, "--runtime-env-json", json.dumps(environment))
-    assert done.returncode == 1
-    assert "no lakehouse at" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(("token", "refusal"), [(None, 401), ("wrong", 403)])
-def test_without_its_token_nobody_submits(head: tuple[str, dict[str, str]], token: str | None, refusal: int) -> None:
-    address, _ = head
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    asked = urllib.request.Request(f"{address}/api/jobs/", json.dumps({"entrypoint": "true"}).encode(), headers)
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked, timeout=30)
-    assert refused.value.code == refusal
-    refused.value.close()
+    code, said = submit(head, here, environment)
+    assert code == 1
+    assert "no lakehouse at" in said

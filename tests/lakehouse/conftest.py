@@ -14,6 +14,7 @@ import pytest
 from metabt.lakehouse import attach, ingest, snapshot
 from metabt.lakehouse.tables import SCHEMA
 from tests.panels import random_walk
+from tests.postgres_server import Server, running_server
 
 
 def wide(n_rows: int = 300, begin: str = "2019-10-01", symbols: tuple[str, ...] = ("AA", "BB", "CC")) -> pd.DataFrame:
@@ -72,3 +73,19 @@ def unchanged(stocked: Path) -> Iterator[Path]:
     before = state(stocked)
     yield stocked
     assert state(stocked) == before
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a PostgreSQL server of the tests' own; nobody has its password yet."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def signed_in(postgres: Server) -> Iterator[Server]:
+    """Return the server, with its password where libpq looks for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("METABT_CATALOG", raising=False)
+        patch.setenv("PGPASSWORD", postgres.password)
+        yield postgres

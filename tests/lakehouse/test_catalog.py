@@ -17,13 +17,14 @@ from metabt.lakehouse import (
     catalog,
     check_writable,
     commit_run,
-    extensions,
+    connections,
     find_run,
     ingest,
     load_facts,
     load_prices,
     run_row,
 )
+from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.lakehouse.tables import SCHEMA
 from tests.lakehouse.conftest import same, state, wide
 from tests.lakehouse.test_runs import run
@@ -46,6 +47,24 @@ def test_any_path_works_and_is_never_sql(tmp_path: Path, name: str) -> None:
     ingest(tmp_path / name, "d", wide(20))
     assert state(tmp_path / name)[1]["prices"] == 60
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_what_memory_has_no_room_for_goes_to_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(tmp_path / "lake", "d", wide(20))
+    for name in ("work", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    distinct = "CREATE TEMP TABLE spilled AS SELECT DISTINCT hash(i) AS a, hash(i + 1) AS b FROM range(2_000_000) t(i)"
+    with attach(tmp_path / "lake") as one, attach(tmp_path / "lake", read_only=True) as two:
+        for con in (one, two):
+            con.execute("SET memory_limit = '40MB'")
+            con.execute(distinct)
+            assert con.execute("SELECT count(*) FROM spilled").fetchall() == [(2_000_000,)]
+        assert len(list((tmp_path / "temporary").iterdir())) == 2  # two that share a folder would share files
+    assert [list((tmp_path / name).iterdir()) for name in ("work", "temporary")] == [[], []]
 
 
 def test_a_lakehouse_may_be_moved(tmp_path: Path) -> None:
@@ -184,25 +203,24 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(extensions, "EXTENSIONS", ("no_such_extension",))
+    monkeypatch.setattr(SqliteCatalogue, "extensions", ("no_such_extension",))
     with pytest.raises(StoreError, match=r"wheel duckdb-extension-no-such-extension==.*copy no_such_extension"):
         attach(tmp_path, create=True)
 
 
 def test_a_connection_that_was_begun_is_taken_once(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     made: list[object] = []
-    make = extensions._made
-    monkeypatch.setattr(extensions, "_made", lambda: made.append(make()) or made[-1])
-    extensions.begin()
-    extensions.begin()
+    make = connections._made
+    monkeypatch.setattr(connections, "_made", lambda extensions: made.append(make(extensions)) or made[-1])
+    connections.begin()
+    connections.begin()
     with attach(fresh, read_only=True) as one, attach(fresh, read_only=True) as other:
         assert len(made) == 2 and made[0] is one and made[1] is other
 
 
-def test_what_goes_wrong_in_the_background_is_told_to_who_asks(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(extensions, "EXTENSIONS", ("no_such_extension",))
-        extensions.begin()
-        with pytest.raises(StoreError, match="no_such_extension"):
-            attach(fresh, read_only=True)
+def test_what_goes_wrong_in_the_background_is_tried_again_by_who_needs_it(
+    monkeypatch: pytest.MonkeyPatch, fresh: Path
+) -> None:
+    monkeypatch.setattr(connections, "LIKELY", ("no_such_extension",))
+    connections.begin()
     attach(fresh, read_only=True).close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import numpy as np
 
@@ -18,6 +19,16 @@ class Poison:
         if X[-1].min() < self.below:
             if self.what == "raise":
                 raise LookupError("poisoned")
+            if self.what == "hoard":
+                self._hoard()
             os.kill(os.getpid(), signal.SIGKILL)
         self.weights_ = np.full(X.shape[1], 1.0 / X.shape[1])
         return self
+
+    def _hoard(self) -> None:
+        """Take memory, 100 MB at a time, until somebody intervenes; not more than 4 GB."""
+        hoard = []
+        for _ in range(40):
+            hoard.append(np.ones(12_500_000))
+            time.sleep(0.2)
+        raise LookupError("nobody intervened")

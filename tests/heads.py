@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -17,7 +18,9 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PORTS = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
 """Ports of a head that two heads on one machine would both take."""
@@ -25,9 +28,35 @@ PATIENCE = 90
 """Seconds for a head to answer, and for a job's nodes to end."""
 
 
+@dataclass(frozen=True)
+class Head:
+    """A head that runs."""
+
+    address: str
+    """Where its jobs are submitted."""
+    gcs: str
+    """Where drivers attach."""
+    settings: dict[str, str]
+    """An environment that knows its token."""
+
+    def job(self, command: str, *args: str, cwd: Path | None = None, **environment: str) -> tuple[int, str]:
+        """Run `ray job COMMAND` and return its exit code and what it printed."""
+        line = [str(Path(sys.executable).parent / "ray"), "job", command, "--address", self.address, *args]
+        env = {**self.settings, **environment}
+        done = subprocess.run(line, env=env, cwd=cwd, capture_output=True, text=True, timeout=600)
+        return done.returncode, done.stdout + done.stderr
+
+    def ask(self, path: str, token: str | None = None, data: bytes | None = None) -> Any:
+        """Return what its API answers; `token` is the right one by default, none where it is empty."""
+        token = self.settings["RAY_AUTH_TOKEN"] if token is None else token
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        with urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=60) as answer:
+            return json.load(answer)
+
+
 @contextmanager
-def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Run a head whose jobs start in `folder`; give its address and the environment that knows its token."""
+def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[Head]:
+    """Run a head whose jobs start in `folder`, in an environment that has the right Python first."""
     place = Path(tempfile.mkdtemp(prefix="metabt-", dir="/tmp"))  # short: sockets in it have at most 107 characters
     bin_dir = str(Path(sys.executable).parent)
     settings = {
@@ -52,7 +81,7 @@ def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[s
         )
     try:
         _await(f"http://127.0.0.1:{ports[1]}/api/gcs_healthz", head, place / "log")
-        yield f"http://127.0.0.1:{ports[1]}", settings
+        yield Head(f"http://127.0.0.1:{ports[1]}", f"127.0.0.1:{ports[0]}", settings)
     finally:
         _end(head, place)
         shutil.rmtree(place, ignore_errors=True)

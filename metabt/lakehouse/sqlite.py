@@ -1,0 +1,102 @@
+"""A catalogue in a SQLite file inside the lakehouse: what drivers on one machine need, and no server.
+
+1. WAL mode lets readers see whole commits while another process writes.
+2. The writer lock is a SQLite file of its own: it works on every platform and dies with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from metabt.errors import StoreError
+
+FILE = "catalog.sqlite"
+"""File name of the catalogue inside a lakehouse."""
+LOCK = "writer.lock"
+"""File name of the writer lock inside a lakehouse."""
+LOCK_SECONDS = 120.0
+"""How long a writer waits for the writers before it."""
+BUSY_TIMEOUT = 10_000
+"""Milliseconds that SQLite waits for another process's lock before it gives up."""
+
+
+@dataclass(frozen=True)
+class SqliteCatalogue:
+    """The catalogue of one lakehouse, in a SQLite file."""
+
+    root: Path
+    """Directory of the lakehouse."""
+
+    extensions = ("ducklake", "sqlite_scanner")
+    """DuckDB extensions that it needs."""
+    conflicts = ("database is locked", "conflict")
+    """What the message of an error contains that is worth another attempt."""
+    options = ("META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {BUSY_TIMEOUT}")
+    """How it is attached."""
+
+    @property
+    def file(self) -> Path:
+        """The file."""
+        return self.root / FILE
+
+    @property
+    def target(self) -> str:
+        """What DuckLake calls it."""
+        return f"sqlite:{self.file}"
+
+    def __str__(self) -> str:
+        """Return what messages call it."""
+        return f"'{self.file}'"
+
+    def is_there(self) -> bool:
+        """Return whether the file holds anything."""
+        # only its size is asked: opening the file here and closing it would drop the POSIX locks that
+        # another connection of this very process holds on it
+        return self.file.is_file() and self.file.stat().st_size > 0
+
+    def check_writable(self) -> None:
+        """Raise StoreError unless the file can be written or made."""
+        if self.file.is_dir() or (self.file.exists() and not os.access(self.file, os.W_OK)):
+            raise StoreError(
+                f"lakehouse '{self.root}' cannot be written: '{self.file}' is not a writable file; "
+                "restore write permission, or name another path"
+            )
+
+    def unreadable(self, reason: str) -> str:
+        """Say why it cannot be attached."""
+        first = reason.partition("\n")[0]
+        if "readonly database" in reason:
+            return (
+                f"lakehouse '{self.root}' cannot be opened: {first}; SQLite keeps a lock file beside the catalogue "
+                "even for readers: restore write permission on the directory, or copy the lakehouse to one of your own"
+            )
+        return (
+            f"{self} cannot be opened as a lakehouse's catalogue: {first}; "
+            "name another path, or restore the file from a copy"
+        )
+
+    def unwritten(self, reason: str) -> str:
+        """Say why nothing was written."""
+        return f"nothing was written: {reason}"
+
+    @contextmanager
+    def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Keep every other writer of the lakehouse waiting; `con` takes no part in it."""
+        file = self.root / LOCK
+        lock = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"'{file}' cannot be locked for writing: {error}; wait for the other writer, or end it"
+            ) from error
+        finally:
+            lock.close()
