@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Call the command that was asked for."""
-    from metabt.lakehouse.extensions import begin
+    from metabt.lakehouse.connections import begin
 
     values = vars(args)
     begin(partial(_extensions, values["lakehouse"]))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import secrets
 import signal
@@ -25,8 +26,8 @@ from typing import Any
 
 from metabt.errors import ConfigError
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What numeric libraries read when they load; one thread each in every worker."""
+LOG = logging.getLogger("metabt.cluster")
+
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks for the token of a cluster, ahead of the user's own file."""
 ANSWER = 10.0
@@ -138,9 +139,9 @@ def _imported() -> Any:
 
 def _hush() -> None:
     """Keep what Ray says of dying workers off standard output, where results go: the run says what matters of it."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher  # there is no public way
+    from ray._private import worker  # there is no public way
 
-    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+    worker.print_to_stdstream = lambda data, ignore_prefix: LOG.debug("%s", "\n".join(map(str, data["lines"])))
 
 
 def _bring_token() -> None:

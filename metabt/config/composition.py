@@ -68,7 +68,7 @@ def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[s
 
 
 def resolved_lakehouse(file: Path, dirs: tuple[Path, ...]) -> tuple[str, str | None]:
-    """Return the lakehouse that a file names and its catalogue, interpolations resolved, without a portfolio."""
+    """Return the lakehouse that a file names and its catalogue, interpolations resolved; no portfolio is composed."""
     with explained(dirs):
         settings = OmegaConf.load(file)
         stated, catalog = (OmegaConf.select(settings, key) for key in ("lakehouse", "catalog"))

@@ -1,11 +1,11 @@
 """The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
 
-1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it, with `extensions`;
-   `tables` is its schema; `statements` writes values into SQL; `outages` are told from mistakes.
+1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it to one of the
+   `connections`, with `extensions`; `tables` is its schema, `statements` are SQL with values in it; `transaction`
+   writes whole or not at all; `outages` are told from mistakes.
 2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
 3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
-4. `commits` keeps runs in a `transaction`, whole or not at all; `runs` finds them.
-5. `questions` asks with SQL, `answers` writes what came back.
+4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
 
 1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
-2. `opened` has DuckDB's extensions in a connection, perhaps one that was begun before anybody asked.
+2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.connections).
 3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
 
 The data path is always given anew, so a lakehouse may be moved as a directory, and each machine may mount it elsewhere.
@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.extensions import connection
+from metabt.lakehouse.connections import opened
 from metabt.lakehouse.placement import Catalogue, existing, located, require, settle
 from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.lakehouse.statements import quoted
@@ -50,20 +50,15 @@ def attach(
     if create:
         check_folder(path)
     where = settle(path, catalog) if create else require(path)
-    if not read_only and not create:
+    if not (create or read_only):
         check_folder(path)
-    con = opened(where)
+    con = opened(where.extensions)
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
         con.close()
         raise
     return con
-
-
-def opened(where: Catalogue) -> duckdb.DuckDBPyConnection:
-    """Return a connection that can attach such a catalogue."""
-    return connection(where.extensions)
 
 
 def attach_lake(

@@ -16,7 +16,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from metabt.buffers import to_numpy
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.outages import reported
@@ -103,9 +102,8 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
 
 def _shared_texts(column: pa.ChunkedArray) -> list[str]:
     """Return texts row by row, equal ones as one object: each is hashed once, however many cells it is part of."""
-    coded = column.combine_chunks().dictionary_encode()
-    texts: list[str] = coded.dictionary.to_pylist()
-    return [texts[code] for code in to_numpy(coded.indices).tolist()]
+    shared: dict[str, str] = {}
+    return [shared.setdefault(text, text) for text in column.to_pylist()]
 
 
 @reported

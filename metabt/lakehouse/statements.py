@@ -9,7 +9,6 @@ Values that are bound instead make DuckDB import pandas, only to see whether the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ def literal(value: object) -> str:
         return f"TIMESTAMP {quoted(value.isoformat(' '))}"
     if isinstance(value, date):
         return f"DATE {quoted(value.isoformat())}"
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(literal, value))}]"
     raise TypeError(f"no literal for {type(value).__name__} {value!r}; wanted None, bool, int, text, a date or a list")
 

@@ -96,7 +96,7 @@ def poisoned(what: str) -> dict[str, object]:
     ("what", "says"), [("raise", "the optimizer failed on 2 assets with LookupError"), ("kill", "it ends its process")]
 )
 def test_a_poisoned_sleeve_fails_its_own_tree_with_its_name_and_session(
-    what: str, says: str, cached: bool, tmp_path: Path
+    what: str, says: str, cached: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cache: Cache = DiskCache(tmp_path) if cached else NoCache()
     found = outcomes(engine([poisoned(what), LEAF, WRAPPED], executor=Ray(workers=1), cache=cache))
@@ -104,6 +104,8 @@ def test_a_poisoned_sleeve_fails_its_own_tree_with_its_name_and_session(
     session = str(expected[0]).split("'victim/bad': ")[1].split(":")[0]
     assert f"sleeve 'victim/bad': {session}: {says}" in str(found[0])
     assert isinstance(found[1], dict) and alike(found[1:], expected[1:])
+    time.sleep(1.0)  # what Ray says of dying workers comes late
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_sleeve_alone_is_not_blamed_for_what_befalls_its_machine(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from metabt.lakehouse import (
     catalog,
     check_writable,
     commit_run,
-    extensions,
+    connections,
     find_run,
     ingest,
     load_facts,
@@ -210,17 +210,17 @@ def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.Monk
 
 def test_a_connection_that_was_begun_is_taken_once(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     made: list[object] = []
-    make = extensions._made
-    monkeypatch.setattr(extensions, "_made", lambda names: made.append(make(names)) or made[-1])
+    make = connections._made
+    monkeypatch.setattr(connections, "_made", lambda names: made.append(make(names)) or made[-1])
     for _ in range(2):
-        extensions.begin(lambda: SqliteCatalogue.extensions)
+        connections.begin(lambda: SqliteCatalogue.extensions)
     with attach(fresh, read_only=True) as one, attach(fresh, read_only=True) as other:
         assert len(made) == 2 and made[0] is one and made[1] is other
 
 
 def test_a_connection_that_was_begun_for_less_is_taken_too(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
-    extensions.begin(lambda: ("ducklake",))
-    begun = extensions._begun[0].result()
+    connections.begin(lambda: ("ducklake",))
+    begun = connections._begun[0].result()
     with attach(fresh, read_only=True) as con:
         assert con is begun and load_facts(con, {}) == {}
 
@@ -228,13 +228,13 @@ def test_a_connection_that_was_begun_for_less_is_taken_too(monkeypatch: pytest.M
 def test_what_goes_wrong_in_the_background_is_told_to_who_asks(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(SqliteCatalogue, "extensions", ("no_such_extension",))
-        extensions.begin(lambda: SqliteCatalogue.extensions)
+        connections.begin(lambda: SqliteCatalogue.extensions)
         with pytest.raises(StoreError, match="no_such_extension"):
             attach(fresh, read_only=True)
     attach(fresh, read_only=True).close()
 
 
 def test_what_goes_wrong_in_the_background_alone_is_nobodys_concern(fresh: Path) -> None:
-    extensions.begin(lambda: ("no_such_extension",))
+    connections.begin(lambda: ("no_such_extension",))
     attach(fresh, read_only=True).close()
-    assert not extensions._begun
+    assert not connections._begun

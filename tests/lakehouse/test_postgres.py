@@ -487,7 +487,7 @@ def test_a_lock_that_is_never_released_is_reported(fresh: Path, monkeypatch: pyt
     monkeypatch.setattr(postgres, "LOCK_SECONDS", 0.2)
     where = placement.require(fresh)
     with (
-        transaction.opened(where) as con,
+        transaction.opened(where.extensions) as con,
         where.writer_lock(con),
         pytest.raises(StoreError, match=r"another driver has held the writer lock of 'postgres:.*pg_stat_activity"),
     ):
