@@ -127,53 +127,52 @@ def test_drivers_that_commit_at_once_lose_nothing_and_show_nothing_in_part(
 
 
 STORM = """
-import time
 from metabt.errors import StoreError
-mine, until = sys.argv[2], time.time() + float(sys.argv[3])
+mine, wanted = sys.argv[2], int(sys.argv[3])
 number = 0
-while time.time() < until:
+while number < wanted:
+    tables = {"weights": table("weights", 40, number), "metrics": table("metrics", 15)}
     try:
-        tables = {"weights": table("weights", 40, number), "metrics": table("metrics", 15)}
         commit_run(path, run(f"{mine}-{number}"), tables)
         print("stored", number, file=sys.stderr, flush=True)
         number += 1
     except StoreError as error:
-        assert "lost" in str(error) or "cannot be opened" in str(error) or "nothing was written" in str(error), error
+        assert "was lost" in str(error) or "cannot be opened" in str(error) or "nothing was written" in str(error), error
         print("outage", number, file=sys.stderr, flush=True)
 """
 
 
 def test_a_storm_of_broken_connections_loses_nothing(fresh: Path, watch: Con, signed_in: Server) -> None:
-    """Connections are broken at random while three drivers commit; each tries what failed again."""
+    """Forty connections are broken at random while three drivers commit; each tries again what failed."""
     rng = np.random.default_rng(11)
-    drivers = [start(STORM, fresh, name, 20) for name in "abc"]
+    drivers = {name: start(STORM, fresh, name, 8) for name in "abc"}
     broken = 0
-    while any(driver.poll() is None for driver in drivers):
+    while any(driver.poll() is None for driver in drivers.values()):
         time.sleep(rng.uniform(0.02, 0.4))
-        broken += signed_in.hang_up("random() < 0.5")
+        broken += signed_in.hang_up("random() < 0.5") if broken < 40 else 0
     expected: set[str] = set()
     outages = 0
-    for name, driver in zip("abc", drivers, strict=True):
+    for name, driver in drivers.items():
         _, errors = driver.communicate(timeout=60)
+        told = {f"{name}-{number}" for number in re.findall(r"^stored (\d+)$", errors, flags=re.MULTILINE)}
         # DuckDB may abort a process whose connection breaks at an unlucky moment; what it was told is stored is stored
-        assert driver.returncode in (0, -6), errors
-        expected |= {f"{name}-{number}" for number in re.findall(r"^stored (\d+)$", errors, flags=re.MULTILINE)}
+        assert (driver.returncode, len(told)) == (0, 8) or driver.returncode == -6, errors
+        expected |= told
         outages += errors.count("outage ")
     sweeps, rows = rows_by_run(watch)
-    later = {run_id for run_id in set(sweeps) - expected}  # committed, but nobody was told before the time was up
-    assert expected <= set(sweeps) and len(later) <= 3
-    assert all(rows[run_id] == {"weights": 40, "metrics": 15} for run_id in sweeps) and set(rows) == set(sweeps)
-    for run_id in sorted(expected)[::7]:
+    assert expected <= set(sweeps) and len(set(sweeps) - expected) <= len(drivers)  # committed, but nobody was told
+    assert set(rows) == set(sweeps) and all(count == {"weights": 40, "metrics": 15} for count in rows.values())
+    for run_id in sorted(expected):
         number = int(run_id.split("-")[1])
         assert_same_table(load_run(watch, run_id)[1]["weights"], table("weights", 40, number))
-    assert len(expected) > 10 and outages > 3
-    print(f"{broken} connections broken, {outages} attempts failed; {len(expected)} runs stored, each once and whole")
+    assert broken > 0
+    print(f"{broken} connections broken, {outages} attempts failed; {len(sweeps)} runs stored, each once and whole")
 
 
 def test_a_driver_that_is_killed_anywhere_leaves_nothing_in_part(fresh: Path, watch: Con) -> None:
     rng = np.random.default_rng(5)
     for round_ in range(8):
-        driver = start(STORM, fresh, f"k{round_}", 60)
+        driver = start(STORM, fresh, f"k{round_}", 10_000)
         until = time.monotonic() + 60
         while not any(run_id.startswith(f"k{round_}-") for run_id in rows_by_run(watch)[0]):
             assert driver.poll() is None and time.monotonic() < until, driver.communicate()
