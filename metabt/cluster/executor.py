@@ -1,4 +1,7 @@
-"""The Ray executor: the port behind `engine=ray`. Ray itself is imported when a plan is to be walked, not before."""
+"""The Ray executor: the port behind `engine=ray`.
+
+Ray itself is imported when a plan is to be walked of which something is missing, not before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 from metabt.cache import MemoryCache
 from metabt.cluster.session import connect
 from metabt.errors import ConfigError
+from metabt.foresight import known_blocks
 from metabt.forest import Plan
+from metabt.local import Local
 from metabt.ports import Cache, Progress
 from metabt.walked import Walked
 
@@ -37,7 +42,10 @@ class Ray:
         """
         if isinstance(cache, MemoryCache):
             raise ConfigError("engine ray: a MemoryCache lives in one process; use a lakehouse's cache, or none")
+        known = known_blocks(plan, cache)
+        if all(known[key] == size for key, size in plan.sizes.items() if key not in plan.fleeting):
+            return Local().walk(plan, cache, progress)  # there is nothing to share out
         connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
         from metabt.cluster.run import Run
 
-        return Run(plan, cache, progress, self.workers).finish()
+        return Run(plan, cache, known, progress, self.workers).finish()

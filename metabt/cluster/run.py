@@ -25,7 +25,6 @@ from metabt.cluster.lane import Lane
 from metabt.cluster.supply import Supply
 from metabt.cluster.suspicion import Suspicion
 from metabt.errors import ConfigError, RunError
-from metabt.foresight import known_blocks
 from metabt.forest import Plan
 from metabt.inputs import initial_state
 from metabt.keys import BLOCK, WALK, basis
@@ -50,9 +49,12 @@ LISTEN = 5.0
 class Run:
     """One plan on its way over a cluster that this process is connected to."""
 
-    def __init__(self, plan: Plan, cache: Cache, progress: Progress | None, workers: int | None) -> None:
+    def __init__(
+        self, plan: Plan, cache: Cache, known: Mapping[str, int], progress: Progress | None, workers: int | None
+    ) -> None:
+        """Share the sleeves out; `known` is spec digest -> blocks of it that are stored."""
         self.plan, self.cache, self.progress = plan, cache, progress
-        self.supply = Supply(plan, known_blocks(plan, cache))
+        self.supply = Supply(plan, known)
         self._passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
         leaves = {key: seconds_of(n) for key, n in plan.nodes.items() if isinstance(n.spec, Leaf)}
         n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)

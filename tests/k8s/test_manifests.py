@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from metabt.conninfo import parse_conninfo
 from tests.k8s import controller, schemas
 from tests.k8s.manifests import JOBS, K8S, OVERLAYS, ROOT, job_of, name_of, pods, references, render
 
@@ -165,3 +166,12 @@ def test_the_nightly_run_appends_and_then_decides() -> None:
         assert parse(["ingest", *words[1][2:]]).lakehouse == "/lakehouse"
         decided = parse(words[2][1:])
         assert (decided.command, decided.refresh, decided.lakehouse) == ("weights", True, "/lakehouse")
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=named)
+def test_the_catalogue_is_named_as_metabt_reads_it(folder: Path) -> None:
+    stated = [m["data"]["METABT_CATALOG"] for m in render(folder) if "METABT_CATALOG" in (m.get("data") or {})]
+    assert stated
+    for text in stated:
+        place = str(parse_conninfo(text))
+        assert "host=" in place and "dbname=" in place and "password" not in place
