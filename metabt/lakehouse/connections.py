@@ -3,7 +3,8 @@
 1. `opened` returns one.
 2. `begin` has one made in the background, for whoever needs one first: DuckDB checks the signatures of extensions,
    which takes longer than most of what a command does, while another processor imports the rest.
-3. Which catalogue it will be is a guess then: whoever takes the connection has what it lacks loaded as well.
+3. What every catalogue needs is loaded before it is asked which one it will probably be; whoever takes the connection
+   has what it still lacks loaded as well.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from metabt.lakehouse.extensions import load_extensions
 if TYPE_CHECKING:
     import duckdb
 
+COMMON = ("ducklake",)
+"""Extensions that every catalogue needs."""
+
 _begun: list[Future[duckdb.DuckDBPyConnection]] = []
 """A connection that is being made and that nobody has taken."""
 
 
 def begin(likely: Callable[[], Iterable[str]]) -> None:
-    """Have a connection made, for whoever asks for one first; `likely`, asked in the background, says what it needs."""
+    """Have a connection made, for whoever asks for one first; `likely`, asked meanwhile, says what it needs."""
     if not _begun:
         pool = ThreadPoolExecutor(1)
-        _begun.append(pool.submit(lambda: _made(likely())))
+        _begun.append(pool.submit(lambda: _equipped(_made(COMMON), likely())))
         pool.shutdown(wait=False)
 
 
