@@ -17,6 +17,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.extensions import load_extensions, quoted
+from metabt.lakehouse.outages import close
 from metabt.lakehouse.placement import Catalogue, existing, located, require, settle
 from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.lakehouse.tables import SCHEMA, complete_tables
@@ -54,7 +55,7 @@ def attach(
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
-        con.close()
+        close(con)
         raise
     return con
 
