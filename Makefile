@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint clean
+.PHONY: help install demo test bench scaling faults lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -27,6 +27,12 @@ test: $(STAMP)  ## the default test suite
 
 bench: $(STAMP)  ## what is computed again, and how long it takes
 	$(VENV)/bin/python benchmarks/build_system.py
+
+scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/scaling.py
+
+faults: $(STAMP)  ## kill workers at random, twenty times over
+	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/cluster/test_faults.py tests/cluster/test_nodes.py
 
 lint: $(STAMP)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -1,6 +1,7 @@
 """Run a backtest where a scheduler starts jobs: `python jobs/backtest.py portfolio=demo lakehouse=/data/lake`.
 
-It is `metabt backtest --quiet`: the same configuration, the same function, the same exit codes.
+It is `metabt backtest`: the same configuration, the same function, the same exit codes; with -m a sweep. What it says
+on standard error is made for logs, too: which engine was chosen and why, and no progress bar.
 """
 
 import sys
@@ -8,4 +9,4 @@ import sys
 from metabt.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["backtest", "--quiet", *sys.argv[1:]]))
+    sys.exit(main(["backtest", *sys.argv[1:]]))

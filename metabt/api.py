@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.compilation import compilation
 from metabt.engine import BacktestEngine
-from metabt.errors import ConfigError, nearest
-from metabt.local import Local
+from metabt.engines import executor_of
 from metabt.outline import outline
 from metabt.ports import Cache, Executor, Progress
 from metabt.request import Request, request, resolved
@@ -30,9 +29,6 @@ from metabt.tables import Table
 if TYPE_CHECKING:
     import duckdb
 
-EXECUTORS: dict[str, type[Executor]] = {"local": Local, "auto": Local}
-"""Executors by the name that configuration gives them."""
-
 
 def backtest(
     tree: Mapping[str, Any] | Sleeve | str,
@@ -40,7 +36,7 @@ def backtest(
     *,
     start: str | None = None,
     end: str | None = None,
-    engine: str = "auto",
+    engine: str | Executor = "auto",
     cache: Cache | None = None,
     is_meta_backtest: bool | None = None,
     progress: Progress | None = None,
@@ -54,7 +50,7 @@ def backtest(
         session and a column per symbol, or {dataset: wide frame}
     start : earliest decision, ISO date; earlier prices still serve as lookback
     end : last session of the view, ISO date
-    engine : auto or local
+    engine : auto, local or ray, or an executor such as `metabt.Ray(workers=4)`
     cache : where blocks are remembered; None is the cache of a lakehouse, and nowhere for prices in memory
     is_meta_backtest : None walks the tree as it is; False walks its flat baseline
     progress : called with blocks done, blocks in all, and what was done last
@@ -171,19 +167,6 @@ def _read_back(connection: duckdb.DuckDBPyConnection, run_id: str) -> Result:
 
     row, tables = load_run(connection, run_id)
     return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])))
-
-
-def executor_of(engine: str) -> Executor:
-    """Return the executor that configuration calls `engine`.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown name.
-    """
-    if engine not in EXECUTORS:
-        raise ConfigError(f"engine is '{engine}'{nearest(engine, EXECUTORS)}; wanted one of {', '.join(EXECUTORS)}")
-    return EXECUTORS[engine]()
 
 
 def _request(

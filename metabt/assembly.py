@@ -26,7 +26,7 @@ from metabt.ports import Cache
 from metabt.risk.contribution import realised, realised_by
 from metabt.sleeve import Sleeve
 from metabt.stretch import Stretch, looked_through, next_book
-from metabt.tables import Coded, Table, concat
+from metabt.tables import Cells, Coded, Table, concat
 from metabt.walked import Walked
 
 SUMMARY = ("sleeves", "returns", "decisions", "metrics")
@@ -108,15 +108,16 @@ def _returns(stretch: Stretch) -> Table:
 
 def _decisions(stretch: Stretch) -> Table:
     decisions = stretch.decisions
-    which, item = np.nonzero(decisions.reasons != NOT_LIVE)
+    cells, status = Cells(decisions.reasons != NOT_LIVE), Coded.of(decisions.status)
+    weights = cells.values(decisions.weights)
     return {
-        "path": Coded.constant(stretch.path, len(which)),
-        "date": stretch.dates[decisions.rows[which]],
-        "item": Coded(item.astype(np.int32), stretch.items),
-        "weight": decisions.weights[which, item],
-        "risk_contribution": decisions.risk[which, item],
-        "status": Coded.of(decisions.status).take(which),
-        "reason": Coded(decisions.reasons[which, item].astype(np.int32), REASONS),
+        "path": Coded.constant(stretch.path, len(weights)),
+        "date": cells.lines(stretch.dates[decisions.rows]),
+        "item": Coded(cells.items(), stretch.items),
+        "weight": weights,
+        "risk_contribution": cells.values(decisions.risk),
+        "status": Coded(cells.lines(status.codes), status.values),
+        "reason": Coded(cells.values(decisions.reasons).astype(np.int32), REASONS),
     }
 
 
@@ -135,30 +136,29 @@ class TradedBook:
     def of(cls, root: Stretch) -> TradedBook:
         """Look the root's shares through where it matters."""
         rows = np.flatnonzero(root.rows("traded"))
-        return cls(rows, root.book.before(rows), root.book.after(rows))
+        return cls(rows, *root.book.around(rows))
 
 
 def _weights(root: Stretch, traded: TradedBook) -> Table:
     before, after = (root.node.layout.net(book) for book in (traded.before, traded.after))
-    which, asset = np.nonzero((before != 0) | (after != 0))
+    cells = Cells((before != 0) | (after != 0))
+    held, target = cells.values(before), cells.values(after)
     return {
-        "date": root.dates[traded.rows[which]],
-        "symbol": Coded(asset.astype(np.int32), root.node.layout.symbols),
-        "before": before[which, asset],
-        "target": after[which, asset],
-        "trade": after[which, asset] - before[which, asset],
+        "date": cells.lines(root.dates[traded.rows]),
+        "symbol": Coded(cells.items(), root.node.layout.symbols),
+        "before": held,
+        "target": target,
+        "trade": target - held,
     }
 
 
 def _contributions(root: Stretch, tree: Sleeve, traded: TradedBook) -> Table:
-    layout = root.node.layout
-    which, column = np.nonzero((traded.before != 0) | (traded.after != 0))
-    paths = _leaf_paths(tree)
+    layout, cells = root.node.layout, Cells((traded.before != 0) | (traded.after != 0))
     return {
-        "date": root.dates[traded.rows[which]],
-        "path": Coded(layout.leaf_of[column].astype(np.int32), paths),
-        "symbol": Coded(layout.asset_of[column].astype(np.int32), layout.symbols),
-        "weight": traded.after[which, column],
+        "date": cells.lines(root.dates[traded.rows]),
+        "path": Coded(cells.items(layout.leaf_of), _leaf_paths(tree)),
+        "symbol": Coded(cells.items(layout.asset_of), layout.symbols),
+        "weight": cells.values(traded.after),
     }
 
 
@@ -173,7 +173,7 @@ def _leaf_paths(sleeve: Sleeve, above: str = "") -> tuple[str, ...]:
 def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Table:
     beneath = {stretch.path: stretch for stretch in stretches}
     layout, pending = root.node.layout, any(stretch.pending for stretch in stretches)
-    newest = root.book.after(np.array([root.size - 1]))
+    _, newest = root.book.around(np.array([root.size - 1]))
     due = next_book(root, beneath, newest[0], 1.0)[None] if pending else traded.after[-1:]
     target, held = layout.net(due)[0], layout.net(newest)[0]
     (asset,) = np.nonzero((target != 0) | (held != 0))
@@ -231,13 +231,14 @@ def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: C
     )
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))
     shares = exposures(root, rows, weights, plan, cache)
-    which, asset = np.nonzero(weights)
+    cells = Cells(weights != 0)
+    contribution = cells.values(shares)
     return {
-        "path": Coded.constant(root.path, len(which)),
-        "date": root.dates[rows[which]],
-        "measure": Coded.constant("ex_ante_asset", len(which)),
-        "item": Coded(asset.astype(np.int32), layout.symbols),
-        "contribution": shares[which, asset],
+        "path": Coded.constant(root.path, len(contribution)),
+        "date": cells.lines(root.dates[rows]),
+        "measure": Coded.constant("ex_ante_asset", len(contribution)),
+        "item": Coded(cells.items(), layout.symbols),
+        "contribution": contribution,
     }
 
 
@@ -265,13 +266,13 @@ def _measured(stretch: Stretch) -> dict[str, float]:
 def _counts(stretch: Stretch) -> dict[str, int]:
     """Return how often something other than a plain decision happened."""
     status, reasons = stretch.decisions.status, stretch.decisions.reasons
-    counted = Counter(status)
+    counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
     return {
         "decisions": len(status),
         "fallbacks": sum(number for text, number in counted.items() if text.startswith("fallback")),
         "warmup_decisions": counted["warmup"],
         "cash_decisions": counted["cash"],
-        **{REASONS[code].replace(" ", "_"): int((reasons == code).sum()) for code in range(1, len(REASONS))},
+        **{REASONS[code].replace(" ", "_"): counts[code] for code in range(1, len(REASONS))},
         "stale_closed": int(stretch.rows("closed").sum()),
     }
 

@@ -26,11 +26,11 @@ from metabt.engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
 from metabt.forest import Plan
 from metabt.keys import BLOCK, node_key
-from metabt.local import INITIAL
 from metabt.ports import Cache, Progress, Sealed
 from metabt.record import Record, at_snapshot, read_record
 from metabt.request import Request, request, stored_tree
 from metabt.sources import Lakehouse
+from metabt.walker import INITIAL
 
 RUNS = "SELECT run_id FROM runs WHERE status = 'ok' ORDER BY started_at DESC, run_id"
 
@@ -116,8 +116,9 @@ class Hiding:
             self.wrong[key] = wrong
         return known
 
-    def flush(self) -> None:
-        """Have nothing to wait for."""
+    def flush(self) -> bool:
+        """Have nothing that other processes could find."""
+        return False
 
 
 def sampled(key: str, share: float) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.holdings import Queue, Unpaid
+from metabt.stacked import Rows
 
 HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)
 """Why an item of a decision has no weight."""
@@ -49,11 +50,11 @@ class Gaps:
 class Assets:
     """What a leaf held, as fractions of its NAV."""
 
-    after: np.ndarray
+    after: Rows
     """(n_sessions, n_assets) just after trading at the session's close."""
-    before: np.ndarray
+    before: Rows
     """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
-    earned: np.ndarray
+    earned: Rows
     """(n_sessions, n_assets) what each asset earned; sums to gross."""
     gaps: Gaps | None
     """None where every holding could be traded in every session."""

@@ -8,6 +8,7 @@ in which something traded, and is elsewhere what is held after.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -18,11 +19,11 @@ from metabt.block import Assets, Block, Gaps
 class Book(Protocol):
     """Holdings by column of a sleeve's layout."""
 
-    def before(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just before trading, (n_rows, n_columns), at the sessions `rows`, int64."""
+    def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return holdings just before and just after trading, each (n_rows, n_columns).
 
-    def after(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just after trading, (n_rows, n_columns)."""
+        `rows` are int64 sessions that never decrease; what is returned belongs to the caller.
+        """
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return `sum_t weights_t x_ta`, (n_assets,), with x what each physical asset earned it in session t."""
@@ -45,20 +46,21 @@ class LeafBook:
     traded: np.ndarray
     """(n_sessions,) bool."""
 
-    def before(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just before trading, (n_rows, n_assets)."""
-        book = self.held.after[rows]
-        moved = self.traded[rows]
-        book[moved] = self.held.before[np.cumsum(self.traded)[rows[moved]] - 1]
-        return book
-
-    def after(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just after trading, (n_rows, n_assets)."""
-        return self.held.after[rows]
+    def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return holdings just before and just after trading, each (n_rows, n_assets)."""
+        after = self.held.after[rows]
+        before, moved = after.copy(), self.traded[rows]
+        before[moved] = self.held.before[self._ordinals[rows[moved]]]
+        return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return what each asset earned, added up with a weight per session, (n_assets,)."""
-        return weights @ self.held.earned
+        return weights @ np.asarray(self.held.earned)
+
+    @cached_property
+    def _ordinals(self) -> np.ndarray:
+        """(n_sessions,) int64 how many sessions traded before each that did."""
+        return np.cumsum(self.traded) - 1
 
     @property
     def gaps(self) -> Gaps | None:

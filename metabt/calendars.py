@@ -42,6 +42,8 @@ class Dated(Protocol):
 
 def calendar_of(datasets: Sequence[Dated]) -> Calendar:
     """Return the calendar of a sleeve over `datasets`: one for a leaf, all beneath it for a meta sleeve."""
+    if len(datasets) == 1:  # all its dates are common ones
+        return Calendar(datasets[0].dates, np.ones(len(datasets[0].dates), bool), datasets[0].closed)
     sessions = np.unique(np.concatenate([dataset.dates for dataset in datasets]))
     held = [dataset.dates[-1] for dataset in datasets if not dataset.closed]
     if held:

@@ -4,7 +4,7 @@
 2. Parse the arguments without importing what the commands need, so that `--help` answers at once.
 3. Run the command; say what a user can mend on standard error, without a traceback.
 
-Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted.
+Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted, 143 stopped (SIGTERM).
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ import sys
 from collections.abc import Sequence
 
 from metabt.errors import MetabtError
+from metabt.stopping import Stopped, stoppable
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """What numeric libraries read when they load."""
+
+KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
+"""What becomes of a command that does not end by itself."""
 
 OVERRIDES = """\
 overrides are KEY=VALUE, as in Hydra:
   portfolio=NAME                      conf/portfolio/NAME.yaml, in ./conf or of metabt's own (demo, one, thousand)
   portfolio.PATH=VALUE                one setting of one sleeve
   sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
-  start=DATE end=DATE lakehouse=PATH engine=auto|local is_meta_backtest=false
+  start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false
 """
 
 
@@ -33,14 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
-        run(args)
-        sys.stdout.flush()
+        with stoppable():
+            run(args)
+            sys.stdout.flush()
     except MetabtError as error:
         print(f"metabt: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("metabt: interrupted; nothing of an unfinished run is kept", file=sys.stderr)
+        print(f"metabt: interrupted; {KEPT}", file=sys.stderr)
         return 130
+    except Stopped:
+        print(f"metabt: stopped; {KEPT}", file=sys.stderr)
+        return 143
     except BrokenPipeError:
         # The reader (head, less) has left; without this, Python complains again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metabt.printing import Layout, founded, hint, place, print_rows
+from metabt.printing import Layout, founded, hint, notice, place, print_rows
 from metabt.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.upkeep_commands import cache, explain, reproduce
 from metabt.weights_command import completed_run, weights
@@ -94,9 +94,11 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     with ThreadPoolExecutor(1) as pool:
         source = pool.submit(source_of, config["lakehouse"])
         from metabt import api
-    settings = _settings(config, "start", "end", "engine", "is_meta_backtest")
+        from metabt.engines import executor_of
+    settings = _settings(config, "start", "end", "is_meta_backtest")
+    engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
-        result = api.backtest(config["portfolio"], source.result(), progress=bar, **settings)
+        result = api.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
     print(result.summary())
     found = ", found: computed earlier" if result.found else ""
     print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")

@@ -32,9 +32,14 @@ class Dataset:
     """True when no more data will ever come."""
     read_digests: Callable[[], Digests]
     """Returns the digests of its symbols."""
-    read_prices: Callable[[], Prices]
-    """Returns its prices."""
-    _parts: dict[tuple[object, ...], str] = field(default_factory=dict)
+    read_prices: Callable[[slice], Prices]
+    """Returns its prices in some rows of its calendar: whole partitions."""
+    stored: bool = False
+    """Its prices lie in a lakehouse: reading them costs something, and should be done once for many."""
+    _newest: list[Prices] = field(default_factory=list, init=False)
+    _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
+    _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
+    _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, panel: Prices) -> Dataset:
@@ -43,17 +48,32 @@ class Dataset:
         def digests() -> Digests:
             return {(symbol, label, name): text for symbol, label, name, text in panel.digests()}
 
-        return cls(panel.name, panel.dates, panel.symbols, panel.closed, digests, lambda: panel)
+        return cls(panel.name, panel.dates, panel.symbols, panel.closed, digests, panel.rows)
 
-    @cached_property
+    @property
     def prices(self) -> Prices:
-        """Its prices, read once."""
-        return self.read_prices()
+        """All its prices."""
+        return self.since(0)
+
+    def since(self, row: int) -> Prices:
+        """Return its prices from `row` of its calendar on or from earlier, as far back as anybody has asked for."""
+        first = next((part.start for part in self.partitions.values() if part.start <= row < part.stop), 0)
+        if not self._newest or len(self._newest[-1].dates) < len(self.dates) - first:
+            self._newest[:] = [self.read_prices(slice(first, len(self.dates)))]
+        return self._newest[-1]
 
     @cached_property
     def digests(self) -> Digests:
         """The digests of its symbols, read once."""
         return self.read_digests()
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The digests by partition and field, then by symbol: a key takes many symbols of few partitions."""
+        cells: dict[tuple[str, str], dict[str, str]] = {}
+        for (symbol, label, name), text in self.digests.items():
+            cells.setdefault((label, name), {})[symbol] = text
+        return cells
 
     @cached_property
     def partitions(self) -> dict[str, slice]:
@@ -62,18 +82,15 @@ class Dataset:
 
     def calendar_digest(self, rows: slice) -> str:
         """Return one digest of the sessions `rows`."""
-        key = ("calendar", rows.start, rows.stop)
-        if key not in self._parts:
-            self._parts[key] = array_digest(self.dates[rows])
-        return self._parts[key]
+        span = rows.start, rows.stop
+        if span not in self._calendars:
+            self._calendars[span] = array_digest(self.dates[rows])
+        return self._calendars[span]
 
     def digest_of(self, symbols: tuple[str, ...], rows: slice, fields: tuple[str, ...]) -> str:
         """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
-        return joint_digest(
-            self._part(symbols, label, fields)
-            for label, part in self.partitions.items()
-            if part.stop > rows.start and part.start < rows.stop
-        )
+        parts = self._digests_of(symbols, fields)
+        return joint_digest([parts[label] for label in self._touched(rows)])
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""
@@ -81,9 +98,20 @@ class Dataset:
         observed = self.digest_of(symbols, slice(0, len(self.dates)), fields)
         return joint_digest([self.calendar_digest(slice(0, len(self.dates))), str(self.closed), *fields, observed])
 
-    def _part(self, symbols: tuple[str, ...], label: str, fields: tuple[str, ...]) -> str:
-        key = (symbols, label, fields)
-        if key not in self._parts:
-            found = [self.digests.get((symbol, label, name), "") for name in fields for symbol in symbols]
-            self._parts[key] = joint_digest([label, *symbols, *fields, *found])
-        return self._parts[key]
+    def _touched(self, rows: slice) -> tuple[str, ...]:
+        """Return the labels of the partitions that `rows` of the calendar touch: the same for many sleeves."""
+        span = rows.start, rows.stop
+        if span not in self._labels:
+            parts = self.partitions.items()
+            self._labels[span] = tuple(it for it, part in parts if part.stop > rows.start and part.start < rows.stop)
+        return self._labels[span]
+
+    def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
+        """Return one digest by partition of what `symbols` observed in it."""
+        if (symbols, fields) not in self._observed:
+            self._observed[symbols, fields] = {}
+            for label in self.partitions:
+                cells = [self._cells.get((label, name), {}) for name in fields]
+                found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
+                self._observed[symbols, fields][label] = joint_digest([label, *symbols, *fields, *found])
+        return self._observed[symbols, fields]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from metabt.exposure import Exposure, expose
-from metabt.fingerprint import array_digest
+from metabt.fingerprint import array_digest, joint_digest
 from metabt.forest import Plan
 from metabt.keys import EXPOSURE, exposure_key
 from metabt.ports import Cache
@@ -36,9 +36,11 @@ def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> 
     sessions = root.dates[view.common[first : stops[-1]]]
     arguments = (weights, sessions, stops - first, lookback)
     if not cache.remembers:
-        return expose(*arguments, view.panels)
+        return expose(*arguments, view.prices(sessions))
     key = exposure_key(*arguments, view.observed(sessions))
-    known = cache.get(key, EXPOSURE) or cache.put(key, EXPOSURE, {"exposure": expose(*arguments, view.panels)})
+    known = cache.get(key, EXPOSURE) or cache.put(
+        key, EXPOSURE, {"exposure": expose(*arguments, view.prices(sessions))}
+    )
     found: Exposure = known.parts["exposure"]
     return found
 
@@ -51,6 +53,7 @@ class _View:
     """The root within the view."""
     plan: Plan
     """The forest that it stands in."""
+    _selected: dict[str, tuple[np.ndarray, Prices]] = field(default_factory=dict)
 
     @cached_property
     def common(self) -> np.ndarray:
@@ -66,17 +69,33 @@ class _View:
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 
     @cached_property
-    def panels(self) -> list[tuple[Prices, np.ndarray]]:
-        """Prices, and which assets they are of; read when they are first needed."""
-        return [(self.plan.datasets[name].prices.select(symbols), at) for name, (symbols, at) in self.drawn.items()]
+    def _universes(self) -> dict[str, list[tuple[str, ...]]]:
+        """Dataset -> the universes of the leaves that draw from it: together, the symbols that are drawn."""
+        leaves = [leaf for _, leaf in self.root.sleeve.leaves()]
+        return {name: sorted({leaf.universe for leaf in leaves if leaf.dataset == name}) for name in self.drawn}
+
+    def prices(self, sessions: np.ndarray) -> list[tuple[Prices, np.ndarray]]:
+        """Return prices from the first of `sessions` on, or from earlier, and which assets they are of."""
+        return [(self._drawn_prices(name, sessions[0]), at) for name, (_, at) in self.drawn.items()]
+
+    def _drawn_prices(self, name: str, first: np.datetime64) -> Prices:
+        prices = self.plan.datasets[name].since(self._row(name, first))
+        if len(self._selected.get(name, ((), ()))[0]) != len(prices.dates):
+            self._selected[name] = prices.dates, prices.select(self.drawn[name][0])
+        return self._selected[name][1]
+
+    def _row(self, name: str, session: np.datetime64) -> int:
+        """Return the newest row of a dataset's calendar as of a session, 0 before its first."""
+        # its price may be one of an earlier partition: the digest of its own covers that
+        return max(int(np.searchsorted(self.plan.datasets[name].dates, session, side="right")) - 1, 0)
 
     def observed(self, sessions: np.ndarray) -> dict[str, str]:
         """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
         found = {}
-        for name, (symbols, columns) in self.drawn.items():
+        for name, (_, columns) in self.drawn.items():
             dates = self.plan.datasets[name].dates
-            # the last price as of the first session may be one of an earlier partition: its own digest covers it
-            first = max(int(np.searchsorted(dates, sessions[0], side="right")) - 1, 0)
-            span = slice(first, int(np.searchsorted(dates, sessions[-1], side="right")))
-            found[name] = self.plan.datasets[name].digest_of(symbols, span, ("close",)) + array_digest(columns)
+            span = slice(self._row(name, sessions[0]), int(np.searchsorted(dates, sessions[-1], side="right")))
+            # by leaf: what their blocks are keyed by has been worked out already
+            leaves = [self.plan.datasets[name].digest_of(it, span, ("close",)) for it in self._universes[name]]
+            found[name] = joint_digest([*leaves, array_digest(columns)])
         return found

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 from metabt.forest import Plan
 from metabt.keys import BLOCK, node_key
-from metabt.local import INITIAL
 from metabt.ports import Cache, Sealed
 from metabt.sleeve import Meta
+from metabt.walker import INITIAL
 
 
 class Recalling:
@@ -25,6 +25,10 @@ class Recalling:
         """Stand before `cache`."""
         self._cache = cache
         self._seen: dict[str, Sealed] = {}
+
+    def __reduce__(self) -> tuple[type[Recalling], tuple[Cache]]:
+        """Travel without what was recalled."""
+        return Recalling, (self._cache,)
 
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, or None."""
@@ -43,9 +47,9 @@ class Recalling:
         """Remember the parts of an object."""
         return self._cache.put(key, kind, parts)
 
-    def flush(self) -> None:
-        """Wait until everything that was put will be found by others."""
-        self._cache.flush()
+    def flush(self) -> bool:
+        """Wait until everything that was put can be found by other processes; return whether all of it can."""
+        return self._cache.flush()
 
 
 def known_blocks(plan: Plan, cache: Cache) -> dict[str, int]:

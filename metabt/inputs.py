@@ -13,17 +13,17 @@ import numpy as np
 
 from metabt.block import Assets, Block, LeafState, MetaState
 from metabt.book import LeafBook, Opened, Start
-from metabt.dataset import Dataset
 from metabt.decision import build_selector
 from metabt.forest import Node, Plan
 from metabt.leaf import LeafInputs
 from metabt.meta.walk import MetaInputs
+from metabt.prices import Prices
 from metabt.sleeve import Leaf, Meta
 
 
 @dataclass(frozen=True)
 class Market:
-    """The columns of one leaf's universe over its whole calendar."""
+    """The columns of one leaf's universe over some rows of its calendar."""
 
     returns: np.ndarray
     """(n_sessions, n_assets)"""
@@ -34,22 +34,40 @@ class Market:
     dollar_volume: np.ndarray | None
     """(n_sessions, n_assets)"""
 
+    @classmethod
+    def of(cls, prices: Prices) -> Market:
+        """Return what a leaf reads of prices."""
+        return cls(prices.returns, prices.observed, prices.priced, prices.dollar_volume)
+
+    def rows(self, rows: slice) -> Market:
+        """Return some of the rows."""
+        volume = None if self.dollar_volume is None else self.dollar_volume[rows]
+        return Market(self.returns[rows], self.observed[rows], self.priced[rows], volume)
+
 
 class Markets:
-    """The datasets' columns by leaf, cut once, when they are first asked for."""
+    """The datasets' columns by leaf, cut once from what is held of the prices, which are read when first asked for."""
 
-    def __init__(self, datasets: Mapping[str, Dataset]) -> None:
-        """Take the prices by dataset."""
-        self._datasets = datasets
+    def __init__(self, plan: Plan) -> None:
+        """Take the prices by dataset, and how far back any leaf looks."""
+        self._datasets = plan.datasets
+        self._lookback: dict[str, int] = {}
+        for node in plan.nodes.values():
+            if isinstance(node.spec, Leaf):
+                longest = self._lookback.get(node.spec.dataset, 0)
+                self._lookback[node.spec.dataset] = max(longest, node.spec.lookback)
         self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
 
-    def of(self, leaf: Leaf) -> Market:
-        """Return the columns of a leaf's universe."""
-        key = (leaf.dataset, leaf.universe)
-        if key not in self._cut:
-            panel = self._datasets[leaf.dataset].prices.select(leaf.universe)
-            self._cut[key] = Market(panel.returns, panel.observed, panel.priced, panel.dollar_volume)
-        return self._cut[key]
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
+        dataset, key = self._datasets[leaf.dataset], (leaf.dataset, leaf.universe)
+        # as far back as any other leaf will look, or the others would have the prices read again
+        prices = dataset.since(max(rows.start - self._lookback[leaf.dataset], 0))
+        if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
+            self._cut[key] = Market.of(prices.select(leaf.universe))
+        window, _ = reach(leaf, rows)
+        ahead = len(dataset.dates) - len(prices.dates)
+        return self._cut[key].rows(slice(window.start - ahead, window.stop - ahead))
 
 
 def initial_state(node: Node) -> LeafState | MetaState:
@@ -66,11 +84,10 @@ def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
 
 
 def leaf_inputs(leaf: Leaf, market: Market, rows: slice, dates: np.ndarray) -> LeafInputs:
-    """Return the inputs of a leaf for the partition `rows` of its calendar `dates`."""
-    window, before = reach(leaf, rows)
+    """Return the inputs of a leaf for the partition `rows` of its calendar `dates`; `market` begins at its reach."""
+    _, before = reach(leaf, rows)
     volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
-    volume = None if volume is None else volume[window]
-    return LeafInputs(dates[rows], before, market.returns[window], market.observed[window], market.priced[rows], volume)
+    return LeafInputs(dates[rows], before, market.returns, market.observed, market.priced[before:], volume)
 
 
 def meta_inputs(

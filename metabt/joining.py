@@ -1,13 +1,15 @@
-"""Joining: the blocks of one sleeve end to end."""
+"""Joining: the blocks of one sleeve end to end; what a leaf held is left in its blocks (metabt.stacked)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
 from metabt.block import Assets, Block, Carried, Decisions, Gaps, Shares
+from metabt.stacked import Stacked
 
 _STREAMS = ("dates", "gross", "cost", "net", "turnover", "netting", "traded", "closed")
 
@@ -33,21 +35,22 @@ def _begin(blocks: Sequence[Block]) -> int:
 
 def _decisions(parts: Sequence[Decisions], starts: np.ndarray) -> Decisions:
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "risk", "reasons")}
-    rows = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=True)])
-    return Decisions(rows=rows, status=tuple(text for part in parts for text in part.status), **arrays)
+    rows = np.concatenate([part.rows for part in parts]) + np.repeat(starts, [len(part.rows) for part in parts])
+    return Decisions(rows=rows, status=tuple(chain.from_iterable(part.status for part in parts)), **arrays)
 
 
 def _held(blocks: Sequence[Block], starts: np.ndarray) -> Assets | Shares:
     first = blocks[0].held
     if isinstance(first, Assets):
-        arrays = _stacked(blocks, ("after", "before", "earned"))
-        return Assets(**arrays, gaps=_gaps(blocks))
-    arrays = _stacked(blocks, ("before", "after", "earned", "dealt"))
+        rows = {name: Stacked(parts) for name, parts in _parts(blocks, ("after", "before", "earned")).items()}
+        return Assets(**rows, gaps=_gaps(blocks))
+    names = ("before", "after", "earned", "dealt")
+    arrays = {name: np.concatenate(parts) for name, parts in _parts(blocks, names).items()}
     return Shares(**arrays, carried=_carried(blocks, starts))
 
 
-def _stacked(blocks: Sequence[Block], names: Sequence[str]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([getattr(block.held, name) for block in blocks]) for name in names}
+def _parts(blocks: Sequence[Block], names: Sequence[str]) -> dict[str, tuple[np.ndarray, ...]]:
+    return {name: tuple(getattr(block.held, name) for block in blocks) for name in names}
 
 
 def _gaps(blocks: Sequence[Block]) -> Gaps | None:

@@ -28,13 +28,13 @@ from metabt.platform import numeric_platform
 from metabt.registry import requirements
 from metabt.sleeve import Leaf, Meta
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is stored under a key; a change forgets everything computed before."""
 
 BLOCK, EXPOSURE = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
 
-WALK = ("metabt.walk_forward", "metabt.inputs", "metabt.local")
+WALK = ("metabt.walk_forward", "metabt.inputs", "metabt.walker")
 """Modules that, with all they import, decide what a block is."""
 
 
@@ -109,4 +109,9 @@ def exposure_key(
 def _head(spec: Leaf | Meta) -> str:
     """Return what the keys of all blocks of a sleeve begin with."""
     plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
-    return joint_digest([BLOCK, basis(*WALK), spec.digest, *plugins])
+    return _joined_once(BLOCK, basis(*WALK), spec.digest, *plugins)
+
+
+@cache
+def _joined_once(*texts: str) -> str:
+    return joint_digest(texts)

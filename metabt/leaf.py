@@ -80,7 +80,8 @@ def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool,
     coverage = seen[stops] - seen[stops - spec.lookback]
     eligible = inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
     signed = inputs.returns * spec.signs if spec.holds_shorts else inputs.returns
-    windows = Windows(signed, stops, np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume, spec.universe)
+    lengths, volume = np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume
+    windows = Windows(signed, stops, lengths, volume, spec.universe, inputs.dates[rows])
     with watch.lap(SELECTION, len(rows)):
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):

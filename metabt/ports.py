@@ -37,6 +37,32 @@ class Lap:
     """The block was not computed but found."""
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """The parts of one object, and what they are known by."""
+
+    parts: Mapping[str, Any]
+    """Name -> value, such as the block and the state after it."""
+    digests: Mapping[str, str]
+    """Name -> SHA-256 of the value's bytes; empty where nothing is remembered."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One sleeve, taken over one partition."""
+
+    key: str = ""
+    """What its block is addressed by; empty where nothing is remembered."""
+    sealed: Sealed | None = None
+    """The block and the state after it; None where the sleeve failed."""
+    found: bool = False
+    """The block was not computed but found."""
+    laps: tuple[Lap, ...] = ()
+    """Where the time went."""
+    failure: RunError | None = None
+    """What ended the walk of the sleeve, in this partition or earlier."""
+
+
 @dataclass
 class Walk:
     """One sleeve, walked over all its partitions."""
@@ -52,20 +78,19 @@ class Walk:
     failure: RunError | None = None
     """What ended the walk early; sleeves above have the same."""
 
+    def add(self, step: Step) -> None:
+        """Append what the next partition brought."""
+        self.failure = self.failure or step.failure
+        if step.sealed is not None:
+            self.state = step.sealed.parts["state"]
+            self.blocks.append(step.sealed.parts["block"])
+            self.computed += not step.found
+            self.laps += step.laps
+
     @cached_property
     def whole(self) -> Block:
         """All its blocks end to end, once it is finished."""
         return join(self.blocks)
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """The parts of one object, and what they are known by."""
-
-    parts: Mapping[str, Any]
-    """Name -> value, such as the block and the state after it."""
-    digests: Mapping[str, str]
-    """Name -> SHA-256 of the value's bytes; empty where nothing is remembered."""
 
 
 class Cache(Protocol):
@@ -83,15 +108,16 @@ class Cache(Protocol):
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""
 
-    def flush(self) -> None:
-        """Wait until everything that was put will be found by others."""
+    def flush(self) -> bool:
+        """Wait until everything that was put can be found by other processes; return whether all of it can."""
 
 
 class Executor(Protocol):
     """Where a plan is walked."""
 
-    name: str
-    """Name in configuration and in the `runs` table."""
+    @property
+    def name(self) -> str:
+        """Name in configuration and in the `runs` table."""
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
         """Walk every node over every partition."""

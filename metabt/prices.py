@@ -3,14 +3,15 @@
 1. A dataset's calendar is every date on which at least one of its symbols has a price.
 2. `r_t = p_t / p_s - 1`, with s the asset's previous observed session; between observations an asset is
    valued at its last price, so its return is 0 and `priced` is False.
-3. Panels are cut into partitions (calendar years). A partition's digest covers its own observations and the
-   price each asset entered it with, so the returns inside it are a function of what the digest covers.
+3. They are cut into partitions (calendar years). A partition's digest covers its own observations and the price each
+   asset entered it with, so the returns inside it are a function of what the digest covers.
+4. Some rows alone, with the price that each asset enters them with, have the returns that they have in the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +36,8 @@ class Prices:
     """(n_sessions, n_assets) float64 shares traded, NaN where unknown; None where the dataset has none."""
     closed: bool = False
     """True when no more data will ever come, so the dataset does not hold a tree at its last date."""
+    entry: np.ndarray | None = None
+    """(n_assets,) last price before the first session, NaN where there was none; None where there was none at all."""
 
     def __post_init__(self) -> None:
         """Check the shape, the order and every price.
@@ -54,7 +57,7 @@ class Prices:
         if list(self.symbols) != sorted(set(self.symbols)):
             raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
         check_prices(self.name, self.dates, self.symbols, self.close)
-        for array in (self.dates, self.close, self.volume):
+        for array in (self.dates, self.close, self.volume, self.entry):
             if array is not None:
                 array.flags.writeable = False
 
@@ -64,27 +67,39 @@ class Prices:
         return _frozen(~np.isnan(self.close))
 
     @cached_property
+    def _place(self) -> dict[str, int]:
+        return {symbol: column for column, symbol in enumerate(self.symbols)}
+
+    @cached_property
+    def _entered(self) -> np.ndarray:
+        """(n_assets,) last price before the first session, NaN where there was none."""
+        return np.full(len(self.symbols), np.nan) if self.entry is None else self.entry
+
+    @cached_property
     def _last(self) -> np.ndarray:
         """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
         rows = np.where(self.priced, np.arange(len(self.dates))[:, None], -1)
         rows = np.maximum.accumulate(rows, axis=0)
         filled = np.take_along_axis(self.close, np.maximum(rows, 0), axis=0)
-        return _frozen(np.where(rows < 0, np.nan, filled))
+        return _frozen(np.where(rows < 0, self._entered, filled))
+
+    @cached_property
+    def _previous(self) -> np.ndarray:
+        """(n_sessions, n_assets) the last observed price before the session, NaN before the first."""
+        return _frozen(np.concatenate([self._entered[None], self._last[:-1]]))
 
     @cached_property
     def returns(self) -> np.ndarray:
         """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
         returns = np.zeros_like(self.close)
-        np.divide(self.close[1:], self._last[:-1], out=returns[1:], where=self.observed[1:])
-        returns[1:][self.observed[1:]] -= 1.0
+        np.divide(self.close, self._previous, out=returns, where=self.observed)
+        returns[self.observed] -= 1.0
         return _frozen(returns)
 
     @cached_property
     def observed(self) -> np.ndarray:
         """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
-        observed = np.zeros(self.close.shape, bool)
-        observed[1:] = self.priced[1:] & ~np.isnan(self._last[:-1])
-        return _frozen(observed)
+        return _frozen(self.priced & ~np.isnan(self._previous))
 
     @cached_property
     def dollar_volume(self) -> np.ndarray | None:
@@ -94,22 +109,30 @@ class Prices:
     def returns_between(self, sessions: np.ndarray) -> np.ndarray:
         """Return returns between the last prices as of `sessions`, (n_sessions, n_assets), 0 before the first."""
         rows = np.searchsorted(self.dates, sessions, side="right") - 1
-        last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], np.nan)
+        last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], self._entered)
         returns = np.zeros_like(last)
         returns[1:] = np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
         return returns
 
     def select(self, symbols: Sequence[str]) -> Prices:
         """Return the panel of `symbols` alone, on this panel's whole calendar."""
-        columns = [self.symbols.index(symbol) for symbol in symbols]
+        columns = [self._place[symbol] for symbol in symbols]
         volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
         close = np.ascontiguousarray(self.close[:, columns])
-        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed)
+        entry = None if self.entry is None else self.entry[columns]
+        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry)
+
+    def rows(self, rows: slice) -> Prices:
+        """Return some consecutive sessions alone, with the prices that the assets enter them with."""
+        first = rows.indices(len(self.dates))[0]
+        entry = self._last[first - 1] if first else self.entry
+        volume = None if self.volume is None else self.volume[rows]
+        return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield (symbol, partition, field, digest) for every partition in which a symbol has an observation."""
         for label, rows in partitions(self.dates):
-            entry = self._last[rows.start - 1] if rows.start else np.full(len(self.symbols), np.nan)
+            entry = self._last[rows.start - 1] if rows.start else self._entered
             for column, symbol in enumerate(self.symbols):
                 seen = self.priced[rows, column]
                 if not seen.any():
@@ -119,6 +142,21 @@ class Prices:
                 yield symbol, label, "close", array_digest(entry[column : column + 1], dates, close)
                 if self.volume is not None:
                     yield symbol, label, "volume", array_digest(dates, self.volume[rows, column][seen])
+
+
+def join_rows(parts: Sequence[Prices]) -> Prices:
+    """Return consecutive sessions of the same symbols as one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    volumes = [part.volume for part in parts if part.volume is not None]
+    return replace(
+        first,
+        dates=np.concatenate([part.dates for part in parts]),
+        close=np.concatenate([part.close for part in parts]),
+        volume=np.concatenate(volumes) if volumes else None,
+        closed=parts[-1].closed,
+    )
 
 
 def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:

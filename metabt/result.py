@@ -5,6 +5,7 @@ Dates index every frame; `returns(path)["net"]` is a plain daily series that Qua
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +121,14 @@ class Result:
 
     def _wide(self, path: str | None, values: str) -> pd.DataFrame:
         return self._of("decisions", path).pivot(index="date", columns="item", values=values)
+
+
+def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
+    """Return a matrix as a frame, dates x symbols."""
+    import pandas as pd
+
+    index = pd.DatetimeIndex(dates.astype("datetime64[ns]"), name="date")
+    return pd.DataFrame(matrix, index=index, columns=pd.Index(symbols, name="symbol"))
 
 
 def _series(column: Column) -> np.ndarray:

@@ -18,7 +18,7 @@ from metabt.prices import Prices
 from metabt.sleeve import Sleeve
 
 if TYPE_CHECKING:
-    from metabt.lakehouse import Facts
+    from metabt.lakehouse import Facts, Reader
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
@@ -39,6 +39,10 @@ class Frames:
         """Return what the trees read, with their symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
+    def prices(self, dataset: str) -> Prices:
+        """Return all prices of a dataset."""
+        return self._panels[dataset]
+
 
 class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
@@ -48,7 +52,7 @@ class Lakehouse:
         from metabt import lakehouse
 
         self._lake = lakehouse
-        self.path = path
+        self.path = path.expanduser()
         self.connection = lakehouse.attach(path, read_only=True)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
@@ -60,13 +64,25 @@ class Lakehouse:
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return what the trees may read; their prices are read when they are first asked for."""
         facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
-        return {
-            name: Dataset(name, f.dates, f.symbols, f.closed, partial(getattr, f, "digests"), partial(self._panel, f))
-            for name, f in facts.items()
-        }
+        return {name: self._dataset(known) for name, known in facts.items()}
 
-    def _panel(self, facts: Facts) -> Prices:
-        return self._lake.load_prices(self.connection, {facts.name: facts.symbols}, self.snapshot)[facts.name]
+    def reader(self, dataset: str, symbols: tuple[str, ...] | None = None) -> Reader:
+        """Return what reads a dataset's prices, all its symbols or some of them.
+
+        Raises
+        ------
+        ConfigError
+            For a dataset or a symbol that the lakehouse does not have.
+        """
+        return self._reader(self._lake.load_facts(self.connection, {dataset: symbols}, self.snapshot)[dataset])
+
+    def _reader(self, known: Facts) -> Reader:
+        return self._lake.Reader(self.path, self.snapshot, known, self.connection)
+
+    def _dataset(self, known: Facts) -> Dataset:
+        reader = self._reader(known)
+        digests = partial(getattr, known, "digests")
+        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader, stored=True)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

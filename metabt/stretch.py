@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.block import Decisions
+from metabt.block import Decisions, Shares
 from metabt.book import Book
 from metabt.forest import Node
 from metabt.ports import Walk
@@ -66,13 +66,19 @@ class Stretch:
 
     @property
     def shares(self) -> np.ndarray:
-        """(n_sessions, n_items) weights of children, or assets, after trading."""
-        return self.walk.whole.held.after[: self.size]
+        """(n_sessions, n_children) weights of a meta sleeve's children after trading."""
+        return self._held.after[: self.size]
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_items) what each child, or asset, earned it."""
-        return self.walk.whole.held.earned[: self.size]
+        """(n_sessions, n_children) what each child of a meta sleeve earned it."""
+        return self._held.earned[: self.size]
+
+    @property
+    def _held(self) -> Shares:
+        held = self.walk.whole.held
+        assert isinstance(held, Shares)  # a leaf's are read through its book
+        return held
 
     @cached_property
     def decisions(self) -> Decisions:

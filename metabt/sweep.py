@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metabt.api import cache_of, executor_of, now
+from metabt.api import cache_of, now
 from metabt.cache import NoCache
 from metabt.compilation import compilation
 from metabt.dataset import Dataset
 from metabt.engine import BacktestEngine
-from metabt.errors import MetabtError
+from metabt.engines import executor_of
+from metabt.errors import ConfigError, MetabtError
 from metabt.fingerprint import digest
 from metabt.foresight import Recalling, known_blocks
 from metabt.forest import Plan, check_data
 from metabt.platform import one_thread
-from metabt.ports import Cache, Progress
+from metabt.ports import Cache, Executor, Progress
 from metabt.request import Request, request, resolved
 from metabt.sleeve import Leaf, Sleeve
 from metabt.sources import Lakehouse
@@ -134,6 +135,7 @@ def run_sweep(
     keep: str = "summary",
     progress: Progress | None = None,
     announce: Callable[[Outlook], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Sweep:
     """Run many configurations as one forest, and store what came out.
 
@@ -144,6 +146,7 @@ def run_sweep(
     keep : "summary" stores metrics of all sleeves, and streams and decisions of the roots; "all" stores everything
     progress : called with blocks done, blocks in all, and what was done last
     announce : called with what is about to be computed
+    say : told where it is computed, when that was not stated
 
     Raises
     ------
@@ -153,7 +156,7 @@ def run_sweep(
     from metabt.lakehouse import check_writable
 
     check_writable(lakehouse)
-    started, forest = now(), _Forest(jobs, lakehouse, keep)
+    started, forest = now(), _Forest(jobs, lakehouse, keep, say)
     looked = forest.outlook()
     if announce:
         announce(looked)
@@ -164,15 +167,38 @@ def run_sweep(
 class _Forest:
     """The configurations of a sweep, from resolved to stored."""
 
-    def __init__(self, jobs: Sequence[Job], lakehouse: str, keep: str) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], lakehouse: str, keep: str, say: Callable[[str], None] | None = None
+    ) -> None:
         self.source, self.keep = Lakehouse(Path(lakehouse)), keep
         self.cache: Cache = Recalling(cache_of(self.source) or NoCache())
         self.entries = [Entry(job, error=job.error) for job in jobs]
+        self.executor = self._executor(say)
         self._resolve()
         self._find()
         self.engines = [self._engine(flat) for flat in (False, True)]
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
+
+    def _executor(self, say: Callable[[str], None] | None) -> Executor:
+        """Return where all configurations are walked that can be: a forest is walked in one place."""
+        stated = {}
+        for entry in self.entries:
+            if entry.error is None:
+                config = _config(entry)
+                try:
+                    executor = executor_of(config["engine"], config.get("cluster"), say)
+                except MetabtError as error:
+                    entry.error = str(error)
+                    continue
+                stated[json.dumps([config["engine"], config.get("cluster")], sort_keys=True)] = executor
+        if len(stated) > 1:
+            raise ConfigError(
+                "a sweep is walked in one place, its configurations ask for "
+                f"{len(stated)}: {', '.join(sorted(stated))}; "
+                "results do not depend on it, so give engine and cluster one value each"
+            )
+        return next(iter(stated.values()), executor_of("local"))
 
     def _resolve(self) -> None:
         symbols, trees = self.source.symbols(), {}
@@ -181,7 +207,6 @@ class _Forest:
             if entry.error is None:
                 config = _config(entry)
                 try:
-                    executor_of(config["engine"])
                     shape = config["is_meta_backtest"]
                     trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves)
                 except MetabtError as error:
@@ -216,7 +241,12 @@ class _Forest:
                 entries.append(entry)
                 trees.append(entry.asked.tree)
                 datasets = entry.asked.datasets
-        options: dict[str, Any] = {"is_meta_backtest": _shape(flat), "cache": self.cache, "keep": self.keep}
+        options: dict[str, Any] = {
+            "is_meta_backtest": _shape(flat),
+            "cache": self.cache,
+            "keep": self.keep,
+            "executor": self.executor,
+        }
         return entries, BacktestEngine(trees, datasets, **options)
 
     @staticmethod
@@ -274,7 +304,7 @@ class _Forest:
         facts = {
             "sweep_id": name,
             "snapshot": self.source.snapshot,
-            "engine": executor_of("auto").name,
+            "engine": self.executor.name,
             "status": "ok" if entry.error is None else "failed",
             "started_at": started,
             "seconds": entry.seconds,

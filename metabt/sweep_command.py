@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from metabt.errors import ConfigError, RunError
-from metabt.printing import agreed
+from metabt.printing import agreed, notice
 
 if TYPE_CHECKING:
     from metabt.config import Job
@@ -59,7 +59,8 @@ class SweepTask:
 
         announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
-            swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce)
+            say = None if self.quiet else notice
+            swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
         print(ranking(swept))
         print(f"\n{conclusion(swept)} in {lakehouse}")
         return swept

@@ -37,6 +37,27 @@ class Coded:
         return cls(np.zeros(n_rows, np.int32), (text,))
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a matrix that become rows of a table, one line of the matrix after another."""
+
+    chosen: np.ndarray
+    """(n_lines, n_items) bool."""
+
+    def values(self, matrix: np.ndarray) -> np.ndarray:
+        """Return what a matrix of that shape has in them, (n_cells,)."""
+        return matrix[self.chosen]
+
+    def lines(self, labels: np.ndarray) -> np.ndarray:
+        """Return the label of each cell's line, (n_cells,), given one a line."""
+        return np.repeat(labels, np.count_nonzero(self.chosen, axis=1))
+
+    def items(self, codes: np.ndarray | None = None) -> np.ndarray:
+        """Return the code of each cell's item, (n_cells,) int32, given one an item; default its position."""
+        codes = np.arange(self.chosen.shape[1]) if codes is None else codes
+        return np.broadcast_to(codes.astype(np.int32), self.chosen.shape)[self.chosen]
+
+
 Column = np.ndarray | Coded
 Table = dict[str, Column]
 
@@ -58,6 +79,8 @@ def _concat_column(columns: Sequence[Column]) -> Column:
     coded = [column for column in columns if isinstance(column, Coded)]
     if not coded:
         return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
+    if all(column.values == coded[0].values for column in coded):
+        return Coded(np.concatenate([column.codes for column in coded]), coded[0].values)
     values: dict[str, int] = {}
     parts = []
     for column in coded:

@@ -28,6 +28,8 @@ class Windows:
     """(n_rows, n_assets) close x volume, NaN where unknown; None where the dataset has no volume."""
     names: tuple[str, ...] = ()
     """(n_assets,) symbols, for estimators that constrain assets by name; a meta sleeve's children have none."""
+    sessions: np.ndarray | None = None
+    """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where nobody knows."""
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -50,9 +52,14 @@ class Windows:
         """Return the names of some columns; x0, x1, ... by position where columns have none."""
         return [self.names[column] if self.names else f"x{column}" for column in columns]
 
+    def when(self, decision: int | np.integer) -> str:
+        """Return what a message calls the decision: its session, where it is known."""
+        return f"decision {decision}" if self.sessions is None else str(self.sessions[decision])
+
     def take(self, decisions: np.ndarray) -> Windows:
         """Return the windows of some decisions."""
-        return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions])
+        sessions = None if self.sessions is None else self.sessions[decisions]
+        return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions], sessions=sessions)
 
     @classmethod
     def single(cls, X: np.ndarray) -> Windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,8 +10,24 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from tests.heads import Head, local_head
+
+ROOT = Path(__file__).resolve().parent.parent
+
 settings.register_profile("metabt", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("metabt")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Run everything that needs Ray in one process, so that one instance is started; spread the rest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneCluster(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if nodeid.startswith("tests/cluster/") else nodeid
+
+    return OneCluster(config, log) if config.getvalue("dist") == "load" else None
 
 
 def demo_prices(name: str) -> pd.DataFrame:
@@ -32,3 +49,12 @@ def sp500() -> pd.DataFrame:
 def factor_etfs() -> pd.DataFrame:
     """Daily adjusted closes of five factor ETFs, 2014-2022."""
     return demo_prices("factors_dataset")
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[Head]:
+    """Run a Ray head with a token; modules that ask for it are marked `xdist_group("ray")`."""
+    # a loaded machine is no reason to kill a job that is being stopped
+    environment = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+    with local_head(ROOT, environment) as found:
+        yield found

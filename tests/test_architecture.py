@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = {
     "duckdb": ("metabt.lakehouse",),
-    "pyarrow": ("metabt.lakehouse", "metabt.cache.codec", "metabt.cache.sealing"),
+    "pyarrow": ("metabt.lakehouse", "metabt.cluster", "metabt.cache.codec", "metabt.cache.sealing"),
     "threadpoolctl": ("metabt.platform",),
     "llvmlite": ("metabt.platform",),
     "hydra": ("metabt.config",),
@@ -59,7 +59,7 @@ EDGE = (
     "__main__",
 )
 """What stands above the domain."""
-DOORS = ("api", "request", "sources", "sweep", "__init__")
+DOORS = ("api", "engines", "panel", "request", "sources", "sweep", "__init__")
 """Where the domain is handed to the edge: these may import the edge, lazily."""
 FRONT = ("cli", "commands", "printing", "sweep_command", "upkeep_commands", "weights_command", "__main__")
 """What nothing else may import."""

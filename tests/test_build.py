@@ -308,9 +308,9 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     warm: tuple[Path, Result], statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake, first = warm
-    monkeypatch.setattr(lakehouse, "load_prices", fail)
-    monkeypatch.setattr(Dataset, "panel", property(fail))
-    for name in ("local.advance", "exposures.expose", "walk_forward.advance_leaf", "walk_forward.advance_meta"):
+    monkeypatch.setattr(lakehouse.Reader, "__call__", fail)
+    monkeypatch.setattr(Dataset, "since", fail)
+    for name in ("walker.advance", "exposures.expose", "walk_forward.advance_leaf", "walk_forward.advance_meta"):
         monkeypatch.setattr(f"metabt.{name}", fail)
     second = metabt.backtest({**MIXED, "name": "other"}, lake)
     assert not second.found and not computed(second) and second.run_id != first.run_id
@@ -371,12 +371,12 @@ def test_without_its_cache_a_lakehouse_gives_the_same(warm: tuple[Path, Result])
 
 RUN = """
 import json, sys, time
-import metabt, metabt.local as local
-advance = local.advance
+import metabt, metabt.walker as walker
+advance = walker.advance
 def slowly(*args):
     time.sleep(0.02)
     return advance(*args)
-local.advance = slowly
+walker.advance = slowly
 print("ready", flush=True)
 sys.stdin.readline()
 stages = metabt.backtest(json.loads(sys.argv[2]), sys.argv[1]).frame("stages")

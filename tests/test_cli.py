@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,7 @@ import pytest
 
 from metabt import progress
 from metabt.cli import main
+from metabt.errors import StoreError
 from metabt.lakehouse import attach, connect
 from tests.test_ranking import outlook, sweep_of, swept
 
@@ -292,7 +295,7 @@ class SweepDouble(ModuleType):
         return outlook(n_jobs=len(jobs), n_blocks=640, n_distinct=80, n_known=48)
 
     def run_sweep(
-        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any = None, announce: Any = None
+        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any, announce: Any, say: Any
     ) -> Any:
         ahead = self.outlook(jobs, lakehouse)
         self.asked["keep"] = keep
@@ -518,7 +521,8 @@ def test_a_bad_command_names_the_culprit_and_leaves_the_lakehouse_alone(
 def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
     printed = told.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("metabt: ")
+    *before, last = printed.err.splitlines()
+    assert last.startswith("metabt: ") and all(line.startswith("engine local: ") for line in before)
     assert re.search(says, printed.err, flags=re.DOTALL), printed.err
     assert "Traceback" not in printed.err
 
@@ -564,7 +568,34 @@ def test_an_interrupt_is_code_130(told: pytest.CaptureFixture[str], monkeypatch:
 
     monkeypatch.setattr("metabt.commands.run_backtest", interrupt)
     assert main(["backtest", "portfolio=mine"]) == 130
-    assert "interrupted" in told.readouterr().err
+    assert told.readouterr().err.startswith(
+        "metabt: interrupted; nothing half-done is stored, what was computed is kept"
+    )
+
+
+@pytest.mark.parametrize("becomes", [KeyboardInterrupt, ValueError, StoreError])
+def test_sigterm_ends_a_command_in_order_whatever_a_library_makes_of_it(
+    told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, becomes: type[BaseException]
+) -> None:
+    let_go = []
+
+    def terminated(*args: object, **kwargs: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), signal.SIGTERM)  # a second one does not disturb what the first has begun
+            time.sleep(0.01)
+            let_go.append("an actor")
+            raise becomes("what a library says") from None
+
+    monkeypatch.setattr("metabt.commands.run_backtest", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["backtest", "portfolio=mine"]) == 143
+    assert let_go == ["an actor"] and signal.getsignal(signal.SIGTERM) is before
+    printed = told.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(r"metabt: stopped; .* what was computed is kept, and the same command .*\n", printed.err)
 
 
 def test_a_reader_that_leaves_is_no_error(desk: Path) -> None:

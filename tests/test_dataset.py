@@ -37,7 +37,7 @@ def corrected(row: int, symbol: str) -> Prices:
 
 def unread(of: Prices) -> Dataset:
     """Return the dataset of a panel, whose prices nobody may read."""
-    return replace(Dataset.of(of), read_prices=lambda: pytest.fail("read prices"), _parts={})
+    return replace(Dataset.of(of), read_prices=lambda rows: pytest.fail("read prices"))
 
 
 def test_what_is_known_is_known_without_reading_a_price() -> None:
@@ -54,16 +54,36 @@ def test_prices_and_digests_are_read_once() -> None:
         reads.append("digests")
         return source.digests
 
-    def prices() -> Prices:
-        reads.append("panel")
-        return source.prices
+    def prices(rows: slice) -> Prices:
+        reads.append(f"prices from {rows.start}")
+        return source.prices.rows(rows)
 
-    dataset = replace(source, read_digests=digests, read_prices=prices, _parts={})
+    dataset = replace(source, read_digests=digests, read_prices=prices)
     for symbol in ("AA", "BB"):
         dataset.digest((symbol,))
         dataset.digest_of((symbol,), slice(0, 9), ("close",))
         assert dataset.prices.select([symbol]).symbols == (symbol,)
-    assert reads == ["digests", "panel"]
+    assert reads == ["digests", "prices from 0"]
+
+
+def test_prices_are_read_from_the_partition_on_that_is_asked_for() -> None:
+    reads: list[slice] = []
+    source = Dataset.of(panel())
+    opens = [part.start for part in source.partitions.values()]
+
+    def prices(rows: slice) -> Prices:
+        reads.append(rows)
+        return source.prices.rows(rows)
+
+    dataset = replace(source, read_prices=prices)
+    whole = source.prices
+    for row in (opens[2] + 1, opens[2], len(source.dates) - 1, opens[1] + 5, 0, opens[2]):
+        found = dataset.since(row)
+        assert len(found.dates) >= len(whole.dates) - row
+        rest = slice(len(whole.dates) - len(found.dates), None)
+        assert found.returns.tobytes() == whole.returns[rest].tobytes()
+        assert found.observed.tobytes() == whole.observed[rest].tobytes()
+    assert [rows.start for rows in reads] == [opens[2], opens[1], 0]
 
 
 @examples(40)

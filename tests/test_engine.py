@@ -37,10 +37,10 @@ def tree(**changes: Any) -> dict:
 def same(one: dict[str, Table], other: dict[str, Table], ignoring: tuple[str, ...] = ("stages",)) -> bool:
     """Return whether two runs have the same bytes in every table."""
     pairs = [(one[name][c], other[name][c]) for name in one if name not in ignoring for c in one[name]]
-    return one.keys() == other.keys() and all(_bytes(a) == _bytes(b) for a, b in pairs)
+    return one.keys() == other.keys() and all(bits(a) == bits(b) for a, b in pairs)
 
 
-def _bytes(column: np.ndarray | Coded) -> object:
+def bits(column: np.ndarray | Coded) -> object:
     if isinstance(column, Coded):
         return [column.values[code] if code >= 0 else None for code in column.codes]
     return column.tobytes()
@@ -52,13 +52,13 @@ def engine(trees: list[dict], prices: dict[str, pd.DataFrame], **options: Any) -
     return BacktestEngine([resolve(t, symbols=symbols) for t in trees], panels, **options)
 
 
-def test_a_second_run_with_the_same_cache_computes_nothing_and_has_the_same_bytes(
+def test_a_second_run_with_the_same_cache_computes_nothing_and_has_the_samebits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prices, cache = market(3, gaps=True), MemoryCache()
     first = metabt.backtest(tree(), prices, cache=cache)
     assert not any(first.frame("stages")["cache_hit"])
-    monkeypatch.setattr("metabt.local.advance", lambda *args: pytest.fail("computed a block that was known"))
+    monkeypatch.setattr("metabt.walker.advance", lambda *args: pytest.fail("computed a block that was known"))
     second = metabt.backtest(tree(), prices, cache=cache)
     assert all(second.frame("stages")["cache_hit"])
     assert same(first.tables, second.tables)

@@ -19,15 +19,15 @@ from metabt import prices as prices_module
 from metabt.block import Assets, Block
 from metabt.errors import MetabtError
 from metabt.forest import Node
-from metabt.inputs import Markets, leaf_inputs
+from metabt.inputs import Markets, initial_state, leaf_inputs, opened
 from metabt.joining import join
-from metabt.local import initial_state
 from metabt.ports import WalkState
 from metabt.prices import Prices
 from metabt.registry import OPTIMIZERS
 from metabt.resolve import resolve
 from metabt.sleeve import Leaf
 from metabt.sources import to_prices
+from metabt.stacked import Stacked
 from metabt.walk_forward import advance
 from metabt.walked import Walked
 from tests import panels, trees
@@ -77,13 +77,14 @@ def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
     if isinstance(node.spec, Leaf):
-        market = Markets(found.plan.datasets).of(node.spec)
+        market = Markets(found.plan).of(node.spec, rows)
         return advance(node.spec, initial_state(node), leaf_inputs(node.spec, market, rows, node.calendar.sessions))
     return advance(node.spec, initial_state(node), found.inputs(node))
 
 
 def differing(one: object, other: object, where: str) -> Iterator[str]:
     """Yield where two values differ by a bit."""
+    one, other = (np.asarray(it) if isinstance(it, Stacked) else it for it in (one, other))
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         if (one.dtype, one.shape, one.tobytes()) != (other.dtype, other.shape, other.tobytes()):
             yield where
@@ -104,6 +105,7 @@ def check(found: Walked) -> int:
         assert not [it for it in where if it.split(":")[0] not in spared], where
         if isinstance(block.held, Assets):
             gaps_agree(walk.whole, block, node)
+            books_agree(walk.whole, block)
     return max(len(walk.blocks) for walk in found.walks.values())
 
 
@@ -118,6 +120,13 @@ def gaps_agree(joined: Block, whole: Block, node: Node) -> None:
             continue
         assert told.returns[rows].tobytes() == known.returns[rows].tobytes()
         assert told.tradable[rows].tobytes() == known.tradable[rows].tobytes()
+
+
+def books_agree(joined: Block, whole: Block) -> None:
+    """Assert that some rows of a leaf's book are the same, gathered from its blocks or taken from one."""
+    rows = np.arange(len(whole.dates)).repeat(np.arange(len(whole.dates)) % 3)
+    pairs = zip(opened(joined, None).book.around(rows), opened(whole, None).book.around(rows), strict=True)
+    assert not [side for one, other in pairs for side in differing(one, other, "book")]
 
 
 @examples(40)

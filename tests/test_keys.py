@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import metabt
-from metabt import BacktestEngine, MemoryCache, fingerprint, keys, local
+from metabt import BacktestEngine, MemoryCache, fingerprint, keys, walker
 from metabt.errors import MetabtError
 from metabt.fingerprint import code_modules
 from metabt.forest import Node, Plan
@@ -80,7 +80,7 @@ def keys_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keys]:
 
     def run(tree: dict[str, Any] | Sleeve, data: Mapping[str, Prices] | None = None, **options: Any) -> Keys:
         seen, cache = Seen(), MemoryCache()
-        monkeypatch.setattr(local, "node_key", seen)
+        monkeypatch.setattr(walker, "node_key", seen)
         metabt.backtest(tree, data or panel(prices()), cache=cache, **options)
         assert set(seen.keys.values()) == {key for key, (kind, _) in cache.objects.items() if kind == keys.BLOCK}
         return dict(seen.keys)
@@ -347,7 +347,7 @@ def forgetful() -> Iterator[None]:
         ("metabt.cli", False),
         ("metabt.lakehouse.prices", False),
         ("metabt.sweep", False),
-        ("metabt.local", True),
+        ("metabt.walker", True),
     ],
 )
 @pytest.mark.usefixtures("forgetful")
@@ -488,4 +488,4 @@ def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
 
 
 def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
-    assert {"metabt.local", "metabt.inputs", "metabt.prices", "metabt.meta.book"} <= code_modules(*WALK).keys()
+    assert {"metabt.walker", "metabt.inputs", "metabt.prices", "metabt.meta.book"} <= code_modules(*WALK).keys()

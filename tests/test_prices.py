@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from metabt.errors import DataError
-from metabt.prices import Prices, partitions
+from metabt.prices import Prices, join_rows, partitions
 from metabt.sources import to_prices
 from tests.digests import panel_digest
 
@@ -93,3 +93,23 @@ def test_a_wide_frame_is_normalised(sp500: pd.DataFrame) -> None:
     other = prices.copy()
     other.iloc[7, 1] *= 1 + 1e-15
     assert panel_digest(to_prices("p", other)) != panel_digest(plain)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_rows_alone_are_as_in_the_whole_and_join_to_it_again(seed: int, n_cuts: int) -> None:
+    rng = np.random.default_rng(seed)
+    close = np.where(rng.random((30, 3)) < 0.5, np.nan, rng.uniform(1, 9, (30, 3)))
+    whole = panel(close)
+    cuts = [0, *sorted(rng.integers(0, 31, n_cuts).tolist()), 30]
+    parts = [whole.rows(slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    for name in ("returns", "observed", "priced"):
+        assert np.concatenate([getattr(part, name) for part in parts]).tobytes() == getattr(whole, name).tobytes()
+    joined = join_rows(parts)
+    assert joined.returns.tobytes() == whole.returns.tobytes()
+    assert list(joined.digests()) == list(whole.digests())
+    middle = whole.rows(slice(cuts[1], 30)).select(["A", "C"])
+    assert middle.returns.tobytes() == whole.select(["A", "C"]).returns[cuts[1] :].tobytes()
+    sessions = whole.dates[cuts[1] :]
+    if len(sessions):
+        between = whole.rows(slice(cuts[1], 30)).returns_between(sessions)
+        assert between.tobytes() == whole.returns_between(sessions).tobytes()

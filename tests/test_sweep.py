@@ -224,7 +224,7 @@ def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.M
     first = run_sweep(grid()[:4], str(lake))
     with metabt.connect(lake) as connection:
         before = lakehouse.snapshot(connection)
-    monkeypatch.setattr("metabt.local.advance", lambda *args: pytest.fail("computed what was stored"))
+    monkeypatch.setattr("metabt.walker.advance", lambda *args: pytest.fail("computed what was stored"))
     again = run_sweep(grid()[:4], str(lake))
     assert all(run.found for run in again.runs) and again.computed == 0 and again.outlook.n_found == 4
     assert [run.run_id for run in again.runs] == [run.run_id for run in first.runs]
@@ -243,7 +243,7 @@ def test_what_was_kept_as_a_summary_can_be_kept_whole_later(lake: Path) -> None:
 
 
 def test_a_look_ahead_computes_and_stores_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metabt.local.advance", lambda *args: pytest.fail("computed"))
+    monkeypatch.setattr("metabt.walker.advance", lambda *args: pytest.fail("computed"))
     looked = outlook(grid(), str(lake))
     assert isinstance(looked, Outlook) and looked.n_distinct == 72 and looked.n_known == 0
     assert stored(lake) == {} and not (lake / DIRECTORY).exists()
@@ -277,7 +277,7 @@ FAILING = {
     "an unknown engine": (lambda: job(book(), "engine=dask", engine="dask"), "engine is 'dask'"),
     "a plug-in that is called wrongly": (
         lambda: job(with_optimizer({"name": "skfolio.HierarchicalRiskParity", "hierarchical_clustering_estimator": 3})),
-        "sleeve 'book/c': the optimizer failed on",
+        "sleeve 'book/c': 2020-10-05: the optimizer failed on",
     ),
     "a value that no file can state": (lambda: job(book(lag=np.int64(1.0)), start=datetime.date(2090, 1, 1)), "lag is"),
     "no meta sleeve": (
@@ -344,17 +344,17 @@ def test_an_engine_that_is_not_there_spoils_no_run_of_the_same_name(lake: Path) 
 
 SWEEP = """
 import json, os, signal, sys
-import metabt.local as local
+import metabt.walker as walker
 from metabt.config import Job
 from metabt.sweep import run_sweep
 jobs = [Job(tuple(overrides), config, None) for overrides, config in json.loads(sys.argv[2])]
-advance, left = local.advance, [int(sys.argv[3])]
+advance, left = walker.advance, [int(sys.argv[3])]
 def dying(*args):
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
     return advance(*args)
-local.advance = dying
+walker.advance = dying
 run_sweep(jobs, sys.argv[1], keep=sys.argv[4])
 """
 
@@ -383,9 +383,9 @@ def test_a_killed_sweep_goes_on_where_it_stopped(lake: Path, after: int, keep: s
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Press Ctrl-C instead of computing the fifth block."""
-    from metabt import local
+    from metabt import walker
 
-    advance, left = local.advance, [5]
+    advance, left = walker.advance, [5]
 
     def pressed(*args: Any) -> Any:
         left[0] -= 1
@@ -394,7 +394,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return advance(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(local, "advance", pressed)
+        patch.setattr(walker, "advance", pressed)
         yield
 
 

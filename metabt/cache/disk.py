@@ -24,8 +24,8 @@ LOG = logging.getLogger("metabt.cache")
 DIRECTORY = ".cache"
 """Name of the cache's directory inside a lakehouse."""
 
-SCHEMAS = {"block": "block 1", "exposure": "exposure 1"}
-"""Kind of object -> its schema: a number more when the classes that it stores change."""
+SCHEMAS = {"block": "block 2", "exposure": "exposure 2"}
+"""Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
 
 
 class DiskCache:
@@ -44,6 +44,10 @@ class DiskCache:
         if root.exists() and not root.is_dir():
             raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
         self.store = ObjectStore(root)
+
+    def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
+        """Travel as the directory: where it arrives it is a cache of its own over the same objects."""
+        return DiskCache, (self.store.root.absolute(),)
 
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, verified; None where nothing is, or where it is not what was put."""
@@ -68,9 +72,9 @@ class DiskCache:
         self.store.put(key, SCHEMAS[kind], sections)
         return sealed
 
-    def flush(self) -> None:
-        """Wait until everything that was put is on disk, or given up."""
-        self.store.flush()
+    def flush(self) -> bool:
+        """Wait until everything that was put is on disk, or given up; return whether nothing was given up."""
+        return self.store.flush()
 
     def __enter__(self) -> Self:
         """Use the cache for the length of a block."""

@@ -25,8 +25,9 @@ class NoCache:
         """Keep nothing."""
         return Sealed(parts, {})
 
-    def flush(self) -> None:
-        """Have nothing to wait for."""
+    def flush(self) -> bool:
+        """Have nothing that other processes could find."""
+        return False
 
 
 class MemoryCache:
@@ -52,5 +53,6 @@ class MemoryCache:
         sealed, _ = seal(parts)
         return self.objects.setdefault(key, (kind, sealed))[1]
 
-    def flush(self) -> None:
-        """Have nothing to wait for."""
+    def flush(self) -> bool:
+        """Have nothing that other processes could find."""
+        return False

@@ -123,9 +123,10 @@ class ObjectStore:
         """Yield the key and the file status of each object, in the order of the keys, none of them verified."""
         return ((key, status) for key, status in entries(self.root) if stat.S_ISREG(status.st_mode))
 
-    def flush(self) -> None:
-        """Wait until all queued objects are published or given up."""
+    def flush(self) -> bool:
+        """Wait until all queued objects are published or given up; return whether the disk has refused none so far."""
         self._background.flush()
+        return self._background.writes
 
     def close(self) -> None:
         """Flush, and end the threads; a put after that starts new ones."""

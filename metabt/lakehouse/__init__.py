@@ -14,8 +14,9 @@ from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
 from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
 from metabt.lakehouse.ingestion import IngestReport, ingest
 from metabt.lakehouse.placement import confirm
-from metabt.lakehouse.prices import load_prices
+from metabt.lakehouse.prices import load_prices, read_rows
 from metabt.lakehouse.questions import connect, query
+from metabt.lakehouse.reader import Reader
 from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
 from metabt.lakehouse.snapshots import snapshot
 
@@ -24,6 +25,7 @@ __all__ = [
     "Facts",
     "IngestReport",
     "QueryResult",
+    "Reader",
     "attach",
     "changed_calendars",
     "changed_inputs",
@@ -41,6 +43,7 @@ __all__ = [
     "load_prices",
     "load_run",
     "query",
+    "read_rows",
     "resolve_run",
     "root_metrics",
     "run_row",

@@ -10,6 +10,7 @@ The data path is always given anew, so a lakehouse may be moved as a directory, 
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def opened(where: Catalogue) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "secret_directory": os.devnull,
         "threads": 1,
+        **_spill(),
     }
     con = duckdb.connect(":memory:", config=config)
     try:
@@ -106,6 +108,12 @@ def attach_lake(
             _complete(con, where.root, create)
     except duckdb.Error as error:
         raise StoreError(where.unreadable(str(error))) from error
+
+
+def _spill() -> dict[str, str]:
+    """Return where DuckDB puts what memory has no room for: the working directory may be read-only, or a user's own."""
+    # each connection has a folder of its own, made when it is needed: two would write to the same files in it
+    return {"temp_directory": os.path.join(tempfile.gettempdir(), f"metabt-duckdb-{secrets.token_hex(8)}")}
 
 
 def check_writable(path: str | Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.calendars import read_calendars
@@ -45,6 +46,11 @@ class Facts:
     """True when no more data will ever come."""
     digests: dict[Cell, str]
     """(symbol, partition, field) -> digest, of the wanted symbols."""
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether volumes are known of the dataset: every symbol of it has a digest of them then."""
+        return any(field == "volume" for _, _, field in self.digests)
 
 
 @reported
@@ -86,10 +92,19 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
     rows = read_at(con, DIGESTS, at, [whole, [name for name, _ in pairs], [symbol for _, symbol in pairs]])
+    table = rows.to_arrow_table()
+    datasets, *cells = (_shared_texts(table[name]) for name in ("dataset", "symbol", "partition", "field"))
     found: dict[str, dict[Cell, str]] = {name: {} for name in wanted}
-    for dataset, symbol, partition, field, digest in rows.fetchall():
-        found[dataset][symbol, partition, field] = digest
+    for dataset, cell, digest in zip(datasets, zip(*cells, strict=True), table["digest"].to_pylist(), strict=True):
+        found[dataset][cell] = digest
     return found
+
+
+def _shared_texts(column: pa.ChunkedArray) -> list[str]:
+    """Return texts row by row, equal ones as one object: each is hashed once, however many cells it is part of."""
+    coded = column.combine_chunks().dictionary_encode()
+    texts: list[str] = coded.dictionary.to_numpy(zero_copy_only=False)[coded.indices.to_numpy()].tolist()
+    return texts
 
 
 @reported

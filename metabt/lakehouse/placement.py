@@ -14,6 +14,7 @@ from pathlib import Path
 
 from metabt.conninfo import Conninfo, parse_conninfo
 from metabt.errors import ConfigError, StoreError
+from metabt.lakehouse.job_folder import refuse_job_folder
 from metabt.lakehouse.postgres import PostgresCatalogue
 from metabt.lakehouse.sqlite import SqliteCatalogue
 
@@ -28,8 +29,10 @@ Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded."""
-    return Path(os.path.abspath(Path(path).expanduser()))
+    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError where a job would lose it."""
+    found = Path(path).expanduser()
+    refuse_job_folder(found)
+    return Path(os.path.abspath(found))
 
 
 def require(path: str | Path) -> Catalogue:

@@ -64,22 +64,16 @@ class Aligned:
         """(n_sessions,) bool: something in it or beneath it traded."""
         return self.fresh & self.child.block.traded[self.rows] if self.child else np.zeros(len(self.rows), bool)
 
-    def before(self, at: np.ndarray) -> np.ndarray:
-        """Return its book just before trading at the parent's sessions `at`, (n_rows, n_columns)."""
-        book = self.after(at)
-        fresh = self.fresh[at]
-        if self.child is not None and fresh.any():
-            book[fresh] = self.child.book.before(self.rows[at[fresh]])
-        return book
-
-    def after(self, at: np.ndarray) -> np.ndarray:
-        """Return its book just after trading at the parent's sessions `at`, (n_rows, n_columns)."""
-        rows = self.rows[at]
+    def around(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return its book just before and just after trading at the parent's sessions `at`, (n_rows, n_columns)."""
         if self.child is None:
-            return np.tile(self.start.book, (len(at), 1))
-        book = self.child.book.after(np.maximum(rows, 0))
-        book[rows < 0] = self.start.book
-        return book
+            book = np.tile(self.start.book, (len(at), 1))
+            return book, book
+        rows, stays = self.rows[at], ~self.fresh[at]
+        before, after = self.child.book.around(np.maximum(rows, 0))
+        after[rows < 0] = self.start.book
+        before[stays] = after[stays]
+        return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray | float:
         """Return what each physical asset earned it, added up with a weight per session of the parent, (n_assets,)."""
@@ -177,22 +171,17 @@ class Gathered:
         """(n_rows,) int64 sessions in which anything in any child trades."""
         return np.flatnonzero(self.traded.any(axis=1))
 
-    def before(self, rows: np.ndarray) -> np.ndarray:
-        """Return the children's books side by side just before trading, (n_rows, n_columns)."""
-        return self._around(rows)[0]
+    def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the children's books side by side just before and just after trading, each (n_rows, n_columns).
 
-    def after(self, rows: np.ndarray) -> np.ndarray:
-        """Return the children's books side by side just after trading, (n_rows, n_columns)."""
-        return self._around(rows)[1]
-
-    def _around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return both; sleeves over the same children mostly trade in the same sessions, so the last few are kept."""
+        Sleeves over the same children mostly trade in the same sessions, so the last few are kept: not to be changed.
+        """
         key = rows.tobytes()
         if key not in self._books:
-            before = np.concatenate([child.before(rows) for child in self.children], axis=1)
-            after = np.concatenate([child.after(rows) for child in self.children], axis=1)
+            books = [child.around(rows) for child in self.children]
             while len(self._books) >= KEPT_BOOKS:
                 self._books.pop(next(iter(self._books)))
+            before, after = (np.concatenate(side, axis=1) for side in zip(*books, strict=True))
             self._books[key] = before, after
         return self._books[key]
 
@@ -224,7 +213,8 @@ class Gathered:
         shared = self._shared if fresh else Shared()
         if cap not in shared.lengths:
             shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
-        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, shared)
+        sessions = self.dates[self.common]
+        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, shared)
 
     @cached_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -261,13 +251,16 @@ class Streams:
     """(n_common, n_children) sessions of stream up to each common session, capped."""
     accrued: np.ndarray
     """(n_children,) since the last common session, NaN where there was no session."""
+    sessions: np.ndarray
+    """(n_common,) datetime64[D] common sessions of the partition."""
     shared: Shared
     """What others that read the same returns have computed already."""
 
     def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
         """Return the windows that end before the rows `stops` and are `lengths` long."""
         key = stops.tobytes() + lengths.tobytes()
-        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths))
+        sessions = self.sessions[stops - self.before - 1]
+        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths, sessions=sessions))
 
     def varying(self, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return which columns are not constant over their windows, (n_decisions, n_children) bool.

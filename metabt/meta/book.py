@@ -27,16 +27,16 @@ class MetaBook:
     children: Gathered
     """Its children on its sessions."""
 
-    def before(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just before trading, (n_rows, n_columns)."""
+    def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return holdings just before and just after trading, each (n_rows, n_columns)."""
+        held, carried = self.held, self.held.carried
+        before, after = self.children.around(rows)
         # + 0.0: no share of a short is 0.0 and not -0.0, whether or not something is carried
-        book = self._spread(self.held.before[rows]) * self.children.before(rows) + 0.0
-        return book if self.held.carried is None else _add(book, rows, self.held.carried, self.held.carried.before)
-
-    def after(self, rows: np.ndarray) -> np.ndarray:
-        """Return holdings just after trading, (n_rows, n_columns)."""
-        book = self._spread(self.held.after[rows]) * self.children.after(rows) + 0.0
-        return book if self.held.carried is None else _add(book, rows, self.held.carried, self.held.carried.after)
+        before = self._spread(held.before[rows]) * before + 0.0
+        after = self._spread(held.after[rows]) * after + 0.0
+        if carried is None:
+            return before, after
+        return _add(before, rows, carried, carried.before), _add(after, rows, carried, carried.after)
 
     def _spread(self, shares: np.ndarray) -> np.ndarray:
         """Return each column's share of its child, (n_rows, n_columns)."""
@@ -85,8 +85,8 @@ class MetaBook:
         over = self.children.dates[:, None] > self.children.ends  # NaT, data that go on, compares as False
         if not over.any():
             return np.zeros((1, 1), bool)
-        every = np.arange(len(over))
-        return over[:, self.layout.child_of] & ((self.before(every) != 0) | (self.after(every) != 0))
+        before, after = self.around(np.arange(len(over)))
+        return over[:, self.layout.child_of] & ((before != 0) | (after != 0))
 
 
 def _add(book: np.ndarray, rows: np.ndarray, carried: Carried, values: np.ndarray) -> np.ndarray:

@@ -73,8 +73,14 @@ class Layout:
 
 
 def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the columns of `book` added up by group, (n_rows, n_groups), one after another in every row."""
+    """Return the columns of `book` added up by group, (n_rows, n_groups), one after another in every row.
+
+    `group` (n_columns,) has every one of the groups.
+    """
     netted = np.zeros((book.shape[0], n_groups))
+    if n_groups == book.shape[1]:  # a column for each group: nothing to add up
+        netted[:, group] += book
+        return netted
     for column, place in enumerate(group.tolist()):
         netted[:, place] += book[:, column]
     return netted

@@ -148,7 +148,7 @@ def _hold_shares(state: MetaState, inputs: MetaInputs, due: np.ndarray, targets:
     if gaps is None:
         ruin = holdings.hold_shares(*args)
     else:
-        books = children.after(np.arange(len(due)))
+        _, books = children.around(np.arange(len(due)))
         beyond = (np.empty_like(books), np.empty_like(books))
         market = (np.ascontiguousarray(gaps.returns), np.ascontiguousarray(gaps.tradable))
         ruin = holdings.hold_shares_with_gaps(*args, inputs.layout.child_of, books, *market, carried, *beyond)
@@ -180,7 +180,7 @@ def _trades(moved: Moved, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Tr
     """
     layout, book, n_sessions = inputs.layout, inputs.book(moved.held), len(moved.gross)
     rows = np.flatnonzero(moved.traded)
-    before, after = book.before(rows), book.after(rows)
+    before, after = book.around(rows)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
     if layout.n_apart == len(layout.symbols):  # no asset is in two children: nothing can cancel
@@ -188,5 +188,6 @@ def _trades(moved: Moved, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Tr
     else:
         apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
     if borrows:
-        short = net_shorts(book.after(np.arange(n_sessions)), layout.asset_of, len(layout.symbols))
+        _, held = book.around(np.arange(n_sessions))
+        short = net_shorts(held, layout.asset_of, len(layout.symbols))
     return Trades(netted, short), Trades(apart, np.zeros(n_sessions))

@@ -47,7 +47,7 @@ def performance(
 
 def max_drawdown(nav: np.ndarray) -> float:
     """Return the deepest fall from a peak as a positive fraction; the NAV of 1 before the first session is a peak."""
-    path = np.r_[1.0, nav]
+    path = np.concatenate([[1.0], nav])
     return float(np.max(1.0 - path / np.maximum.accumulate(path)))
 
 

@@ -19,6 +19,7 @@ from metabt.errors import ConfigError, RunError
 from metabt.optimizers.base import Optimizer
 from metabt.optimizers.capped import capped
 from metabt.windows import Windows
+from metabt.witness import deciding
 
 FAILURES: tuple[type[Exception], ...] = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 """What numerical code raises when a window has no solution; anything else is a defect, and surfaces."""
@@ -55,6 +56,7 @@ class FittedOptimizer(Optimizer):
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         failed = []
         for d in np.flatnonzero(support.any(axis=1)):
+            deciding(windows.when(d))
             try:
                 fitted = self._fit(windows.window(d)[:, support[d]], windows.names_of(np.flatnonzero(support[d])))
                 weights[d, support[d]] = self._checked(fitted, int(support[d].sum()))
@@ -63,8 +65,8 @@ class FittedOptimizer(Optimizer):
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
             except Exception as error:  # foreign code: whatever else it raises ends this sleeve, and no other
                 raise RunError(
-                    f"the optimizer failed on {int(support[d].sum())} assets with {type(error).__name__}: {error}; "
-                    "mend its parameters, or the plug-in it comes from"
+                    f"{windows.when(d)}: the optimizer failed on {int(support[d].sum())} assets "
+                    f"with {type(error).__name__}: {error}; mend its parameters, or the plug-in it comes from"
                 ) from error
         self.failures_ = tuple(failed)
 

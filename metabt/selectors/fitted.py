@@ -14,6 +14,7 @@ import numpy as np
 from metabt.errors import RunError
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
+from metabt.witness import deciding
 
 
 class FittedSelector(Selector):
@@ -32,19 +33,22 @@ class FittedSelector(Selector):
         """Return the support of every decision; a decision without eligible columns has none."""
         support = np.zeros(eligible.shape, bool)
         for d in np.flatnonzero(eligible.any(axis=1)):
-            support[d, eligible[d]] = self._fit(windows.window(d)[:, eligible[d]])
+            deciding(windows.when(d))
+            support[d, eligible[d]] = self._fit(windows.window(d)[:, eligible[d]], windows.when(d))
         return support
 
-    def _fit(self, X: np.ndarray) -> np.ndarray:
+    def _fit(self, X: np.ndarray, when: str) -> np.ndarray:
         try:
             chosen = np.asarray(self._build().fit(X).get_support())
         except Exception as error:  # foreign code: whatever it raises ends this sleeve, and no other
             raise RunError(
-                f"the selector failed on {X.shape[1]} assets with {type(error).__name__}: {error}; "
+                f"{when}: the selector failed on {X.shape[1]} assets with {type(error).__name__}: {error}; "
                 "mend its parameters, or the plug-in it comes from"
             ) from error
         if chosen.shape != (X.shape[1],) or chosen.dtype != np.bool_:
-            raise RunError(f"a selector returned {chosen.dtype} of shape {chosen.shape}; wanted {X.shape[1]} booleans")
+            raise RunError(
+                f"{when}: the selector returned {chosen.dtype} of shape {chosen.shape}; wanted {X.shape[1]} booleans"
+            )
         return chosen
 
     def most(self, n_assets: int) -> int:

@@ -175,7 +175,7 @@ def test_an_array_of_another_type_is_not_written(dtype: object) -> None:
 def with_layout(layout: object) -> pa.Buffer:
     """Return the bytes of an exposure that claim to be something else."""
     column = pa.LargeListArray.from_arrays(pa.array([0, 1], pa.int64()), pa.array([1.0]))
-    schema = pa.schema([pa.field("0", column.type)], {LAYOUT: json.dumps(layout)})
+    schema = pa.schema([pa.field("<f8", column.type)], {LAYOUT: json.dumps(layout)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.record_batch([column], schema=schema))

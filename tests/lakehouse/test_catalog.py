@@ -48,6 +48,24 @@ def test_any_path_works_and_is_never_sql(tmp_path: Path, name: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_what_memory_has_no_room_for_goes_to_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(tmp_path / "lake", "d", wide(20))
+    for name in ("work", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    distinct = "CREATE TEMP TABLE spilled AS SELECT DISTINCT hash(i) AS a, hash(i + 1) AS b FROM range(2_000_000) t(i)"
+    with attach(tmp_path / "lake") as one, attach(tmp_path / "lake", read_only=True) as two:
+        for con in (one, two):
+            con.execute("SET memory_limit = '40MB'")
+            con.execute(distinct)
+            assert con.execute("SELECT count(*) FROM spilled").fetchall() == [(2_000_000,)]
+        assert len(list((tmp_path / "temporary").iterdir())) == 2  # two that share a folder would share files
+    assert [list((tmp_path / name).iterdir()) for name in ("work", "temporary")] == [[], []]
+
+
 def test_a_lakehouse_may_be_moved(tmp_path: Path) -> None:
     ingest(tmp_path / "here", "d", wide())
     with attach(tmp_path / "here") as con:

@@ -13,7 +13,8 @@ import pytest
 
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse import attach, ingest, load_facts, load_prices, snapshot
-from metabt.lakehouse.prices import read_prices
+from metabt.lakehouse.prices import read_prices, read_rows
+from metabt.prices import Prices, partitions
 from tests.digests import stored_digests
 from tests.lakehouse.conftest import same, wide
 
@@ -127,27 +128,45 @@ def test_earlier_dates_come_in_order(fresh: Path, watch: Con) -> None:
     assert watch.execute("SELECT count(*), count(DISTINCT date) FROM calendars").fetchall() == [(60, 60)]
 
 
-@pytest.mark.parametrize("years", [(2019, 2019), (2020, 2020), (2019, 2020), (1900, 2100), (2021, 2030), (2030, 2031)])
-@pytest.mark.parametrize("name", ["stocks", "coins"])
-def test_some_years_are_a_slice_of_all(con: Con, name: str, years: tuple[int, int]) -> None:
-    whole = load_prices(con, {name: None})[name]
-    year = whole.dates.astype("datetime64[Y]").astype(int) + 1970
-    rows = (year >= years[0]) & (year <= years[1])
-    loaded = load_prices(con, {name: None}, years=years)[name]
-    for panel in (loaded, read_prices(con, name, whole.symbols, years=years)):
-        assert same(panel.dates, whole.dates[rows])
-        assert same(panel.close, whole.close[rows])
-        assert same(panel.volume, None if whole.volume is None else whole.volume[rows])
-        assert (panel.symbols, panel.closed) == (whole.symbols, whole.closed)
+def some(con: Con, name: str, first: int, last: int) -> Prices:
+    known = load_facts(con, {name: None})[name]
+    rows = partitions(known.dates)[first : last + 1]
+    return read_rows(con, known, slice(rows[0][1].start, rows[-1][1].stop))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"), [("stocks", 0, 0), ("stocks", 1, 1), ("stocks", 0, 1), ("coins", 0, 0)]
+)
+def test_some_partitions_are_a_slice_of_all(con: Con, name: str, first: int, last: int) -> None:
+    whole, found = load_prices(con, {name: None})[name], some(con, name, first, last)
+    rows = np.isin(whole.dates, found.dates)
+    assert same(found.dates, whole.dates[rows]) and len(found.dates) > 5
+    for matrix in ("close", "volume", "returns", "observed"):
+        expected = getattr(whole, matrix)
+        assert same(getattr(found, matrix), None if expected is None else expected[rows])
+    assert (found.symbols, found.closed) == (whole.symbols, whole.closed)
+
+
+def test_a_symbol_enters_with_its_last_price_however_long_ago(tmp_path: Path) -> None:
+    dates = ["2015-03-02", "2016-03-02", "2017-03-02", "2018-03-02", "2019-03-02"]
+    frame = pd.DataFrame({"AA": [1.0, 2, 3, 4, 5], "BB": [7.0] + [np.nan] * 3 + [14.0]}, pd.to_datetime(dates))
+    frame["CC"] = [np.nan] * 4 + [3.0]
+    ingest(tmp_path / "lake", "d", frame)
+    with attach(tmp_path / "lake", read_only=True) as con:
+        last = some(con, "d", 4, 4)
+    assert last.entry is not None
+    assert last.entry.tolist()[:2] == [4.0, 7.0] and np.isnan(last.entry[2])
+    assert last.returns.tolist() == [[0.25, 1.0, 0.0]]
+    assert last.observed.tolist() == [[True, True, False]]
 
 
 def test_files_of_other_years_are_not_opened(lake: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(lake, tmp_path / "lake"))
     with attach(path, read_only=True) as con:
-        expected = load_prices(con, {"stocks": ("AA",)}, years=(2019, 2019))["stocks"]
+        expected = some(con, "stocks", 0, 0)
         for folder in [*path.rglob("dataset=stocks/year=2020"), *path.rglob("dataset=coins")]:
             shutil.rmtree(folder)
-        found = load_prices(con, {"stocks": ("AA",)}, snapshot(con), (2019, 2019))["stocks"]
+        found = some(con, "stocks", 0, 0)
         assert same(found.close, expected.close) and len(found.close) > 50
         with pytest.raises(duckdb.Error):
-            load_prices(con, {"stocks": ("AA",)}, years=(2020, 2020))
+            some(con, "stocks", 1, 1)

@@ -137,7 +137,8 @@ while number < wanted:
         print("stored", number, file=sys.stderr, flush=True)
         number += 1
     except StoreError as error:
-        assert any(sign in str(error) for sign in ("was lost", "cannot be opened", "nothing was written")), error
+        expected = ("was lost", "cannot be opened", "nothing was written")
+        assert any(words in str(error) for words in expected), error
         print("outage", number, file=sys.stderr, flush=True)
 """
 

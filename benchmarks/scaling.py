@@ -1,0 +1,247 @@
+"""How the walk scales on Ray: wall time, processor time, memory, bytes read and overhead, by workers and by years.
+
+`python benchmarks/scaling.py [--sleeves 120] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
+
+1. speed: many HRP sleeves, decided weekly, in one process (0 workers) and on Ray, on the same prices without a cache.
+   Start-up (Ray itself, and the actors) is shown apart. Overhead a block is what one worker takes longer than one
+   process.
+2. memory: more assets and few decisions, for several lengths of history. What each kind of process takes for itself at
+   its peak, and what they share in the object store. A walk whose memory grows with history shows here.
+
+All cases run one after another on one lakehouse of synthetic prices with a fixed seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+import ray
+
+from benchmarks.build_system import prices
+from metabt.cache.disk import DiskCache
+from metabt.cluster import Ray
+from metabt.cluster.session import connect
+from metabt.engine import BacktestEngine
+from metabt.lakehouse import ingest
+from metabt.local import Local
+from metabt.ports import Executor
+from metabt.resolve import resolve
+from metabt.sources import Lakehouse
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+KINDS = {"driver": "driver", "ray::SleeveActor": "sleeves", "ray::MetaActor": "meta", "ray::": "other workers"}
+"""Beginning of a process's title -> what it is."""
+
+
+def tree(symbols: list[str], n_sleeves: int, optimizer: str, schedule: str) -> dict:
+    """Return a root over equally large leaves."""
+    size = len(symbols) // n_sleeves
+    leaves = {f"s{i:04d}": {"universe": symbols[i * size : (i + 1) * size]} for i in range(n_sleeves)}
+    rules = {"dataset": "market", "lookback": 252, "schedule": schedule, "optimizer": optimizer}
+    return {"name": "book", "optimizer": "erc", "lookback": 252, "defaults": rules, "sleeves": leaves}
+
+
+@dataclass
+class Sampled:
+    """What the processes beneath this one took while it was sampled."""
+
+    private: dict[str, float] = field(default_factory=dict)
+    """Kind of process -> MB at the peak of its largest one, without what is shared."""
+    shared: float = 0.0
+    """MB of the object store at its peak."""
+    cpu: float = 0.0
+    """Processor seconds of all workers."""
+    read: float = 0.0
+    """MB that all processes have read from files."""
+
+
+@contextmanager
+def sampled() -> Iterator[Sampled]:
+    """Sample all processes beneath this one, ten times a second."""
+    found, over = Sampled(), threading.Event()
+    cpu: dict[int, float] = {}
+    read: dict[int, float] = {}
+
+    def sample() -> None:
+        while not over.wait(0.1):
+            for pid, kind in _processes():
+                try:
+                    status = Path(f"/proc/{pid}/statm").read_text().split()
+                    cpu[pid] = _cpu_seconds(pid)
+                    read[pid] = _bytes_read(pid)
+                except OSError:
+                    continue  # it has ended
+                shared = int(status[2]) * PAGE / 1e6
+                private = int(status[1]) * PAGE / 1e6 - shared
+                found.private[kind] = max(found.private.get(kind, 0.0), private)
+            found.shared = max(found.shared, _store())
+
+    before = dict(_counters())
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+        found.cpu = sum(cpu.values()) - sum(before.get(pid, (0.0, 0.0))[0] for pid in cpu)
+        found.read = sum(read.values()) - sum(before.get(pid, (0.0, 0.0))[1] for pid in read)
+
+
+def _counters() -> Iterator[tuple[int, tuple[float, float]]]:
+    for pid, _ in _processes():
+        try:
+            yield pid, (_cpu_seconds(pid), _bytes_read(pid))
+        except OSError:
+            continue
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    """Yield this process and the workers beneath it."""
+    yield os.getpid(), "driver"
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+    for pid in parents:
+        above, steps = pid, 0
+        while above in parents and above != os.getpid() and steps < 8:
+            above, steps = parents[above], steps + 1
+        if above == os.getpid() and pid != above:
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            kind = next((kind for start, kind in KINDS.items() if title.startswith(start)), None)
+            if kind:
+                yield pid, kind
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _bytes_read(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("rchar")).split()[1]) / 1e6
+
+
+def _store() -> float:
+    if not ray.is_initialized():
+        return 0.0
+    total, free = ray.cluster_resources(), ray.available_resources()
+    return (total.get("object_store_memory", 0.0) - free.get("object_store_memory", 0.0)) / 1e6
+
+
+class Ready(logging.Handler):
+    """Hears how long the actors took to come."""
+
+    seconds = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note the seconds."""
+        Ready.seconds = float(record.args[1])  # type: ignore[index,arg-type]
+
+
+def run(lake: Path, settings: dict, executor: Executor, cache: Path | None = None) -> tuple[float, Sampled, int]:
+    """Walk a tree; return seconds without start-up, what was sampled, and the number of blocks."""
+    source = Lakehouse(lake)
+    portfolio = resolve(settings, symbols=source.symbols())
+    job = BacktestEngine([portfolio], source.datasets([portfolio]), executor=executor, cache=cache and DiskCache(cache))
+    n_blocks, Ready.seconds = job.plan.n_blocks, 0.0
+    with sampled() as found:
+        began = time.perf_counter()
+        job.run()
+        seconds = time.perf_counter() - began - Ready.seconds
+    source.connection.close()
+    return seconds, found, n_blocks
+
+
+def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list[int]) -> None:
+    """Print a line for every number of workers."""
+    frame = prices(n_sleeves * n_assets, 252 * years)
+    ingest(folder / "lake", "market", frame)
+    settings = tree(list(frame.columns), n_sleeves, "hrp", "weekly")
+    warm = tree(list(frame.columns)[:100], 2, "hrp", "weekly")
+    run(folder / "lake", warm, Local())  # kernels are compiled, or loaded
+    print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, weekly decisions, no cache\n")
+    print(f"{'workers':>8}{'seconds':>10}{'speed-up':>10}{'cpu s':>9}{'actors s':>10}{'MB read':>9}{'ms/block':>10}")
+    base: dict[int, float] = {}
+    for n in workers:
+        seconds, found, n_blocks = run(folder / "lake", settings, Ray(workers=n) if n else Local())
+        base[n] = seconds
+        first = base.get(1, base.get(0, seconds))
+        print(
+            f"{n or 'local':>8}{seconds:>10.2f}{first / seconds:>10.2f}{found.cpu:>9.1f}{Ready.seconds:>10.2f}"
+            f"{found.read:>9.0f}{1e3 * seconds / n_blocks:>10.2f}",
+            flush=True,
+        )
+    if 0 in base and 1 in base:
+        print(f"\noverhead of Ray: {1e3 * (base[1] - base[0]) / n_blocks:.2f} ms a block ({n_blocks} blocks)")
+
+
+def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> None:
+    """Print a line for every length of history."""
+    kinds = list(dict.fromkeys(KINDS.values()))
+    print(
+        f"\n{n_sleeves} sleeves x {n_assets} assets, equal weights, quarterly; MB at the peak of the largest process\n"
+    )
+    print(f"{'years':>8}" + "".join(f"{kind:>15}" for kind in kinds) + f"{'object store':>15}{'prices':>10}")
+    peaks: dict[str, list[float]] = {}
+    for years in lengths:
+        frame = prices(n_sleeves * n_assets, 252 * years)
+        lake = folder / f"lake{years}"
+        ingest(lake, "market", frame)
+        settings = tree(list(frame.columns), n_sleeves, "equal", "quarterly")
+        size, _ = frame.size * 8 / 1e6, frame
+        del frame
+        _, found, _ = run(lake, settings, Ray(workers=2), folder / f"cache{years}")
+        for kind in kinds:
+            peaks.setdefault(kind, []).append(found.private.get(kind, 0.0))
+        peaks.setdefault("object store", []).append(found.shared)
+        row = "".join(f"{peaks[kind][-1]:>15.0f}" for kind in kinds)
+        print(f"{years:>8}{row}{found.shared:>15.0f}{size:>10.0f}", flush=True)
+    spread = {kind: max(values) / min(values) - 1 for kind, values in peaks.items() if min(values) > 0}
+    print("\ngrowth: " + ", ".join(f"{kind} {share:.0%}" for kind, share in spread.items()))
+
+
+def main() -> None:
+    """Run both parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option, default in {"sleeves": 120, "assets": 50, "years": 20, "wide-sleeves": 20, "wide-assets": 100}.items():
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--workers", default="0,1,2", help="numbers of workers; 0 is one process without Ray")
+    parser.add_argument("--memory", default="5,10,20", help="years of history; empty leaves it out")
+    args = parser.parse_args()
+    logging.getLogger("metabt.cluster").setLevel(logging.INFO)
+    logging.getLogger("metabt.cluster").addHandler(Ready())
+    began = time.perf_counter()
+    connect(n_cpus=max(os.cpu_count() or 1, 2))
+    print(f"Ray started in {time.perf_counter() - began:.1f} s on {os.cpu_count()} processors\n")
+    with tempfile.TemporaryDirectory() as name:
+        if args.workers:
+            speed(Path(name), args.sleeves, args.assets, args.years, [int(n) for n in args.workers.split(",")])
+        if args.memory:
+            lengths = [int(n) for n in args.memory.split(",")]
+            memory(Path(name), args.wide_sleeves, args.wide_assets, lengths)
+    print(f"\nlargest resident set of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

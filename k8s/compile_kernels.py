@@ -1,0 +1,69 @@
+"""Compile every kernel of metabt into NUMBA_CACHE_DIR, so that no pod has to: `python k8s/compile_kernels.py`.
+
+1. Walk a small tree that uses every optimizer, selector and level, on synthetic prices with gaps, out of a lakehouse.
+2. Fail, naming them, if there are kernels that this did not compile.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pkgutil import walk_packages
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numba.core.dispatcher import Dispatcher
+
+import metabt
+from metabt import lakehouse
+
+SYMBOLS = [f"A{i}" for i in range(6)]
+TREE: dict[str, Any] = {
+    "name": "kernels",
+    "optimizer": "erc",
+    "defaults": {"dataset": "walks", "lookback": 60, "costs": {"commission_bp": 5}},
+    "sleeves": {
+        "nested": {
+            "optimizer": "hrp",
+            "sleeves": {
+                "calm": {
+                    "universe": SYMBOLS,
+                    "optimizer": "hrp",
+                    "selector": {"name": "top_k", "k": 4, "by": "low_volatility"},
+                },
+                "scored": {"universe": SYMBOLS, "optimizer": "erc", "selector": {"name": "log_mps", "top": 2}},
+            },
+        },
+        "least": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
+        "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5}},
+        "short": {"universe": SYMBOLS[:2], "optimizer": "inverse_volatility", "direction": "short"},
+    },
+}
+
+
+def prices() -> pd.DataFrame:
+    """Return three years of random walks, one of which has no price for two weeks."""
+    steps = np.random.default_rng(1).normal(0.0005, 0.01, (780, len(SYMBOLS)))
+    frame = pd.DataFrame(100 * np.exp(steps.cumsum(axis=0)), pd.bdate_range("2020-01-01", periods=len(steps)), SYMBOLS)
+    frame.iloc[400:410, 0] = np.nan
+    return frame
+
+
+def not_compiled() -> list[str]:
+    """Return the kernels with a place on disk that have not been compiled, by module and name."""
+    modules = [__import__(found.name, fromlist=["_"]) for found in walk_packages(metabt.__path__, "metabt.")]
+    kernels = {value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)}
+    return sorted(
+        f"{kernel.py_func.__module__}.{kernel.py_func.__name__}"
+        for kernel in kernels
+        if kernel.stats.cache_path is not None and not kernel.signatures
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        lakehouse.ingest(folder, "walks", prices())
+        metabt.backtest(TREE, folder)
+    missing = not_compiled()
+    sys.exit(f"not compiled: {', '.join(missing)}; let TREE use them" if missing else 0)

@@ -1,0 +1,54 @@
+"""Feed: the partitions of prices that were handed to a process, as leaves read them.
+
+What was not handed over, because everyone thought that its blocks were known, is read from where the prices lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import ray
+
+from metabt.cluster.blocks import from_table
+from metabt.forest import Plan
+from metabt.inputs import Market, Markets, reach
+from metabt.prices import Prices, join_rows
+from metabt.sleeve import Leaf
+
+Part = tuple[str, str]
+"""Dataset and label of a partition."""
+
+
+@dataclass
+class Feed:
+    """Prices of the partitions at hand, shared with all other processes of the machine and read-only."""
+
+    plan: Plan
+    """What is walked."""
+    _parts: dict[Part, Prices] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Know where else prices could be read."""
+        self._unfed = Markets(self.plan)
+
+    def take(self, references: Mapping[Part, ray.ObjectRef]) -> None:
+        """Replace what is at hand."""
+        self._parts = {
+            part: self._parts[part] if part in self._parts else from_table(ray.get(reference))
+            for part, reference in references.items()
+        }
+
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
+        window, _ = reach(leaf, rows)
+        touched = {
+            label: part
+            for label, part in self.plan.datasets[leaf.dataset].partitions.items()
+            if part.stop > window.start and part.start < window.stop
+        }
+        if any((leaf.dataset, label) not in self._parts for label in touched):
+            return self._unfed.of(leaf, rows)
+        first = next(iter(touched.values())).start
+        joined = join_rows([self._parts[leaf.dataset, label].select(leaf.universe) for label in touched])
+        return Market.of(joined).rows(slice(window.start - first, window.stop - first))

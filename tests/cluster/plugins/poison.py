@@ -1,0 +1,34 @@
+"""A plug-in that goes wrong on a given session: it raises, ends its process, or takes more memory than there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+
+
+class Poison:
+    """Weights all alike until a window's last return is as small as `below`."""
+
+    def __init__(self, what: str, below: float) -> None:
+        self.what, self.below = what, below
+
+    def fit(self, X: np.ndarray) -> Poison:
+        if X[-1].min() < self.below:
+            if self.what == "raise":
+                raise LookupError("poisoned")
+            if self.what == "hoard":
+                self._hoard()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.weights_ = np.full(X.shape[1], 1.0 / X.shape[1])
+        return self
+
+    def _hoard(self) -> None:
+        """Take memory, 100 MB at a time, until somebody intervenes; not more than 4 GB."""
+        hoard = []
+        for _ in range(40):
+            hoard.append(np.ones(12_500_000))
+            time.sleep(0.2)
+        raise LookupError("nobody intervened")

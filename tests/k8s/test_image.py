@@ -1,0 +1,70 @@
+"""The image's definition fits the repository, and what it compiles is all that a run needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.k8s.manifests import K8S, ROOT
+
+DOCKERFILE = (K8S / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+ADMITTED = [line[1:] for line in (K8S / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")]
+
+
+def test_what_is_copied_is_there_and_admitted() -> None:
+    copied = [words.split() for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)]
+    sources = [source for *names, _ in copied for source in names]
+    assert {"metabt", "jobs", "constraints.txt", "k8s/compile_kernels.py"} <= set(sources)
+    for source in sources:
+        assert (ROOT / source).exists(), f"COPY {source}"
+        assert any(fnmatch(source, pattern) for pattern in ADMITTED), f"{source} is not in Dockerfile.dockerignore"
+
+
+def test_it_runs_as_nobody_in_particular_and_is_pinned() -> None:
+    assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)[-1] == "1000:1000"
+    (install,) = re.findall(r"^RUN pip install .+$", DOCKERFILE, re.MULTILINE)
+    assert "-c constraints.txt" in install
+    extras = re.search(r"\.\[(.+?)\]", install)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras is not None and {"ray", "postgres"} <= set(extras[1].split(",")) <= known.keys()
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"python:3.11-slim-bookworm"}
+
+
+def _run(*command: str, store: Path) -> subprocess.CompletedProcess[str]:
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(store)}
+    return subprocess.run([sys.executable, *command], cwd=store.parent, env=settings, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile what the image has."""
+    found = tmp_path_factory.mktemp("image") / "kernels"
+    done = _run(str(K8S / "compile_kernels.py"), store=found)
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_compiles_nothing_that_the_image_has_not(store: Path, tmp_path: Path) -> None:
+    compiled = {path.name for path in store.rglob("*.nb?")}
+    assert len(compiled) > 20
+    done = _run("-m", "metabt", "demo", "--quiet", "--lakehouse", str(tmp_path / "lakehouse"), store=store)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in store.rglob("*.nb?")} == compiled
+
+
+@pytest.mark.slow
+def test_a_kernel_that_nothing_asks_for_fails_the_build(store: Path, tmp_path: Path) -> None:
+    text = (K8S / "compile_kernels.py").read_text(encoding="utf-8")
+    smaller, n = re.subn(r'\s*"selector": \{"name": "top_k".+?\},(?=\s*\})', "", text, flags=re.DOTALL)
+    assert n == 1
+    (tmp_path / "smaller.py").write_text(smaller)
+    done = _run(str(tmp_path / "smaller.py"), store=store)
+    assert done.returncode == 1 and "not compiled: metabt.risk.covariance._variances" in done.stderr

@@ -1,0 +1,177 @@
+"""Every overlay and job renders to objects that Kubernetes and KubeRay take, and that fit together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metabt.conninfo import parse_conninfo
+from tests.k8s import controller, schemas
+from tests.k8s.manifests import JOBS, K8S, OVERLAYS, ROOT, job_of, name_of, pods, references, render
+
+FOLDERS = [*OVERLAYS, *JOBS]
+GIVEN = {"Secret/metabt-ray-token", "Secret/metabt-postgres", "ConfigMap/kube-root-ca.crt"}
+"""What is made by hand, as README.md says, or by Kubernetes in every namespace."""
+
+
+def named(folder: Path) -> str:
+    return str(folder.relative_to(K8S / "overlays"))
+
+
+each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=named)
+each_job = pytest.mark.parametrize("folder", JOBS, ids=named)
+
+
+def test_there_are_overlays_and_jobs() -> None:
+    assert {"kind", "cluster"} == {named(folder) for folder in OVERLAYS}
+    assert {f"{o}/{j}" for o in ("kind", "cluster") for j in ("backtest", "sweep")} == {
+        named(folder) for folder in JOBS
+    }
+
+
+@each_folder
+def test_what_is_rendered_is_valid(folder: Path) -> None:
+    for manifest in render(folder):
+        assert schemas.problems(manifest) == []
+
+
+@each_folder
+def test_kuberay_takes_it(folder: Path) -> None:
+    for manifest in render(folder):
+        assert controller.problems(manifest) == []
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=named)
+def test_an_overlay_is_what_stays(folder: Path) -> None:
+    kinds = {manifest["kind"] for manifest in render(folder)}
+    assert {"Namespace", "PersistentVolumeClaim", "NetworkPolicy", "CronJob", "RayCluster"} <= kinds
+    assert "RayJob" not in kinds
+
+
+@each_job
+def test_a_job_is_one_object(folder: Path) -> None:
+    assert [manifest["kind"] for manifest in render(folder)] == ["RayJob"]
+
+
+@each_folder
+def test_everything_is_in_the_namespace(folder: Path) -> None:
+    for manifest in render(folder):
+        if manifest["kind"] not in ("Namespace", "PersistentVolume"):
+            assert manifest["metadata"].get("namespace") == "metabt", name_of(manifest)
+
+
+@each_folder
+def test_what_is_referred_to_exists(folder: Path) -> None:
+    overlay = folder if folder in OVERLAYS else folder.parent
+    there = {name_of(manifest) for manifest in (*render(overlay), *render(folder))}
+    for manifest in render(folder):
+        missing = set(references(manifest)) - there - GIVEN
+        assert not missing, f"{name_of(manifest)} refers to {missing}"
+
+
+def test_what_is_given_is_told_how_to_make() -> None:
+    readme = (K8S / "README.md").read_text(encoding="utf-8")
+    for given in GIVEN:
+        kind, name = given.split("/")
+        assert kind != "Secret" or re.search(rf"create secret generic {name}\b", readme), given
+
+
+@each_folder
+def test_no_secret_is_rendered(folder: Path) -> None:
+    assert [name_of(manifest) for manifest in render(folder) if manifest["kind"] == "Secret"] == []
+
+
+def secrets_in(text: str) -> list[str]:
+    """Return what looks like the value of a secret: not a name of one of ours, nor what a shell makes."""
+    found = re.findall(r"(?i)(?:password|token|secret)[\w-]*\s*[=:]\s*['\"]?([\w+/-]{8,})", text)
+    return [value for value in found if f"Secret/{value}" not in GIVEN]
+
+
+def test_no_secret_is_in_a_file() -> None:
+    assert secrets_in("POSTGRES_PASSWORD: hunter2hunter2") and secrets_in("auth_token=0123abcd0123abcd")
+    for path in K8S.rglob("*"):
+        if path.is_file():
+            assert secrets_in(path.read_text(encoding="utf-8")) == [], path
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=named)
+def test_there_is_one_image_and_one_ray(overlay: Path) -> None:
+    manifests = [m for folder in (overlay, *(job for job in JOBS if job.parent == overlay)) for m in render(folder)]
+    images = {
+        container["image"] for m in manifests for pod in pods(m) for container in pod.containers if "image" in container
+    }
+    (metabt,) = {image for image in images if "metabt" in image}
+    assert {image.split(":")[0] for image in images - {metabt}} <= {"postgres"}
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None and metabt.endswith(f"/metabt:{version[1]}") or metabt == f"metabt:{version[1]}"
+    pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    for manifest in manifests:
+        if manifest["kind"] in ("RayCluster", "RayJob"):
+            spec = manifest["spec"]
+            assert pinned is not None and spec.get("rayClusterSpec", spec)["rayVersion"] == pinned[1]
+
+
+@each_job
+def test_a_job_gets_the_long_lived_clusters_description(folder: Path) -> None:
+    (job,) = render(folder)
+    (cluster,) = [manifest for manifest in render(folder.parent) if manifest["kind"] == "RayCluster"]
+    assert job["spec"]["rayClusterSpec"] == cluster["spec"]
+
+
+@each_job
+def test_a_job_ends_and_cleans_up(folder: Path) -> None:
+    (job,) = render(folder)
+    spec = job["spec"]
+    assert spec["shutdownAfterJobFinishes"] is True and spec["ttlSecondsAfterFinished"] > 0
+    assert spec["activeDeadlineSeconds"] > 0 and spec["backoffLimit"] >= 1
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=named)
+def test_the_head_computes_nothing_and_asks_for_a_token(overlay: Path) -> None:
+    (cluster,) = [manifest for manifest in render(overlay) if manifest["kind"] == "RayCluster"]
+    assert cluster["spec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    assert cluster["spec"]["authOptions"] == {"mode": "token", "secretName": "metabt-ray-token"}
+    assert cluster["spec"]["headGroupSpec"]["serviceType"] == "ClusterIP"
+
+
+def test_workers_of_the_cluster_overlay_follow_the_work() -> None:
+    (cluster,) = [m for m in render(K8S / "overlays" / "cluster") if m["kind"] == "RayCluster"]
+    (group,) = cluster["spec"]["workerGroupSpecs"]
+    assert (
+        cluster["spec"]["enableInTreeAutoscaling"] is True and cluster["spec"]["autoscalerOptions"]["version"] == "v2"
+    )
+    assert group["minReplicas"] < group["maxReplicas"]
+
+
+@each_job
+def test_what_a_job_runs_is_in_the_repository(folder: Path) -> None:
+    entrypoint, environment = job_of(folder)
+    python, script, *overrides = entrypoint.split()
+    assert python == "python" and (ROOT / script).is_file()
+    assert "lakehouse=/lakehouse" in overrides and "portfolio=demo" in overrides
+    assert environment.keys() == {"env_vars"} and all(isinstance(v, str) for v in environment["env_vars"].values())
+
+
+def test_the_nightly_run_appends_and_then_decides() -> None:
+    from metabt.cli import parse
+
+    for overlay in OVERLAYS:
+        (night,) = [m for m in render(overlay) if m["kind"] == "CronJob"]
+        (pod,) = pods(night)
+        words = [[*c["command"], *c.get("args", [])] for c in pod.containers]
+        assert [w[0] for w in words] == ["cp", "python", "metabt"]
+        assert words[1][1] == "jobs/ingest.py" and (ROOT / words[1][1]).is_file()
+        assert parse(["ingest", *words[1][2:]]).lakehouse == "/lakehouse"
+        decided = parse(words[2][1:])
+        assert (decided.command, decided.refresh, decided.lakehouse) == ("weights", True, "/lakehouse")
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=named)
+def test_the_catalogue_is_named_as_metabt_reads_it(folder: Path) -> None:
+    stated = [m["data"]["METABT_CATALOG"] for m in render(folder) if "METABT_CATALOG" in (m.get("data") or {})]
+    assert stated
+    for text in stated:
+        place = str(parse_conninfo(text))
+        assert "host=" in place and "dbname=" in place and "password" not in place
