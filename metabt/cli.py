@@ -10,9 +10,12 @@ Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted, 
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from metabt.errors import MetabtError
 from metabt.stopping import Stopped, stoppable
@@ -35,6 +38,7 @@ overrides are KEY=VALUE, as in Hydra:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
         with stoppable():
@@ -57,10 +61,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Call the command that was asked for."""
-    from metabt import commands
+    from metabt.lakehouse.connections import begin
 
     values = vars(args)
+    begin(partial(_extensions, values["lakehouse"]))
+    from metabt import commands
+
     getattr(commands, values.pop("command"))(**values)
+
+
+def _extensions(lakehouse: str | None) -> tuple[str, ...]:
+    """Return what the catalogue of the lakehouse needs of DuckDB, as far as that can be told from its folder."""
+    from metabt.lakehouse.placement import likely
+    from metabt.printing import place
+
+    return likely(place(lakehouse)).extensions
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

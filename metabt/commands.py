@@ -90,7 +90,7 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     from metabt.progress import compilation_notice, progress_bar
     from metabt.sources import source_of
 
-    # DuckDB checks its extensions' signatures on the other core while numba and pandas are imported
+    # DuckDB checks its extensions' signatures on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
         source = pool.submit(source_of, config["lakehouse"])
         from metabt import api

@@ -64,7 +64,9 @@ def compare(con: duckdb.DuckDBPyConnection, one_id: str, other_id: str) -> Compa
 
 
 def _stream(con: duckdb.DuckDBPyConnection, record: Record) -> tuple[np.ndarray, np.ndarray]:
-    found = con.execute(STREAM, [record.run_id, record.portfolio]).fetchnumpy()
+    from metabt.lakehouse import execute
+
+    found = execute(con, STREAM, record.run_id, record.portfolio).fetchnumpy()
     return np.asarray(found["date"]).astype("datetime64[D]"), np.asarray(found["net"], np.float64)
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.differing import Difference, shared_reads, version_differences
 from metabt.errors import StoreError
-from metabt.fingerprint import code_modules
 from metabt.keys import WALK
+from metabt.modules import code_modules
 from metabt.price_changes import PriceChange, price_changes
 from metabt.record import Record, read_record
 
@@ -85,7 +85,9 @@ def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> Ea
 
 def specs_of(con: duckdb.DuckDBPyConnection, record: Record) -> dict[str, dict[str, Any]]:
     """Return path beneath the root -> spec, parents first."""
-    rows = con.execute("SELECT path, spec FROM sleeves WHERE run_id = $1 ORDER BY rowid", [record.run_id]).fetchall()
+    from metabt.lakehouse import execute
+
+    rows = execute(con, "SELECT path, spec FROM sleeves WHERE run_id = $1 ORDER BY rowid", record.run_id).fetchall()
     return {beneath(path): json.loads(spec) for path, spec in rows}
 
 
@@ -95,5 +97,7 @@ def beneath(path: str) -> str:
 
 
 def _first(con: duckdb.DuckDBPyConnection, sql: str, run: Record, *more: object) -> Record | None:
-    found = con.execute(sql, [run.started_at, run.run_id, *more]).fetchall()
+    from metabt.lakehouse import execute
+
+    found = execute(con, sql, run.started_at, run.run_id, *more).fetchall()
     return read_record(con, found[0][0]) if found else None

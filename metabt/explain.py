@@ -80,10 +80,12 @@ class _Explaining:
     """One run, gone through sleeve by sleeve."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, run: Record, reference: Record | None) -> None:
+        from metabt.lakehouse import execute
+
         self._con, self._run, self._reference = con, run, reference
         self._specs = specs_of(con, run)
         self._blocks: dict[str, dict[str, bool]] = {}
-        for path, partition, hit in con.execute(BLOCKS, [run.run_id]).fetchall():
+        for path, partition, hit in execute(con, BLOCKS, run.run_id).fetchall():
             self._blocks.setdefault(beneath(path), {})[partition] = hit
         self._opened: dict[str, Earlier] = {}
         self._known: dict[str, Recomputed] = {}

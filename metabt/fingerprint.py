@@ -2,28 +2,25 @@
 
 1. A value becomes canonical JSON: sorted keys, typed scalars, no whitespace.
 2. An array becomes its dtype, shape and bytes.
-3. Code becomes the bytes of every module that the arithmetic imports, found by following the imports.
+3. Code becomes the bytes of every module that the arithmetic imports, found by following the imports (metabt.modules).
 4. Anything else is refused: what cannot be written down cannot address a result.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
+from metabt.modules import code_modules
+
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "llvmlite")
 """Distributions whose version can change a bit of a result."""
-_CLASS = re.compile(r"metabt(\.\w+)+:\w+")
-"""How the registry names a class: module:Class."""
 
 
 def digest(value: object) -> str:
@@ -91,45 +88,7 @@ def module_digests(*entries: str) -> dict[str, str]:
     }
 
 
-def code_modules(*entries: str) -> dict[str, Path]:
-    """Return the modules `entries` and every metabt module they import, directly or not, with their files."""
-    return _import_closure(entries, Path(__file__).parent)
-
-
 @cache
 def library_versions() -> dict[str, str]:
     """Return the installed version of each numeric library."""
     return {name: version(name) for name in NUMERIC_LIBRARIES}
-
-
-def _import_closure(entries: Sequence[str], root: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    pending = list(entries)
-    while pending:
-        name = pending.pop()
-        path = _source(name, root)
-        if path is None or name in found or name == root.name:  # the top package only re-exports
-            continue
-        found[name] = path
-        pending += [name.rpartition(".")[0], *_imported(path)]
-    return found
-
-
-def _source(name: str, root: Path) -> Path | None:
-    if name.split(".")[0] != root.name:
-        return None
-    stem = root.joinpath(*name.split(".")[1:])
-    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
-
-
-@cache
-def _imported(path: Path) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _CLASS.fullmatch(node.value):
-            names.append(node.value.partition(":")[0])
-    return names

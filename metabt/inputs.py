@@ -49,20 +49,16 @@ class Markets:
     """The datasets' columns by leaf, cut once from what is held of the prices, which are read when first asked for."""
 
     def __init__(self, plan: Plan) -> None:
-        """Take the prices by dataset, and how far back any leaf looks."""
+        """Take the prices by dataset, and how far back any sleeve looks."""
         self._datasets = plan.datasets
-        self._lookback: dict[str, int] = {}
-        for node in plan.nodes.values():
-            if isinstance(node.spec, Leaf):
-                longest = self._lookback.get(node.spec.dataset, 0)
-                self._lookback[node.spec.dataset] = max(longest, node.spec.lookback)
+        self._lookback = max(node.spec.lookback for node in plan.nodes.values())
         self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
         dataset, key = self._datasets[leaf.dataset], (leaf.dataset, leaf.universe)
-        # as far back as any other leaf will look, or the others would have the prices read again
-        prices = dataset.since(max(rows.start - self._lookback[leaf.dataset], 0))
+        # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
+        prices = dataset.since(max(rows.start - self._lookback - 1, 0))
         if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
             self._cut[key] = Market.of(prices.select(leaf.universe))
         window, _ = reach(leaf, rows)

@@ -47,13 +47,16 @@ class Frames:
 class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
-    def __init__(self, path: Path, snapshot: int | None = None) -> None:
-        """Attach the lakehouse for reading, as it is now or as it was at a snapshot."""
+    def __init__(self, path: Path, snapshot: int | None = None, *, writes: bool = False) -> None:
+        """Attach the lakehouse for reading, as it is now or as it was at a snapshot.
+
+        With `writes` the connection will serve for storing a run too: attaching anew takes as long as storing it.
+        """
         from metabt import lakehouse
 
         self._lake = lakehouse
         self.path = path.expanduser()
-        self.connection = lakehouse.attach(path, read_only=True)
+        self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
 

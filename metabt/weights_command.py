@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metabt.errors import ConfigError
 from metabt.printing import Layout, hint, notice, place, print_rows
 
@@ -51,8 +49,7 @@ def weights(
         raise ConfigError(f"both the run '{name}' and the portfolio '{portfolio}' are named; name one of them")
     if (holdings is None) != (nav is None):
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
-    source = _opened(place(lakehouse), refresh)
-    run = _record(source, portfolio or name)
+    source, run = _opened(place(lakehouse), portfolio or name, refresh)
     closes = _last_closes(source, run) if holdings is not None else {}
     orders = _orders(source, run, refresh)
     if holdings is None:
@@ -72,15 +69,13 @@ def completed_run(lakehouse: str, run_id: str) -> Result:
     return completed(lakehouse, run_id)
 
 
-def _opened(lakehouse: str, refresh: bool) -> Lakehouse:
-    from metabt.sources import Lakehouse
-
-    # DuckDB checks its extensions' signatures on the other core while numba and pandas are imported
+def _opened(lakehouse: str, name: str, refresh: bool) -> tuple[Lakehouse, Record]:
+    # DuckDB checks its extensions' signatures, and reads, on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        source = pool.submit(Lakehouse, Path(lakehouse))
+        opened = pool.submit(_read, lakehouse, name, refresh)
         if refresh:
             _import_engine()
-    return source.result()
+    return opened.result()
 
 
 def _import_engine() -> None:
@@ -94,20 +89,24 @@ def _import_engine() -> None:
         gc.enable()
 
 
-def _record(source: Lakehouse, name: str) -> Record:
+def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
     from metabt.lakehouse import resolve_run
     from metabt.record import read_record
+    from metabt.sources import Lakehouse
 
-    return read_record(source.connection, resolve_run(source.connection, name))
+    source = Lakehouse(Path(lakehouse), writes=writes)
+    return source, read_record(source.connection, resolve_run(source.connection, name))
 
 
 def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
     if refresh:
         return _of_result(_refreshed(source, run))
+    from metabt.lakehouse import execute
+
     _say_if_stale(source, run)
     if run.keep == "summary":
         return _of_result(completed_run(str(source.path), run.run_id))
-    found: list[Order] = source.connection.execute(ORDERS, [run.run_id]).fetchall()
+    found: list[Order] = execute(source.connection, ORDERS, run.run_id).fetchall()
     return found
 
 
@@ -149,6 +148,8 @@ def _digest(facts: Facts) -> str:
 
 
 def _of_result(result: Result) -> list[Order]:
+    import numpy as np
+
     from metabt.tables import texts
 
     table = result.tables["orders"]
@@ -158,7 +159,9 @@ def _of_result(result: Result) -> list[Order]:
 
 def _last_closes(source: Lakehouse, run: Record) -> dict[str, float]:
     """Return symbol -> last close, from the datasets that the run's leaves draw on."""
-    return dict(source.connection.execute(CLOSES, [list(run.wanted)]).fetchall())
+    from metabt.lakehouse import execute
+
+    return dict(execute(source.connection, CLOSES, list(run.wanted)).fetchall())
 
 
 def _print_trades(targets: dict[str, float], closes: dict[str, float], file: str, nav: float, layout: Layout) -> None:

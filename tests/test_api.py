@@ -10,7 +10,7 @@ import pytest
 
 import metabt
 from metabt import lakehouse, registry
-from metabt.fingerprint import code_modules
+from metabt.modules import code_modules
 from metabt.request import CODE
 from tests.panels import stocks
 from tests.test_engine import LEAF, same, tree

@@ -17,9 +17,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = {
     "duckdb": ("metabt.lakehouse",),
-    "pyarrow": ("metabt.lakehouse", "metabt.cluster", "metabt.cache.codec", "metabt.cache.sealing"),
+    "pyarrow": (
+        "metabt.lakehouse",
+        "metabt.cluster",
+        "metabt.cache.codec",
+        "metabt.cache.sealing",
+        "metabt.buffers",
+    ),
     "threadpoolctl": ("metabt.platform",),
-    "llvmlite": ("metabt.platform",),
+    "llvmlite": ("metabt.platform", "metabt.kernels"),
     "hydra": ("metabt.config",),
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),

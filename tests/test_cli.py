@@ -175,6 +175,25 @@ def test_weights_say_when_prices_have_changed_and_run_on_todays_data(told: pytes
     assert again.out == fresh.out and "found: computed earlier" in again.err
 
 
+NEEDLESS = {
+    *("hydra", "numba.np.linalg", "pandas", "plotly", "pyarrow.compute", "pyarrow.dataset", "ray", "scipy.linalg"),
+    *("metabt.config.composition", "metabt.lakehouse.ingestion"),
+}
+SAY_IMPORTS = "import sys; from metabt.cli import main; print(main(sys.argv[1:]), *sys.modules)"
+
+
+@pytest.mark.usefixtures("desk")
+def test_weights_of_today_are_had_without_importing_what_takes_longer_than_they_do() -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    append()
+    for command in (["weights", "--refresh"], ["weights"]):
+        done = subprocess.run([sys.executable, "-c", SAY_IMPORTS, *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        code, *imported = done.stdout.splitlines()[-1].split()
+        assert code == "0" and "duckdb" in imported
+        assert sorted(NEEDLESS & set(imported)) == []
+
+
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.fingerprint import array_digest, code_digest, code_modules, digest
+from metabt.fingerprint import array_digest, digest
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -38,12 +38,3 @@ def test_an_array_is_its_type_shape_and_bytes() -> None:
     assert array_digest(base.reshape(2, 3)) == array_digest(same)
     others = [base.reshape(3, 2), base.reshape(2, 3).astype(np.float32), base.reshape(2, 3) + 1e-15]
     assert array_digest(same) not in {array_digest(other) for other in others}
-
-
-def test_code_is_every_module_that_the_arithmetic_imports() -> None:
-    names = set(code_modules("metabt.walk_forward"))
-    assert {"metabt.holdings", "metabt.meta.walk", "metabt.registry", "metabt.risk.covariance"} <= names
-    # the registry names its classes in text; they are arithmetic all the same
-    assert {"metabt.optimizers.erc", "metabt.selectors.log_mps"} <= names
-    assert not {name for name in names if name.startswith(("metabt.cli", "metabt.report", "metabt.lakehouse"))}
-    assert code_digest("metabt.walk_forward") != code_digest("metabt.holdings")

@@ -74,3 +74,25 @@ def test_an_edited_inner_is_what_runs(copy: Path) -> None:
     assert source.count("x[a] /= L[a, a]") >= 1
     path.write_text(source.replace("x[a] /= L[a, a]", "x[a] /= L[a, a] * 1.01", 1))
     assert said(ANSWER, copy) != before
+
+
+LOADED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from numba import njit
+from metabt.risk.covariance import sample_covariance
+X = np.random.default_rng(0).normal(size=(60, 4))
+print(sample_covariance(X, np.array([60]), np.array([60])).tobytes().hex())
+print("numba.np.linalg" in sys.modules)
+print(njit(lambda x: (x @ x)[0, 0])(np.eye(4)) == 1.0, "numba.np.linalg" in sys.modules)
+from metabt.risk.contribution import ex_ante
+print(ex_ante(np.eye(4)[None], np.full((1, 4), 0.25)))
+"""
+
+
+def test_a_stored_kernel_is_loaded_without_what_compiling_needs_and_others_are_compiled_after_it(copy: Path) -> None:
+    compiled, loaded = (said(LOADED, copy).splitlines() for _ in range(2))
+    assert compiled[0] == loaded[0] and compiled[2:] == loaded[2:]
+    assert (compiled[1], loaded[1]) == ("True", "False")
+    assert loaded[2:] == ["True True", "[[0.25 0.25 0.25 0.25]]"]

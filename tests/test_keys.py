@@ -15,9 +15,9 @@ import pytest
 import metabt
 from metabt import BacktestEngine, MemoryCache, fingerprint, keys, walker
 from metabt.errors import MetabtError
-from metabt.fingerprint import code_modules
 from metabt.forest import Node, Plan
 from metabt.keys import WALK
+from metabt.modules import code_modules
 from metabt.prices import Prices
 from metabt.resolve import resolve
 from metabt.schedule import Schedule

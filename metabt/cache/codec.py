@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt import block, holdings
+from metabt.buffers import from_numpy, to_numpy
 from metabt.exposure import Exposure
 
 CLASSES: dict[str, Any] = {
@@ -94,12 +95,11 @@ def _plain(value: object, arrays: dict[str, list[np.ndarray]]) -> Any:
 
 def _column(flat: np.ndarray) -> pa.Array:
     flat = flat.view(STORED_AS.get(flat.dtype.kind, flat.dtype))
-    return pa.LargeListArray.from_arrays(pa.array([0, len(flat)], pa.int64()), pa.array(flat))
+    return pa.LargeListArray.from_arrays(from_numpy(np.array([0, len(flat)])), from_numpy(flat))
 
 
 def _flat(column: pa.Array, dtype: str) -> np.ndarray:
-    flat: np.ndarray = column.values.to_numpy(zero_copy_only=True)
-    return flat.view(dtype)
+    return to_numpy(column.values).view(dtype)
 
 
 def _value(plain: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -23,8 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metabt.config import edits
 from metabt.config.cycles import find_cycle
+from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.overrides import CARRIED, SETTINGS, split
-from metabt.config.search import PRIMARY, conf_dirs, load, packaged_dir, restore_defaults
+from metabt.config.search import load, restore_defaults
 from metabt.conninfo import parse_conninfo
 from metabt.errors import ConfigError, nearest
 
@@ -66,11 +67,9 @@ def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[s
     return compose([f"portfolio={name}"], config_dir=config_dir)["portfolio"]
 
 
-def stated_lakehouse(config_dir: str | Path | None = None) -> tuple[str, str | None]:
-    """Return the lakehouse that configuration names and its catalogue, without composing a portfolio."""
-    dirs = conf_dirs(config_dir)
+def resolved_lakehouse(file: Path, dirs: tuple[Path, ...]) -> tuple[str, str | None]:
+    """Return the lakehouse that a file names and its catalogue, interpolations resolved; no portfolio is composed."""
     with explained(dirs):
-        file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
         settings = OmegaConf.load(file)
         stated, catalog = (OmegaConf.select(settings, key) for key in ("lakehouse", "catalog"))
     if stated is None:

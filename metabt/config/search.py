@@ -21,10 +21,8 @@ from hydra.types import RunMode
 from hydra.version import setbase
 from omegaconf import DictConfig
 
-from metabt.errors import ConfigError
+from metabt.config.files import PRIMARY
 
-PRIMARY = "config"
-"""Name of the file that composition starts from."""
 OWN_DEFAULTS = "_sleeve_defaults_"
 """Key under which a file's mapping `defaults` travels through Hydra."""
 
@@ -44,27 +42,6 @@ class ConfSource(FileConfigSource):
         if isinstance(config, DictConfig) and isinstance(config.get("defaults"), DictConfig):
             config[OWN_DEFAULTS] = config.pop("defaults")
         return result
-
-
-def conf_dirs(config_dir: str | Path | None = None) -> tuple[Path, ...]:
-    """Return the folders to search, the first that has a file wins.
-
-    Raises
-    ------
-    ConfigError
-        If `config_dir` is given and is no folder.
-    """
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir '{config_dir}' is not a folder; name one that holds portfolio/NAME.yaml")
-    own = Path(config_dir or "conf").resolve()
-    return tuple(dict.fromkeys(d for d in (own, packaged_dir()) if d.is_dir()))
-
-
-def packaged_dir() -> Path:
-    """Return the conf folder that comes with metabt: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def options(dirs: tuple[Path, ...], group: str) -> list[str]:

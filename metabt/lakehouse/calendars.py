@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.buffers import to_numpy
 from metabt.lakehouse.snapshots import read_at
 from metabt.lakehouse.tables import insert
 
@@ -26,8 +27,6 @@ def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: pa.Chunked
 def read_calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int | None = None) -> dict[str, np.ndarray]:
     """Return dataset -> its sessions, (n_sessions,) datetime64[D], increasing; one statement for all of them."""
     sql = "SELECT dataset, date FROM calendars{at} WHERE list_contains($1::VARCHAR[], dataset) ORDER BY dataset, date"
-    rows = read_at(con, sql, at, [datasets]).to_arrow_table()
-    names = rows["dataset"].combine_chunks().dictionary_encode()
-    codes, dates = names.indices.to_numpy(), rows["date"].to_numpy().astype("datetime64[D]")
-    known = {name: code for code, name in enumerate(names.dictionary.to_pylist())}
-    return {name: dates[codes == known.get(name, -1)] for name in datasets}
+    rows = read_at(con, sql, at, datasets).to_arrow_table()
+    owner, dates = np.array(rows["dataset"].to_pylist(), np.str_), to_numpy(rows["date"])
+    return {name: dates[owner == name] for name in datasets}

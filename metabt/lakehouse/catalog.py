@@ -1,7 +1,7 @@
 """Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
 
 1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
-2. `opened` loads DuckDB's extensions into a connection.
+2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.connections).
 3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
 
 The data path is always given anew, so a lakehouse may be moved as a directory, and each machine may mount it elsewhere.
@@ -9,18 +9,17 @@ The data path is always given anew, so a lakehouse may be moved as a directory, 
 
 from __future__ import annotations
 
-import os
-import secrets
 import tempfile
 from pathlib import Path
 
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.extensions import load_extensions, quoted
+from metabt.lakehouse.connections import opened
 from metabt.lakehouse.outages import close
 from metabt.lakehouse.placement import Catalogue, existing, located, require, settle
 from metabt.lakehouse.sqlite import SqliteCatalogue
+from metabt.lakehouse.statements import quoted
 from metabt.lakehouse.tables import SCHEMA, complete_tables
 
 DATA = "data"
@@ -52,31 +51,13 @@ def attach(
     if create:
         check_folder(path)
     where = settle(path, catalog) if create else require(path)
-    con = opened(where)
+    if not (create or read_only):
+        check_folder(path)
+    con = opened(where.extensions)
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
         close(con)
-        raise
-    return con
-
-
-def opened(where: Catalogue) -> duckdb.DuckDBPyConnection:
-    """Return a connection that can attach such a catalogue."""
-    # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again;
-    # secrets that DuckDB has stored on this machine have no say in who connects to a server
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "secret_directory": os.devnull,
-        "threads": 1,
-        **_spill(),
-    }
-    con = duckdb.connect(":memory:", config=config)
-    try:
-        con.execute("SET enable_progress_bar = false")  # it would go to standard output, among the results
-        load_extensions(con, where.extensions)
-    except (duckdb.Error, StoreError):
-        con.close()
         raise
     return con
 
@@ -108,12 +89,6 @@ def attach_lake(
             _complete(con, where.root, create)
     except duckdb.Error as error:
         raise StoreError(where.unreadable(str(error))) from error
-
-
-def _spill() -> dict[str, str]:
-    """Return where DuckDB puts what memory has no room for: the working directory may be read-only, or a user's own."""
-    # each connection has a folder of its own, made when it is needed: two would write to the same files in it
-    return {"temp_directory": os.path.join(tempfile.gettempdir(), f"metabt-duckdb-{secrets.token_hex(8)}")}
 
 
 def check_writable(path: str | Path) -> None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from metabt.lakehouse.tables import ARROW, RUN_TABLES, SCHEMA, insert, to_arrow
+from metabt.buffers import from_numpy, from_texts
+from metabt.lakehouse.statements import execute
+from metabt.lakehouse.tables import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.transaction import transact
 from metabt.tables import Coded, Table, concat
 
@@ -62,14 +64,15 @@ def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyCo
     asked = dict(sorted(asked.items()))
     for run, tables in asked.values():
         _check(run, tables)
-    ready = {name: _joined(name, asked) for name in RUN_TABLES} | {"runs": _rows([run for run, _ in asked.values()])}
+    ready = _ready(asked)
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
         stored = _stored(con, list(asked))
         wanted = [name for name, (run, _) in asked.items() if name not in stored or _replaces(run, *stored[name])]
         _delete(con, [name for name in wanted if name in stored])
-        for name, rows in ready.items():
-            _append(con, name, rows if len(wanted) == len(asked) else _only(rows, wanted))
+        left = ready if len(wanted) == len(asked) else _ready({name: asked[name] for name in wanted})
+        for name, rows in left.items():
+            _append(con, name, rows)
         return len(wanted)
 
     return transact(path, work, reader=reader)
@@ -94,25 +97,31 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
 
 
+def _ready(runs: Mapping[str, Run]) -> dict[str, pa.Table]:
+    """Return table name -> the rows of all runs, of the tables that have any."""
+    written = [name for name in RUN_TABLES if any(tables.get(name) for _, tables in runs.values())]
+    return {name: _joined(name, runs) for name in written} | {"runs": _rows([run for run, _ in runs.values()])}
+
+
 def _joined(name: str, runs: Mapping[str, Run]) -> pa.Table:
-    """Return the rows of one table of all runs."""
     parts = {run_id: tables[name] for run_id, (_, tables) in runs.items() if tables.get(name)}
-    if not parts:
-        return pa.table({column: pa.array([], ARROW[kind]) for column, kind in SCHEMA[name].items()})
     lengths = [len(next(iter(table.values()))) for table in parts.values()]
     owner = Coded(np.repeat(np.arange(len(parts), dtype=np.int32), lengths), tuple(parts))
     return to_arrow(name, {"run_id": owner, **concat(list(parts.values()))}, {})
 
 
 def _rows(runs: Sequence[Mapping[str, object]]) -> pa.Table:
-    columns = {name: pa.array([run[name] for run in runs], ARROW[kind]) for name, kind in SCHEMA["runs"].items()}
-    return pa.table(columns)
+    return pa.table({name: _column([run[name] for run in runs], kind) for name, kind in SCHEMA["runs"].items()})
+
+
+def _column(values: Sequence[Any], kind: str) -> pa.Array:
+    return from_texts(values) if kind == "VARCHAR" else from_numpy(np.array(values, NUMPY[kind]))
 
 
 def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str]]:
     """Return run_id -> status and keep of those runs that are stored."""
     sql = "SELECT run_id, status, keep FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
-    return {run_id: (status, keep) for run_id, status, keep in con.execute(sql, [run_ids]).fetchall()}
+    return {run_id: (status, keep) for run_id, status, keep in execute(con, sql, run_ids).fetchall()}
 
 
 def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:
@@ -121,13 +130,9 @@ def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:
 
 def _delete(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
     for name in ("runs", *RUN_TABLES) if run_ids else ():
-        con.execute(f"DELETE FROM {name} WHERE run_id IN (SELECT unnest($1::VARCHAR[]))", [run_ids])
+        execute(con, f"DELETE FROM {name} WHERE run_id IN (SELECT unnest($1::VARCHAR[]))", run_ids)
 
 
 def _append(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     if rows.num_rows:
         insert(con, name, rows)
-
-
-def _only(rows: pa.Table, run_ids: list[str]) -> pa.Table:
-    return rows.filter(pc.is_in(rows["run_id"].cast(pa.string()), value_set=pa.array(run_ids, pa.string())))

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from metabt.lakehouse.prices import read_prices
+from metabt.lakehouse.statements import execute
 from metabt.lakehouse.tables import SCHEMA, insert
 
 Row = tuple[str, str, str, str]
@@ -35,7 +36,7 @@ def _computed(con: duckdb.DuckDBPyConnection, dataset: str, symbols: set[str]) -
 
 def _stored(con: duckdb.DuckDBPyConnection, dataset: str) -> set[Row]:
     sql = "SELECT symbol, partition, field, digest FROM digests WHERE dataset = $1"
-    return set(con.execute(sql, [dataset]).fetchall())
+    return set(execute(con, sql, dataset).fetchall())
 
 
 def _has_volume(rows: set[Row]) -> bool:
@@ -49,7 +50,7 @@ def _delete(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> Non
             "DELETE FROM digests WHERE dataset = $1 "
             "AND (symbol, partition, field) IN (SELECT (symbol, partition, field) FROM outdated)"
         )
-        con.execute(sql, [dataset])
+        execute(con, sql, dataset)
         con.unregister("outdated")
 
 

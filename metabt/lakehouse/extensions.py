@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from metabt.errors import StoreError
+from metabt.lakehouse.statements import quoted
+
+if TYPE_CHECKING:
+    import duckdb
 
 EXTRAS = {"postgres_scanner": "pip install 'metabt[postgres]', or "}
 """What to say first where an extension comes with an extra of metabt."""
@@ -20,22 +23,24 @@ def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Non
     Raises
     ------
     StoreError
-        For one that is in neither and cannot be downloaded.
+        For one that is in neither and cannot be downloaded, or that DuckDB refuses.
     """
+    import duckdb
+
     for name in names:
         wheel = _extension_wheel(name)
-        if wheel is not None:
-            con.execute(f"LOAD {quoted(str(wheel))}")
-        else:
+        if wheel is None:
             _load_installed(con, name)
-
-
-def quoted(text: str) -> str:
-    """Return `text` as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+            continue
+        try:
+            con.execute(f"LOAD {quoted(str(wheel))}")
+        except duckdb.Error as error:
+            raise StoreError(_refused(name, str(error))) from error
 
 
 def _extension_wheel(name: str) -> Path | None:
+    import duckdb
+
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -45,6 +50,8 @@ def _extension_wheel(name: str) -> Path | None:
 
 
 def _load_installed(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    import duckdb
+
     try:
         try:
             con.execute(f"LOAD {name}")
@@ -52,11 +59,14 @@ def _load_installed(con: duckdb.DuckDBPyConnection, name: str) -> None:
             con.execute(f"INSTALL {name}")
             con.execute(f"LOAD {name}")
     except duckdb.Error as error:
-        raise StoreError(_not_installed(name, str(error))) from error
+        raise StoreError(_not_installed(name, str(error), duckdb.__version__)) from error
 
 
-def _not_installed(name: str, reason: str) -> str:
-    version = duckdb.__version__
+def _refused(name: str, reason: str) -> str:
+    return f"DuckDB refuses its extension '{name}': {reason.partition(chr(10))[0]}; install its wheel again"
+
+
+def _not_installed(name: str, reason: str, version: str) -> str:
     return (
         f"DuckDB extension '{name}' for DuckDB {version} is neither installed nor downloadable "
         f"({reason.partition(chr(10))[0]}); {EXTRAS.get(name, '')}install the wheel "

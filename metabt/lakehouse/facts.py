@@ -91,7 +91,7 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
     """Return dataset -> cell -> digest, of those wanted symbols that there are."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
-    rows = read_at(con, DIGESTS, at, [whole, [name for name, _ in pairs], [symbol for _, symbol in pairs]])
+    rows = read_at(con, DIGESTS, at, whole, [name for name, _ in pairs], [symbol for _, symbol in pairs])
     table = rows.to_arrow_table()
     datasets, *cells = (_shared_texts(table[name]) for name in ("dataset", "symbol", "partition", "field"))
     found: dict[str, dict[Cell, str]] = {name: {} for name in wanted}
@@ -102,9 +102,8 @@ def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None 
 
 def _shared_texts(column: pa.ChunkedArray) -> list[str]:
     """Return texts row by row, equal ones as one object: each is hashed once, however many cells it is part of."""
-    coded = column.combine_chunks().dictionary_encode()
-    texts: list[str] = coded.dictionary.to_numpy(zero_copy_only=False)[coded.indices.to_numpy()].tolist()
-    return texts
+    shared: dict[str, str] = {}
+    return [shared.setdefault(text, text) for text in column.to_pylist()]
 
 
 @reported

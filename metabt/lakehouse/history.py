@@ -71,7 +71,7 @@ def changed_calendars(con: duckdb.DuckDBPyConnection, datasets: Iterable[str], b
 def _calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int) -> dict[Cell, str]:
     """Return (dataset, year, `calendar`) -> digest of its sessions, and (dataset, "", `closed`) -> the flag."""
     sql = "SELECT dataset, closed FROM datasets{at} WHERE list_contains($1::VARCHAR[], dataset)"
-    found = {(name, "", "closed"): str(closed) for name, closed in read_at(con, sql, at, [datasets]).fetchall()}
+    found = {(name, "", "closed"): str(closed) for name, closed in read_at(con, sql, at, datasets).fetchall()}
     for name, dates in read_calendars(con, datasets, at).items():
         for year, rows in partitions(dates):
             found[name, year, "calendar"] = array_digest(dates[rows].astype(np.int64))

@@ -28,6 +28,7 @@ from metabt.lakehouse.naming import Naming
 from metabt.lakehouse.observations import Observations
 from metabt.lakehouse.shapes import read_observations
 from metabt.lakehouse.sources import source_name
+from metabt.lakehouse.statements import execute
 from metabt.lakehouse.tables import ARROW, SCHEMA, insert
 from metabt.lakehouse.transaction import transact
 
@@ -160,17 +161,17 @@ def store(
 def _extent(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
     names = ("symbols", "sessions", "first_date", "last_date")
     sql = "SELECT count(DISTINCT symbol), count(DISTINCT date), min(date), max(date) FROM prices WHERE dataset = $1"
-    return dict(zip(names, con.execute(sql, [dataset]).fetchall()[0], strict=True))
+    return dict(zip(names, execute(con, sql, dataset).fetchall()[0], strict=True))
 
 
 def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, extent: dict[str, Any]) -> bool:
     """Bring the dataset's row up to date; return False where it was so already."""
-    found = con.execute("SELECT * FROM datasets WHERE dataset = $1", [dataset]).to_arrow_table().to_pylist()
+    found = execute(con, "SELECT * FROM datasets WHERE dataset = $1", dataset).to_arrow_table().to_pylist()
     was_closed = bool(found and found[0]["closed"])
     row = {"dataset": dataset, "closed": was_closed if closed is None else closed, **extent}
     if found == [row]:
         return False
-    con.execute("DELETE FROM datasets WHERE dataset = $1", [dataset])
+    execute(con, "DELETE FROM datasets WHERE dataset = $1", dataset)
     _insert_row(con, "datasets", row)
     return True
 

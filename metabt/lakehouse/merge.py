@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.lakehouse.observations import FIELDS, Observations
+from metabt.lakehouse.statements import execute
 from metabt.lakehouse.tables import SCHEMA, insert
 
 
@@ -33,7 +34,7 @@ def compare(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) ->
     """Return what is to be written so that `rows` are stored."""
     con.register("incoming", rows.to_arrow())
     span = [rows.dates.min().item(), rows.dates.max().item()]
-    compared = con.execute(_comparison(rows), [dataset, *span]).to_arrow_table()
+    compared = execute(con, _comparison(rows), dataset, *span).to_arrow_table()
     con.unregister("incoming")
     stored = compared["stored"].to_numpy()
     same = stored & compared["same"].to_numpy()
@@ -49,7 +50,7 @@ def replace_prices(con: duckdb.DuckDBPyConnection, dataset: str, merge: Merge) -
     if merge.stale.num_rows:
         con.register("stale", merge.stale)
         sql = "DELETE FROM prices WHERE dataset = $1 AND (symbol, date) IN (SELECT (symbol, date) FROM stale)"
-        con.execute(sql, [dataset])
+        execute(con, sql, dataset)
         con.unregister("stale")
     insert(con, "prices", merge.rows, "ORDER BY date, symbol")
 

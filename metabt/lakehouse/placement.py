@@ -90,6 +90,12 @@ def existing(root: Path) -> Catalogue | None:
     return found
 
 
+def likely(path: str | Path) -> Catalogue:
+    """Return the catalogue of the lakehouse at `path`; where there is none, that of one founded without a word."""
+    root = located(path)
+    return existing(root) or SqliteCatalogue(root)
+
+
 def _environment() -> list[tuple[str, Conninfo]]:
     text = os.environ.get(VARIABLE)
     if not text:

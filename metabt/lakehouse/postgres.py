@@ -22,8 +22,9 @@ import duckdb
 
 from metabt.conninfo import Conninfo
 from metabt.errors import StoreError
-from metabt.lakehouse.extensions import load_extensions, quoted
+from metabt.lakehouse.extensions import load_extensions
 from metabt.lakehouse.outages import is_outage, said
+from metabt.lakehouse.statements import quoted
 
 CONNECTION = {
     "connect_timeout": "10",

@@ -17,10 +17,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.buffers import from_numpy, from_texts, to_numpy
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
 from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
+from metabt.lakehouse.tables import lend
 from metabt.prices import Prices
 
 Years = tuple[int, int]
@@ -119,7 +121,7 @@ def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | 
     """Return the selected prices; columns and files that hold none of them are not read."""
     fields = ("close", "volume") if chosen.volume else ("close",)
     rows = _observations(con, chosen.dataset, chosen.symbols, fields, at, chosen.years)
-    where = (_positions(chosen.dates, rows["date"]), rows["code"].to_numpy())
+    where = (_positions(chosen.dates, rows["date"]), to_numpy(rows["code"]))
     shape = (len(chosen.dates), len(chosen.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if chosen.volume else None
@@ -132,8 +134,8 @@ def read_prices(
 ) -> Prices:
     """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
     dates = read_calendars(con, [dataset], at)[dataset]
-    closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, [dataset]).fetchall() == [(True,)]
-    volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, [dataset]).fetchall()
+    closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
+    volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()
     return read_selection(con, Selection(dataset, dates, symbols, volumes != [(0,)], closed, None, {}), at)
 
 
@@ -153,9 +155,9 @@ def _entries(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None) 
     for year, codes in chosen.entered.items():
         symbols = tuple(chosen.symbols[code] for code in codes)
         rows = _observations(con, chosen.dataset, symbols, ("close",), at, (year, year))
-        dates, code = rows["date"].cast(pa.int32()).to_numpy(), rows["code"].to_numpy()
-        order = np.argsort(dates, kind="stable")
-        entries[codes[code[order]]] = rows["close"].to_numpy()[order]  # the newest is written last
+        order = np.argsort(to_numpy(rows["date"]), kind="stable")
+        code, close = to_numpy(rows["code"])[order], to_numpy(rows["close"])[order]
+        entries[codes[code]] = close  # the newest is written last
     return entries
 
 
@@ -167,11 +169,11 @@ def _observations(
     at: int | None,
     years: Years | None,
 ) -> pa.Table:
-    codes = pa.table({"symbol": pa.array(symbols, pa.string()), "code": np.arange(len(symbols), dtype=np.int32)})
-    con.register("wanted_symbols", codes)
+    codes = from_numpy(np.arange(len(symbols), dtype=np.int32))
+    lend(con, "wanted_symbols", pa.table({"symbol": from_texts(symbols), "code": codes}))
     columns = ", ".join(("date", "code", *fields))
     sql = f"SELECT {columns} FROM prices{{at}} JOIN wanted_symbols USING (symbol) WHERE dataset = $1"
-    rows = read_at(con, sql + IN_YEARS * (years is not None), at, [dataset, *(years or ())]).to_arrow_table()
+    rows = read_at(con, sql + IN_YEARS * (years is not None), at, dataset, *(years or ())).to_arrow_table()
     con.unregister("wanted_symbols")
     return rows
 
@@ -182,10 +184,10 @@ def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
     calendar = dates.astype(np.int64)
     rows = np.zeros(int(calendar[-1] - calendar[0]) + 1, np.int64)
     rows[calendar - calendar[0]] = np.arange(len(calendar))
-    return rows[column.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False) - calendar[0]]
+    return rows[to_numpy(column).astype(np.int64) - calendar[0]]
 
 
 def _scatter(shape: tuple[int, int], where: tuple[np.ndarray, np.ndarray], column: pa.ChunkedArray) -> np.ndarray:
     matrix = np.full(shape, np.nan)
-    matrix[where] = column.combine_chunks().to_numpy(zero_copy_only=False)
+    matrix[where] = to_numpy(column)
     return matrix

@@ -21,9 +21,9 @@ import duckdb
 from metabt.errors import StoreError
 from metabt.lakehouse.answers import QueryResult
 from metabt.lakehouse.catalog import DATA, attach
-from metabt.lakehouse.extensions import quoted
 from metabt.lakehouse.outages import is_outage, lost
 from metabt.lakehouse.placement import located
+from metabt.lakehouse.statements import execute, quoted
 
 TABLE_FUNCTIONS = ("generate_series", "range", "unnest", "json_each", "json_tree", "ducklake_snapshots")
 """Table functions that a query may use; none of them reads a file of its own choosing."""
@@ -106,7 +106,7 @@ def _explained_part(sql: str) -> str:
 
 def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """Return the syntax tree of one SELECT, or None where it is something else."""
-    parsed = json.loads(con.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()[0][0])
+    parsed = json.loads(execute(con, "SELECT json_serialize_sql($1)", sql).fetchall()[0][0])
     return None if parsed["error"] or len(parsed["statements"]) != 1 else parsed["statements"]
 
 

@@ -14,6 +14,7 @@ import duckdb
 
 from metabt.errors import ConfigError, StoreError, nearest
 from metabt.lakehouse.outages import reported
+from metabt.lakehouse.statements import execute
 from metabt.lakehouse.tables import RUN_TABLES, SCHEMA, from_arrow
 from metabt.tables import Table
 
@@ -35,7 +36,7 @@ def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str 
         "SELECT run_id FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[])) AND status = 'ok' "
         "AND keep = coalesce($2, keep)"
     )
-    return {row[0] for row in con.execute(sql, [list(run_ids), keep]).fetchall()}
+    return {row[0] for row in execute(con, sql, list(run_ids), keep).fetchall()}
 
 
 @reported
@@ -47,7 +48,7 @@ def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
     StoreError
         When there is no such run.
     """
-    found = con.execute("SELECT * FROM runs WHERE run_id = $1", [run_id]).to_arrow_table().to_pylist()
+    found = execute(con, "SELECT * FROM runs WHERE run_id = $1", run_id).to_arrow_table().to_pylist()
     if not found:
         raise StoreError(f"no run '{run_id}' in the lakehouse; `metabt runs` lists what there is")
     return found[0]
@@ -74,7 +75,7 @@ def list_runs(
         f"SELECT {', '.join(LISTED)} FROM runs WHERE portfolio = coalesce($1, portfolio) "
         "ORDER BY started_at DESC, run_id LIMIT $2"
     )
-    return con.execute(sql, [portfolio, limit]).to_arrow_table().to_pylist()
+    return execute(con, sql, portfolio, limit).to_arrow_table().to_pylist()
 
 
 @reported
@@ -109,7 +110,7 @@ def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
 def _load_table(con: duckdb.DuckDBPyConnection, name: str, run_id: str) -> Table:
     columns = ", ".join(f'"{column}"' for column in SCHEMA[name] if column != "run_id")
     # rowid follows the order of insertion, across files and rows that are kept in the catalogue
-    rows = con.execute(f"SELECT {columns} FROM {name} WHERE run_id = $1 ORDER BY rowid", [run_id])
+    rows = execute(con, f"SELECT {columns} FROM {name} WHERE run_id = $1 ORDER BY rowid", run_id)
     return from_arrow(name, rows.to_arrow_table())
 
 
@@ -134,6 +135,6 @@ def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict
         "WHERE m.path = r.portfolio AND run_id IN (SELECT unnest($1::VARCHAR[]))"
     )
     found: dict[str, dict[str, float]] = {}
-    for run_id, metric, value in con.execute(sql, [list(run_ids)]).fetchall():
+    for run_id, metric, value in execute(con, sql, list(run_ids)).fetchall():
         found.setdefault(run_id, {})[metric] = value
     return found

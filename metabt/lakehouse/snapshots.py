@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.outages import is_outage, reported
+from metabt.lakehouse.statements import execute
 
 
 @reported
@@ -16,9 +15,7 @@ def snapshot(con: duckdb.DuckDBPyConnection) -> int:
     return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
 
 
-def read_at(
-    con: duckdb.DuckDBPyConnection, sql: str, at: int | None, parameters: Sequence[object] = ()
-) -> duckdb.DuckDBPyConnection:
+def read_at(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *values: object) -> duckdb.DuckDBPyConnection:
     """Return the answer to `sql`, in which ``{at}`` follows the name of a table, as of snapshot `at` (None is now).
 
     Raises
@@ -28,7 +25,7 @@ def read_at(
     """
     version = "" if at is None else f" AT (VERSION => {int(at)})"
     try:
-        return con.execute(sql.replace("{at}", version), list(parameters))
+        return execute(con, sql.replace("{at}", version), *values)
     except duckdb.Error as error:
         if at is None or is_outage(str(error)):
             raise

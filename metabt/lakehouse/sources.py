@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from metabt.errors import DataError, nearest
+from metabt.lakehouse.statements import execute
 
 Name = str | tuple[str, str]
 Columns = list[tuple[Name, pa.Array]]
@@ -100,9 +101,9 @@ def _csv_header(path: Path) -> tuple[str, int]:
 def _parquet_columns(path: Path) -> Columns:
     try:
         with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
-            literal = _as_pattern(str(path))
-            table = con.execute("SELECT * FROM read_parquet($1, hive_partitioning = false)", [literal]).to_arrow_table()
-            notes = con.execute("SELECT value FROM parquet_kv_metadata($1) WHERE key = 'pandas'", [literal]).fetchall()
+            pattern = _as_pattern(str(path))
+            table = execute(con, "SELECT * FROM read_parquet($1, hive_partitioning = false)", pattern).to_arrow_table()
+            notes = execute(con, "SELECT value FROM parquet_kv_metadata($1) WHERE key = 'pandas'", pattern).fetchall()
     except duckdb.Error as error:
         raise DataError(f"'{path}' cannot be read as Parquet: {_first(error)}; write it anew") from error
     described = json.loads(notes[0][0]) if notes else {}

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.buffers import from_numpy, from_texts, to_numpy
 from metabt.lakehouse.outages import whole
 from metabt.tables import Coded, Column, Table
 
@@ -169,10 +170,15 @@ def _add_columns(con: duckdb.DuckDBPyConnection, name: str, columns: Iterable[st
 
 def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:
     """Append Arrow rows to a table, optionally in an order such as ``"ORDER BY date"``."""
-    con.register("incoming_rows", rows)
+    lend(con, "incoming_rows", rows)
     columns = ", ".join(f'"{column}"' for column in rows.column_names)
     con.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM incoming_rows {order}")
     con.unregister("incoming_rows")
+
+
+def lend(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Let one statement read Arrow rows as a table, once: as a stream they are, or DuckDB imports pyarrow.dataset."""
+    con.register(name, rows.__arrow_c_stream__())
 
 
 def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
@@ -189,7 +195,7 @@ def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
         raise ValueError(f"table '{name}': columns {differing} are missing or unknown; wanted {list(wanted)}")
     n_rows = len(next(iter(table.values())))
     columns: dict[str, Column] = {**table, **{key: Coded.constant(text, n_rows) for key, text in constants.items()}}
-    return pa.table({column: _arrow_column(columns[column], ARROW[kind]) for column, kind in wanted.items()})
+    return pa.table({column: _arrow_column(columns[column], kind) for column, kind in wanted.items()})
 
 
 def from_arrow(name: str, rows: pa.Table) -> Table:
@@ -197,20 +203,17 @@ def from_arrow(name: str, rows: pa.Table) -> Table:
     return {column: _plain_column(rows[column].combine_chunks(), SCHEMA[name][column]) for column in rows.column_names}
 
 
-def _arrow_column(column: Column, kind: pa.DataType) -> pa.Array:
+def _arrow_column(column: Column, kind: str) -> pa.Array:
     if isinstance(column, Coded):
-        codes = pa.array(column.codes, mask=np.asarray(column.codes) < 0)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(column.values, pa.string()))
-    if kind == pa.float64():
-        values = np.asarray(column, np.float64)
-        return pa.array(values, kind, mask=np.isnan(values))
-    if kind == pa.date32():
-        return pa.array(np.asarray(column).astype("datetime64[D]"), kind)
-    return pa.array(column, kind)
+        codes = from_numpy(column.codes, missing=np.asarray(column.codes) < 0)
+        return pa.DictionaryArray.from_arrays(codes, from_texts(column.values))
+    values = np.asarray(column, NUMPY[kind])
+    return from_numpy(values, missing=np.isnan(values) if kind == "DOUBLE" else None)
 
 
 def _plain_column(column: pa.Array, kind: str) -> Column:
     if kind == "VARCHAR":
         coded = column.dictionary_encode()
-        return Coded(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), tuple(coded.dictionary.to_pylist()))
-    return column.to_numpy(zero_copy_only=False).astype(NUMPY[kind], copy=False)
+        codes = to_numpy(coded.indices) if not coded.null_count else to_numpy(coded.indices.fill_null(-1))
+        return Coded(codes, tuple(coded.dictionary.to_pylist()))
+    return to_numpy(column)

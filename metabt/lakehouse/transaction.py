@@ -18,7 +18,8 @@ from typing import TypeVar
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog import attach_lake, check_folder, opened
+from metabt.lakehouse.catalog import attach_lake, check_folder
+from metabt.lakehouse.connections import opened
 from metabt.lakehouse.outages import close, whole
 from metabt.lakehouse.placement import Catalogue, require, settle
 
@@ -69,7 +70,7 @@ def _attempt(
     create: bool,
     reader: duckdb.DuckDBPyConnection | None,
 ) -> Answer:
-    con = opened(where) if reader is None else reader
+    con = opened(where.extensions) if reader is None else reader
     try:
         with where.writer_lock(con):
             attach_lake(con, where, create=create)

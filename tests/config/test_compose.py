@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from metabt.config import compose, load_portfolio, stated_lakehouse
-from metabt.config.search import options, packaged_dir
+from metabt.config.files import packaged_dir
+from metabt.config.search import options
 from metabt.errors import ConfigError
 from metabt.resolve import resolve
 
@@ -181,6 +182,28 @@ def test_an_override_reads_no_environment_variable_either(key: str, monkeypatch:
 
 def test_the_lakehouse_is_known_without_composing(elsewhere: Path) -> None:
     assert stated_lakehouse() == (compose()["lakehouse"], compose()["catalog"]) == ("data/lakehouse", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "catalog"),
+    [
+        ("base: /lakes\nlakehouse: ${base}/one\n", None),
+        ("lakehouse: /lakes/one\ncatalog: postgres:dbname=one\n", "postgres:dbname=one"),
+        ("name: one\nlakehouse: /lakes/one\ncatalog: postgres:dbname=${name}\n", "postgres:dbname=one"),
+    ],
+)
+def test_so_is_one_that_refers_to_other_settings_and_its_catalogue(elsewhere: Path, text: str, catalog: str) -> None:
+    (elsewhere / "conf").mkdir(exist_ok=True)
+    (elsewhere / "conf" / "config.yaml").write_text(text)
+    assert stated_lakehouse() == ("/lakes/one", catalog)
+
+
+@pytest.mark.parametrize("text", ["catalog: postgres:dbname=one\n", "lakehouse:\n", "{}\n"])
+def test_a_file_without_a_lakehouse_says_what_to_add(elsewhere: Path, text: str) -> None:
+    (elsewhere / "conf").mkdir(exist_ok=True)
+    (elsewhere / "conf" / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="states no lakehouse; add `lakehouse: "):
+        stated_lakehouse()
 
 
 @pytest.mark.parametrize(

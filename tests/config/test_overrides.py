@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metabt.config.files import conf_dirs
 from metabt.config.overrides import decode, encode, is_edit, parse, split
-from metabt.config.search import conf_dirs
 
 KEY = st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True), min_size=1, max_size=4).map(
     lambda steps: ".".join(["portfolio", *steps])

@@ -13,8 +13,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 
 from metabt.config import Job, compose, sweep
+from metabt.config.files import conf_dirs
 from metabt.config.jobs import compose_jobs
-from metabt.config.search import conf_dirs, load
+from metabt.config.search import load
 from metabt.errors import ConfigError, RunError
 
 COMMON = ["~portfolio.sleeves.factors", "portfolio.sleeves.equities.optimizer.max_weight=0.6"]

@@ -17,6 +17,7 @@ from metabt.lakehouse import (
     catalog,
     check_writable,
     commit_run,
+    connections,
     find_run,
     ingest,
     load_facts,
@@ -205,3 +206,35 @@ def test_an_extension_that_is_not_there_says_what_to_do(monkeypatch: pytest.Monk
     monkeypatch.setattr(SqliteCatalogue, "extensions", ("no_such_extension",))
     with pytest.raises(StoreError, match=r"wheel duckdb-extension-no-such-extension==.*copy no_such_extension"):
         attach(tmp_path, create=True)
+
+
+def test_a_connection_that_was_begun_is_taken_once(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    made: list[object] = []
+    make = connections._made
+    monkeypatch.setattr(connections, "_made", lambda names: made.append(make(names)) or made[-1])
+    for _ in range(2):
+        connections.begin(lambda: SqliteCatalogue.extensions)
+    with attach(fresh, read_only=True) as one, attach(fresh, read_only=True) as other:
+        assert len(made) == 2 and made[0] is one and made[1] is other
+
+
+def test_a_connection_that_was_begun_for_less_is_taken_too(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    connections.begin(lambda: ("ducklake",))
+    begun = connections._begun[0].result()
+    with attach(fresh, read_only=True) as con:
+        assert con is begun and load_facts(con, {}) == {}
+
+
+def test_what_goes_wrong_in_the_background_is_told_to_who_asks(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteCatalogue, "extensions", ("no_such_extension",))
+        connections.begin(lambda: SqliteCatalogue.extensions)
+        with pytest.raises(StoreError, match="no_such_extension"):
+            attach(fresh, read_only=True)
+    attach(fresh, read_only=True).close()
+
+
+def test_what_goes_wrong_in_the_background_alone_is_nobodys_concern(fresh: Path) -> None:
+    connections.begin(lambda: ("no_such_extension",))
+    attach(fresh, read_only=True).close()
+    assert not connections._begun

@@ -314,7 +314,7 @@ PORTFOLIO = "name: mine\ndefaults: {dataset: d, lookback: 10, schedule: weekly}\
 @pytest.fixture
 def desk(tmp_path: Path, signed_in: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a working directory whose configuration names a lakehouse and its catalogue, neither of them there yet."""
-    from metabt.config.search import packaged_dir
+    from metabt.config.files import packaged_dir
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "portfolio").mkdir(parents=True)
@@ -487,7 +487,7 @@ def test_a_lock_that_is_never_released_is_reported(fresh: Path, monkeypatch: pyt
     monkeypatch.setattr(postgres, "LOCK_SECONDS", 0.2)
     where = placement.require(fresh)
     with (
-        transaction.opened(where) as con,
+        transaction.opened(where.extensions) as con,
         where.writer_lock(con),
         pytest.raises(StoreError, match=r"another driver has held the writer lock of 'postgres:.*pg_stat_activity"),
     ):

@@ -26,9 +26,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from metabt.config.composition import check_hydra, draft, explained, finish
+from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
-from metabt.config.search import PRIMARY, conf_dirs, load, loader, prepare, search_path
+from metabt.config.search import load, loader, prepare, search_path
 from metabt.errors import ConfigError
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
