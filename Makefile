@@ -23,7 +23,7 @@ demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came o
 	@printf "\nbefore these, once in each terminal:  source $(VENV)/bin/activate\n"
 
 test: $(STAMP)  ## the default test suite
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto
 
 bench: $(STAMP)  ## what is computed again, and how long it takes
 	$(VENV)/bin/python benchmarks/build_system.py

@@ -16,6 +16,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.connections import opened
+from metabt.lakehouse.outages import close
 from metabt.lakehouse.placement import Catalogue, existing, located, require, settle
 from metabt.lakehouse.sqlite import SqliteCatalogue
 from metabt.lakehouse.statements import quoted
@@ -56,7 +57,7 @@ def attach(
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
-        con.close()
+        close(con)
         raise
     return con
 

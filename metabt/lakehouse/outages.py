@@ -3,11 +3,12 @@
 1. `said` finds in DuckDB's message what the server or libpq said.
 2. `is_outage` tells an outage from every other error.
 3. `reported` makes it a StoreError of a function that reads.
-4. `whole` is a transaction that survives one, as far as the process is concerned.
+4. `whole` is a transaction and `close` the end of a connection that an outage does not make the end of the process.
 """
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -85,6 +86,18 @@ def whole(con: Con) -> Iterator[None]:
         with suppress(duckdb.Error):
             con.execute("ROLLBACK")
         raise
+
+
+def close(con: Con) -> None:
+    """Close a connection, except one on which DuckDB could not even roll back: closing it would abort the process."""
+    try:
+        con.execute("SELECT 1")
+    except duckdb.FatalException:  # the database in memory was invalidated by an outage in the middle of a statement
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(con))  # never collected either
+        return
+    except duckdb.Error:
+        pass
+    con.close()
 
 
 def lost(reason: str) -> str:

@@ -127,29 +127,28 @@ class PostgresCatalogue:
     def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Keep every other writer of the lakehouse waiting, and let no commit of `con` overtake another."""
         con.execute("SET ducklake_max_retry_count = 0")
-        with self._locked(con, f"metabt writer {self.place.schema}"):
+        with self._locked(f"metabt writer {self.place.schema}"):
             yield
 
     @contextmanager
     def founding(self) -> Iterator[bool]:
         """Keep others from founding a lakehouse in this database; tell whether the schema is free for one."""
         sql = f"SELECT to_regclass('\"{self.place.schema}\".ducklake_metadata') IS NULL AS free"
-        with self._server() as con, self._locked(con, "metabt founding"):
-            ((free,),) = self._ask(con, sql)
+        with self._locked("metabt founding") as holder:
+            ((free,),) = self._ask(holder, sql)
             yield free
 
     @contextmanager
-    def _locked(self, con: duckdb.DuckDBPyConnection, name: str) -> Iterator[None]:
-        holder = con.cursor()
-        try:
-            self._attach_server(holder)
-            self._take_lock(holder, name)
-            yield
-        finally:
-            # a connection that was lost holds no lock any more; and DuckDB must not close an open transaction on one
-            with suppress(duckdb.Error):
-                holder.execute("ROLLBACK")
-            holder.close()
+    def _locked(self, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        # a DuckDB of its own: an outage may invalidate the writer's, which could then not even roll back
+        with self._server() as holder:
+            try:
+                self._take_lock(holder, name)
+                yield holder
+            finally:
+                # not left to closing, see `whole`; a connection that was lost holds no lock any more
+                with suppress(duckdb.Error):
+                    holder.execute("ROLLBACK")
 
     def _take_lock(self, holder: duckdb.DuckDBPyConnection, name: str) -> None:
         alive = ", ".join(f"set_config('{key}', '{value}', true) AS {key}" for key, value in KEEPALIVE.items())
@@ -170,14 +169,11 @@ class PostgresCatalogue:
         """Connect to the database itself, without the lakehouse."""
         with duckdb.connect(":memory:", config={"secret_directory": os.devnull}) as con:
             load_extensions(con, ("postgres_scanner",))
-            self._attach_server(con)
+            try:
+                con.execute(f"ATTACH {quoted(self.connection)} AS server (TYPE postgres, READ_ONLY)")
+            except duckdb.Error as error:
+                raise StoreError(self.unreadable(str(error))) from error
             yield con
-
-    def _attach_server(self, con: duckdb.DuckDBPyConnection) -> None:
-        try:
-            con.execute(f"ATTACH IF NOT EXISTS {quoted(self.connection)} AS server (TYPE postgres, READ_ONLY)")
-        except duckdb.Error as error:
-            raise StoreError(self.unreadable(str(error))) from error
 
     def _ask(self, con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple]:
         """Return the server's own answer to one statement."""

@@ -20,7 +20,7 @@ import duckdb
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog import attach_lake, check_folder
 from metabt.lakehouse.connections import opened
-from metabt.lakehouse.outages import whole
+from metabt.lakehouse.outages import close, whole
 from metabt.lakehouse.placement import Catalogue, require, settle
 
 ATTEMPTS = 8
@@ -71,10 +71,13 @@ def _attempt(
     reader: duckdb.DuckDBPyConnection | None,
 ) -> Answer:
     con = opened(where.extensions) if reader is None else reader
-    with con, where.writer_lock(con):
-        attach_lake(con, where, create=create)
-        with whole(con):
-            return work(con)
+    try:
+        with where.writer_lock(con):
+            attach_lake(con, where, create=create)
+            with whole(con):
+                return work(con)
+    finally:
+        close(con)
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:

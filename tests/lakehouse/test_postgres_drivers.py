@@ -156,12 +156,13 @@ def test_a_storm_of_broken_connections_loses_nothing(fresh: Path, watch: Con, si
     for name, driver in drivers.items():
         _, errors = driver.communicate(timeout=60)
         told = {f"{name}-{number}" for number in re.findall(r"^stored (\d+)$", errors, flags=re.MULTILINE)}
-        # DuckDB may abort a process whose connection breaks at an unlucky moment; what it was told is stored is stored
-        assert (driver.returncode, len(told)) == (0, 8) or driver.returncode == -6, errors
+        assert (driver.returncode, len(told)) == (0, 8), (
+            errors
+        )  # DuckDB would abort where `close` and `whole` do not help
         expected |= told
         outages += errors.count("outage ")
     sweeps, rows = rows_by_run(watch)
-    assert expected <= set(sweeps) and len(set(sweeps) - expected) <= len(drivers)  # committed, but nobody was told
+    assert expected == set(sweeps)
     assert set(rows) == set(sweeps) and all(count == {"weights": 40, "metrics": 15} for count in rows.values())
     for run_id in sorted(expected):
         number = int(run_id.split("-")[1])
