@@ -17,18 +17,19 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from metabt.buffers import from_numpy, from_texts, to_numpy
+from metabt.buffers import to_numpy
 from metabt.lakehouse.calendars import read_calendars
 from metabt.lakehouse.facts import Facts, Wanted, load_facts
 from metabt.lakehouse.outages import reported
 from metabt.lakehouse.snapshots import read_at
-from metabt.lakehouse.tables import lend
 from metabt.prices import Prices
 
 Years = tuple[int, int]
 """First and last year to read."""
 
-IN_YEARS = " AND date BETWEEN make_date($2, 1, 1) AND make_date($3, 12, 31)"
+CODES = "(SELECT unnest($2::VARCHAR[]) AS symbol, generate_subscripts($2::VARCHAR[], 1) - 1 AS code)"
+"""The wanted symbols and their positions."""
+IN_YEARS = " AND date BETWEEN make_date($3, 1, 1) AND make_date($4, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
 
 
@@ -169,13 +170,9 @@ def _observations(
     at: int | None,
     years: Years | None,
 ) -> pa.Table:
-    codes = from_numpy(np.arange(len(symbols), dtype=np.int32))
-    lend(con, "wanted_symbols", pa.table({"symbol": from_texts(symbols), "code": codes}))
     columns = ", ".join(("date", "code", *fields))
-    sql = f"SELECT {columns} FROM prices{{at}} JOIN wanted_symbols USING (symbol) WHERE dataset = $1"
-    rows = read_at(con, sql + IN_YEARS * (years is not None), at, dataset, *(years or ())).to_arrow_table()
-    con.unregister("wanted_symbols")
-    return rows
+    sql = f"SELECT {columns} FROM prices{{at}} JOIN {CODES} USING (symbol) WHERE dataset = $1"
+    return read_at(con, sql + IN_YEARS * (years is not None), at, dataset, symbols, *(years or ())).to_arrow_table()
 
 
 def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
