@@ -540,7 +540,7 @@ def test_a_bad_command_names_the_culprit_and_leaves_the_lakehouse_alone(
 def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
     printed = told.readouterr()
     assert printed.out == ""
-    notices = re.match(r"(engine local: .*\n)?metabt: ", printed.err)
+    notices = re.match(r"((engine local: |compil).*\n)*metabt: ", printed.err)
     assert notices, printed.err
     assert re.search(says, printed.err, flags=re.DOTALL), printed.err
     assert "Traceback" not in printed.err

@@ -250,7 +250,7 @@ def test_a_view_in_which_nothing_trades_is_an_error() -> None:
         metabt.backtest(tree(), {"stocks": stocks(5)}, end="2021-01-20")
 
 
-@pytest.mark.parametrize("engine_name", ["dask", "ray"])
+@pytest.mark.parametrize("engine_name", ["dask", "Ray"])
 def test_an_engine_that_is_not_there_is_named(engine_name: str) -> None:
     with pytest.raises(ConfigError, match=f"engine is '{engine_name}'.*wanted one of"):
         metabt.backtest(tree(), {"stocks": stocks(5)}, engine=engine_name)

@@ -10,7 +10,7 @@ import pytest
 from metabt import registry
 from metabt.errors import ConfigError, RunError
 from metabt.optimizers.base import Optimizer
-from metabt.registry import known_optimizers, known_selectors, optimizer, selector
+from metabt.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
 from tests.returns import market_returns
@@ -18,7 +18,7 @@ from tests.returns import market_returns
 PARAMETERS = {"top_k": {"k": 2}}
 
 
-@pytest.mark.parametrize("name", known_optimizers())
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_is_built_by_name(name: str) -> None:
     rule = optimizer(name, max_weight=0.5)
     assert isinstance(rule, Optimizer) and rule.max_weight == 0.5 and rule.min_weight == 0.0
