@@ -1,6 +1,6 @@
 """How the walk scales on Ray: wall time, processor time, memory, bytes read and overhead, by workers and by years.
 
-`python benchmarks/scaling.py [--sleeves 120] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
+`python benchmarks/scaling.py [--sleeves 200] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
 
 1. speed: many HRP sleeves, decided weekly, in one process (0 workers) and on Ray, on the same prices without a cache.
    Start-up (Ray itself, and the actors) is shown apart. Overhead a block is what one worker takes longer than one
@@ -27,6 +27,7 @@ from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
+import numpy as np
 import ray
 
 from benchmarks.build_system import prices
@@ -45,10 +46,15 @@ KINDS = {"driver": "driver", "ray::SleeveActor": "sleeves", "ray::MetaActor": "m
 """Beginning of a process's title -> what it is."""
 
 
-def tree(symbols: list[str], n_sleeves: int, optimizer: str, schedule: str) -> dict:
-    """Return a root over equally large leaves."""
-    size = len(symbols) // n_sleeves
-    leaves = {f"s{i:04d}": {"universe": symbols[i * size : (i + 1) * size]} for i in range(n_sleeves)}
+SYMBOLS = 1000
+"""Of the dataset that sleeves draw from for the speed; as many as they hold for the memory."""
+
+
+def tree(symbols: list[str], n_sleeves: int, size: int, optimizer: str, schedule: str) -> dict:
+    """Return a root over leaves of `size` symbols, drawn with a fixed seed."""
+    rng = np.random.default_rng(11)
+    drawn = [sorted(rng.choice(symbols, size, replace=False).tolist()) for _ in range(n_sleeves)]
+    leaves = {f"s{i:04d}": {"universe": universe} for i, universe in enumerate(drawn)}
     rules = {"dataset": "market", "lookback": 252, "schedule": schedule, "optimizer": optimizer}
     return {"name": "book", "optimizer": "erc", "lookback": 252, "defaults": rules, "sleeves": leaves}
 
@@ -175,10 +181,10 @@ def run(lake: Path, settings: dict, executor: Executor, cache: Path | None = Non
 
 def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list[int]) -> None:
     """Print a line for every number of workers."""
-    frame = prices(n_sleeves * n_assets, 252 * years)
+    frame = prices(SYMBOLS, 252 * years)
     ingest(folder / "lake", "market", frame)
-    settings = tree(list(frame.columns), n_sleeves, "hrp", "weekly")
-    warm = tree(list(frame.columns)[:100], 2, "hrp", "weekly")
+    settings = tree(list(frame.columns), n_sleeves, n_assets, "hrp", "weekly")
+    warm = tree(list(frame.columns)[:100], 2, n_assets, "hrp", "weekly")
     run(folder / "lake", warm, Local())  # kernels are compiled, or loaded
     print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, weekly decisions, no cache\n")
     print(f"{'workers':>8}{'seconds':>10}{'speed-up':>10}{'cpu s':>9}{'actors s':>10}{'MB read':>9}{'ms/block':>10}")
@@ -208,8 +214,8 @@ def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> N
         frame = prices(n_sleeves * n_assets, 252 * years)
         lake = folder / f"lake{years}"
         ingest(lake, "market", frame)
-        settings = tree(list(frame.columns), n_sleeves, "equal", "quarterly")
-        size, _ = frame.size * 8 / 1e6, frame
+        settings = tree(list(frame.columns), n_sleeves, n_assets, "equal", "quarterly")
+        size = frame.size * 8 / 1e6
         del frame
         _, found, _ = run(lake, settings, Ray(workers=2), folder / f"cache{years}")
         for kind in kinds:
@@ -224,7 +230,7 @@ def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> N
 def main() -> None:
     """Run both parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, default in {"sleeves": 120, "assets": 50, "years": 20, "wide-sleeves": 20, "wide-assets": 100}.items():
+    for option, default in {"sleeves": 200, "assets": 50, "years": 20, "wide-sleeves": 20, "wide-assets": 100}.items():
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--workers", default="0,1,2", help="numbers of workers; 0 is one process without Ray")
     parser.add_argument("--memory", default="5,10,20", help="years of history; empty leaves it out")
