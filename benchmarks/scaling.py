@@ -2,9 +2,9 @@
 
 `python benchmarks/scaling.py [--sleeves 200] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
 
-1. speed: many HRP sleeves, decided weekly, in one process (0 workers) and on Ray, on the same prices without a cache.
-   Start-up (Ray itself, and the actors) is shown apart. Overhead a block is what one worker takes longer than one
-   process.
+1. speed: many HRP sleeves, decided every other session, under a root of equal weights, in one process (0 workers) and
+   on Ray, on the same prices without a cache. Start-up (Ray itself, and the actors) is shown apart. Overhead a block is
+   what one worker takes longer than one process.
 2. memory: more assets and few decisions, for several lengths of history. What each kind of process takes for itself at
    its peak, and what they share in the object store. A walk whose memory grows with history shows here.
 
@@ -50,13 +50,13 @@ SYMBOLS = 1000
 """Of the dataset that sleeves draw from for the speed; as many as they hold for the memory."""
 
 
-def tree(symbols: list[str], n_sleeves: int, size: int, optimizer: str, schedule: str) -> dict:
+def tree(symbols: list[str], n_sleeves: int, size: int, optimizer: str, schedule: str | dict) -> dict:
     """Return a root over leaves of `size` symbols, drawn with a fixed seed."""
     rng = np.random.default_rng(11)
     drawn = [sorted(rng.choice(symbols, size, replace=False).tolist()) for _ in range(n_sleeves)]
     leaves = {f"s{i:04d}": {"universe": universe} for i, universe in enumerate(drawn)}
     rules = {"dataset": "market", "lookback": 252, "schedule": schedule, "optimizer": optimizer}
-    return {"name": "book", "optimizer": "erc", "lookback": 252, "defaults": rules, "sleeves": leaves}
+    return {"name": "book", "optimizer": "equal", "schedule": "monthly", "defaults": rules, "sleeves": leaves}
 
 
 @dataclass
@@ -75,13 +75,13 @@ class Sampled:
 
 @contextmanager
 def sampled() -> Iterator[Sampled]:
-    """Sample all processes beneath this one, ten times a second."""
+    """Sample all processes beneath this one, twice a second."""
     found, over = Sampled(), threading.Event()
     cpu: dict[int, float] = {}
     read: dict[int, float] = {}
 
     def sample() -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.5):
             for pid, kind in _processes():
                 try:
                     status = Path(f"/proc/{pid}/statm").read_text().split()
@@ -183,10 +183,10 @@ def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list
     """Print a line for every number of workers."""
     frame = prices(SYMBOLS, 252 * years)
     ingest(folder / "lake", "market", frame)
-    settings = tree(list(frame.columns), n_sleeves, n_assets, "hrp", "weekly")
+    settings = tree(list(frame.columns), n_sleeves, n_assets, "hrp", {"every": 2})
     warm = tree(list(frame.columns)[:100], 2, n_assets, "hrp", "weekly")
     run(folder / "lake", warm, Local())  # kernels are compiled, or loaded
-    print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, weekly decisions, no cache\n")
+    print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, a decision every other session, no cache\n")
     print(f"{'workers':>8}{'seconds':>10}{'speed-up':>10}{'cpu s':>9}{'actors s':>10}{'MB read':>9}{'ms/block':>10}")
     base: dict[int, float] = {}
     for n in workers:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ray.data import Dataset
     from ray.data._internal.execution.interfaces import PhysicalOperator
 
+REST = 0.02
+"""Seconds between two questions whether a read may begin, while none runs."""
 AHEAD = "metabt.ahead"
 """Key, in Ray Data's settings, of how many reads may have begun that nobody has taken."""
 
@@ -155,7 +158,10 @@ class _Window(BackpressurePolicy):
     def can_add_input(self, op: PhysicalOperator) -> bool:
         counts = op.metrics
         waiting = counts.num_tasks_submitted - counts.num_outputs_taken + len(self._topology[op].output_queue)
-        return waiting < self._data_context.get_config(AHEAD)
+        free: bool = waiting < self._data_context.get_config(AHEAD)
+        if not free and not op.num_active_tasks():
+            time.sleep(REST)  # with nothing to wait for, Ray Data asks again at once: a processor is lost to that
+        return free
 
 
 @contextmanager
