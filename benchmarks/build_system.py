@@ -187,7 +187,7 @@ def main() -> None:
     ][: args.root_only]
     leaves = [{"lookback": lookback} for lookback in (63, 126, 189, 378)]
     print(f"{args.sleeves} sleeves x {args.assets} assets x {args.years} years, monthly\n")
-    heads = ("trees", "computed /missing", "leaves /missing", "engine s", "ms/tree", "cache s", "prices s", "keys s")
+    heads = ("trees", " computed /missing", "leaves /missing", "engine s", "ms/tree", "cache s", "prices s", "keys s")
     print(f"{'':<28}{heads[0]:>6}{heads[1]:>17}{heads[2]:>16}" + "".join(f"{head:>10}" for head in heads[3:]))
     with tempfile.TemporaryDirectory() as folder:
         lake = Path(folder) / "lake"
