@@ -16,13 +16,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import resource
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
@@ -67,8 +68,8 @@ class Sampled:
     """Kind of process -> MB at the peak of its largest one, without what is shared."""
     shared: float = 0.0
     """MB of the object store at its peak."""
-    cpu: float = 0.0
-    """Processor seconds of all workers."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """Kind of process -> processor seconds of all of them."""
     read: float = 0.0
     """MB that all processes have read from files."""
 
@@ -79,6 +80,7 @@ def sampled() -> Iterator[Sampled]:
     found, over = Sampled(), threading.Event()
     cpu: dict[int, float] = {}
     read: dict[int, float] = {}
+    kinds: dict[int, str] = {}
 
     def sample() -> None:
         while not over.wait(0.5):
@@ -86,7 +88,7 @@ def sampled() -> Iterator[Sampled]:
                 try:
                     status = Path(f"/proc/{pid}/statm").read_text().split()
                     cpu[pid] = _cpu_seconds(pid)
-                    read[pid] = _bytes_read(pid)
+                    read[pid], kinds[pid] = _bytes_read(pid), kind
                 except OSError:
                     continue  # it has ended
                 shared = int(status[2]) * PAGE / 1e6
@@ -102,7 +104,9 @@ def sampled() -> Iterator[Sampled]:
     finally:
         over.set()
         thread.join()
-        found.cpu = sum(cpu.values()) - sum(before.get(pid, (0.0, 0.0))[0] for pid in cpu)
+        for pid, seconds in cpu.items():
+            spent = seconds - before.get(pid, (0.0, 0.0))[0]
+            found.cpu[kinds[pid]] = found.cpu.get(kinds[pid], 0.0) + spent
         found.read = sum(read.values()) - sum(before.get(pid, (0.0, 0.0))[1] for pid in read)
 
 
@@ -187,15 +191,17 @@ def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list
     warm = tree(list(frame.columns)[:100], 2, n_assets, "hrp", "weekly")
     run(folder / "lake", warm, Local())  # kernels are compiled, or loaded
     print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, a decision every other session, no cache\n")
-    print(f"{'workers':>8}{'seconds':>10}{'speed-up':>10}{'cpu s':>9}{'actors s':>10}{'MB read':>9}{'ms/block':>10}")
+    heads = {"workers": 8, "seconds": 10, "speed-up": 10, "cpu s": 9, "actors s": 10, "MB read": 9, "ms/block": 10}
+    print("".join(f"{head:>{width}}" for head, width in heads.items()) + "   cpu s of")
     base: dict[int, float] = {}
     for n in workers:
         seconds, found, n_blocks = run(folder / "lake", settings, Ray(workers=n) if n else Local())
         base[n] = seconds
         first = base.get(1, base.get(0, seconds))
+        total, shares = sum(found.cpu.values()), ", ".join(f"{kind} {spent:.1f}" for kind, spent in found.cpu.items())
         print(
-            f"{n or 'local':>8}{seconds:>10.2f}{first / seconds:>10.2f}{found.cpu:>9.1f}{Ready.seconds:>10.2f}"
-            f"{found.read:>9.0f}{1e3 * seconds / n_blocks:>10.2f}",
+            f"{n or 'local':>8}{seconds:>10.2f}{first / seconds:>10.2f}{total:>9.1f}{Ready.seconds:>10.2f}"
+            f"{found.read:>9.0f}{1e3 * seconds / n_blocks:>10.2f}   {shares}",
             flush=True,
         )
     if 0 in base and 1 in base:
@@ -203,7 +209,7 @@ def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list
 
 
 def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> None:
-    """Print a line for every length of history."""
+    """Print a line for every length of history; prices are made, and each walk is driven, by a process of its own."""
     kinds = list(dict.fromkeys(KINDS.values()))
     print(
         f"\n{n_sleeves} sleeves x {n_assets} assets, equal weights, quarterly; MB at the peak of the largest process\n"
@@ -211,20 +217,31 @@ def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> N
     print(f"{'years':>8}" + "".join(f"{kind:>15}" for kind in kinds) + f"{'object store':>15}{'prices':>10}")
     peaks: dict[str, list[float]] = {}
     for years in lengths:
-        frame = prices(n_sleeves * n_assets, 252 * years)
         lake = folder / f"lake{years}"
-        ingest(lake, "market", frame)
-        settings = tree(list(frame.columns), n_sleeves, n_assets, "equal", "quarterly")
-        size = frame.size * 8 / 1e6
-        del frame
-        _, found, _ = run(lake, settings, Ray(workers=2), folder / f"cache{years}")
+        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as apart:
+            symbols = apart.submit(ingested, lake, n_sleeves * n_assets, years).result()
+            settings = tree(symbols, n_sleeves, n_assets, "equal", "quarterly")
+            found = apart.submit(driven, lake, settings, folder / f"cache{years}").result()
         for kind in kinds:
             peaks.setdefault(kind, []).append(found.private.get(kind, 0.0))
         peaks.setdefault("object store", []).append(found.shared)
         row = "".join(f"{peaks[kind][-1]:>15.0f}" for kind in kinds)
-        print(f"{years:>8}{row}{found.shared:>15.0f}{size:>10.0f}", flush=True)
+        print(f"{years:>8}{row}{found.shared:>15.0f}{len(symbols) * years * 252 * 8 / 1e6:>10.0f}", flush=True)
     spread = {kind: max(values) / min(values) - 1 for kind, values in peaks.items() if min(values) > 0}
     print("\ngrowth: " + ", ".join(f"{kind} {share:.0%}" for kind, share in spread.items()))
+
+
+def ingested(lake: Path, n_symbols: int, years: int) -> list[str]:
+    """Make a lakehouse of synthetic prices; return its symbols."""
+    frame = prices(n_symbols, 252 * years)
+    ingest(lake, "market", frame)
+    return list(frame.columns)
+
+
+def driven(lake: Path, settings: dict, cache: Path) -> Sampled:
+    """Walk a tree on two workers, as the only thing that this process does."""
+    connect(n_cpus=max(os.cpu_count() or 1, 2))
+    return run(lake, settings, Ray(workers=2), cache)[1]
 
 
 def main() -> None:
@@ -237,16 +254,16 @@ def main() -> None:
     args = parser.parse_args()
     logging.getLogger("metabt.cluster").setLevel(logging.INFO)
     logging.getLogger("metabt.cluster").addHandler(Ready())
-    began = time.perf_counter()
-    connect(n_cpus=max(os.cpu_count() or 1, 2))
-    print(f"Ray started in {time.perf_counter() - began:.1f} s on {os.cpu_count()} processors\n")
     with tempfile.TemporaryDirectory() as name:
         if args.workers:
+            began = time.perf_counter()
+            connect(n_cpus=max(os.cpu_count() or 1, 2))
+            print(f"Ray started in {time.perf_counter() - began:.1f} s on {os.cpu_count()} processors\n")
             speed(Path(name), args.sleeves, args.assets, args.years, [int(n) for n in args.workers.split(",")])
+            ray.shutdown()
         if args.memory:
             lengths = [int(n) for n in args.memory.split(",")]
             memory(Path(name), args.wide_sleeves, args.wide_assets, lengths)
-    print(f"\nlargest resident set of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from metabt.errors import ConfigError, nearest
 from metabt.foresight import known_blocks
@@ -55,7 +56,8 @@ class Cluster:
             wanted = kinds[key]
             if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
                 raise ConfigError(f"cluster.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
-        found = cls(**{key: value for key, value in (settings or {}).items() if value is not None})  # type: ignore[arg-type]
+        given: dict[str, Any] = {key: value for key, value in (settings or {}).items() if value is not None}
+        found = cls(**given)
         if found.workers is not None and found.workers < 1:
             raise ConfigError(f"cluster.workers is {found.workers}, wanted at least 1, or null for one per processor")
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,8 +69,8 @@ class Walk:
 
     state: WalkState
     """What the last partition left."""
-    blocks: list[Block] = field(default_factory=list)
-    """Its blocks in time order."""
+    blocks: Sequence[Block] = field(default_factory=list)
+    """Its blocks in time order; where they are stored, they may be read when they are looked at."""
     laps: list[Lap] = field(default_factory=list)
     """Where the time went."""
     computed: int = 0
@@ -83,6 +83,7 @@ class Walk:
         self.failure = self.failure or step.failure
         if step.sealed is not None:
             self.state = step.sealed.parts["state"]
+            assert isinstance(self.blocks, list)  # those that are read when they are looked at are all there
             self.blocks.append(step.sealed.parts["block"])
             self.computed += not step.found
             self.laps += step.laps
@@ -90,7 +91,7 @@ class Walk:
     @cached_property
     def whole(self) -> Block:
         """All its blocks end to end, once it is finished."""
-        return join(self.blocks)
+        return join(list(self.blocks))
 
 
 class Cache(Protocol):

@@ -94,6 +94,6 @@ def _stretch(walked: Walked, node: Node) -> Walk:
         return walk
     span = f"{walked.plan.labels[0]}-{walked.plan.labels[-1]}"
     walk.laps += [Lap(span, stage, seconds, rows, False) for stage, seconds, rows in watch.laps]
-    walk.blocks.append(block)
+    walk.blocks = [block]
     walk.computed = len(node.partitions)
     return walk

@@ -6,6 +6,7 @@ are given: price partitions, or the blocks beneath.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from metabt.ports import Cache
 from metabt.shard import Blocks, Given, Mark, Report, Shard
 
 
-class Actor:
+class Actor(ABC):
     """Holds a shard."""
 
     def __init__(self, plan: Plan, cache: Cache | None, keys: Sequence[str]) -> None:
@@ -40,8 +41,9 @@ class Actor:
             write_down(note, "")
             self._shard.probe(label, previous, blocks, key, lambda session: write_down(note, session))
 
+    @abstractmethod
     def _given(self, given: Any) -> Given:
-        raise NotImplementedError
+        """Take what a call brings, and return the marks and blocks of other shards among it."""
 
 
 class SleeveActor(Actor):

@@ -22,14 +22,15 @@ import ray
 
 from metabt.cluster.actors import meta_actor, sleeve_actor
 from metabt.cluster.lane import Lane
+from metabt.cluster.late import LateBlocks
 from metabt.cluster.supply import Supply
 from metabt.cluster.suspicion import Suspicion
 from metabt.errors import ConfigError, RunError
 from metabt.forest import Plan
 from metabt.inputs import initial_state
-from metabt.keys import BLOCK, WALK, basis
-from metabt.ports import Cache, Progress, Sealed, Step, Walk
-from metabt.shard import Lost, Mark, Report
+from metabt.keys import WALK, basis
+from metabt.ports import Cache, Progress, Walk
+from metabt.shard import Blocks, Lost, Mark, Report
 from metabt.sleeve import Leaf
 from metabt.walked import Walked
 from metabt.workload import components, leaves_beneath, seconds_of, shared_out
@@ -224,19 +225,18 @@ class Run:
     def _walks(self) -> dict[str, Walk]:
         walks = {key: Walk(initial_state(node)) for key, node in self.plan.nodes.items()}
         for lane in self.lanes:
-            for report, reference in zip(lane.reports, lane.blocks, strict=True):
-                blocks = None if reference is None else ray.get(reference)
-                for key, mark in report.steps.items():
-                    walks[key].add(self._step(key, mark, blocks))
+            held: list[Blocks] = [{} if reference is None else ray.get(reference) for reference in lane.blocks]
+            for key in lane.keys:
+                steps = [report.steps.get(key) for report in lane.reports]
+                made = [(mark, blocks.get(key)) for mark, blocks in zip(steps, held, strict=True) if mark is not None]
+                _fill(walks[key], LateBlocks(self.plan.nodes[key].label, self.cache, made))
         return walks
 
-    def _step(self, key: str, mark: Mark, blocks: Mapping[str, Sealed] | None) -> Step:
-        if mark.failure is not None:
-            return Step(failure=RunError(mark.failure))
-        sealed = self.cache.get(mark.key, BLOCK) if blocks is None else blocks[key]
-        if sealed is None:
-            raise RunError(
-                f"block {mark.key[:12]} of '{self.plan.nodes[key].label}' was stored and is gone: something else "
-                "empties the cache; run the same again when it has finished"
-            )
-        return Step(mark.key, sealed, mark.found, mark.laps)
+
+def _fill(walk: Walk, blocks: LateBlocks) -> None:
+    """Tell a walk where its blocks are; of those that are stored only what the newest left is read at once."""
+    if len(blocks):
+        walk.state, walk.blocks = blocks.sealed(-1).parts["state"], blocks
+    walk.computed = sum(not mark.found for mark in blocks.marks)
+    walk.laps = [lap for mark in blocks.marks for lap in mark.laps]
+    walk.failure = blocks.failure

@@ -28,6 +28,9 @@ from metabt.errors import ConfigError
 
 LOG = logging.getLogger("metabt.cluster")
 
+KEPT = 60_000
+"""Milliseconds for which a private instance keeps a process that has nothing to do. Ray's own, one second, is less than
+the time between two reads of prices in a long run: each would wait for a new process and its imports."""
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks for the token of a cluster, ahead of the user's own file."""
 ANSWER = 10.0
@@ -60,6 +63,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
     if wanted == "local":
         _bring_token()
+        os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", str(KEPT))
     elif any(name in os.environ for name in TOKENS) or (Path.home() / OWN_TOKEN).exists():
         # an explicit address never turns the token on by itself, and a driver without it is not let in
         os.environ.setdefault("RAY_AUTH_MODE", "token")
