@@ -41,9 +41,17 @@ def expose(
     lookback : sessions of returns that a decision sees, where there are as many
     panels : prices, each with the (n_symbols,) columns of `weights` that its symbols have
     """
-    returns = np.zeros((len(sessions), weights.shape[1]))
-    for panel, columns in panels:
-        returns[:, columns] = panel.returns_between(sessions)
-    windows = [returns[max(stop - lookback, 0) : stop] for stop in stops]
+    returns = measured(sessions, panels, weights.shape[1])
+    windows = [returns[max(stop - 1 - lookback, 0) : stop - 1] for stop in stops]
     shares = [ex_ante_by_asset(window, w) for window, w in zip(windows, weights, strict=True)]
     return Exposure(np.array(shares).reshape(weights.shape))
+
+
+def measured(sessions: np.ndarray, panels: Sequence[tuple[Prices, np.ndarray]], n_assets: int) -> np.ndarray:
+    """Return returns from each of `sessions` to the next, (n_sessions - 1, n_assets)."""
+    if len(panels) == 1 and len(panels[0][1]) == n_assets:
+        return panels[0][0].returns_between(sessions)
+    returns = np.zeros((len(sessions) - 1, n_assets))
+    for panel, columns in panels:
+        returns[:, columns] = panel.returns_between(sessions)
+    return returns

@@ -35,14 +35,23 @@ class Market:
     """(n_sessions, n_assets)"""
 
     @classmethod
-    def of(cls, prices: Prices) -> Market:
-        """Return what a leaf reads of prices."""
-        return cls(prices.returns, prices.observed, prices.priced, prices.dollar_volume)
+    def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
+        """Return what a leaf reads of prices; the returns of all of them are worked out once."""
+        at, volume = prices.columns(universe), prices.dollar_volume
+        found = (_cut(matrix, at) for matrix in (prices.returns, prices.observed, prices.priced))
+        return cls(*found, None if volume is None else _cut(volume, at))
 
     def rows(self, rows: slice) -> Market:
         """Return some of the rows."""
         volume = None if self.dollar_volume is None else self.dollar_volume[rows]
         return Market(self.returns[rows], self.observed[rows], self.priced[rows], volume)
+
+
+def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return some columns of a matrix, row by row in memory."""
+    if len(at) == at[-1] - at[0] + 1:  # neighbours
+        return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
+    return np.take(matrix, at, axis=1)
 
 
 class Markets:
@@ -60,7 +69,7 @@ class Markets:
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
         prices = dataset.since(max(rows.start - self._lookback - 1, 0))
         if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
-            self._cut[key] = Market.of(prices.select(leaf.universe))
+            self._cut[key] = Market.of(prices, leaf.universe)
         window, _ = reach(leaf, rows)
         ahead = len(dataset.dates) - len(prices.dates)
         return self._cut[key].rows(slice(window.start - ahead, window.stop - ahead))

@@ -67,6 +67,11 @@ class Prices:
         return _frozen(~np.isnan(self.close))
 
     @cached_property
+    def _complete(self) -> bool:
+        """Whether every asset has a price in every session."""
+        return bool(self.priced.all())
+
+    @cached_property
     def _place(self) -> dict[str, int]:
         return {symbol: column for column, symbol in enumerate(self.symbols)}
 
@@ -78,6 +83,8 @@ class Prices:
     @cached_property
     def _last(self) -> np.ndarray:
         """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
+        if self._complete:
+            return self.close
         rows = np.where(self.priced, np.arange(len(self.dates))[:, None], -1)
         rows = np.maximum.accumulate(rows, axis=0)
         filled = np.take_along_axis(self.close, np.maximum(rows, 0), axis=0)
@@ -91,6 +98,13 @@ class Prices:
     @cached_property
     def returns(self) -> np.ndarray:
         """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
+        if self._complete:
+            returns = np.empty_like(self.close)
+            np.divide(self.close[1:], self.close[:-1], out=returns[1:])
+            returns[:1] = self.close[:1] / self._entered
+            returns -= 1.0
+            returns[:1][np.isnan(returns[:1])] = 0.0
+            return _frozen(returns)
         returns = np.zeros_like(self.close)
         np.divide(self.close, self._previous, out=returns, where=self.observed)
         returns[self.observed] -= 1.0
@@ -99,6 +113,10 @@ class Prices:
     @cached_property
     def observed(self) -> np.ndarray:
         """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
+        if self._complete:
+            observed = np.ones(self.close.shape, bool)
+            observed[:1] = ~np.isnan(self._entered)
+            return _frozen(observed)
         return _frozen(self.priced & ~np.isnan(self._previous))
 
     @cached_property
@@ -107,16 +125,25 @@ class Prices:
         return None if self.volume is None else _frozen(self.close * self.volume)
 
     def returns_between(self, sessions: np.ndarray) -> np.ndarray:
-        """Return returns between the last prices as of `sessions`, (n_sessions, n_assets), 0 before the first."""
+        """Return what the last prices changed by from each of `sessions` to the next, (n_sessions - 1, n_assets).
+
+        It is 0 before an asset's first price.
+        """
         rows = np.searchsorted(self.dates, sessions, side="right") - 1
+        if rows[0] >= 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            return self.returns[rows[0] + 1 : rows[-1] + 1]
         last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], self._entered)
-        returns = np.zeros_like(last)
-        returns[1:] = np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
-        return returns
+        return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+
+    def columns(self, symbols: Sequence[str]) -> np.ndarray:
+        """Return where symbols stand, (n_symbols,) int64."""
+        return np.array([self._place[symbol] for symbol in symbols], np.int64)
 
     def select(self, symbols: Sequence[str]) -> Prices:
         """Return the panel of `symbols` alone, on this panel's whole calendar."""
-        columns = [self._place[symbol] for symbol in symbols]
+        if tuple(symbols) == self.symbols:
+            return self
+        columns = self.columns(symbols)
         volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
         close = np.ascontiguousarray(self.close[:, columns])
         entry = None if self.entry is None else self.entry[columns]
@@ -124,7 +151,9 @@ class Prices:
 
     def rows(self, rows: slice) -> Prices:
         """Return some consecutive sessions alone, with the prices that the assets enter them with."""
-        first = rows.indices(len(self.dates))[0]
+        first, stop, _ = rows.indices(len(self.dates))
+        if stop - first == len(self.dates):
+            return self
         entry = self._last[first - 1] if first else self.entry
         volume = None if self.volume is None else self.volume[rows]
         return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry)

@@ -27,6 +27,7 @@ class Feed:
     plan: Plan
     """What is walked."""
     _parts: dict[Part, Prices] = field(default_factory=dict)
+    _joined: dict[tuple[str, tuple[str, ...]], Prices] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Know where else prices could be read."""
@@ -34,6 +35,7 @@ class Feed:
 
     def take(self, references: Mapping[Part, ray.ObjectRef]) -> None:
         """Replace what is at hand."""
+        self._joined = {}
         self._parts = {
             part: self._parts[part] if part in self._parts else from_table(ray.get(reference))
             for part, reference in references.items()
@@ -49,6 +51,11 @@ class Feed:
         }
         if any((leaf.dataset, label) not in self._parts for label in touched):
             return self._unfed.of(leaf, rows)
-        first = next(iter(touched.values())).start
-        joined = join_rows([self._parts[leaf.dataset, label].select(leaf.universe) for label in touched])
-        return Market.of(joined).rows(slice(window.start - first, window.stop - first))
+        first, joined = next(iter(touched.values())).start, self._joined_at(leaf.dataset, tuple(touched))
+        return Market.of(joined, leaf.universe).rows(slice(window.start - first, window.stop - first))
+
+    def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:
+        """Return partitions end to end: most leaves look back as far as the one before."""
+        if (dataset, labels) not in self._joined:
+            self._joined = {(dataset, labels): join_rows([self._parts[dataset, label] for label in labels])}
+        return self._joined[dataset, labels]

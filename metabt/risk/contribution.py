@@ -43,10 +43,10 @@ def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     `window` (n_rows, n_assets) returns, `weights` (n_assets,): `w_a cov(x_a, X w) / var(X w)`.
     """
-    centred = window - window.mean(axis=0)
-    portfolio = centred @ weights
+    portfolio = window @ weights
+    portfolio -= portfolio.mean()  # what is centred on one side need not be on the other
     variance = portfolio @ portfolio
-    return weights * (portfolio @ centred) / variance if variance > 0 else np.full(len(weights), np.nan)
+    return weights * (portfolio @ window) / variance if variance > 0 else np.full(len(weights), np.nan)
 
 
 def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
