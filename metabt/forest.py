@@ -33,9 +33,8 @@ class Node:
     partitions: Mapping[str, slice]
     """Rows of its sessions by partition."""
 
-    def footprint(self, label: str) -> str:
-        """Return, for messages, what the windows and covariances of one partition take in memory at most."""
-        rows = self.partitions[label]
+    def footprint(self, rows: slice) -> str:
+        """Return, for messages, what the windows and covariances of some sessions take in memory at most."""
         n_items = len(self.spec.universe) if isinstance(self.spec, Leaf) else len(self.spec.children)
         n_sessions = rows.stop - rows.start
         n_bytes = 8 * n_items * (n_sessions + self.spec.lookback) + 8 * n_items**2 * n_sessions

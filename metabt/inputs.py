@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from metabt.leaf import LeafInputs
 from metabt.meta.walk import MetaInputs
 from metabt.prices import Prices
 from metabt.sleeve import Leaf, Meta
+
+SHARED = 2**26
+"""Bytes that the covariances of one reading may take to be kept for other leaves."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Market:
     def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
         """Return what a leaf reads of prices; the returns of all of them are worked out once."""
         at, volume = prices.columns(universe), prices.dollar_volume
-        found = (_cut(matrix, at) for matrix in (prices.returns, prices.observed, prices.priced))
-        return cls(*found, None if volume is None else _cut(volume, at))
+        returns, observed, priced = (_cut(matrix, at) for matrix in (prices.returns, prices.observed, prices.priced))
+        return cls(returns, observed, priced, None if volume is None else _cut(volume, at))
 
     def rows(self, rows: slice) -> Market:
         """Return some of the rows."""
@@ -52,6 +57,13 @@ def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
     if len(at) == at[-1] - at[0] + 1:  # neighbours
         return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
     return np.take(matrix, at, axis=1)
+
+
+class PriceSource(Protocol):
+    """Where leaves get their prices."""
+
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
 
 
 class Markets:
@@ -88,11 +100,43 @@ def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
     return slice(rows.start - before, rows.stop), before
 
 
-def leaf_inputs(leaf: Leaf, market: Market, rows: slice, dates: np.ndarray) -> LeafInputs:
-    """Return the inputs of a leaf for the partition `rows` of its calendar `dates`; `market` begins at its reach."""
-    _, before = reach(leaf, rows)
-    volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
-    return LeafInputs(dates[rows], before, market.returns, market.observed, market.priced[before:], volume)
+class Readings:
+    """What leaves read: made once for those that read the same, so that they share moments."""
+
+    def __init__(self, plan: Plan, markets: PriceSource) -> None:
+        """Take the plan and where prices come from."""
+        self._markets = markets
+        self._readers = Counter(reading(node.spec) for node in plan.nodes.values() if isinstance(node.spec, Leaf))
+        self.forget()
+
+    def forget(self) -> None:
+        """Do without what was kept: it belonged to a partition that is over."""
+        self._kept: dict[tuple[object, ...], LeafInputs] = {}
+        self._left = self._readers.copy()
+
+    def of(self, node: Node, rows: slice) -> LeafInputs:
+        """Return the inputs of a leaf for the partition `rows` of its calendar."""
+        leaf = node.spec
+        assert isinstance(leaf, Leaf)  # meta sleeves read blocks
+        key = reading(leaf)
+        self._left[key] -= 1
+        if key in self._kept:
+            return self._kept[key] if self._left[key] else self._kept.pop(key)
+        market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
+        volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
+        few = self._left[key] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
+        dates = node.calendar.sessions[rows]
+        inputs = LeafInputs(
+            dates, before, market.returns, market.observed, market.priced[before:], volume, {} if few else None
+        )
+        if few:
+            self._kept[key] = inputs
+        return inputs
+
+
+def reading(leaf: Leaf) -> tuple[object, ...]:
+    """Return what decides which prices a leaf reads."""
+    return leaf.dataset, leaf.universe, leaf.lookback, build_selector(leaf.selector).reads_volume
 
 
 def meta_inputs(

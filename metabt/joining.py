@@ -20,7 +20,8 @@ def join(blocks: Sequence[Block]) -> Block:
         return blocks[0]
     starts = np.cumsum([0, *(len(block.dates) for block in blocks[:-1])])
     streams = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _STREAMS}
-    decisions = _decisions([block.decisions for block in blocks], starts)
+    decisions = join_decisions([block.decisions for block in blocks])
+    decisions = replace(decisions, rows=decisions.rows + np.repeat(starts, [len(b.decisions.rows) for b in blocks]))
     return Block(**streams, begin=_begin(blocks), decisions=decisions, held=_held(blocks, starts))
 
 
@@ -33,10 +34,11 @@ def _begin(blocks: Sequence[Block]) -> int:
     return row
 
 
-def _decisions(parts: Sequence[Decisions], starts: np.ndarray) -> Decisions:
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "risk", "reasons")}
-    rows = np.concatenate([part.rows for part in parts]) + np.repeat(starts, [len(part.rows) for part in parts])
-    return Decisions(rows=rows, status=tuple(chain.from_iterable(part.status for part in parts)), **arrays)
+def join_decisions(parts: Sequence[Decisions]) -> Decisions:
+    """Return consecutive decisions on the rows of one block as one."""
+    names = ("rows", "weights", "risk", "reasons")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Decisions(status=tuple(chain.from_iterable(part.status for part in parts)), **arrays)
 
 
 def _held(blocks: Sequence[Block], starts: np.ndarray) -> Assets | Shares:

@@ -17,12 +17,16 @@ from metabt import holdings
 from metabt.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, Gaps, LeafState
 from metabt.decision import build_selector, weigh
 from metabt.holdings import Trades, charge
+from metabt.joining import join_decisions
 from metabt.meta.flattening import net_shorts, net_trades
 from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Leaf
 from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, schedule
 from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.windows import Windows
+
+CHUNK = 2**20
+"""Bytes of covariances that are made at a time: they are read again while a processor has them at hand."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class LeafInputs:
     """(n_sessions, n_assets) bool"""
     dollar_volume: np.ndarray | None = None
     """(before + n_sessions, n_assets) close x volume."""
+    shared: dict[tuple[bytes, bytes], Windows] | None = None
+    """Windows that others which read the same have cut, and with them their moments; None where nobody else does."""
+
+    def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
+        """Return the windows of a leaf that end before the rows `stops`."""
+        key = stops.tobytes(), spec.signs.tobytes()
+        if self.shared is not None and key in self.shared:
+            return self.shared[key]
+        signed = self.returns * spec.signs if spec.holds_shorts else self.returns
+        lengths, sessions = np.full(len(stops), spec.lookback, np.int64), self.dates[stops - self.before - 1]
+        windows = Windows(signed, stops, lengths, self.dollar_volume, spec.universe, sessions)
+        if self.shared is not None:
+            self.shared[key] = windows
+        return windows
 
 
 def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
@@ -75,13 +93,15 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
 
 def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool, watch: Stopwatch) -> Decisions:
     rows = rows[inputs.before + rows >= spec.lookback]
-    stops = inputs.before + rows + 1
-    seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
-    coverage = seen[stops] - seen[stops - spec.lookback]
-    eligible = inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
-    signed = inputs.returns * spec.signs if spec.holds_shorts else inputs.returns
-    lengths, volume = np.full(len(rows), spec.lookback, np.int64), inputs.dollar_volume
-    windows = Windows(signed, stops, lengths, volume, spec.universe, inputs.dates[rows])
+    eligible = _eligible(spec, inputs, rows)
+    size = max(CHUNK // (8 * eligible.shape[1] ** 2), 1)
+    cuts = [slice(first, first + size) for first in range(0, max(len(rows), 1), size)]
+    parts = [_decide_some(spec, inputs, rows[cut], eligible[cut], watch) for cut in cuts]
+    return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), live)
+
+
+def _decide_some(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, eligible: np.ndarray, watch: Stopwatch) -> Decisions:
+    windows = inputs.windows(spec, inputs.before + rows + 1)
     with watch.lap(SELECTION, len(rows)):
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):
@@ -89,7 +109,17 @@ def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool,
         risk = ex_ante(windows.covariance, weights)
     reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
     # + 0.0 turns the -0.0 of an unheld short into 0.0
-    return from_first(Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons), live)
+    return Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons)
+
+
+def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
+    """Return which assets have a price and a history at each decision, (n_decisions, n_assets) bool."""
+    if inputs.observed.all():
+        return inputs.priced[rows]
+    stops = inputs.before + rows + 1
+    seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
+    coverage = seen[stops] - seen[stops - spec.lookback]
+    return inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -135,7 +165,7 @@ def _trades(held: Held, borrows: bool) -> Trades:
 
 
 def _leaf_gaps(state: LeafState, market: np.ndarray, priced: np.ndarray, held: Held) -> Gaps | None:
-    holding = (held.before != 0) | (held.after != 0)
-    if not (holding & ~priced).any() and not ((state.stale > 0) & (state.holdings != 0)).any():
-        return None
+    if not ((state.stale > 0) & (state.holdings != 0)).any():
+        if priced.all() or not (((held.before != 0) | (held.after != 0)) & ~priced).any():
+            return None
     return Gaps(market, priced | held.closed)

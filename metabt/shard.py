@@ -18,9 +18,10 @@ from uuid import uuid4
 from metabt.errors import RunError
 from metabt.fingerprint import joint_digest
 from metabt.forest import Plan
+from metabt.inputs import PriceSource
 from metabt.keys import BLOCK
 from metabt.ports import Cache, Lap, Sealed, Step
-from metabt.walker import PriceSource, Walker
+from metabt.walker import Walker
 from metabt.witness import witnessed
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 
 log = logging.getLogger("metabt.stages")
@@ -14,17 +12,40 @@ AGGREGATION, OPTIMIZE_META, FLATTENING = "meta.aggregation", "risk.optimize_meta
 
 
 class Stopwatch:
-    """Collects (stage, seconds, rows) of one block."""
+    """Collects (stage, seconds, rows) of one block; a stage that is taken up again goes on counting."""
 
     def __init__(self) -> None:
-        """Start with no laps."""
-        self.laps: list[tuple[str, float, int]] = []
+        """Start with no stage."""
+        self._spent: dict[str, tuple[float, int]] = {}
 
-    @contextmanager
-    def lap(self, stage: str, rows: int) -> Iterator[None]:
-        """Time a stage over `rows` decisions or sessions."""
-        began = perf_counter()
-        yield
-        seconds = perf_counter() - began
-        self.laps.append((stage, seconds, rows))
-        log.debug("%s: %d rows in %.6f s", stage, rows, seconds)
+    @property
+    def laps(self) -> list[tuple[str, float, int]]:
+        """Stages in the order in which they were begun, with their seconds and rows."""
+        return [(stage, seconds, rows) for stage, (seconds, rows) in self._spent.items()]
+
+    def lap(self, stage: str, rows: int) -> Timed:
+        """Time a stage over `rows` decisions or sessions, for the length of a `with`."""
+        return Timed(self._spent, stage, rows)
+
+
+class Timed:
+    """One stage while it lasts; a stage that raises leaves nothing."""
+
+    __slots__ = ("_began", "_rows", "_spent", "_stage")
+
+    def __init__(self, spent: dict[str, tuple[float, int]], stage: str, rows: int) -> None:
+        """Take where the seconds go, and what the stage is called."""
+        self._spent, self._stage, self._rows = spent, stage, rows
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._began = perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Add the seconds."""
+        if kind is None:
+            seconds = perf_counter() - self._began
+            before, rows = self._spent.get(self._stage, (0.0, 0))
+            self._spent[self._stage] = before + seconds, rows + self._rows
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s: %d rows in %.6f s", self._stage, self._rows, seconds)

@@ -11,12 +11,13 @@ import numpy as np
 from metabt.book import Opened, Start
 from metabt.errors import RunError
 from metabt.forest import Node, Plan
-from metabt.inputs import initial_state, meta_inputs, opened
+from metabt.inputs import Readings, initial_state, meta_inputs, opened
 from metabt.meta.walk import MetaInputs
 from metabt.ports import Lap, Walk
 from metabt.sleeve import Leaf, Meta
 from metabt.stopwatch import Stopwatch
 from metabt.walk_forward import advance
+from metabt.walker import out_of_memory
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Walked:
         key = root.spec.digest
         if key not in self.plan.fleeting:
             return self
-        walk = _stretch(self, root)
+        walk = walk_through(self, root)
         self.walks[key].computed = walk.computed
         return replace(self, walks=ChainMap({key: walk}, self.walks), _opened=ChainMap({}, self._opened))
 
@@ -82,17 +83,25 @@ class Walked:
         return sum(self.walks[key].computed for key in leaves)
 
 
-def _stretch(walked: Walked, node: Node) -> Walk:
-    """Return the walk of a meta sleeve over all partitions at once, its children having been walked."""
+def walk_through(walked: Walked, node: Node, readings: Readings | None = None) -> Walk:
+    """Return the walk of a sleeve over all partitions at once, what is beneath it having been walked.
+
+    `readings` are what leaves read. The bits are those of a walk from partition to partition, whose blocks this one is
+    end to end: a decision depends on its own window, and a state on what came before.
+    """
     walk, watch = Walk(initial_state(node), failure=walked.failure_beneath(node)), Stopwatch()
     if walk.failure:
         return walk
+    rows, span = slice(0, len(node.calendar.sessions)), f"{walked.plan.labels[0]}-{walked.plan.labels[-1]}"
     try:
-        walk.state, block = advance(node.spec, walk.state, walked.inputs(node), watch)
+        inputs = walked.inputs(node) if readings is None or isinstance(node.spec, Meta) else readings.of(node, rows)
+        walk.state, block = advance(node.spec, walk.state, inputs, watch)
     except RunError as error:
         walk.failure = RunError(f"sleeve '{node.label}': {error}")
         return walk
-    span = f"{walked.plan.labels[0]}-{walked.plan.labels[-1]}"
+    except MemoryError as error:
+        walk.failure = out_of_memory(node, span, rows, error)
+        return walk
     walk.laps += [Lap(span, stage, seconds, rows, False) for stage, seconds, rows in watch.laps]
     walk.blocks = [block]
     walk.computed = len(node.partitions)

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
 
 from metabt.block import Block
 from metabt.book import Opened
 from metabt.errors import RunError
 from metabt.forest import Node, Plan
-from metabt.inputs import Market, Markets, initial_state, leaf_inputs, meta_inputs, opened, start_of
+from metabt.inputs import Markets, PriceSource, Readings, initial_state, meta_inputs, opened, start_of
 from metabt.keys import BLOCK, node_key
 from metabt.leaf import LeafInputs
 from metabt.meta.walk import MetaInputs
@@ -29,13 +28,6 @@ from metabt.walk_forward import advance
 
 INITIAL = "initial"
 """What stands for the digest of the state before a sleeve's first session."""
-
-
-class PriceSource(Protocol):
-    """Where leaves get their prices."""
-
-    def of(self, leaf: Leaf, rows: slice) -> Market:
-        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
 
 
 @dataclass
@@ -55,7 +47,7 @@ class Walker:
         """Stand before the first session."""
         self.states: dict[str, WalkState] = {key: initial_state(node) for key, node in self.plan.nodes.items()}
         self.after: dict[str, str | None] = dict.fromkeys(self.states, INITIAL)
-        self.markets = self.markets or Markets(self.plan)
+        self._readings = Readings(self.plan, self.markets or Markets(self.plan))
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
@@ -67,6 +59,7 @@ class Walker:
         self._starts = dict(self.states)
         self._before: dict[str, str | None] = dict(self.after)
         self._shared: dict[tuple[str, ...], MetaInputs] = {}
+        self._readings.forget()
 
     def step(self, node: Node) -> Step:
         """Take one sleeve over the partition."""
@@ -80,14 +73,9 @@ class Walker:
         except RunError as error:
             return self.adopt(node, Step(failure=RunError(f"sleeve '{node.label}': {error}")))
         except MemoryError as error:
-            said = (
-                f"sleeve '{node.label}': it ran out of memory in partition {self._label}, whose windows take "
-                f"{node.footprint(self._label)} ({error}); shorten its lookback or universe, or use a larger machine"
-            )
-            return self.adopt(node, Step(failure=RunError(said)))
-        if found:
-            watch.laps = [("block", perf_counter() - began, len(sealed.parts["block"].dates))]
-        laps = tuple(Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in watch.laps)
+            return self.adopt(node, Step(failure=out_of_memory(node, self._label, node.partitions[self._label], error)))
+        spent = [("block", perf_counter() - began, len(sealed.parts["block"].dates))] if found else watch.laps
+        laps = tuple(Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in spent)
         return self.adopt(node, Step(name, sealed, found, laps))
 
     def adopt(self, node: Node, step: Step) -> Step:
@@ -127,8 +115,7 @@ class Walker:
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
         rows = node.partitions[self._label]
         if isinstance(node.spec, Leaf):
-            assert self.markets is not None  # there is one from the start
-            return leaf_inputs(node.spec, self.markets.of(node.spec, rows), rows, node.calendar.sessions)
+            return self._readings.of(node, rows)
         shared = tuple(child.digest for child in node.spec.children)
         if shared not in self._shared:
             nodes = [self.plan.nodes[key] for key in shared]
@@ -143,3 +130,11 @@ class Walker:
             inputs = None if isinstance(node.spec, Leaf) else self._inputs(node)
             self._opened[key] = opened(self._blocks[key], inputs)
         return self._opened.get(key)
+
+
+def out_of_memory(node: Node, label: str, rows: slice, error: MemoryError) -> RunError:
+    """Return what is raised where the walk of a sleeve over `rows` of its calendar takes more memory than there is."""
+    return RunError(
+        f"sleeve '{node.label}': it ran out of memory in partition {label}, whose windows take "
+        f"{node.footprint(rows)} ({error}); shorten its lookback or universe, or use a larger machine"
+    )

@@ -93,8 +93,9 @@ class Suspicion:
         node = self._plan.nodes[key]
         when = f"{session}: " if session else ""
         what = "it ran out of memory" if _of_memory(error) else "it ends its process"
+        footprint = node.footprint(node.partitions[label])
         return (
-            f"sleeve '{node.label}': {when}{what} in partition {label}, whose windows take {node.footprint(label)} "
+            f"sleeve '{node.label}': {when}{what} in partition {label}, whose windows take {footprint} "
             f"({_first(error)}); mend its estimator, shorten its lookback or universe, or give workers more memory"
         )
 
