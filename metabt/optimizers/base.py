@@ -37,6 +37,8 @@ class Optimizer(ABC):
 
     weights_: np.ndarray
     """(n_assets,) weights, after `fit`."""
+    named: tuple[str, ...] = ()
+    """Symbols that its parameters speak of."""
     failures_: tuple[tuple[int, str], ...] = ()
     """(decision, message) of what a plug-in could not solve in the last call; native ones fall back without words."""
 
@@ -93,10 +95,3 @@ class Optimizer(ABC):
     @abstractmethod
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         """Write weights and solved, which arrive as zeros and False."""
-
-
-def feasible(covariance: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Return (n_decisions,) bool: there are assets, their bounds can sum to one, their covariances are finite."""
-    count = support.sum(axis=1)
-    finite = (np.isfinite(covariance) | ~(support[:, :, None] & support[:, None, :])).all(axis=(1, 2))
-    return finite & (count > 0) & (count * lo <= 1.0 + FEASIBLE) & (count * hi >= 1.0 - FEASIBLE)
