@@ -31,7 +31,9 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
         "erc": "metabt.optimizers.erc:EqualRiskContribution",
         "hrp": "metabt.optimizers.hrp:HierarchicalRiskParity",
         "inverse_volatility": "metabt.optimizers.inverse_volatility:InverseVolatility",
+        "max_diversification": "metabt.optimizers.max_diversification:MaxDiversification",
         "max_sharpe": "metabt.optimizers.max_sharpe:MaxSharpe",
+        "min_cvar": "metabt.optimizers.min_cvar:MinCVaR",
         "min_variance": "metabt.optimizers.min_variance:MinVariance",
     }
 )

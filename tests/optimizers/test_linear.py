@@ -1,4 +1,4 @@
-"""Factors, solves and products against NumPy's, as Python runs them: what a compiler makes of them is tested by users."""
+"""Factors, solves and products against NumPy's, as Python runs them; compiled, their users test them."""
 
 from __future__ import annotations
 
