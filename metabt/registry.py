@@ -42,6 +42,7 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
 SELECTORS: Mapping[str, str] = types.MappingProxyType(
     {
         "all": "metabt.selectors.all:All",
+        "decorrelate": "metabt.selectors.decorrelate:Decorrelate",
         "log_mps": "metabt.selectors.log_mps:LogMPS",
         "top_k": "metabt.selectors.top_k:TopK",
     }
