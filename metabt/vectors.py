@@ -1,0 +1,162 @@
+"""Vector instructions for kernels (see `metabt.kernels`): eight columns at a time, written out, a row after another.
+
+A compiler that looks for vectors by itself sums the last columns of a matrix by other code than the first ones, fused
+or not, and an entry's bits would depend on its place. Here every entry is one chain of operations in time, whatever its
+place, its neighbours, and the width of the processor's registers.
+
+A *panel* is (rows, LANES) floats, contiguous; places in an array are counted in floats from its beginning. Every array
+is C-contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8
+"""Columns of a panel: what a register of 512 bits holds; two or four narrower ones hold it as well."""
+
+TILE = LANES * LANES
+"""Entries of a tile: the products of two panels."""
+
+CHAINS = 3
+"""Sums that a column's mean is the sum of, of every third row: one alone would wait for each addition."""
+
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Return what marks a function that says how a kernel's call of it is compiled."""
+    return intrinsic(function)
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, which: int) -> Any:
+    """Return where the data of an array among the arguments begin."""
+    return context.make_array(signature.args[which])(context, builder, value=args[which]).data
+
+
+def _at(builder: Any, base: Any, place: Any) -> Any:
+    """Return the address of the vector that begins at a place."""
+    return builder.bitcast(builder.gep(base, [place]), _VECTOR.as_pointer())
+
+
+def _load(builder: Any, base: Any, place: Any) -> Any:
+    return builder.load(_at(builder, base, place), align=8)
+
+
+def _store(builder: Any, value: Any, base: Any, place: Any) -> None:
+    builder.store(value, _at(builder, base, place), align=8)
+
+
+def _spread(builder: Any, number: Any) -> Any:
+    """Return a vector of the same number."""
+    index = ir.IntType(32)
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, index(0))
+    mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), mask)
+
+
+def _zero() -> Any:
+    return ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@instruction
+def add_products(typing, panels, left, right, rows, sums, place):
+    """Add the products of two panels to a tile: `sum_t panels[left + t, i] panels[right + t, j]`, for all i and j.
+
+    The tile begins at `place` in `sums`. The sum over time begins at zero, is a chain of fused multiply-adds, and is
+    added last.
+    """
+    signature = types.void(panels, types.intp, types.intp, types.intp, sums, types.intp)
+
+    def generate(context, builder, signature, args):
+        source, target = (_data(context, builder, signature, args, which) for which in (0, 4))
+        _, left, right, rows, _, place = args
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
+        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in range(LANES)]
+        for total in totals:
+            builder.store(_zero(), total)
+        with cgutils.for_range(builder, rows) as loop:
+            step = builder.mul(loop.index, rows.type(LANES))
+            columns = _load(builder, source, builder.add(right, step))
+            start = builder.add(left, step)
+            for i, total in enumerate(totals):
+                row = _spread(builder, builder.load(builder.gep(source, [builder.add(start, rows.type(i))])))
+                builder.store(builder.call(fused, [row, columns, builder.load(total)]), total)
+        for i, total in enumerate(totals):
+            where = builder.add(place, rows.type(i * LANES))
+            _store(builder, builder.fadd(_load(builder, target, where), builder.load(total)), target, where)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
+def add_tiles(typing, sums, first, count, place):
+    """Add to the tile at `place` in `sums` the `count` tiles from the one at `first` on, one after another."""
+    signature = types.void(sums, types.intp, types.intp, types.intp)
+
+    def generate(context, builder, signature, args):
+        data = _data(context, builder, signature, args, 0)
+        _, first, count, place = args
+        rows = [count.type(i * LANES) for i in range(LANES)]
+        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in rows]
+        for total, row in zip(totals, rows, strict=True):
+            builder.store(_load(builder, data, builder.add(place, row)), total)
+        with cgutils.for_range(builder, count) as loop:
+            tile = builder.add(first, builder.mul(loop.index, count.type(TILE)))
+            for total, row in zip(totals, rows, strict=True):
+                builder.store(builder.fadd(builder.load(total), _load(builder, data, builder.add(tile, row))), total)
+        for total, row in zip(totals, rows, strict=True):
+            _store(builder, builder.load(total), data, builder.add(place, row))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
+def centre(typing, source, first, stride, rows, panels, panel, means, mean):
+    """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
+
+    The columns begin at `first` in `source`, whose rows lie `stride` apart. The mean is taken of what the first row
+    leaves: that of a column that never changes is its value, exactly.
+    """
+    signature = types.void(source, types.intp, types.intp, types.intp, panels, types.intp, means, types.intp)
+
+    def generate(context, builder, signature, args):
+        source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 4, 6))
+        _, first, stride, rows, _, panel, _, mean = args
+        base = _load(builder, source, first)
+        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in range(CHAINS)]
+        for total in totals:
+            builder.store(_zero(), total)
+
+        def add(row: Any, total: Any) -> None:
+            values = _load(builder, source, builder.add(first, builder.mul(row, stride)))
+            _store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
+            builder.store(builder.fadd(builder.load(total), builder.fsub(values, base)), total)
+
+        chains = rows.type(CHAINS)
+        rounds = builder.sdiv(rows, chains)
+        with cgutils.for_range(builder, rounds) as loop:
+            for k, total in enumerate(totals):
+                add(builder.add(builder.mul(loop.index, chains), rows.type(k)), total)
+        with cgutils.for_range_slice(builder, builder.mul(rounds, chains), rows, rows.type(1)) as (row, _):
+            add(row, totals[0])
+        total = reduce(builder.fadd, [builder.load(total) for total in totals])
+        count = _spread(builder, builder.sitofp(rows, ir.DoubleType()))
+        average = builder.fadd(base, builder.fdiv(total, count))
+        _store(builder, average, middle, mean)
+        with cgutils.for_range(builder, rows) as loop:
+            where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
+            _store(builder, builder.fsub(_load(builder, target, where), average), target, where)
+        return context.get_dummy_value()
+
+    return signature, generate
