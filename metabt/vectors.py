@@ -54,6 +54,18 @@ def _store(builder: Any, value: Any, base: Any, place: Any) -> None:
     builder.store(value, _at(builder, base, place), align=8)
 
 
+def _begin(builder: Any, value: Any) -> Any:
+    """Return a variable that holds a vector, in a register where there are enough."""
+    variable = cgutils.alloca_once(builder, _VECTOR)
+    builder.store(value, variable)
+    return variable
+
+
+def _tile_row(builder: Any, tile: Any, row: int) -> Any:
+    """Return the place of a row of the tile that begins at a place."""
+    return builder.add(tile, tile.type(row * LANES))
+
+
 def _spread(builder: Any, number: Any) -> Any:
     """Return a vector of the same number."""
     index = ir.IntType(32)
@@ -67,32 +79,36 @@ def _zero() -> Any:
 
 
 @instruction
-def add_products(typing, panels, left, right, rows, sums, place):
-    """Add the products of two panels to a tile: `sum_t panels[left + t, i] panels[right + t, j]`, for all i and j.
+def add_products(typing, panels, left, right, rows, blocks, sums, place):
+    """Add the products of two panels to a tile, `sum_t panels[left + t, i] panels[right + t, j]`, a block at a time.
 
-    The tile begins at `place` in `sums`. The sum over time begins at zero, is a chain of fused multiply-adds, and is
-    added last.
+    The tile begins at `place` in `sums`; `blocks` follow each other, of `rows` rows each. A block's sum over time
+    begins at zero, is a chain of fused multiply-adds, and is then added to the tile.
     """
-    signature = types.void(panels, types.intp, types.intp, types.intp, sums, types.intp)
+    signature = types.void(panels, types.intp, types.intp, types.intp, types.intp, sums, types.intp)
 
     def generate(context, builder, signature, args):
-        source, target = (_data(context, builder, signature, args, which) for which in (0, 4))
-        _, left, right, rows, _, place = args
+        source, target = (_data(context, builder, signature, args, which) for which in (0, 5))
+        _, left, right, rows, blocks, _, place = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
-        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in range(LANES)]
-        for total in totals:
-            builder.store(_zero(), total)
-        with cgutils.for_range(builder, rows) as loop:
-            step = builder.mul(loop.index, rows.type(LANES))
-            columns = _load(builder, source, builder.add(right, step))
-            start = builder.add(left, step)
-            for i, total in enumerate(totals):
-                row = _spread(builder, builder.load(builder.gep(source, [builder.add(start, rows.type(i))])))
-                builder.store(builder.call(fused, [row, columns, builder.load(total)]), total)
+        totals = [_begin(builder, _load(builder, target, _tile_row(builder, place, i))) for i in range(LANES)]
+        products = [_begin(builder, _zero()) for _ in totals]
+        with cgutils.for_range(builder, blocks) as block:
+            first = builder.mul(block.index, rows)
+            for product in products:
+                builder.store(_zero(), product)
+            with cgutils.for_range(builder, rows) as row:
+                step = builder.mul(builder.add(first, row.index), rows.type(LANES))
+                columns = _load(builder, source, builder.add(right, step))
+                for i, product in enumerate(products):
+                    where = builder.add(builder.add(left, step), rows.type(i))
+                    factor = _spread(builder, builder.load(builder.gep(source, [where])))
+                    builder.store(builder.call(fused, [factor, columns, builder.load(product)]), product)
+            for total, product in zip(totals, products, strict=True):
+                builder.store(builder.fadd(builder.load(total), builder.load(product)), total)
         for i, total in enumerate(totals):
-            where = builder.add(place, rows.type(i * LANES))
-            _store(builder, builder.fadd(_load(builder, target, where), builder.load(total)), target, where)
+            _store(builder, builder.load(total), target, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -106,16 +122,14 @@ def add_tiles(typing, sums, first, count, place):
     def generate(context, builder, signature, args):
         data = _data(context, builder, signature, args, 0)
         _, first, count, place = args
-        rows = [count.type(i * LANES) for i in range(LANES)]
-        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in rows]
-        for total, row in zip(totals, rows, strict=True):
-            builder.store(_load(builder, data, builder.add(place, row)), total)
+        totals = [_begin(builder, _load(builder, data, _tile_row(builder, place, i))) for i in range(LANES)]
         with cgutils.for_range(builder, count) as loop:
             tile = builder.add(first, builder.mul(loop.index, count.type(TILE)))
-            for total, row in zip(totals, rows, strict=True):
-                builder.store(builder.fadd(builder.load(total), _load(builder, data, builder.add(tile, row))), total)
-        for total, row in zip(totals, rows, strict=True):
-            _store(builder, builder.load(total), data, builder.add(place, row))
+            for i, total in enumerate(totals):
+                row = _load(builder, data, _tile_row(builder, tile, i))
+                builder.store(builder.fadd(builder.load(total), row), total)
+        for i, total in enumerate(totals):
+            _store(builder, builder.load(total), data, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -134,9 +148,7 @@ def centre(typing, source, first, stride, rows, panels, panel, means, mean):
         source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 4, 6))
         _, first, stride, rows, _, panel, _, mean = args
         base = _load(builder, source, first)
-        totals = [cgutils.alloca_once(builder, _VECTOR) for _ in range(CHAINS)]
-        for total in totals:
-            builder.store(_zero(), total)
+        totals = [_begin(builder, _zero()) for _ in range(CHAINS)]
 
         def add(row: Any, total: Any) -> None:
             values = _load(builder, source, builder.add(first, builder.mul(row, stride)))

@@ -178,27 +178,26 @@ def _tiles(stops, lengths, first, last, low, common, deviations, between, depth,
     total, shares = len(sums) - 1, last > first
     for b in range(common if shares else 0):
         sums[b] = 0.0
-        add_panels(deviations, i, j, b * BLOCK, BLOCK, sums, b)
+        add_panels(deviations, i, j, b * BLOCK, BLOCK, 1, sums, b)
     for d in range(first, last + 1):
         if lengths[d] < 2:
             continue
         sums[total] = 0.0
         full, part, stop = lengths[d] // BLOCK, lengths[d] % BLOCK, (stops[d] - low) // BLOCK
-        if part > 0:
-            add_panels(deviations, i, j, (common + d - first) * BLOCK, part, sums, total)
+        add_panels(deviations, i, j, (common + d - first) * BLOCK, part, 1, sums, total)
         if shares:
             add_tiles(sums, (stop - full) * TILE, full, total * TILE)
-        for b in range(stop - full, stop if not shares else 0):
-            add_panels(deviations, i, j, b * BLOCK, BLOCK, sums, total)
-        add_panels(between, i, j, (d - first) * depth, full + min(part, 1), sums, total)
+        else:
+            add_panels(deviations, i, j, 0, BLOCK, full, sums, total)
+        add_panels(between, i, j, (d - first) * depth, full + min(part, 1), 1, sums, total)
         write_tile(sums[total], 1.0 / (lengths[d] - 1), i, j, out[d])
 
 
 @inner()
-def add_panels(panels, i, j, row, rows, sums, slot):
-    """Add the products of panels i and j over some rows to a tile of `sums`."""
+def add_panels(panels, i, j, row, rows, blocks, sums, slot):
+    """Add the products of panels i and j to a tile of `sums`: blocks of so many rows, the first one from `row` on."""
     height = panels.shape[1]
-    add_products(panels, (i * height + row) * LANES, (j * height + row) * LANES, rows, sums, slot * TILE)
+    add_products(panels, (i * height + row) * LANES, (j * height + row) * LANES, rows, blocks, sums, slot * TILE)
 
 
 @inner()

@@ -94,5 +94,5 @@ def _weighted(returns, stops, lengths, weights, roots, sums, deviations, tile, m
         for i in range(len(deviations)):
             for j in range(i + 1):
                 tile[0] = 0.0
-                add_panels(deviations, i, j, 0, rows, tile, 0)
+                add_panels(deviations, i, j, 0, rows, 1, tile, 0)
                 write_tile(tile[0], 1.0 / (total - sums[1, rows - 1] / total), i, j, out[d])
