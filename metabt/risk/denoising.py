@@ -6,6 +6,8 @@
    without risk because of too few rows.
 4. The diagonal is scaled back to ones, and the variances are those of the sample (ddof 1).
 
+Columns that are identical keep no correlation of exactly one: which part of it is chance, nobody can tell.
+
 LAPACK finds the eigenvalues, one window after another, each matrix a copy of its own: the bits depend on the supported
 columns of the window alone, in their order, given that LAPACK keeps to one thread, as it does in a run.
 
