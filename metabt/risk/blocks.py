@@ -23,11 +23,11 @@ American Statistician 37.
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 
 import numpy as np
 
 from metabt.kernels import inner, kernel
+from metabt.risk.arrays import aligned, index, matrix
 from metabt.vectors import LANES, TILE, add_products, add_tiles, centre
 
 BLOCK = 21
@@ -68,31 +68,6 @@ def moments(
         (slots - group + 1, TILE),
     )
     _moments(returns, stops, lengths, wanted, np.zeros((BLOCK, LANES)), deviations, means, between, sums, mean, out)
-
-
-def aligned(*shapes: tuple[int, ...]) -> list[np.ndarray]:
-    """Return arrays, not filled, in which no vector lies across two of the processor's cache lines."""
-    sizes = [math.prod(shape) for shape in shapes]
-    room = np.empty(sum(sizes) + LANES)
-    ends = list(accumulate(sizes, initial=-room.__array_interface__["data"][0] // room.itemsize % LANES))
-    return [room[ends[k] : ends[k + 1]].reshape(shape) for k, shape in enumerate(shapes)]
-
-
-def matrix(returns: np.ndarray) -> np.ndarray:
-    """Return returns as kernels take them."""
-    return _read_only(np.ascontiguousarray(returns, dtype=np.float64))
-
-
-def index(rows: np.ndarray) -> np.ndarray:
-    """Return numbers of rows as kernels take them."""
-    return _read_only(np.ascontiguousarray(rows, dtype=np.int64))
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a read-only view: a writeable array is another type to numba, and would be compiled for again."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 @kernel()

@@ -18,7 +18,8 @@ import numpy as np
 
 from metabt.errors import ConfigError
 from metabt.kernels import kernel
-from metabt.risk.blocks import add_panels, aligned, index, matrix, write_tile
+from metabt.risk.arrays import aligned, index, matrix
+from metabt.risk.blocks import add_panels, write_tile
 from metabt.vectors import LANES, TILE
 
 HALF_LIFE = 63.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
-from metabt.risk.blocks import index, matrix
+from metabt.risk.arrays import index, matrix
 
 if TYPE_CHECKING:
     from metabt.windows import Windows
