@@ -136,39 +136,41 @@ def add_tiles(typing, sums, first, count, place):
 
 
 @instruction
-def centre(typing, source, first, stride, rows, panels, panel, means, mean):
+def centre(typing, source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
 
-    The columns begin at `first` in `source`, whose rows lie `stride` apart. The mean is taken of what the first row
-    leaves: that of a column that never changes is its value, exactly.
+    The columns begin at `first` in `source`, whose rows lie `stride` apart. With x_0 what lies at `base` in `source`,
+    the mean is `m = x_0 + weight sum_t (x_t - x_0) / total`: that of a column that never changes is its value, exactly.
+    What is written is `scale (x_t - m)`.
     """
-    signature = types.void(source, types.intp, types.intp, types.intp, panels, types.intp, means, types.intp)
+    number, place = types.float64, types.intp
+    signature = types.void(source, place, place, place, place, number, number, number, panels, place, means, place)
 
     def generate(context, builder, signature, args):
-        source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 4, 6))
-        _, first, stride, rows, _, panel, _, mean = args
-        base = _load(builder, source, first)
-        totals = [_begin(builder, _zero()) for _ in range(CHAINS)]
+        source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 8, 10))
+        _, base, first, stride, rows, weight, total, scale, _, panel, _, mean = args
+        start, factor = _load(builder, source, base), _spread(builder, scale)
+        sums = [_begin(builder, _zero()) for _ in range(CHAINS)]
 
-        def add(row: Any, total: Any) -> None:
+        def add(row: Any, partial: Any) -> None:
             values = _load(builder, source, builder.add(first, builder.mul(row, stride)))
             _store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
-            builder.store(builder.fadd(builder.load(total), builder.fsub(values, base)), total)
+            builder.store(builder.fadd(builder.load(partial), builder.fsub(values, start)), partial)
 
         chains = rows.type(CHAINS)
         rounds = builder.sdiv(rows, chains)
         with cgutils.for_range(builder, rounds) as loop:
-            for k, total in enumerate(totals):
-                add(builder.add(builder.mul(loop.index, chains), rows.type(k)), total)
+            for k, partial in enumerate(sums):
+                add(builder.add(builder.mul(loop.index, chains), rows.type(k)), partial)
         with cgutils.for_range_slice(builder, builder.mul(rounds, chains), rows, rows.type(1)) as (row, _):
-            add(row, totals[0])
-        total = reduce(builder.fadd, [builder.load(total) for total in totals])
-        count = _spread(builder, builder.sitofp(rows, ir.DoubleType()))
-        average = builder.fadd(base, builder.fdiv(total, count))
+            add(row, sums[0])
+        gained = builder.fmul(_spread(builder, weight), reduce(builder.fadd, [builder.load(it) for it in sums]))
+        average = builder.fadd(start, builder.fdiv(gained, _spread(builder, total)))
         _store(builder, average, middle, mean)
         with cgutils.for_range(builder, rows) as loop:
             where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
-            _store(builder, builder.fsub(_load(builder, target, where), average), target, where)
+            deviation = builder.fsub(_load(builder, target, where), average)
+            _store(builder, builder.fmul(factor, deviation), target, where)
         return context.get_dummy_value()
 
     return signature, generate

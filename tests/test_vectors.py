@@ -26,8 +26,8 @@ def tiles(sums, first, count, place):
 
 
 @kernel()
-def centred(source, first, stride, rows, panels, panel, means, mean):
-    centre(source, first, stride, rows, panels, panel, means, mean)
+def centred(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
+    centre(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean)
 
 
 def fused(a: float, b: float, c: float) -> float:
@@ -62,19 +62,20 @@ def test_tiles_are_added_one_after_another() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 21])
-def test_columns_are_centred_about_what_their_first_row_leaves(rows: int) -> None:
+def test_columns_are_centred_about_what_one_row_leaves(rows: int) -> None:
     X = np.random.default_rng(rows).normal(size=(rows + 2, LANES + 5))
     X[:, 3] = 0.1
     panels, means = np.full((rows + 1, LANES), 7.0), np.full((3, LANES), 7.0)
-    centred(X, X.shape[1] + 2, X.shape[1], rows, panels, LANES, means, LANES)
-    part = X[1 : rows + 1, 2 : LANES + 2]
+    width = X.shape[1]
+    centred(X, 2, width + 2, width, rows, 3.0, 3.0 * rows + 1.0, 0.7, panels, LANES, means, LANES)
+    base, part = X[0, 2 : LANES + 2], X[1 : rows + 1, 2 : LANES + 2]
     chains = np.zeros((CHAINS, LANES))
     whole = rows // CHAINS * CHAINS
     for t in range(rows):
-        chains[t % CHAINS if t < whole else 0] += part[t] - part[0]
-    mean = part[0] + ((chains[0] + chains[1]) + chains[2]) / rows
+        chains[t % CHAINS if t < whole else 0] += part[t] - base
+    mean = base + 3.0 * ((chains[0] + chains[1]) + chains[2]) / (3.0 * rows + 1.0)
     assert (means[1] == mean).all() and (means[[0, 2]] == 7.0).all() and mean[1] == 0.1
-    assert (panels[1:] == part - mean).all() and (panels[0] == 7.0).all()
+    assert (panels[1:] == 0.7 * (part - mean)).all() and (panels[0] == 7.0).all()
 
 
 ANSWER = """

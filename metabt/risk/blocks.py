@@ -113,38 +113,30 @@ def _centre(returns, start, rows, slot, filled, deviations, means):
         return
     n, slots = returns.shape[1], means.shape[1]
     for p in range(len(means)):
-        place = p * slots + slot
+        mean = (p * slots + slot) * LANES
         if (p + 1) * LANES <= n:
-            centre(returns, start * n + p * LANES, n, rows, deviations, place * BLOCK * LANES, means, place * LANES)
+            at = start * n + p * LANES
+            centre(returns, at, at, n, rows, 1.0, rows, 1.0, deviations, mean * BLOCK, means, mean)
         else:
             for t in range(rows):
                 for i in range(p * LANES, n):
                     filled[t, i - p * LANES] = returns[start + t, i]
-            centre(filled, 0, LANES, rows, deviations, place * BLOCK * LANES, means, place * LANES)
+            centre(filled, 0, 0, LANES, rows, 1.0, rows, 1.0, deviations, mean * BLOCK, means, mean)
 
 
 @inner()
 def _merge(means, own, begin, length, total, between, row, mean):
     """Write a window's mean, and `sqrt(n_b) (m_b - m)` of its blocks to the rows of `between` from `row` on."""
-    part, end = length % BLOCK, begin + length // BLOCK
-    root, full = math.sqrt(part), math.sqrt(BLOCK)
+    part, full = length % BLOCK, length // BLOCK
+    root, slots, rows = math.sqrt(part), means.shape[1], between.shape[1]
     oldest = own if part > 0 else begin
     for p in range(len(means)):
-        base = means[p, oldest]
-        for i in range(LANES):
-            total[i] = 0.0
-        for b in range(begin, end):
-            for i in range(LANES):
-                total[i] += means[p, b, i] - base[i]
-        for i in range(LANES):
-            total[i] = base[i] + BLOCK * total[i] / length  # the value itself where it never changes
+        base, first, to = (p * slots + oldest) * LANES, (p * slots + begin) * LANES, (p * rows + row) * LANES
+        centre(means, base, first, LANES, full, BLOCK, length, math.sqrt(BLOCK), between, to, total, 0)
         for i in range(min(LANES, len(mean) - p * LANES)):
             mean[p * LANES + i] = total[i]
-        for b in range(begin, end):
-            for i in range(LANES):
-                between[p, row + b - begin, i] = full * (means[p, b, i] - total[i])
         for i in range(LANES if part > 0 else 0):
-            between[p, row + end - begin, i] = root * (base[i] - total[i])
+            between[p, row + full, i] = root * (means[p, own, i] - total[i])
 
 
 @inner()
