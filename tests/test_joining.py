@@ -152,6 +152,8 @@ ESTIMATORS: list[dict] = [
     {"name": "min_variance", "max_weight": 0.5, "min_weight": 0.05},
     {"name": "erc", "max_weight": 0.45},
     {"name": "min_variance", "covariance": "ledoit_wolf"},
+    {"name": "mean_variance", "covariance": {"name": "ewma", "half_life": 10}, "mean": "james_stein"},
+    {"name": "erc", "covariance": "denoised"},
 ]
 
 

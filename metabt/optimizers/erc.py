@@ -18,7 +18,7 @@ from metabt.optimizers._barrier import minimise
 from metabt.optimizers._linear import solve
 from metabt.optimizers._twins import share_evenly, twins
 from metabt.optimizers.base import FEASIBLE, Optimizer, feasible
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 
@@ -27,7 +27,8 @@ class EqualRiskContribution(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight; where they bind, constrained risk budgeting.
 
@@ -44,13 +45,12 @@ class EqualRiskContribution(Optimizer):
     Richard and Roncalli (2019), "Constrained risk budgeting portfolios: theory, algorithms, applications & puzzles".
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
+        S = self.covariance(windows, support)
         positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
         solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
         n = support.shape[1]
@@ -96,7 +96,7 @@ def _stack(covariance, support, lo, hi, squares, v, m, weights, solved):
         reached = free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)
         solved[d] = reached and _solved(x, Cx, floor, ceiling, n, lam)
         for a in range(n):
-            weights[d, column[a]] = min(max(x[a] / sigma[a], lo), hi)
+            weights[d, column[a]] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
 
 
 @inner()

@@ -13,7 +13,7 @@ import numpy as np
 from metabt.clustering import CHAIN, COLUMN, ORDER, STACK, optimal_orders, trees
 from metabt.kernels import inner, kernel
 from metabt.optimizers.base import Optimizer, feasible
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 BLOCK = 32
@@ -25,7 +25,8 @@ class HierarchicalRiskParity(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight; each split respects what they leave possible below it.
 
@@ -41,13 +42,12 @@ class HierarchicalRiskParity(Optimizer):
     Management 42.
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
+        S = self.covariance(windows, support)
         positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
         solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
         usable = support & solved[:, None]
