@@ -36,7 +36,7 @@ TREE: dict[str, Any] = {
             },
         },
         "least": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
-        "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5}},
+        "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5, "covariance": "ewma"}},
         "short": {"universe": SYMBOLS[:2], "optimizer": "inverse_volatility", "direction": "short"},
     },
 }

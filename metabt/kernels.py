@@ -23,7 +23,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from llvmlite import binding
 from numba import njit
 from numba.core import config
@@ -96,13 +95,6 @@ def _name_runtime() -> None:
     """Tell LLVM where the functions lie that a kernel's wrapper calls, as numba does before it compiles."""
     for name, address in _nrt.c_helpers.items():
         binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
-
-
-def read_only(array: np.ndarray, dtype: type = np.float64) -> np.ndarray:
-    """Return a contiguous read-only view: to numba a writeable one is another type, and is compiled for again."""
-    view: np.ndarray = np.ascontiguousarray(array, dtype=dtype).view()
-    view.flags.writeable = False
-    return view
 
 
 def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:

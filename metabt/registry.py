@@ -4,25 +4,24 @@
 2. `skfolio.X` leads to a class that skfolio exports, checked to be the right kind by `metabt.plugins.skfolio`.
 3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers` or
    `metabt.selectors`. A configuration names none of the modules that are imported: names are never code.
-4. Parameters are checked against the constructor's signature, names and types, before anything is built.
+4. Parameters are checked against the constructor's signature before anything is built (`metabt.parameters`).
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import types
-import typing
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from importlib.metadata import distribution as metadata_of
-from typing import Any, Literal
+from typing import Any
 
 from metabt.errors import ConfigError, nearest
 from metabt.optimizers.base import Optimizer
+from metabt.parameters import checked_parameters
 from metabt.selectors.base import Selector
 
 OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
@@ -33,6 +32,7 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
         "inverse_volatility": "metabt.optimizers.inverse_volatility:InverseVolatility",
         "max_diversification": "metabt.optimizers.max_diversification:MaxDiversification",
         "max_sharpe": "metabt.optimizers.max_sharpe:MaxSharpe",
+        "mean_variance": "metabt.optimizers.mean_variance:MeanVariance",
         "min_cvar": "metabt.optimizers.min_cvar:MinCVaR",
         "min_variance": "metabt.optimizers.min_variance:MinVariance",
     }
@@ -166,76 +166,3 @@ def _find(kind: str, name: str, native: Mapping[str, str]) -> Callable[..., Any]
     if name not in plugins:
         raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, 'skfolio.*'])}")
     return plugins[name].load()
-
-
-def checked_parameters(who: str, builder: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `params` as the types that the builder's signature states.
-
-    Raises
-    ------
-    ConfigError
-        For a parameter that the signature lacks, a required one that is missing, or a value of another type.
-    """
-    signature = inspect.signature(builder)
-    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        return dict(params)
-    for key in params:
-        if key not in signature.parameters:
-            raise ConfigError(f"{who} has no parameter {key!r}{nearest(key, signature.parameters)}")
-    for key, parameter in signature.parameters.items():
-        if parameter.default is parameter.empty and key not in params:
-            raise ConfigError(f"{who} needs the parameter {key!r}")
-    hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
-    return {key: typed(f"{who}: {key}", value, hints.get(key, Any)) for key, value in params.items()}
-
-
-def typed(who: str, value: Any, hint: Any) -> Any:
-    """Return `value` as `hint` has it: whole numbers become floats where a float is wanted, nothing else changes.
-
-    Raises
-    ------
-    ConfigError
-        If the value is of another type, not finite, or not among the choices.
-    """
-    origin, choices = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in choices:
-            raise ConfigError(f"{who} is {value!r}; wanted one of {', '.join(choices)}{nearest(str(value), choices)}")
-        return value
-    if origin in (types.UnionType, typing.Union):
-        return _one_of(who, value, choices)
-    if origin in (dict, Mapping) or origin is getattr(typing, "Mapping", None):
-        return _mapping(who, value, choices[1])
-    return _plain(who, value, hint)
-
-
-def _one_of(who: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    if value is None and type(None) in choices:
-        return None
-    errors = []
-    for choice in choices:
-        if choice is not type(None):
-            try:
-                return typed(who, value, choice)
-            except ConfigError as error:
-                errors.append(error)
-    raise errors[-1]
-
-
-def _mapping(who: str, value: Any, hint: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{who} is {value!r}; wanted a mapping")
-    return {key: typed(f"{who}.{key}", item, hint) for key, item in value.items()}
-
-
-def _plain(who: str, value: Any, hint: Any) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint in (str, bool) and isinstance(value, hint):
-        return value
-    if hint not in (float, int, str, bool):
-        return value
-    wanted = {float: "a finite number", int: "a whole number", str: "a word", bool: "true or false"}[hint]
-    raise ConfigError(f"{who} is {value!r}; wanted {wanted}")

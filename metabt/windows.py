@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.risk.covariance import sample_covariance
+from metabt.risk.sample import mean_and_covariance
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,19 @@ class Windows:
         """Return X, (lookback, n_assets): a view of the returns that a decision may see."""
         return self.returns[self.rows(decision)]
 
-    @cached_property
+    @property
+    def mean(self) -> np.ndarray:
+        """(n_decisions, n_assets) mean return of every window."""
+        return self._moments[0]
+
+    @property
     def covariance(self) -> np.ndarray:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
-        return sample_covariance(self.returns, self.stops, self.lengths)
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        return mean_and_covariance(self.returns, self.stops, self.lengths)
 
     def names_of(self, columns: np.ndarray) -> list[str]:
         """Return the names of some columns; x0, x1, ... by position where columns have none."""

@@ -103,11 +103,20 @@ def test_equal_siblings_are_one_node() -> None:
     assert len(engine([settings], {"stocks": stocks(5)}).plan.nodes) == 2
 
 
-def test_progress_counts_every_block() -> None:
+@pytest.mark.parametrize(("cache", "at_once"), [(MemoryCache(), 1), (None, 2)])
+def test_progress_counts_every_block(cache: MemoryCache | None, at_once: int) -> None:
+    """One after another where blocks are remembered, else a sleeve at a time: two partitions of three sleeves."""
     calls: list[tuple[int, int, str]] = []
-    metabt.backtest(tree(), {"stocks": stocks(5, sessions=400)}, progress=lambda *call: calls.append(call))
-    totals = {total for _, total, _ in calls}
-    assert [done for done, _, _ in calls] == list(range(1, totals.pop() + 1)) and not totals
+    prices = {"stocks": stocks(5, sessions=400)}
+    metabt.backtest(tree(), prices, cache=cache, progress=lambda *call: calls.append(call))
+    assert {total for _, total, _ in calls} == {6}
+    assert [done for done, _, _ in calls] == list(range(at_once, 7, at_once))
+
+
+def test_a_walk_at_once_has_the_tables_of_one_from_partition_to_partition() -> None:
+    prices = {"stocks": stocks(5, sessions=700)}
+    one, other = (metabt.backtest(tree(), prices, cache=cache) for cache in (None, MemoryCache()))
+    assert same(one.tables, other.tables)
 
 
 def test_stages_carry_the_names_of_the_design() -> None:

@@ -17,9 +17,10 @@ from hypothesis import given, reject
 from metabt import BacktestEngine, dataset, forest
 from metabt import prices as prices_module
 from metabt.block import Assets, Block
+from metabt.cache import MemoryCache
 from metabt.errors import MetabtError
 from metabt.forest import Node
-from metabt.inputs import Markets, initial_state, leaf_inputs, opened
+from metabt.inputs import Markets, Readings, initial_state, opened
 from metabt.joining import join
 from metabt.ports import WalkState
 from metabt.prices import Prices
@@ -65,7 +66,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:
     symbols = {name: panel.symbols for name, panel in prices.items()}
     try:
         with monthly():
-            found = BacktestEngine([resolve(tree, symbols=symbols)], prices).run()
+            found = BacktestEngine([resolve(tree, symbols=symbols)], prices, cache=MemoryCache()).run()
     except MetabtError:
         reject()
     if any(walk.failure for walk in found.walks.values()):
@@ -77,8 +78,7 @@ def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
     if isinstance(node.spec, Leaf):
-        market = Markets(found.plan).of(node.spec, rows)
-        return advance(node.spec, initial_state(node), leaf_inputs(node.spec, market, rows, node.calendar.sessions))
+        return advance(node.spec, initial_state(node), Readings(found.plan, Markets(found.plan)).of(node, rows))
     return advance(node.spec, initial_state(node), found.inputs(node))
 
 
@@ -152,6 +152,8 @@ ESTIMATORS: list[dict] = [
     {"name": "min_variance", "max_weight": 0.5, "min_weight": 0.05},
     {"name": "erc", "max_weight": 0.45},
     {"name": "min_variance", "covariance": "ledoit_wolf"},
+    {"name": "mean_variance", "covariance": {"name": "ewma", "half_life": 10}, "mean": "james_stein"},
+    {"name": "erc", "covariance": "denoised"},
 ]
 
 

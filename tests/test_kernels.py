@@ -81,7 +81,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from numba import njit
-from metabt.risk.covariance import sample_covariance
+from metabt.risk.sample import sample_covariance
 X = np.random.default_rng(0).normal(size=(60, 4))
 print(sample_covariance(X, np.array([60]), np.array([60])).tobytes().hex())
 print("numba.np.linalg" in sys.modules)

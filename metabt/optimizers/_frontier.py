@@ -1,9 +1,9 @@
-"""The efficient frontier of a stack of windows: its portfolio of minimum variance, and its tangency portfolio.
+"""The efficient frontier of a stack of windows: a portfolio of given risk aversion, and its tangency portfolio.
 
 For each window:
 
 1. Merge bit-identical assets into one with the bounds of all of them.
-2. Minimum variance is the box programme with q = 0.
+2. A portfolio on the frontier is the box programme with q = mean over risk aversion; minimum variance has q = 0.
 3. Tangency: `w(g)` solves the programme with q = g mu. Where `g = w'Sw / mu'w`, the Sharpe ratio is stationary, hence
    (it is pseudoconcave where the mean is positive) maximal; `w'Sw - g mu'w` changes its sign there and nowhere else.
    With a given set of fixed assets `w = a + g b`, and the root is `g = a'Sa / mu'a`. Try it, and keep a bracket.
@@ -33,11 +33,12 @@ def frontier(
     ----------
     covariance : (n_decisions, n_assets, n_assets)
     mean : (n_decisions, n_assets)
+        For a portfolio of given risk aversion, divided by it; zero for minimum variance.
     support : (n_decisions, n_assets) bool
     lo, hi : float
         Bounds of every supported asset.
     tangency : bool
-        Maximum Sharpe ratio; else minimum variance.
+        Maximum Sharpe ratio; else `min w'Sw/2 - mean'w`.
     """
     n = support.shape[1]
     weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
@@ -125,7 +126,7 @@ def _write(covariance, kept, n, ridge, S):
 def _optimum(S, L, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency):
     """Write the weights of n assets; return how many are free, 0 if they are singular, -1 if it was not reached."""
     for i in range(n):
-        q[i] = 0.0
+        q[i] = 0.0 if tangency else mu[i]
     if not start(S, L, w, floor, ceiling, side, index, n) > 0.0:
         return 0
     low, high, g, free = 0.0, np.inf, 0.0, np.int64(1)

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.kernels import FAST, inner, kernel, read_only
+from metabt.kernels import FAST, inner, kernel
 from metabt.optimizers._active_set import MULTIPLIER, minimise, start
 from metabt.optimizers._frontier import RIDGE
 from metabt.optimizers._linear import factor
 from metabt.optimizers._support import supported
 from metabt.optimizers.base import FEASIBLE
+from metabt.risk import arrays
 from metabt.windows import Windows
 
 WIDE = 100
@@ -46,8 +47,8 @@ def least_variance(windows: Windows, support: np.ndarray, hi: float) -> tuple[np
     """
     n, rows = support.shape[1], int(windows.lengths.max(initial=0))
     weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
-    X = read_only(windows.returns)
-    stops, lengths = read_only(windows.stops, np.int64), read_only(windows.lengths, np.int64)
+    X = arrays.matrix(windows.returns)
+    stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
     copy, deviations, squares = np.empty((rows, n)), np.empty((n, rows)), np.empty((2, n, n))
     v, m, stream = np.empty((10, n)), np.empty((6, n), np.int64), np.empty(rows)
     _stack(X, stops, lengths, support, hi, copy, deviations, squares, v, m, stream, weights, solved)

@@ -20,7 +20,7 @@ from metabt.optimizers._linear import padded, product, solve_whole, width_of
 from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import share_evenly, twins
 from metabt.optimizers.base import FEASIBLE, Optimizer
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 
@@ -29,7 +29,8 @@ class EqualRiskContribution(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     budgets : dict of symbol to float, optional
         Positive; 1 for those that it leaves out. Only proportions among the supported assets count.
     min_weight, max_weight : float
@@ -51,14 +52,13 @@ class EqualRiskContribution(Optimizer):
     def __init__(
         self,
         *,
-        covariance: str = "sample",
+        covariance: Covariance = "sample",
         budgets: dict[str, float] | None = None,
         min_weight: float = 0.0,
         max_weight: float = 1.0,
     ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
         self.budgets = dict(budgets or {})
         self.named = tuple(sorted(self.budgets))
         for name, budget in self.budgets.items():
@@ -66,7 +66,7 @@ class EqualRiskContribution(Optimizer):
                 raise ConfigError(f"EqualRiskContribution: the budget of {name} is {budget:g}; wanted more than 0")
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
+        S = self.covariance(windows, support)
         width = padded(support.shape[1])
         v, m, squares = np.zeros((11, width)), np.zeros((4, width), np.int64), np.zeros((4, width, width))
         _stack(S, support, self._budgets(windows), self.min_weight, self.max_weight, squares, v, m, weights, solved)
@@ -114,7 +114,7 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
             continue
         solved[d] = _solved(x, Cx, budget, floor, ceiling, n, lam)
         for a in range(n):
-            step[a] = min(max(x[a] / sigma[a], lo), hi)
+            step[a] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
         if distinct < n:
             share_evenly(step, first, n, scratch, size)
         for a in range(n):

@@ -18,6 +18,7 @@ import numpy as np
 from metabt.errors import ConfigError, RunError
 from metabt.optimizers.base import Optimizer
 from metabt.optimizers.capped import capped
+from metabt.parameters import checked_parameters
 from metabt.windows import Windows
 from metabt.witness import deciding
 
@@ -98,8 +99,6 @@ def fitted_optimizer(who: str, builder: Callable[..., Any], params: Mapping[str,
     ConfigError
         For a parameter that the constructor lacks, bounds included.
     """
-    from metabt.registry import checked_parameters
-
     parameters = checked_parameters(who, builder, params)
     bounds = {key: parameters[key] for key in ("min_weight", "max_weight") if key in parameters}
     if bounds and not set(bounds) <= set(inspect.signature(builder).parameters):

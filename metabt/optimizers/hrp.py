@@ -14,7 +14,7 @@ from metabt.clustering import CHAIN, COLUMN, ORDER, STACK, optimal_orders, trees
 from metabt.kernels import inner, kernel
 from metabt.optimizers._support import feasible, supported
 from metabt.optimizers.base import Optimizer
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 BLOCK = 32
@@ -26,7 +26,8 @@ class HierarchicalRiskParity(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight; each split respects what they leave possible below it.
 
@@ -42,13 +43,12 @@ class HierarchicalRiskParity(Optimizer):
     Management 42.
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
+        S = self.covariance(windows, support)
         usable = np.zeros(support.shape, bool)
         _admit(S, support, self.min_weight, self.max_weight, np.empty(support.shape[1], np.int64), usable, solved)
         for first in range(0, len(S), BLOCK):

@@ -10,7 +10,7 @@ import numpy as np
 
 from metabt.optimizers._frontier import frontier
 from metabt.optimizers.base import Optimizer
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 
@@ -19,7 +19,8 @@ class MaxDiversification(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
@@ -34,13 +35,12 @@ class MaxDiversification(Optimizer):
     Choueifaty and Coignard (2008), "Toward maximum diversification", Journal of Portfolio Management 35.
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
+        S = self.covariance(windows, support)
         with np.errstate(invalid="ignore"):  # what is not finite, or outside the support
             sigma = np.sqrt(np.diagonal(S, axis1=1, axis2=2))
         weights[:], solved[:] = frontier(S, sigma, support, self.min_weight, self.max_weight, True)

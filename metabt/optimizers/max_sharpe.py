@@ -6,7 +6,8 @@ import numpy as np
 
 from metabt.optimizers._frontier import frontier
 from metabt.optimizers.base import Optimizer
-from metabt.risk.covariance import check_name, covariance, sample_mean
+from metabt.risk.covariance import COVARIANCES, Covariance
+from metabt.risk.mean import MEANS, Mean
 from metabt.windows import Windows
 
 
@@ -15,7 +16,10 @@ class MaxSharpe(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    mean : name, or {name: ..., parameter: ...}
+        `zero`, `sample`, `ewma` or `james_stein` (`metabt.risk.mean`).
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
@@ -25,12 +29,18 @@ class MaxSharpe(Optimizer):
     columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        mean: Mean = "sample",
+        covariance: Covariance = "sample",
+        min_weight: float = 0.0,
+        max_weight: float = 1.0,
+    ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.mean = MEANS.build("mean", mean)
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = covariance(windows, self.covariance, support)
-        mean = sample_mean(windows.returns, windows.stops, windows.lengths)
+        S, mean = self.covariance(windows, support), self.mean(windows, support)
         weights[:], solved[:] = frontier(S, mean, support, self.min_weight, self.max_weight, True)

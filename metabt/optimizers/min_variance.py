@@ -12,7 +12,7 @@ import numpy as np
 from metabt.optimizers._frontier import frontier
 from metabt.optimizers._wide import WIDE, least_variance
 from metabt.optimizers.base import Optimizer
-from metabt.risk.covariance import check_name, covariance
+from metabt.risk.covariance import COVARIANCES, Covariance, sample
 from metabt.windows import Windows
 
 
@@ -21,7 +21,8 @@ class MinVariance(Optimizer):
 
     Parameters
     ----------
-    covariance : {"sample", "ledoit_wolf"}
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
@@ -32,17 +33,16 @@ class MinVariance(Optimizer):
     cannot sum to one over the supported assets: no solution.
     """
 
-    def __init__(self, *, covariance: str = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
-        check_name(covariance)
-        self.covariance = covariance
+        self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         lo, hi = self.min_weight, self.max_weight
-        wide = (support.sum(axis=1) >= WIDE) & (self.covariance == "sample") & (lo == 0.0)
+        wide = (support.sum(axis=1) >= WIDE) & (self.covariance is sample) & (lo == 0.0)
         if wide.any():
             weights[wide], solved[wide] = least_variance(windows.take(np.flatnonzero(wide)), support[wide], hi)
         if not wide.all():
             few, member = (windows.take(np.flatnonzero(~wide)), support[~wide]) if wide.any() else (windows, support)
-            S = covariance(few, self.covariance, member)
+            S = self.covariance(few, member)
             weights[~wide], solved[~wide] = frontier(S, np.zeros(member.shape), member, lo, hi, False)

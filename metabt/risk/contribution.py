@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metabt.kernels import FAST, inner, kernel, read_only
+from metabt.kernels import FAST, inner, kernel
+from metabt.risk import arrays
 
 
 def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -47,8 +48,8 @@ def ex_ante_of_returns(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarr
     shares, n = np.empty(weights.shape), weights.shape[1]
     rows = int(np.max(lengths, initial=0))
     deviations, stream, held = np.empty((n, rows)), np.empty(rows), np.empty(n, np.int64)
-    X, stops, lengths = read_only(returns), read_only(stops, np.int64), read_only(lengths, np.int64)
-    _shares_of_returns(X, stops, lengths, read_only(weights), deviations, stream, held, shares)
+    X, stops, lengths = arrays.matrix(returns), arrays.index(stops), arrays.index(lengths)
+    _shares_of_returns(X, stops, lengths, arrays.matrix(weights), deviations, stream, held, shares)
     return shares
 
 

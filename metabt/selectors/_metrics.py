@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from metabt.kernels import FAST, inner, kernel, read_only
+from metabt.kernels import FAST, inner, kernel
+from metabt.risk import arrays
 from metabt.windows import Windows
 
 (
@@ -62,7 +63,7 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
     """
     n_rows, n_assets = windows.returns.shape
     out = np.zeros((9, len(windows), n_assets))
-    stops, lengths = read_only(windows.stops, np.int64), read_only(windows.lengths, np.int64)
+    stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
     longest = int(np.max(lengths, initial=0))
     scratch = np.empty(longest)
     columns, seen = np.ascontiguousarray(windows.returns.T), np.zeros((2, n_rows + 1), np.int64)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from metabt.errors import ConfigError
-from metabt.risk.covariance import sample_mean, sample_variance
+from metabt.risk.sample import sample_mean, sample_variance
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
 

@@ -1,0 +1,54 @@
+"""Mean-variance: `max mu'w - (gamma/2) w'Sw` subject to `sum w = 1` and `lo <= w <= hi`; see `_frontier` for how."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.errors import ConfigError
+from metabt.optimizers._frontier import frontier
+from metabt.optimizers.base import Optimizer
+from metabt.risk.covariance import COVARIANCES, Covariance
+from metabt.risk.mean import MEANS, Mean
+from metabt.windows import Windows
+
+
+class MeanVariance(Optimizer):
+    """The portfolio of highest utility within the bounds: mean less half of gamma times variance (Markowitz 1952).
+
+    Parameters
+    ----------
+    risk_aversion : float
+        gamma, above 0. Mean and variance grow alike with time, so that it is the same for daily and annual returns. The
+        default of 2 maximises the mean less the variance; 1 comes close to the highest growth of wealth.
+    mean : name, or {name: ..., parameter: ...}
+        `zero`, `sample`, `ewma` or `james_stein` (`metabt.risk.mean`).
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight.
+
+    Notes
+    -----
+    Bit-identical columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
+    """
+
+    def __init__(
+        self,
+        *,
+        risk_aversion: float = 2.0,
+        mean: Mean = "sample",
+        covariance: Covariance = "sample",
+        min_weight: float = 0.0,
+        max_weight: float = 1.0,
+    ) -> None:
+        super().__init__(min_weight=min_weight, max_weight=max_weight)
+        if not risk_aversion > 0.0:
+            raise ConfigError(f"MeanVariance: risk_aversion is {risk_aversion:g}; wanted it above 0")
+        self.risk_aversion = risk_aversion
+        self.mean = MEANS.build("mean", mean)
+        self.covariance = COVARIANCES.build("covariance", covariance)
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        S, q = self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion
+        known = (np.isfinite(q) | ~support).all(axis=1)
+        weights[:], solved[:] = frontier(S, q, support & known[:, None], self.min_weight, self.max_weight, False)

@@ -1,0 +1,176 @@
+"""Vector instructions for kernels (see `metabt.kernels`): eight columns at a time, written out, a row after another.
+
+A compiler that looks for vectors by itself sums the last columns of a matrix by other code than the first ones, fused
+or not, and an entry's bits would depend on its place. Here every entry is one chain of operations in time, whatever its
+place, its neighbours, and the width of the processor's registers.
+
+A *panel* is (rows, LANES) floats, contiguous; places in an array are counted in floats from its beginning. Every array
+is C-contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8
+"""Columns of a panel: what a register of 512 bits holds; two or four narrower ones hold it as well."""
+
+TILE = LANES * LANES
+"""Entries of a tile: the products of two panels."""
+
+CHAINS = 3
+"""Sums that a column's mean is the sum of, of every third row: one alone would wait for each addition."""
+
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Return what marks a function that says how a kernel's call of it is compiled."""
+    return intrinsic(function)
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, which: int) -> Any:
+    """Return where the data of an array among the arguments begin."""
+    return context.make_array(signature.args[which])(context, builder, value=args[which]).data
+
+
+def _at(builder: Any, base: Any, place: Any) -> Any:
+    """Return the address of the vector that begins at a place."""
+    return builder.bitcast(builder.gep(base, [place]), _VECTOR.as_pointer())
+
+
+def _load(builder: Any, base: Any, place: Any) -> Any:
+    return builder.load(_at(builder, base, place), align=8)
+
+
+def _store(builder: Any, value: Any, base: Any, place: Any) -> None:
+    builder.store(value, _at(builder, base, place), align=8)
+
+
+def _begin(builder: Any, value: Any) -> Any:
+    """Return a variable that holds a vector, in a register where there are enough."""
+    variable = cgutils.alloca_once(builder, _VECTOR)
+    builder.store(value, variable)
+    return variable
+
+
+def _tile_row(builder: Any, tile: Any, row: int) -> Any:
+    """Return the place of a row of the tile that begins at a place."""
+    return builder.add(tile, tile.type(row * LANES))
+
+
+def _spread(builder: Any, number: Any) -> Any:
+    """Return a vector of the same number."""
+    index = ir.IntType(32)
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, index(0))
+    mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), mask)
+
+
+def _zero() -> Any:
+    return ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@instruction
+def add_products(typing, panels, left, right, rows, blocks, sums, place):
+    """Add the products of two panels to a tile, `sum_t panels[left + t, i] panels[right + t, j]`, a block at a time.
+
+    The tile begins at `place` in `sums`; `blocks` follow each other, of `rows` rows each. A block's sum over time
+    begins at zero, is a chain of fused multiply-adds, and is then added to the tile.
+    """
+    signature = types.void(panels, types.intp, types.intp, types.intp, types.intp, sums, types.intp)
+
+    def generate(context, builder, signature, args):
+        source, target = (_data(context, builder, signature, args, which) for which in (0, 5))
+        _, left, right, rows, blocks, _, place = args
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
+        totals = [_begin(builder, _load(builder, target, _tile_row(builder, place, i))) for i in range(LANES)]
+        products = [_begin(builder, _zero()) for _ in totals]
+        with cgutils.for_range(builder, blocks) as block:
+            first = builder.mul(block.index, rows)
+            for product in products:
+                builder.store(_zero(), product)
+            with cgutils.for_range(builder, rows) as row:
+                step = builder.mul(builder.add(first, row.index), rows.type(LANES))
+                columns = _load(builder, source, builder.add(right, step))
+                for i, product in enumerate(products):
+                    where = builder.add(builder.add(left, step), rows.type(i))
+                    factor = _spread(builder, builder.load(builder.gep(source, [where])))
+                    builder.store(builder.call(fused, [factor, columns, builder.load(product)]), product)
+            for total, product in zip(totals, products, strict=True):
+                builder.store(builder.fadd(builder.load(total), builder.load(product)), total)
+        for i, total in enumerate(totals):
+            _store(builder, builder.load(total), target, _tile_row(builder, place, i))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
+def add_tiles(typing, sums, first, count, place):
+    """Add to the tile at `place` in `sums` the `count` tiles from the one at `first` on, one after another."""
+    signature = types.void(sums, types.intp, types.intp, types.intp)
+
+    def generate(context, builder, signature, args):
+        data = _data(context, builder, signature, args, 0)
+        _, first, count, place = args
+        totals = [_begin(builder, _load(builder, data, _tile_row(builder, place, i))) for i in range(LANES)]
+        with cgutils.for_range(builder, count) as loop:
+            tile = builder.add(first, builder.mul(loop.index, count.type(TILE)))
+            for i, total in enumerate(totals):
+                row = _load(builder, data, _tile_row(builder, tile, i))
+                builder.store(builder.fadd(builder.load(total), row), total)
+        for i, total in enumerate(totals):
+            _store(builder, builder.load(total), data, _tile_row(builder, place, i))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
+def centre(typing, source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
+    """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
+
+    The columns begin at `first` in `source`, whose rows lie `stride` apart. With x_0 what lies at `base` in `source`,
+    the mean is `m = x_0 + weight sum_t (x_t - x_0) / total`: that of a column that never changes is its value, exactly.
+    What is written is `scale (x_t - m)`.
+    """
+    number, place = types.float64, types.intp
+    signature = types.void(source, place, place, place, place, number, number, number, panels, place, means, place)
+
+    def generate(context, builder, signature, args):
+        source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 8, 10))
+        _, base, first, stride, rows, weight, total, scale, _, panel, _, mean = args
+        start, factor = _load(builder, source, base), _spread(builder, scale)
+        sums = [_begin(builder, _zero()) for _ in range(CHAINS)]
+
+        def add(row: Any, partial: Any) -> None:
+            values = _load(builder, source, builder.add(first, builder.mul(row, stride)))
+            _store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
+            builder.store(builder.fadd(builder.load(partial), builder.fsub(values, start)), partial)
+
+        chains = rows.type(CHAINS)
+        rounds = builder.sdiv(rows, chains)
+        with cgutils.for_range(builder, rounds) as loop:
+            for k, partial in enumerate(sums):
+                add(builder.add(builder.mul(loop.index, chains), rows.type(k)), partial)
+        with cgutils.for_range_slice(builder, builder.mul(rounds, chains), rows, rows.type(1)) as (row, _):
+            add(row, sums[0])
+        gained = builder.fmul(_spread(builder, weight), reduce(builder.fadd, [builder.load(it) for it in sums]))
+        average = builder.fadd(start, builder.fdiv(gained, _spread(builder, total)))
+        _store(builder, average, middle, mean)
+        with cgutils.for_range(builder, rows) as loop:
+            where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
+            deviation = builder.fsub(_load(builder, target, where), average)
+            _store(builder, builder.fmul(factor, deviation), target, where)
+        return context.get_dummy_value()
+
+    return signature, generate

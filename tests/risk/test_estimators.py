@@ -1,0 +1,124 @@
+"""Estimators by name: what every one of them must hold, and how a configuration chooses one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from metabt.errors import ConfigError
+from metabt.registry import canonical, optimizer
+from metabt.risk.covariance import COVARIANCES
+from metabt.risk.estimators import Family
+from metabt.risk.mean import MEANS
+from metabt.windows import Windows
+from tests.returns import factor_returns, stacks
+
+CHOICES = [(COVARIANCES, name) for name in COVARIANCES.builders] + [(MEANS, name) for name in MEANS.builders]
+
+
+def supported(found: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return the entries of a mean or a covariance that belong to the supported columns."""
+    return found[support] if found.ndim == 1 else found[np.ix_(support, support)]
+
+
+@pytest.mark.parametrize(("family", "name"), CHOICES)
+@given(stacks())
+def test_bits_are_those_of_each_window_and_its_columns_alone(
+    family: Family, name: str, stack: tuple[Windows, np.ndarray]
+) -> None:
+    windows, support = stack
+    estimate = family.build("it", name)
+    found = estimate(windows, support)
+    order = np.arange(len(windows))[::-1]
+    assert np.array_equal(estimate(windows.take(order), support[order])[order], found, equal_nan=True)
+    for d in range(len(windows)):
+        alone = estimate(Windows.single(windows.window(d)[:, support[d]]), None)
+        assert np.array_equal(alone[0], supported(found[d], support[d]), equal_nan=True)
+        assert np.isfinite(alone).all()
+
+
+@pytest.mark.parametrize(("family", "name"), CHOICES)
+@given(stacks())
+def test_the_order_of_the_columns_is_that_of_the_answer(
+    family: Family, name: str, stack: tuple[Windows, np.ndarray]
+) -> None:
+    windows, _ = stack
+    order = np.random.default_rng(len(windows)).permutation(windows.returns.shape[1])
+    estimate = family.build("it", name)
+    found = estimate(windows, None)
+    turned = estimate(Windows(windows.returns[:, order], windows.stops, windows.lengths), None)
+    expected = found[:, order] if found.ndim == 2 else found[:, order[:, None], order]
+    if name in ("sample", "ewma", "zero"):
+        assert np.array_equal(turned, expected)
+    else:
+        assert np.allclose(turned, expected, rtol=1e-12, atol=1e-12 * abs(expected).max())
+
+
+@pytest.mark.parametrize(("family", "name"), CHOICES)
+def test_what_cannot_be_known_is_nan_and_harms_nobody(family: Family, name: str) -> None:
+    X = factor_returns(0, 60, 4)
+    estimate = family.build("it", name)
+    clean = estimate(Windows(X, np.array([30, 60]), np.array([30, 25])), None)
+    X[10, 1] = np.nan
+    found = estimate(Windows(X, np.array([30, 60, 60, 60]), np.array([30, 25, 1, 0])), None)
+    assert (found[1] == clean[1]).all()
+    if name != "zero":
+        assert np.isnan(found[0, 1]).any() and np.isnan(found[3]).all()
+        assert np.isnan(found[2]).all() == (family is COVARIANCES)
+
+
+@pytest.mark.parametrize("name", list(COVARIANCES.builders))
+def test_covariances_are_symmetric_to_the_bit(name: str) -> None:
+    S = COVARIANCES.build("it", name)(Windows.single(factor_returns(3, 70, 19)), None)
+    assert (S == S.transpose(0, 2, 1)).all()
+
+
+@pytest.mark.parametrize("name", ["sample", "ewma", "denoised"])
+def test_a_column_that_never_moves_has_no_covariance_at_all(name: str) -> None:
+    X = factor_returns(3, 70, 5)
+    X[:, 2] = 0.1
+    S = COVARIANCES.build("it", name)(Windows.single(X), None)[0]
+    assert (S[2] == 0.0).all() and (np.delete(np.diagonal(S), 2) > 0.0).all()
+
+
+def test_the_sample_covariance_is_computed_once() -> None:
+    windows = Windows.single(factor_returns(0, 30, 3))
+    assert COVARIANCES.build("it", "sample")(windows, None) is windows.covariance
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("ledoit_wold", "covariance: no covariance estimator is called 'ledoit_wold'; did you mean 'ledoit_wolf'?"),
+        ({"name": "ewm"}, "no covariance estimator is called 'ewm'; did you mean 'ewma'?"),
+        ({"half_life": 3}, "wanted a name or {name: ..., parameter: ...}"),
+        ({"name": "ewma", "halflife": 3}, "covariance 'ewma' has no parameter 'halflife'; did you mean 'half_life'?"),
+        ({"name": "ewma", "half_life": "3"}, "covariance 'ewma': half_life is '3'; wanted a finite number"),
+        ({"name": "ewma", "half_life": 0}, "covariance 'ewma': half_life is 0; wanted a number of sessions above 0"),
+        ({"name": "oas", "half_life": 3}, "covariance 'oas' has no parameter 'half_life'"),
+        (3, "covariance is 3; wanted a word"),
+    ],
+)
+def test_a_choice_that_cannot_be_meant_is_refused(choice: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        optimizer("min_variance", covariance=choice)
+    assert message in str(error.value)
+
+
+def test_means_are_a_family_of_their_own() -> None:
+    with pytest.raises(ConfigError, match="mean: no estimator of the mean is called 'smaple'; did you mean 'sample'"):
+        optimizer("mean_variance", mean="smaple")
+
+
+@pytest.mark.parametrize("name", ["min_variance", "mean_variance", "max_sharpe", "erc", "hrp"])
+def test_one_choice_has_one_spelling(name: str) -> None:
+    whole = canonical("optimizer", name, {"covariance": {"name": "ewma", "half_life": 63}})
+    assert repr(whole) == "{'covariance': {'name': 'ewma', 'half_life': 63.0}}"
+    assert canonical("optimizer", name, {"covariance": {"name": "oas"}}) == {"covariance": "oas"}
+    rule, again = optimizer(name, covariance={"name": "ewma", "half_life": 63}), optimizer(name, covariance="ewma")
+    X = factor_returns(0, 80, 4) + 0.01
+    assert rule.fit(X).weights_.tobytes() == again.fit(X).weights_.tobytes()
+    assert rule.weights_.tobytes() != optimizer(name).fit(X).weights_.tobytes()
