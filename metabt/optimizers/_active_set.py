@@ -20,6 +20,9 @@ from metabt.optimizers._linear import factor, solve
 ROUNDING = 1e-15
 """How far a free weight may leave its box before it counts."""
 
+CANCELLED = 1e-9
+"""Part of the sum that cancellation took, which one correction puts back to the last bit."""
+
 MULTIPLIER = 1e-13
 """How wrong the sign of a multiplier may be, relative to the terms that it is the sum of."""
 
@@ -73,11 +76,14 @@ def target(S, L, w, q, goal, part, ones, side, index, n, free):
     lam = rest / total_ones
     for a in range(free):
         goal[index[a]] = part[a] + lam * ones[a]
-    rest = 1.0
-    for i in range(n):
-        rest -= goal[i]
-    for a in range(free):  # what cancellation took from the sum
-        goal[index[a]] += rest / total_ones * ones[a]
+    for _ in range(3):  # what cancellation took from the sum, all of it where one asset nearly has no variance
+        rest = 1.0
+        for i in range(n):
+            rest -= goal[i]
+        for a in range(free):
+            goal[index[a]] += rest / total_ones * ones[a]
+        if abs(rest) < CANCELLED:
+            break
     return lam
 
 

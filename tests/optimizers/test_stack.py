@@ -15,7 +15,7 @@ RULES = [(name, {}) for name in sorted(OPTIMIZERS)]
 RULES += [(name, {"min_weight": 0.05, "max_weight": 0.5}) for name in sorted(OPTIMIZERS)]
 RULES += [
     (name, {"covariance": covariance})
-    for name in ("erc", "hrp", "max_sharpe", "mean_variance", "min_variance")
+    for name in ("erc", "hrp", "max_diversification", "max_sharpe", "mean_variance", "min_variance")
     for covariance in ("ledoit_wolf", "denoised", {"name": "ewma", "half_life": 20})
 ]
 RULES += [("mean_variance", {"mean": "james_stein"}), ("max_sharpe", {"mean": "ewma", "covariance": "oas"})]
