@@ -139,13 +139,20 @@ def distances(S, support, D, copy, column):
             column[n] = i
             n += 1
     for a in range(n):
-        i = column[a]
-        for b in range(n):
-            j = column[b]
-            scale = math.sqrt(S[i, i]) * math.sqrt(S[j, j])
-            rho = S[i, j] / scale if scale > 0.0 else 0.0
-            D[a, b] = 0.0 if a == b else math.sqrt(0.5 * max(1.0 - rho, 0.0))
+        D[a, a] = math.sqrt(S[column[a], column[a]])  # until all of them are known
+    for a in range(n):
+        row, sigma = S[column[a]], D[a, a]
+        for b in range(a):
+            scale = sigma * D[b, b]
+            rho = row[column[b]] / scale if scale > 0.0 else 0.0
+            D[a, b] = math.sqrt(0.5 * max(1.0 - rho, 0.0))
+    for a in range(n):
+        D[a, a] = 0.0
+        copy[a, a] = 0.0
+        for b in range(a):
+            D[b, a] = D[a, b]
             copy[a, b] = D[a, b]
+            copy[b, a] = D[a, b]
     return n
 
 

@@ -4,7 +4,9 @@
 2. The order of three successive returns is one of six. How often each has been seen up to a row is worked out once;
    what a window saw is the difference of two rows.
 3. Every metric is a sum, a count or an order statistic of one asset's window: its bits depend on nothing else.
-4. An order statistic is found by counting: halve the range of values until few are left in it, and sort these.
+4. An order statistic is found by counting. Beginning at that of the window before, which is near, count the values up
+   to a pivot and stride off until the one that is sought is passed; halve the range until few values are left in it,
+   and sort these. Where it begins decides how long that takes, and nothing of what is found.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ from metabt.windows import Windows
 EFFICIENCY_ROWS = 120
 """The last sessions of a window that efficiency looks at."""
 
-FEW = 12
-"""Values that are sorted rather than counted."""
+FEW, STRIDES = 12, 8
+"""Values that are sorted rather than counted; strides, each twice the last, before the whole range is halved."""
 
 BITS = 21
 """Bits of each of the three counts that share a number."""
@@ -79,6 +81,7 @@ def _measure(columns, seen, stops, lengths, with_drawdown, scratch, out):
     for i in range(len(columns)):
         series = columns[i]
         _orders(series, seen[0], seen[1])
+        low, high = 0.0, 0.0
         for d in range(len(stops)):
             rows = lengths[d]
             if rows == 0:
@@ -90,9 +93,11 @@ def _measure(columns, seen, stops, lengths, with_drawdown, scratch, out):
             out[SKEWNESS, d, i] = third / (second * math.sqrt(second)) if second > 0.0 else 0.0
             out[EFFICIENCY, d, i] = _efficiency(x, rows)
             out[PREDICTABILITY, d, i] = _predictability(seen, stops[d], rows)
-            least, most = _range(x, rows)
-            out[UPSIDE, d, i] = _above(x, rows, _quantile(x, rows, 0.95, least, most, scratch))
-            out[SHORTFALL, d, i] = max(-_up_to(x, rows, _quantile(x, rows, 0.05, least, most, scratch)), 0.0)
+            stride = 0.25 * math.sqrt(second)
+            high = _quantile(x, rows, 0.95, high, stride, scratch)
+            low = _quantile(x, rows, 0.05, low, stride, scratch)
+            out[UPSIDE, d, i] = _above(x, rows, high)
+            out[SHORTFALL, d, i] = max(-_up_to(x, rows, low), 0.0)
             if with_drawdown:
                 out[DRAWDOWN, d, i] = _drawdown(x, rows)
 
@@ -103,12 +108,25 @@ def _medians(columns, stops, lengths, known, scratch, out):
     for i in range(len(columns)):
         series = columns[i]
         for d in range(len(stops)):
-            count = 0
-            for t in range(stops[d] - lengths[d], stops[d]):
-                known[count] = series[t]
-                count += series[t] == series[t]
-            least, most = _range(known, count)
-            out[d, i] = _quantile(known, count, 0.5, least, most, scratch) if count > 0 else 0.0
+            x, rows = series[stops[d] - lengths[d] : stops[d]], lengths[d]
+            count = _up_to_count(x, rows, np.inf)  # what is not a number is not up to anything
+            if count == 0:
+                out[d, i] = 0.0
+                continue
+            if count < rows:
+                _gather(x, rows, known)
+                x = known
+            begin = out[d - 1, i] if d > 0 else x[0]
+            out[d, i] = _quantile(x, count, 0.5, begin, 0.05 * abs(begin), scratch)
+
+
+@inner()
+def _gather(x, rows, known):
+    """Write the values that are known, one behind the other."""
+    count = 0
+    for t in range(rows):
+        known[count] = x[t]
+        count += x[t] == x[t]
 
 
 @inner()
@@ -180,33 +198,55 @@ def _range(x, rows):
 
 
 @inner()
-def _quantile(x, rows, level, least, most, scratch):
+def _quantile(x, rows, level, begin, stride, scratch):
     """Return the quantile by linear interpolation between order statistics."""
     place = level * (rows - 1)
     k = int(place)
-    low, high = _neighbours(x, rows, k, least, most, scratch)
+    low, high = _neighbours(x, rows, k, begin, stride, scratch)
     return low + (place - k) * (high - low) if place > k else low
 
 
 @inner()
-def _neighbours(x, rows, k, least, most, scratch):
+def _neighbours(x, rows, k, begin, stride, scratch):
     """Return the value of rank k, counted from 0, and the next one; the last one has itself next to it."""
-    low, high = least, most
-    below, up_to = 0, rows  # values up to low, where any are below the middle, and up to high
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if up_to - below <= FEW or not low < middle < high:
-            break
-        count = 0
-        for t in range(rows):
-            count += x[t] <= middle
+    low, high, below, up_to = -np.inf, np.inf, 0, rows  # values up to low, and up to high
+    pivot = begin
+    for _ in range(STRIDES if stride > 0.0 else 0):
+        count = _up_to_count(x, rows, pivot)
+        if count == k + 1:
+            return _either_side(x, rows, pivot)
         if count <= k:
-            low, below = middle, count
-        elif count > k + 1:
-            high, up_to = middle, count
+            low, below = pivot, count
+            pivot += stride
         else:
-            return _either_side(x, rows, middle)
+            high, up_to = pivot, count
+            pivot -= stride
+        if -np.inf < low and high < np.inf:
+            break
+        stride *= 2.0
+    if low == -np.inf or high == np.inf:
+        least, most = _range(x, rows)
+        low, high = max(low, least - (most - least)), min(high, most)
+    for _ in range(60):
+        pivot = 0.5 * (low + high)
+        if up_to - below <= FEW or not low < pivot < high:
+            break
+        count = _up_to_count(x, rows, pivot)
+        if count == k + 1:
+            return _either_side(x, rows, pivot)
+        if count <= k:
+            low, below = pivot, count
+        else:
+            high, up_to = pivot, count
     return _sorted_between(x, rows, low if below > 0 else -np.inf, high, k - below, scratch)
+
+
+@inner()
+def _up_to_count(x, rows, pivot):
+    count = 0
+    for t in range(rows):
+        count += x[t] <= pivot
+    return count
 
 
 @inner()
