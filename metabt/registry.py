@@ -30,8 +30,10 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
         "erc": "metabt.optimizers.erc:EqualRiskContribution",
         "hrp": "metabt.optimizers.hrp:HierarchicalRiskParity",
         "inverse_volatility": "metabt.optimizers.inverse_volatility:InverseVolatility",
+        "max_diversification": "metabt.optimizers.max_diversification:MaxDiversification",
         "max_sharpe": "metabt.optimizers.max_sharpe:MaxSharpe",
         "mean_variance": "metabt.optimizers.mean_variance:MeanVariance",
+        "min_cvar": "metabt.optimizers.min_cvar:MinCVaR",
         "min_variance": "metabt.optimizers.min_variance:MinVariance",
     }
 )
@@ -40,6 +42,7 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
 SELECTORS: Mapping[str, str] = types.MappingProxyType(
     {
         "all": "metabt.selectors.all:All",
+        "decorrelate": "metabt.selectors.decorrelate:Decorrelate",
         "log_mps": "metabt.selectors.log_mps:LogMPS",
         "top_k": "metabt.selectors.top_k:TopK",
     }

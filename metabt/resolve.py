@@ -116,6 +116,7 @@ class _Resolver:
         rules = self._rules(path, settings, chain, _RULES | _OF_META)
         sleeve = Sleeve.meta(name, tuple(children.values()), **rules)
         check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
+        _check_names(path, sleeve.spec, None)
         return sleeve
 
     def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
@@ -127,6 +128,7 @@ class _Resolver:
         if n_assets:
             most = min(n_assets, selector.most(n_assets))
             check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
+            _check_names(path, leaf, leaf.universe)
         return Sleeve(name, leaf)
 
     def _only_dataset(self, path: str) -> str:
@@ -211,6 +213,22 @@ def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
             f"sleeve '{path}': weights cannot sum to one: {what} at min_weight {low:g} make {most * low:g}; "
             f"lower min_weight to at most {1 / most:.4g}"
         )
+
+
+def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None:
+    """Raise ConfigError unless the symbols that the optimizers' parameters speak of are there; None for no symbols."""
+    for estimator in (spec.optimizer, *spec.fallback):
+        for name in build_optimizer(estimator).named:
+            if universe is None:
+                raise ConfigError(
+                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', but a meta sleeve weights "
+                    "sleeves, which it knows by what they do and not by name; set this for leaves only"
+                )
+            if name not in universe:
+                raise ConfigError(
+                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', "
+                    f"which is not in its universe{nearest(name, universe)}"
+                )
 
 
 def _blamed(path: str, build: Callable[[], Any]) -> Any:

@@ -19,7 +19,7 @@ from metabt.sleeve import Leaf, Meta
 
 BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 1.2e-3, 2e-8, 2e-6, 4e-8
 """Seconds per block, session and column, decision and asset, decision and pair of assets."""
-SLOW = {"hrp": 8.0, "log_mps": 8.0, "max_sharpe": 2.0, "erc": 2.0}
+SLOW = {"hrp": 2.0, "log_mps": 3.0, "max_diversification": 2.0, "max_sharpe": 2.0, "min_cvar": 100.0}
 """Estimator -> how many times as long as minimum variance it takes."""
 SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}
 """Period -> sessions in it, of a market that closes on weekends."""

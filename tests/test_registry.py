@@ -15,7 +15,7 @@ from metabt.selectors.base import Selector
 from metabt.windows import Windows
 from tests.returns import market_returns
 
-PARAMETERS = {"top_k": {"k": 2}}
+PARAMETERS = {"top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

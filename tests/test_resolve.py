@@ -146,6 +146,22 @@ WRONG = {
         tree(sleeves={"t": leaf(selector={"name": "top_k", "k": 2}, optimizer={"name": "equal", "max_weight": 0.4})}),
         "2 of 3 assets at max_weight 0.4 make 0.8",
     ),
+    "budget of an asset that is not there": (
+        tree(sleeves={"t": leaf(optimizer={"name": "erc", "budgets": {"MSTF": 2}})}),
+        "sleeve 'book/t': optimizer 'erc' speaks of 'MSTF', which is not in its universe; did you mean 'MSFT'?",
+    ),
+    "budget of a fallback": (
+        tree(sleeves={"t": leaf(fallback=[{"name": "erc", "budgets": {"IBM": 2}}])}),
+        "optimizer 'erc' speaks of 'IBM', which is not in its universe",
+    ),
+    "budget of a sleeve": (
+        tree(optimizer={"name": "erc", "budgets": {"tech": 2}}),
+        "sleeve 'book': optimizer 'erc' speaks of 'tech', but a meta sleeve weights sleeves",
+    ),
+    "budget below nothing": (
+        tree(sleeves={"t": leaf(optimizer={"name": "erc", "budgets": {"AMD": -1}})}),
+        "the budget of AMD is -1; wanted more than 0",
+    ),
     "floored above one": (
         tree(optimizer={"name": "erc", "min_weight": 0.6}),
         "2 sleeves at min_weight 0.6 make 1.2; lower min_weight to at most 0.5",

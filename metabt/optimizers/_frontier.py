@@ -17,8 +17,8 @@ import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
 from metabt.optimizers._active_set import minimise, start, target
+from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import twins
-from metabt.optimizers.base import feasible
 
 RIDGE = 1e-8
 """Part of each variance that is added to a singular S."""
@@ -41,90 +41,113 @@ def frontier(
         Maximum Sharpe ratio; else `min w'Sw/2 - mean'w`.
     """
     n = support.shape[1]
-    weights, solved = np.zeros(support.shape), feasible(covariance, support, lo, hi)
-    if tangency:
-        solved &= _attainable(covariance, mean, support, lo, hi)
-    first = twins(covariance, mean, support)
-    v, m, squares = np.empty((8, n)), np.empty((4, n), np.int64), np.empty((2, n, n))
-    free = np.zeros(len(support), np.int64)
-    for ridge in (0.0, RIDGE):
-        todo = solved & (free == 0)
-        _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, squares, v, m, weights, free)
-    return weights, solved & (free > 0)
-
-
-def _attainable(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Return (n_decisions,) bool: every asset has a variance, and a portfolio within the bounds a positive mean."""
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
-    falling = -np.sort(-np.where(support, mean, -np.inf), axis=1)
-    count = support.sum(axis=1)[:, None]
-    place = np.arange(support.shape[1])
-    weight = np.where(place < count, lo + np.clip(1.0 - count * lo - place * (hi - lo), 0.0, hi - lo), 0.0)
-    best = np.add.accumulate(weight * np.where(place < count, falling, 0.0), axis=1)[:, -1]
-    return (best > 0.0) & ((variance > 0.0) | ~support).all(axis=1)
+    weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
+    v, m, squares = np.empty((8, n)), np.empty((7, n), np.int64), np.empty((2, n, n))
+    _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, solved)
+    return weights, solved
 
 
 @kernel()
-def _stack(covariance, mean, support, first, todo, lo, hi, tangency, ridge, squares, v, m, weights, free):
-    """Write the weights of the decisions `todo`, and how many assets are free: 0 if singular, -1 if not reached."""
+def _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, solved):
     S, L = squares[0], squares[1]
     w, floor, ceiling = v[0], v[1], v[2]
     mu, q, goal = v[3], v[4], v[5]
     part, ones = v[6], v[7]
-    side, index = m[0], m[1]
-    group, size = m[2], m[3]  # each column's merged asset; how many columns an asset stands for
+    side, index, column = m[0], m[1], m[2]
+    first, group = m[3], m[4]  # the first twin of each asset, and which merged one stands for it
+    size, kept = m[5], m[6]  # how many a merged asset stands for, and the column of the first of them
     for d in range(len(support)):
-        if not todo[d]:
+        count = supported(support[d], column)
+        if not feasible(covariance[d], column, count, lo, hi):
             continue
-        n = _merge(support[d], first[d], index, group, size)
+        twins(covariance[d], mean[d], column, count, part, first)
+        n = _merge(column, first, count, group, size, kept)
         for a in range(n):
-            mu[a] = mean[d, index[a]]
-            q[a] = 0.0 if tangency else mu[a]
-            floor[a], ceiling[a] = size[a] * lo, min(size[a] * hi, 1.0)
-            for b in range(n):
-                S[a, b] = covariance[d, index[a], index[b]]
-            S[a, a] += ridge * max(S[a, a], ridge)
-        low, high, g = 0.0, np.inf, 0.0
-        k = 1 if start(S, L, w, floor, ceiling, side, index, n) > 0.0 else 0
-        for _ in range(200):
-            if k > 0:
-                k = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, k)
-            if k <= 0 or not tangency:
-                break
-            variance, average, most = _moments(S, mu, w, n)
-            if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
-                break
-            low, high = (g, high) if variance > g * average else (low, g)
-            for i in range(n):
-                q[i] = 0.0
-            target(S, L, w, q, goal, part, ones, side, index, n, k)
-            variance, average, _ = _moments(S, mu, goal, n)
-            g = variance / average if average > 0.0 else np.inf
-            if not low < g < high:
-                g = _between(low, high, S, mu, n)
-            for i in range(n):
-                q[i] = g * mu[i]
-        else:
-            k = -1
-        free[d] = k
-        for i in range(len(group)):
-            if support[d, i]:
-                a = group[i]
-                weights[d, i] = min(max(w[a], floor[a]), ceiling[a]) / size[a]
+            mu[a], floor[a], ceiling[a] = mean[d, kept[a]], size[a] * lo, min(size[a] * hi, 1.0)
+        if tangency and not _attainable(covariance[d], mu, kept, n, floor, ceiling, side):
+            continue
+        free = np.int64(0)
+        for ridge in (0.0, RIDGE):
+            if free == 0:
+                _write(covariance[d], kept, n, ridge, S)
+                free = _optimum(S, L, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency)
+        solved[d] = free > 0
+        for a in range(count if free > 0 else 0):
+            b = group[a]
+            weights[d, column[a]] = min(max(min(max(w[b], floor[b]), ceiling[b]) / size[b], lo), hi)
 
 
 @inner()
-def _merge(support, first, index, group, size):
-    """Write the first column of each distinct asset, and what stands for each column; return how many there are."""
+def _merge(column, first, count, group, size, kept):
+    """Write what stands for each asset, for how many and the column of the first; return how many there are."""
     n = 0
-    for i in range(len(support)):
-        if support[i]:
-            if first[i] == i:
-                group[i], index[n], size[n] = n, i, 0
-                n += 1
-            group[i] = group[first[i]]
-            size[group[i]] += 1
+    for a in range(count):
+        if first[a] == a:
+            group[a], kept[n], size[n] = n, column[a], 0
+            n += 1
+        group[a] = group[first[a]]
+        size[group[a]] += 1
     return n
+
+
+@inner()
+def _attainable(S, mu, kept, n, floor, ceiling, taken):
+    """Return whether every asset has a variance, and a portfolio within the bounds a positive mean."""
+    rest, best = 1.0, 0.0
+    for a in range(n):
+        if not S[kept[a], kept[a]] > 0.0:
+            return False
+        rest -= floor[a]
+        best += floor[a] * mu[a]
+        taken[a] = 0
+    for _ in range(n):
+        highest = -1
+        for a in range(n):
+            if taken[a] == 0 and (highest < 0 or mu[a] > mu[highest]):
+                highest = a
+        share = min(max(rest, 0.0), ceiling[highest] - floor[highest])
+        taken[highest] = 1
+        rest -= share
+        best += share * mu[highest]
+    return best > 0.0
+
+
+@inner()
+def _write(covariance, kept, n, ridge, S):
+    """Write the covariance of the merged assets, with a ridge."""
+    for a in range(n):
+        row, given = S[a], covariance[kept[a]]
+        for b in range(n):
+            row[b] = given[kept[b]]
+        row[a] += ridge * max(row[a], ridge)
+
+
+@inner()
+def _optimum(S, L, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency):
+    """Write the weights of n assets; return how many are free, 0 if they are singular, -1 if it was not reached."""
+    for i in range(n):
+        q[i] = 0.0 if tangency else mu[i]
+    if not start(S, L, w, floor, ceiling, side, index, n) > 0.0:
+        return 0
+    low, high, g, free = 0.0, np.inf, 0.0, np.int64(1)
+    for _ in range(200):
+        free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
+        if free <= 0 or not tangency:
+            return free
+        variance, average, most = _moments(S, mu, w, n)
+        if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
+            return free
+        low, high = (g, high) if variance > g * average else (low, g)
+        for i in range(n):
+            q[i] = 0.0
+        target(S, L, w, q, goal, part, ones, side, index, n, free)
+        variance, average, _ = _moments(S, mu, goal, n)
+        g = variance / average if average > 0.0 else np.inf
+        if not low < g < high:
+            g = _between(low, high, S, mu, n)
+        for i in range(n):
+            q[i] = g * mu[i]
+    return -1
 
 
 @inner(fastmath=FAST)

@@ -1,13 +1,31 @@
-"""Dense linear algebra on the leading part of work arrays: Cholesky factor, solves.
+"""Dense linear algebra on the leading part of work arrays: Cholesky factors, solves, products.
 
 Kernels get work arrays that are large enough for every window of a call: square matrices (n, n), vectors `v` (rows, n)
 and whole numbers `m` (rows, n). They take the rows apart and hand them on by name: numba compiles `x[i]` twice as fast
 as `v[X, i]`. Nothing is allocated per window.
+
+`factor` and `solve` work on a factor that grows and shrinks by rows. `factor_whole` and `solve_whole` work on a
+matrix at once, with rows of a padded `width`: every inner loop then runs over whole vector registers, which is four
+times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at.
 """
 
 from __future__ import annotations
 
 from metabt.kernels import FAST, inner
+
+LANES = 16
+"""Numbers that a vectorised loop takes at a time."""
+
+
+def padded(n: int) -> int:
+    """Return the width of the rows of work arrays for n assets."""
+    return -(-n // LANES) * LANES
+
+
+@inner()
+def width_of(n):
+    """Return `padded(n)`."""
+    return (n + LANES - 1) // LANES * LANES
 
 
 # reassociation lets the dot products use vector registers
@@ -49,3 +67,64 @@ def solve(L, n, x):
         x[a] /= L[a, a]
         for b in range(a):
             x[b] -= L[a, b] * x[a]
+
+
+@inner(fastmath=FAST)
+def product(C, x, out, width):
+    """Write C x, for a symmetric C of `width` rows and columns."""
+    for j in range(width):
+        out[j] = 0.0
+    for i in range(0, width, 4):
+        one, two, three, four = C[i], C[i + 1], C[i + 2], C[i + 3]
+        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+        for j in range(width):
+            out[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
+
+
+@inner(fastmath=FAST)
+def factor_whole(H, U, L, n, width):
+    """Write U with H = U'U, and its transpose L; their diagonals are written as reciprocals."""
+    for i in range(n):
+        first = i // LANES * LANES
+        row, given, rest = U[i, first:width], H[i, first:width], width - first
+        for j in range(rest):
+            row[j] = given[j]
+        column, whole = L[i], i // 4 * 4
+        for k in range(0, whole, 4):
+            one, two, three, four = (
+                U[k, first:width],
+                U[k + 1, first:width],
+                U[k + 2, first:width],
+                U[k + 3, first:width],
+            )
+            a, b, c, d = column[k], column[k + 1], column[k + 2], column[k + 3]
+            for j in range(rest):
+                row[j] -= a * one[j] + b * two[j] + c * three[j] + d * four[j]
+        for k in range(whole, i):
+            other, a = U[k, first:width], column[k]
+            for j in range(rest):
+                row[j] -= a * other[j]
+        pivot = row[i - first] ** -0.5
+        for j in range(rest):
+            row[j] *= pivot
+        row[i - first] = pivot
+        for j in range(i, n):
+            L[j, i] = row[j - first]
+
+
+@inner(fastmath=FAST)
+def solve_whole(U, L, n, width, x, scratch):
+    """Replace the leading n numbers b of x by the solution of U'U x = b; U and L as `factor_whole` writes them."""
+    for k in range(n):
+        first = k // LANES * LANES
+        row, rest, length = U[k, first:width], x[first:width], width - first
+        here = rest[k - first] * row[k - first]
+        scratch[k] = here
+        for j in range(length):
+            rest[j] -= here * row[j]
+    for k in range(n - 1, -1, -1):
+        row = L[k]
+        here = scratch[k] * row[k]
+        x[k] = here
+        for j in range(k // LANES * LANES + LANES):
+            scratch[j] -= here * row[j]

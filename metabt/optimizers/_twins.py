@@ -6,28 +6,43 @@ bits come from its own columns alone, so that two equal streams are always found
 
 from __future__ import annotations
 
-import numpy as np
+from metabt.kernels import inner
 
 
-def twins(covariance: np.ndarray, mean: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Return (n_decisions, n_assets) int64: the first supported column that each supported one is identical to."""
-    first = np.tile(np.arange(support.shape[1]), (len(support), 1))
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
-    ordered = np.sort(variance, axis=1)
-    (few,) = np.nonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))  # elsewhere no two variances are the same
-    alike = (covariance[few] == variance[few, :, None]) & (covariance[few] == variance[few, None, :])
-    alike &= np.tri(support.shape[1], k=-1, dtype=bool) & support[few, :, None] & support[few, None, :]
-    for row, i, j in np.argwhere(alike):  # sorted: j < i, and the smallest j first
-        d = few[row]
-        same = mean[d, i] == mean[d, j] and (covariance[d, i] == covariance[d, j])[support[d]].all()
-        if same and first[d, i] == i:
-            first[d, i] = first[d, j]
-    return first
+@inner()
+def twins(S, mean, column, n, variance, first):
+    """Write the place of the first asset that each of the n at `column` is identical to; return how many are distinct.
+
+    `variance` is filled with theirs.
+    """
+    distinct = 0
+    for a in range(n):
+        i = column[a]
+        variance[a], first[a] = S[i, i], a
+        for b in range(a):
+            j = column[b]
+            if variance[b] == S[i, i] and S[i, j] == S[i, i] and mean[i] == mean[j] and _alike(S, i, j, column, n):
+                first[a] = b  # the first one: any twin in between has not been reached
+                break
+        distinct += first[a] == a
+    return distinct
 
 
-def share_evenly(weights: np.ndarray, first: np.ndarray) -> None:
-    """Give each column the mean weight of its twins, in place: where a solver's rounding told them apart."""
-    n = weights.shape[1]
-    for d in np.flatnonzero((first != np.arange(n)).any(axis=1)):
-        count = np.bincount(first[d], minlength=n)
-        weights[d] = (np.bincount(first[d], weights[d], n) / np.maximum(count, 1))[first[d]]
+@inner()
+def _alike(S, i, j, column, n):
+    for a in range(n):
+        if S[i, column[a]] != S[j, column[a]]:
+            return False
+    return True
+
+
+@inner()
+def share_evenly(weights, first, n, total, size):
+    """Give each of n weights the mean of its twins': where a solver's rounding told them apart."""
+    for a in range(n):
+        total[a], size[a] = 0.0, 0
+    for a in range(n):
+        total[first[a]] += weights[a]
+        size[first[a]] += 1
+    for a in range(n):
+        weights[a] = total[first[a]] / size[first[a]]

@@ -37,6 +37,8 @@ class Optimizer(ABC):
 
     weights_: np.ndarray
     """(n_assets,) weights, after `fit`."""
+    named: tuple[str, ...] = ()
+    """Symbols that its parameters speak of."""
     failures_: tuple[tuple[int, str], ...] = ()
     """(decision, message) of what a plug-in could not solve in the last call; native ones fall back without words."""
 
@@ -111,10 +113,3 @@ class Optimizer(ABC):
     ) -> None:
         """Write weights and solved of a decision that trades away from `previous`; what does not depend on it."""
         self._solve(windows, support, weights, solved)
-
-
-def feasible(covariance: np.ndarray, support: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Return (n_decisions,) bool: there are assets, their bounds can sum to one, their covariances are finite."""
-    count = support.sum(axis=1)
-    finite = (np.isfinite(covariance) | ~(support[:, :, None] & support[:, None, :])).all(axis=(1, 2))
-    return finite & (count > 0) & (count * lo <= 1.0 + FEASIBLE) & (count * hi >= 1.0 - FEASIBLE)

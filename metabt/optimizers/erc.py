@@ -1,10 +1,10 @@
-"""Equal risk contribution: `w_i (Sw)_i` the same for every asset.
+"""Equal risk contribution: `w_i (Sw)_i` the same for every asset, or in proportion to budgets `b_i`.
 
 1. Solve the barrier problem of `_barrier` with lam = 1; scaled to sum to one, its solution is the portfolio (Spinu).
 2. Where it leaves the bounds: solve in the box `[lo, hi]` for the lam at which the weights sum to one. Assets inside
-   their bounds then have equal contributions, those at `max_weight` less, those at `min_weight` more. The lam is
-   found by Newton steps on its logarithm, kept in a bracket.
-3. An answer whose contributions differ by more than 1e-10 of each other is none.
+   their bounds then contribute in proportion to their budgets, those at `max_weight` less, those at `min_weight` more.
+   The lam is found by Newton steps on its logarithm, kept in a bracket.
+3. An answer that misses its contributions by more than 1e-10 of them is none.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ import math
 
 import numpy as np
 
-from metabt.kernels import inner, kernel
+from metabt.errors import ConfigError
+from metabt.kernels import FAST, inner, kernel
 from metabt.optimizers._barrier import minimise
-from metabt.optimizers._linear import solve
+from metabt.optimizers._linear import padded, product, solve_whole, width_of
+from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import share_evenly, twins
-from metabt.optimizers.base import FEASIBLE, Optimizer, feasible
+from metabt.optimizers.base import FEASIBLE, Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
 
 class EqualRiskContribution(Optimizer):
-    """Every asset contributes the same share of the portfolio's variance.
+    """Every asset contributes the same share of the portfolio's variance, or a share in proportion to its budget.
 
     Parameters
     ----------
     covariance : name, or {name: ..., parameter: ...}
         `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
+    budgets : dict of symbol to float, optional
+        Positive; 1 for those that it leaves out. Only proportions among the supported assets count.
     min_weight, max_weight : float
         Bounds of every supported asset's weight; where they bind, constrained risk budgeting.
 
@@ -45,41 +49,54 @@ class EqualRiskContribution(Optimizer):
     Richard and Roncalli (2019), "Constrained risk budgeting portfolios: theory, algorithms, applications & puzzles".
     """
 
-    def __init__(self, *, covariance: Covariance = "sample", min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        covariance: Covariance = "sample",
+        budgets: dict[str, float] | None = None,
+        min_weight: float = 0.0,
+        max_weight: float = 1.0,
+    ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
         self.covariance = COVARIANCES.build("covariance", covariance)
+        self.budgets = dict(budgets or {})
+        self.named = tuple(sorted(self.budgets))
+        for name, budget in self.budgets.items():
+            if not budget > 0.0:
+                raise ConfigError(f"EqualRiskContribution: the budget of {name} is {budget:g}; wanted more than 0")
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S = self.covariance(windows, support)
-        positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
-        solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
-        n = support.shape[1]
-        v, m, squares = np.empty((7, n)), np.empty((2, n), np.int64), np.empty((3, n, n))
-        lo, hi = self.min_weight, self.max_weight
-        _stack(S, support, lo, hi, squares, v, m, weights, solved)
-        share_evenly(weights, twins(S, np.zeros(support.shape), support))
+        width = padded(support.shape[1])
+        v, m, squares = np.zeros((11, width)), np.zeros((4, width), np.int64), np.zeros((4, width, width))
+        _stack(S, support, self._budgets(windows), self.min_weight, self.max_weight, squares, v, m, weights, solved)
+
+    def _budgets(self, windows: Windows) -> np.ndarray:
+        """Return (n_assets,) risk budgets."""
+        names = windows.names_of(np.arange(windows.returns.shape[1]))
+        return np.array([self.budgets.get(name, 1.0) for name in names]) if self.budgets else np.ones(len(names))
 
 
 @kernel()
-def _stack(covariance, support, lo, hi, squares, v, m, weights, solved):
-    C, H, L = squares[0], squares[1], squares[2]
-    x, Cx, sigma = v[0], v[1], v[2]
-    floor, ceiling = v[3], v[4]
-    step, trial = v[5], v[6]
-    index, column = m[0], m[1]
+def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved):
+    C, work = squares[0], (squares[1], squares[2], squares[3])
+    x, Cx, sigma, budget = v[0], v[1], v[2], v[3]
+    floor, ceiling = v[4], v[5]
+    step, trial, scratch = v[6], v[7], v[8]
+    none, variance = v[9], v[10]  # no means tell assets apart: `none` stays zero
+    index, column, first, size = m[0], m[1], m[2], m[3]
     for d in range(len(support)):
-        if not solved[d]:
+        n = supported(support[d], column)
+        if not feasible(covariance[d], column, n, lo, hi):
             continue
-        n = _correlations(covariance[d], support[d], C, sigma, column)
-        total = 0.0
-        for i in range(n):
-            for j in range(n):
-                total += C[i, j]
-        for i in range(n):  # the solution, were all correlations the same
-            x[i], floor[i], ceiling[i] = (n / total) ** 0.5 if total > 0.0 else n**-0.5, 0.0, np.inf
+        distinct = twins(covariance[d], none, column, n, variance, first)
+        if not _correlations(covariance[d], column, n, C, sigma):
+            continue
+        _budget(budgets, column, n, budget)
+        _start(C, x, Cx, floor, ceiling, n)
         lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
         for attempt in range(100):
-            free = minimise(C, H, L, x, floor, ceiling, Cx, step, trial, index, n, lam)
+            free = minimise(C, budget, work, x, floor, ceiling, Cx, step, trial, scratch, index, n, lam)
             if free < 0:
                 break
             total = _total(x, sigma, n)
@@ -92,26 +109,60 @@ def _stack(covariance, support, lo, hi, squares, v, m, weights, solved):
             if abs(total - 1.0) <= 1e-15 * (n + 8):
                 break
             low, high = (lam, high) if total < 1.0 else (low, lam)
-            lam = _next(L, x, sigma, step, index, free, lam, total, low, high)
-        reached = free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)
-        solved[d] = reached and _solved(x, Cx, floor, ceiling, n, lam)
+            lam = _next(work, x, budget, sigma, step, scratch, index, free, lam, total, low, high)
+        if not (free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)):
+            continue
+        solved[d] = _solved(x, Cx, budget, floor, ceiling, n, lam)
         for a in range(n):
-            weights[d, column[a]] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
+            step[a] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
+        if distinct < n:
+            share_evenly(step, first, n, scratch, size)
+        for a in range(n):
+            weights[d, column[a]] = step[a]
+
+
+@inner(fastmath=FAST)
+def _correlations(S, column, n, C, sigma):
+    """Write C, padded with zeros, and sigma; return whether all assets have a variance."""
+    width = width_of(n)
+    for a in range(n):
+        variance = S[column[a], column[a]]
+        if not variance > 0.0:
+            return False
+        sigma[a] = math.sqrt(variance)
+    for a in range(width):
+        row = C[a]
+        for b in range(width):
+            row[b] = 0.0
+    for a in range(n):
+        row, given = C[a], S[column[a]]
+        for b in range(n):
+            row[b] = given[column[b]] / (sigma[a] * sigma[b])
+        row[a] = 1.0
+    return True
 
 
 @inner()
-def _correlations(S, support, C, sigma, column):
-    """Write C, sigma and the columns of the supported assets; return how many there are."""
-    n = 0
-    for i in range(len(support)):
-        if support[i]:
-            column[n] = i
-            sigma[n] = math.sqrt(S[i, i])
-            n += 1
+def _budget(budgets, column, n, budget):
+    """Write the budgets of the supported assets, on average one."""
+    total = 0.0
     for a in range(n):
-        for b in range(n):
-            C[a, b] = S[column[a], column[b]] / (sigma[a] * sigma[b])
-    return n
+        total += budgets[column[a]]
+    for a in range(n):
+        budget[a] = budgets[column[a]] * (n / total)
+
+
+@inner()
+def _start(C, x, Cx, floor, ceiling, n):
+    """Write the solution, were all correlations the same and the budgets equal; open the box."""
+    width, total = width_of(n), 0.0
+    for i in range(width):
+        x[i], floor[i], ceiling[i] = 1.0 if i < n else 0.0, 0.0, np.inf
+    product(C, x, Cx, width)
+    for i in range(n):
+        total += Cx[i]
+    for i in range(n):
+        x[i] = (n / total) ** 0.5 if total > 0.0 else n**-0.5
 
 
 @inner()
@@ -139,11 +190,11 @@ def _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi):
 
 
 @inner()
-def _next(L, x, sigma, step, index, free, lam, total, low, high):
+def _next(work, x, budget, sigma, step, scratch, index, free, lam, total, low, high):
     """Return the next lam: a Newton step of the sum on the logarithm of lam, or the middle of the bracket."""
     for a in range(free):
-        step[a] = lam
-    solve(L, free, step)  # the last factor: d ln x / d ln lam
+        step[a] = lam * budget[index[a]]
+    solve_whole(work[1], work[2], free, width_of(free), step, scratch)  # the last factor: d ln x / d ln lam
     slope = 0.0
     for a in range(free):
         slope += step[a] * x[index[a]] / sigma[index[a]]
@@ -157,10 +208,10 @@ def _next(L, x, sigma, step, index, free, lam, total, low, high):
 
 
 @inner()
-def _solved(x, Cx, floor, ceiling, n, lam):
-    """Return whether contributions are equal inside the box, and on the right side of lam at its bounds."""
+def _solved(x, Cx, budget, floor, ceiling, n, lam):
+    """Return whether contributions are as budgeted inside the box, and on the right side of that at its bounds."""
     for i in range(n):
-        slope = x[i] * Cx[i] / lam - 1.0
+        slope = x[i] * Cx[i] / (lam * budget[i]) - 1.0
         if not ((slope < 1e-10 or x[i] <= floor[i]) and (slope > -1e-10 or x[i] >= ceiling[i])):
             return False
     return True

@@ -12,7 +12,8 @@ import numpy as np
 
 from metabt.clustering import CHAIN, COLUMN, ORDER, STACK, optimal_orders, trees
 from metabt.kernels import inner, kernel
-from metabt.optimizers.base import Optimizer, feasible
+from metabt.optimizers._support import feasible, supported
+from metabt.optimizers.base import Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.windows import Windows
 
@@ -48,14 +49,27 @@ class HierarchicalRiskParity(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S = self.covariance(windows, support)
-        positive = (np.diagonal(S, axis1=1, axis2=2) > 0.0) | ~support
-        solved[:] = feasible(S, support, self.min_weight, self.max_weight) & positive.all(axis=1)
-        usable = support & solved[:, None]
+        usable = np.zeros(support.shape, bool)
+        _admit(S, support, self.min_weight, self.max_weight, np.empty(support.shape[1], np.int64), usable, solved)
         for first in range(0, len(S), BLOCK):
             part = slice(first, first + BLOCK)
             D, count, m, _ = trees(S[part], usable[part])
             optimal_orders(D, count, m)
             _allocate(S[part], count, self.min_weight, self.max_weight, m, weights[part])
+
+
+@kernel()
+def _admit(covariance, support, lo, hi, column, usable, solved):
+    """Write the assets of the decisions that have a solution: all of their assets have a variance."""
+    for d in range(len(support)):
+        n = supported(support[d], column)
+        if not feasible(covariance[d], column, n, lo, hi):
+            continue
+        solved[d] = True
+        for a in range(n):
+            solved[d] = solved[d] and covariance[d, column[a], column[a]] > 0.0
+        for a in range(n if solved[d] else 0):
+            usable[d, column[a]] = True
 
 
 @kernel()
@@ -86,10 +100,12 @@ def _risk(S, start, stop, order):
     total, variance = 0.0, 0.0
     for a in range(start, stop):
         i = order[a]
-        total += 1.0 / S[i, i]
-        for b in range(start, stop):
+        inverse, row, above = 1.0 / S[i, i], S[i], 0.0
+        total += inverse
+        for b in range(start, a):
             j = order[b]
-            variance += S[i, j] / (S[i, i] * S[j, j])
+            above += row[j] / S[j, j]
+        variance += inverse * (2.0 * above + 1.0)
     return variance / (total * total)
 
 

@@ -1,12 +1,18 @@
-"""Minimum variance: `min w'Sw` subject to `sum w = 1` and `lo <= w <= hi`; see `_frontier` for how."""
+"""Minimum variance: `min w'Sw` subject to `sum w = 1` and `lo <= w <= hi`.
+
+1. Windows of few assets: the box programme on their covariance, see `_frontier`.
+2. Windows of many: the same programme without forming the covariance, see `_wide`. Which way it goes is decided by
+   the number of supported assets alone.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from metabt.optimizers._frontier import frontier
+from metabt.optimizers._wide import WIDE, least_variance
 from metabt.optimizers.base import Optimizer
-from metabt.risk.covariance import COVARIANCES, Covariance
+from metabt.risk.covariance import COVARIANCES, Covariance, sample
 from metabt.windows import Windows
 
 
@@ -32,5 +38,11 @@ class MinVariance(Optimizer):
         self.covariance = COVARIANCES.build("covariance", covariance)
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S = self.covariance(windows, support)
-        weights[:], solved[:] = frontier(S, np.zeros(support.shape), support, self.min_weight, self.max_weight, False)
+        lo, hi = self.min_weight, self.max_weight
+        wide = (support.sum(axis=1) >= WIDE) & (self.covariance is sample) & (lo == 0.0)
+        if wide.any():
+            weights[wide], solved[wide] = least_variance(windows.take(np.flatnonzero(wide)), support[wide], hi)
+        if not wide.all():
+            few, member = (windows.take(np.flatnonzero(~wide)), support[~wide]) if wide.any() else (windows, support)
+            S = self.covariance(few, member)
+            weights[~wide], solved[~wide] = frontier(S, np.zeros(member.shape), member, lo, hi, False)

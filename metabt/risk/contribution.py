@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metabt.kernels import kernel
+from metabt.kernels import FAST, inner, kernel
+from metabt.risk import arrays
 
 
 def ex_ante(covariance: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -36,6 +37,60 @@ def _shares(covariance, weights, shares):
             total += shares[d, i]
         for i in range(shares.shape[1]):
             shares[d, i] = shares[d, i] / total if total > 0.0 else np.nan
+
+
+def ex_ante_of_returns(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return what `ex_ante` does without forming a covariance, (n_decisions, n_items).
+
+    `returns` (n_rows, n_items); window d is rows `stops[d] - lengths[d] : stops[d]`; `weights` (n_decisions, n_items).
+    With x_a the deviations from their mean of the returns of a: `w_a x_a'(Xw) / (Xw)'(Xw)`.
+    """
+    shares, n = np.empty(weights.shape), weights.shape[1]
+    rows = int(np.max(lengths, initial=0))
+    deviations, stream, held = np.empty((n, rows)), np.empty(rows), np.empty(n, np.int64)
+    X, stops, lengths = arrays.matrix(returns), arrays.index(stops), arrays.index(lengths)
+    _shares_of_returns(X, stops, lengths, arrays.matrix(weights), deviations, stream, held, shares)
+    return shares
+
+
+@kernel(fastmath=FAST)
+def _shares_of_returns(returns, stops, lengths, weights, deviations, stream, held, shares):
+    for d in range(len(stops)):
+        rows, count, total = lengths[d], 0, 0.0
+        for i in range(shares.shape[1]):
+            shares[d, i] = 0.0
+            held[count] = i
+            count += weights[d, i] != 0.0
+        _deviations(returns, stops[d] - rows, rows, held, count, deviations)
+        for t in range(rows):
+            stream[t] = 0.0
+        for a in range(count):
+            row, weight = deviations[a], weights[d, held[a]]
+            for t in range(rows):
+                stream[t] += weight * row[t]
+        for a in range(count):
+            row, marginal = deviations[a], 0.0
+            for t in range(rows):
+                marginal += row[t] * stream[t]
+            shares[d, held[a]] = weights[d, held[a]] * marginal
+            total += weights[d, held[a]] * marginal
+        for i in range(shares.shape[1]):
+            shares[d, i] = shares[d, i] / total if total > 0.0 and rows > 1 else np.nan
+
+
+@inner(fastmath=FAST)
+def _deviations(returns, begin, rows, held, count, deviations):
+    """Write the deviations of the held columns from their means; exactly 0 where nothing changes."""
+    for t in range(rows):
+        given, first = returns[begin + t], returns[begin]
+        for a in range(count):
+            deviations[a, t] = given[held[a]] - first[held[a]]
+    for a in range(count):
+        row, total = deviations[a], 0.0
+        for t in range(rows):
+            total += row[t]
+        for t in range(rows):
+            row[t] -= total / rows
 
 
 def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -18,13 +18,33 @@ import numpy as np
 
 from metabt.clustering import ward_clusters
 from metabt.errors import ConfigError, nearest
-from metabt.selectors import _metrics
-from metabt.selectors._metrics import measure
+from metabt.selectors._metrics import (
+    DRAWDOWN,
+    EFFICIENCY,
+    LIQUIDITY,
+    MOMENTUM,
+    PREDICTABILITY,
+    SHORTFALL,
+    STABILITY,
+    measure,
+)
+from metabt.selectors._scores import best_of_clusters, scores
 from metabt.selectors.base import Selector
 from metabt.windows import Windows
 
-METRICS = ("momentum", "stability", "liquidity", "efficiency", "predictability", "antifragility")
-"""What P is computed of, in the order of the sum."""
+ROWS: Mapping[str, int] = MappingProxyType(
+    {
+        "momentum": MOMENTUM,
+        "stability": STABILITY,
+        "liquidity": LIQUIDITY,
+        "efficiency": EFFICIENCY,
+        "predictability": PREDICTABILITY,
+        "antifragility": -1,
+    }
+)
+"""What P is computed of, in the order of the sum: the row of `measure`, or -1."""
+
+METRICS = tuple(ROWS)
 
 PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -105,46 +125,28 @@ class LogMPS(Selector):
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the support of every decision."""
         eligible = np.array(eligible, dtype=np.bool_)
-        values = self._values(windows)
-        score = self._scores(values, eligible)
-        candidate = eligible & ~self._vetoed(values)
+        values = measure(windows, self.max_drawdown is not None)
+        score = self._scores(windows, values, eligible)
         cluster = ward_clusters(windows.covariance, eligible, self.cluster_distance, self.max_clusters)
-        support = np.zeros(eligible.shape, bool)
-        for d in range(len(support)):
-            support[d] = _best(score[d], candidate[d], cluster[d], self.top)
-        return support
+        return best_of_clusters(score, eligible & ~self._vetoed(values), cluster, self.top)
 
     def scores(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
-        """Return the (n_decisions, n_assets) scores of the eligible assets; the other columns mean nothing."""
-        return self._scores(self._values(windows), np.asarray(eligible, dtype=np.bool_))
+        """Return the (n_decisions, n_assets) scores of the eligible assets, 0 for the others."""
+        return self._scores(windows, measure(windows, False), np.array(eligible, dtype=np.bool_))
 
-    def _values(self, windows: Windows) -> dict[str, np.ndarray]:
-        names = ["momentum", "stability", "efficiency", "predictability", "skewness", "upside", "shortfall"]
-        names += ["drawdown"] if self.max_drawdown is not None else []
-        values = measure(windows, windows.returns, {name: getattr(_metrics, name) for name in names})
-        if windows.dollar_volume is not None:
-            values |= measure(windows, windows.dollar_volume, {"liquidity": _metrics.median_known})
-        return values
+    def _scores(self, windows: Windows, values: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+        rows = {name: row for name, row in ROWS.items() if name != "liquidity" or windows.dollar_volume is not None}
+        exponents = np.array([self.exponents[name] for name in rows])
+        return scores(values, eligible, np.array(list(rows.values())), exponents)
 
-    def _scores(self, values: dict[str, np.ndarray], eligible: np.ndarray) -> np.ndarray:
-        antifragility = _scaled(values["skewness"], eligible) + _scaled(values["upside"], eligible)
-        values = values | {"antifragility": antifragility}
-        score = np.zeros(eligible.shape)
-        for name in METRICS:
-            if name in values:
-                score += self.exponents[name] * np.log(_probability(values[name], eligible))
-        shortfall = np.where(eligible, values["shortfall"], 0.0)
-        worst = shortfall.max(axis=1, initial=0.0, keepdims=True)
-        return score + np.log(1.0 - 0.5 * np.divide(shortfall, worst, out=np.zeros(score.shape), where=worst > 0.0))
-
-    def _vetoed(self, values: dict[str, np.ndarray]) -> np.ndarray:
-        vetoed = np.zeros(values["efficiency"].shape, bool)
+    def _vetoed(self, values: np.ndarray) -> np.ndarray:
+        vetoed = np.zeros(values[EFFICIENCY].shape, bool)
         if self.min_efficiency is not None:
-            vetoed |= values["efficiency"] < self.min_efficiency
+            vetoed |= values[EFFICIENCY] < self.min_efficiency
         if self.max_drawdown is not None:
-            vetoed |= values["drawdown"] > self.max_drawdown
+            vetoed |= values[DRAWDOWN] > self.max_drawdown
         if self.max_shortfall is not None:
-            vetoed |= values["shortfall"] > self.max_shortfall
+            vetoed |= values[SHORTFALL] > self.max_shortfall
         return vetoed
 
 
@@ -166,33 +168,3 @@ def _exponents(exponents: str | Mapping[str, float]) -> dict[str, float]:
         if not value >= 0.0:
             raise ConfigError(f"LogMPS: the exponent of {name} is {value:g}; wanted at least 0")
     return dict(PRESETS["equal"]) | dict(exponents)
-
-
-def _probability(value: np.ndarray, eligible: np.ndarray) -> np.ndarray:
-    """Return P of a metric by its average rank among the eligible assets: counts, so exact."""
-    count = eligible.sum(axis=1, keepdims=True)
-    rank = np.empty(value.shape)
-    for d in range(len(value)):
-        known = value[d, eligible[d]]
-        ordered = np.sort(known)
-        rank[d] = 0.5 * (np.searchsorted(ordered, value[d], "left") + np.searchsorted(ordered, value[d], "right") + 1)
-    place = np.where(eligible, rank - 1.0, 0.0) / np.maximum(count - 1, 1)
-    return np.where(count > 1, 0.01 + 0.99 * place, 1.0)
-
-
-def _scaled(value: np.ndarray, eligible: np.ndarray) -> np.ndarray:
-    """Return the metric on a scale from 0, the lowest eligible asset, to 1, the highest; 0 where all are the same."""
-    low = np.where(eligible, value, np.inf).min(axis=1, initial=np.inf, keepdims=True)
-    high = np.where(eligible, value, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
-    differ = eligible & (high > low)
-    return np.divide(value - low, high - low, out=np.zeros(value.shape), where=differ)
-
-
-def _best(score: np.ndarray, candidate: np.ndarray, cluster: np.ndarray, top: int) -> np.ndarray:
-    """Return the `top` candidates of each cluster by score, ties by column, of one decision."""
-    order = np.lexsort((np.arange(len(score)), -score, np.where(candidate, cluster, len(score))))
-    label = np.where(candidate, cluster, len(score))[order]
-    place = np.arange(len(label)) - np.searchsorted(label, label)  # within the cluster
-    support = np.zeros(len(score), bool)
-    support[order[(place < top) & candidate[order]]] = True
-    return support

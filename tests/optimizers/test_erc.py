@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from skfolio.optimization import RiskBudgeting
 
+from metabt.errors import ConfigError
 from metabt.registry import optimizer
 from metabt.windows import Windows
 from tests.returns import factor_returns, market_returns, simple_returns
@@ -107,3 +110,77 @@ def test_caps_are_solved_for_hedges_and_floors_wherever_a_solution_exists(seed: 
         root = np.linalg.cholesky(S).T
         least = lsq_linear(root / root[0, 0], np.zeros(assets), bounds=(0.6 / assets, 1.0), method="bvls", tol=1e-13)
         assert least.x.sum() > 1.0
+
+
+def by_sweeps(S: np.ndarray, budget: np.ndarray) -> np.ndarray:
+    """Return the risk budgeting portfolio by coordinate descent on `w'Sw / 2 - sum b ln w`, however long it takes."""
+    w = np.sqrt(budget / np.diag(S))
+    for _ in range(20_000):
+        before = w.copy()
+        for i in range(len(w)):
+            rest = S[i] @ w - S[i, i] * w[i]
+            w[i] = (np.sqrt(rest**2 + 4 * S[i, i] * budget[i]) - rest) / (2 * S[i, i])
+        if abs(w / before - 1).max() < 1e-14:
+            break
+    return w / w.sum()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0, 3))
+def test_budgets_by_symbol_are_what_each_contributes(seed: int, assets: int, apart: float) -> None:
+    rng = np.random.default_rng(seed)
+    names = tuple(f"S{i:02}" for i in range(assets))
+    budgets = {name: float(10 ** rng.uniform(-apart, apart)) for name in names if rng.random() < 0.7}
+    X = market_returns(seed, 90, assets)
+    windows = replace(Windows.single(X), names=names)
+    support = rng.random((1, assets)) < 0.8
+    support[0, 0] = True
+    weights, solved = optimizer("erc", budgets=budgets).weigh(windows, support)
+    kept = support[0]
+    budget = np.array([budgets.get(name, 1.0) for name in names])[kept]
+    S, w = windows.covariance[0][np.ix_(kept, kept)], weights[0, kept]
+    assert solved[0] and abs(shares(S, w) / (budget / budget.sum()) - 1).max() < 1e-10
+    assert np.allclose(w, by_sweeps(S, budget), atol=1e-9)
+
+
+def test_budgets_follow_their_symbols_and_only_proportions_count() -> None:
+    X, names = market_returns(4, 90, 5), ("A", "B", "C", "D", "E")
+    given = optimizer("erc", budgets={"A": 2.0, "D": 0.5})
+    w = given.weigh(replace(Windows.single(X), names=names), np.ones((1, 5), bool))[0][0]
+    turned = replace(Windows.single(X[:, ::-1]), names=names[::-1])
+    assert np.allclose(given.weigh(turned, np.ones((1, 5), bool))[0][0][::-1], w, atol=1e-14)
+    tripled = optimizer("erc", budgets={"A": 6.0, "B": 3.0, "C": 3.0, "D": 1.5, "E": 3.0})
+    again = tripled.weigh(replace(Windows.single(X), names=names), np.ones((1, 5), bool))[0][0]
+    assert np.allclose(again, w, atol=1e-14)
+
+
+def test_budgets_hold_inside_the_bounds() -> None:
+    X, names = market_returns(9, 120, 6), ("A", "B", "C", "D", "E", "F")
+    rule = optimizer("erc", budgets={"A": 4.0, "B": 0.2}, min_weight=0.1, max_weight=0.22)
+    windows = replace(Windows.single(X), names=names)
+    weights, solved = rule.weigh(windows, np.ones((1, 6), bool))
+    w, budget = weights[0], np.array([4.0, 0.2, 1, 1, 1, 1])
+    risk = w * (windows.covariance[0] @ w) / budget
+    inside = (w > 0.1 + 1e-14) & (w < 0.22 - 1e-14)
+    assert solved[0] and w[0] == 0.22 and w[1] == 0.1 and inside.sum() >= 2
+    assert np.ptp(risk[inside]) < 1e-9 * risk[inside].mean()
+    assert risk[0] < risk[inside].mean() < risk[1]
+
+
+@pytest.mark.parametrize("left", [1e-1, 3e-2, 1e-2])
+def test_hedges_that_sweeps_take_thousands_of_rounds_for(left: float) -> None:
+    rng = np.random.default_rng(3)
+    X = 0.01 * rng.normal(size=(250, 4))
+    X = np.c_[X, -X + left * 0.01 * rng.normal(size=(250, 4))]
+    S, w, solved = solve(X)
+    assert solved and abs(8 * shares(S, w) - 1).max() < 1e-10
+
+
+def test_hedges_whose_contributions_are_rounding_have_no_solution() -> None:
+    rng = np.random.default_rng(3)
+    X = 0.01 * rng.normal(size=(250, 4))
+    assert not solve(np.c_[X, -X + 1e-6 * rng.normal(size=(250, 4))])[2]
+
+
+def test_a_budget_is_positive() -> None:
+    with pytest.raises(ConfigError, match="the budget of AAPL is 0; wanted more than 0"):
+        optimizer("erc", budgets={"AAPL": 0.0})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import metabt
-from metabt.risk.contribution import ex_ante, ex_ante_by_asset, realised
+from metabt.risk.contribution import ex_ante, ex_ante_by_asset, ex_ante_of_returns, realised
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,24 @@ def test_ex_ante_is_the_definition(returns: np.ndarray) -> None:
     assert expected.sum() == pytest.approx(1.0)
 
 
+def test_ex_ante_of_returns_is_that_of_their_covariance_and_of_each_window_alone(sp500: pd.DataFrame) -> None:
+    X = np.ascontiguousarray(sp500.pct_change().iloc[1:].to_numpy())
+    stops, lengths = np.array([60, 252, 4000, 8000]), np.array([60, 250, 252, 504])
+    w = np.random.default_rng(0).normal(size=(4, 20)) * (np.random.default_rng(1).random((4, 20)) < 0.5)
+    shares = ex_ante_of_returns(X, stops, lengths, w)
+    S = np.array([np.cov(X[stop - rows : stop].T) for stop, rows in zip(stops, lengths, strict=True)])
+    assert shares == pytest.approx(ex_ante(S, w), abs=1e-12)
+    for d, (stop, rows) in enumerate(zip(stops, lengths, strict=True)):
+        alone = ex_ante_of_returns(X[stop - rows : stop], np.array([rows]), np.array([rows]), w[d : d + 1])
+        assert alone.tobytes() == shares[d].tobytes()
+
+
 def test_no_variance_has_no_contributions() -> None:
     assert np.isnan(ex_ante(np.zeros((1, 2, 2)), np.ones((1, 2)))).all()
     assert np.isnan(ex_ante_by_asset(np.zeros((5, 2)), np.ones(2))).all()
+    never = np.full((5, 2), 0.01)
+    for rows in (0, 1, 5):
+        assert np.isnan(ex_ante_of_returns(never, np.array([5]), np.array([rows]), np.ones((1, 2)))).all()
     assert np.isnan(realised(np.zeros((5, 2)), np.zeros(5))).all()
 
 

@@ -1,0 +1,43 @@
+"""Factors, solves and products against NumPy's, as Python runs them; compiled, their users test them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metabt.optimizers._linear import factor, factor_whole, padded, product, solve, solve_whole
+
+
+def positive(n: int, width: int) -> np.ndarray:
+    """Return a positive definite matrix of n rows, padded with zeros."""
+    root = np.random.default_rng(n).normal(size=(n, 2 * n))
+    return np.pad(root @ root.T, (0, width - n))
+
+
+@pytest.mark.parametrize("n", [1, 5, 16, 17, 30])
+def test_padded_factors_and_products(n: int) -> None:
+    width = padded(n)
+    H, (U, L) = positive(n, width), np.full((2, width, width), np.nan)
+    factor_whole.py_func(H, U, L, n, width)
+    root = np.linalg.cholesky(H[:n, :n])
+    for found, expected in ((U, root.T), (L.T, root.T)):
+        assert np.allclose(np.triu(found[:n, :n], 1), np.triu(expected, 1), atol=1e-13)
+        assert np.allclose(1 / np.diag(found)[:n], np.diag(root), rtol=1e-13)
+    x = np.pad(np.arange(1.0, n + 1), (0, width - n))
+    out = np.full(width, np.nan)
+    product.py_func(H, x, out, width)
+    assert np.allclose(out, H @ x, rtol=1e-13)
+    solve_whole.py_func(U, L, n, width, out, np.full(width, np.nan))
+    assert np.allclose(out[:n], x[:n], rtol=1e-10)
+
+
+def test_a_factor_grows_by_rows() -> None:
+    S, index, L = positive(7, 9), np.array([3, 0, 6, 2]), np.full((7, 7), np.nan)
+    factor.py_func(S, index, 0, 2, L)
+    smallest = factor.py_func(S, index, 2, 4, L)
+    root = np.linalg.cholesky(S[np.ix_(index, index)])
+    assert np.allclose(np.tril(L[:4, :4]), root, rtol=1e-12)
+    assert np.isclose(smallest, min(root[2, 2] ** 2 / S[6, 6], root[3, 3] ** 2 / S[2, 2]), rtol=1e-12)
+    x = np.arange(4.0)
+    solve.py_func(L, 4, x)
+    assert np.allclose(S[np.ix_(index, index)] @ x, np.arange(4.0), atol=1e-12)

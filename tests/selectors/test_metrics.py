@@ -1,0 +1,61 @@
+"""Metrics of windows against plain NumPy, one asset and window at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metabt.selectors import _metrics
+from metabt.selectors._metrics import measure
+from metabt.windows import Windows
+
+
+def naive(x: np.ndarray, volume: np.ndarray) -> dict[str, float]:
+    """Return every metric of one window of one asset."""
+    flat = (x == x[0]).all()
+    deviation = np.zeros(len(x)) if flat else x - x.mean()
+    variance = (deviation**2).mean()
+    low, high, recent = np.quantile(x, 0.05), np.quantile(x, 0.95), x[-120:]
+    orders = [tuple(np.argsort(x[t : t + 3], kind="stable")) for t in range(len(x) - 2)]
+    p = np.array([orders.count(order) for order in set(orders)]) / max(len(orders), 1)
+    wealth = np.cumprod(1 + x)
+    known = volume[~np.isnan(volume)]
+    return {
+        "momentum": x.mean(),
+        "stability": -variance,
+        "skewness": (deviation**3).mean() / variance**1.5 if variance > 0 else 0.0,
+        "efficiency": abs(recent.sum()) / abs(recent).sum() if recent.any() else 0.0,
+        "predictability": 1 + (p * np.log(p)).sum() / np.log(6),
+        "upside": x[x > high].mean() if (x > high).any() else high,
+        "shortfall": max(-x[x <= low + 1e-15].mean(), 0.0),
+        "drawdown": max((1 - wealth / np.maximum(np.maximum.accumulate(wealth), 1.0)).max(), 0.0),
+        "liquidity": np.median(known) if len(known) else 0.0,
+    }
+
+
+@given(st.integers(0, 10**6), st.integers(1, 400), st.sampled_from(["normal", "wild", "coarse", "flat"]))
+def test_the_definitions(seed: int, rows: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    X = {
+        "normal": rng.normal(0.0005, 0.01, (rows, 3)),
+        "wild": np.clip(rng.standard_t(1.5, (rows, 3)) * 0.02, -0.99, None),
+        "coarse": rng.integers(-2, 3, (rows, 3)) * 0.01,
+        "flat": np.full((rows, 3), 0.01),
+    }[kind]
+    volume = rng.lognormal(12, 3, X.shape)
+    volume[rng.random(X.shape) < rng.choice([0.0, 0.3, 1.0])] = np.nan
+    stops = np.array([rows, max(rows // 2, 1)])
+    lengths = np.array([rows, int(rng.integers(1, stops[1] + 1))])
+    found = measure(Windows(X, stops, lengths, volume))
+    for d, (stop, length) in enumerate(zip(stops, lengths, strict=True)):
+        for i in range(3):
+            window = slice(stop - length, stop)
+            for name, value in naive(X[window, i], volume[window, i]).items():
+                assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-10, atol=1e-13), name
+
+
+def test_what_the_dataset_does_not_have_or_nobody_asks_for_is_zero() -> None:
+    windows = Windows.single(np.random.default_rng(0).normal(size=(30, 2)) * 0.01)
+    assert not measure(windows)[_metrics.LIQUIDITY].any() and measure(windows)[_metrics.DRAWDOWN].all()
+    assert not measure(windows, with_drawdown=False)[_metrics.DRAWDOWN].any()
