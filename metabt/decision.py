@@ -48,12 +48,15 @@ def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
     return _bounded[key]
 
 
-def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def weigh(
+    spec: Rules, windows: Windows, support: np.ndarray, previous: np.ndarray | None = None
+) -> tuple[np.ndarray, list[str]]:
     """Solve every window.
 
     Parameters
     ----------
     support : (n_decisions, n_items) bool, the columns that may have weight
+    previous : (n_items,) what a single decision trades away from, for an optimizer that depends on it
 
     Returns
     -------
@@ -61,7 +64,7 @@ def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarra
     status : (n_decisions,) ok, fallback:NAME or cash
     """
     optimizer = build_optimizer(spec.optimizer)
-    weights, solved = optimizer.weigh(windows, support)
+    weights, solved = optimizer.weigh(windows, support, previous)
     if optimizer.failures_:
         count, (_, reason) = len(optimizer.failures_), optimizer.failures_[0]
         log.warning(

@@ -9,19 +9,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from metabt import holdings
-from metabt.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, Gaps, LeafState
-from metabt.decision import build_selector, weigh
-from metabt.holdings import Trades, charge
+from metabt.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
+from metabt.decision import build_optimizer, build_selector, weigh
+from metabt.holdings import charge
 from metabt.joining import join_decisions
-from metabt.meta.flattening import net_shorts, net_trades
+from metabt.leaf_hold import LeafHold
 from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Leaf
-from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, schedule
+from metabt.steps import begin_of, days_between, due_in, from_first, leaving, schedule
 from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.windows import Windows
 
@@ -64,48 +62,77 @@ class LeafInputs:
 def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
     """Take a leaf over one partition; see metabt.walk_forward.advance."""
     opens, clock = schedule(spec, state, inputs.dates)
-    decisions = _decide_assets(spec, inputs, np.flatnonzero(opens), state.live, watch)
+    rows = np.flatnonzero(opens)
+    rows = rows[inputs.before + rows >= spec.lookback]
+    hold = LeafHold(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide_assets
+    decisions = decide(spec, state, inputs, rows, hold, watch)
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
     with watch.lap(HOLDING, len(inputs.dates)):
-        market = inputs.returns[inputs.before :]
-        held = _hold_assets(spec, state, market, inputs, due, targets)
-        trades = _trades(held, spec.costs.borrow_bp > 0)
+        hold.until(len(inputs.dates), due, targets)
+        trades = hold.trades(spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
-        cost, net, unpaid = charge(held.gross, trades, days, spec.costs, state.unpaid)
-        earned = np.concatenate([state.holdings[None], held.after[:-1]]) * market
+        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+        held = Assets(hold.after, hold.before[hold.traded], hold.earned, hold.gaps)
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,
-        gross=held.gross,
+        gross=hold.gross,
         cost=cost,
         net=net,
         turnover=trades.traded / 2,
         netting=np.zeros(len(net)),
-        traded=held.traded,
-        closed=held.closed.sum(axis=1),
+        traded=hold.traded,
+        closed=hold.closed.sum(axis=1),
         decisions=decisions,
-        held=Assets(held.after, held.before[held.traded], earned, _leaf_gaps(state, market, inputs.priced, held)),
+        held=held,
     )
     live = state.live or bool(len(decisions.rows))
-    return replace(state, **clock, **held.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+    return replace(state, **clock, **hold.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
 
 
-def _decide_assets(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, live: bool, watch: Stopwatch) -> Decisions:
-    rows = rows[inputs.before + rows >= spec.lookback]
+def _decide_assets(
+    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHold, watch: Stopwatch
+) -> Decisions:
+    """Decide at all `rows` from prices alone."""
     eligible = _eligible(spec, inputs, rows)
     size = max(CHUNK // (8 * eligible.shape[1] ** 2), 1)
     cuts = [slice(first, first + size) for first in range(0, max(len(rows), 1), size)]
     parts = [_decide_some(spec, inputs, rows[cut], eligible[cut], watch) for cut in cuts]
-    return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), live)
+    return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), state.live)
 
 
-def _decide_some(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, eligible: np.ndarray, watch: Stopwatch) -> Decisions:
+def _decide_in_turn(
+    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHold, watch: Stopwatch
+) -> Decisions:
+    """Decide at one of `rows` after another, from prices and from what is held by then."""
+    eligible, live = _eligible(spec, inputs, rows), state.live
+    made = _decide_some(spec, inputs, rows[:0], eligible[:0], watch)
+    for k, row in enumerate(rows.tolist()):
+        queue = state.queue.extend(made.rows, made.weights, spec.lag)
+        due, _ = queue.split(len(inputs.dates))
+        hold.until(row, due, queue.weights)
+        previous = leaving(queue, row, hold.ahead()) * spec.signs
+        one = _decide_some(spec, inputs, rows[k : k + 1], eligible[k : k + 1], watch, previous)
+        made = join_decisions([made, from_first(one, live)])
+        live = live or bool(len(made.rows))
+    return made
+
+
+def _decide_some(
+    spec: Leaf,
+    inputs: LeafInputs,
+    rows: np.ndarray,
+    eligible: np.ndarray,
+    watch: Stopwatch,
+    previous: np.ndarray | None = None,
+) -> Decisions:
     windows = inputs.windows(spec, inputs.before + rows + 1)
     with watch.lap(SELECTION, len(rows)):
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):
-        weights, status = weigh(spec, windows, support)
+        weights, status = weigh(spec, windows, support, previous)
         risk = ex_ante(windows.covariance, weights)
     reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
     # + 0.0 turns the -0.0 of an unheld short into 0.0
@@ -120,52 +147,3 @@ def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
     seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
     coverage = seen[stops] - seen[stops - spec.lookback]
     return inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a leaf held over a partition, (n_sessions, n_assets) unless said otherwise."""
-
-    before: np.ndarray
-    """Just before trading."""
-    after: np.ndarray
-    """Just after."""
-    gross: np.ndarray
-    """(n_sessions,) returns before costs."""
-    traded: np.ndarray
-    """(n_sessions,) bool: something was traded."""
-    closed: np.ndarray
-    """bool: closed at the last price."""
-    carry: dict[str, Any]
-    """What changes in the state."""
-
-
-def _hold_assets(
-    spec: Leaf, state: LeafState, market: np.ndarray, inputs: LeafInputs, due: np.ndarray, targets: np.ndarray
-) -> Held:
-    before, after, closed = np.empty_like(market), np.empty_like(market), np.zeros(market.shape, bool)
-    gross, traded = np.empty(len(market)), np.zeros(len(market), bool)
-    held, waiting, stale = state.holdings.copy(), state.waiting.copy(), state.stale.copy()
-    market = np.ascontiguousarray(market)
-    args = (market, inputs.priced, due, targets, held, waiting, stale, spec.stale_after)
-    ruin = holdings.hold_assets(*args, before, after, gross, traded, closed)
-    check_alive(ruin, inputs.dates, gross)
-    carry = {"holdings": held, "waiting": waiting, "stale": stale, "session": inputs.dates[-1]}
-    return Held(before, after, gross, traded, closed, carry)
-
-
-def _trades(held: Held, borrows: bool) -> Trades:
-    """Return what was traded and, where short positions cost anything, what was short."""
-    traded, short = np.zeros(len(held.gross)), np.zeros(len(held.gross))
-    identity = np.arange(held.after.shape[1], dtype=np.int64)
-    traded[held.traded] = net_trades(held.before[held.traded], held.after[held.traded], identity, len(identity))
-    if borrows:
-        short = net_shorts(held.after, identity, len(identity))
-    return Trades(traded, short)
-
-
-def _leaf_gaps(state: LeafState, market: np.ndarray, priced: np.ndarray, held: Held) -> Gaps | None:
-    if not ((state.stale > 0) & (state.holdings != 0)).any():
-        if priced.all() or not (((held.before != 0) | (held.after != 0)) & ~priced).any():
-            return None
-    return Gaps(market, priced | held.closed)

@@ -15,16 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from metabt import holdings
-from metabt.block import Block, Carried, Decisions, MetaState, Shares
+from metabt.block import Block, Decisions, MetaState, Shares
 from metabt.book import Opened, Start
+from metabt.decision import build_optimizer
 from metabt.holdings import Trades, charge, saved_by_netting
+from metabt.joining import join_decisions
 from metabt.meta.aggregation import Gathered, Streams
 from metabt.meta.book import MetaBook
-from metabt.meta.flattening import Layout, net_by, net_shorts, net_trades
+from metabt.meta.flattening import Layout, net_shorts, net_trades
+from metabt.meta.hold import MetaHold
 from metabt.risk.optimize_meta import MetaDecisions, optimize_meta
 from metabt.sleeve import Meta
-from metabt.steps import begin_of, check_alive, days_between, due_in, from_first, keep, schedule
+from metabt.steps import begin_of, days_between, due_in, from_first, keep, leaving, schedule
 from metabt.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
 
 
@@ -50,6 +52,16 @@ class MetaInputs:
         """The children on its sessions: the same for every sleeve over them that shares these inputs."""
         return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
 
+    def at(self, rows: Any) -> Any:
+        """Return which of its sessions some common sessions are."""
+        return np.flatnonzero(self.common)[rows]
+
+    def spread(self, due: np.ndarray) -> np.ndarray:
+        """Return what is due in each common session by session, (n_sessions,), -1 where nothing is."""
+        spread = np.full(len(self.dates), -1, np.int64)
+        spread[self.common] = due
+        return spread
+
     def book(self, held: Shares) -> MetaBook:
         """Return the book that shares in these children stand for."""
         return MetaBook(held, self.layout, self.gathered)
@@ -61,32 +73,43 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
     with watch.lap(AGGREGATION, n_sessions):
         cap = max(spec.lookback, spec.history)
         streams = children.streams(state, cap)
-    decisions, due, targets, clock = _decide(spec, state, inputs, streams, watch)
+    opens, clock = schedule(spec, state, inputs.dates[inputs.common])
+    rows = np.flatnonzero(opens)
+    rows = rows[children.live[inputs.at(rows)].any(axis=1)]
+    hold = MetaHold(state, children, inputs.layout)
+    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
+    with watch.lap(OPTIMIZE_META, len(rows)):
+        decisions, warm = decide(spec, state, inputs, streams, rows, hold)
+    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
+    due = inputs.spread(due)
     with watch.lap(FLATTENING, n_sessions):
-        moved = _hold_shares(state, inputs, due, targets)
-        trades, apart = _trades(moved, inputs, spec.costs.borrow_bp > 0)
+        hold.until(n_sessions, due, targets)
+        held, traded = hold.held(due), hold.traded
+        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
-        cost, net, unpaid = charge(moved.gross, trades, days, spec.costs, state.unpaid)
+        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
         begin=begin,
-        gross=moved.gross,
+        gross=hold.gross,
         cost=cost,
         net=net,
         turnover=trades.traded / 2,
         netting=netting,
-        traded=moved.traded,
+        traded=traded,
         closed=np.zeros(n_sessions, np.int64),
-        decisions=decisions,
-        held=moved.held,
+        decisions=replace(decisions, rows=inputs.at(decisions.rows)),
+        held=held,
     )
     after = replace(
         state,
         **clock,
-        holdings=moved.held.after[-1],
-        carried=moved.carried,
+        holdings=held.after[-1],
+        carried=hold.carried,
+        queue=queue,
+        warm=warm,
         unpaid=replace(unpaid, saved=saved),
         live=state.live or bool(len(decisions.rows)),
         started=started,
@@ -99,22 +122,28 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
 
 
 def _decide(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, watch: Stopwatch
-) -> tuple[Decisions, np.ndarray, np.ndarray, dict[str, Any]]:
-    """Return the decisions, which of `targets` each session trades, those targets, and what changes in the state."""
-    live = inputs.gathered.live
-    common = np.flatnonzero(inputs.common)
-    opens, clock = schedule(spec, state, inputs.dates[common])
-    rows = np.flatnonzero(opens)
-    rows = rows[live[common[rows]].any(axis=1)]
-    with watch.lap(OPTIMIZE_META, len(rows)):
-        decided = optimize_meta(spec, streams, rows, live[common[rows]], state.warm)
-        decisions = _meta_decisions(decided, rows, state.live)
-    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(common))
-    spread = np.full(len(inputs.dates), -1, np.int64)
-    spread[common] = due
-    decisions = replace(decisions, rows=common[decisions.rows])
-    return decisions, spread, targets, {**clock, "queue": queue, "warm": decided.warm}
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHold
+) -> tuple[Decisions, bool]:
+    """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
+    decided = optimize_meta(spec, streams, rows, inputs.gathered.live[inputs.at(rows)], state.warm)
+    return _meta_decisions(decided, rows, state.live), decided.warm
+
+
+def _decide_in_turn(
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHold
+) -> tuple[Decisions, bool]:
+    """Decide at one common session after another, from streams and from what is held by then."""
+    made, _ = _decide(spec, state, inputs, streams, rows[:0], hold)
+    live, warm = state.live, state.warm
+    for k, row in enumerate(rows.tolist()):
+        queue = state.queue.extend(made.rows, made.weights, spec.lag)
+        due, _ = queue.split(int(inputs.common.sum()))
+        hold.until(int(inputs.at(row)), inputs.spread(due), queue.weights)
+        here, previous = rows[k : k + 1], leaving(queue, row, hold.ahead())
+        decided = optimize_meta(spec, streams, here, inputs.gathered.live[inputs.at(here)], warm, previous)
+        made = join_decisions([made, _meta_decisions(decided, here, live)])
+        live, warm = live or bool(len(made.rows)), decided.warm
+    return made, warm
 
 
 def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
@@ -122,64 +151,13 @@ def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Dec
     return from_first(keep(decisions, decided.kept), live)
 
 
-@dataclass(frozen=True)
-class Moved:
-    """What a meta sleeve held, earned and traded over a partition."""
-
-    held: Shares
-    """Its shares in its children."""
-    gross: np.ndarray
-    """(n_sessions,) returns before costs."""
-    traded: np.ndarray
-    """(n_sessions,) bool: something in it or beneath it traded."""
-    carried: np.ndarray
-    """(n_columns,) positions carried beside the shares after the last session."""
-
-
-def _hold_shares(state: MetaState, inputs: MetaInputs, due: np.ndarray, targets: np.ndarray) -> Moved:
-    children = inputs.gathered
-    before, after = np.empty_like(children.gross), np.empty_like(children.gross)
-    gross, dealt = np.empty(len(due)), np.zeros(len(due), bool)
-    shares, carried = state.holdings.copy(), state.carried.copy()
-    args = (children.gross, due, targets, shares, before, after, gross, dealt)
-    beyond = None
-    # what is still carried from before is traded, or drifts on, in a partition without gaps too
-    gaps = children.full_gaps if children.gaps is not None or state.carried.any() else None
-    if gaps is None:
-        ruin = holdings.hold_shares(*args)
-    else:
-        _, books = children.around(np.arange(len(due)))
-        beyond = (np.empty_like(books), np.empty_like(books))
-        market = (np.ascontiguousarray(gaps.returns), np.ascontiguousarray(gaps.tradable))
-        ruin = holdings.hold_shares_with_gaps(*args, inputs.layout.child_of, books, *market, carried, *beyond)
-    check_alive(ruin, inputs.dates, gross)
-    # + 0.0: no loss of nothing is -0.0, whether or not something is carried
-    earned = np.concatenate([state.holdings[None], after[:-1]]) * children.gross + 0.0
-    if beyond is not None and gaps is not None:
-        extra = np.concatenate([state.carried[None], beyond[1][:-1]]) * gaps.returns
-        earned = earned + net_by(extra, inputs.layout.child_of, earned.shape[1])
-    rows = children.rows_traded
-    dealt_in = (before[rows] != 0) | (after[rows] != 0)
-    traded = dealt.copy()
-    traded[rows] |= (children.traded[rows] & dealt_in).any(axis=1)
-    held = Shares(before, after, earned, due >= 0, beyond and _sparse(state.carried, *beyond))
-    return Moved(held, gross, traded, carried)
-
-
-def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:
-    rows, columns = np.nonzero((before != 0) | (after != 0))
-    if not len(rows) and not start.any():
-        return None
-    return Carried(rows, columns, before[rows, columns], after[rows, columns], start)
-
-
-def _trades(moved: Moved, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
+def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
     """Return the trades of the netted book, and those of the children were each to trade for itself.
 
     Short positions are added up only where they cost anything.
     """
-    layout, book, n_sessions = inputs.layout, inputs.book(moved.held), len(moved.gross)
-    rows = np.flatnonzero(moved.traded)
+    layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
+    rows = np.flatnonzero(traded)
     before, after = book.around(rows)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
@@ -188,6 +166,6 @@ def _trades(moved: Moved, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Tr
     else:
         apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
     if borrows:
-        _, held = book.around(np.arange(n_sessions))
-        short = net_shorts(held, layout.asset_of, len(layout.symbols))
+        _, whole = book.around(np.arange(n_sessions))
+        short = net_shorts(whole, layout.asset_of, len(layout.symbols))
     return Trades(netted, short), Trades(apart, np.zeros(n_sessions))

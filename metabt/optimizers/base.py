@@ -70,7 +70,14 @@ class Optimizer(ABC):
         self.weights_ = weights[0]
         return self
 
-    def weigh(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def path_dependent(self) -> bool:
+        """Whether a decision depends on what is held when it is taken: they are then taken one after another."""
+        return False
+
+    def weigh(
+        self, windows: Windows, support: np.ndarray, previous: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the weights of every decision.
 
         Parameters
@@ -79,6 +86,8 @@ class Optimizer(ABC):
             Training windows of `n_decisions` decisions over `n_assets` columns.
         support : (n_decisions, n_assets) bool
             The columns that each decision may hold.
+        previous : (n_assets,), optional
+            What a single decision trades away from, where the optimizer depends on it; nothing by default.
 
         Returns
         -------
@@ -88,10 +97,19 @@ class Optimizer(ABC):
         """
         support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
         weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
-        self._solve(windows, support, weights, solved)
+        if previous is None or not previous.any():
+            self._solve(windows, support, weights, solved)
+        else:
+            self._solve_from(windows, support, previous, weights, solved)
         weights[~solved] = 0.0
         return weights, solved
 
     @abstractmethod
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         """Write weights and solved, which arrive as zeros and False."""
+
+    def _solve_from(
+        self, windows: Windows, support: np.ndarray, previous: np.ndarray, weights: np.ndarray, solved: np.ndarray
+    ) -> None:
+        """Write weights and solved of a decision that trades away from `previous`; what does not depend on it."""
+        self._solve(windows, support, weights, solved)

@@ -37,8 +37,18 @@ class MetaDecisions:
     """Warm-up is over after the last of them."""
 
 
-def optimize_meta(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray, warm: bool) -> MetaDecisions:
-    """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool."""
+def optimize_meta(
+    spec: Meta,
+    streams: Streams,
+    rows: np.ndarray,
+    live: np.ndarray,
+    warm: bool,
+    previous: np.ndarray | None = None,
+) -> MetaDecisions:
+    """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool.
+
+    `previous`, (n_children,), is what a single decision trades away from, for an optimizer that depends on it.
+    """
     stops = streams.before + rows + 1
     lengths = streams.lengths[rows]
     varies = streams.varying(stops, np.minimum(lengths, spec.lookback))
@@ -55,7 +65,7 @@ def optimize_meta(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarr
         weights[early], _ = equal.weigh(streams.windows(stops[early], lengths[early]), support[early])
     if len(late):
         windows = streams.windows(stops[late], lengths[late])
-        weights[late], solved = weigh(spec, windows, support[late])
+        weights[late], solved = weigh(spec, windows, support[late], previous)
         risk[late] = ex_ante(windows.covariance, weights[late])
         status[len(early) :] = solved
     reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
