@@ -12,10 +12,12 @@ below it written again. Starting with a single free asset, a wide universe of wh
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from metabt.kernels import FAST, inner
-from metabt.optimizers._linear import factor, solve
+from metabt.optimizers._linear import factor, solve_both
 
 ROUNDING = 1e-15
 """How far a free weight may leave its box before it counts."""
@@ -55,21 +57,31 @@ def start(S, L, w, lo, hi, side, index, n):
 
 
 @inner(fastmath=FAST)
+def _gradient(S, w, q, gradient, n):
+    """Write S w - q, a row of S at a time: most weights are 0."""
+    for i in range(n):
+        gradient[i] = -q[i]
+    for j in range(n):
+        weight = w[j]
+        if weight != 0.0:
+            row = S[j]
+            for i in range(n):
+                gradient[i] += weight * row[i]
+
+
+@inner(fastmath=FAST)
 def target(S, L, w, q, goal, part, ones, side, index, n, free):
     """Write the weights `goal` that are best with the fixed assets where they are; return lam."""
     rest, total_ones = 1.0, 0.0
     for i in range(n):
         goal[i] = w[i] if side[i] != 0 else 0.0
         rest -= goal[i]
+    _gradient(S, goal, q, ones, n)
     for a in range(free):
-        i = index[a]
-        total = q[i]
-        for j in range(n):
-            total -= S[i, j] * goal[j]
-        part[a] = total
+        part[a] = -ones[index[a]]
+    for a in range(free):
         ones[a] = 1.0
-    solve(L, free, part)
-    solve(L, free, ones)
+    solve_both(L, free, part, ones)
     for a in range(free):
         rest -= part[a]
         total_ones += ones[a]
@@ -114,18 +126,17 @@ def advance(w, lo, hi, goal, side, index, free):
 
 
 @inner(fastmath=FAST)
-def release(S, w, q, side, n, lam):
+def release(S, w, q, side, gradient, n, lam):
     """Return the fixed asset that gains most by leaving its bound, or -1 if none gains more than rounding."""
+    _gradient(S, w, q, gradient, n)
     risk = 0.0
     for i in range(n):
-        risk += S[i, i] ** 0.5 * abs(w[i])
+        if w[i] != 0.0:
+            risk += math.sqrt(S[i, i]) * abs(w[i])
     best, most = -1, 0.0
     for i in range(n):
-        gradient = -q[i]
-        for j in range(n):
-            gradient += S[i, j] * w[j]
-        gain = side[i] * (gradient - lam)
-        if gain > most and gain > MULTIPLIER * (S[i, i] ** 0.5 * risk + abs(q[i]) + abs(lam)):
+        gain = side[i] * (gradient[i] - lam)
+        if gain > most and gain > MULTIPLIER * (math.sqrt(S[i, i]) * risk + abs(q[i]) + abs(lam)):
             best, most = i, gain
     return best
 
@@ -144,7 +155,7 @@ def minimise(S, L, w, lo, hi, q, goal, part, ones, side, index, n, free):
         if place >= 0:
             free -= 1
         else:
-            i = release(S, w, q, side, n, lam)
+            i = release(S, w, q, side, part, n, lam)
             if i < 0:
                 return free
             index[free], side[i], place = i, 0, free

@@ -13,6 +13,8 @@ For each window:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
@@ -155,12 +157,13 @@ def _moments(S, mu, w, n):
     """Return the variance of weights w, their mean, and the variance it would have if all correlations were one."""
     variance, mean, risk = 0.0, 0.0, 0.0
     for i in range(n):
-        total = 0.0
-        for j in range(n):
-            total += S[i, j] * w[j]
-        variance += w[i] * total
-        mean += w[i] * mu[i]
-        risk += S[i, i] ** 0.5 * abs(w[i])
+        if w[i] != 0.0:
+            row, total = S[i], 0.0
+            for j in range(n):
+                total += row[j] * w[j]
+            variance += w[i] * total
+            mean += w[i] * mu[i]
+            risk += math.sqrt(row[i]) * abs(w[i])
     return variance, mean, risk * risk
 
 

@@ -4,7 +4,7 @@ Kernels get work arrays that are large enough for every window of a call: square
 and whole numbers `m` (rows, n). They take the rows apart and hand them on by name: numba compiles `x[i]` twice as fast
 as `v[X, i]`. Nothing is allocated per window.
 
-`factor` and `solve` work on a factor that grows and shrinks by rows. `factor_whole` and `solve_whole` work on a
+`factor` and `solve_both` work on a factor that grows and shrinks by rows. `factor_whole` and `solve_whole` work on a
 matrix at once, with rows of a padded `width`: every inner loop then runs over whole vector registers, which is four
 times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at.
 """
@@ -56,17 +56,21 @@ def factor(S, index, start, stop, L):
 
 
 @inner(fastmath=FAST)
-def solve(L, n, x):
-    """Replace the leading n numbers b of x by the solution of L L' x = b."""
+def solve_both(L, n, x, y):
+    """Replace the leading n numbers b of x by the solution of L L' x = b, and those of y likewise."""
     for a in range(n):
-        total = x[a]
+        row, one, other = L[a], x[a], y[a]
         for b in range(a):
-            total -= L[a, b] * x[b]
-        x[a] = total / L[a, a]
+            one -= row[b] * x[b]
+            other -= row[b] * y[b]
+        x[a], y[a] = one / row[a], other / row[a]
     for a in range(n - 1, -1, -1):
-        x[a] /= L[a, a]
+        row = L[a]
+        one, other = x[a] / row[a], y[a] / row[a]
+        x[a], y[a] = one, other
         for b in range(a):
-            x[b] -= L[a, b] * x[a]
+            x[b] -= row[b] * one
+            y[b] -= row[b] * other
 
 
 @inner(fastmath=FAST)

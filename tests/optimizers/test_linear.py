@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metabt.optimizers._linear import factor, factor_whole, padded, product, solve, solve_whole
+from metabt.optimizers._linear import factor, factor_whole, padded, product, solve_both, solve_whole
 
 
 def positive(n: int, width: int) -> np.ndarray:
@@ -38,6 +38,7 @@ def test_a_factor_grows_by_rows() -> None:
     root = np.linalg.cholesky(S[np.ix_(index, index)])
     assert np.allclose(np.tril(L[:4, :4]), root, rtol=1e-12)
     assert np.isclose(smallest, min(root[2, 2] ** 2 / S[6, 6], root[3, 3] ** 2 / S[2, 2]), rtol=1e-12)
-    x = np.arange(4.0)
-    solve.py_func(L, 4, x)
-    assert np.allclose(S[np.ix_(index, index)] @ x, np.arange(4.0), atol=1e-12)
+    x, y = np.arange(4.0), np.ones(4)
+    solve_both.py_func(L, 4, x, y)
+    for found, right in ((x, np.arange(4.0)), (y, np.ones(4))):
+        assert np.allclose(S[np.ix_(index, index)] @ found, right, atol=1e-12)
