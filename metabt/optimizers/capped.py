@@ -5,13 +5,14 @@ Minimising `sum_i w_i ln(w_i / t_i)` subject to `sum w = 1` and `lo <= w <= hi` 
 1. With the free assets, `c = (1 - what is fixed) / sum of their targets`.
 2. If clipping adds more than it takes away, c is too small for nobody at the upper bound: fix those that are above
    it there. Else fix those that are below the lower bound. Repeat until none is outside: at most n rounds.
-
-All decisions take their rounds together: one that is done repeats its last round, to the same bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from metabt.kernels import inner, kernel
+from metabt.optimizers.base import FEASIBLE
 
 
 def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
@@ -31,28 +32,56 @@ def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tup
     solved : (n_decisions,) bool
         False for an empty support, and where k assets at `lo` exceed one.
     """
-    count = support.sum(axis=1)
-    solved = (count > 0) & (count * lo <= 1.0 + 1e-12)
-    weights = np.where(support & (count * hi <= 1.0)[:, None], hi, 0.0)
-    free = support & (solved & (count * hi > 1.0))[:, None]
-    outside = free
-    while outside.any():
-        weights = _shared(target, free, weights)
-        over, under = _total(np.maximum(weights - hi, 0.0), free), _total(np.maximum(lo - weights, 0.0), free)
-        upper = (over >= under)[:, None]
-        outside = free & np.where(upper, weights > hi, weights < lo)
-        weights = np.where(outside, np.where(upper, hi, lo), weights)
-        free = free & ~outside
+    weights, solved = np.zeros(target.shape), np.zeros(len(target), bool)
+    member = np.array(support, dtype=np.bool_)  # those that are not fixed, in the end
+    _stack(np.ascontiguousarray(target), member, lo, hi, weights, solved)
     return weights, solved
 
 
-def _shared(target: np.ndarray, free: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weights with what the fixed assets leave over shared among the free ones."""
-    total, rest = _total(target, free), 1.0 - _total(weights, ~free)
-    scale = np.divide(rest, total, out=np.zeros(len(total)), where=total > 0.0)
-    return np.where(free, target * scale[:, None], weights)
+@kernel()
+def _stack(target, free, lo, hi, weights, solved):
+    for d in range(len(target)):
+        count = 0
+        for i in range(len(free[d])):
+            count += free[d, i]
+        solved[d] = count > 0 and count * lo <= 1.0 + FEASIBLE
+        if not solved[d]:
+            continue
+        if count * hi <= 1.0:
+            for i in range(len(free[d])):
+                weights[d, i] = hi if free[d, i] else 0.0
+            continue
+        while _share(target[d], free[d], weights[d]):
+            if not _fix(free[d], lo, hi, weights[d]):
+                break
 
 
-def _total(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Return the sum of each row, from left to right: its bits do not depend on what is left out."""
-    return np.add.accumulate(np.where(where, values, 0.0), axis=1)[:, -1]
+@inner()
+def _share(target, free, weights):
+    """Share what the fixed assets leave over among the free ones; return whether there are any."""
+    total, rest, some = 0.0, 1.0, False
+    for i in range(len(free)):  # from left to right: bits do not depend on what is left out
+        if free[i]:
+            total += target[i]
+            some = True
+        else:
+            rest -= weights[i]
+    scale = rest / total if total > 0.0 else 0.0
+    for i in range(len(free)):
+        if free[i]:
+            weights[i] = target[i] * scale
+    return some
+
+
+@inner()
+def _fix(free, lo, hi, weights):
+    """Fix the free assets that are beyond one bound, the one that is missed by more; return whether there were any."""
+    over, under, some = 0.0, 0.0, False
+    for i in range(len(free)):
+        if free[i]:
+            over += max(weights[i] - hi, 0.0)
+            under += max(lo - weights[i], 0.0)
+    for i in range(len(free)):
+        if free[i] and (weights[i] > hi if over >= under else weights[i] < lo):
+            free[i], weights[i], some = False, hi if over >= under else lo, True
+    return some
