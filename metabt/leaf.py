@@ -140,9 +140,9 @@ def _decide_some(
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
     """Return which assets have a price and a history at each decision, (n_decisions, n_assets) bool."""
-    if inputs.observed.all():
-        return inputs.priced[rows]
     stops = inputs.before + rows + 1
+    if not len(rows) or inputs.observed[stops[0] - spec.lookback :].all():
+        return inputs.priced[rows]
     seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
     coverage = seen[stops] - seen[stops - spec.lookback]
     return inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)
