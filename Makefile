@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "metabt needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>&1 || echo none). Install it, or: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	@echo "compiling kernels ..."; $(VENV)/bin/python jobs/compile_kernels.py
 	@touch $@
 
 demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came out
