@@ -14,7 +14,9 @@ from time import perf_counter, process_time
 
 from benchmarks.works import Work
 from metabt import stopwatch
+from metabt.dataset import Dataset
 from metabt.engine import BacktestEngine
+from metabt.ports import Cache
 from metabt.prices import Prices
 from metabt.sleeve import Sleeve
 from metabt.walked import Walked
@@ -29,7 +31,7 @@ class EngineRun:
     stages: dict[str, float]
     """Seconds by stage, in the order of a walk; they sum to the engine's time."""
     n_blocks: int
-    """Blocks that were walked."""
+    """Blocks that the work has: a sleeve over a year each, whether walked by the year or in one go."""
     trees: Sequence[Sleeve]
     """What was walked."""
     walked: Walked
@@ -41,17 +43,14 @@ class EngineRun:
         return sum(self.stages.values())
 
 
-def run_engine(work: Work) -> EngineRun:
-    """Walk a work's trees once."""
-    trees = work.trees()
+def run_engine(work: Work, cache: Cache | None = None) -> EngineRun:
+    """Walk a work's trees once; with a cache, the digests of prices are known beforehand."""
+    trees, prices = work.trees(), work.market.prices
     # roots of a forest are kept as a sweep keeps them: metrics of all, streams and decisions of the root
-    return run_trees(trees, work.market.prices, "summary" if len(trees) > 1 else "all")
-
-
-def run_trees(trees: Sequence[Sleeve], prices: Prices, keep: str = "all") -> EngineRun:
-    """Walk trees once, all of which draw from the same prices."""
+    keep = "summary" if len(trees) > 1 else "all"
+    source = prices if cache is None else _digested(prices)
     began = process_time()
-    engine = BacktestEngine(trees, {prices.name: prices}, keep=keep)
+    engine = BacktestEngine(trees, {prices.name: source}, cache=cache, keep=keep)
     plan = engine.plan
     planned = process_time()
     with _laps_of_cpu():
@@ -67,6 +66,12 @@ def run_trees(trees: Sequence[Sleeve], prices: Prices, keep: str = "all") -> Eng
     between = max(done - planned - sum(laps.values()), 0.0)
     stages = {PLAN: planned - began, **laps, BETWEEN: between, RECORD: ended - done}
     return EngineRun(stages, plan.n_blocks, trees, walked)
+
+
+def _digested(prices: Prices) -> Dataset:
+    dataset = Dataset.of(prices)
+    assert dataset.digests  # asked for here, and remembered
+    return dataset
 
 
 @contextmanager

@@ -1,15 +1,19 @@
 """Overhead: what a block costs beside its kernels.
 
-The tree of a work is walked again with `equal` for an optimizer, once with its assets and once with two in each sleeve:
-with two assets there is next to nothing to compute, and what is left is the engine.
+The tree of a work is walked again with `equal` for an optimizer, once with its assets and then with two in each sleeve:
+with two assets there is next to nothing to compute, and what is left is the engine. With a cache it walks partition by
+partition, and seals each block under a key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from benchmarks.engine_time import EngineRun, run_engine
+from benchmarks.engine_time import run_engine
 from benchmarks.works import Portfolio, Rule, Work
+from metabt.cache import MemoryCache
+from metabt.ports import Cache
 
 EQUAL = Rule("equal")
 
@@ -24,16 +28,19 @@ class Overhead:
     """With `equal`, all assets: prices, moments for risk contributions, holding, recording, and the engine."""
     engine: float
     """With `equal`, two assets a sleeve: the engine."""
+    cached: float
+    """The same through a cache that is empty: with keys, digests and blocks of a year."""
 
 
 def overhead(work: Work) -> Overhead:
     """Measure a work's tree."""
     equal = replace(work, portfolios=(Portfolio(EQUAL, EQUAL),))
     thin = replace(equal, universes={name: symbols[:2] for name, symbols in work.universes.items()})
-    whole, engine = (_best(it) for it in (equal, thin))
-    return Overhead(whole.n_blocks, 1e3 * whole.seconds / whole.n_blocks, 1e3 * engine.seconds / engine.n_blocks)
+    n_blocks = run_engine(thin).n_blocks
+    return Overhead(n_blocks, _best(equal), _best(thin), _best(thin, MemoryCache))
 
 
-def _best(work: Work) -> EngineRun:
-    run_engine(work)
-    return min((run_engine(work) for _ in range(5)), key=lambda it: it.seconds)
+def _best(work: Work, cache: Callable[[], Cache | None] = lambda: None) -> float:
+    """Return the least milliseconds a block of several runs."""
+    runs = [run_engine(work, cache()) for _ in range(6)]
+    return min(1e3 * it.seconds / it.n_blocks for it in runs)

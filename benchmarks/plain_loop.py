@@ -42,9 +42,9 @@ def min_variance(X: np.ndarray, max_weight: float = 1.0) -> np.ndarray:
     return quadratic(np.cov(X.T), np.zeros(X.shape[1]), max_weight)
 
 
-def mean_variance(X: np.ndarray, risk_aversion: float = 1.0, max_weight: float = 1.0) -> np.ndarray:
-    """Return `argmax w'mu - risk_aversion w'Sw`, none above `max_weight`."""
-    return quadratic(2.0 * risk_aversion * np.cov(X.T), X.mean(axis=0), max_weight)
+def mean_variance(X: np.ndarray, risk_aversion: float, max_weight: float = 1.0) -> np.ndarray:
+    """Return `argmax mu'w - (risk_aversion / 2) w'Sw`, none above `max_weight`."""
+    return quadratic(risk_aversion * np.cov(X.T), X.mean(axis=0), max_weight)
 
 
 def quadratic(S: np.ndarray, q: np.ndarray, hi: float) -> np.ndarray:

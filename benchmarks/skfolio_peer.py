@@ -7,7 +7,6 @@ leaf order that is the shortest.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -28,6 +27,8 @@ from benchmarks.works import STEP, Rule
 
 TIGHT = {"solver_params": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}}
 """Clarabel's tolerances, by default 1e-8."""
+PER_CENT = 100.0
+"""What returns are multiplied by for it: a tolerance is then less of a variance."""
 NAMES = ("inverse_volatility", "min_variance", "mean_variance", "erc", "hrp")
 """Rules that it knows."""
 
@@ -53,39 +54,35 @@ class Skfolio:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Clarabel stops at what it calls reduced accuracy
             for stop in range(rule.lookback, len(X), STEP):
-                window = 100.0 * X[stop - rule.lookback : stop]
-                decided.append(_exact_optimizer(rule, window).fit(window).weights_)
+                window = PER_CENT * X[stop - rule.lookback : stop]
+                optimizer = _shortest(window) if rule.optimizer == "hrp" else _optimizer(rule, PER_CENT, **TIGHT)
+                decided.append(optimizer.fit(window).weights_)
         return np.array(decided)
 
 
-def _optimizer(rule: Rule, **settings: Any) -> BaseOptimization:
+def _optimizer(rule: Rule, scale: float = 1.0, **settings: Any) -> BaseOptimization:
+    """Return the optimizer of a rule for returns that are multiplied by `scale`."""
+    bound = rule.parameters.get("max_weight", 1.0)
     match rule.optimizer:
         case "inverse_volatility":
             return InverseVolatility()
         case "erc":
             return RiskBudgeting(**settings)
         case "hrp":
-            return HierarchicalRiskParity(**settings)
-    parameters = dict(rule.parameters)
-    bound = parameters.pop("max_weight", 1.0)
-    goal = ObjectiveFunction.MINIMIZE_RISK if rule.optimizer == "min_variance" else ObjectiveFunction.MAXIMIZE_UTILITY
-    return MeanRisk(objective_function=goal, max_weights=bound, **parameters, **settings)
+            return HierarchicalRiskParity()
+        case "min_variance":
+            return MeanRisk(max_weights=bound, **settings)
+    aversion = rule.parameters["risk_aversion"] / 2.0 / scale  # it weighs the variance, not half of it
+    goal = ObjectiveFunction.MAXIMIZE_UTILITY
+    return MeanRisk(objective_function=goal, risk_aversion=aversion, max_weights=bound, **settings)
 
 
-def _exact_optimizer(rule: Rule, X: np.ndarray) -> BaseOptimization:
-    match rule.optimizer:
-        case "inverse_volatility":
-            return InverseVolatility()
-        case "hrp":
-            D = np.sqrt(np.maximum(0.5 - 0.5 * np.corrcoef(X.T), 0.0))
-            order = np.array(shortest_order(D))
-            variance = X.var(axis=0)
-            turned = variance[order[-1]] < variance[order[0]]
-            return HierarchicalRiskParity(seriation_estimator=Given(order[::-1] if turned else order))
-        case "mean_variance":  # returns are in per cent, and variances in their squares
-            aversion = rule.parameters.get("risk_aversion", 1.0) / 100.0
-            return _optimizer(replace(rule, parameters={**rule.parameters, "risk_aversion": aversion}), **TIGHT)
-    return _optimizer(rule, **TIGHT)
+def _shortest(X: np.ndarray) -> BaseOptimization:
+    """Return hierarchical risk parity with the shortest leaf order, the end of less variance first."""
+    order = np.array(shortest_order(np.sqrt(np.maximum(0.5 - 0.5 * np.corrcoef(X.T), 0.0))))
+    variance = X.var(axis=0)
+    turned = variance[order[-1]] < variance[order[0]]
+    return HierarchicalRiskParity(seriation_estimator=Given(order[::-1] if turned else order))
 
 
 class Given(BaseSeriation):

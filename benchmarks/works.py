@@ -167,7 +167,7 @@ def works() -> list[Work]:
     """Return all works, in order."""
     w2, w3 = Market(500), Market(5000)
     found = [Work("W1", Market(), SECTORS, (Portfolio(Rule("min_variance"), ERC),))]
-    for rule in (*KINDS, Rule("mean_variance")):
+    for rule in (*KINDS, Rule("mean_variance", parameters={"risk_aversion": 10.0})):
         found.append(Work(f"W2 {rule.optimizer}", w2, _sleeves(20, 25), (Portfolio(rule, ERC),)))
     for rule in (ERC, Rule("hrp")):
         found.append(Work(f"W3 {rule.optimizer}", w3, _sleeves(100, 50), (Portfolio(rule, ERC),)))

@@ -117,7 +117,7 @@ def test_the_page_has_every_peer_that_was_timed_or_left_out() -> None:
             return f"it has no {rule.optimizer}"
 
     found = compare(tiny(RULES[2]), [(Loop(), Subset(sleeves=1)), (Refusing(), Subset())], rounds=1)
-    text = page([found], {"tiny": Overhead(6, 0.5, 0.25)}, 1)
+    text = page([found], {"tiny": Overhead(6, 0.5, 0.25, 0.75)}, 1)
     assert "| plain loop |" in text and "1 of 3 sleeves" in text
     assert "| refusing | - | - | it has no erc |" in text
-    assert "| tiny | 6 | 0.500 | 0.250 |" in text
+    assert "| tiny | 6 | 0.500 | 0.250 | 0.750 |" in text
