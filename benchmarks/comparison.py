@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import process_time
 
 from benchmarks.engine_time import EngineRun, run_engine
+from benchmarks.kernel_time import kernel_seconds
 from benchmarks.peer import Peer
 from benchmarks.pieces import Piece, Subset, pieces
 from benchmarks.works import Work
@@ -42,6 +43,8 @@ class Compared:
     """What was walked."""
     engine: EngineRun
     """The quickest of metabt's runs."""
+    kernels: dict[str, float]
+    """CPU seconds of metabt's in compiled kernels, by kind."""
     peers: dict[str, PeerTime] = field(default_factory=dict)
     """By name."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -65,7 +68,7 @@ def compare(work: Work, peers: Sequence[tuple[Peer, Subset]], rounds: int) -> Co
         few = pieces(work, best, Subset(sleeves=1, windows=min(EXACT, subset.windows)))
         exact = max(piece.apart(peer.exact(piece.X, piece.rule)) for piece in few)
         found[peer.name] = PeerTime(seconds, subset.said(work), apart, exact)
-    return Compared(work, best, found, {name: why for name, why in refusals.items() if why})
+    return Compared(work, best, kernel_seconds(work), found, {name: why for name, why in refusals.items() if why})
 
 
 def _runs(work: Work, times: int) -> list[EngineRun]:

@@ -21,7 +21,7 @@ from benchmarks.comparison import Compared, compare
 from benchmarks.overhead import Overhead, overhead
 from benchmarks.peer import Peer
 from benchmarks.pieces import Subset
-from benchmarks.results import agreement, page, stages, times
+from benchmarks.results import agreement, kernels, page, stages, times
 from benchmarks.works import Work, works
 from metabt.errors import DataError
 
@@ -109,7 +109,7 @@ def main() -> None:
         parser.error(f"no such work; known: {', '.join(work.name for work in works())}")
     done = measured(found, peers, args.rounds)
     if args.works:
-        print("\n".join(["", *times(done), "", *agreement(done), "", *stages(done)]))
+        print("\n".join(["", *times(done), "", *agreement(done), "", *stages(done), "", *kernels(done)]))
         return
     overheads: dict[str, Overhead] = {it.name: overhead(it) for it in found if it.name in OVERHEADS}
     target = Path(__file__).parent / "RESULTS.md"

@@ -39,6 +39,11 @@ CPU milliseconds by stage of the walk; *between stages* is what a walk takes bes
 keeping states. Windows and moments are within the stages that need them.
 """
 
+KERNELS = """
+The same milliseconds by what is computed, in compiled kernels; *beside kernels* is Python and NumPy: windows, inputs,
+tables, and the engine.
+"""
+
 OVERHEAD = """
 ## Overhead of a block
 
@@ -52,7 +57,7 @@ def page(found: Sequence[Compared], overheads: Mapping[str, Overhead], rounds: i
     """Return RESULTS.md."""
     date = datetime.date.today().isoformat()
     head = HEAD.format(date=date, machine=machine(), versions=versions(), rounds=rounds)
-    parts = [head, *times(found), AGREEMENT, *agreement(found), STAGES, *stages(found)]
+    parts = [head, *times(found), AGREEMENT, *agreement(found), STAGES, *stages(found), KERNELS, *kernels(found)]
     if overheads:
         parts += [OVERHEAD, *_overheads(overheads)]
     return "\n".join(parts) + "\n"
@@ -90,6 +95,17 @@ def stages(found: Sequence[Compared]) -> Iterator[str]:
     for it in found:
         cells = [f"{1e3 * it.engine.stages.get(name, 0.0):.1f}" for name in names]
         yield f"| {it.work.name} | {it.engine.n_blocks} | {' | '.join(cells)} | {1e3 * it.engine.seconds:.1f} |"
+
+
+def kernels(found: Sequence[Compared]) -> Iterator[str]:
+    """Yield the lines of the table of kernels."""
+    names = [name for name in found[0].kernels if any(it.kernels[name] > 0.0 for it in found)]
+    yield f"| work | {' | '.join(names)} | beside kernels | all |"
+    yield "|---|" + "---:|" * (len(names) + 2)
+    for it in found:
+        rest = it.engine.seconds - sum(it.kernels.values())
+        cells = [f"{1e3 * seconds:.1f}" for seconds in (*(it.kernels[name] for name in names), rest, it.engine.seconds)]
+        yield f"| {it.work.name} | {' | '.join(cells)} |"
 
 
 def _overheads(overheads: Mapping[str, Overhead]) -> Iterator[str]:

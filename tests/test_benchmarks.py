@@ -66,6 +66,7 @@ def test_the_plain_loop_agrees(rule: Rule) -> None:
     found = compare(tiny(rule), [(Loop(), Subset())], rounds=1)
     assert found.peers["plain loop"].exact < 1e-12
     assert sum(found.engine.stages.values()) == found.engine.seconds > 0.0
+    assert all(found.kernels[kind] > 0.0 for kind in ("solve", "hold", "flatten"))  # erc above, whatever is beneath
 
 
 def test_a_difference_is_seen() -> None:
