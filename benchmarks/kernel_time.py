@@ -48,9 +48,8 @@ def _kernels() -> dict[tuple[str, int], str]:
     found: dict[tuple[str, int], str] = {}
     for name, module in list(sys.modules.items()):
         kind = next((it for prefix, it in KINDS.items() if f"{name}.".startswith(f"{prefix}.")), None)
-        if kind:
-            codes = [it.py_func.__code__ for it in vars(module).values() if isinstance(it, Dispatcher)]
-            found |= {
-                (code.co_filename, code.co_firstlineno): kind for code in codes if code.co_filename == module.__file__
-            }
+        for kernel in vars(module).values() if kind else ():
+            if isinstance(kernel, Dispatcher) and kernel.py_func.__module__ == name:  # not one that it imports
+                code = kernel.py_func.__code__
+                found[code.co_filename, code.co_firstlineno] = str(kind)
     return found
