@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench scaling faults lint clean
+.PHONY: help install demo test bench rebuild scaling faults lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -16,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "metabt needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>&1 || echo none). Install it, or: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	@echo "compiling kernels ..."; $(VENV)/bin/python jobs/compile_kernels.py
 	@touch $@
 
 demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came out
@@ -25,8 +27,16 @@ demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came o
 test: $(STAMP)  ## the default test suite
 	$(VENV)/bin/python -m pytest -n auto
 
-bench: $(STAMP)  ## what is computed again, and how long it takes
-	$(VENV)/bin/python benchmarks/build_system.py
+bench: $(PEERS)  ## metabt against skfolio, bt and a plain loop; writes benchmarks/RESULTS.md
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/peers.py
+
+# A peer that cannot be had is left out, and the run says so.
+$(PEERS): $(STAMP)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[bench]" -c constraints.txt && touch $@ || \
+	  echo "not all peers can be installed; those that are missing are left out"
+
+rebuild: $(STAMP)  ## what is computed again, and how long it takes
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/build_system.py
 
 scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/scaling.py

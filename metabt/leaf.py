@@ -17,7 +17,6 @@ from metabt.decision import build_optimizer, build_selector, weigh
 from metabt.holdings import charge
 from metabt.joining import join_decisions
 from metabt.leaf_hold import LeafHold
-from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Leaf
 from metabt.steps import begin_of, days_between, due_in, from_first, leaving, schedule
 from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
@@ -133,7 +132,7 @@ def _decide_some(
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):
         weights, status = weigh(spec, windows, support, previous)
-        risk = ex_ante(windows.covariance, weights)
+        risk = windows.risk(weights)
     reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
     # + 0.0 turns the -0.0 of an unheld short into 0.0
     return Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons)
@@ -141,9 +140,9 @@ def _decide_some(
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
     """Return which assets have a price and a history at each decision, (n_decisions, n_assets) bool."""
-    if inputs.observed.all():
-        return inputs.priced[rows]
     stops = inputs.before + rows + 1
+    if not len(rows) or inputs.observed[stops[0] - spec.lookback :].all():
+        return inputs.priced[rows]
     seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
     coverage = seen[stops] - seen[stops - spec.lookback]
     return inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)

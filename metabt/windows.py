@@ -11,7 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.risk.contribution import ex_ante, ex_ante_of_returns
 from metabt.risk.sample import mean_and_covariance
+
+WIDE = 100
+"""Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Windows:
     def covariance(self) -> np.ndarray:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return self._moments[1]
+
+    def risk(self, weights: np.ndarray) -> np.ndarray:
+        """Return ex-ante shares of variance of `weights`, both (n_decisions, n_assets); NaN without variance."""
+        if self.returns.shape[1] >= WIDE:
+            return ex_ante_of_returns(self.returns, self.stops, self.lengths, weights)
+        return ex_ante(self.covariance, weights)
 
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:

@@ -27,9 +27,6 @@ from metabt.optimizers.base import FEASIBLE
 from metabt.risk import arrays
 from metabt.windows import Windows
 
-WIDE = 100
-"""Assets from which on this is faster than `_frontier` on their covariance: measured, and hardly a matter of rows."""
-
 FIRST, JOIN = 48, 16
 """Assets that the working set starts with; that join it at a time."""
 

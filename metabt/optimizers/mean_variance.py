@@ -6,6 +6,7 @@ import numpy as np
 
 from metabt.errors import ConfigError
 from metabt.optimizers._frontier import frontier
+from metabt.optimizers._turnover import Turnover, solve_nearby
 from metabt.optimizers.base import Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.risk.mean import MEANS, Mean
@@ -26,6 +27,12 @@ class MeanVariance(Optimizer):
         `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.risk.covariance`).
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
+    turnover_penalty : float
+        What the utility is lowered by per unit of turnover, the half of all that is traded away from what is held when
+        it is decided; at least 0. Utility is per session, so a cost that k sessions share counts a k-th.
+    max_turnover : float, optional
+        Turnover of a decision at most, above 0. Where selling what is no longer supported takes more, it is as little
+        as possible. A sleeve that holds nothing is free to begin.
 
     Notes
     -----
@@ -40,6 +47,8 @@ class MeanVariance(Optimizer):
         covariance: Covariance = "sample",
         min_weight: float = 0.0,
         max_weight: float = 1.0,
+        turnover_penalty: float = 0.0,
+        max_turnover: float | None = None,
     ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
         if not risk_aversion > 0.0:
@@ -47,8 +56,21 @@ class MeanVariance(Optimizer):
         self.risk_aversion = risk_aversion
         self.mean = MEANS.build("mean", mean)
         self.covariance = COVARIANCES.build("covariance", covariance)
+        self.turnover = Turnover.checked("MeanVariance", turnover_penalty, max_turnover)
+
+    @property
+    def path_dependent(self) -> bool:
+        """Whether turnover is penalised or limited."""
+        return self.turnover.matters
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S, q = self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion
         known = (np.isfinite(q) | ~support).all(axis=1)
         weights[:], solved[:] = frontier(S, q, support & known[:, None], self.min_weight, self.max_weight, False)
+
+    def _solve_from(
+        self, windows: Windows, support: np.ndarray, previous: np.ndarray, weights: np.ndarray, solved: np.ndarray
+    ) -> None:
+        S, q = self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion
+        bounds, turnover = (self.min_weight, self.max_weight), self.turnover.times(1.0 / self.risk_aversion)
+        solve_nearby(S, q, support, bounds, previous, turnover, weights, solved)

@@ -15,7 +15,6 @@ import numpy as np
 from metabt.block import HELD, NOT_LIVE, WAITING
 from metabt.decision import bounded, build_optimizer, weigh
 from metabt.meta.aggregation import Streams
-from metabt.risk.contribution import ex_ante
 from metabt.sleeve import Estimator, Meta
 
 
@@ -66,7 +65,7 @@ def optimize_meta(
     if len(late):
         windows = streams.windows(stops[late], lengths[late])
         weights[late], solved = weigh(spec, windows, support[late], previous)
-        risk[late] = ex_ante(windows.covariance, weights[late])
+        risk[late] = windows.risk(weights[late])
         status[len(early) :] = solved
     reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
     kept = done | (spec.warmup == "equal")

@@ -21,7 +21,7 @@ ADMITTED = [line[1:] for line in (K8S / "Dockerfile.dockerignore").read_text().s
 def test_what_is_copied_is_there_and_admitted() -> None:
     copied = [words.split() for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)]
     sources = [source for *names, _ in copied for source in names]
-    assert {"metabt", "jobs", "constraints.txt", "k8s/compile_kernels.py"} <= set(sources)
+    assert {"metabt", "jobs", "constraints.txt"} <= set(sources)
     for source in sources:
         assert (ROOT / source).exists(), f"COPY {source}"
         assert any(fnmatch(source, pattern) for pattern in ADMITTED), f"{source} is not in Dockerfile.dockerignore"
@@ -46,7 +46,7 @@ def _run(*command: str, store: Path) -> subprocess.CompletedProcess[str]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile what the image has."""
     found = tmp_path_factory.mktemp("image") / "kernels"
-    done = _run(str(K8S / "compile_kernels.py"), store=found)
+    done = _run(str(ROOT / "jobs" / "compile_kernels.py"), store=found)
     assert done.returncode == 0, done.stderr
     return found
 
@@ -62,7 +62,7 @@ def test_a_run_compiles_nothing_that_the_image_has_not(store: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_kernel_that_nothing_asks_for_fails_the_build(store: Path, tmp_path: Path) -> None:
-    text = (K8S / "compile_kernels.py").read_text(encoding="utf-8")
+    text = (ROOT / "jobs" / "compile_kernels.py").read_text(encoding="utf-8")
     smaller, n = re.subn(r', "covariance": "ewma"', "", text)
     assert n == 1
     (tmp_path / "smaller.py").write_text(smaller)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabt.optimizers._frontier import frontier
-from metabt.optimizers._wide import WIDE, least_variance
+from metabt.optimizers._wide import least_variance
 from metabt.registry import optimizer
-from metabt.windows import Windows
+from metabt.windows import WIDE, Windows
 from tests.optimizers.test_frontier import residual
 from tests.returns import factor_returns, market_returns
 

@@ -1,4 +1,6 @@
-"""Compile every kernel of metabt into NUMBA_CACHE_DIR, so that no pod has to: `python k8s/compile_kernels.py`.
+"""Compile every kernel of metabt ahead of its first use: `python jobs/compile_kernels.py`.
+
+`make` does so for a checkout, and the image with NUMBA_CACHE_DIR, so that no pod has to.
 
 1. Walk a small tree that uses every optimizer, selector and level, on synthetic prices with gaps, out of a lakehouse.
 2. Fail, naming them, if there are kernels that this did not compile.
@@ -18,7 +20,8 @@ from numba.core.dispatcher import Dispatcher
 import metabt
 from metabt import lakehouse
 
-SYMBOLS = [f"A{i}" for i in range(6)]
+MANY = [f"A{i:03d}" for i in range(104)]
+SYMBOLS = MANY[:6]
 TREE: dict[str, Any] = {
     "name": "kernels",
     "optimizer": "erc",
@@ -37,17 +40,20 @@ TREE: dict[str, Any] = {
         },
         "least": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
         "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5, "covariance": "ewma"}},
+        "apart": {"universe": SYMBOLS, "selector": {"name": "decorrelate", "k": 3}, "optimizer": "max_diversification"},
+        "still": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "max_turnover": 0.1}},
+        "wide": {"universe": MANY, "optimizer": "min_variance"},
         "short": {"universe": SYMBOLS[:2], "optimizer": "inverse_volatility", "direction": "short"},
     },
 }
 
 
 def prices() -> pd.DataFrame:
-    """Return three years of random walks, one of which has no price for two weeks."""
-    steps = np.random.default_rng(1).normal(0.0005, 0.01, (780, len(SYMBOLS)))
-    frame = pd.DataFrame(100 * np.exp(steps.cumsum(axis=0)), pd.bdate_range("2020-01-01", periods=len(steps)), SYMBOLS)
-    frame.iloc[400:410, 0] = np.nan
-    return frame
+    """Return three years of random walks with volumes, one of which has no price for two weeks."""
+    steps = np.random.default_rng(1).normal(0.0005, 0.01, (780, len(MANY)))
+    close = pd.DataFrame(100 * np.exp(steps.cumsum(axis=0)), pd.bdate_range("2020-01-01", periods=len(steps)), MANY)
+    close.iloc[400:410, 0] = np.nan
+    return pd.concat({"Close": close, "Volume": close.notna() * 1000.0}, axis=1)
 
 
 def not_compiled() -> list[str]:
