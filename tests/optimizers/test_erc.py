@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from skfolio.optimization import RiskBudgeting
 
+import metabt
 from metabt.errors import ConfigError
 from metabt.registry import optimizer
 from metabt.windows import Windows
@@ -151,6 +152,20 @@ def test_budgets_follow_their_symbols_and_only_proportions_count() -> None:
     tripled = optimizer("erc", budgets={"A": 6.0, "B": 3.0, "C": 3.0, "D": 1.5, "E": 3.0})
     again = tripled.weigh(replace(Windows.single(X), names=names), np.ones((1, 5), bool))[0][0]
     assert np.allclose(again, w, atol=1e-14)
+
+
+def test_budgets_of_a_leaf_are_those_of_its_symbols_in_whatever_order_it_lists_them(sp500: pd.DataFrame) -> None:
+    for direction in ("long", "short"):
+        leaf = {
+            "name": "leaf",
+            "universe": ["XOM", "AAPL", "MSFT", "KO"],
+            "lookback": 120,
+            "optimizer": {"name": "erc", "budgets": {"XOM": 3, "KO": 0.5}},
+            "direction": direction,
+        }
+        shares = metabt.backtest(leaf, sp500.iloc[-400:]).risk_contributions().iloc[-1]
+        expected = {"XOM": 3 / 5.5, "AAPL": 1 / 5.5, "MSFT": 1 / 5.5, "KO": 0.5 / 5.5}
+        assert shares.dropna().to_dict() == pytest.approx(expected, abs=1e-10)
 
 
 def test_budgets_hold_inside_the_bounds() -> None:
