@@ -71,8 +71,8 @@ def test_an_edited_inner_is_what_runs(copy: Path) -> None:
     assert said(ANSWER, copy) == before
     path = copy / "metabt" / "optimizers" / "_linear.py"
     source = path.read_text()
-    assert source.count("x[a] /= L[a, a]") >= 1
-    path.write_text(source.replace("x[a] /= L[a, a]", "x[a] /= L[a, a] * 1.01", 1))
+    assert source.count("y[a] / row[a]") == 1
+    path.write_text(source.replace("y[a] / row[a]", "1.01 * y[a] / row[a]"))
     assert said(ANSWER, copy) != before
 
 
