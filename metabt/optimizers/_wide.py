@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.kernels import FAST, inner, kernel
+from metabt.kernels import inner, kernel
 from metabt.optimizers._active_set import MULTIPLIER, minimise, start
 from metabt.optimizers._frontier import RIDGE
 from metabt.optimizers._linear import factor
+from metabt.optimizers._scatter import append, copied, gradients, stream_of, with_all
 from metabt.optimizers._support import supported
 from metabt.optimizers.base import FEASIBLE
 from metabt.risk import arrays
@@ -64,19 +65,19 @@ def _stack(returns, stops, lengths, support, hi, copy, deviations, squares, v, m
         rows, n = lengths[d], supported(support[d], column)
         if rows < 2 or n == 0 or n * hi < 1.0 - FEASIBLE:
             continue
-        _copied(returns, stops[d] - rows, rows, column, n, copy, mean, variance)
+        copied(returns, stops[d] - rows, rows, column, n, copy, mean, variance)
         if not _finite(variance, n):
             continue
         free = np.int64(0)
         for ridge in (0.0, RIDGE):
             if free != 0:
                 break
-            _with_all(copy, rows, n, mean, gradient)
+            with_all(copy, rows, n, mean, gradient)
             for j in range(n):
                 inside[j], q[j], floor[j] = 0, 0.0, 0.0
             wanted = min(n, max(np.int64(FIRST), np.int64(2.0 / hi)))
             k = _join(gradient, inside, mean, copy, rows, n, wanted, member, size, np.int64(0))
-            _append(copy, rows, mean, member, np.int64(0), k, deviations, G, ridge)
+            append(copy, rows, mean, member, np.int64(0), k, deviations, G, ridge)
             _raise(size, ceiling, hi, k)
             if not start(G, L, w, floor, ceiling, side, index, k) > 0.0:
                 continue
@@ -85,14 +86,14 @@ def _stack(returns, stops, lengths, support, hi, copy, deviations, squares, v, m
                 free = minimise(G, L, w, floor, ceiling, q, goal, part, ones, side, index, k, free)
                 if free <= 0:
                     break
-                lam, risk = _stream(deviations, rows, w, k, G, index, free, stream)
-                _gradients(copy, rows, n, stream, mean, gradient)
+                lam, risk = stream_of(deviations, rows, w, k, G, index, free, stream)
+                gradients(copy, rows, n, stream, mean, gradient)
                 wanted = _gains(gradient, inside, variance, n, lam, risk)
                 if wanted == 0:
                     break
                 before = k
                 k = _join(gradient, inside, mean, copy, rows, n, min(wanted, np.int64(JOIN)), member, size, k)
-                _append(copy, rows, mean, member, before, k, deviations, G, ridge)
+                append(copy, rows, mean, member, before, k, deviations, G, ridge)
                 for a in range(before, k):
                     w[a], side[a] = 0.0, -1
                 _raise(size, ceiling, hi, k)
@@ -105,90 +106,12 @@ def _stack(returns, stops, lengths, support, hi, copy, deviations, squares, v, m
             _share(copy, rows, mean, n, w, member, k, column, weights[d])
 
 
-@inner(fastmath=FAST)
-def _copied(returns, begin, rows, column, n, copy, mean, variance):
-    """Write the window less its first row, so that what never changes is 0, its means, and the sums of squares."""
-    first = returns[begin]
-    for j in range(n):
-        mean[j], variance[j] = 0.0, 0.0
-    for t in range(rows):
-        row, given = copy[t], returns[begin + t]
-        if n == len(given):
-            for j in range(n):
-                row[j] = given[j] - first[j]
-        else:
-            for j in range(n):
-                row[j] = given[column[j]] - first[column[j]]
-        for j in range(n):
-            mean[j] += row[j]
-            variance[j] += row[j] * row[j]
-    for j in range(n):
-        mean[j] /= rows
-        variance[j] -= rows * mean[j] * mean[j]
-
-
 @inner()
 def _finite(variance, n):
     for j in range(n):
         if not variance[j] < np.inf:
             return False
     return True
-
-
-@inner(fastmath=FAST)
-def _with_all(copy, rows, n, mean, gradient):
-    """Write the covariance of every asset with the sum of all."""
-    level = 0.0
-    for j in range(n):
-        level += mean[j]
-        gradient[j] = 0.0
-    for t in range(rows):
-        row, total = copy[t], -level
-        for j in range(n):
-            total += row[j]
-        for j in range(n):
-            gradient[j] += total * row[j]
-
-
-@inner(fastmath=FAST)
-def _stream(deviations, rows, w, k, G, index, free, stream):
-    """Write the deviations of the portfolio; return the multiplier, and the risk if all correlations were one."""
-    for t in range(rows):
-        stream[t] = 0.0
-    risk, lam, held = 0.0, 0.0, 0.0
-    for a in range(k):
-        if w[a] > 0.0:
-            deviation, weight = deviations[a], w[a]
-            risk += G[a, a] ** 0.5 * weight
-            for t in range(rows):
-                stream[t] += weight * deviation[t]
-    for a in range(free):
-        row, total = G[index[a]], 0.0
-        for b in range(k):
-            total += row[b] * w[b]
-        lam += w[index[a]] * total
-        held += w[index[a]]
-    return lam / held, risk
-
-
-@inner(fastmath=FAST)
-def _gradients(copy, rows, n, stream, mean, gradient):
-    """Write D'(Dw) of every asset."""
-    total = 0.0
-    for t in range(rows):
-        total += stream[t]
-    for j in range(n):
-        gradient[j] = -total * mean[j]
-    whole = rows // 4 * 4
-    for t in range(0, whole, 4):
-        one, two, three, four = copy[t], copy[t + 1], copy[t + 2], copy[t + 3]
-        a, b, c, d = stream[t], stream[t + 1], stream[t + 2], stream[t + 3]
-        for j in range(n):
-            gradient[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
-    for t in range(whole, rows):
-        one, a = copy[t], stream[t]
-        for j in range(n):
-            gradient[j] += a * one[j]
 
 
 @inner()
@@ -252,21 +175,3 @@ def _share(copy, rows, mean, n, w, member, k, column, weights):
                     weights[column[j]] = w[a] / count
             if count == 1:
                 weights[column[member[a]]] = w[a]
-
-
-@inner(fastmath=FAST)
-def _append(copy, rows, mean, member, first, stop, deviations, G, ridge):
-    """Write the deviations of members first to stop, and their scatter with all before them."""
-    for t in range(rows):
-        row = copy[t]
-        for a in range(first, stop):
-            deviations[a, t] = row[member[a]] - mean[member[a]]
-    for a in range(first, stop):
-        one = deviations[a]
-        for b in range(a + 1):
-            other, total = deviations[b], 0.0
-            for t in range(rows):
-                total += one[t] * other[t]
-            G[a, b] = total
-            G[b, a] = total
-        G[a, a] += ridge * max(G[a, a], ridge)

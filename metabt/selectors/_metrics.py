@@ -4,9 +4,7 @@
 2. The order of three successive returns is one of six. How often each has been seen up to a row is worked out once;
    what a window saw is the difference of two rows.
 3. Every metric is a sum, a count or an order statistic of one asset's window: its bits depend on nothing else.
-4. An order statistic is found by counting. Beginning at that of the window before, which is near, count the values up
-   to a pivot and stride off until the one that is sought is passed; halve the range until few values are left in it,
-   and sort these. Where it begins decides how long that takes, and nothing of what is found.
+4. Order statistics are looked for from where those of the window before were (`_order_statistics`).
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
 from metabt.risk import arrays
+from metabt.selectors._order_statistics import count_up_to, quantile
 from metabt.windows import Windows
 
 (
@@ -34,9 +33,6 @@ from metabt.windows import Windows
 
 EFFICIENCY_ROWS = 120
 """The last sessions of a window that efficiency looks at."""
-
-FEW, STRIDES = 12, 8
-"""Values that are sorted rather than counted; strides, each twice the last, before the whole range is halved."""
 
 BITS = 21
 """Bits of each of the three counts that share a number."""
@@ -94,10 +90,10 @@ def _measure(columns, seen, stops, lengths, with_drawdown, scratch, out):
             out[EFFICIENCY, d, i] = _efficiency(x, rows)
             out[PREDICTABILITY, d, i] = _predictability(seen, stops[d], rows)
             stride = 0.25 * math.sqrt(second)
-            high = _quantile(x, rows, 0.95, high, stride, scratch)
-            low = _quantile(x, rows, 0.05, low, stride, scratch)
-            out[UPSIDE, d, i] = _above(x, rows, high)
-            out[SHORTFALL, d, i] = max(-_up_to(x, rows, low), 0.0)
+            high = quantile(x, rows, 0.95, high, stride, scratch)
+            low = quantile(x, rows, 0.05, low, stride, scratch)
+            out[UPSIDE, d, i] = _mean_above(x, rows, high)
+            out[SHORTFALL, d, i] = max(-_mean_up_to(x, rows, low), 0.0)
             if with_drawdown:
                 out[DRAWDOWN, d, i] = _drawdown(x, rows)
 
@@ -109,7 +105,7 @@ def _medians(columns, stops, lengths, known, scratch, out):
         series = columns[i]
         for d in range(len(stops)):
             x, rows = series[stops[d] - lengths[d] : stops[d]], lengths[d]
-            count = _up_to_count(x, rows, np.inf)  # what is not a number is not up to anything
+            count = count_up_to(x, rows, np.inf)  # what is not a number is not up to anything
             if count == 0:
                 out[d, i] = 0.0
                 continue
@@ -117,7 +113,7 @@ def _medians(columns, stops, lengths, known, scratch, out):
                 _gather(x, rows, known)
                 x = known
             begin = out[d - 1, i] if d > 0 else x[0]
-            out[d, i] = _quantile(x, count, 0.5, begin, 0.05 * abs(begin), scratch)
+            out[d, i] = quantile(x, count, 0.5, begin, 0.05 * abs(begin), scratch)
 
 
 @inner()
@@ -181,102 +177,8 @@ def _predictability(seen, stop, rows):
     return 1.0 - entropy / math.log(6.0)
 
 
-@inner()
-def _range(x, rows):
-    """Return the smallest and the largest value; four of each at a time, which do not wait for each other."""
-    low, low_1, low_2, low_3 = np.inf, np.inf, np.inf, np.inf
-    high, high_1, high_2, high_3 = -np.inf, -np.inf, -np.inf, -np.inf
-    whole = rows // 4 * 4
-    for t in range(0, whole, 4):
-        low, high = min(low, x[t]), max(high, x[t])
-        low_1, high_1 = min(low_1, x[t + 1]), max(high_1, x[t + 1])
-        low_2, high_2 = min(low_2, x[t + 2]), max(high_2, x[t + 2])
-        low_3, high_3 = min(low_3, x[t + 3]), max(high_3, x[t + 3])
-    for t in range(whole, rows):
-        low, high = min(low, x[t]), max(high, x[t])
-    return min(min(low, low_1), min(low_2, low_3)), max(max(high, high_1), max(high_2, high_3))
-
-
-@inner()
-def _quantile(x, rows, level, begin, stride, scratch):
-    """Return the quantile by linear interpolation between order statistics."""
-    place = level * (rows - 1)
-    k = int(place)
-    low, high = _neighbours(x, rows, k, begin, stride, scratch)
-    return low + (place - k) * (high - low) if place > k else low
-
-
-@inner()
-def _neighbours(x, rows, k, begin, stride, scratch):
-    """Return the value of rank k, counted from 0, and the next one; the last one has itself next to it."""
-    low, high, below, up_to = -np.inf, np.inf, 0, rows  # values up to low, and up to high
-    pivot = begin
-    for _ in range(STRIDES if stride > 0.0 else 0):
-        count = _up_to_count(x, rows, pivot)
-        if count == k + 1:
-            return _either_side(x, rows, pivot)
-        if count <= k:
-            low, below = pivot, count
-            pivot += stride
-        else:
-            high, up_to = pivot, count
-            pivot -= stride
-        if -np.inf < low and high < np.inf:
-            break
-        stride *= 2.0
-    if low == -np.inf or high == np.inf:
-        least, most = _range(x, rows)
-        low, high = max(low, least - (most - least)), min(high, most)
-    for _ in range(60):
-        pivot = 0.5 * (low + high)
-        if up_to - below <= FEW or not low < pivot < high:
-            break
-        count = _up_to_count(x, rows, pivot)
-        if count == k + 1:
-            return _either_side(x, rows, pivot)
-        if count <= k:
-            low, below = pivot, count
-        else:
-            high, up_to = pivot, count
-    return _sorted_between(x, rows, low if below > 0 else -np.inf, high, k - below, scratch)
-
-
-@inner()
-def _up_to_count(x, rows, pivot):
-    count = 0
-    for t in range(rows):
-        count += x[t] <= pivot
-    return count
-
-
-@inner()
-def _either_side(x, rows, middle):
-    """Return the largest value up to `middle` and the smallest one above, or the former twice."""
-    low, high = -np.inf, np.inf
-    for t in range(rows):
-        low = max(low, x[t] if x[t] <= middle else -np.inf)
-        high = min(high, x[t] if x[t] > middle else np.inf)
-    return low, high if high < np.inf else low
-
-
-@inner()
-def _sorted_between(x, rows, low, high, k, scratch):
-    """Return the value of rank k among those above `low` and up to `high`, and the next one."""
-    count = 0
-    for t in range(rows):
-        scratch[count] = x[t]
-        count += low < x[t] <= high
-    for a in range(1, count):
-        value, b = scratch[a], a
-        while b > 0 and scratch[b - 1] > value:
-            scratch[b] = scratch[b - 1]
-            b -= 1
-        scratch[b] = value
-    return scratch[k], scratch[min(k + 1, count - 1)]
-
-
 @inner(fastmath=FAST)
-def _above(x, rows, bound):
+def _mean_above(x, rows, bound):
     total, count = 0.0, 0
     for t in range(rows):
         total += x[t] if x[t] > bound else 0.0
@@ -285,7 +187,7 @@ def _above(x, rows, bound):
 
 
 @inner(fastmath=FAST)
-def _up_to(x, rows, bound):
+def _mean_up_to(x, rows, bound):
     total, count = 0.0, 0
     for t in range(rows):
         total += x[t] if x[t] <= bound else 0.0
