@@ -1,7 +1,7 @@
 """Workload: what a plan will cost, before it runs, in seconds of one processor.
 
-Constants were measured on one core of a server of 2024 (benchmarks/scaling.py prints them anew); they decide where a
-plan is walked and who walks what, never what comes out.
+Constants were measured on one core of a server of 2024; they decide where a plan is walked and who walks what, never
+what comes out.
 
 1. A block of a leaf costs a fixed part, a part per decision and asset, and one per decision, asset and asset
    (covariance, solver); wide clustering and foreign estimators cost more.
@@ -14,17 +14,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
 
+from metabt.decision import build_optimizer
 from metabt.forest import Node, Plan
 from metabt.sleeve import Leaf, Meta
 
-BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 1.2e-3, 2e-8, 2e-6, 4e-8
+BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 6e-4, 4e-9, 1.6e-7, 4.5e-9
 """Seconds per block, session and column, decision and asset, decision and pair of assets."""
-SLOW = {"hrp": 2.0, "log_mps": 3.0, "max_diversification": 2.0, "max_sharpe": 2.0, "min_cvar": 100.0}
-"""Estimator -> how many times as long as minimum variance it takes."""
+MORE = {
+    "erc": 0.6,
+    "hrp": 2.5,
+    "log_mps": 3.0,
+    "max_diversification": 0.6,
+    "max_sharpe": 0.6,
+    "denoised": 9.0,
+    "ewma": 0.5,
+    "ledoit_wolf": 0.7,
+}
+"""Estimator -> how much longer than minimum variance on the sample covariance a decision takes with it, in parts."""
 SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}
 """Period -> sessions in it, of a market that closes on weekends."""
-FOREIGN = 6e-3
-"""Seconds per decision of an estimator that is not metabt's own."""
+FOREIGN, PROGRAMME, IN_TURN = 6e-3, 6e-3, 6e-4
+"""Seconds per decision of an estimator that is not metabt's own, of a linear programme, and of one that depends on what
+is held."""
 
 
 def seconds_of(node: Node) -> float:
@@ -41,12 +52,14 @@ def _decisions(spec: Leaf, n_sessions: float) -> float:
 
 
 def _decision(spec: Leaf) -> float:
-    n_assets = len(spec.universe)
-    names = (spec.optimizer.name, spec.selector.name)
-    if any("." in name for name in names):
+    n_assets, optimizer = len(spec.universe), spec.optimizer
+    if any("." in name for name in (optimizer.name, spec.selector.name)):
         return FOREIGN
-    slower = max(SLOW.get(name, 1.0) for name in names)
-    return slower * (DECISION_ASSET * n_assets + DECISION_PAIR * n_assets**2)
+    covariance = optimizer.params.get("covariance", "sample")
+    names = optimizer.name, spec.selector.name, covariance["name"] if isinstance(covariance, Mapping) else covariance
+    longer = 1.0 + sum(MORE.get(str(name), 0.0) for name in names)
+    slow = PROGRAMME * (optimizer.name == "min_cvar") + IN_TURN * build_optimizer(optimizer).path_dependent
+    return slow + longer * (DECISION_ASSET * n_assets + DECISION_PAIR * n_assets**2)
 
 
 def seconds_missing(plan: Plan, known: Mapping[str, int]) -> float:
