@@ -1,6 +1,6 @@
 """How the walk scales on Ray: wall time, processor time, memory, bytes read and overhead, by workers and by years.
 
-`python benchmarks/scaling.py [--sleeves 200] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
+`python benchmarks/scaling.py [--sleeves 400] [--assets 50] [--years 20] [--workers 0,1,2] [--memory 5,10,20]`
 
 1. speed: many HRP sleeves, decided every other session, under a root of equal weights, in one process (0 workers) and
    on Ray, on the same prices without a cache. Start-up (Ray itself, and the actors) is shown apart. Overhead a block is
@@ -247,7 +247,7 @@ def driven(lake: Path, settings: dict, cache: Path) -> Sampled:
 def main() -> None:
     """Run both parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, default in {"sleeves": 200, "assets": 50, "years": 20, "wide-sleeves": 20, "wide-assets": 100}.items():
+    for option, default in {"sleeves": 400, "assets": 50, "years": 20, "wide-sleeves": 20, "wide-assets": 100}.items():
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--workers", default="0,1,2", help="numbers of workers; 0 is one process without Ray")
     parser.add_argument("--memory", default="5,10,20", help="years of history; empty leaves it out")

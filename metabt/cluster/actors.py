@@ -15,6 +15,7 @@ import ray
 from metabt.cache import NoCache
 from metabt.cluster.feed import Feed
 from metabt.cluster.notes import write_down
+from metabt.cluster.parcels import Parcel
 from metabt.forest import Plan
 from metabt.keys import WALK, basis
 from metabt.platform import one_thread
@@ -52,10 +53,10 @@ class SleeveActor(Actor):
     @ray.method(num_returns=2)
     def advance(
         self, label: str, previous: Report | None, prices: Any, failed: Mapping[str, str]
-    ) -> tuple[Report, Blocks]:
+    ) -> tuple[Report, Parcel]:
         """Twin of Shard.advance; `prices` are references to the partitions of prices that it may need."""
         with one_thread():
-            return self._shard.advance(label, previous, self._given(prices), failed)
+            return _packed(self._shard.advance(label, previous, self._given(prices), failed))
 
     def _given(self, given: Any) -> Given:
         self._feed.take(given)
@@ -68,22 +69,27 @@ class MetaActor(Actor):
     @ray.method(num_returns=2)
     def advance(
         self, label: str, previous: Report | None, given: Any, failed: Mapping[str, str]
-    ) -> tuple[Report, Blocks]:
+    ) -> tuple[Report, Parcel]:
         """Twin of Shard.advance; `given` are marks of other shards, with references to their blocks."""
         with one_thread():
-            return self._shard.advance(label, previous, self._given(given), failed)
+            return _packed(self._shard.advance(label, previous, self._given(given), failed))
 
     def _given(self, given: Sequence[tuple[Mapping[str, Mark], Any]]) -> Given:
         return [(marks, _fetched(reference)) for marks, reference in given]
 
 
+def _packed(made: tuple[Report, Blocks]) -> tuple[Report, Parcel]:
+    report, blocks = made
+    return report, Parcel.of(blocks)
+
+
 def _fetched(reference: Any) -> Blocks | None:
     """Return the blocks behind a reference; None where the machine that held them is gone."""
     try:
-        blocks: Blocks = ray.get(reference)
+        parcel: Parcel | None = ray.get(reference)
     except ray.exceptions.ObjectLostError:
         return None
-    return blocks
+    return None if parcel is None else parcel.opened()
 
 
 # a restarted actor would be an empty one, and retried calls would come in another order: the driver hires a new one

@@ -225,7 +225,7 @@ class Run:
     def _walks(self) -> dict[str, Walk]:
         walks = {key: Walk(initial_state(node)) for key, node in self.plan.nodes.items()}
         for lane in self.lanes:
-            held: list[Blocks] = [{} if reference is None else ray.get(reference) for reference in lane.blocks]
+            held: list[Blocks] = [{} if it is None else ray.get(it).opened() for it in lane.blocks]
             for key in lane.keys:
                 steps = [report.steps.get(key) for report in lane.reports]
                 made = [(mark, blocks.get(key)) for mark, blocks in zip(steps, held, strict=True) if mark is not None]
