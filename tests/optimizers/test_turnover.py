@@ -97,6 +97,15 @@ def test_equal_columns_are_traded_alike_and_rows_may_be_few() -> None:
     assert w[:12] == pytest.approx(w[12:], abs=1e-6) and np.abs(w - 1 / 24).sum() / 2 == pytest.approx(0.2, abs=1e-9)
 
 
+def test_an_asset_without_variance_is_bought_as_far_as_the_limit_goes() -> None:
+    X, p = market_returns(5, 60, 3), np.array([0.2, 0.5, 0.3])
+    X[:, 0] = 0.0
+    for _ in range(3):
+        w = solve(X, p, max_turnover=0.15)
+        assert w[0] == pytest.approx(0.35, abs=1e-9) and np.abs(w - p).sum() / 2 == pytest.approx(0.15, abs=1e-12)
+    assert solve(X, np.array([1.0, 0, 0]), max_turnover=0.15) == pytest.approx([1, 0, 0], abs=1e-6)
+
+
 @pytest.mark.parametrize("bad", [{"max_turnover": 0.0}, {"max_turnover": -1}, {"turnover_penalty": -1e-9}])
 def test_what_makes_no_sense_is_refused(bad: dict) -> None:
     with pytest.raises(ConfigError, match="turnover"):
