@@ -83,7 +83,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         turnover=trades.traded / 2,
         netting=np.zeros(len(net)),
         traded=hold.traded,
-        closed=hold.closed.sum(axis=1),
+        closed=hold.n_closed,
         decisions=decisions,
         held=held,
     )

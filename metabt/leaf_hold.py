@@ -65,6 +65,13 @@ class LeafHold:
         return {"holdings": self._held, "waiting": self._waiting, "stale": self._stale, "session": self._dates[-1]}
 
     @property
+    def n_closed(self) -> np.ndarray:
+        """(n_sessions,) int64 holdings closed at their last price."""
+        if self.priced.all():
+            return np.zeros(len(self.gross), np.int64)
+        return self.closed.sum(axis=1)
+
+    @property
     def earned(self) -> np.ndarray:
         """What each asset earned."""
         return np.concatenate([self._state.holdings[None], self.after[:-1]]) * self.market

@@ -28,6 +28,8 @@ class Coded:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Coded:
         """Return `texts` as a column."""
+        if len(set(texts)) == 1:
+            return cls.constant(texts[0], len(texts))
         codes: dict[str, int] = {}
         return cls(np.array([codes.setdefault(text, len(codes)) for text in texts], np.int32), tuple(codes))
 
