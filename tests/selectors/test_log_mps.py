@@ -116,6 +116,26 @@ def test_vetoes_are_hard(sp500: pd.DataFrame) -> None:
     assert (support == (tail <= 0.04)).all() and 0 < support.sum() < 20
 
 
+def test_a_vetoed_asset_takes_no_place_of_any_cluster(sp500: pd.DataFrame) -> None:
+    """As `naive_support` among those that are left, whatever the clusters are numbered."""
+    names, vetoed = ["BAC", "GE", "RRC"], 0
+    returns = np.ascontiguousarray(-simple_returns(sp500[names]))
+    stops = np.arange(400, len(returns), 101)
+    windows = Windows(returns, stops, np.full(len(stops), 252))
+    rule = LogMPS(top=2, max_drawdown=0.2)
+    everything = np.ones((len(stops), 3), bool)
+    scores, support = rule.scores(windows, everything), rule.select(windows, everything)
+    for d in range(len(stops)):
+        X = windows.window(d)
+        wealth = np.vstack([np.ones(3), np.cumprod(1 + X, axis=0)])
+        out = (1 - wealth / np.maximum.accumulate(wealth, axis=0)).max(0) > 0.2
+        score = np.where(out, -np.inf, scores[d])  # last in its cluster
+        expected = {i for i in naive_support(X, score, 0.5, 10, 2) if not out[i]}
+        assert set(np.flatnonzero(support[d])) == expected
+        vetoed += 0 < out.sum() < 3
+    assert vetoed > 5
+
+
 def test_assets_that_never_move_and_single_assets(sp500: pd.DataFrame) -> None:
     X = simple_returns(sp500)[-60:, :4].copy()
     X[:, 2] = 0.0
