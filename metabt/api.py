@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from metabt.outline import outline
 from metabt.ports import Cache, Executor, Progress
 from metabt.request import Request, request, resolved
 from metabt.result import Result
+from metabt.retrace import Origin
 from metabt.sleeve import Sleeve
 from metabt.sources import Frames, Lakehouse, source_of
 from metabt.tables import Table
@@ -67,13 +69,13 @@ def backtest(
 
         check_writable(source.path)
     asked = _request(tree, source, start, end, is_meta_backtest)
-    known = _stored(source, asked.run_id)
+    known = _stored(source, asked, cache)
     if known:
         return known
     started = now()
     memory = cache_of(source) if cache is None else cache
     done = execute(asked, executor, memory, progress)
-    result = Result(asked.run_id, done.tables, seconds=done.seconds)
+    result = Result(asked.run_id, done.tables, seconds=done.seconds, origin=_origin(source, asked, cache))
     if isinstance(source, Lakehouse):
         from metabt.lakehouse import commit_run
 
@@ -159,14 +161,28 @@ def load(lakehouse: str | Path, run: str = "latest") -> Result:
     from metabt.lakehouse import resolve_run
 
     with connect(lakehouse) as connection:
-        return _read_back(connection, resolve_run(connection, run))
+        run_id = resolve_run(connection, run)
+        return _read_back(connection, run_id, partial(_recorded, lakehouse, run_id))
 
 
-def _read_back(connection: duckdb.DuckDBPyConnection, run_id: str) -> Result:
+def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
+    """Return what finds where a run came from; no connection is kept until somebody asks."""
+    if isinstance(source, Lakehouse):
+        return partial(_recorded, source.path, asked.run_id, cache)
+    return partial(Origin, asked, cache)
+
+
+def _recorded(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
+    from metabt.reproduce import origin
+
+    return origin(lakehouse, run_id, cache)
+
+
+def _read_back(connection: duckdb.DuckDBPyConnection, run_id: str, origin: Callable[[], Origin]) -> Result:
     from metabt.lakehouse import load_run
 
     row, tables = load_run(connection, run_id)
-    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])))
+    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin)
 
 
 def _request(
@@ -180,9 +196,11 @@ def _request(
     return request(found, source.datasets([found]), end, is_meta_backtest)
 
 
-def _stored(source: Frames | Lakehouse, run_id: str) -> Result | None:
+def _stored(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Result | None:
     if isinstance(source, Frames):
         return None
     from metabt.lakehouse import find_run
 
-    return _read_back(source.connection, run_id) if find_run(source.connection, run_id, keep="all") else None
+    if not find_run(source.connection, asked.run_id, keep="all"):
+        return None
+    return _read_back(source.connection, asked.run_id, _origin(source, asked, cache))

@@ -43,13 +43,8 @@ def assemble(
     RunError
         If a sleeve failed, or if the root has no session of stream within the view.
     """
-    failure = walked.walks[tree.spec.digest].failure
-    if failure is not None:
-        raise failure
-    last = _last_session(tree, walked.plan, end)
-    stretches = [Stretch.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
+    stretches = view(tree, walked, end)
     whole = stretches[0]
-    _check_begun(tree, whole)
     kept = stretches if keep == "all" else stretches[:1]
     tables = {
         "sleeves": _sleeves(stretches),
@@ -66,6 +61,23 @@ def assemble(
         tables["risk"] = concat(risk)
         tables["stages"] = concat([_stages(stretch) for stretch in stretches])
     return tables
+
+
+def view(tree: Sleeve, walked: Walked, end: str | None = None) -> list[Stretch]:
+    """Return the sleeves of a tree up to `end`, the root first.
+
+    Raises
+    ------
+    RunError
+        If a sleeve failed, or if the root has no session of stream within the view.
+    """
+    failure = walked.walks[tree.spec.digest].failure
+    if failure is not None:
+        raise failure
+    last = _last_session(tree, walked.plan, end)
+    stretches = [Stretch.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
+    _check_begun(tree, stretches[0])
+    return stretches
 
 
 def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:

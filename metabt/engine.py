@@ -1,6 +1,6 @@
 """BacktestEngine: plan a forest of trees, then walk it partition by partition.
 
-1. shape: a tree as it is, or its flat baseline (metabt.baselines)
+1. shape: a tree as it is, or its flat baseline (metabt.baselines.flat)
 2. plan: the union of the trees' distinct sleeves, children first (metabt.forest)
 3. walk: an executor takes every sleeve over every partition, through a cache (metabt.local is the reference)
 4. assemble: what was walked becomes the tables of each tree (metabt.assembly)
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from metabt.assembly import assemble
-from metabt.baselines import flatten_tree, join_prices
+from metabt.baselines.flat import flatten_tree, join_prices
 from metabt.cache import NoCache
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError

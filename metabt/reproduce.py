@@ -5,13 +5,15 @@
 3. Every table but `stages`, which tells of time, is compared row by row and column by column; NaN is NaN.
 4. Where bytes differ, so should an input: code, libraries, platform, data. Which one is said.
 
-`completed` is the other use of a recorded run: one of which a sweep kept the summary is assembled whole.
+There are two other uses of a recorded run. `completed`: one of which a sweep kept the summary is assembled whole.
+`origin`: it is walked again for what its tables do not hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,11 @@ from metabt.differing import Difference, version_differences
 from metabt.engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
 from metabt.local import Local
-from metabt.ports import Progress
+from metabt.ports import Cache, Progress
 from metabt.record import Record, at_snapshot, read_record
 from metabt.request import Request, request, stored_tree
 from metabt.result import Result
+from metabt.retrace import Origin
 from metabt.sources import Lakehouse
 from metabt.tables import Coded, Column, Table
 
@@ -84,18 +87,15 @@ def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = No
     if run.keep == "all":
         from metabt.lakehouse import load_run
 
-        return Result(run_id, load_run(source.connection, run_id)[1], found=True, seconds=run.row["seconds"])
-    if asked.run_id != run_id:
-        raise StoreError(
-            f"run {run.short} is kept as a summary and cannot be completed: {_named(_inputs(run, asked))}, so it would "
-            "be another run; run its configuration again with `metabt backtest`, or go back to the code that made it"
-        )
+        tables = load_run(source.connection, run_id)[1]
+        return Result(run_id, tables, True, run.row["seconds"], partial(origin, lakehouse, run_id))
+    _check_same(run, asked, "is kept as a summary and cannot be completed")
     done = execute(asked, Local(), cache_of(source), progress)
     from metabt.lakehouse import commit_run
 
     kept = {name: run.row[name] for name in ("sweep_id", "snapshot", "engine", "started_at", "overrides")}
     commit_run(source.path, asked.row(**kept, seconds=done.seconds, keep="all"), done.tables, source.connection)
-    return Result(run_id, done.tables, seconds=done.seconds)
+    return Result(run_id, done.tables, False, done.seconds, partial(origin, lakehouse, run_id))
 
 
 def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Request]:
@@ -117,6 +117,27 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
             "expired snapshot cannot be brought back, but its run stays as it is stored"
         ) from error
     return run, source, request(tree, datasets, run.config["end"], run.shape)
+
+
+def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
+    """Return where a stored run came from; its blocks are remembered by `cache`, or by the lakehouse's own.
+
+    Raises
+    ------
+    StoreError
+        For a run that is not there or failed, whose snapshot is gone, or which other code has made.
+    """
+    run, source, asked = recorded(lakehouse, run_id)
+    _check_same(run, asked, "cannot be walked again for what its tables do not hold")
+    return Origin(asked, cache_of(source) if cache is None else cache)
+
+
+def _check_same(run: Record, asked: Request, cannot: str) -> None:
+    if asked.run_id != run.run_id:
+        raise StoreError(
+            f"run {run.short} {cannot}: {_named(_inputs(run, asked))}, so it would "
+            "be another run; run its configuration again with `metabt backtest`, or go back to the code that made it"
+        )
 
 
 def first_difference(stored: Table, again: Table) -> str | None:

@@ -5,8 +5,8 @@ Dates index every frame; `returns(path)["net"]` is a plain daily series that Qua
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from metabt.tables import Coded, Column, Table, texts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from metabt.retrace import Origin
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Result:
     """It was computed before and read back."""
     seconds: float = 0.0
     """Engine time: plan, advance and assemble, without reading, writing and compiling."""
+    origin: Callable[[], Origin] | None = field(default=None, repr=False, compare=False)
+    """Finds where it came from, for what its tables do not hold."""
 
     @property
     def name(self) -> str:
@@ -98,9 +102,42 @@ class Result:
         """
         if table not in self.tables:
             raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
-        import pandas as pd  # half of what starting a command takes, and most commands need no frame
+        return _frame(self.tables[table])
 
-        return pd.DataFrame({name: _series(column) for name, column in self.tables[table].items()})
+    def attribution(self, every: str | None = None) -> pd.DataFrame:
+        """Return what every child and asset contributed to returns: path, date, kind, item, own, root.
+
+        A sleeve's rows, its costs among them, add up in `own` to its own total return, and in `root` to what the sleeve
+        contributed to the portfolio's: asset within sleeve within parent (metabt.attribution.contributions). The run is
+        walked again for it, from the blocks that are remembered.
+
+        Parameters
+        ----------
+        every : year or month cuts the same amounts by calendar; None is the whole view
+
+        Raises
+        ------
+        ConfigError
+            If the result does not know where it came from.
+        """
+        return _frame(self._origin().attribution(every))
+
+    def brinson(self, every: str | None = None) -> pd.DataFrame:
+        """Return allocation, selection, interaction and costs against the tree in which nothing is chosen.
+
+        That tree has the same sleeves, schedules and costs, with equal weights of all children and of all assets of
+        every leaf. Rows are path, date, kind, item, effect, own, root (metabt.attribution.brinson); the rest is as in
+        `attribution`.
+        """
+        return _frame(self._origin().brinson(every))
+
+    def _origin(self) -> Origin:
+        if self.origin is None:
+            raise ConfigError(
+                f"run {self.run_id[:12]} does not know where it came from, and has to be walked again for this; "
+                "take it from metabt.backtest or metabt.load"
+            )
+        return self.origin()
 
     def summary(self) -> str:
         """Return the metrics of every sleeve, a line each, indented as the tree is."""
@@ -129,6 +166,12 @@ def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) ->
 
     index = pd.DatetimeIndex(dates.astype("datetime64[ns]"), name="date")
     return pd.DataFrame(matrix, index=index, columns=pd.Index(symbols, name="symbol"))
+
+
+def _frame(table: Table) -> pd.DataFrame:
+    import pandas as pd  # half of what starting a command takes, and most commands need no frame
+
+    return pd.DataFrame({name: _series(column) for name, column in table.items()})
 
 
 def _series(column: Column) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Baselines: what a tree is compared with.
+"""Flat: a tree without its recursion.
 
-Flat: one leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
+One leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
 optimizer. Returns compound between shared sessions, because prices are taken there. An asset is eligible, and stale,
 where it would be in the most lenient of the leaves.
 """

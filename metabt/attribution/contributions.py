@@ -1,0 +1,87 @@
+"""Contributions: what every child and asset of a tree contributed to returns, as rows of a table.
+
+Each row tells two things of an item of a sleeve, linked by Carino's factors (metabt.attribution.linking):
+
+- `own`: what it contributed to the net return of the sleeve itself. With the sleeve's costs, a sleeve's rows add up to
+  its total return.
+- `root`: what it contributed to the net return of the portfolio, asset within sleeve within parent. A sleeve's rows add
+  up to the row of the sleeve in its parent; those of the root, its costs among them, to the portfolio's total return.
+
+Costs are a row of their own. A sleeve pays for the trades of its own book; the portfolio for those that are left once
+its sleeves' trades are netted, which is why costs beneath the root are nothing to the root. Cash earns nothing and has
+no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from metabt.attribution.effects import cost_of
+from metabt.attribution.linking import factors
+from metabt.attribution.look_through import earned, looked_through
+from metabt.attribution.periods import by_period
+from metabt.stretch import Stretch
+from metabt.tables import Coded, Table, concat
+
+COSTS = "costs"
+"""Kind and item of the row of a sleeve's costs."""
+
+
+def contributions(stretches: list[Stretch], every: str | None = None) -> Table:
+    """Return path, date, kind (child, asset or costs), item, own and root, a row per item of every sleeve and period.
+
+    `stretches` are the sleeves of a tree, the root first; `every` is year, month, or None for one period, and `date`
+    the last session of the period.
+    """
+    root, beneath = stretches[0], {stretch.path: stretch for stretch in stretches}
+    _, linking = by_period(root.dates, factors(root.rows("net")), every)
+    columns = looked_through(root, beneath, linking)
+    looked = dict(_by_item(root, beneath, columns))
+    return concat([_rows(stretch, looked[stretch.path], stretch is root, root.dates, every) for stretch in stretches])
+
+
+def _by_item(stretch: Stretch, beneath: dict[str, Stretch], columns: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (path, (n_periods, n_items)) of a sleeve and of all beneath it, from what its columns contributed."""
+    if not stretch.sleeve.sleeves:
+        yield stretch.path, columns
+        return
+    children = [beneath[f"{stretch.path}/{child.name}"] for child in stretch.sleeve.ordered]
+    parts = np.split(columns, np.cumsum([child.node.layout.n_columns for child in children])[:-1], axis=1)
+    yield stretch.path, np.stack([part.sum(axis=1) for part in parts], axis=1)
+    for child, part in zip(children, parts, strict=True):
+        yield from _by_item(child, beneath, part)
+
+
+def _rows(stretch: Stretch, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
+    linking = on_periods(view, stretch.dates, factors(stretch.rows("net")), every)
+    own = linking @ earned(stretch)
+    cost = linking @ cost_of(stretch.rows("cost"), stretch.rows("gross"))
+    root = np.column_stack([root, cost if is_root else np.zeros_like(cost)])
+    ends, _ = by_period(view, np.zeros(len(view)), every)
+    return {**labels(stretch, ends), "own": np.column_stack([own, cost]).ravel(), "root": root.ravel()}
+
+
+def on_periods(view: np.ndarray, dates: np.ndarray, linking: np.ndarray, every: str | None) -> np.ndarray:
+    """Return the factors of a sleeve's sessions by period of the root's, (n_periods, n_sessions).
+
+    `view` (n_view,) are the root's sessions, which those of every sleeve, `dates`, are among.
+    """
+    spread = np.zeros(len(view))
+    at = np.searchsorted(view, dates)
+    spread[at] = linking
+    return by_period(view, spread, every)[1][:, at]
+
+
+def labels(stretch: Stretch, ends: np.ndarray) -> Table:
+    """Return path, date, kind and item of a sleeve's rows: its items and then its costs, period by period."""
+    items = (*stretch.items, COSTS)
+    kinds = ("child" if stretch.sleeve.sleeves else "asset", COSTS)
+    codes = np.arange(len(items), dtype=np.int32)
+    return {
+        "path": Coded.constant(stretch.path, len(items) * len(ends)),
+        "date": np.repeat(ends, len(items)),
+        "kind": Coded(np.tile(codes // (len(items) - 1), len(ends)), kinds),
+        "item": Coded(np.tile(codes, len(ends)), items),
+    }

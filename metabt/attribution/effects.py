@@ -1,0 +1,67 @@
+"""Effects: why a sleeve did better or worse than a benchmark that divides the same children differently.
+
+With weights w and returns r of the children of a sleeve, and w_b, r_b of the benchmark's, in every session:
+
+1. allocation `(w - w_b) r_b`: more of a child than the benchmark has, at what the benchmark's child earned
+2. selection `w_b (r - r_b)`: what the child did better than the benchmark's child, at the benchmark's weight
+3. interaction `(w - w_b)(r - r_b)`: both at once; stated, not given to either of them
+4. together `w r - w_b r_b`: what the child earned here beyond what it earned there
+
+Interaction is computed as what is left of 4. So it also takes what was earned by positions that could not be traded
+when shares were, and the sum is exact. Cash earns nothing and has no effect.
+
+References
+----------
+Brinson, Hood and Beebower (1986), "Determinants of portfolio performance", Financial Analysts Journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Side:
+    """A portfolio or its benchmark; (n_sessions, n_children) each."""
+
+    weights: np.ndarray
+    """What was held over the session, from the close before it."""
+    returns: np.ndarray
+    """What each child returned before costs."""
+    earned: np.ndarray
+    """What each child earned: weights x returns, but for what could not be traded."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Effects by child, (n_sessions, n_children) or linked, (n_periods, n_children)."""
+
+    allocation: np.ndarray
+    """Holding more or less of it."""
+    selection: np.ndarray
+    """What it did better itself."""
+    interaction: np.ndarray
+    """Both at once."""
+
+    @property
+    def total(self) -> np.ndarray:
+        """What they come to."""
+        return self.allocation + self.selection + self.interaction
+
+    def linked(self, factors: np.ndarray) -> Effects:
+        """Return the effects added up with factors, (n_periods, n_sessions), by period."""
+        return Effects(factors @ self.allocation, factors @ self.selection, factors @ self.interaction)
+
+
+def effects(portfolio: Side, benchmark: Side) -> Effects:
+    """Return the effects of every child in every session."""
+    allocation = (portfolio.weights - benchmark.weights) * benchmark.returns
+    selection = benchmark.weights * (portfolio.returns - benchmark.returns)
+    return Effects(allocation, selection, portfolio.earned - benchmark.earned - allocation - selection)
+
+
+def cost_of(cost: np.ndarray, gross: np.ndarray) -> np.ndarray:
+    """Return what costs take from each session's return, (n_sessions,): `net - gross = -cost (1 + gross)`."""
+    return -cost * (1.0 + gross)

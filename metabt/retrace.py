@@ -1,0 +1,53 @@
+"""Retrace: walk a run again, for what its tables do not hold.
+
+What every item earned in every session is far more than a run stores, and few ask for it. A run knows what it was asked
+for and where its blocks are remembered: found there, walking it again is reading them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metabt.assembly import view
+from metabt.attribution.brinson import brinson
+from metabt.attribution.contributions import contributions
+from metabt.baselines.trees import equal_weight
+from metabt.engine import BacktestEngine
+from metabt.platform import one_thread
+from metabt.ports import Cache
+from metabt.request import Request
+from metabt.sleeve import Sleeve
+from metabt.stretch import Stretch
+from metabt.tables import Table
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run came from."""
+
+    request: Request
+    """What was asked for."""
+    cache: Cache | None
+    """Where its blocks are remembered; None is nowhere, and they are computed again."""
+
+    def attribution(self, every: str | None) -> Table:
+        """Return what every child and asset contributed to returns (metabt.attribution.contributions)."""
+        (portfolio,) = self._views()
+        with one_thread():
+            return contributions(portfolio, every)
+
+    def brinson(self, every: str | None) -> Table:
+        """Return effects against the tree in which nothing is chosen (metabt.attribution.brinson)."""
+        portfolio, benchmark = self._views(equal_weight(self.request.tree))
+        with one_thread():
+            return brinson(portfolio, benchmark, every)
+
+    def _views(self, *others: Sleeve) -> list[list[Stretch]]:
+        """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
+        asked = self.request
+        job = BacktestEngine(
+            [asked.tree, *others], asked.datasets, is_meta_backtest=False if asked.flat else None, cache=self.cache
+        )
+        walked = job.run()
+        job.cache.flush()
+        return [view(tree, walked, asked.end) for tree in job.portfolios]
