@@ -28,6 +28,7 @@ OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
     {
         "equal": "metabt.optimizers.equal:Equal",
         "erc": "metabt.optimizers.erc:EqualRiskContribution",
+        "fixed": "metabt.optimizers.fixed:Fixed",
         "hrp": "metabt.optimizers.hrp:HierarchicalRiskParity",
         "inverse_volatility": "metabt.optimizers.inverse_volatility:InverseVolatility",
         "max_diversification": "metabt.optimizers.max_diversification:MaxDiversification",

@@ -131,6 +131,29 @@ class Result:
         """
         return _frame(self._origin().brinson(every))
 
+    def baselines(self, *, samples: int = 1000, block: int = 21, level: float = 0.9, seed: int = 0) -> Baselines:
+        """Return the run beside its baselines: the same sleeves and costs, weighted in simpler ways.
+
+        They are `equal`, `inverse_volatility`, `static_first`, `static_full (LOOK-AHEAD)` and `flat`
+        (metabt.baselines.walking), walked up to the end of the view.
+
+        Parameters
+        ----------
+        samples, block, level, seed : of the stationary bootstrap of differences in the Sharpe ratio: histories, mean
+            sessions of a block, probability of the interval, and what fixes the draws
+
+        Raises
+        ------
+        ConfigError
+            For a leaf alone or a flat run, or if the result does not know where it came from.
+        """
+        from metabt.baselines.bootstrap import Bootstrap
+
+        beside = self._origin().beside()
+        results = {name: Result(name, tables) for name, tables in beside.tables.items()}
+        measured = beside.statistics(Bootstrap(samples, block, level, seed))
+        return Baselines(results, measured, dict(beside.left_out))
+
     def _origin(self) -> Origin:
         if self.origin is None:
             raise ConfigError(
@@ -158,6 +181,38 @@ class Result:
 
     def _wide(self, path: str | None, values: str) -> pd.DataFrame:
         return self._of("decisions", path).pivot(index="date", columns="item", values=values)
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """A run beside what it is compared with; names that say LOOK-AHEAD are yardsticks which nobody could have held."""
+
+    results: dict[str, Result]
+    """Name -> summary of a run that is not stored: the root's returns and decisions, all metrics. The tree's, called
+    `portfolio`, is the first."""
+    measured: dict[str, dict[str, float | bool]]
+    """Name -> measure -> value."""
+    left_out: dict[str, str]
+    """Name -> why there is no such baseline."""
+
+    @property
+    def statistics(self) -> pd.DataFrame:
+        """A row each: metrics, and the portfolio's Sharpe ratio less the baseline's with its interval.
+
+        `allocation_change` is the mean absolute change of a child's weight in the root between decisions, and
+        `sharpe_low` and `sharpe_high` end the interval of `sharpe_difference`.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame.from_dict(self.measured, orient="index")
+        return frame[[*(name for name in frame if name != "look_ahead"), "look_ahead"]]
+
+    @property
+    def navs(self) -> pd.DataFrame:
+        """NAVs of all roots, a column each; NaN before the first trade and where one has no session."""
+        import pandas as pd
+
+        return pd.DataFrame({name: result.returns()["nav"] for name, result in self.results.items()})
 
 
 def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:

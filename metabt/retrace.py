@@ -12,7 +12,9 @@ from metabt.assembly import view
 from metabt.attribution.brinson import brinson
 from metabt.attribution.contributions import contributions
 from metabt.baselines.trees import equal_weight
+from metabt.baselines.walking import Beside, walk_beside
 from metabt.engine import BacktestEngine
+from metabt.errors import ConfigError
 from metabt.platform import one_thread
 from metabt.ports import Cache
 from metabt.request import Request
@@ -41,6 +43,13 @@ class Origin:
         portfolio, benchmark = self._views(equal_weight(self.request.tree))
         with one_thread():
             return brinson(portfolio, benchmark, every)
+
+    def beside(self) -> Beside:
+        """Return the run's tree walked beside its baselines (metabt.baselines.walking)."""
+        asked = self.request
+        if asked.flat:
+            raise ConfigError(f"run '{asked.tree.name}' is a flat baseline itself; compare the run of its tree")
+        return walk_beside(asked.tree, asked.datasets, asked.end, self.cache)
 
     def _views(self, *others: Sleeve) -> list[list[Stretch]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""

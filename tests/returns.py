@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from metabt import registry
 from metabt.windows import Windows
+
+OPTIMIZERS = tuple(sorted(set(registry.OPTIMIZERS) - {"fixed"}))
+"""Native optimizers that look at returns: the weights of a fixed one are given."""
 
 
 def simple_returns(prices: pd.DataFrame) -> np.ndarray:

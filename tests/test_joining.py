@@ -24,7 +24,6 @@ from metabt.inputs import Markets, Readings, initial_state, opened
 from metabt.joining import join
 from metabt.ports import WalkState
 from metabt.prices import Prices
-from metabt.registry import OPTIMIZERS
 from metabt.resolve import resolve
 from metabt.sleeve import Leaf
 from metabt.sources import to_prices
@@ -32,6 +31,7 @@ from metabt.stacked import Stacked
 from metabt.walk_forward import advance
 from metabt.walked import Walked
 from tests import panels, trees
+from tests.returns import OPTIMIZERS
 from tests.test_laws import SEEDS, WEEKDAY, examples
 
 

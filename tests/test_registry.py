@@ -15,12 +15,12 @@ from metabt.selectors.base import Selector
 from metabt.windows import Windows
 from tests.returns import market_returns
 
-PARAMETERS = {"top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
+PARAMETERS = {"fixed": {"weights": {"A": 1.0}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_is_built_by_name(name: str) -> None:
-    rule = optimizer(name, max_weight=0.5)
+    rule = optimizer(name, max_weight=0.5, **PARAMETERS.get(name, {}))
     assert isinstance(rule, Optimizer) and rule.max_weight == 0.5 and rule.min_weight == 0.0
     assert rule.__doc__ and rule.__doc__ != Optimizer.__doc__
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from metabt.registry import OPTIMIZERS, optimizer
+from metabt.registry import optimizer
 from metabt.windows import Windows
 from tests.optimizers.test_min_cvar import cvar
-from tests.returns import market_returns
+from tests.returns import OPTIMIZERS, market_returns
 
 NONE = None
 """No solution: the caller falls back."""

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from metabt.registry import OPTIMIZERS, optimizer
+from metabt.registry import optimizer
 from metabt.windows import Windows
-from tests.returns import market_returns, simple_returns, stacks
+from tests.returns import OPTIMIZERS, market_returns, simple_returns, stacks
 
 RULES = [(name, {}) for name in sorted(OPTIMIZERS)]
 RULES += [(name, {"min_weight": 0.05, "max_weight": 0.5}) for name in sorted(OPTIMIZERS)]
