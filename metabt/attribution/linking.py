@@ -37,17 +37,6 @@ def active_factors(net: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
     return _slope(net, benchmark) / _slope(*totals)
 
 
-def to_date(amounts: np.ndarray, net: np.ndarray) -> np.ndarray:
-    """Return what each item has contributed up to each session, (n_sessions, n_items): rows sum to the return so far.
-
-    `amounts` (n_sessions, n_items) add up to `net`, (n_sessions,), in every session.
-    """
-    flat = np.zeros_like(net)
-    so_far = _slope(np.cumprod(1.0 + net) - 1.0, flat)
-    linked: np.ndarray = np.cumsum(amounts * _slope(net, flat)[:, None], axis=0) / so_far[:, None]
-    return linked
-
-
 def _slope(r: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return `(ln(1 + r) - ln(1 + b)) / (r - b)`, and its limit `1 / (1 + b)` where r is b."""
     relative = (r - b) / (1.0 + b)

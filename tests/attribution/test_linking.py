@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from metabt.attribution.linking import active_factors, factors, to_date, total_return
+from metabt.attribution.linking import active_factors, factors, total_return
 
 
 def amounts(seed: int, n_sessions: int = 300, n_items: int = 4) -> np.ndarray:
@@ -53,11 +53,3 @@ def test_what_comes_to_nothing_keeps_its_parts() -> None:
 def test_a_stream_that_is_its_benchmark_has_finite_factors() -> None:
     net = np.array([0.02, 0.0, -0.01])
     np.testing.assert_allclose(active_factors(net, net), (1 + total_return(net)) / (1 + net), rtol=1e-14)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_to_date_is_a_view_that_ends_earlier(seed: int) -> None:
-    x = amounts(seed, 60)
-    net = x.sum(axis=1)
-    for t, row in enumerate(to_date(x, net)):
-        np.testing.assert_allclose(row, factors(net[: t + 1]) @ x[: t + 1], rtol=0, atol=1e-12)
