@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.attribution.contributions import COSTS, on_periods
+from metabt.attribution.contributions import on_periods
 from metabt.attribution.effects import Effects, Side, cost_of, effects
+from metabt.attribution.labels import COSTS, Labels
 from metabt.attribution.linking import active_factors
 from metabt.attribution.look_through import earned, held_over
 from metabt.attribution.periods import by_period
 from metabt.stretch import Stretch
-from metabt.tables import Coded, Table, concat
+from metabt.tables import Table, concat
 
 EFFECTS = ("allocation", "selection", "interaction")
 """Effects of a meta sleeve's children; assets are what they are, so that of a leaf's there is selection alone."""
@@ -127,34 +128,6 @@ def _rows(
     own, root = found.linked(linking), found.linked(followed)
     cost = (linking @ pair.cost)[:, None]
     at_root = cost if sleeve.path == next(iter(pairs)) else np.zeros_like(cost)
-    meta = bool(sleeve.sleeve.sleeves)
-    labels = Labels(sleeve.path, ends, "child" if meta else "asset", sleeve.items)
-    parts = [labels.rows(e, getattr(own, e), getattr(root, e)) for e in (EFFECTS if meta else EFFECTS[1:2])]
-    return concat([*parts, Labels(sleeve.path, ends, COSTS, (COSTS,)).rows(COSTS, cost, at_root)])
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What rows of a sleeve are of."""
-
-    path: str
-    """The sleeve."""
-    ends: np.ndarray
-    """(n_periods,) last session of each period."""
-    kind: str
-    """child, asset or costs."""
-    items: tuple[str, ...]
-    """(n_items,) names."""
-
-    def rows(self, effect: str, own: np.ndarray, root: np.ndarray) -> Table:
-        """Return a row per item and period of one effect, both (n_periods, n_items)."""
-        codes = np.tile(np.arange(len(self.items), dtype=np.int32), len(self.ends))
-        return {
-            "path": Coded.constant(self.path, len(codes)),
-            "date": np.repeat(self.ends, len(self.items)),
-            "kind": Coded.constant(self.kind, len(codes)),
-            "item": Coded(codes, self.items),
-            "effect": Coded.constant(effect, len(codes)),
-            "own": own.ravel(),
-            "root": root.ravel(),
-        }
+    labels, of = Labels.of_items(sleeve, ends), EFFECTS if sleeve.sleeve.sleeves else EFFECTS[1:2]
+    parts = [labels.rows(getattr(own, effect), getattr(root, effect), effect) for effect in of]
+    return concat([*parts, Labels.of_costs(sleeve, ends).rows(cost, at_root, COSTS)])

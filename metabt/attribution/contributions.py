@@ -19,14 +19,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from metabt.attribution.effects import cost_of
+from metabt.attribution.labels import Labels
 from metabt.attribution.linking import factors
 from metabt.attribution.look_through import earned, looked_through
 from metabt.attribution.periods import by_period
 from metabt.stretch import Stretch
-from metabt.tables import Coded, Table, concat
-
-COSTS = "costs"
-"""Kind and item of the row of a sleeve's costs."""
+from metabt.tables import Table, concat
 
 
 def contributions(stretches: list[Stretch], every: str | None = None) -> Table:
@@ -55,12 +53,11 @@ def _by_item(stretch: Stretch, beneath: dict[str, Stretch], columns: np.ndarray)
 
 
 def _rows(stretch: Stretch, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
-    linking = on_periods(view, stretch.dates, factors(stretch.rows("net")), every)
-    own = linking @ earned(stretch)
-    cost = linking @ cost_of(stretch.rows("cost"), stretch.rows("gross"))
-    root = np.column_stack([root, cost if is_root else np.zeros_like(cost)])
     ends, _ = by_period(view, np.zeros(len(view)), every)
-    return {**labels(stretch, ends), "own": np.column_stack([own, cost]).ravel(), "root": root.ravel()}
+    linking = on_periods(view, stretch.dates, factors(stretch.rows("net")), every)
+    cost = (linking @ cost_of(stretch.rows("cost"), stretch.rows("gross")))[:, None]
+    items = Labels.of_items(stretch, ends).rows(linking @ earned(stretch), root)
+    return concat([items, Labels.of_costs(stretch, ends).rows(cost, cost if is_root else np.zeros_like(cost))])
 
 
 def on_periods(view: np.ndarray, dates: np.ndarray, linking: np.ndarray, every: str | None) -> np.ndarray:
@@ -72,16 +69,3 @@ def on_periods(view: np.ndarray, dates: np.ndarray, linking: np.ndarray, every: 
     at = np.searchsorted(view, dates)
     spread[at] = linking
     return by_period(view, spread, every)[1][:, at]
-
-
-def labels(stretch: Stretch, ends: np.ndarray) -> Table:
-    """Return path, date, kind and item of a sleeve's rows: its items and then its costs, period by period."""
-    items = (*stretch.items, COSTS)
-    kinds = ("child" if stretch.sleeve.sleeves else "asset", COSTS)
-    codes = np.arange(len(items), dtype=np.int32)
-    return {
-        "path": Coded.constant(stretch.path, len(items) * len(ends)),
-        "date": np.repeat(ends, len(items)),
-        "kind": Coded(np.tile(codes // (len(items) - 1), len(ends)), kinds),
-        "item": Coded(np.tile(codes, len(ends)), items),
-    }
