@@ -12,7 +12,7 @@ from hypothesis import given
 
 import metabt
 from metabt.cli import main
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, StoreError
 from tests import panels, trees
 from tests.replay import asset_returns
 from tests.test_laws import SEEDS, examples, run
@@ -234,7 +234,7 @@ def test_a_flat_run_and_a_leaf_alone_choose_assets_only() -> None:
 # ---------------------------------------------------------------------------------- where a run came from
 
 
-def test_a_stored_run_is_attributed_as_it_was_recorded(tmp_path: Path) -> None:
+def test_a_stored_run_is_attributed_as_it_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prices = panels.market(1)
     for dataset, frame in prices.items():
         frame.to_csv(tmp_path / f"{dataset}.csv", index_label="date")
@@ -246,7 +246,12 @@ def test_a_stored_run_is_attributed_as_it_was_recorded(tmp_path: Path) -> None:
     for result in (again, loaded):
         pd.testing.assert_frame_equal(result.attribution(), stored.attribution(), check_exact=True)
         pd.testing.assert_frame_equal(result.brinson(), stored.brinson(), check_exact=True)
+        found, expected = (it.baselines(samples=10).statistics for it in (result, stored))
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert abs(stored.attribution().query("path == 'root'")["own"].sum() - total(stored, "root")) < EXACT
+    monkeypatch.setattr("metabt.request._basis", lambda: {"format": 2})
+    with pytest.raises(StoreError, match="cannot be walked again for what its tables do not hold: .*another run"):
+        loaded.attribution()
 
 
 def test_refusals_say_what_was_wanted() -> None:
