@@ -21,7 +21,7 @@ from metabt.cache import NoCache
 from metabt.errors import RunError
 from metabt.exposures import exposures
 from metabt.forest import Plan
-from metabt.metrics.performance import performance, years_between
+from metabt.metrics.performance import performance
 from metabt.ports import Cache
 from metabt.risk.contribution import realised, realised_by
 from metabt.sleeve import Sleeve
@@ -267,12 +267,7 @@ def _metrics(stretches: list[Stretch], walked: Walked) -> Table:
 
 
 def _measured(stretch: Stretch) -> dict[str, float]:
-    net, cost, turnover, netting = (
-        stretch.rows(name)[stretch.begin :] for name in ("net", "cost", "turnover", "netting")
-    )
-    years = years_between(stretch.inception, stretch.dates[-1]) if stretch.begin < stretch.size else 0.0
-    values = {**performance(net, cost, turnover, netting, years), **_counts(stretch)}
-    return {name: float(value) for name, value in values.items()}
+    return {**performance(stretch.stream), **{name: float(count) for name, count in _counts(stretch).items()}}
 
 
 def _counts(stretch: Stretch) -> dict[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from metabt.block import Decisions, Shares
 from metabt.book import Book
 from metabt.forest import Node
+from metabt.metrics.stream import Stream
 from metabt.ports import Walk
 from metabt.sleeve import Leaf, Sleeve
 from metabt.walked import Walked
@@ -110,6 +111,14 @@ class Stretch:
     def inception(self) -> np.datetime64:
         """The session of its first trade, at whose close its NAV is 1."""
         return self.dates[max(self.begin - 1, 0)]
+
+    @property
+    def stream(self) -> Stream:
+        """What it realised, from the first session after its inception."""
+        begin = self.begin
+        inception = self.inception if begin < self.size else self.end
+        columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "turnover", "netting")}
+        return Stream(inception, self.dates[begin:], **columns)
 
 
 def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.baselines.bootstrap import Bootstrap
-from metabt.metrics.performance import years_between
+from metabt.metrics.stream import years_between
 
 
 def allocation_change(weights: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from metabt.baselines.bootstrap import Bootstrap
 from metabt.baselines.statistics import allocation_change, shared, sharpe_difference
-from metabt.metrics.performance import performance, years_between
+from tests.metrics.streams import measured
 
 
 def test_allocation_change_by_hand() -> None:
@@ -77,8 +77,7 @@ def test_returns_compound_between_shared_sessions() -> None:
 def test_on_one_calendar_the_difference_is_that_of_the_metrics() -> None:
     dates = np.arange("2021-01-01", "2021-12-31", dtype="datetime64[D]")
     nets = np.random.default_rng(6).normal(0.001, 0.01, (2, len(dates) - 1))
-    none, years = np.zeros(len(dates) - 1), years_between(dates[0], dates[-1])
-    sharpes = [performance(net, none, none, none, years)["sharpe"] for net in nets]
+    sharpes = [measured(net)["sharpe"] for net in nets]
     found = sharpe_difference(*((dates, np.append(0.0, net)) for net in nets), Bootstrap(50))
     assert found["sharpe_difference"] == pytest.approx(sharpes[0] - sharpes[1], abs=1e-10)
     assert found["sharpe_low"] <= found["sharpe_difference"] <= found["sharpe_high"]

@@ -1,0 +1,78 @@
+"""Stream: what a sleeve realised, session by session, and what several metrics need of it.
+
+Growth is measured on calendar time, dispersion on the sessions that were measured: a stream with N rows over Y years
+has N / Y sessions a year, whatever its calendar. Its NAV is 1 at the close of its first trade, its inception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+DAYS_PER_YEAR = 365.25
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The realised stream of one sleeve; without sessions where nothing was traded yet."""
+
+    inception: np.datetime64
+    """Session of the first trade."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], all after the inception."""
+    gross: np.ndarray
+    """(n_sessions,) returns before costs."""
+    cost: np.ndarray
+    """(n_sessions,) what each session was charged, fraction of NAV."""
+    net: np.ndarray
+    """(n_sessions,) returns after costs."""
+    turnover: np.ndarray
+    """(n_sessions,) half the sum of absolute trades, fraction of NAV."""
+    netting: np.ndarray
+    """(n_sessions,) cost saved by netting trades of children, fraction of NAV."""
+
+    def __len__(self) -> int:
+        """Return the number of sessions."""
+        return len(self.net)
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """(n_sessions + 1,) calendar days since the inception, which comes first."""
+        since = (self.dates - self.inception).astype("timedelta64[D]").astype(np.int64)
+        return np.concatenate([[0], since])
+
+    @property
+    def years(self) -> float:
+        """Calendar time from the inception to the last session."""
+        return years_between(self.inception, self.dates[-1]) if len(self) else 0.0
+
+    @property
+    def per_year(self) -> float:
+        """Sessions per year, as measured."""
+        return len(self) / self.years if self.years > 0 else NAN
+
+    @cached_property
+    def nav(self) -> np.ndarray:
+        """(n_sessions + 1,) value at each close, 1 at the inception, which comes first."""
+        return np.concatenate([[1.0], np.cumprod(1.0 + self.net)])
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean net return of a session."""
+        return float(self.net.mean()) if len(self) else NAN
+
+    @cached_property
+    def deviation(self) -> float:
+        """Sample standard deviation of net returns (ddof 1), exactly 0 where they are all the same."""
+        if len(self) < 2:
+            return NAN
+        # rounding of the mean would leave a constant stream a deviation of 1e-19, and a Sharpe ratio of 1e16
+        return float(self.net.std(ddof=1)) if np.ptp(self.net) > 0 else 0.0
+
+
+def years_between(first: np.datetime64, last: np.datetime64) -> float:
+    """Return calendar years from one date to another."""
+    return float((last - first).astype("timedelta64[D]").astype(int)) / DAYS_PER_YEAR
