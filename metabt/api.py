@@ -21,7 +21,7 @@ from metabt.engine import BacktestEngine
 from metabt.engines import executor_of
 from metabt.outline import outline
 from metabt.ports import Cache, Executor, Progress
-from metabt.request import Request, request, resolved
+from metabt.request import Request, benchmark_of, request, resolved
 from metabt.result import Result
 from metabt.retrace import Origin
 from metabt.sleeve import Sleeve
@@ -41,6 +41,7 @@ def backtest(
     engine: str | Executor = "auto",
     cache: Cache | None = None,
     is_meta_backtest: bool | None = None,
+    benchmark: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Walk a portfolio forward and return what came out.
@@ -55,6 +56,7 @@ def backtest(
     engine : auto, local or ray, or an executor such as `metabt.Ray(workers=4)`
     cache : where blocks are remembered; None is the cache of a lakehouse, and nowhere for prices in memory
     is_meta_backtest : None walks the tree as it is; False walks its flat baseline
+    benchmark : SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against
     progress : called with blocks done, blocks in all, and what was done last
 
     Raises
@@ -68,7 +70,7 @@ def backtest(
         from metabt.lakehouse import check_writable
 
         check_writable(source.path)
-    asked = _request(tree, source, start, end, is_meta_backtest)
+    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     known = _stored(source, asked, cache)
     if known:
         return known
@@ -100,7 +102,7 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
     shape = False if asked.flat else None
     with compilation() as compiled:
         job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
-        tables = job.assemble(job.run(progress), end=asked.end)
+        tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)
 
@@ -126,13 +128,14 @@ def plan(
     start: str | None = None,
     end: str | None = None,
     is_meta_backtest: bool | None = None,
+    benchmark: str | None = None,
 ) -> str:
     """Return the resolved tree, its schedule and its blocks as text, without running anything.
 
     Takes what `backtest` takes and raises what it raises.
     """
     source = source_of(prices)
-    asked = _request(tree, source, start, end, is_meta_backtest)
+    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     return outline(job.portfolios[0], job.plan, asked.end)
 
@@ -191,9 +194,12 @@ def _request(
     start: str | None,
     end: str | None,
     is_meta_backtest: bool | None,
+    benchmark: str | None,
 ) -> Request:
-    found = resolved(tree, source.symbols(), start, is_meta_backtest)
-    return request(found, source.datasets([found]), end, is_meta_backtest)
+    symbols = source.symbols()
+    found = resolved(tree, symbols, start, is_meta_backtest)
+    against = benchmark_of(benchmark, source, found, symbols)
+    return request(found, source.datasets([found]), end, is_meta_backtest, against)
 
 
 def _stored(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Result | None:

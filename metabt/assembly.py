@@ -10,18 +10,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
+from metabt.benchmark import Benchmark
 from metabt.block import NOT_LIVE, REASONS
 from metabt.cache import NoCache
 from metabt.errors import RunError
 from metabt.exposures import exposures
 from metabt.forest import Plan
-from metabt.metrics.performance import performance
+from metabt.measuring import measure
+from metabt.metrics.stream import Stream
 from metabt.ports import Cache
 from metabt.risk.contribution import realised, realised_by
 from metabt.sleeve import Sleeve
@@ -30,27 +30,37 @@ from metabt.tables import Cells, Coded, Table, concat
 from metabt.walked import Walked
 
 SUMMARY = ("sleeves", "returns", "decisions", "metrics")
-"""Tables of a run of which only a summary is kept: metrics of all sleeves, streams and decisions of the root."""
+"""Tables of a run of which only a summary is kept: metrics of all sleeves, streams and decisions of the root, and the
+benchmark beside it."""
 
 
 def assemble(
-    tree: Sleeve, walked: Walked, end: str | None = None, *, cache: Cache | None = None, keep: str = "all"
+    tree: Sleeve,
+    walked: Walked,
+    end: str | None = None,
+    *,
+    benchmark: Benchmark | None = None,
+    cache: Cache | None = None,
+    keep: str = "all",
 ) -> dict[str, Table]:
     """Return the tables of one run, without their `run_id` column; with `keep` summary the smaller half of them.
 
     Raises
     ------
     RunError
-        If a sleeve failed, or if the root has no session of stream within the view.
+        If a sleeve failed, or if the root has no session of stream within the view, or none beside the benchmark.
     """
     stretches = view(tree, walked, end)
     whole = stretches[0]
     kept = stretches if keep == "all" else stretches[:1]
+    streams = [(stretch.path, stretch.stream) for stretch in kept]
+    if benchmark is not None:
+        streams.append((benchmark.path, benchmark.held_beside(whole.stream)))
     tables = {
         "sleeves": _sleeves(stretches),
-        "returns": concat([_returns(stretch) for stretch in kept]),
+        "returns": concat([_returns(path, stream) for path, stream in streams]),
         "decisions": concat([_decisions(stretch) for stretch in kept]),
-        "metrics": _metrics(stretches, walked),
+        "metrics": measure(stretches, walked, benchmark),
     }
     if keep == "all":
         traded = TradedBook.of(whole)
@@ -106,15 +116,15 @@ def _sleeves(stretches: list[Stretch]) -> Table:
     }
 
 
-def _returns(stretch: Stretch) -> Table:
-    net = stretch.rows("net")[stretch.begin :]
+def _returns(path: str, stream: Stream) -> Table:
     return {
-        "path": Coded.constant(stretch.path, len(net)),
-        "date": stretch.dates[stretch.begin :],
-        **{name: stretch.rows(name)[stretch.begin :] for name in ("gross", "cost")},
-        "net": net,
-        "turnover": stretch.rows("turnover")[stretch.begin :],
-        "nav": np.cumprod(1.0 + net),
+        "path": Coded.constant(path, len(stream)),
+        "date": stream.dates,
+        "gross": stream.gross,
+        "cost": stream.cost,
+        "net": stream.net,
+        "turnover": stream.turnover,
+        "nav": stream.nav[1:],
     }
 
 
@@ -251,36 +261,6 @@ def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: C
         "measure": Coded.constant("ex_ante_asset", len(contribution)),
         "item": Coded(cells.items(), layout.symbols),
         "contribution": contribution,
-    }
-
-
-def _metrics(stretches: list[Stretch], walked: Walked) -> Table:
-    """Return the metrics of every sleeve; trees of a forest that share a sleeve, and end together, share them."""
-    end = str(stretches[0].end)
-    values = [walked.noted((s.sleeve.spec.digest, end), partial(_measured, s)) for s in stretches]
-    names = tuple(values[0])
-    return {
-        "path": Coded(np.repeat(np.arange(len(values), dtype=np.int32), len(names)), tuple(s.path for s in stretches)),
-        "metric": Coded(np.tile(np.arange(len(names), dtype=np.int32), len(values)), names),
-        "value": np.array([list(measured.values()) for measured in values]).reshape(-1),
-    }
-
-
-def _measured(stretch: Stretch) -> dict[str, float]:
-    return {**performance(stretch.stream), **{name: float(count) for name, count in _counts(stretch).items()}}
-
-
-def _counts(stretch: Stretch) -> dict[str, int]:
-    """Return how often something other than a plain decision happened."""
-    status, reasons = stretch.decisions.status, stretch.decisions.reasons
-    counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
-    return {
-        "decisions": len(status),
-        "fallbacks": sum(number for text, number in counted.items() if text.startswith("fallback")),
-        "warmup_decisions": counted["warmup"],
-        "cash_decisions": counted["cash"],
-        **{REASONS[code].replace(" ", "_"): counts[code] for code in range(1, len(REASONS))},
-        "stale_closed": int(stretch.rows("closed").sum()),
     }
 
 

@@ -31,7 +31,7 @@ overrides are KEY=VALUE, as in Hydra:
   portfolio=NAME                      conf/portfolio/NAME.yaml, in ./conf or of metabt's own (demo, one, thousand)
   portfolio.PATH=VALUE                one setting of one sleeve
   sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
-  start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false
+  start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false benchmark=SYMBOL
 """
 
 

@@ -26,6 +26,9 @@ __all__ = [
     "weights",
 ]
 
+VIEW = ("start", "end", "is_meta_backtest", "benchmark")
+"""Settings of a run outside its tree."""
+
 
 def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None:
     """Ingest the demo's prices, then run portfolio=demo."""
@@ -59,7 +62,7 @@ def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = N
     from metabt import api
 
     config = _composed(lakehouse, overrides, config_dir)
-    print(api.plan(config["portfolio"], config["lakehouse"], **_settings(config, "start", "end", "is_meta_backtest")))
+    print(api.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
 
 
 def backtest(
@@ -95,7 +98,7 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
         source = pool.submit(source_of, config["lakehouse"])
         from metabt import api
         from metabt.engines import executor_of
-    settings = _settings(config, "start", "end", "is_meta_backtest")
+    settings = _settings(config, *VIEW)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = api.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)

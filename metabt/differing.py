@@ -51,9 +51,13 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
     if one["portfolio"]["name"] != other["portfolio"]["name"]:
         lines.append(f"portfolio.name: {one['portfolio']['name']} -> {other['portfolio']['name']}")
     lines += _tree_lines("portfolio", one["portfolio"], other["portfolio"])
-    before, after = ({key: config[key] for key in ("end", "flat")} for config in (one, other))
+    before, after = (_view(config) for config in (one, other))
     lines += changed_settings(before, after)
     return [Difference("configuration", line) for line in lines]
+
+
+def _view(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"end": config["end"], "flat": config["flat"], "benchmark": config.get("benchmark", {}).get("name")}
 
 
 def changed_settings(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> list[str]:
@@ -70,6 +74,17 @@ def settings_of(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def price_differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> list[Difference]:
     """Return what differs in the prices that both runs read."""
+    return [*_tree_price_differences(con, one, other), *_benchmark_differences(one, other)]
+
+
+def _benchmark_differences(one: Record, other: Record) -> list[Difference]:
+    before, after = (record.config.get("benchmark") for record in (one, other))
+    if one.benchmark is None or one.benchmark != other.benchmark or before == after:
+        return []
+    return [Difference("prices", f"those of the benchmark {one.benchmark} differ")]
+
+
+def _tree_price_differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> list[Difference]:
     shared = shared_reads(one, other)
     read = [{name: record.config["data"].get(name) for name in record.wanted} for record in (one, other)]
     if read[0] == read[1] or not shared:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from metabt.assembly import assemble
 from metabt.baselines.flat import flatten_tree, join_prices
+from metabt.benchmark import Benchmark
 from metabt.cache import NoCache
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError
@@ -91,18 +92,20 @@ class BacktestEngine:
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
 
-    def assemble(self, walked: Walked, position: int = 0, end: str | None = None) -> dict[str, Table]:
-        """Return the tables of the tree at `position`, up to `end`.
+    def assemble(
+        self, walked: Walked, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
+    ) -> dict[str, Table]:
+        """Return the tables of the tree at `position`, up to `end`, with its sleeves measured against a benchmark.
 
         Raises
         ------
         RunError
-            If a sleeve of the tree failed, or nothing was traded in the view.
+            If a sleeve of the tree failed, nothing was traded in the view, or the benchmark has no price in it.
         """
         tree = self.portfolios[position]
         with one_thread():
             completed = walked.complete(self.plan.nodes[tree.spec.digest])
-            return assemble(tree, completed, end, cache=self.cache, keep=self.keep)
+            return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)
 
 
 def check_shape(tree: Sleeve, is_meta_backtest: bool | None) -> None:

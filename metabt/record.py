@@ -33,7 +33,7 @@ class Record:
     started_at: datetime
     """UTC."""
     config: Mapping[str, Any]
-    """portfolio (the resolved tree, names and all), end, flat, data (digests by dataset)."""
+    """portfolio (the resolved tree, names and all), end, flat, data (digests by dataset); benchmark, if any."""
     versions: Mapping[str, Any]
     """format, code, modules, libraries, plugins, platform."""
     row: Mapping[str, Any]
@@ -51,6 +51,11 @@ class Record:
         for leaf in _leaves(self.config["portfolio"]):
             found.setdefault(leaf["dataset"], set()).update(leaf["universe"])
         return {name: tuple(sorted(found[name])) for name in sorted(found)}
+
+    @property
+    def benchmark(self) -> str | None:
+        """`DATASET:SYMBOL` that its sleeves are measured against; None where there is none."""
+        return self.config["benchmark"]["name"] if "benchmark" in self.config else None
 
     @property
     def shape(self) -> bool | None:

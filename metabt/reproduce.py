@@ -26,7 +26,7 @@ from metabt.errors import MetabtError, StoreError
 from metabt.local import Local
 from metabt.ports import Cache, Progress
 from metabt.record import Record, at_snapshot, read_record
-from metabt.request import Request, request, stored_tree
+from metabt.request import Request, benchmark_of, request, stored_tree
 from metabt.result import Result
 from metabt.retrace import Origin
 from metabt.sources import Lakehouse
@@ -111,12 +111,13 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
     source, tree = at_snapshot(present, run.snapshot), stored_tree(run.config)
     try:
         datasets = source.datasets([tree])
+        benchmark = benchmark_of(run.benchmark, source, tree, source.symbols() if run.benchmark else {})
     except StoreError as error:
         raise StoreError(
             f"run {run.short}: the lakehouse no longer has snapshot {run.snapshot}, which it read ({error}); an "
             "expired snapshot cannot be brought back, but its run stays as it is stored"
         ) from error
-    return run, source, request(tree, datasets, run.config["end"], run.shape)
+    return run, source, request(tree, datasets, run.config["end"], run.shape, benchmark)
 
 
 def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
@@ -157,7 +158,7 @@ def _computed(run: Record, asked: Request, progress: Progress | None) -> dict[st
     job = BacktestEngine(
         [asked.tree], asked.datasets, is_meta_backtest=run.shape, executor=Local(), cache=NoCache(), keep=run.keep
     )
-    return job.assemble(job.run(progress), end=asked.end)
+    return job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
 
 
 def _stored_tables(source: Lakehouse, run_id: str) -> Mapping[str, Table]:
@@ -169,6 +170,8 @@ def _stored_tables(source: Lakehouse, run_id: str) -> Mapping[str, Table]:
 def _inputs(run: Record, asked: Request) -> tuple[Difference, ...]:
     found = version_differences(run.versions, asked.versions)
     data = [name for name, text in asked.digests.items() if run.config["data"].get(name) != text]
+    if run.config.get("benchmark") != asked.config.get("benchmark"):
+        data.append(f"benchmark {run.benchmark}")
     return tuple([*found, *(Difference("prices", f"{name} is not what its digest says") for name in data)])
 
 

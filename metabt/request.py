@@ -1,6 +1,7 @@
 """Request: one run that is asked for, and what names it.
 
-`run_id = H(resolved tree with names, end of the view, flat or not, digests of the data, code, libraries, platform)`
+`run_id = H(resolved tree with names, end of the view, flat or not, benchmark, digests of the data, code, libraries,
+platform)`
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from metabt.benchmark import Benchmark, Symbols, find_benchmark
 from metabt.dataset import Dataset
 from metabt.engine import check_shape
 from metabt.errors import ConfigError, StoreError
@@ -21,12 +23,10 @@ from metabt.platform import numeric_platform
 from metabt.resolve import resolve
 from metabt.settings import parse_date
 from metabt.sleeve import Sleeve
-from metabt.sources import wanted
+from metabt.sources import Frames, Lakehouse, wanted
 
 CODE = ("metabt.engine", "metabt.assembly")
 """Modules that, with all they import, decide what a run gives."""
-
-Symbols = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Request:
     """Walk the flat baseline instead."""
     datasets: Mapping[str, Dataset]
     """What the tree may read, and perhaps more."""
+    benchmark: Benchmark | None = None
+    """What every sleeve is measured against."""
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -50,7 +52,10 @@ class Request:
     @property
     def config(self) -> dict[str, Any]:
         """The resolved configuration, names and all."""
-        return {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests}
+        against = (
+            {"benchmark": {"name": self.benchmark.name, "digest": self.benchmark.digest}} if self.benchmark else {}
+        )
+        return {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests, **against}
 
     @cached_property
     def run_id(self) -> str:
@@ -126,10 +131,34 @@ def resolved(
     return found
 
 
-def request(tree: Sleeve, datasets: Mapping[str, Dataset], end: str | None, is_meta_backtest: bool | None) -> Request:
+def request(
+    tree: Sleeve,
+    datasets: Mapping[str, Dataset],
+    end: str | None,
+    is_meta_backtest: bool | None,
+    benchmark: Benchmark | None = None,
+) -> Request:
     """Return the request for one tree."""
     end = end and parse_date("end", end)
-    return Request(tree, end, is_meta_backtest is False and bool(tree.sleeves), datasets)
+    return Request(tree, end, is_meta_backtest is False and bool(tree.sleeves), datasets, benchmark)
+
+
+def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
+    """Return the benchmark that a configuration names; None where it names none.
+
+    `symbols` is what each dataset of the source holds.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such symbol, it is not clear of which dataset, or a sleeve is called as its rows would be.
+    """
+    if text is None:
+        return None
+    found = Benchmark(source.alone(*find_benchmark(text, symbols, tree)))
+    if found.path in {path for path, _ in tree.walk()}:
+        raise ConfigError(f"a sleeve is called '{found.path}', as are the rows of the benchmark; rename it")
+    return found
 
 
 def stored_tree(config: Mapping[str, Any]) -> Sleeve:

@@ -49,14 +49,20 @@ class Result:
         return tuple(texts(self.tables["sleeves"]["path"]))
 
     @cached_property
+    def benchmark(self) -> str | None:
+        """Path of the benchmark's rows in `returns` and `metrics`; None where there is none."""
+        others = set(texts(self.tables["metrics"]["path"])) - set(self.paths)
+        return min(others, default=None)
+
+    @cached_property
     def weights(self) -> pd.DataFrame:
         """Flattened targets of the root, a row per session at which anything trades x a column per symbol."""
         frame = self.frame("weights")
         return frame.pivot(index="date", columns="symbol", values="target").fillna(0.0)
 
     def returns(self, path: str | None = None) -> pd.DataFrame:
-        """Return gross, cost, net, turnover and nav of a sleeve's stream, a row per session; default the root."""
-        return self._of("returns", path).set_index("date").drop(columns="path")
+        """Return gross, cost, net, turnover, nav of a sleeve or the benchmark, a row per session; default the root."""
+        return self._of("returns", path, self.benchmark).set_index("date").drop(columns="path")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:
         """Return a sleeve's decisions, a row per date and item; default the root."""
@@ -72,10 +78,11 @@ class Result:
         return wide.where(wide.isna().all(axis=1), wide.fillna(0.0))
 
     def metrics(self) -> pd.DataFrame:
-        """Return every metric, a row per sleeve, parents first."""
+        """Return every metric, a row per sleeve, parents first, and one of the benchmark last."""
         frame = self.frame("metrics")
         wide = frame.pivot(index="path", columns="metric", values="value")
-        return wide.loc[list(self.paths), list(dict.fromkeys(frame["metric"]))]
+        rows = [*self.paths, *([self.benchmark] if self.benchmark else [])]
+        return wide.loc[rows, list(dict.fromkeys(frame["metric"]))]
 
     @property
     def contributions(self) -> pd.DataFrame:
@@ -172,9 +179,9 @@ class Result:
 
         return write_report(self, Path(path))
 
-    def _of(self, table: str, path: str | None) -> pd.DataFrame:
+    def _of(self, table: str, path: str | None, also: str | None = None) -> pd.DataFrame:
         path = path or self.name
-        if path not in self.paths:
+        if path not in (*self.paths, also):
             raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
         frame = self.frame(table)
         return frame[frame["path"] == path]

@@ -39,6 +39,10 @@ class Frames:
         """Return what the trees read, with their symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
+    def alone(self, dataset: str, symbol: str) -> Dataset:
+        """Return a dataset with one of its symbols."""
+        return Dataset.of(self._panels[dataset].select((symbol,)))
+
     def prices(self, dataset: str) -> Prices:
         """Return all prices of a dataset."""
         return self._panels[dataset]
@@ -68,6 +72,10 @@ class Lakehouse:
         """Return what the trees may read; their prices are read when they are first asked for."""
         facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
         return {name: self._dataset(known) for name, known in facts.items()}
+
+    def alone(self, dataset: str, symbol: str) -> Dataset:
+        """Return a dataset with one of its symbols, whose prices are read when they are first asked for."""
+        return self._dataset(self._lake.load_facts(self.connection, {dataset: (symbol,)}, self.snapshot)[dataset])
 
     def reader(self, dataset: str, symbols: tuple[str, ...] | None = None) -> Reader:
         """Return what reads a dataset's prices, all its symbols or some of them.

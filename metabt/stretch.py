@@ -112,7 +112,7 @@ class Stretch:
         """The session of its first trade, at whose close its NAV is 1."""
         return self.dates[max(self.begin - 1, 0)]
 
-    @property
+    @cached_property
     def stream(self) -> Stream:
         """What it realised, from the first session after its inception."""
         begin = self.begin

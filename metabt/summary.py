@@ -1,4 +1,4 @@
-"""Summary: the metrics of every sleeve of a run, a line each, indented as the tree is."""
+"""Summary: the metrics of every sleeve of a run, a line each, indented as the tree is, and of its benchmark last."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def summary(tables: Mapping[str, Table]) -> str:
     """Return the summary table of a run, from its tables."""
     paths = texts(tables["sleeves"]["path"])
     values = _metrics(tables["metrics"])
-    labels = ["  " * path.count("/") + path.rpartition("/")[2] for path in paths]
-    width = max(len("Sleeve"), *(len(label) for label in labels))
+    labels = {path: "  " * path.count("/") + path.rpartition("/")[2] for path in paths}
+    labels |= {path: path for path, _ in values if path not in labels}  # the benchmark's
+    width = max(len("Sleeve"), *(len(label) for label in labels.values()))
     lines = [_heading(paths[0], tables["returns"])]
     lines.append("  ".join(["Sleeve".ljust(width), *(text.rjust(_width(form)) for text, form in COLUMNS.values())]))
-    for path, label in zip(paths, labels, strict=True):
+    for path, label in labels.items():
         cells = [_cell(values[path, name], form) for name, (_, form) in COLUMNS.items()]
         lines.append("  ".join([label.ljust(width), *cells]))
     return "\n".join(lines)

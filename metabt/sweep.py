@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metabt.api import cache_of, now
+from metabt.benchmark import Benchmark, Symbols
 from metabt.cache import NoCache
 from metabt.compilation import compilation
 from metabt.dataset import Dataset
@@ -30,7 +31,7 @@ from metabt.foresight import Recalling, known_blocks
 from metabt.forest import Plan, check_data
 from metabt.platform import one_thread
 from metabt.ports import Cache, Executor, Progress
-from metabt.request import Request, request, resolved
+from metabt.request import Request, benchmark_of, request, resolved
 from metabt.sleeve import Leaf, Sleeve
 from metabt.sources import Lakehouse
 from metabt.tables import Table, texts
@@ -174,6 +175,7 @@ class _Forest:
         self.cache: Cache = Recalling(cache_of(self.source) or NoCache())
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
+        self.benchmarks: dict[str, Benchmark] = {}
         self._resolve()
         self._find()
         self.engines = [self._engine(flat) for flat in (False, True)]
@@ -215,9 +217,17 @@ class _Forest:
         for place, tree in trees.items():
             config = _config(self.entries[place])
             try:
-                self.entries[place].asked = request(tree, datasets, config["end"], config["is_meta_backtest"])
+                benchmark = self._benchmark(config.get("benchmark"), tree, symbols)
+                self.entries[place].asked = request(
+                    tree, datasets, config["end"], config["is_meta_backtest"], benchmark
+                )
             except MetabtError as error:
                 self.entries[place].error = str(error)
+
+    def _benchmark(self, text: str | None, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
+        """Return a configuration's benchmark, one object for all that name the same: its prices are read once."""
+        found = benchmark_of(text, self.source, tree, symbols)
+        return found and self.benchmarks.setdefault(found.name, found)
 
     def _find(self) -> None:
         from metabt.lakehouse import find_runs
@@ -346,7 +356,7 @@ def _assemble(entry: Entry, engine: BacktestEngine, walked: Walked, position: in
     began = perf_counter()
     assert entry.asked is not None  # only what resolved was walked
     try:
-        entry.tables = engine.assemble(walked, position, entry.asked.end)
+        entry.tables = engine.assemble(walked, position, entry.asked.end, entry.asked.benchmark)
     except MetabtError as error:
         entry.error = str(error)
     entry.seconds = perf_counter() - began

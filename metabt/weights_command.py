@@ -117,7 +117,13 @@ def _refreshed(source: Lakehouse, run: Record) -> Result:
     from metabt.request import stored_tree
 
     with compilation_notice(shown=True):
-        result = api.backtest(stored_tree(run.config), source, end=run.config["end"], is_meta_backtest=run.shape)
+        result = api.backtest(
+            stored_tree(run.config),
+            source,
+            end=run.config["end"],
+            is_meta_backtest=run.shape,
+            benchmark=run.benchmark,
+        )
     found = "found: computed earlier" if result.found else f"{result.seconds:.2f} s of engine time"
     notice(f"run {result.run_id[:12]} of {result.name} on today's data, {found}")
     return result

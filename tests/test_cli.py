@@ -413,6 +413,20 @@ def test_options_and_overrides_stand_in_any_order(told: pytest.CaptureFixture[st
     assert told.readouterr().out.splitlines()[1:5] == first.splitlines()[1:5]
 
 
+def test_a_benchmark_is_the_last_line_and_goes_along_when_weights_are_refreshed(
+    told: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["backtest", "portfolio=mine", "benchmark=AAA", "--quiet"]) == 0
+    assert told.readouterr().out.split("\n\n")[0].splitlines()[-1].startswith("benchmark:AAA ")
+    append()
+    assert main(["weights", "--refresh"]) == 0
+    with connect("data/lakehouse") as con:
+        found = con.execute("select config from runs where portfolio = 'mine'").fetchall()
+        (measured,) = con.execute("select count(*) from metrics where metric = 'beta'").fetchone() or (0,)
+    assert [json.loads(config)["benchmark"]["name"] for (config,) in found] == ["prices:AAA"] * 2
+    assert measured == 2 * 3  # a root over two sleeves
+
+
 def test_ingesting_the_same_again_changes_nothing(told: pytest.CaptureFixture[str], desk: Path) -> None:
     before = state(desk)
     assert main(["ingest", "prices.csv", "--dataset", "prices"]) == 0
@@ -489,6 +503,9 @@ BAD_COMMANDS = [
     (["backtest", "portfolio=mine", "start=2000"], "start.*2000-01-31"),
     (["backtest", "portfolio=mine", "start=2040-01-01"], "2040-01-01"),
     (["backtest", "portfolio=mine", "end=1980-01-01"], "1980-01-01|end"),
+    (["backtest", "portfolio=mine", "benchmark=AAAA"], "benchmark 'AAAA'.*did you mean 'AAA'"),
+    (["backtest", "portfolio=mine", "benchmark=[AAA]"], "benchmark is .*wanted a symbol"),
+    (["plan", "portfolio=mine", "benchmark=AAAA"], "benchmark 'AAAA'.*did you mean 'AAA'"),
     (["backtest", "portfolio=mine", "engine=lokal"], "did you mean 'local'"),
     (["backtest", "portfolio=mines"], "no portfolio 'mines'; did you mean 'mine'"),
     (["backtest", "portfolio=mine", "lakehouse=prices.csv/lake"], "prices.csv"),

@@ -20,7 +20,17 @@ from metabt.config.search import groups
 from metabt.conninfo import refuse_password
 from metabt.errors import ConfigError, nearest
 
-SETTINGS = ("lakehouse", "catalog", "engine", "cluster", "start", "end", "is_meta_backtest", "portfolio")
+SETTINGS = (
+    "lakehouse",
+    "catalog",
+    "engine",
+    "cluster",
+    "start",
+    "end",
+    "is_meta_backtest",
+    "benchmark",
+    "portfolio",
+)
 """What `conf/config.yaml` may state."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
