@@ -44,7 +44,7 @@ class Stream:
         since = (self.dates - self.inception).astype("timedelta64[D]").astype(np.int64)
         return np.concatenate([[0], since])
 
-    @property
+    @cached_property
     def years(self) -> float:
         """Calendar time from the inception to the last session."""
         return years_between(self.inception, self.dates[-1]) if len(self) else 0.0
