@@ -33,6 +33,13 @@ function press(path) {
   [...document.querySelectorAll("button[data-path]")].find((button) => button.dataset.path === path).click();
   return shown();
 }
+function report() {
+  answers.screen = document.querySelector(".chart .main-svg").clientWidth;
+  const note = document.createElement("pre");
+  note.id = "answers";
+  note.textContent = JSON.stringify(answers);
+  document.body.append(note);
+}
 const waiting = setInterval(() => {
   if (document.documentElement.dataset.drawn !== "all") return;
   clearInterval(waiting);
@@ -51,15 +58,16 @@ const waiting = setInterval(() => {
   legend[1].dispatchEvent(new MouseEvent("mouseup", {bubbles: true}));
   setTimeout(() => {
     answers.legend = shown();
-    answers.title = document.title;
     answers.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    dispatchEvent(new Event("beforeprint"));
+    answers.paper = Math.max(...[...document.querySelectorAll(".chart .main-svg")].map((svg) => svg.clientWidth));
+    dispatchEvent(new Event("afterprint"));
+
+    answers.title = document.title;
     answers.images = document.querySelectorAll("main img").length;
     answers.background = getComputedStyle(document.body).backgroundColor;
     answers.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
-    const note = document.createElement("pre");
-    note.id = "answers";
-    note.textContent = JSON.stringify(answers);
-    document.body.append(note);
+    setTimeout(report, 1500);
   }, 1500);
 }, 50);
 """
@@ -144,6 +152,7 @@ def test_a_browser_draws_the_page_and_a_click_filters(run: Run, tmp_path: Path, 
     assert answers["title"].startswith("mine") and answers["images"] == 0  # no name ran, none became an element
     assert answers["overflow"] <= 0  # nothing is wider than the screen, boxes that scroll aside
     assert answers["background"] == background
+    assert answers["paper"] <= 681 and answers["screen"] == answers["drawn"]["figure-growth"]["width"]  # 180 mm
     assert (tmp_path / "page.png").stat().st_size > 50_000
 
     inner = [path for path in run.paths if path.startswith("mine/calm")]

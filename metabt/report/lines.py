@@ -15,13 +15,15 @@ import numpy as np
 
 MAX_POINTS = 1_500
 """Sessions drawn of one curve."""
+OTHERS = -1
+"""The colour of what has none of its own."""
 MAX_CURVES = 24
 """Sleeves drawn in one chart."""
 
 
 def label(text: str) -> str:
     """Return a name as Plotly is to show it: tags, entities and the holes of its templates mean nothing."""
-    return escape(text).replace("%", "&#37;")
+    return escape(text, quote=False).replace("%", "&#37;")  # it knows no &quot;
 
 
 def thin(size: int, points: int | None = None) -> np.ndarray:

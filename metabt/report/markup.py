@@ -52,7 +52,9 @@ def _row(facts: Facts, place: int) -> str:
     cells = [f'<td style="--depth:{depth}">{text}</td>' if depth else f"<td>{text}</td>"]
     if facts.sparks:
         cells.append(f"<td>{_curve(facts.sparks[place])}</td>")
-    return "".join([*cells, *(f"<td{_tint(facts, cell)}>{escape(cell)}</td>" for cell in others)])
+    last = len(others) - 1  # a year is deeper than a month
+    cells += [f"<td{_tint(facts, cell, 2 if i == last else 6)}>{escape(cell)}</td>" for i, cell in enumerate(others)]
+    return "".join(cells)
 
 
 def _curve(points: str) -> str:
@@ -61,9 +63,9 @@ def _curve(points: str) -> str:
     return f'<svg class=spark viewBox="0 0 100 24" aria-hidden=true><polyline points="{points}"/></svg>'
 
 
-def _tint(facts: Facts, cell: str) -> str:
-    """Return the class of a return's cell: how deep its colour is, by whole steps."""
+def _tint(facts: Facts, cell: str, steps: int) -> str:
+    """Return the class of a return's cell: how deep its colour is, so many steps a percent."""
     if facts.kind != "tint" or not cell.endswith("%"):
         return ""
     value = float(cell[:-1].replace("\N{MINUS SIGN}", "-"))
-    return f" class={'up' if value >= 0 else 'down'} style=--deep:{min(round(abs(value) * 6), 60)}%"
+    return f" class={'up' if value >= 0 else 'down'} style=--deep:{min(round(abs(value) * steps), 60)}%"

@@ -23,7 +23,7 @@ function visible(trace) {
 function drawn(figure, name, style, palette) {
   return figure.data.map((trace) => {
     const { slot, path, first, diverging, ...plain } = trace;
-    const own = slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
+    const own = slot < 0 ? colour(style, "--quiet") : slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
     if (diverging) {
       const scale = [[0, colour(style, "--down")], [0.5, colour(style, "--page")], [1, colour(style, "--up")]];
       return { ...plain, colorscale: scale, showscale: !narrow.matches, colorbar: { thickness: 10, outlinewidth: 0 } };
@@ -68,7 +68,9 @@ function draw(name) {
   const place = document.getElementById("figure-" + name);
   const first = !place.classList.contains("js-plotly-plot");
   const options = { responsive: true, displaylogo: false, displayModeBar: false };
-  Plotly.react(place, drawn(figures[name], name, style, palette), laidOut(figures[name], style), options);
+  const layout = laidOut(figures[name], style);
+  if (printing) layout.width = place.clientWidth; // a browser does not wait for a figure to find its own size
+  Plotly.react(place, drawn(figures[name], name, style, palette), layout, options);
   if (first && name === "growth") {
     place.on("plotly_legendclick", (event) => {
       choose(figures.growth.data[event.curveNumber].path);
@@ -91,9 +93,12 @@ function drawAll() {
   for (const name of Object.keys(figures)) draw(name);
 }
 
+// Paper is narrower than most screens, and always light; a figure has to be drawn anew for it.
 function print(on) {
   printing = on;
+  document.documentElement.classList.toggle("printing", on);
   drawAll();
+  if (!on) for (const place of document.querySelectorAll(".chart")) Plotly.Plots.resize(place);
 }
 
 for (const button of buttons) button.addEventListener("click", () => choose(button.dataset.path));

@@ -15,7 +15,7 @@ def allocation(run: Run) -> Section | None:
     if not run.children:
         return None
     made = decided(run.tables["decisions"], run.root)
-    drawn = largest(made.weights, lines.MAX_CURVES)
+    drawn = sorted(largest(made.weights, lines.MAX_CURVES), key=lambda i: run.slots[f"{run.root}/{made.items[i]}"])
     left = lines.beyond(len(made.items) - len(drawn), "smaller sleeves are")
     keep = lines.thin(len(made.dates))
     items = [made.items[i] for i in drawn]

@@ -45,7 +45,7 @@ def _holdings(dates: np.ndarray, symbols: list[str], held: np.ndarray) -> Chart:
     labels, slots = [symbols[i] for i in drawn], list(range(1, len(drawn) + 1))
     if len(rest):
         lines_of = np.column_stack([lines_of, held[np.ix_(keep, rest)].sum(axis=1)])
-        labels, slots = [*labels, f"{len(rest):,} others, net"], [*slots, 0]
+        labels, slots = [*labels, f"{len(rest):,} others, net"], [*slots, lines.OTHERS]
     caption = (
         "Targets just after trading, for every session in which anything trades; shorts are below zero."
         + lines.thinned(len(dates), len(keep)).replace("sessions", "such sessions")

@@ -25,7 +25,7 @@ def risk(run: Run) -> Section | None:
 
 
 def _ex_ante(run: Run, items: list[str], dates: np.ndarray, shares: np.ndarray, silent: int) -> Chart:
-    drawn = largest(shares, lines.MAX_CURVES)
+    drawn = sorted(largest(shares, lines.MAX_CURVES), key=lambda i: run.slots[f"{run.root}/{items[i]}"])
     keep = lines.thin(len(dates))
     paths = [f"{run.root}/{items[i]}" for i in drawn]
     traces = lines.stacked(
