@@ -16,6 +16,7 @@ import metabt
 from metabt.errors import StoreError
 from metabt.report import lines, render
 from metabt.report.contents import BUILDERS, sections
+from metabt.report.reading import where
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
 from metabt.report.sections import book as books
@@ -30,6 +31,7 @@ from metabt.report.sections.allocation import allocation
 from metabt.report.sections.newest import targets
 from metabt.report.sections.rolling import windows
 from metabt.report.sections.tree import columns, tree
+from metabt.tables import Coded, concat
 from tests.reported import ENDING, EVIL, IMAGE, backtested, stored_row
 
 
@@ -115,6 +117,22 @@ def test_every_sleeve_and_metric_is_in_the_tree(result: metabt.Result, run: Run)
     assert facts.rows[0][1 + names.index("cagr")] == lines.percent(root["cagr"])
     assert facts.rows[0][1 + names.index("sharpe")] == f"{root['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
     assert list(facts.paths) == list(result.paths) and all(facts.sparks)
+
+
+def test_what_a_portfolio_is_set_against_is_drawn_beside_it(result: metabt.Result, run: Run) -> None:
+    own = {name: column for name, column in where(run.tables["returns"], "path", "mine/calm").items()}
+    own["path"] = Coded.constant("benchmark A/B", len(own["date"]))
+    metrics = {"path": Coded.of(["benchmark A/B"]), "metric": Coded.of(["cagr"]), "value": np.array([0.123])}
+    tables = dict(run.tables)
+    tables |= {name: concat([tables[name], more]) for name, more in (("returns", own), ("metrics", metrics))}
+    other = Run(run.row, tables)
+    assert other.beside == ["benchmark A/B"] and run.beside == []
+    last = table(tree(other)).rows[-1]
+    assert last[:2] == ("benchmark A/B", "12.30%")
+    above, below = chart(drawn.curves(other), "growth").traces[-2:]
+    assert "path" not in above and above["line"]["dash"] == "dash" and above["visible"] is True
+    assert above["y"][-1] == pytest.approx(result.returns("mine/calm")["nav"].iloc[-1], rel=1e-4)
+    assert below["yaxis"] == "y2"
 
 
 def test_growth_ends_where_the_stream_ends(result: metabt.Result, run: Run) -> None:

@@ -47,7 +47,7 @@ def _row(facts: Facts, place: int) -> str:
     first, *others = facts.rows[place]
     depth = len(first) - len(first.lstrip(" "))
     text = escape(first.strip())
-    if facts.paths:
+    if place < len(facts.paths):
         text = f'<button type=button data-path="{escape(facts.paths[place])}" aria-pressed=false>{text}</button>'
     cells = [f'<td style="--depth:{depth}">{text}</td>' if depth else f"<td>{text}</td>"]
     if facts.sparks:

@@ -73,7 +73,9 @@ function draw(name) {
   Plotly.react(place, drawn(figures[name], name, style, palette), layout, options);
   if (first && name === "growth") {
     place.on("plotly_legendclick", (event) => {
-      choose(figures.growth.data[event.curveNumber].path);
+      const { path } = figures.growth.data[event.curveNumber];
+      if (path === undefined) return true; // what the portfolio is set against is shown or hidden by itself
+      choose(path);
       return false;
     });
   }

@@ -39,6 +39,11 @@ class Run:
         return reading.children(self.tables, self.root)
 
     @cached_property
+    def beside(self) -> list[str]:
+        """Return what has a stream and is no sleeve: what the portfolio is set against."""
+        return [path for path in self.streams.paths if path not in self.slots]
+
+    @cached_property
     def nearest(self) -> list[str]:
         """Return the path of every sleeve, those nearest the root first."""
         return sorted(self.paths, key=lambda path: path.count("/"))

@@ -42,7 +42,7 @@ class Facts:
     """What the cells are: numbers; words, aligned to the left; long words, which may be broken; numbers and a remark in
     the last column; returns, told apart by colour too."""
     paths: Sequence[str] = ()
-    """The sleeve of each row, for rows that choose what the curves show."""
+    """The sleeves of the first rows, those that choose what the curves show."""
     sparks: Sequence[str] = ()
     """The points of a small curve for each row, as SVG has them, in a box of 100 x 24."""
 

@@ -32,6 +32,11 @@ class Streams:
         stops = np.searchsorted(column.codes[order], np.arange(len(column.values) + 1))
         return {path: order[stops[code] : stops[code + 1]] for code, path in enumerate(column.values)}
 
+    @property
+    def paths(self) -> list[str]:
+        """Whose streams there are."""
+        return [path for path, rows in self._rows.items() if len(rows)]
+
     @cached_property
     def dates(self) -> np.ndarray:
         """(n_sessions,) sessions of the root's stream."""

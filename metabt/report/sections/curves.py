@@ -29,6 +29,10 @@ def curves(run: Run) -> Section:
     for path in carried:
         visible = True if path in shown else "legendonly" if path in offered else False
         traces += _pair(run, path, keep, visible)
+    for place, other in enumerate(run.beside):
+        for trace in _pair(run, other, keep, True):
+            dashed = {"line": {"width": 1.2, "dash": "dash"}, "legendgroup": other, "slot": len(run.paths) + place}
+            traces.append({name: value for name, value in trace.items() if name != "path"} | dashed)
     layout = lines.panels(0.64, 0.36)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
     layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
@@ -61,13 +65,13 @@ def on_grid(run: Run, path: str, keep: np.ndarray) -> tuple[int, np.ndarray, np.
 def _pair(run: Run, path: str, keep: np.ndarray, visible: bool | str) -> list[dict[str, Any]]:
     first, nav, falls = on_grid(run, path, keep)
     common = {
-        "name": lines.label(run.label(path)),
+        "name": lines.label(run.label(path) if path in run.slots else path),
         "path": path,
-        "slot": run.slots[path],
+        "slot": run.slots.get(path, 0),
         "first": first,
         "mode": "lines",
         "visible": visible,
-        "legendgroup": str(run.slots[path]),
+        "legendgroup": path,
         "line": {"width": 2.5 if path == run.root else 1.2},
     }
     full = lines.label(path)

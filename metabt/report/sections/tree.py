@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,17 +11,22 @@ from metabt.report.lines import percent, thin
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
 
+FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit")
+"""Metrics beside the curves; those that there are besides have a table of their own."""
 NAMES = {
     "cagr": "CAGR",
-    "max_drawdown": "Max drawdown",
     "turnover": "Turnover p.a.",
     "cost": "Cost p.a.",
     "netting_benefit": "Netting benefit p.a.",
+    "var_95": "VaR 95%",
+    "expected_shortfall_95": "ES 95%",
 }
 """Headings of metrics that a capital letter and blanks do not make."""
 PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio")
 """Metrics that are no percentages."""
-FINE = ("cost", "netting_benefit")
+COUNTS = ("sessions", "_sessions", "_days")
+"""How metrics end that are whole numbers."""
+FINE = ("cost", "netting_benefit", "break_even_cost")
 """Metrics that are small."""
 ELSEWHERE = ("sessions", "years", "decisions", "fallbacks", "ineligible", "unselected", "waiting", "not_live")
 """Metrics that are told in other sections, as are all that end in _decisions or _closed."""
@@ -29,23 +35,21 @@ SPARK = 48
 
 
 def tree(run: Run) -> Section:
-    """Return the sleeves, those that a reader may choose from."""
+    """Return the sleeves, those that a reader may choose from, and last what is set against them."""
+    shown = [*run.paths, *run.beside]
     names = columns(run)
-    rows = [
-        (
-            " " * path.count("/") + run.label(path),
-            *(number(name, run.metrics.get(path, {}).get(name)) for name in names),
-        )
-        for path in run.paths
-    ]
+    first = [name for name in names if name in FIRST]
     note = (
         "Net of costs; a sleeve begins when it first trades. Turnover is half the sum of absolute trades; netting "
         "benefit is cost saved by netting the trades of sleeves. Choose a sleeve, and the curves show it and what is "
         "beneath it; choose it again, and they show all."
     )
-    headings = ("Sleeve", *(heading(name) for name in names))
-    sparks = [spark(run.streams.own(path, "nav")) for path in run.paths]
-    return Section("sleeves", "Sleeves", tables=[Facts(headings, rows, note, paths=run.paths, sparks=sparks)])
+    sparks = [spark(run.streams.own(path, "nav")) for path in shown]
+    tables = [Facts(_headings(first), _rows(run, shown, first), note, paths=run.paths, sparks=sparks)]
+    further = [name for name in names if name not in FIRST]
+    if further:
+        tables.append(Facts(_headings(further), _rows(run, shown, further), title="Further metrics"))
+    return Section("sleeves", "Sleeves", tables=tables)
 
 
 def columns(run: Run) -> list[str]:
@@ -66,9 +70,24 @@ def number(metric: str, value: float | None) -> str:
     """Return a metric as text."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
+    if metric.endswith(COUNTS):
+        return f"{value:,.0f}"
     if metric in PLAIN:
         return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
     return percent(value, 3 if metric in FINE else 2)
+
+
+def _headings(names: Sequence[str]) -> tuple[str, ...]:
+    return ("Sleeve", *map(heading, names))
+
+
+def _rows(run: Run, shown: Sequence[str], names: Sequence[str]) -> list[tuple[str, ...]]:
+    rows = []
+    for path in shown:
+        name = " " * path.count("/") + run.label(path) if path in run.slots else path
+        values = run.metrics.get(path, {})
+        rows.append((name, *(number(metric, values.get(metric)) for metric in names)))
+    return rows
 
 
 def spark(nav: np.ndarray) -> str:
