@@ -27,13 +27,13 @@ def losses(run: Run) -> Facts:
     rows = []
     for path in shown:
         net = np.sort(run.streams.own(path, "net"))
-        cells = [cell for level in LEVELS for cell in (percent(-at_risk(net, level)), percent(-shortfall(net, level)))]
+        cells = [cell for level in LEVELS for cell in (percent(at_risk(net, level)), percent(shortfall(net, level)))]
         ends = (percent(net[0]), percent(net[-1])) if len(net) else ("\N{EN DASH}",) * 2
         rows.append((" " * path.count("/") + run.label(path), *cells, *ends))
     columns = [text for level in LEVELS for text in (f"VaR {level:.0%}", f"ES {level:.0%}")]
     note = (
         "Net returns of one session. VaR is the loss that is exceeded in 5 % (1 %) of the sessions; expected shortfall "
-        "is the mean loss in the worst 5 % (1 %)."
+        "is the mean loss in the worst 5 % (1 %). Losses are positive."
         + lines.beyond(1 + len(run.children) - len(shown), "sleeves beyond the first are")
     )
     return Facts(("Sleeve", *columns, "Worst", "Best"), rows, note, "By sleeve")

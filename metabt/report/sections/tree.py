@@ -18,6 +18,7 @@ NAMES = {
     "turnover": "Turnover p.a.",
     "cost": "Cost p.a.",
     "netting_benefit": "Netting benefit p.a.",
+    "probabilistic_sharpe": "Probabilistic Sharpe",
     "var_95": "VaR 95%",
     "expected_shortfall_95": "ES 95%",
 }
