@@ -185,6 +185,30 @@ def test_shares_know_when_a_decision_is_traded(lag: int) -> None:
     np.testing.assert_allclose(run.shares.earned.sum(axis=1), gross, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("schedule", "lag"), [("weekly", 8), ({"every": 1}, 3)])
+def test_shares_keep_to_the_sessions_that_all_datasets_have(schedule: str | dict[str, int], lag: int) -> None:
+    rng = np.random.default_rng(2)
+    prices = {
+        dataset: pd.DataFrame(
+            50 * np.cumprod(1 + rng.normal(0.0003, 0.01, (n, 2)), axis=0),
+            pd.date_range(start, periods=n, freq=freq),
+            names,
+        )
+        for dataset, n, start, freq, names in (
+            ("stocks", 300, "2020-01-01", "B", ["A", "B"]),
+            ("coins", 420, "2020-03-01", "D", ["X", "Y"]),
+        )
+    }
+    rules = {"lookback": 30, "schedule": schedule, "lag": lag}
+    leaf = {"optimizer": "inverse_volatility", **rules}
+    leaves = {name: {**leaf, "dataset": name, "universe": list(prices[name].columns)} for name in prices}
+    mixed = metabt.backtest({"name": "mine", "optimizer": "erc", **rules, "sleeves": leaves}, prices)
+    run = Run(stored_row(mixed), mixed.tables)
+    gross = mixed.returns()["gross"].to_numpy()
+    assert (mixed.returns().index.day_of_week > 4).any()
+    np.testing.assert_allclose(run.shares.earned.sum(axis=1), gross, rtol=0, atol=1e-12)
+
+
 def test_the_allocation_is_the_decided_weights(result: metabt.Result, run: Run) -> None:
     section = allocation(run)
     weights = result.sleeve_weights()
