@@ -251,11 +251,13 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
     examples = (
         '  metabt sql "select date, symbol, target from weights order by date desc limit 20"\n'
         "  metabt sql \"select path, value from metrics where metric = 'sharpe'\" --format csv\n"
+        '  metabt sql "select * from weights" --output weights.parquet\n'
         '  metabt sql "show tables"\n'
     )
     command = _add(commands, "sql", "query the lakehouse, read-only", examples)
     command.add_argument("statement", metavar="SELECT", help="one statement that reads")
     _add_format(command)
+    command.add_argument("--output", metavar="FILE", help="write to FILE instead: .csv, .json or .parquet")
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:

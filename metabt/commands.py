@@ -120,10 +120,13 @@ def runs(lakehouse: str | None, layout: Layout = "table") -> None:
     print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
 
 
-def sql(lakehouse: str | None, statement: str, layout: Layout = "table") -> None:
-    """Print what a query returns."""
-    from metabt.lakehouse import query
+def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None) -> None:
+    """Print what a query returns, or write it to a file."""
+    from metabt.lakehouse import export, query
 
+    if output is not None:
+        file = export(place(lakehouse), statement, output)
+        return print(f"{file}: {file.stat().st_size:,} bytes")
     print(query(place(lakehouse), statement).to(layout))
 
 

@@ -115,6 +115,10 @@ def test_from_a_file_to_weights_sql_and_a_page(told: pytest.CaptureFixture[str])
     )
     assert json.loads(told.readouterr().out)[0]["worst"] < 1e-12
 
+    assert main(["sql", "select symbol, target from weights", "--output", "weights.csv"]) == 0
+    assert "weights.csv" in told.readouterr().out
+    assert {row["symbol"] for row in table(Path("weights.csv").read_text())} <= set(SYMBOLS)
+
     assert main(["report", "mine", "--output", "page.html"]) == 0
     assert "page.html" in told.readouterr().out
     assert run_id in Path("page.html").read_text()
@@ -523,6 +527,7 @@ BAD_COMMANDS = [
     (["sql", "copy prices to 'out.csv'"], "read-only"),
     (["sql", "select * from read_csv('prices.csv')"], "read_csv"),
     (["sql", "select nope from prices"], "nope"),
+    (["sql", "select 1", "--output", "answer.xlsx"], "name it .csv, .json or .parquet"),
     (["weights", "--holdings", "prices.csv"], "--nav"),
     (["weights"], "no run"),
     (["weights", "--refresh"], "no run"),

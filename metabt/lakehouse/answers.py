@@ -1,22 +1,26 @@
 """The answer to a query, and how it is written.
 
 1. CSV and JSON are for programs: ISO dates, numbers with all their digits, NULL as an empty cell or null.
-2. The table is for eyes: numbers to six digits, aligned to the right.
+2. CSV is opened by spreadsheets too: text that one would run as a formula gets an apostrophe before it, as numbers do
+   not; JSON and Parquet have every text as it is.
+3. The table is for eyes: numbers to six digits, aligned to the right.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 from metabt.errors import ConfigError, nearest
 
 FORMATS = ("table", "csv", "json")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How a text begins that a spreadsheet runs; some skip blanks before it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ class QueryResult:
         return "\n".join(line.rstrip() for line in [*lines, f"({len(self.rows)} row{'s' * (len(self.rows) != 1)})"])
 
     def _csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_exact(value) for value in row] for row in self.rows)
-        return text.getvalue().removesuffix("\n")
+        lines: list[str] = []
+        writer = csv.writer(SimpleNamespace(write=lines.append))  # it quotes what its own line ends, \r\n, are made of
+        writer.writerow([_inert(name) for name in self.columns])
+        writer.writerows([_inert(value) for value in row] for row in self.rows)
+        return "\n".join(line.removesuffix("\r\n") for line in lines)
 
     def _json(self) -> str:
         # columns may share a name in SQL; in an object the later would hide the earlier
@@ -92,6 +96,11 @@ def _exact(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, list | dict | tuple) else str(value)
+
+
+def _inert(value: object) -> str:
+    text = _exact(value)
+    return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(FORMULA) else text
 
 
 def _plain(value: object) -> object:

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,6 +24,9 @@ from metabt.lakehouse.catalog import DATA, attach
 from metabt.lakehouse.outages import is_outage, lost
 from metabt.lakehouse.placement import located
 from metabt.lakehouse.statements import execute, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TABLE_FUNCTIONS = ("generate_series", "range", "unnest", "json_each", "json_tree", "ducklake_snapshots")
 """Table functions that a query may use; none of them reads a file of its own choosing."""
@@ -70,6 +73,15 @@ def ask(con: duckdb.DuckDBPyConnection, sql: str) -> QueryResult:
         columns = tuple(column[0] for column in answer.description or ())
         kinds = tuple(str(column[1]) for column in answer.description or ())
         return QueryResult(columns, kinds, tuple(answer.fetchall()))
+    except duckdb.Error as error:
+        raise StoreError(_explained(con, error)) from error
+
+
+def stream(con: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+    """Return the answer to one reading statement as Arrow, batch by batch, on a connection that `connect` made."""
+    _check(con, sql)
+    try:
+        return con.execute(sql).to_arrow_reader()
     except duckdb.Error as error:
         raise StoreError(_explained(con, error)) from error
 

@@ -7,36 +7,105 @@ const PALETTES = {
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const narrow = window.matchMedia("(max-width: 40rem)");
+const buttons = [...document.querySelectorAll("button[data-path]")];
+let chosen = null; // the path of the sleeve that the curves show with what is beneath it; null shows what they began with
+let printing = false;
 
 function colour(style, name) {
   return style.getPropertyValue(name).trim();
 }
 
-function draw() {
+function visible(trace) {
+  if (chosen === null || trace.path === undefined) return trace.visible ?? true;
+  return trace.path === chosen || trace.path.startsWith(chosen + "/");
+}
+
+function drawn(figure, name, style, palette) {
+  return figure.data.map((trace) => {
+    const { slot, path, first, diverging, ...plain } = trace;
+    const own = slot < 0 ? colour(style, "--quiet") : slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
+    if (diverging) {
+      const scale = [[0, colour(style, "--down")], [0.5, colour(style, "--page")], [1, colour(style, "--up")]];
+      return { ...plain, colorscale: scale, showscale: !narrow.matches, colorbar: { thickness: 10, outlinewidth: 0 } };
+    }
+    const x = plain.x ?? figure.x.slice(first ?? 0);
+    const shown = name === "growth" ? visible(trace) : plain.visible ?? true;
+    const fill = plain.stackgroup ? { fillcolor: own + (palette === PALETTES.dark ? "b0" : "a0") } : {};
+    return { ...plain, ...fill, x, visible: shown, line: { ...plain.line, color: own }, marker: { ...plain.marker, color: own, size: 5 } };
+  });
+}
+
+function laidOut(figure, style) {
+  const line = colour(style, "--line");
+  const axis = { gridcolor: line, zerolinecolor: line, fixedrange: narrow.matches, automargin: true };
+  const axes = { xaxis: {}, yaxis: {}, ...figure.layout };
+  const layout = {
+    font: { family: "system-ui, sans-serif", size: narrow.matches ? 11 : 13, color: colour(style, "--ink") },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: narrow.matches ? 40 : 60, r: 10, t: 10, b: 30 },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: colour(style, "--head") },
+    legend: { orientation: "h", y: -0.08, yanchor: "top", itemdoubleclick: false },
+    barmode: "relative",
+    ...figure.layout,
+  };
+  for (const [name, own] of Object.entries(axes)) {
+    if (/^[xy]axis/.test(name)) layout[name] = { ...axis, ...own };
+  }
+  return layout;
+}
+
+function choose(path) {
+  chosen = chosen === path ? null : path;
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.path === chosen));
+  if (figures.growth) draw("growth");
+}
+
+function draw(name) {
   const style = getComputedStyle(document.documentElement);
-  const palette = dark.matches ? PALETTES.dark : PALETTES.light;
-  for (const [name, figure] of Object.entries(figures)) {
-    const data = figure.data.map(({ slot, ...trace }) => {
-      const own = slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
-      return { ...trace, line: { ...trace.line, color: own }, marker: { color: palette[1] } };
+  const palette = dark.matches && !printing ? PALETTES.dark : PALETTES.light;
+  const place = document.getElementById("figure-" + name);
+  const first = !place.classList.contains("js-plotly-plot");
+  const options = { responsive: true, displaylogo: false, displayModeBar: false };
+  const layout = laidOut(figures[name], style);
+  if (printing) layout.width = place.clientWidth; // a browser does not wait for a figure to find its own size
+  Plotly.react(place, drawn(figures[name], name, style, palette), layout, options);
+  if (first && name === "growth") {
+    place.on("plotly_legendclick", (event) => {
+      const { path } = figures.growth.data[event.curveNumber];
+      if (path === undefined) return true; // what the portfolio is set against is shown or hidden by itself
+      choose(path);
+      return false;
     });
-    const axis = { gridcolor: colour(style, "--line"), zerolinecolor: colour(style, "--line"), fixedrange: narrow.matches };
-    const layout = {
-      font: { family: "system-ui, sans-serif", size: 13, color: colour(style, "--ink") },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 55, r: 10, t: 10, b: 40 },
-      hovermode: name === "holdings" ? "closest" : "x unified",
-      hoverlabel: { bgcolor: colour(style, "--head") },
-      legend: { orientation: "h", y: -0.15 },
-      ...figure.layout,
-      xaxis: { ...axis, ...figure.layout.xaxis },
-      yaxis: { ...axis, ...figure.layout.yaxis },
-    };
-    Plotly.react(name, data, layout, { responsive: true, displaylogo: false, displayModeBar: false });
   }
 }
 
-draw();
-dark.addEventListener("change", draw);
-narrow.addEventListener("change", draw);
+// One figure at a time, so that the page can be read and scrolled from the beginning.
+function drawFrom(names) {
+  if (!names.length) {
+    document.documentElement.dataset.drawn = "all";
+    return;
+  }
+  draw(names[0]);
+  setTimeout(drawFrom, 0, names.slice(1));
+}
+
+function drawAll() {
+  for (const name of Object.keys(figures)) draw(name);
+}
+
+// Paper is narrower than most screens, and always light; a figure has to be drawn anew for it.
+function print(on) {
+  printing = on;
+  document.documentElement.classList.toggle("printing", on);
+  drawAll();
+  if (!on) for (const place of document.querySelectorAll(".chart")) Plotly.Plots.resize(place);
+}
+
+for (const button of buttons) button.addEventListener("click", () => choose(button.dataset.path));
+drawFrom(Object.keys(figures));
+dark.addEventListener("change", drawAll);
+narrow.addEventListener("change", drawAll);
+window.addEventListener("beforeprint", () => print(true));
+window.addEventListener("afterprint", () => print(false));

@@ -1,0 +1,49 @@
+"""Contents of the page: every section, in the order in which they are read.
+
+A builder takes a run and returns its section, or None where a run has nothing of the kind. A new section is a file in
+`sections` and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from metabt.report.run import Run
+from metabt.report.section import Section
+from metabt.report.sections.allocation import allocation
+from metabt.report.sections.book import book
+from metabt.report.sections.correlation import correlation
+from metabt.report.sections.costs import costs
+from metabt.report.sections.curves import curves
+from metabt.report.sections.drawdowns import drawdowns
+from metabt.report.sections.excluded import excluded
+from metabt.report.sections.months import months
+from metabt.report.sections.newest import newest
+from metabt.report.sections.provenance import provenance
+from metabt.report.sections.risk import risk
+from metabt.report.sections.rolling import rolling
+from metabt.report.sections.tails import tails
+from metabt.report.sections.tree import tree
+
+BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
+    tree,
+    curves,
+    months,
+    drawdowns,
+    risk,
+    allocation,
+    book,
+    newest,
+    correlation,
+    rolling,
+    tails,
+    costs,
+    excluded,
+    provenance,
+)
+"""Every section there is."""
+
+
+def sections(run: Run) -> list[Section]:
+    """Return the sections of a run."""
+    return [section for section in (build(run) for build in BUILDERS) if section is not None]

@@ -1,0 +1,71 @@
+"""Sections as HTML: every text is escaped here, and nowhere else does a table become markup."""
+
+from __future__ import annotations
+
+from html import escape
+
+from metabt.report.section import Chart, Facts, Section
+
+TALL = 40
+"""Rows of a table that scrolls in a box of its own."""
+
+
+def markup(section: Section) -> str:
+    """Return a section as HTML."""
+    parts = [*map(_figure, section.figures), *map(_table, section.tables)]
+    if section.text:
+        parts.append(f"<details><summary>Configuration</summary><pre>{escape(section.text)}</pre></details>")
+    return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{"".join(parts)}</section>'
+
+
+def _figure(chart: Chart) -> str:
+    return (
+        f'<figure><div class=chart id="figure-{chart.name}" style="--lines:{chart.height}"></div>'
+        f"<figcaption class=sub>{escape(chart.caption)}</figcaption></figure>"
+    )
+
+
+def _table(facts: Facts) -> str:
+    title = f"<h3>{escape(facts.title)}</h3>" if facts.title else ""
+    note = f"<p class=sub>{escape(facts.note)}</p>" if facts.note else ""
+    if not facts.rows:
+        return title + note
+    head = "".join(f"<th>{escape(column)}</th>" for column in _with_spark(facts, facts.columns, "Growth"))
+    body = "".join(f"<tr>{_row(facts, place)}</tr>" for place in range(len(facts.rows)))
+    box = "wide tall" if len(facts.rows) > TALL else "wide"
+    return (
+        f'{title}<div class="{box}" tabindex=0><table class={facts.kind}><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{note}"
+    )
+
+
+def _with_spark(facts: Facts, cells: tuple[str, ...], spark: str) -> tuple[str, ...]:
+    return (cells[0], spark, *cells[1:]) if facts.sparks else cells
+
+
+def _row(facts: Facts, place: int) -> str:
+    first, *others = facts.rows[place]
+    depth = len(first) - len(first.lstrip(" "))
+    text = escape(first.strip())
+    if place < len(facts.paths):
+        text = f'<button type=button data-path="{escape(facts.paths[place])}" aria-pressed=false>{text}</button>'
+    cells = [f'<td style="--depth:{depth}">{text}</td>' if depth else f"<td>{text}</td>"]
+    if facts.sparks:
+        cells.append(f"<td>{_curve(facts.sparks[place])}</td>")
+    last = len(others) - 1  # a year is deeper than a month
+    cells += [f"<td{_tint(facts, cell, 2 if i == last else 6)}>{escape(cell)}</td>" for i, cell in enumerate(others)]
+    return "".join(cells)
+
+
+def _curve(points: str) -> str:
+    if not points:
+        return ""
+    return f'<svg class=spark viewBox="0 0 100 24" aria-hidden=true><polyline points="{points}"/></svg>'
+
+
+def _tint(facts: Facts, cell: str, steps: int) -> str:
+    """Return the class of a return's cell: how deep its colour is, so many steps a percent."""
+    if facts.kind != "tint" or not cell.endswith("%"):
+        return ""
+    value = float(cell[:-1].replace("\N{MINUS SIGN}", "-"))
+    return f" class={'up' if value >= 0 else 'down'} style=--deep:{min(round(abs(value) * steps), 60)}%"

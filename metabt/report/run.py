@@ -1,0 +1,90 @@
+"""Run: the stored tables of one run, and what several sections need of them, worked out once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from metabt.report import reading
+from metabt.report.reading import Tables, texts
+from metabt.report.shares import Shares, held_shares
+from metabt.report.streams import Streams
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run."""
+
+    row: Mapping[str, Any]
+    """The columns of `runs`, or at least run_id and portfolio."""
+    tables: Tables
+    """Tables by name, as in the lakehouse."""
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Return the path of every sleeve, parents first."""
+        return reading.paths(self.tables)
+
+    @cached_property
+    def root(self) -> str:
+        """Return the root's path."""
+        return reading.root(self.tables)
+
+    @cached_property
+    def children(self) -> list[str]:
+        """Return the paths of the root's children; none where it is a leaf."""
+        return reading.children(self.tables, self.root)
+
+    @cached_property
+    def beside(self) -> list[str]:
+        """Return what has a stream and is no sleeve: what the portfolio is set against."""
+        return [path for path in self.streams.paths if path not in self.slots]
+
+    @cached_property
+    def nearest(self) -> list[str]:
+        """Return the path of every sleeve, those nearest the root first."""
+        return sorted(self.paths, key=lambda path: path.count("/"))
+
+    @cached_property
+    def slots(self) -> dict[str, int]:
+        """Return the place of every sleeve's colour: the same in every chart."""
+        return {path: slot for slot, path in enumerate(self.nearest)}
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return path -> metric -> value."""
+        return reading.metrics(self.tables)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """Return every sleeve's stream."""
+        return Streams(self.tables["returns"], self.root)
+
+    @cached_property
+    def specs(self) -> dict[str, dict[str, Any]]:
+        """Return path -> resolved spec."""
+        sleeves = self.tables["sleeves"]
+        return {
+            str(path): json.loads(str(spec))
+            for path, spec in zip(texts(sleeves, "path"), texts(sleeves, "spec"), strict=True)
+        }
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Return what the root held of its children, session by session."""
+        leaves = [path for path in self.paths if self.specs[path]["kind"] == "leaf"]
+        lag = int(self.specs[self.root]["lag"])
+        return held_shares(self.streams, self.tables["decisions"], self.children, leaves, lag)
+
+    def label(self, path: str) -> str:
+        """Return a sleeve's own name."""
+        return path.rpartition("/")[2]
+
+    def sessions_per_year(self, path: str) -> float:
+        """Return the measured sessions a year of a sleeve's stream; NaN where it has none."""
+        values = self.metrics.get(path, {})
+        years = values.get("years", 0.0)
+        return values.get("sessions", 0.0) / years if years > 0 else float("nan")

@@ -1,0 +1,44 @@
+"""Allocation to sleeves through time: as decided, and as held while it drifts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.report import lines
+from metabt.report.decided import decided, largest
+from metabt.report.run import Run
+from metabt.report.section import Chart, Section
+
+
+def allocation(run: Run) -> Section | None:
+    """Return what the portfolio gave its sleeves."""
+    if not run.children:
+        return None
+    made = decided(run.tables["decisions"], run.root)
+    drawn = sorted(largest(made.weights, lines.MAX_CURVES), key=lambda i: run.slots[f"{run.root}/{made.items[i]}"])
+    left = lines.beyond(len(made.items) - len(drawn), "smaller sleeves are")
+    keep = lines.thin(len(made.dates))
+    items = [made.items[i] for i in drawn]
+    paths = [f"{run.root}/{item}" for item in items]
+    slots = [run.slots[path] for path in paths]
+    target = lines.stacked(items, slots, made.weights[np.ix_(keep, drawn)], paths, "hv")
+    figures = [
+        Chart(
+            "allocation",
+            f"As decided; what is missing to 100 % is cash.{left}",
+            target,
+            {"yaxis": {"tickformat": ".0%"}},
+            lines.days(made.dates[keep]),
+            20,
+        )
+    ]
+    dates = run.streams.dates
+    keep = lines.thin(len(dates), lines.MAX_POINTS // 2)
+    columns = np.array([run.children.index(path) for path in paths], int)
+    held = lines.stacked(items, slots, run.shares.after[np.ix_(keep, columns)], paths)
+    caption = (
+        "As held at the close: decisions as they were traded, drifting with the sleeves' gross returns in between."
+        f"{lines.thinned(len(dates), len(keep))}{left}"
+    )
+    figures.append(Chart("drifted", caption, held, {"yaxis": {"tickformat": ".0%"}}, lines.days(dates[keep]), 20))
+    return Section("allocation", "Allocation to sleeves", figures)

@@ -1,0 +1,100 @@
+"""What was excluded and why: decisions other than plain ones, and items that were left out of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.report.reading import numbers
+from metabt.report.run import Run
+from metabt.report.section import Facts, Section
+from metabt.tables import Coded, Table
+
+MAX_ROWS = 200
+"""Rows of the table of items."""
+
+
+def excluded(run: Run) -> Section:
+    """Return fallbacks, warm-ups and what was left out."""
+    return Section("excluded", "Fallbacks, warm-ups, exclusions", tables=[decisions(run), left_out(run)])
+
+
+def decisions(run: Run) -> Facts:
+    """Return how often, and from when to when, each sleeve decided other than plainly."""
+    table = run.tables["decisions"]
+    path, status, date = _codes(table, "path"), _codes(table, "status"), numbers(table, "date")
+    _, first = np.unique(np.column_stack([path, date.astype(np.int64)]), axis=0, return_index=True)
+    found = _counted([path[first], status[first]], date[first])
+    rows = []
+    for (which, how), (times, begin, end) in found:
+        name = _text(table, "status", how)
+        if name != "ok":
+            rows.append((_text(table, "path", which), f"status {name}", f"{times:,}", begin, end))
+    for sleeve in run.paths:
+        closed = run.metrics.get(sleeve, {}).get("stale_closed", 0.0)
+        if closed > 0:
+            rows.append((sleeve, "closed after going stale", f"{int(closed):,}", "", ""))
+    note = (
+        "A decision in warm-up is equally weighted; one that fell back was made by the named method instead."
+        if rows
+        else "No decision fell back, was in warm-up or in cash, and nothing went stale."
+    )
+    return Facts(("Sleeve", "What", "Times", "First", "Last"), rows, note, "Decisions", "words")
+
+
+def left_out(run: Run) -> Facts:
+    """Return how often, and from when to when, an item had no place in its sleeve's decisions, and why."""
+    table = run.tables["decisions"]
+    reason = _codes(table, "reason")
+    column = table["reason"]
+    assert isinstance(column, Coded)
+    empty = column.values.index("") if "" in column.values else -1
+    rows = np.flatnonzero((reason >= 0) & (reason != empty))
+    keys = [_codes(table, name)[rows] for name in ("path", "item", "reason")]
+    found = sorted(_counted(keys, numbers(table, "date")[rows]), key=lambda row: -row[1][0])
+    cells = [
+        (
+            *(_text(table, name, code) for name, code in zip(("path", "item", "reason"), codes, strict=True)),
+            f"{n:,}",
+            a,
+            b,
+        )
+        for codes, (n, a, b) in found[:MAX_ROWS]
+    ]
+    note = (
+        "Ineligible: not enough of its history was there. Unselected: the selector chose others. Waiting: a sleeve "
+        "whose history is still too short."
+        if cells
+        else "Nothing was left out of a decision."
+    )
+    if len(found) > MAX_ROWS:
+        note += f" {len(found) - MAX_ROWS:,} rows with fewer times are not shown."
+    return Facts(("Sleeve", "Item", "Why", "Times", "First", "Last"), cells, note, "Items", "words")
+
+
+Counted = list[tuple[tuple[int, ...], tuple[int, str, str]]]
+
+
+def _counted(keys: list[np.ndarray], dates: np.ndarray) -> Counted:
+    """Return each combination of codes with its number of rows, first and last date."""
+    if not len(dates):
+        return []
+    order = np.lexsort([dates, *keys[::-1]])
+    sorted_keys, days = np.column_stack(keys)[order], dates[order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(sorted_keys, axis=0) != 0).any(axis=1)])
+    stops = np.r_[starts[1:], len(days)]
+    return [
+        (tuple(sorted_keys[a].tolist()), (int(b - a), str(days[a]), str(days[b - 1])))
+        for a, b in zip(starts, stops, strict=True)
+    ]
+
+
+def _codes(table: Table, name: str) -> np.ndarray:
+    column = table[name]
+    assert isinstance(column, Coded)
+    return np.asarray(column.codes, np.int64)
+
+
+def _text(table: Table, name: str, code: int) -> str:
+    column = table[name]
+    assert isinstance(column, Coded)
+    return column.values[code] if code >= 0 else ""
