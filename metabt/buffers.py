@@ -97,4 +97,4 @@ def _unpacked(data: pa.Buffer | None, rows: slice) -> np.ndarray:
 def _shared(data: pa.Buffer | None, dtype: object, rows: slice) -> np.ndarray:
     if data is None or not rows.stop:
         return np.zeros(0, dtype)  # type: ignore[call-overload]  # whatever NumPy takes
-    return np.frombuffer(data, dtype, count=rows.stop)[rows]  # type: ignore[call-overload]
+    return np.frombuffer(data, dtype, count=rows.stop)[rows]  # type: ignore[call-overload]  # the same

@@ -114,15 +114,15 @@ def _within(programme: _Programme, low: float, most: float) -> np.ndarray | None
     def excess(w: np.ndarray) -> float:
         return float(np.abs(w - programme.p).sum()) - most
 
-    high, above = max(2.0 * low, programme.scale), 0.0
-    while (w := programme.solve(high)) is not None and excess(w) > CLOSE and programme.left:
+    high = max(2.0 * low, programme.scale)
+    while (w := programme.solve(high)) is not None and excess(w) > CLOSE and programme.left > 0:
         low, high = high, 4.0 * high
     if w is None or excess(w) > CLOSE:
         return None
     found, below = w, excess(w)
     lower = programme.solve(low)
     above = np.inf if lower is None else excess(lower)
-    while below < -CLOSE and programme.left and high - low > 1e-15 * high:
+    while excess(found) < -CLOSE and programme.left > 0 and high - low > 1e-15 * high:
         middle = (low * below - high * above) / (below - above) if np.isfinite(above) else 0.5 * (low + high)
         middle = middle if low < middle < high else 0.5 * (low + high)
         w = programme.solve(middle)

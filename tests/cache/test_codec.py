@@ -153,9 +153,9 @@ FOREIGN = {  # what the types rule out, and what must be refused all the same
     "a class of the same name": Impostor(ODD),
     "an object": object(),
     "a function": len,
-    "a list": Exposure([1.0]),  # type: ignore[arg-type]
-    "a mapping": Exposure({"shares": ODD}),  # type: ignore[arg-type]
-    "bytes": Exposure(b"1"),  # type: ignore[arg-type]
+    "a list": Exposure([1.0]),  # type: ignore[arg-type]  # it is refused
+    "a mapping": Exposure({"shares": ODD}),  # type: ignore[arg-type]  # it is refused
+    "bytes": Exposure(b"1"),  # type: ignore[arg-type]  # it is refused
     "a number of NumPy": Exposure(np.int64(1)),  # type: ignore[arg-type]
 }
 
