@@ -261,10 +261,16 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
-    examples = "  metabt report\n  metabt report demo --output demo.html\n"
+    examples = (
+        "  metabt report\n"
+        "  metabt report demo --output demo.html\n"
+        "  metabt report --figures pictures --format svg    and the main charts, without a browser\n"
+    )
     command = _add(commands, "report", "write a run as one HTML page that needs no network", examples)
     _add_run(command)
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
+    command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
+    command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of pictures; default: png")
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:

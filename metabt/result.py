@@ -20,6 +20,7 @@ from metabt.tables import Coded, Column, Table, texts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metabt.report import Format
     from metabt.retrace import Origin
 
 
@@ -178,6 +179,15 @@ class Result:
         from metabt.report import write_report
 
         return write_report(self, Path(path))
+
+    def figures(self, folder: str | Path, format: Format = "png") -> list[Path]:
+        """Write the report's main charts into a folder, as png, svg or pdf, and return the files.
+
+        Raises what `metabt.report.write_figures` raises.
+        """
+        from metabt.report import write_figures
+
+        return write_figures(folder, {"run_id": self.run_id, "portfolio": self.name}, self.tables, format)
 
     def _of(self, table: str, path: str | None, also: str | None = None) -> pd.DataFrame:
         path = path or self.name

@@ -123,6 +123,9 @@ def test_from_a_file_to_weights_sql_and_a_page(told: pytest.CaptureFixture[str])
     assert "page.html" in told.readouterr().out
     assert run_id in Path("page.html").read_text()
 
+    assert main(["report", "mine", "--figures", "pictures", "--format", "svg"]) == 0
+    assert "pictures/growth.svg" in told.readouterr().out and "mine" in Path("pictures/growth.svg").read_text()
+
 
 def test_trades_reach_the_targets(told: pytest.CaptureFixture[str], desk: Path) -> None:
     assert main(["backtest", "--quiet", "portfolio=mine"]) == 0

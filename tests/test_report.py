@@ -85,7 +85,7 @@ def test_the_page_carries_all_that_it_needs(page: str, run: Run) -> None:
     assert elements.links == [f"#{section.name}" for section in sections(run)]
     assert elements.handlers == []
     assert len(elements.ids) == len(set(elements.ids))
-    assert elements.count["script"] == 3  # the figures, Plotly and what draws them: no name became an element
+    assert elements.count["script"] == 4  # palettes, the figures, Plotly and what draws them: no name became an element
     assert "img" not in elements.count
     assert "default-src 'none'" in page
     assert 'name="viewport"' in page and "@media print" in page
@@ -161,7 +161,7 @@ def test_curves_beyond_the_limit_wait_to_be_chosen(run: Run, monkeypatch: pytest
     growth = chart(drawn.curves(run), "growth")
     assert len(growth.traces) == 2 * len(run.paths)
     assert [trace["visible"] for trace in growth.traces[::2]] == [True, True, False, False, False]
-    assert "3 sleeves further from the root" in growth.caption
+    assert "3 sleeves further from the root" in growth.hint
     monkeypatch.setattr(drawn, "MAX_CARRIED", 3)
     assert len(chart(drawn.curves(run), "growth").traces) == 6
     assert "2 sleeves are too far" in chart(drawn.curves(run), "growth").caption

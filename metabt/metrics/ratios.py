@@ -70,7 +70,7 @@ def probabilistic_sharpe(stream: Stream, skew: float, kurtosis: float) -> float:
 
     `Phi(x sqrt(n - 1) / sqrt(1 - g3 x + (g4 - 1) / 4 x^2))`, with x = m / s a session (not annualised), g3 the skew and
     g4 the kurtosis (3 for a normal distribution); `kurtosis` is the excess, g4 - 3. QuantStats takes pandas' moments,
-    which are corrected for bias, and the excess for g4.
+    which are corrected for bias.
     """
     if not stream.deviation > 0:
         return NAN

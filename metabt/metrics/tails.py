@@ -1,8 +1,8 @@
 """The shape of a stream's distribution and its worst sessions, all per session.
 
 Moments are those of the sample as it is (divided by n, as `scipy.stats` does by default); pandas and with it QuantStats
-correct theirs for bias. QuantStats' value at risk is that of a normal distribution, this one is historical, as
-empyrical's.
+correct theirs for bias. QuantStats' value at risk and expected shortfall are those of a normal distribution unless it
+is asked otherwise; these are historical, as empyrical's.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ def markup(section: Section) -> str:
 
 
 def _figure(chart: Chart) -> str:
+    said = f"{chart.caption} {chart.hint}".strip()
     return (
         f'<figure><div class=chart id="figure-{chart.name}" style="--lines:{chart.height}"></div>'
-        f"<figcaption class=sub>{escape(chart.caption)}</figcaption></figure>"
+        f"<figcaption class=sub>{escape(said)}</figcaption></figure>"
     )
 
 

@@ -1,9 +1,5 @@
 "use strict";
-// Colours that stay apart for colour-blind readers, one set for each background; the first is the portfolio's own.
-const PALETTES = {
-  light: ["#1c1c1a", "#0072b2", "#d55e00", "#009e73", "#b0609a", "#8a6d00", "#3f9fd8", "#7a5195", "#5f6b6d", "#a23b2a"],
-  dark: ["#f4f4f2", "#4aa8e0", "#f08a45", "#35c99a", "#e29ccb", "#d9b93a", "#8fd0f5", "#b596d8", "#a8b3b5", "#e0806f"],
-};
+const PALETTES = JSON.parse(document.getElementById("palettes").textContent);
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const narrow = window.matchMedia("(max-width: 40rem)");

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from metabt.errors import StoreError
+from metabt.report.colours import DARK, LIGHT
 from metabt.report.contents import sections
 from metabt.report.markup import markup
 from metabt.report.reading import Tables, root
@@ -85,6 +86,7 @@ def render(run: Mapping[str, Any], tables: Tables) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="color-scheme" content="light dark">'
         f"<style>{_resource('page.css')}</style></head><body><main>{head}{''.join(map(markup, built))}</main>"
+        f'<script type="application/json" id="palettes">{json.dumps({"light": LIGHT, "dark": DARK})}</script>'
         f'<script type="application/json" id="figures">{_embedded(built)}</script>'
         f"<script>{get_plotlyjs()}</script><script>{_resource('page.js')}</script></body></html>"
     )

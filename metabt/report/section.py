@@ -24,6 +24,8 @@ class Chart:
     """Dates that the traces without an `x` of their own share."""
     height: int = 26
     """In lines of text."""
+    hint: str = ""
+    """What a reader can do with it on the page."""
 
 
 @dataclass(frozen=True)

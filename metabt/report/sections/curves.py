@@ -37,17 +37,18 @@ def curves(run: Run) -> Section:
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
     layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
     caption = (
-        "Net of costs; growth is logarithmic and begins at 1 when a sleeve first trades. Choose a sleeve in the legend "
-        "or in the table above, and only it and what is beneath it is drawn."
+        "Net of costs; growth is logarithmic and begins at 1 when a sleeve first trades."
         + lines.thinned(len(dates), len(keep))
+        + lines.beyond(len(run.paths) - len(carried), "sleeves are too far from the root:")
+    )
+    hint = (
+        "Choose a sleeve in the legend or in the table above, and only it and what is beneath it is drawn."
         + lines.beyond(
             len(carried) - len(offered), "sleeves further from the root are drawn once chosen, and until then"
         )
-        + lines.beyond(len(run.paths) - len(carried), "sleeves are too far from the root:")
     )
-    return Section(
-        "curves", "Growth and drawdown", [Chart("growth", caption, traces, layout, lines.days(dates[keep]), 36)]
-    )
+    chart = Chart("growth", caption, traces, layout, lines.days(dates[keep]), 36, hint)
+    return Section("curves", "Growth and drawdown", [chart])
 
 
 def on_grid(run: Run, path: str, keep: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
