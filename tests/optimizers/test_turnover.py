@@ -68,6 +68,23 @@ def test_it_is_the_optimum(seed: int, n: int, hi: float, price: float, limit: fl
         assert w == pytest.approx(best, abs=2e-4)
 
 
+@settings(max_examples=150)
+@given(
+    st.integers(0, 10**6),
+    st.integers(5, 40),
+    st.sampled_from([10, 30, 120]),
+    st.sampled_from([1.0, 0.5, 0.2]),
+    st.sampled_from([1e-3, 0.02, 0.3]),
+    st.sampled_from(["min_variance", "mean_variance"]),
+)
+def test_a_limit_is_kept_at_corners_too(seed: int, n: int, rows: int, hi: float, limit: float, name: str) -> None:
+    """Few rows, holdings near 0 or above their cap, and caps that a few assets fill."""
+    p = np.random.default_rng(seed).dirichlet(np.full(n, 0.1))
+    least = (np.abs(np.clip(p, 0, hi) - p).sum() + abs(1 - np.clip(p, 0, hi).sum())) / 2
+    w = solve(market_returns(seed, rows, n), p, name, max_weight=hi, max_turnover=limit)
+    assert np.abs(w - p).sum() / 2 <= max(limit, least) + 1e-12 and 0 <= w.min() and w.max() <= hi
+
+
 def test_without_a_price_or_a_limit_that_binds_nothing_changes() -> None:
     X, p = market_returns(3, 200, 8), held(3, 8)
     free = optimizer("min_variance").fit(X).weights_

@@ -1,0 +1,158 @@
+"""Near what is held: `min 1/2 w'Sw - q'w + kappa sum |w - p|`, `sum w = 1`, `lo <= w <= hi`, and how much is traded.
+
+1. Each asset is bought (`w >= p`) or sold (`w <= p`); given which, the programme is one in a box, with q lowered or
+   raised by kappa (`_active_set`). Begin with what the programme without kappa buys and sells.
+2. Find the asset that is best bought and the one that is best sold for it. Where one of them stays at p and would have
+   to cross it, it changes sides; repeat. What is reached stays feasible and the exchange gains, so each repetition
+   lowers the objective, and there are finitely many sides. Where no exchange gains, the optimum is reached.
+3. A limit on what is traded is the smallest kappa that keeps to it. While sides and free assets stay, what is traded is
+   linear in kappa, and its slope is known: Newton steps, within a bracket that is halved where they leave it.
+
+Best, Hlouskova (2005), "An algorithm for portfolio optimization with transaction costs", Management Science 51, for the
+penalised programme.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.kernels import inner, kernel
+from metabt.optimizers._active_set import minimise, start
+from metabt.optimizers._frontier import RIDGE
+from metabt.optimizers._linear import solve_both
+
+OVER, UNDER = 1e-13, 1e-12
+"""How far what is traded may lie above its limit, and how far beneath is close enough."""
+GAIN = 1e-13
+"""What an exchange must gain to count, relative to the terms that it is the sum of."""
+STEPS = 200
+"""Programmes that may be solved for one decision."""
+VECTORS, NUMBERS = 7, 3
+"""Rows of the work arrays `v` and `m` of `near`."""
+
+
+@kernel()
+def near(S, q, p, lo, hi, kappa, limit, forced, weights, squares, v, m):
+    """Write the weights of one decision; return whether it has any.
+
+    Parameters
+    ----------
+    S, q, p : (n, n), (n,), (n,) covariance, linear term, what is held
+    lo, hi : bounds of every weight
+    kappa : price of a unit that is traded, at least 0
+    limit : of what is traded, `sum |w - p| + forced`; infinite for none. Where more must be, it is as little as can be.
+    forced : what is traded besides
+    weights : (n,)
+    squares, v, m : scratch, (2, n, n), (VECTORS, n) and (NUMBERS, n) int64
+    """
+    n, scale, total, least = len(p), 1e-300, 0.0, forced
+    for i in range(n):
+        m[2, i] = 0
+        scale = max(scale, abs(q[i]), S[i, i])
+        nearest = min(max(p[i], lo), hi)
+        total += nearest
+        least += abs(nearest - p[i])
+    most = max(limit, least + abs(1.0 - total)) - forced
+    low, high, at, ridge, found = kappa, np.inf, kappa, 0.0, False
+    for step in range(STEPS):
+        free = _programme(S, q, p, lo, hi, at, ridge, squares, v, m)
+        if free <= 0 and ridge == 0.0:
+            ridge = RIDGE
+            free = _programme(S, q, p, lo, hi, at, ridge, squares, v, m)
+        if free <= 0:
+            return False
+        excess = -most
+        for i in range(n):
+            v[0, i] = min(max(v[0, i], lo), hi)
+            excess += abs(v[0, i] - p[i])
+        if excess <= OVER:
+            for i in range(n):
+                weights[i] = v[0, i]
+            found, high = True, at
+            if excess >= -UNDER or step == 0:
+                return True
+        else:
+            low = at
+        if found and high - low <= 1e-15 * high:
+            return True
+        slope = _slope(squares[1], free, v[5], v[6], m[1], m[2])
+        at -= (excess + 0.5 * UNDER) / slope if slope < 0.0 else np.inf
+        if not low < at < high or step % 4 == 3:
+            at = 0.5 * (low + high) if high < np.inf else max(4.0 * low, scale)
+    return found
+
+
+@inner()
+def _programme(S, q, p, lo, hi, kappa, ridge, squares, v, m):
+    """Write the weights into v[0], the free assets' factor, and what is bought and sold into m[2], zeros at first.
+
+    Return the number of free assets, at most 0 where there is no solution.
+    """
+    ridged, L, w, floor, ceiling, tilted = squares[0], squares[1], v[0], v[1], v[2], v[3]
+    goal, part, ones = v[4], v[5], v[6]
+    side, index, sign = m[0], m[1], m[2]
+    n, free = len(p), np.int64(0)
+    for i in range(n):
+        for j in range(n):
+            ridged[i, j] = S[i, j]
+        ridged[i, i] += ridge * max(S[i, i], ridge)
+    for _ in range(2 * n + 20):
+        for i in range(n):
+            floor[i] = p[i] if sign[i] > 0 and p[i] > lo else lo
+            ceiling[i] = p[i] if sign[i] < 0 and p[i] < hi else hi
+            tilted[i] = q[i] - kappa * sign[i]
+        if not start(ridged, L, w, floor, ceiling, side, index, n) > 0.0:
+            return 0
+        free = minimise(ridged, L, w, floor, ceiling, tilted, goal, part, ones, side, index, n, np.int64(1))
+        if free <= 0:
+            return free
+        if not _change_sides(ridged, q, p, lo, hi, kappa, w, sign):
+            return free
+    return -1
+
+
+@inner()
+def _change_sides(S, q, p, lo, hi, kappa, w, sign):
+    """Let an exchange of two assets that gains cross what is held of them; return whether there is one."""
+    n, changed = len(p), False
+    bought, sold, up, down, size = 0, 0, np.inf, np.inf, kappa
+    for i in range(n):
+        if sign[i] == 0:
+            sign[i] = 1 if w[i] > p[i] or p[i] <= lo else -1
+            changed = True
+        gradient, terms = -q[i], abs(q[i])
+        for j in range(n):
+            if w[j] != 0.0:
+                gradient += S[i, j] * w[j]
+                terms += abs(S[i, j] * w[j])
+        size = max(size, terms)
+        buying = gradient + (kappa if w[i] >= p[i] else -kappa)
+        selling = (kappa if w[i] <= p[i] else -kappa) - gradient
+        if w[i] < hi and buying < up:
+            bought, up = i, buying
+        if w[i] > lo and selling < down:
+            sold, down = i, selling
+    if up + down < -GAIN * size:
+        if sign[bought] < 0 and w[bought] >= p[bought]:
+            sign[bought], changed = 1, True
+        if sign[sold] > 0 and w[sold] <= p[sold]:
+            sign[sold], changed = -1, True
+    return changed
+
+
+@inner()
+def _slope(L, free, part, ones, index, sign):
+    """Return how what is traded changes with kappa while sides and free assets stay; at most 0 up to rounding.
+
+    The free weights move by `-inv(S) (sign - mu 1)`, with mu such that they keep their sum.
+    """
+    for a in range(free):
+        part[a], ones[a] = sign[index[a]], 1.0
+    solve_both(L, free, part, ones)
+    moved, total, first, second = 0.0, 0.0, 0.0, 0.0
+    for a in range(free):
+        moved += part[a]
+        total += ones[a]
+        first += sign[index[a]] * part[a]
+        second += sign[index[a]] * ones[a]
+    return moved / total * second - first
