@@ -248,11 +248,11 @@ def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: C
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
     beneath = {stretch.path: stretch for stretch in stretches}
     layout = root.node.layout
-    rows = np.array(
-        [r for r, s in zip(root.decisions.rows, root.decisions.status, strict=True) if s not in ("warmup", "cash")], int
-    )
+    decided = np.array([status not in ("warmup", "cash") for status in root.decisions.status], bool)
+    rows = root.decisions.rows[decided]
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))
-    shares = exposures(root, rows, weights, plan, cache)
+    # a leaf's risk has been measured on the same returns when it decided
+    shares = exposures(root, rows, weights, plan, cache) if root.sleeve.sleeves else root.decisions.risk[decided]
     cells = Cells(weights != 0)
     contribution = cells.values(shares)
     return {

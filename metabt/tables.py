@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -46,18 +47,24 @@ class Cells:
     chosen: np.ndarray
     """(n_lines, n_items) bool."""
 
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether every cell is chosen, as most often: nothing has to be looked for then."""
+        return bool(self.chosen.all())
+
     def values(self, matrix: np.ndarray) -> np.ndarray:
-        """Return what a matrix of that shape has in them, (n_cells,)."""
-        return matrix[self.chosen]
+        """Return what a matrix of that shape has in them, (n_cells,); its own memory, if it can be, is not copied."""
+        return matrix.reshape(-1) if self._whole else matrix[self.chosen]
 
     def lines(self, labels: np.ndarray) -> np.ndarray:
         """Return the label of each cell's line, (n_cells,), given one a line."""
-        return np.repeat(labels, np.count_nonzero(self.chosen, axis=1))
+        n_items = self.chosen.shape[1]
+        return np.repeat(labels, n_items if self._whole else np.count_nonzero(self.chosen, axis=1))
 
     def items(self, codes: np.ndarray | None = None) -> np.ndarray:
         """Return the code of each cell's item, (n_cells,) int32, given one an item; default its position."""
         codes = np.arange(self.chosen.shape[1]) if codes is None else codes
-        return np.broadcast_to(codes.astype(np.int32), self.chosen.shape)[self.chosen]
+        return self.values(np.broadcast_to(codes.astype(np.int32), self.chosen.shape))
 
 
 Column = np.ndarray | Coded
