@@ -9,6 +9,26 @@ from functools import cached_property
 import numpy as np
 
 
+class Codes:
+    """Gives texts their codes, in the order in which they first come."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._known: dict[str, int] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The distinct texts, by code."""
+        return tuple(self._known)
+
+    def of(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the code of each text, (n_texts,) int32."""
+        known = self._known
+        if len(set(texts)) == 1:
+            return np.full(len(texts), known.setdefault(texts[0], len(known)), np.int32)
+        return np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+
+
 @dataclass(frozen=True)
 class Coded:
     """A text column as codes into its distinct values."""
@@ -29,15 +49,18 @@ class Coded:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Coded:
         """Return `texts` as a column."""
-        if len(set(texts)) == 1:
-            return cls.constant(texts[0], len(texts))
-        codes: dict[str, int] = {}
-        return cls(np.array([codes.setdefault(text, len(codes)) for text in texts], np.int32), tuple(codes))
+        known = Codes()
+        return cls(known.of(texts), known.values)
 
     @classmethod
     def constant(cls, text: str, n_rows: int) -> Coded:
         """Return `text` repeated."""
         return cls(np.zeros(n_rows, np.int32), (text,))
+
+    @classmethod
+    def repeated(cls, texts: Sequence[str], n_rows: Sequence[int]) -> Coded:
+        """Return distinct texts, each repeated for as many rows as it has."""
+        return cls(np.repeat(np.arange(len(texts), dtype=np.int32), n_rows), tuple(texts))
 
 
 @dataclass(frozen=True)
