@@ -19,15 +19,14 @@ from metabt.benchmark import Benchmark
 from metabt.block import NOT_LIVE, REASONS
 from metabt.cache import NoCache
 from metabt.errors import RunError
-from metabt.exposures import exposures
 from metabt.forest import Plan
 from metabt.measuring import measure
 from metabt.metrics.stream import Stream
 from metabt.ports import Cache
-from metabt.risk.contribution import realised, realised_by
+from metabt.risk_table import risk_table
 from metabt.sleeve import Sleeve
-from metabt.stretch import Stretch, looked_through, next_book
-from metabt.tables import Cells, Coded, Codes, Table, concat
+from metabt.stretch import Stretch, next_book
+from metabt.tables import Cells, Coded, Codes, Table
 from metabt.walked import Walked
 
 SUMMARY = ("sleeves", "returns", "decisions", "metrics")
@@ -65,11 +64,10 @@ def assemble(
     }
     if keep == "all":
         traded = TradedBook.of(whole)
-        risk = [*_realised(stretches), _risk_by_asset(whole, stretches, walked.plan, cache or NoCache())]
         tables["weights"] = _weights(whole, traded)
         tables["contributions"] = _contributions(whole, tree, traded)
         tables["orders"] = _orders(whole, stretches, traded)
-        tables["risk"] = concat(risk)
+        tables["risk"] = risk_table(whole, stretches, walked.plan, cache or NoCache())
         tables["stages"] = _stages(stretches)
     return tables
 
@@ -218,60 +216,6 @@ def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Tabl
         "target": target[asset],
         "trade": (target - held)[asset] if pending else np.zeros(len(asset)),
         "pending": np.full(len(asset), pending),
-    }
-
-
-def _realised(stretches: list[Stretch]) -> list[Table]:
-    """Return realised risk contributions: by child at every meta sleeve, by asset at the root."""
-    tables = []
-    for stretch in stretches:
-        if stretch.sleeve.sleeves and stretch.begin < stretch.size:
-            shares = realised(stretch.earned[stretch.begin :], stretch.rows("gross")[stretch.begin :])
-            tables.append(_realised_table(stretch, "realised", stretch.items, shares))
-    root = stretches[0]
-    tables.append(_realised_table(root, "realised_asset", root.node.layout.symbols, _realised_by_asset(root)))
-    return tables
-
-
-def _realised_by_asset(root: Stretch) -> np.ndarray:
-    """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
-
-    def earned(weights: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(root.walk.whole.dates))
-        whole[root.begin : root.size] = weights
-        return root.book.earned(whole)
-
-    return realised_by(earned, root.rows("gross")[root.begin :], len(root.node.layout.symbols))
-
-
-def _realised_table(stretch: Stretch, measure: str, items: tuple[str, ...], shares: np.ndarray) -> Table:
-    labels = (*items, "cash")
-    return {
-        "path": Coded.constant(stretch.path, len(labels)),
-        "date": np.full(len(labels), stretch.dates[-1]),
-        "measure": Coded.constant(measure, len(labels)),
-        "item": Coded(np.arange(len(labels), dtype=np.int32), labels),
-        "contribution": shares,
-    }
-
-
-def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: Cache) -> Table:
-    """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
-    beneath = {stretch.path: stretch for stretch in stretches}
-    layout = root.node.layout
-    decided = np.array([status not in ("warmup", "cash") for status in root.decisions.status], bool)
-    rows = root.decisions.rows[decided]
-    weights = layout.net(looked_through(root, beneath, root.dates[rows]))
-    # a leaf's risk has been measured on the same returns when it decided
-    shares = exposures(root, rows, weights, plan, cache) if root.sleeve.sleeves else root.decisions.risk[decided]
-    cells = Cells(weights != 0)
-    contribution = cells.values(shares)
-    return {
-        "path": Coded.constant(root.path, len(contribution)),
-        "date": cells.lines(root.dates[rows]),
-        "measure": Coded.constant("ex_ante_asset", len(contribution)),
-        "item": Coded(cells.items(), layout.symbols),
-        "contribution": contribution,
     }
 
 
