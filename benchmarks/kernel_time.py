@@ -17,6 +17,7 @@ from benchmarks.engine_time import run_engine
 from benchmarks.works import Work
 
 KINDS = {
+    "metabt.risk.by_asset": "risk shares",
     "metabt.risk.contribution": "risk shares",
     "metabt.risk": "moments",
     "metabt.windows": "moments",

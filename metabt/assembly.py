@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +19,14 @@ from metabt.benchmark import Benchmark
 from metabt.block import NOT_LIVE, REASONS
 from metabt.cache import NoCache
 from metabt.errors import RunError
-from metabt.exposures import exposures
 from metabt.forest import Plan
 from metabt.measuring import measure
 from metabt.metrics.stream import Stream
 from metabt.ports import Cache
-from metabt.risk.contribution import realised, realised_by
+from metabt.risk_table import risk_table
 from metabt.sleeve import Sleeve
-from metabt.stretch import Stretch, looked_through, next_book
-from metabt.tables import Cells, Coded, Table, concat
+from metabt.stretch import Stretch, next_book
+from metabt.tables import Cells, Coded, Codes, Table
 from metabt.walked import Walked
 
 SUMMARY = ("sleeves", "returns", "decisions", "metrics")
@@ -58,18 +58,17 @@ def assemble(
         streams.append((benchmark.path, benchmark.held_beside(whole.stream)))
     tables = {
         "sleeves": _sleeves(stretches),
-        "returns": concat([_returns(path, stream) for path, stream in streams]),
-        "decisions": concat([_decisions(stretch) for stretch in kept]),
+        "returns": _returns(streams),
+        "decisions": _decisions(kept),
         "metrics": measure(stretches, walked, benchmark),
     }
     if keep == "all":
         traded = TradedBook.of(whole)
-        risk = [*_realised(stretches), _risk_by_asset(whole, stretches, walked.plan, cache or NoCache())]
         tables["weights"] = _weights(whole, traded)
         tables["contributions"] = _contributions(whole, tree, traded)
         tables["orders"] = _orders(whole, stretches, traded)
-        tables["risk"] = concat(risk)
-        tables["stages"] = concat([_stages(stretch) for stretch in stretches])
+        tables["risk"] = risk_table(whole, stretches, walked.plan, cache or NoCache())
+        tables["stages"] = _stages(stretches)
     return tables
 
 
@@ -116,30 +115,40 @@ def _sleeves(stretches: list[Stretch]) -> Table:
     }
 
 
-def _returns(path: str, stream: Stream) -> Table:
+def _returns(streams: Sequence[tuple[str, Stream]]) -> Table:
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(stream, name) for _, stream in streams])
+
     return {
-        "path": Coded.constant(path, len(stream)),
-        "date": stream.dates,
-        "gross": stream.gross,
-        "cost": stream.cost,
-        "net": stream.net,
-        "turnover": stream.turnover,
-        "nav": stream.nav[1:],
+        "path": Coded.repeated([path for path, _ in streams], [len(stream) for _, stream in streams]),
+        "date": joined("dates"),
+        **{name: joined(name) for name in ("gross", "cost", "net", "turnover")},
+        "nav": np.concatenate([stream.nav[1:] for _, stream in streams]),
     }
 
 
-def _decisions(stretch: Stretch) -> Table:
-    decisions = stretch.decisions
-    cells, status = Cells(decisions.reasons != NOT_LIVE), Coded.of(decisions.status)
-    weights = cells.values(decisions.weights)
+def _decisions(stretches: Sequence[Stretch]) -> Table:
+    items, status = Codes(), Codes()
+    parts = [_decided(stretch, items, status) for stretch in stretches]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    texts = {"item": items.values, "status": status.values, "reason": REASONS}
     return {
-        "path": Coded.constant(stretch.path, len(weights)),
+        "path": Coded.repeated([stretch.path for stretch in stretches], [len(part["date"]) for part in parts]),
+        **{name: Coded(column, texts[name]) if name in texts else column for name, column in columns.items()},
+    }
+
+
+def _decided(stretch: Stretch, items: Codes, status: Codes) -> dict[str, np.ndarray]:
+    """Return the decisions of one sleeve by column, texts as codes."""
+    decisions = stretch.decisions
+    cells = Cells(decisions.reasons != NOT_LIVE)
+    return {
         "date": cells.lines(stretch.dates[decisions.rows]),
-        "item": Coded(cells.items(), stretch.items),
-        "weight": weights,
+        "item": cells.items(items.of(stretch.items)),
+        "weight": cells.values(decisions.weights),
         "risk_contribution": cells.values(decisions.risk),
-        "status": Coded(cells.lines(status.codes), status.values),
-        "reason": Coded(cells.values(decisions.reasons).astype(np.int32), REASONS),
+        "status": cells.lines(status.of(decisions.status)),
+        "reason": cells.values(decisions.reasons).astype(np.int32),
     }
 
 
@@ -210,64 +219,10 @@ def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Tabl
     }
 
 
-def _realised(stretches: list[Stretch]) -> list[Table]:
-    """Return realised risk contributions: by child at every meta sleeve, by asset at the root."""
-    tables = []
-    for stretch in stretches:
-        if stretch.sleeve.sleeves and stretch.begin < stretch.size:
-            shares = realised(stretch.earned[stretch.begin :], stretch.rows("gross")[stretch.begin :])
-            tables.append(_realised_table(stretch, "realised", stretch.items, shares))
-    root = stretches[0]
-    tables.append(_realised_table(root, "realised_asset", root.node.layout.symbols, _realised_by_asset(root)))
-    return tables
-
-
-def _realised_by_asset(root: Stretch) -> np.ndarray:
-    """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
-
-    def earned(weights: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(root.walk.whole.dates))
-        whole[root.begin : root.size] = weights
-        return root.book.earned(whole)
-
-    return realised_by(earned, root.rows("gross")[root.begin :], len(root.node.layout.symbols))
-
-
-def _realised_table(stretch: Stretch, measure: str, items: tuple[str, ...], shares: np.ndarray) -> Table:
-    labels = (*items, "cash")
+def _stages(stretches: Sequence[Stretch]) -> Table:
+    laps = [lap for stretch in stretches for lap in stretch.walk.laps]
     return {
-        "path": Coded.constant(stretch.path, len(labels)),
-        "date": np.full(len(labels), stretch.dates[-1]),
-        "measure": Coded.constant(measure, len(labels)),
-        "item": Coded(np.arange(len(labels), dtype=np.int32), labels),
-        "contribution": shares,
-    }
-
-
-def _risk_by_asset(root: Stretch, stretches: list[Stretch], plan: Plan, cache: Cache) -> Table:
-    """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
-    beneath = {stretch.path: stretch for stretch in stretches}
-    layout = root.node.layout
-    rows = np.array(
-        [r for r, s in zip(root.decisions.rows, root.decisions.status, strict=True) if s not in ("warmup", "cash")], int
-    )
-    weights = layout.net(looked_through(root, beneath, root.dates[rows]))
-    shares = exposures(root, rows, weights, plan, cache)
-    cells = Cells(weights != 0)
-    contribution = cells.values(shares)
-    return {
-        "path": Coded.constant(root.path, len(contribution)),
-        "date": cells.lines(root.dates[rows]),
-        "measure": Coded.constant("ex_ante_asset", len(contribution)),
-        "item": Coded(cells.items(), layout.symbols),
-        "contribution": contribution,
-    }
-
-
-def _stages(stretch: Stretch) -> Table:
-    laps = stretch.walk.laps
-    return {
-        "path": Coded.constant(stretch.path, len(laps)),
+        "path": Coded.repeated([it.path for it in stretches], [len(it.walk.laps) for it in stretches]),
         "stage": Coded.of([lap.stage for lap in laps]),
         "partition": Coded.of([lap.partition for lap in laps]),
         "seconds": np.array([lap.seconds for lap in laps]),

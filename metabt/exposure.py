@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.prices import Prices
-from metabt.risk.contribution import ex_ante_by_asset
+from metabt.risk.by_asset import ex_ante_by_asset
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def expose(
     stops: np.ndarray,
     lookback: int,
     panels: Sequence[tuple[Prices, np.ndarray]],
-) -> Exposure:
-    """Return the risk contributions of assets at some decisions.
+) -> np.ndarray:
+    """Return the risk contributions of assets at some decisions, (n_decisions, n_assets).
 
     Parameters
     ----------
@@ -42,9 +42,7 @@ def expose(
     panels : prices, each with the (n_symbols,) columns of `weights` that its symbols have
     """
     returns = measured(sessions, panels, weights.shape[1])
-    windows = [returns[max(stop - 1 - lookback, 0) : stop - 1] for stop in stops]
-    shares = [ex_ante_by_asset(window, w) for window, w in zip(windows, weights, strict=True)]
-    return Exposure(np.array(shares).reshape(weights.shape))
+    return ex_ante_by_asset(returns, stops - 1, np.minimum(stops - 1, lookback), weights)
 
 
 def measured(sessions: np.ndarray, panels: Sequence[tuple[Prices, np.ndarray]], n_assets: int) -> np.ndarray:

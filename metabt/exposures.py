@@ -21,28 +21,23 @@ def exposures(root: Stretch, rows: np.ndarray, weights: np.ndarray, plan: Plan, 
 
     `weights` (n_decisions, n_assets) are its decisions looked through to assets.
     """
-    view, shares = _View(root, plan), np.full(weights.shape, np.nan)
+    view = _View(root, plan)
+    if not cache.remembers:  # a decision's bits do not depend on which others are asked for with it
+        return view.expose(rows, weights) if len(rows) else weights
+    shares = np.full(weights.shape, np.nan)
     for part in root.node.partitions.values():
         here = (rows >= part.start) & (rows < part.stop)
         if here.any():
-            shares[here] = _found(view, rows[here], weights[here], cache).shares
+            shares[here] = _found(view, rows[here], weights[here], cache)
     return shares
 
 
-def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> Exposure:
-    root, lookback = view.root, view.root.sleeve.spec.lookback
-    stops = np.searchsorted(view.common, rows, side="right")
-    first = max(int(stops[0]) - lookback - 1, 0)
-    sessions = root.dates[view.common[first : stops[-1]]]
-    arguments = (weights, sessions, stops - first, lookback)
-    if not cache.remembers:
-        return expose(*arguments, view.prices(sessions))
-    key = exposure_key(*arguments, view.observed(sessions))
-    known = cache.get(key, EXPOSURE) or cache.put(
-        key, EXPOSURE, {"exposure": expose(*arguments, view.prices(sessions))}
-    )
+def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> np.ndarray:
+    sessions, stops, lookback = view.seen(rows)
+    key = exposure_key(weights, sessions, stops, lookback, view.observed(sessions))
+    known = cache.get(key, EXPOSURE) or cache.put(key, EXPOSURE, {"exposure": Exposure(view.expose(rows, weights))})
     found: Exposure = known.parts["exposure"]
-    return found
+    return found.shares
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,19 @@ class _View:
         leaves = [leaf for _, leaf in self.root.sleeve.leaves()]
         return {name: sorted({leaf.universe for leaf in leaves if leaf.dataset == name}) for name in self.drawn}
 
-    def prices(self, sessions: np.ndarray) -> list[tuple[Prices, np.ndarray]]:
+    def seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return the sessions that decisions at `rows` see, where each one's end, and how many returns it sees."""
+        lookback = self.root.sleeve.spec.lookback
+        stops = np.searchsorted(self.common, rows, side="right")
+        first = max(int(stops[0]) - lookback - 1, 0)
+        return self.root.dates[self.common[first : stops[-1]]], stops - first, lookback
+
+    def expose(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the risk contributions of assets, (n_decisions, n_assets), at decisions of one stretch of time."""
+        sessions, stops, lookback = self.seen(rows)
+        return expose(weights, sessions, stops, lookback, self._prices(sessions))
+
+    def _prices(self, sessions: np.ndarray) -> list[tuple[Prices, np.ndarray]]:
         """Return prices from the first of `sessions` on, or from earlier, and which assets they are of."""
         return [(self._drawn_prices(name, sessions[0]), at) for name, (_, at) in self.drawn.items()]
 

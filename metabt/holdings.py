@@ -67,11 +67,13 @@ def hold_assets(
 ) -> int:
     """Hold assets over a partition; returns ALIVE or the row of ruin.
 
-    `returns`, `priced`, `before`, `after` (n_sessions, n_assets); `due`, `gross`, `traded` (n_sessions,); `targets`
-    (n_decisions, n_assets); `holdings`, `waiting` (NaN: nothing waits) and `stale` (n_assets,) are the state, updated
-    in place; `before`, `after`, `gross`, `traded` and `closed` (n_sessions, n_assets) are filled.
+    `returns`, `priced`, `after` (n_sessions, n_assets); `due`, `gross`, `traded` (n_sessions,); `targets` (n_decisions,
+    n_assets); `holdings`, `waiting` (NaN: nothing waits) and `stale` (n_assets,) are the state, updated in place;
+    `after`, `gross`, `traded` and `closed` (n_sessions, n_assets) are filled. `before` has as many rows; the first ones
+    are filled, one for each session in which anything trades.
     """
     n_sessions, n_assets = returns.shape
+    trades = 0
     for t in range(n_sessions):
         gain = 0.0
         for a in range(n_assets):
@@ -81,7 +83,7 @@ def hold_assets(
             return t
         for a in range(n_assets):
             holdings[a] = holdings[a] * (1.0 + returns[t, a]) / (1.0 + gain)
-            before[t, a] = holdings[a]
+            before[trades, a] = holdings[a]
             if due[t] >= 0:
                 waiting[a] = targets[due[t], a]
             if priced[t, a]:
@@ -96,10 +98,12 @@ def hold_assets(
                     holdings[a] = 0.0
                     closed[t, a] = True
             after[t, a] = holdings[a]
-            if after[t, a] != before[t, a]:
+            if after[t, a] != before[trades, a]:
                 traded[t] = True
         if due[t] >= 0:
             traded[t] = True
+        if traded[t]:
+            trades += 1
     return ALIVE
 
 

@@ -23,7 +23,7 @@ from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.windows import Windows
 
 CHUNK = 2**20
-"""Bytes of covariances that are made at a time: they are read again while a processor has them at hand."""
+"""Bytes of covariances that are made at a time, about: they are read again while a processor has them at hand."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         trades = hold.trades(spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
         cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
-        held = Assets(hold.after, hold.before[hold.traded], hold.earned, hold.gaps)
+        held = Assets(hold.after, hold.before, hold.earned, hold.gaps)
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
@@ -96,9 +96,9 @@ def _decide_assets(
 ) -> Decisions:
     """Decide at all `rows` from prices alone."""
     eligible = _eligible(spec, inputs, rows)
-    size = max(CHUNK // (8 * eligible.shape[1] ** 2), 1)
-    cuts = [slice(first, first + size) for first in range(0, max(len(rows), 1), size)]
-    parts = [_decide_some(spec, inputs, rows[cut], eligible[cut], watch) for cut in cuts]
+    n_parts = max(min(round(8 * eligible.size * eligible.shape[1] / CHUNK), len(rows)), 1)
+    cuts = zip(np.array_split(rows, n_parts), np.array_split(eligible, n_parts), strict=True)
+    parts = [_decide_some(spec, inputs, *cut, watch) for cut in cuts]
     return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), state.live)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class LeafHold:
         """
         self._state, self._dates, self._stale_after = state, dates, stale_after
         self.market, self.priced = np.ascontiguousarray(market), priced
-        self.before, self.after = np.empty(market.shape), np.empty(market.shape)
+        self.after, self._before = np.empty(market.shape), np.empty(market.shape)
         self.closed = np.zeros(market.shape, bool)
         self.gross, self.traded = np.empty(len(dates)), np.zeros(len(dates), bool)
         self._held, self._waiting, self._stale = state.holdings.copy(), state.waiting.copy(), state.stale.copy()
@@ -46,7 +47,8 @@ class LeafHold:
             If the book is ruined on the way.
         """
         rows = slice(self._stop, stop)
-        made = (self.before[rows], self.after[rows], self.gross[rows], self.traded[rows], self.closed[rows])
+        before = self._before[np.count_nonzero(self.traded[: self._stop]) :]
+        made = (before, self.after[rows], self.gross[rows], self.traded[rows], self.closed[rows])
         state = (self._held, self._waiting, self._stale)
         ruin = holdings.hold_assets(
             self.market[rows], self.priced[rows], due[rows], targets, *state, self._stale_after, *made
@@ -71,16 +73,24 @@ class LeafHold:
             return np.zeros(len(self.gross), np.int64)
         return self.closed.sum(axis=1)
 
+    @cached_property
+    def before(self) -> np.ndarray:
+        """(n_traded, n_assets) what was held just before trading, where anything traded, once it is at the end."""
+        return self._before[: np.count_nonzero(self.traded)].copy()
+
     @property
     def earned(self) -> np.ndarray:
         """What each asset earned."""
-        return np.concatenate([self._state.holdings[None], self.after[:-1]]) * self.market
+        earned = np.empty(self.market.shape)
+        np.multiply(self._state.holdings, self.market[0], out=earned[0])
+        np.multiply(self.after[:-1], self.market[1:], out=earned[1:])
+        return earned
 
     def trades(self, borrows: bool) -> Trades:
         """Return what was traded and, where short positions cost anything, what was short."""
         traded, short = np.zeros(len(self.gross)), np.zeros(len(self.gross))
         identity = np.arange(len(self._held), dtype=np.int64)
-        traded[self.traded] = net_trades(self.before[self.traded], self.after[self.traded], identity, len(identity))
+        traded[self.traded] = net_trades(self.before, self.after[self.traded], identity, len(identity))
         if borrows:
             short = net_shorts(self.after, identity, len(identity))
         return Trades(traded, short)
@@ -89,6 +99,12 @@ class LeafHold:
     def gaps(self) -> Gaps | None:
         """What a parent must know of assets that could not be traded; None where all could be."""
         if not ((self._state.stale > 0) & (self._state.holdings != 0)).any():
-            if self.priced.all() or not (((self.before != 0) | (self.after != 0)) & ~self.priced).any():
+            if self.priced.all() or not self._held_unpriced:
                 return None
         return Gaps(self.market, self.priced | self.closed)
+
+    @property
+    def _held_unpriced(self) -> bool:
+        """Whether anything without a price was held just before or just after trading."""
+        held = (self.after != 0) & ~self.priced  # what does not trade is the same before and after
+        return bool(held.any() or ((self.before != 0) & ~self.priced[self.traded]).any())

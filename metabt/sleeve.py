@@ -75,17 +75,21 @@ class Rules:
 
     def plain(self) -> dict[str, object]:
         """Return the resolved spec as plain values, children as their digests."""
+        return dict(self._plainly)
+
+    @cached_property
+    def _plainly(self) -> dict[str, object]:
         return {"kind": type(self).__name__.lower(), **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved spec."""
-        return digest(self.plain())
+        return digest(self._plainly)
 
     @cached_property
     def text(self) -> str:
         """The resolved spec as JSON."""
-        return json.dumps(self.plain(), sort_keys=True)
+        return json.dumps(self._plainly, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+
+class Codes:
+    """Gives texts their codes, in the order in which they first come."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._known: dict[str, int] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The distinct texts, by code."""
+        return tuple(self._known)
+
+    def of(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the code of each text, (n_texts,) int32."""
+        known = self._known
+        if len(set(texts)) == 1:
+            return np.full(len(texts), known.setdefault(texts[0], len(known)), np.int32)
+        return np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
 
 
 @dataclass(frozen=True)
@@ -28,15 +49,18 @@ class Coded:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Coded:
         """Return `texts` as a column."""
-        if len(set(texts)) == 1:
-            return cls.constant(texts[0], len(texts))
-        codes: dict[str, int] = {}
-        return cls(np.array([codes.setdefault(text, len(codes)) for text in texts], np.int32), tuple(codes))
+        known = Codes()
+        return cls(known.of(texts), known.values)
 
     @classmethod
     def constant(cls, text: str, n_rows: int) -> Coded:
         """Return `text` repeated."""
         return cls(np.zeros(n_rows, np.int32), (text,))
+
+    @classmethod
+    def repeated(cls, texts: Sequence[str], n_rows: Sequence[int]) -> Coded:
+        """Return distinct texts, each repeated for as many rows as it has."""
+        return cls(np.repeat(np.arange(len(texts), dtype=np.int32), n_rows), tuple(texts))
 
 
 @dataclass(frozen=True)
@@ -46,18 +70,24 @@ class Cells:
     chosen: np.ndarray
     """(n_lines, n_items) bool."""
 
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether every cell is chosen, as most often: nothing has to be looked for then."""
+        return bool(self.chosen.all())
+
     def values(self, matrix: np.ndarray) -> np.ndarray:
-        """Return what a matrix of that shape has in them, (n_cells,)."""
-        return matrix[self.chosen]
+        """Return what a matrix of that shape has in them, (n_cells,); its own memory, if it can be, is not copied."""
+        return matrix.reshape(-1) if self._whole else matrix[self.chosen]
 
     def lines(self, labels: np.ndarray) -> np.ndarray:
         """Return the label of each cell's line, (n_cells,), given one a line."""
-        return np.repeat(labels, np.count_nonzero(self.chosen, axis=1))
+        n_items = self.chosen.shape[1]
+        return np.repeat(labels, n_items if self._whole else np.count_nonzero(self.chosen, axis=1))
 
     def items(self, codes: np.ndarray | None = None) -> np.ndarray:
         """Return the code of each cell's item, (n_cells,) int32, given one an item; default its position."""
         codes = np.arange(self.chosen.shape[1]) if codes is None else codes
-        return np.broadcast_to(codes.astype(np.int32), self.chosen.shape)[self.chosen]
+        return self.values(np.broadcast_to(codes.astype(np.int32), self.chosen.shape))
 
 
 Column = np.ndarray | Coded

@@ -40,11 +40,15 @@ class Aligned:
     """(n_sessions,) bool: the child has a session."""
     open_ended: np.ndarray
     """(n_sessions,) bool: its data have not ended for good."""
+    in_step: bool = False
+    """Its sessions are the parent's, one for one."""
 
     def stream(self, name: str) -> np.ndarray:
         """Return a stream of its block, (n_sessions,), 0 where it has no session."""
         if self.child is None:
             return np.zeros(len(self.rows))
+        if self.in_step:
+            return getattr(self.child.block, name)
         return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
 
     @property
@@ -62,13 +66,17 @@ class Aligned:
     @property
     def traded(self) -> np.ndarray:
         """(n_sessions,) bool: something in it or beneath it traded."""
-        return self.fresh & self.child.block.traded[self.rows] if self.child else np.zeros(len(self.rows), bool)
+        if self.child is None:
+            return np.zeros(len(self.rows), bool)
+        return self.child.block.traded if self.in_step else self.fresh & self.child.block.traded[self.rows]
 
     def around(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return its book just before and just after trading at the parent's sessions `at`, (n_rows, n_columns)."""
         if self.child is None:
             book = np.tile(self.start.book, (len(at), 1))
             return book, book
+        if self.in_step:
+            return self.child.book.around(at)
         rows, stays = self.rows[at], ~self.fresh[at]
         before, after = self.child.book.around(np.maximum(rows, 0))
         after[rows < 0] = self.start.book
@@ -79,6 +87,8 @@ class Aligned:
         """Return what each physical asset earned it, added up with a weight per session of the parent, (n_assets,)."""
         if self.child is None:
             return 0.0
+        if self.in_step:
+            return self.child.book.earned(weights)
         own = np.zeros(len(self.child.block.dates))
         own[self.rows[self.fresh]] = weights[self.fresh]
         return self.child.book.earned(own)
@@ -108,7 +118,7 @@ def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetim
         return Aligned(None, start, np.full(len(dates), -1), np.zeros(len(dates), bool), open_ended)
     own = child.block.dates
     if own is dates or np.array_equal(own, dates):
-        return Aligned(child, start, np.arange(len(dates)), np.ones(len(dates), bool), open_ended)
+        return Aligned(child, start, np.arange(len(dates)), np.ones(len(dates), bool), open_ended, in_step=True)
     rows = np.searchsorted(own, dates, side="right") - 1
     return Aligned(child, start, rows, (rows >= 0) & (own[rows] == dates), open_ended)
 
@@ -292,6 +302,13 @@ def _compound(net, common, accrued, compounded):
 
 def last_change(returns: np.ndarray) -> np.ndarray:
     """Return the newest row, up to each row, that differs from the one before it, (n_rows, n_children); -1: none."""
-    changes = np.zeros(returns.shape, bool)
-    changes[1:] = returns[1:] != returns[:-1]
-    return np.maximum.accumulate(np.where(changes, np.arange(len(returns))[:, None], -1), axis=0)
+    newest = np.full(returns.shape, -1)
+    _last_change(returns, newest)
+    return newest
+
+
+@kernel()
+def _last_change(returns, newest):
+    for t in range(1, len(returns)):
+        for c in range(returns.shape[1]):
+            newest[t, c] = t if returns[t, c] != returns[t - 1, c] else newest[t - 1, c]

@@ -77,10 +77,9 @@ def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
 
     `group` (n_columns,) has every one of the groups.
     """
+    if n_groups == book.shape[1]:  # a column for each group: nothing to add up but 0, which leaves no -0.0
+        return np.take(book, np.argsort(group), axis=1) + 0.0
     netted = np.zeros((book.shape[0], n_groups))
-    if n_groups == book.shape[1]:  # a column for each group: nothing to add up
-        netted[:, group] += book
-        return netted
     for column, place in enumerate(group.tolist()):
         netted[:, place] += book[:, column]
     return netted

@@ -6,6 +6,7 @@ has N / Y sessions a year, whatever its calendar. Its NAV is 1 at the close of i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,7 +58,9 @@ class Stream:
     @cached_property
     def nav(self) -> np.ndarray:
         """(n_sessions + 1,) value at each close, 1 at the inception, which comes first."""
-        return np.concatenate([[1.0], np.cumprod(1.0 + self.net)])
+        nav = np.ones(len(self) + 1)
+        nav[1:] += self.net
+        return np.cumprod(nav, out=nav)
 
     @cached_property
     def mean(self) -> float:
@@ -65,12 +68,21 @@ class Stream:
         return float(self.net.mean()) if len(self) else NAN
 
     @cached_property
+    def centred(self) -> np.ndarray:
+        """(n_sessions,) net returns less their mean."""
+        return self.net - self.mean
+
+    @cached_property
+    def squares(self) -> float:
+        """Sum of squares of centred net returns, exactly 0 where they are all the same."""
+        # rounding of the mean would leave a constant stream a deviation of 1e-19, and a Sharpe ratio of 1e16
+        varies = len(self) and self.net.min() < self.net.max()
+        return float(np.square(self.centred).sum()) if varies else 0.0
+
+    @property
     def deviation(self) -> float:
         """Sample standard deviation of net returns (ddof 1), exactly 0 where they are all the same."""
-        if len(self) < 2:
-            return NAN
-        # rounding of the mean would leave a constant stream a deviation of 1e-19, and a Sharpe ratio of 1e16
-        return float(self.net.std(ddof=1)) if np.ptp(self.net) > 0 else 0.0
+        return math.sqrt(self.squares / (len(self) - 1)) if len(self) > 1 else NAN
 
 
 def years_between(first: np.datetime64, last: np.datetime64) -> float:

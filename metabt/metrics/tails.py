@@ -7,6 +7,8 @@ is asked otherwise; these are historical, as empyrical's.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from metabt.metrics.stream import NAN, Stream
@@ -22,7 +24,7 @@ def shape(stream: Stream) -> dict[str, float]:
     """
     if not stream.deviation > 0:
         return {"skew": NAN, "kurtosis": NAN}
-    z = (stream.net - stream.mean) / stream.net.std()
+    z = stream.centred / math.sqrt(stream.squares / len(stream))
     squares = z * z
     return {"skew": float(squares @ z) / len(z), "kurtosis": float(squares @ squares) / len(z) - 3.0}
 

@@ -93,17 +93,6 @@ def _deviations(returns, begin, rows, held, count, deviations):
             row[t] -= total / rows
 
 
-def ex_ante_by_asset(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return shares of variance of many assets without forming their covariance, (n_assets,).
-
-    `window` (n_rows, n_assets) returns, `weights` (n_assets,): `w_a cov(x_a, X w) / var(X w)`.
-    """
-    portfolio = window @ weights
-    portfolio -= portfolio.mean()  # what is centred on one side need not be on the other
-    variance = portfolio @ portfolio
-    return weights * (portfolio @ window) / variance if variance > 0 else np.full(len(weights), np.nan)
-
-
 def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
     """Return shares of realised variance, (n_items + 1,), the last one cash; NaN where the stream does not vary.
 

@@ -15,14 +15,15 @@ from metabt.risk.blocks import COVARIANCES, MEANS, VARIANCES, moments
 
 def sample_mean(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the mean return of every window, (n_decisions, n_assets); NaN where a window has no row."""
-    mean = _unknown(len(stops), returns.shape[1])
+    mean = _unfilled(lengths, returns.shape[1])
     moments(returns, stops, lengths, MEANS, mean, mean[:, None])
     return mean
 
 
 def sample_variance(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the diagonal of `sample_covariance`, (n_decisions, n_assets), to the bit."""
-    mean, out = _unknown(2, len(stops), returns.shape[1])
+    n = returns.shape[1]
+    mean, out = _unfilled(lengths, n), _unfilled(lengths, n)
     moments(returns, stops, lengths, VARIANCES, mean, out[:, None])
     return out
 
@@ -46,10 +47,12 @@ def sample_covariance(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarra
 def mean_and_covariance(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `sample_mean` and `sample_covariance` of one pass over the returns."""
     n = returns.shape[1]
-    mean, out = _unknown(len(stops), n), _unknown(len(stops), n, n)
+    mean, out = _unfilled(lengths, n), _unfilled(lengths, n, n)
     moments(returns, stops, lengths, COVARIANCES, mean, out)
     return mean, out
 
 
-def _unknown(*shape: int) -> np.ndarray:
-    return np.full(shape, np.nan)
+def _unfilled(lengths: np.ndarray, *shape: int) -> np.ndarray:
+    """Return room for moments of windows, (n_decisions, *shape): NaN where one may be too short to have any."""
+    shape = (len(lengths), *shape)
+    return np.empty(shape) if len(lengths) and lengths.min() > 1 else np.full(shape, np.nan)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import metabt
-from metabt.risk.contribution import ex_ante, ex_ante_by_asset, ex_ante_of_returns, realised
+from metabt.risk.contribution import ex_ante, ex_ante_of_returns, realised
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,6 @@ def test_ex_ante_is_the_definition(returns: np.ndarray) -> None:
     S = np.cov(returns.T)
     expected = w * (S @ w) / (w @ S @ w)
     assert ex_ante(S[None], w[None])[0] == pytest.approx(expected, abs=1e-14)
-    assert ex_ante_by_asset(returns, w) == pytest.approx(expected, abs=1e-12)
     assert expected.sum() == pytest.approx(1.0)
 
 
@@ -38,7 +37,6 @@ def test_ex_ante_of_returns_is_that_of_their_covariance_and_of_each_window_alone
 
 def test_no_variance_has_no_contributions() -> None:
     assert np.isnan(ex_ante(np.zeros((1, 2, 2)), np.ones((1, 2)))).all()
-    assert np.isnan(ex_ante_by_asset(np.zeros((5, 2)), np.ones(2))).all()
     never = np.full((5, 2), 0.01)
     for rows in (0, 1, 5):
         assert np.isnan(ex_ante_of_returns(never, np.array([5]), np.array([rows]), np.ones((1, 2)))).all()
