@@ -11,14 +11,13 @@ for LANES - 1 numbers there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from metabt.vectors import LANES, begin, data, instruction, load, spread
+from metabt.vectors import LANES, begin, data, instruction, load, spread, store
 
 CHAINS = 4
 """Vectors that are taken at a time, whose results do not wait for each other."""
@@ -97,14 +96,12 @@ def _joined(builder: Any, join: Join, vectors: list[Any]) -> Any:
     return builder.extract_element(vector, index(0))
 
 
-def _both(builder: Any, one: Any, other: Any) -> Any:
-    """Return which lanes both have; None has all."""
-    return reduce(builder.and_, [it for it in (one, other) if it is not None]) if one or other else None
+def _both(builder: Any, lanes: Any, inside: Any) -> Any:
+    """Return which of the lanes are inside; None has all."""
+    return lanes if inside is None else builder.and_(lanes, inside)
 
 
 def _split(relation: str) -> Any:
-    opposite = {"<": ">=", "<=": ">"}[relation]
-
     @instruction
     def split(typing, array, first, rows, pivot):
         signature = types.Tuple((types.int64, types.float64, types.float64))(
@@ -117,7 +114,7 @@ def _split(relation: str) -> Any:
 
             def take(values: Any, inside: Any) -> Any:
                 before = _both(builder, builder.fcmp_ordered(relation, values, bound), inside)
-                behind = _both(builder, builder.fcmp_ordered(opposite, values, bound), inside)
+                behind = _both(builder, builder.not_(builder.fcmp_ordered(relation, values, bound)), inside)
                 return (before, one), (before, values), (behind, values)
 
             base = data(context, builder, signature, args, 0)
@@ -192,5 +189,52 @@ def net_and_path(typing, array, first, rows):
 
         base = data(context, builder, signature, args, 0)
         return context.make_tuple(builder, signature.return_type, _fold(builder, base, first, rows, (_sum, _sum), take))
+
+    return signature, generate
+
+
+@instruction
+def nearest(typing, array, first, rows):
+    """Return the least value, and the place of the first that has it, counted from `first`; rows are whole vectors."""
+    signature = types.Tuple((types.float64, types.intp))(array, types.intp, types.intp)
+
+    def generate(context, builder, signature, args):
+        _, first, rows = args
+        base = data(context, builder, signature, args, 0)
+        least = _fold(builder, base, first, rows, (_least,), lambda values, inside: ((inside, values),))[0]
+        sought, found, whole = spread(builder, least), begin(builder, rows), ir.IntType(LANES)
+        with cgutils.for_range_slice(builder, rows.type(0), rows, rows.type(LANES)) as (done, _):
+            place = builder.sub(builder.sub(rows, rows.type(LANES)), done)  # from the last vector to the first
+            equal = builder.fcmp_ordered("==", load(builder, base, builder.add(first, place)), sought)
+            lanes = builder.zext(builder.bitcast(equal, whole), rows.type)
+            there = builder.add(place, builder.cttz(lanes, ir.Constant(ir.IntType(1), 0)))
+            some = builder.icmp_signed("!=", lanes, rows.type(0))
+            builder.store(builder.select(some, there, builder.load(found)), found)
+        return context.make_tuple(builder, signature.return_type, [least, builder.load(found)])
+
+    return signature, generate
+
+
+@instruction
+def count_twice(typing, array, first, rows, out, place):
+    """Write twice the number of those that are lower than each, and the number of those that are equal to it.
+
+    Numbers behind the stretch are read, and their places written, up to a whole vector.
+    """
+    signature = types.void(array, types.intp, types.intp, out, types.intp)
+
+    def generate(context, builder, signature, args):
+        base, target = (data(context, builder, signature, args, which) for which in (0, 3))
+        _, first, rows, _, place = args
+        one, two = (ir.Constant(NUMBERS, [number] * LANES) for number in (1.0, 2.0))
+        with cgutils.for_range_slice(builder, rows.type(0), rows, rows.type(LANES)) as (done, _):
+            own, total = load(builder, base, builder.add(first, done)), begin(builder, START[_sum])
+            with cgutils.for_range(builder, rows) as loop:
+                other = spread(builder, builder.load(builder.gep(base, [builder.add(first, loop.index)])))
+                equal = builder.select(builder.fcmp_ordered("==", other, own), one, START[_sum])
+                counted = builder.select(builder.fcmp_ordered("<", other, own), two, equal)
+                builder.store(builder.fadd(builder.load(total), counted), total)
+            store(builder, builder.load(total), target, builder.add(place, done))
+        return context.get_dummy_value()
 
     return signature, generate

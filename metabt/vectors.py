@@ -51,7 +51,8 @@ def load(builder: Any, base: Any, place: Any) -> Any:
     return builder.load(_at(builder, base, place), align=8)
 
 
-def _store(builder: Any, value: Any, base: Any, place: Any) -> None:
+def store(builder: Any, value: Any, base: Any, place: Any) -> None:
+    """Write a vector from a place on."""
     builder.store(value, _at(builder, base, place), align=8)
 
 
@@ -109,7 +110,7 @@ def add_products(typing, panels, left, right, rows, blocks, sums, place):
             for total, product in zip(totals, products, strict=True):
                 builder.store(builder.fadd(builder.load(total), builder.load(product)), total)
         for i, total in enumerate(totals):
-            _store(builder, builder.load(total), target, _tile_row(builder, place, i))
+            store(builder, builder.load(total), target, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -130,7 +131,7 @@ def add_tiles(typing, sums, first, count, place):
                 row = load(builder, room, _tile_row(builder, tile, i))
                 builder.store(builder.fadd(builder.load(total), row), total)
         for i, total in enumerate(totals):
-            _store(builder, builder.load(total), room, _tile_row(builder, place, i))
+            store(builder, builder.load(total), room, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -155,7 +156,7 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
 
         def add(row: Any, partial: Any) -> None:
             values = load(builder, source, builder.add(first, builder.mul(row, stride)))
-            _store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
+            store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
             builder.store(builder.fadd(builder.load(partial), builder.fsub(values, start)), partial)
 
         chains = rows.type(CHAINS)
@@ -167,11 +168,11 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
             add(row, sums[0])
         gained = builder.fmul(spread(builder, weight), reduce(builder.fadd, [builder.load(it) for it in sums]))
         average = builder.fadd(start, builder.fdiv(gained, spread(builder, total)))
-        _store(builder, average, middle, mean)
+        store(builder, average, middle, mean)
         with cgutils.for_range(builder, rows) as loop:
             where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
             deviation = builder.fsub(load(builder, target, where), average)
-            _store(builder, builder.fmul(factor, deviation), target, where)
+            store(builder, builder.fmul(factor, deviation), target, where)
         return context.get_dummy_value()
 
     return signature, generate

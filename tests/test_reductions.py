@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.reductions import CHAINS, cubes, net_and_path, split_below, split_up_to, tails
+from metabt.reductions import CHAINS, count_twice, cubes, nearest, net_and_path, split_below, split_up_to, tails
 from metabt.vectors import LANES
 
 ROWS = [*range(1, 2 * LANES + 2), LANES * CHAINS - 1, LANES * CHAINS, LANES * CHAINS + LANES + 3, 252]
@@ -64,3 +64,32 @@ def test_a_sum_is_a_function_of_the_stretch_alone() -> None:
     x = np.random.default_rng(0).normal(size=252)
     sums = {third(np.r_[np.ones(k), x, np.zeros(LANES)], k, 252, 0.1) for k in range(9)}
     assert len(sums) == 1
+
+
+@kernel()
+def least(array, first, rows):
+    return nearest(array, first, rows)
+
+
+@kernel()
+def counted(array, first, rows, out, place):
+    count_twice(array, first, rows, out, place)
+
+
+@pytest.mark.parametrize("rows", [LANES, 2 * LANES, LANES * CHAINS, LANES * CHAINS + LANES])
+def test_the_first_of_the_least(rows: int) -> None:
+    for seed in range(50):
+        array, x = stretch(rows, -9.0)
+        x = array[3 : 3 + rows] = np.random.default_rng(seed).integers(0, rows, rows)
+        assert least(array, 3, rows) == (x.min(), x.argmin())
+        x = array[3 : 3 + rows] = np.where(np.arange(rows) == seed % rows, 7.0, np.inf)
+        assert least(array, 3, rows) == (7.0, seed % rows)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_counts_of_lower_and_equal_ones(rows: int) -> None:
+    array, x = stretch(rows, np.nan)
+    out = np.zeros(rows + 2 * LANES)
+    counted(array, 3, rows, out, 5)
+    expected = 2 * (x < x[:, None]).sum(1) + (x == x[:, None]).sum(1)
+    assert (out[5 : 5 + rows] == expected).all() and not out[:5].any()

@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
 from metabt.kernels import inner, kernel
 from metabt.reductions import cubes, net_and_path, tails
 from metabt.risk import arrays
-from metabt.selectors._order_statistics import quantile
+from metabt.selectors._order_statistics import quantile, tail_quantile
 from metabt.vectors import LANES
 from metabt.windows import Windows
 
@@ -46,6 +47,10 @@ TAIL, SPARSE = 1.645, 9.7
 """Of a normal distribution: its 95th percentile, and the distance of two of n values there times n, in deviations."""
 
 
+FAR = 1.2
+"""How many deviations from the mean a return is far out: more than twice as many as are beyond the percentiles."""
+
+
 def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
     """Return (9, n_decisions, n_assets): a row of each metric.
 
@@ -65,9 +70,11 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
     """
     out = np.zeros((9, len(windows), windows.returns.shape[1]))
     stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
-    series, seen = _columns(windows.returns), np.zeros((2, len(windows.returns) + 1), np.int64)
-    moments = windows.mean, windows.covariance
-    _measure(series, seen, _terms(lengths), stops, lengths, *moments, with_drawdown, out)
+    series, seen = _columns(windows.returns), np.zeros((3, len(windows.returns) + 1), np.int64)
+    far, moments = np.empty((1, series.shape[1])), (windows.mean, windows.covariance)
+    _measure(
+        series, far, seen, _terms(max(int(np.max(lengths, initial=0)), 1)), stops, lengths, *moments, with_drawdown, out
+    )
     if windows.dollar_volume is not None:
         volume = _columns(windows.dollar_volume)
         _medians(volume, stops, lengths, np.empty((1, volume.shape[1])), out[LIQUIDITY])
@@ -76,24 +83,28 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
 
 def _columns(table: np.ndarray) -> np.ndarray:
     """Return the columns as rows, which go on for as long as reductions want them to."""
-    columns = np.zeros((table.shape[1], len(table) + LANES))
+    columns = np.empty((table.shape[1], len(table) + LANES))
     columns[:, : len(table)] = table.T
     return columns
 
 
-def _terms(lengths: np.ndarray) -> np.ndarray:
-    """Return `n ln n` of every number of times that an order can be seen, in units of 1 / UNITS.
+@cache
+def _terms(most: int) -> np.ndarray:
+    """Return `n ln n` of every number of times up to `most` that an order can be seen, in units of 1 / UNITS.
 
     Whole numbers have the same sum in any order: assets that saw the same numbers of different orders are tied.
     """
-    numbers = np.arange(int(np.max(lengths, initial=0)) + 2)
+    numbers = np.arange(most + 1)
     return np.rint(UNITS * numbers * np.log(np.maximum(numbers, 1))).astype(np.int64)
 
 
 @kernel()
-def _measure(series, seen, terms, stops, lengths, mean, covariance, with_drawdown, out):
+def _measure(series, far, seen, terms, stops, lengths, mean, covariance, with_drawdown, out):
+    before = seen[2]
     for i in range(len(series)):
         _orders(series[i], seen[0], seen[1])
+        least, most = _bounds(lengths, mean[:, i], covariance[:, i, i])
+        _gather_far(series[i], least, most, far[0], before)
         low, high = np.nan, np.nan
         for d in range(len(stops)):
             rows = lengths[d]
@@ -112,8 +123,10 @@ def _measure(series, seen, terms, stops, lengths, mean, covariance, with_drawdow
             out[PREDICTABILITY, d, i] = _predictability(seen, terms, stops[d], rows)
             if not low <= high:
                 low, high = average - TAIL * deviation, average + TAIL * deviation
-            low = quantile(series, first, rows, 0.05, low, SPARSE * deviation / rows)
-            high = quantile(series, first, rows, 0.95, high, SPARSE * deviation / rows)
+            begin, apart = before[stops[d] - rows], SPARSE * deviation / rows
+            number = before[stops[d]] - begin
+            low = tail_quantile(series, first, rows, far, begin, number, least, most, 0.05, low, apart)
+            high = tail_quantile(series, first, rows, far, begin, number, least, most, 0.95, high, apart)
             total, count, gains, above = tails(series, first, rows, low, high)
             out[SHORTFALL, d, i] = max(-total / count, 0.0)
             out[UPSIDE, d, i] = gains / above if above > 0 else high
@@ -126,7 +139,7 @@ def _medians(volume, stops, lengths, known, out):
     """Write the median of the values that are known (not NaN); 0 where none is."""
     for i in range(len(volume)):
         unknown, median = 0, np.nan
-        for t in range(volume.shape[1]):
+        for t in range(volume.shape[1] - LANES):
             unknown += volume[i, t] != volume[i, t]
         for d in range(len(stops)):
             begin, count = stops[d] - lengths[d], lengths[d]
@@ -148,6 +161,26 @@ def _gather(x, known):
         known[count] = x[t]
         count += x[t] == x[t]
     return count
+
+
+@inner()
+def _bounds(lengths, mean, variance):
+    """Return two bounds that every window has more than its tails beyond, unless its returns are unusual."""
+    least, most = -np.inf, np.inf
+    for d in range(len(lengths)):
+        if lengths[d] > 1:
+            width = FAR * math.sqrt(variance[d])
+            least, most = max(least, mean[d] - width), min(most, mean[d] + width)
+    return least, most
+
+
+@inner()
+def _gather_far(x, least, most, far, before):
+    """Write the values beyond the bounds one behind the other, and how many of them come before each row."""
+    count = 0
+    for t in range(len(before)):
+        before[t], far[count] = count, x[t]
+        count += (x[t] <= least) | (x[t] >= most)
 
 
 @inner()

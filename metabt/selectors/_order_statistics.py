@@ -6,7 +6,10 @@
    sought is from there. Go there by the distance of two values, a guess that grows until both sides are known; then
    from the nearer side. Every split leaves out one value at least.
 
-Where it begins decides how long that takes, and nothing of what is found.
+Of a window's tails, few values can be the quantile: those that are far out are put together once for all windows of an
+asset. Should they turn out too few, the quantile is looked for among all values.
+
+Where it begins, and what is far out, decides how long that takes, and nothing of what is found.
 """
 
 from __future__ import annotations
@@ -21,9 +24,31 @@ from metabt.reductions import split_below, split_up_to
 def quantile(series, first, rows, level, pivot, distance):
     """Return the quantile by linear interpolation between order statistics."""
     place = level * (rows - 1)
+    low, high = _neighbours(series, first, rows, int(place), pivot, distance)
+    return _between(place, low, high)
+
+
+@inner()
+def tail_quantile(series, first, rows, far, begin, count, least, most, level, pivot, distance):
+    """Return the quantile, which is looked for among the `count` values up to `least` or from `most` on first.
+
+    These are all that the window has, from the place `begin` of `far` on.
+    """
+    place = level * (rows - 1)
     k = int(place)
-    low, high = _neighbours(series, first, rows, k, pivot, distance)
-    return low + (place - k) * (high - low) if place > k else low
+    rank = k if level < 0.5 else k - (rows - count)
+    if 0 <= rank < count - 1:
+        low, high = _neighbours(far, begin, count, rank, pivot, distance)
+        if (high <= least) if level < 0.5 else (low >= most):
+            return _between(place, low, high)
+    return quantile(series, first, rows, level, pivot, distance)
+
+
+@inner()
+def _between(place, low, high):
+    """Return what lies at a place between two ranks, of which the lower one is its whole part."""
+    part = place - int(place)
+    return low + part * (high - low) if part > 0.0 else low
 
 
 @inner()
@@ -44,9 +69,9 @@ def _neighbours(series, first, rows, k, pivot, distance):
             distance = (high - low) / (up_to - 1 - before)
         ahead, back = k - before, up_to - 2 - k  # from `low` to the one, from `high` to the other
         if high == np.inf or (low > -np.inf and ahead <= back):
-            pivot = low + ahead * distance
+            pivot = low + (ahead + 0.5) * distance if ahead > 0 else low
             count, under, over = split_up_to(series, first, rows, pivot if low < pivot < high else low)
         else:
-            pivot = high - back * distance
+            pivot = high - (back + 0.5) * distance if back > 0 else high
             count, under, over = split_below(series, first, rows, pivot if low < pivot < high else high)
         distance *= 2.0

@@ -14,6 +14,7 @@ import numpy as np
 
 from metabt.kernels import inner, kernel
 from metabt.optimizers._support import supported
+from metabt.reductions import count_twice
 from metabt.selectors._metrics import SHORTFALL, SKEWNESS, UPSIDE
 from metabt.vectors import LANES
 
@@ -29,9 +30,8 @@ def scores(values: np.ndarray, eligible: np.ndarray, metrics: np.ndarray, expone
     exponents : (n,) the a_k of these
     """
     out, n = np.zeros(eligible.shape), eligible.shape[1]
-    width = -(-n // LANES) * LANES
-    work = np.zeros((4, max(width, 2 * n)))
-    _scores(values, eligible, metrics, exponents, np.empty(n, np.int64), width, work, out)
+    work = np.zeros((4, 2 * n + LANES))
+    _scores(values, eligible, metrics, exponents, np.empty(n, np.int64), work, out)
     return out
 
 
@@ -43,7 +43,7 @@ def best_of_clusters(score: np.ndarray, candidate: np.ndarray, cluster: np.ndarr
 
 
 @kernel()
-def _scores(values, eligible, metrics, exponents, column, width, work, out):
+def _scores(values, eligible, metrics, exponents, column, work, out):
     known, total, twice, logarithm = work[0], work[1], work[2], work[3]
     before = 0
     for d in range(len(eligible)):
@@ -62,7 +62,7 @@ def _scores(values, eligible, metrics, exponents, column, width, work, out):
                     known[a] = 0.0
                 _add_scaled(values[SKEWNESS, d], column, n, known)
                 _add_scaled(values[UPSIDE, d], column, n, known)
-            _rank(known, n, width, twice)
+            count_twice(work, 0, n, work, 2 * work.shape[1])
             for a in range(n):
                 total[a] += exponents[k] * logarithm[int(twice[a])]
         worst = 0.0
@@ -85,20 +85,9 @@ def _add_scaled(value, column, n, known):
 
 @inner()
 def _tabulate(n, logarithm):
-    """Write ln P by what `_rank` counts, 0 for a single asset."""
+    """Write ln P by what `count_twice` counts, 0 for a single asset."""
     for k in range(1, 2 * n):
         logarithm[k] = math.log(0.01 + 0.99 * (0.5 * (k - 1)) / (n - 1)) if n > 1 else 0.0
-
-
-@inner()
-def _rank(known, n, width, twice):
-    """Write twice the number of those that are lower, and the number of those that are equal, the asset itself too."""
-    for a in range(width):
-        twice[a] = 0.0
-    for b in range(n):
-        other = known[b]
-        for a in range(width):
-            twice[a] += (2.0 if other < known[a] else 0.0) + (1.0 if other == known[a] else 0.0)
 
 
 @kernel()
