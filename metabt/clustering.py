@@ -1,6 +1,7 @@
 """Hierarchical clustering by correlation: Ward's tree, its flat clusters, its optimal leaf order.
 
-1. Distance of two assets: `sqrt((1 - rho) / 2)`; an asset without variance counts as uncorrelated.
+1. Distance of two assets: `sqrt((1 - rho) / 2)`; an asset without variance counts as uncorrelated. Ward's tree is grown
+   on the squares; what has been merged is infinitely far from all others.
 2. Ward's tree by the nearest-neighbour chain: go from each cluster to its nearest until two are each other's nearest,
    merge them, go on from where the chain stood. Merges are kept in the order of their heights.
 3. Flat clusters: apply the merges up to a height, and as many more as a limit on their number demands.
@@ -27,10 +28,13 @@ import math
 import numpy as np
 
 from metabt.kernels import inner, kernel
+from metabt.optimizers._support import supported
+from metabt.reductions import nearest
+from metabt.vectors import LANES
 
-COLUMN, SIZE, CHAIN, NODE, FROM, INTO, LEFT, RIGHT, START, COUNT, ORDER, STACK = range(12)
-"""Rows of m: column of a leaf; a cluster's leaves, the chain, a cluster's node; merges; a node's children, its first
-position and how many leaves it has; the leaf at each position; scratch."""
+COLUMN, CHAIN, NODE, FROM, INTO, LEFT, RIGHT, START, COUNT, ORDER, STACK, ENDS = range(12)
+"""Rows of m: column of a leaf; the chain, a cluster's node; merges; a node's children, its first position and how many
+leaves it has; the leaf at each position; scratch."""
 
 HEIGHT, TOP = range(2)
 """Rows of v: height of each merge; height of the last merge of a cluster."""
@@ -68,14 +72,15 @@ def trees(covariance: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    D : (n_decisions, n_assets, n_assets) distances of the supported assets, the leading ones
+    D : (n_decisions, n_assets, n_assets) squared distances of the supported assets, the leading ones
     count : (n_decisions,) int64, how many there are
     m, v : each decision's tree, (n_decisions, 12, 2 n_assets) int64 and (n_decisions, 2, 2 n_assets)
     """
     n_decisions, n = support.shape
     D, count = np.empty((n_decisions, n, n)), np.empty(n_decisions, np.int64)
     m, v = np.empty((n_decisions, 12, 2 * n), np.int64), np.empty((n_decisions, 2, 2 * n))
-    _grow(covariance, support, D, np.empty((n, n)), count, m, v)
+    width = -(-n // LANES) * LANES
+    _grow(covariance, support, D, np.empty((n, width)), np.empty((2, width)), count, m, v)
     return D, count, m, v
 
 
@@ -102,12 +107,12 @@ def _cut(distance, most, count, m, v, labels):
 
 
 @kernel()
-def _grow(covariance, support, D, scratch, count, m, v):
+def _grow(covariance, support, D, Q, work, count, m, v):
     for d in range(len(support)):
         rows = m[d]
-        n = distances(covariance[d], support[d], D[d], scratch, rows[COLUMN])
-        size, into = rows[SIZE], rows[INTO]
-        ward(scratch, n, v[d, HEIGHT], v[d, TOP], size, rows[CHAIN], rows[FROM], into)
+        n = squares(covariance[d], support[d], work[0], rows[COLUMN], D[d], Q)
+        into = rows[INTO]
+        ward(Q, n, v[d, HEIGHT], v[d, TOP], work[1], rows[CHAIN], rows[FROM], into)
         node, left, right = rows[NODE], rows[LEFT], rows[RIGHT]
         _name(n, rows[FROM], into, node, left, right)
         count[d] = n
@@ -124,86 +129,88 @@ def _order(D, P, best, count, m):
         spans(n, left, right, start, leaves, order)
         for a in range(n):
             for b in range(n):
-                P[a, b] = D[d, order[a], order[b]]
+                P[a, b] = math.sqrt(D[d, order[a], order[b]])
         least_sums(P, best, D[d], n, left, right, start, leaves)
         leaf = rows[FROM]  # this row and the three below have done their work
-        _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], rows[CHAIN], rows[SIZE])
+        _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], rows[CHAIN], rows[ENDS])
 
 
 @inner()
-def distances(S, support, D, copy, column):
-    """Write the distances of the supported assets twice, and their columns; return how many there are."""
-    n = 0
-    for i in range(len(support)):
-        if support[i]:
-            column[n] = i
-            n += 1
+def squares(S, support, deviation, column, D, Q):
+    """Write the squared distances of the supported assets twice, and their columns; return how many there are.
+
+    In Q what is no distance, on the diagonal and behind the last column, is infinite.
+    """
+    n = supported(support, column)
+    for a in range(len(deviation)):
+        deviation[a] = math.sqrt(S[column[a], column[a]]) if a < n else 0.0
     for a in range(n):
-        D[a, a] = math.sqrt(S[column[a], column[a]])  # until all of them are known
-    for a in range(n):
-        row, sigma = S[column[a]], D[a, a]
-        for b in range(a):
-            scale = sigma * D[b, b]
-            rho = row[column[b]] / scale if scale > 0.0 else 0.0
-            D[a, b] = math.sqrt(0.5 * max(1.0 - rho, 0.0))
-    for a in range(n):
-        D[a, a] = 0.0
-        copy[a, a] = 0.0
-        for b in range(a):
-            D[b, a] = D[a, b]
-            copy[a, b] = D[a, b]
-            copy[b, a] = D[a, b]
+        row, given, copy, sigma = Q[a], S[column[a]], D[a], deviation[a]
+        if n == len(support):
+            for b in range(n):
+                row[b] = given[b]
+        else:
+            for b in range(n):
+                row[b] = given[column[b]]
+        for b in range(len(deviation)):
+            scale = sigma * deviation[b]
+            gap = 1.0 - (row[b] / scale if scale > 0.0 else 0.0)
+            row[b] = 0.5 * (gap if gap > 0.0 else 0.0)
+        row[a] = 0.0
+        for b in range(n):
+            copy[b] = row[b]
+        row[a] = np.inf
+        row[n:] = np.inf
     return n
 
 
 @inner()
-def ward(D, n, height, top, size, chain, source, into):
-    """Write the n - 1 merges of cluster `source` into cluster `into`, lowest first; D is overwritten."""
+def ward(Q, n, height, top, size, chain, source, into):
+    """Write the n - 1 merges of cluster `source` into cluster `into`, lowest first; Q, as from `squares`, is spent."""
+    width = Q.shape[1]
+    for i in range(width):
+        size[i] = 1.0 if i < n else 0.0
     for i in range(n):
-        size[i], top[i] = 1, 0.0
+        top[i] = 0.0
     length = 0
     for k in range(n - 1):
         if length == 0:
             length, chain[0] = 1, 0
-            while size[chain[0]] == 0:
+            while size[chain[0]] == 0.0:
                 chain[0] += 1
         while True:
-            x, y, nearest = chain[length - 1], -1, np.inf
-            if length > 1:
+            x = chain[length - 1]
+            least, y = nearest(Q, x * width, width)
+            if length > 1 and Q[x, chain[length - 2]] == least:
                 y = chain[length - 2]
-                nearest = D[x, y]
-            before = y
-            for i in range(n):
-                if size[i] > 0 and i != x and D[x, i] < nearest:
-                    nearest, y = D[x, i], i
-            if y == before:
                 break
             chain[length] = y
             length += 1
         length -= 2
-        if x > y:
-            x, y = y, x
-        _merge(D, n, x, y, k, height, top, size, source, into)
+        _merge(Q, n, min(x, y), max(x, y), k, height, top, size, source, into)
+    for k in range(n - 1):
+        height[k] = math.sqrt(height[k])
 
 
 @inner()
-def _merge(D, n, x, y, k, height, top, size, source, into):
+def _merge(Q, n, x, y, k, height, top, size, source, into):
     """Merge cluster x into y: Lance and Williams' update, and merge k sorted in by its height."""
-    between, one, two = D[x, y], size[x], size[y]
+    one, two, between = Q[x], Q[y], Q[x, y]
+    both = size[x] + size[y]
     top[y] = max(between, max(top[x], top[y]))  # rounding must not put a merge below its parts
     place = k
     while place > 0 and height[place - 1] > top[y]:
         height[place], source[place], into[place] = height[place - 1], source[place - 1], into[place - 1]
         place -= 1
     height[place], source[place], into[place] = top[y], x, y
-    size[x] = 0
-    for i in range(n):
+    first, second = size[x], size[y]
+    for i in range(len(size)):  # what has merged already stays infinite
         own = size[i]
-        if own > 0 and i != y:
-            total = (own + one) * D[i, x] ** 2 + (own + two) * D[i, y] ** 2 - own * (between * between)
-            D[i, y] = math.sqrt(max(total / (own + one + two), 0.0))
-            D[y, i] = D[i, y]
-    size[y] = one + two
+        total = ((own + first) * one[i] + (own + second) * two[i] - own * between) / (own + both)
+        two[i] = total if total > 0.0 else 0.0
+    size[x], size[y] = 0.0, both
+    for i in range(n):
+        Q[i, x], Q[i, y] = np.inf, two[i]
 
 
 @inner()

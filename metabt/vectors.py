@@ -36,7 +36,7 @@ def instruction(function: Callable[..., Any]) -> Any:
     return intrinsic(function)
 
 
-def _data(context: Any, builder: Any, signature: Any, args: Any, which: int) -> Any:
+def data(context: Any, builder: Any, signature: Any, args: Any, which: int) -> Any:
     """Return where the data of an array among the arguments begin."""
     return context.make_array(signature.args[which])(context, builder, value=args[which]).data
 
@@ -46,17 +46,19 @@ def _at(builder: Any, base: Any, place: Any) -> Any:
     return builder.bitcast(builder.gep(base, [place]), _VECTOR.as_pointer())
 
 
-def _load(builder: Any, base: Any, place: Any) -> Any:
+def load(builder: Any, base: Any, place: Any) -> Any:
+    """Return the vector that begins at a place."""
     return builder.load(_at(builder, base, place), align=8)
 
 
-def _store(builder: Any, value: Any, base: Any, place: Any) -> None:
+def store(builder: Any, value: Any, base: Any, place: Any) -> None:
+    """Write a vector from a place on."""
     builder.store(value, _at(builder, base, place), align=8)
 
 
-def _begin(builder: Any, value: Any) -> Any:
+def begin(builder: Any, value: Any) -> Any:
     """Return a variable that holds a vector, in a register where there are enough."""
-    variable = cgutils.alloca_once(builder, _VECTOR)
+    variable = cgutils.alloca_once(builder, value.type)
     builder.store(value, variable)
     return variable
 
@@ -66,12 +68,12 @@ def _tile_row(builder: Any, tile: Any, row: int) -> Any:
     return builder.add(tile, tile.type(row * LANES))
 
 
-def _spread(builder: Any, number: Any) -> Any:
+def spread(builder: Any, number: Any) -> Any:
     """Return a vector of the same number."""
     index = ir.IntType(32)
-    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, index(0))
+    nothing = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
     mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
-    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), mask)
+    return builder.shuffle_vector(builder.insert_element(nothing, number, index(0)), nothing, mask)
 
 
 def _zero() -> Any:
@@ -88,27 +90,27 @@ def add_products(typing, panels, left, right, rows, blocks, sums, place):
     signature = types.void(panels, types.intp, types.intp, types.intp, types.intp, sums, types.intp)
 
     def generate(context, builder, signature, args):
-        source, target = (_data(context, builder, signature, args, which) for which in (0, 5))
+        source, target = (data(context, builder, signature, args, which) for which in (0, 5))
         _, left, right, rows, blocks, _, place = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
-        totals = [_begin(builder, _load(builder, target, _tile_row(builder, place, i))) for i in range(LANES)]
-        products = [_begin(builder, _zero()) for _ in totals]
+        totals = [begin(builder, load(builder, target, _tile_row(builder, place, i))) for i in range(LANES)]
+        products = [begin(builder, _zero()) for _ in totals]
         with cgutils.for_range(builder, blocks) as block:
             first = builder.mul(block.index, rows)
             for product in products:
                 builder.store(_zero(), product)
             with cgutils.for_range(builder, rows) as row:
                 step = builder.mul(builder.add(first, row.index), rows.type(LANES))
-                columns = _load(builder, source, builder.add(right, step))
+                columns = load(builder, source, builder.add(right, step))
                 for i, product in enumerate(products):
                     where = builder.add(builder.add(left, step), rows.type(i))
-                    factor = _spread(builder, builder.load(builder.gep(source, [where])))
+                    factor = spread(builder, builder.load(builder.gep(source, [where])))
                     builder.store(builder.call(fused, [factor, columns, builder.load(product)]), product)
             for total, product in zip(totals, products, strict=True):
                 builder.store(builder.fadd(builder.load(total), builder.load(product)), total)
         for i, total in enumerate(totals):
-            _store(builder, builder.load(total), target, _tile_row(builder, place, i))
+            store(builder, builder.load(total), target, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -149,16 +151,16 @@ def add_tiles(typing, sums, first, count, place):
     signature = types.void(sums, types.intp, types.intp, types.intp)
 
     def generate(context, builder, signature, args):
-        data = _data(context, builder, signature, args, 0)
+        room = data(context, builder, signature, args, 0)
         _, first, count, place = args
-        totals = [_begin(builder, _load(builder, data, _tile_row(builder, place, i))) for i in range(LANES)]
+        totals = [begin(builder, load(builder, room, _tile_row(builder, place, i))) for i in range(LANES)]
         with cgutils.for_range(builder, count) as loop:
             tile = builder.add(first, builder.mul(loop.index, count.type(TILE)))
             for i, total in enumerate(totals):
-                row = _load(builder, data, _tile_row(builder, tile, i))
+                row = load(builder, room, _tile_row(builder, tile, i))
                 builder.store(builder.fadd(builder.load(total), row), total)
         for i, total in enumerate(totals):
-            _store(builder, builder.load(total), data, _tile_row(builder, place, i))
+            store(builder, builder.load(total), room, _tile_row(builder, place, i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -176,14 +178,14 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
     signature = types.void(source, place, place, place, place, number, number, number, panels, place, means, place)
 
     def generate(context, builder, signature, args):
-        source, target, middle = (_data(context, builder, signature, args, which) for which in (0, 8, 10))
+        source, target, middle = (data(context, builder, signature, args, which) for which in (0, 8, 10))
         _, base, first, stride, rows, weight, total, scale, _, panel, _, mean = args
-        start, factor = _load(builder, source, base), _spread(builder, scale)
-        sums = [_begin(builder, _zero()) for _ in range(CHAINS)]
+        start, factor = load(builder, source, base), spread(builder, scale)
+        sums = [begin(builder, _zero()) for _ in range(CHAINS)]
 
         def add(row: Any, partial: Any) -> None:
-            values = _load(builder, source, builder.add(first, builder.mul(row, stride)))
-            _store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
+            values = load(builder, source, builder.add(first, builder.mul(row, stride)))
+            store(builder, values, target, builder.add(panel, builder.mul(row, rows.type(LANES))))
             builder.store(builder.fadd(builder.load(partial), builder.fsub(values, start)), partial)
 
         chains = rows.type(CHAINS)
@@ -193,13 +195,13 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
                 add(builder.add(builder.mul(loop.index, chains), rows.type(k)), partial)
         with cgutils.for_range_slice(builder, builder.mul(rounds, chains), rows, rows.type(1)) as (row, _):
             add(row, sums[0])
-        gained = builder.fmul(_spread(builder, weight), reduce(builder.fadd, [builder.load(it) for it in sums]))
-        average = builder.fadd(start, builder.fdiv(gained, _spread(builder, total)))
-        _store(builder, average, middle, mean)
+        gained = builder.fmul(spread(builder, weight), reduce(builder.fadd, [builder.load(it) for it in sums]))
+        average = builder.fadd(start, builder.fdiv(gained, spread(builder, total)))
+        store(builder, average, middle, mean)
         with cgutils.for_range(builder, rows) as loop:
             where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
-            deviation = builder.fsub(_load(builder, target, where), average)
-            _store(builder, builder.fmul(factor, deviation), target, where)
+            deviation = builder.fsub(load(builder, target, where), average)
+            store(builder, builder.fmul(factor, deviation), target, where)
         return context.get_dummy_value()
 
     return signature, generate

@@ -25,7 +25,7 @@ ROOMS = {
         "metabt.buffers",
     ),
     "threadpoolctl": ("metabt.platform",),
-    "llvmlite": ("metabt.platform", "metabt.kernels", "metabt.vectors"),
+    "llvmlite": ("metabt.platform", "metabt.kernels", "metabt.vectors", "metabt.reductions"),
     "hydra": ("metabt.config",),
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),

@@ -10,12 +10,15 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
-from metabt.kernels import FAST, inner, kernel
+from metabt.kernels import inner, kernel
+from metabt.reductions import cubes, net_and_path, tails
 from metabt.risk import arrays
-from metabt.selectors._order_statistics import count_up_to, quantile
+from metabt.selectors._order_statistics import quantile, tail_quantile
+from metabt.vectors import LANES
 from metabt.windows import Windows
 
 (
@@ -37,9 +40,15 @@ EFFICIENCY_ROWS = 120
 BITS = 21
 """Bits of each of the three counts that share a number."""
 
-_ONE = np.array([1, 1 << BITS, 1 << 2 * BITS, 0, 0, 0, 0, 0])
-_OTHER = np.array([0, 0, 0, 0, 0, 1, 1 << BITS, 1 << 2 * BITS])
-"""What an order adds to the two counters; 3 and 4 contradict themselves."""
+UNITS = 2.0**36
+"""Parts of one in which entropies are added up: the sum stays a whole number of 64 bits, the error below 1e-12."""
+
+TAIL, SPARSE = 1.645, 9.7
+"""Of a normal distribution: its 95th percentile, and the distance of two of n values there times n, in deviations."""
+
+
+FAR = 1.2
+"""How many deviations from the mean a return is far out: more than twice as many as are beyond the percentiles."""
 
 
 def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
@@ -59,140 +68,152 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
 
     Percentiles interpolate between order statistics.
     """
-    n_rows, n_assets = windows.returns.shape
-    out = np.zeros((9, len(windows), n_assets))
+    out = np.zeros((9, len(windows), windows.returns.shape[1]))
     stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
-    longest = int(np.max(lengths, initial=0))
-    scratch = np.empty(longest)
-    columns, seen = np.ascontiguousarray(windows.returns.T), np.zeros((2, n_rows + 1), np.int64)
-    _measure(columns, seen, stops, lengths, with_drawdown, scratch, out)
+    series, seen = _columns(windows.returns), np.zeros((3, len(windows.returns) + 1), np.int64)
+    far, moments = np.empty((1, series.shape[1])), (windows.mean, windows.covariance)
+    _measure(
+        series, far, seen, _terms(max(int(np.max(lengths, initial=0)), 1)), stops, lengths, *moments, with_drawdown, out
+    )
     if windows.dollar_volume is not None:
-        volume = np.ascontiguousarray(windows.dollar_volume.T)
-        _medians(volume, stops, lengths, np.empty(longest), scratch, out[LIQUIDITY])
+        volume = _columns(windows.dollar_volume)
+        _medians(volume, stops, lengths, np.empty((1, volume.shape[1])), out[LIQUIDITY])
     return out
 
 
+def _columns(table: np.ndarray) -> np.ndarray:
+    """Return the columns as rows, which go on for as long as reductions want them to."""
+    columns = np.empty((table.shape[1], len(table) + LANES))
+    columns[:, : len(table)] = table.T
+    return columns
+
+
+@cache
+def _terms(most: int) -> np.ndarray:
+    """Return `n ln n` of every number of times up to `most` that an order can be seen, in units of 1 / UNITS.
+
+    Whole numbers have the same sum in any order: assets that saw the same numbers of different orders are tied.
+    """
+    numbers = np.arange(most + 1)
+    return np.rint(UNITS * numbers * np.log(np.maximum(numbers, 1))).astype(np.int64)
+
+
 @kernel()
-def _measure(columns, seen, stops, lengths, with_drawdown, scratch, out):
-    for i in range(len(columns)):
-        series = columns[i]
-        _orders(series, seen[0], seen[1])
-        low, high = 0.0, 0.0
+def _measure(series, far, seen, terms, stops, lengths, mean, covariance, with_drawdown, out):
+    before = seen[2]
+    for i in range(len(series)):
+        _orders(series[i], seen[0], seen[1])
+        least, most = _bounds(lengths, mean[:, i], covariance[:, i, i])
+        _gather_far(series[i], least, most, far[0], before)
+        low, high = np.nan, np.nan
         for d in range(len(stops)):
             rows = lengths[d]
             if rows == 0:
                 continue
-            x = series[stops[d] - rows : stops[d]]
-            mean, second, third = _moments(x, rows)
-            out[MOMENTUM, d, i] = mean
-            out[STABILITY, d, i] = -second
-            out[SKEWNESS, d, i] = third / (second * math.sqrt(second)) if second > 0.0 else 0.0
-            out[EFFICIENCY, d, i] = _efficiency(x, rows)
-            out[PREDICTABILITY, d, i] = _predictability(seen, stops[d], rows)
-            stride = 0.25 * math.sqrt(second)
-            high = quantile(x, rows, 0.95, high, stride, scratch)
-            low = quantile(x, rows, 0.05, low, stride, scratch)
-            out[UPSIDE, d, i] = _mean_above(x, rows, high)
-            out[SHORTFALL, d, i] = max(-_mean_up_to(x, rows, low), 0.0)
+            first, average = i * series.shape[1] + stops[d] - rows, mean[d, i]
+            variance = covariance[d, i, i] * (rows - 1) / rows if rows > 1 else 0.0
+            deviation = math.sqrt(variance)
+            out[MOMENTUM, d, i] = average
+            out[STABILITY, d, i] = -variance
+            if variance > 0.0:
+                out[SKEWNESS, d, i] = cubes(series, first, rows, average) / rows / (variance * deviation)
+            recent = min(rows, EFFICIENCY_ROWS)
+            net, path = net_and_path(series, first + rows - recent, recent)
+            out[EFFICIENCY, d, i] = abs(net) / path if path > 0.0 else 0.0
+            out[PREDICTABILITY, d, i] = _predictability(seen, terms, stops[d], rows)
+            if not low <= high:
+                low, high = average - TAIL * deviation, average + TAIL * deviation
+            begin, apart = before[stops[d] - rows], SPARSE * deviation / rows
+            number = before[stops[d]] - begin
+            low = tail_quantile(series, first, rows, far, begin, number, least, most, 0.05, low, apart)
+            high = tail_quantile(series, first, rows, far, begin, number, least, most, 0.95, high, apart)
+            total, count, gains, above = tails(series, first, rows, low, high)
+            out[SHORTFALL, d, i] = max(-total / count, 0.0)
+            out[UPSIDE, d, i] = gains / above if above > 0 else high
             if with_drawdown:
-                out[DRAWDOWN, d, i] = _drawdown(x, rows)
+                out[DRAWDOWN, d, i] = _drawdown(series[i, stops[d] - rows : stops[d]], rows)
 
 
 @kernel()
-def _medians(columns, stops, lengths, known, scratch, out):
+def _medians(volume, stops, lengths, known, out):
     """Write the median of the values that are known (not NaN); 0 where none is."""
-    for i in range(len(columns)):
-        series = columns[i]
+    for i in range(len(volume)):
+        unknown, median = 0, np.nan
+        for t in range(volume.shape[1] - LANES):
+            unknown += volume[i, t] != volume[i, t]
         for d in range(len(stops)):
-            x, rows = series[stops[d] - lengths[d] : stops[d]], lengths[d]
-            count = count_up_to(x, rows, np.inf)  # what is not a number is not up to anything
-            if count == 0:
-                out[d, i] = 0.0
-                continue
-            if count < rows:
-                _gather(x, rows, known)
-                x = known
-            begin = out[d - 1, i] if d > 0 else x[0]
-            out[d, i] = quantile(x, count, 0.5, begin, 0.05 * abs(begin), scratch)
+            begin, count = stops[d] - lengths[d], lengths[d]
+            x, first = volume, i * volume.shape[1] + begin
+            if unknown > 0:
+                count = _gather(volume[i, begin : stops[d]], known[0])
+                x, first = known, np.int64(0)
+            if count > 0:
+                pivot = median if median == median else x.flat[first]
+                median = quantile(x, first, count, 0.5, pivot, abs(pivot) / count)
+                out[d, i] = median
 
 
 @inner()
-def _gather(x, rows, known):
-    """Write the values that are known, one behind the other."""
+def _gather(x, known):
+    """Write the values that are known, one behind the other; return how many there are."""
     count = 0
-    for t in range(rows):
+    for t in range(len(x)):
         known[count] = x[t]
         count += x[t] == x[t]
+    return count
+
+
+@inner()
+def _bounds(lengths, mean, variance):
+    """Return two bounds that every window has more than its tails beyond, unless its returns are unusual."""
+    least, most = -np.inf, np.inf
+    for d in range(len(lengths)):
+        if lengths[d] > 1:
+            width = FAR * math.sqrt(variance[d])
+            least, most = max(least, mean[d] - width), min(most, mean[d] + width)
+    return least, most
+
+
+@inner()
+def _gather_far(x, least, most, far, before):
+    """Write the values beyond the bounds one behind the other, and how many of them come before each row."""
+    count = 0
+    for t in range(len(before)):
+        before[t], far[count] = count, x[t]
+        count += (x[t] <= least) | (x[t] >= most)
 
 
 @inner()
 def _orders(x, one, other):
-    """Write how often each order of a return and the two before it has been seen, up to each row."""
-    for t in range(2, len(x)):
-        a, b, c = x[t - 2], x[t - 1], x[t]
-        order = np.int64(a <= b) | np.int64(b <= c) << 1 | np.int64(a <= c) << 2
-        one[t + 1] = one[t] + _ONE[order]
-        other[t + 1] = other[t] + _OTHER[order]
+    """Write how often each order of a return and the two before it has been seen, up to each row.
 
-
-@inner(fastmath=FAST)
-def _moments(x, rows):
-    """Return the mean and the second and third central moments; these are exactly 0 where nothing changes."""
-    first, changes, mean = x[0], 0, 0.0
-    for t in range(rows):
-        mean += x[t]
-        changes += x[t] != first
-    mean /= rows
-    if changes == 0:
-        return mean, 0.0, 0.0
-    second, third = 0.0, 0.0
-    for t in range(rows):
-        deviation = x[t] - mean
-        square = deviation * deviation
-        second += square
-        third += square * deviation
-    return mean, second / rows, third / rows
-
-
-@inner(fastmath=FAST)
-def _efficiency(x, rows):
-    net, path = 0.0, 0.0
-    for t in range(max(rows - EFFICIENCY_ROWS, 0), rows):
-        net += x[t]
-        path += abs(x[t])
-    return abs(net) / path if path > 0.0 else 0.0
+    Three comparisons tell orders apart: the last one says which counter, the others which of its three counts.
+    """
+    following, last = x[1:], x[2:]
+    for t in range(len(one) - 3):
+        a, b, c = x[t], following[t], last[t]
+        which = np.int64(a <= c)
+        place = (np.int64(a <= b) + 2 * np.int64(b <= c) - which) & 3  # 3 contradicts itself and counts as nothing
+        count = np.int64(1) << BITS * place
+        one[t + 3], other[t + 3] = count * (1 - which), count * which
+    total, rest = np.int64(0), np.int64(0)
+    for t in range(3, len(one)):
+        total += one[t]
+        rest += other[t]
+        one[t], other[t] = total, rest
 
 
 @inner()
-def _predictability(seen, stop, rows):
-    entropy, count = 0.0, max(rows - 2, 1)
+def _predictability(seen, terms, stop, rows):
+    """Return 1 - H / ln 6 with `H = ln N - (sum n ln n) / N` of N orders, each seen n times."""
+    count = max(rows - 2, 1)
+    rest = terms[count]
     for half in range(2 if rows > 2 else 0):
         counts = seen[half, stop] - seen[half, stop - rows + 2]
         for _ in range(3):
-            found = counts & ((1 << BITS) - 1)
+            rest -= terms[counts & ((1 << BITS) - 1)]
             counts >>= BITS
-            if found > 0:
-                p = found / count
-                entropy -= p * math.log(p)
-    return 1.0 - entropy / math.log(6.0)
-
-
-@inner(fastmath=FAST)
-def _mean_above(x, rows, bound):
-    total, count = 0.0, 0
-    for t in range(rows):
-        total += x[t] if x[t] > bound else 0.0
-        count += x[t] > bound
-    return total / count if count > 0 else bound
-
-
-@inner(fastmath=FAST)
-def _mean_up_to(x, rows, bound):
-    total, count = 0.0, 0
-    for t in range(rows):
-        total += x[t] if x[t] <= bound else 0.0
-        count += x[t] <= bound
-    return total / count if count > 0 else bound
+    return 1.0 - rest / (UNITS * count * math.log(6.0)) if rows > 2 else 1.0
 
 
 @inner()

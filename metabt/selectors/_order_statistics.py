@@ -1,11 +1,15 @@
-"""Quantiles of one window, by counting.
+"""Quantiles of one window, by splitting it.
 
-1. Begin at a pivot that may be near, such as the quantile of the window before. Count the values up to it.
-2. Stride off, each time twice as far, until the value that is sought has been passed; where that does not happen, take
-   the range of all values.
-3. Halve the range until few values are left in it, and sort these.
+1. Split the window at a pivot that may be near, such as the quantile of the window before: how many values are up to
+   it, the greatest of these, and the least of the others. Where the number is right, these two are what is sought.
+2. Else the one of them that lies towards it is the next candidate, and the number says how many values away what is
+   sought is from there. Go there by the distance of two values, a guess that grows until both sides are known; then
+   from the nearer side. Every split leaves out one value at least.
 
-Where it begins decides how long that takes, and nothing of what is found.
+Of a window's tails, few values can be the quantile: those that are far out are put together once for all windows of an
+asset. Should they turn out too few, the quantile is looked for among all values.
+
+Where it begins, and what is far out, decides how long that takes, and nothing of what is found.
 """
 
 from __future__ import annotations
@@ -13,100 +17,61 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.kernels import inner
-
-FEW, STRIDES = 12, 8
-"""Values that are sorted rather than counted; strides, before the whole range is halved."""
+from metabt.reductions import split_below, split_up_to
 
 
 @inner()
-def _range(x, rows):
-    """Return the smallest and the largest value; four of each at a time, which do not wait for each other."""
-    low, low_1, low_2, low_3 = np.inf, np.inf, np.inf, np.inf
-    high, high_1, high_2, high_3 = -np.inf, -np.inf, -np.inf, -np.inf
-    whole = rows // 4 * 4
-    for t in range(0, whole, 4):
-        low, high = min(low, x[t]), max(high, x[t])
-        low_1, high_1 = min(low_1, x[t + 1]), max(high_1, x[t + 1])
-        low_2, high_2 = min(low_2, x[t + 2]), max(high_2, x[t + 2])
-        low_3, high_3 = min(low_3, x[t + 3]), max(high_3, x[t + 3])
-    for t in range(whole, rows):
-        low, high = min(low, x[t]), max(high, x[t])
-    return min(min(low, low_1), min(low_2, low_3)), max(max(high, high_1), max(high_2, high_3))
-
-
-@inner()
-def quantile(x, rows, level, begin, stride, scratch):
+def quantile(series, first, rows, level, pivot, distance):
     """Return the quantile by linear interpolation between order statistics."""
     place = level * (rows - 1)
+    low, high = _neighbours(series, first, rows, int(place), pivot, distance)
+    return _between(place, low, high)
+
+
+@inner()
+def tail_quantile(series, first, rows, far, begin, count, least, most, level, pivot, distance):
+    """Return the quantile, which is looked for among the `count` values up to `least` or from `most` on first.
+
+    These are all that the window has, from the place `begin` of `far` on.
+    """
+    place = level * (rows - 1)
     k = int(place)
-    low, high = _neighbours(x, rows, k, begin, stride, scratch)
-    return low + (place - k) * (high - low) if place > k else low
+    rank = k if level < 0.5 else k - (rows - count)
+    if 0 <= rank < count - 1:
+        low, high = _neighbours(far, begin, count, rank, pivot, distance)
+        if (high <= least) if level < 0.5 else (low >= most):
+            return _between(place, low, high)
+    return quantile(series, first, rows, level, pivot, distance)
 
 
 @inner()
-def _neighbours(x, rows, k, begin, stride, scratch):
+def _between(place, low, high):
+    """Return what lies at a place between two ranks, of which the lower one is its whole part."""
+    part = place - int(place)
+    return low + part * (high - low) if part > 0.0 else low
+
+
+@inner()
+def _neighbours(series, first, rows, k, pivot, distance):
     """Return the value of rank k, counted from 0, and the next one; the last one has itself next to it."""
-    low, high, below, up_to = -np.inf, np.inf, 0, rows  # values up to low, and up to high
-    pivot = begin
-    for _ in range(STRIDES if stride > 0.0 else 0):
-        count = count_up_to(x, rows, pivot)
+    low, high, before, up_to = -np.inf, np.inf, 0, rows  # values below `low`, and up to `high`
+    count, under, over = split_up_to(series, first, rows, pivot)
+    while True:
         if count == k + 1:
-            return _either_side(x, rows, pivot)
+            return under, over if count < rows else under
         if count <= k:
-            low, below = pivot, count
-            pivot += stride
+            low, before = over, count
         else:
-            high, up_to = pivot, count
-            pivot -= stride
+            high, up_to = under, count
+        if not low < high:  # all that are left are equal
+            return low, high
         if -np.inf < low and high < np.inf:
-            break
-        stride *= 2.0
-    if low == -np.inf or high == np.inf:
-        least, most = _range(x, rows)
-        low, high = max(low, least - (most - least)), min(high, most)
-    for _ in range(60):
-        pivot = 0.5 * (low + high)
-        if up_to - below <= FEW or not low < pivot < high:
-            break
-        count = count_up_to(x, rows, pivot)
-        if count == k + 1:
-            return _either_side(x, rows, pivot)
-        if count <= k:
-            low, below = pivot, count
+            distance = (high - low) / (up_to - 1 - before)
+        ahead, back = k - before, up_to - 2 - k  # from `low` to the one, from `high` to the other
+        if high == np.inf or (low > -np.inf and ahead <= back):
+            pivot = low + (ahead + 0.5) * distance if ahead > 0 else low
+            count, under, over = split_up_to(series, first, rows, pivot if low < pivot < high else low)
         else:
-            high, up_to = pivot, count
-    return _sorted_between(x, rows, low if below > 0 else -np.inf, high, k - below, scratch)
-
-
-@inner()
-def count_up_to(x, rows, pivot):
-    count = 0
-    for t in range(rows):
-        count += x[t] <= pivot
-    return count
-
-
-@inner()
-def _either_side(x, rows, middle):
-    """Return the largest value up to `middle` and the smallest one above, or the former twice."""
-    low, high = -np.inf, np.inf
-    for t in range(rows):
-        low = max(low, x[t] if x[t] <= middle else -np.inf)
-        high = min(high, x[t] if x[t] > middle else np.inf)
-    return low, high if high < np.inf else low
-
-
-@inner()
-def _sorted_between(x, rows, low, high, k, scratch):
-    """Return the value of rank k among those above `low` and up to `high`, and the next one."""
-    count = 0
-    for t in range(rows):
-        scratch[count] = x[t]
-        count += low < x[t] <= high
-    for a in range(1, count):
-        value, b = scratch[a], a
-        while b > 0 and scratch[b - 1] > value:
-            scratch[b] = scratch[b - 1]
-            b -= 1
-        scratch[b] = value
-    return scratch[k], scratch[min(k + 1, count - 1)]
+            pivot = high - (back + 0.5) * distance if back > 0 else high
+            count, under, over = split_below(series, first, rows, pivot if low < pivot < high else high)
+        distance *= 2.0

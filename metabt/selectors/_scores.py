@@ -1,7 +1,7 @@
 """Scores of the eligible assets of every decision, and the best of each cluster.
 
 1. Take the eligible assets' values of a metric together; an asset's average rank is a count: how many are lower, and
-   half of the others that are equal.
+   half of the others that are equal. There are 2n - 1 of them, so that logarithms are looked up.
 2. Add up `a_k ln P` over the metrics, and what the shortfall takes off.
 3. An asset is among the best of its cluster where fewer than `top` candidates of the cluster come before it.
 """
@@ -13,7 +13,10 @@ import math
 import numpy as np
 
 from metabt.kernels import inner, kernel
+from metabt.optimizers._support import supported
+from metabt.reductions import count_twice
 from metabt.selectors._metrics import SHORTFALL, SKEWNESS, UPSIDE
+from metabt.vectors import LANES
 
 
 def scores(values: np.ndarray, eligible: np.ndarray, metrics: np.ndarray, exponents: np.ndarray) -> np.ndarray:
@@ -27,7 +30,8 @@ def scores(values: np.ndarray, eligible: np.ndarray, metrics: np.ndarray, expone
     exponents : (n,) the a_k of these
     """
     out, n = np.zeros(eligible.shape), eligible.shape[1]
-    _scores(values, eligible, metrics, exponents, np.empty(n, np.int64), np.empty((2, n)), out)
+    work = np.zeros((4, 2 * n + LANES))
+    _scores(values, eligible, metrics, exponents, np.empty(n, np.int64), work, out)
     return out
 
 
@@ -40,12 +44,13 @@ def best_of_clusters(score: np.ndarray, candidate: np.ndarray, cluster: np.ndarr
 
 @kernel()
 def _scores(values, eligible, metrics, exponents, column, work, out):
-    known, total = work[0], work[1]
+    known, total, twice, logarithm = work[0], work[1], work[2], work[3]
+    before = 0
     for d in range(len(eligible)):
-        n = 0
-        for i in range(len(column)):
-            column[n] = i
-            n += eligible[d, i]
+        n = supported(eligible[d], column)
+        if n != before:
+            _tabulate(n, logarithm)
+            before = n
         for a in range(n):
             total[a] = 0.0
         for k in range(len(metrics)):
@@ -57,7 +62,9 @@ def _scores(values, eligible, metrics, exponents, column, work, out):
                     known[a] = 0.0
                 _add_scaled(values[SKEWNESS, d], column, n, known)
                 _add_scaled(values[UPSIDE, d], column, n, known)
-            _add_ranks(known, n, exponents[k], total)
+            count_twice(work, 0, n, work, 2 * work.shape[1])
+            for a in range(n):
+                total[a] += exponents[k] * logarithm[int(twice[a])]
         worst = 0.0
         for a in range(n):
             worst = max(worst, values[SHORTFALL, d, column[a]])
@@ -77,24 +84,19 @@ def _add_scaled(value, column, n, known):
 
 
 @inner()
-def _add_ranks(known, n, exponent, total):
-    """Add the exponent times the logarithm of P, which is 1 for a single asset."""
-    for a in range(n if n > 1 else 0):
-        lower, same, own = 0, 0, known[a]
-        for b in range(n):
-            lower += known[b] < own
-            same += known[b] == own
-        total[a] += exponent * math.log(0.01 + 0.99 * (lower + 0.5 * (same - 1)) / (n - 1))
+def _tabulate(n, logarithm):
+    """Write ln P by what `count_twice` counts, 0 for a single asset."""
+    for k in range(1, 2 * n):
+        logarithm[k] = math.log(0.01 + 0.99 * (0.5 * (k - 1)) / (n - 1)) if n > 1 else 0.0
 
 
 @kernel()
 def _best(score, candidate, cluster, top, support):
     for d in range(len(support)):
-        for i in range(len(support[d])):
-            if not candidate[d, i]:
-                continue
+        own, member, value = cluster[d], candidate[d], score[d]
+        for i in range(len(own)):
             before = 0
-            for j in range(len(support[d])):
-                if candidate[d, j] and cluster[d, j] == cluster[d, i]:
-                    before += score[d, j] > score[d, i] or (score[d, j] == score[d, i] and j < i)
-            support[d, i] = before < top
+            for j in range(len(own)):
+                better = (value[j] > value[i]) | ((value[j] == value[i]) & (j < i))
+                before += member[j] & (own[j] == own[i]) & better
+            support[d, i] = member[i] & (before < top)

@@ -55,6 +55,29 @@ def test_the_definitions(seed: int, rows: int, kind: str) -> None:
                 assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-10, atol=1e-13), name
 
 
+def test_assets_that_saw_the_same_numbers_of_orders_are_tied() -> None:
+    """The orders themselves differ: what fell rose and the other way round."""
+    x = np.random.default_rng(3).normal(size=(1000, 1))
+    predictability = measure(Windows.single(np.hstack([x, -x, x[::-1]])))[_metrics.PREDICTABILITY, 0]
+    assert predictability[0] == predictability[1] == predictability[2]
+
+
+@given(st.integers(0, 10**6), st.integers(2, 300), st.sampled_from(["exponential", "ties", "both"]))
+def test_quantiles_wherever_the_window_before_left_them(seed: int, rows: int, kind: str) -> None:
+    """Values over 600 orders of magnitude, ties at the quantiles: beginnings and distances that are far off."""
+    rng = np.random.default_rng(seed)
+    volume = {
+        "exponential": 10.0 ** rng.uniform(-300, 300, (4 * rows, 1)),
+        "ties": rng.integers(0, 3, (4 * rows, 1)).astype(float),
+        "both": np.where(rng.random((4 * rows, 1)) < 0.5, 1.0, 10.0 ** rng.uniform(-9, 9, (4 * rows, 1))),
+    }[kind]
+    stops = np.sort(rng.integers(rows, 4 * rows + 1, 5))
+    found = measure(Windows(np.zeros(volume.shape), stops, np.full(5, rows), volume))[_metrics.LIQUIDITY, :, 0]
+    for d, stop in enumerate(stops):
+        middle = np.sort(volume[stop - rows : stop, 0])[[(rows - 1) // 2, rows // 2]]
+        assert found[d] == middle[0] + 0.5 * (rows % 2 == 0) * (middle[1] - middle[0])
+
+
 def test_what_the_dataset_does_not_have_or_nobody_asks_for_is_zero() -> None:
     windows = Windows.single(np.random.default_rng(0).normal(size=(30, 2)) * 0.01)
     assert not measure(windows)[_metrics.LIQUIDITY].any() and measure(windows)[_metrics.DRAWDOWN].all()
