@@ -265,6 +265,12 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "report", "write a run as one HTML page that needs no network", examples)
     _add_run(command)
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
+    command.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        help="with all baselines, a flat one of many assets too; or without any and without attribution, for which the "
+        "run is walked again from its cached blocks (default: those that are quick)",
+    )
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from metabt.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.report_command import report
 from metabt.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.upkeep_commands import cache, explain, reproduce
-from metabt.weights_command import completed_run, weights
+from metabt.weights_command import weights
 
 __all__ = [
     "backtest",
@@ -128,20 +129,6 @@ def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output:
         file = export(place(lakehouse), statement, output)
         return print(f"{file}: {file.stat().st_size:,} bytes")
     print(query(place(lakehouse), statement).to(layout))
-
-
-def report(lakehouse: str | None, name: str = "latest", output: str = "report.html") -> None:
-    """Write a run as one HTML page."""
-    from metabt.lakehouse import connect, load_run, resolve_run
-    from metabt.report import write_page
-
-    where = place(lakehouse)
-    with connect(where) as connection:
-        run, tables = load_run(connection, resolve_run(connection, name))
-    if run["keep"] == "summary":
-        tables = completed_run(where, str(run["run_id"])).tables
-    file = write_page(output, run, tables)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, run {str(run['run_id'])[:12]} of {run['portfolio']}")
 
 
 def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | None) -> dict[str, Any]:
