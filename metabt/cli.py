@@ -271,6 +271,12 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
     command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
     command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of pictures; default: png")
+    command.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        help="with all baselines, a flat one of many assets too; or without any and without attribution, for which the "
+        "run is walked again from its cached blocks (default: those that are quick)",
+    )
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:

@@ -5,15 +5,13 @@ Results go to standard output; progress, notices and hints go to standard error,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metabt.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.report_command import report
 from metabt.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.upkeep_commands import cache, explain, reproduce
-from metabt.weights_command import completed_run, weights
-
-if TYPE_CHECKING:
-    from metabt.report import Format
+from metabt.weights_command import weights
 
 __all__ = [
     "backtest",
@@ -131,28 +129,6 @@ def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output:
         file = export(place(lakehouse), statement, output)
         return print(f"{file}: {file.stat().st_size:,} bytes")
     print(query(place(lakehouse), statement).to(layout))
-
-
-def report(
-    lakehouse: str | None,
-    name: str = "latest",
-    output: str = "report.html",
-    figures: str | None = None,
-    format: Format = "png",
-) -> None:
-    """Write a run as one HTML page, and its main charts as pictures where a folder is named for them."""
-    from metabt.lakehouse import connect, load_run, resolve_run
-    from metabt.report import write_figures, write_page
-
-    where = place(lakehouse)
-    with connect(where) as connection:
-        run, tables = load_run(connection, resolve_run(connection, name))
-    if run["keep"] == "summary":
-        tables = completed_run(where, str(run["run_id"])).tables
-    file = write_page(output, run, tables)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, run {str(run['run_id'])[:12]} of {run['portfolio']}")
-    for picture in write_figures(figures, run, tables, format) if figures else ():
-        print(picture)
 
 
 def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | None) -> dict[str, Any]:

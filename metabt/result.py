@@ -174,11 +174,19 @@ class Result:
         """Return the metrics of every sleeve, a line each, indented as the tree is."""
         return summary(self.tables)
 
-    def report(self, path: str | Path) -> Path:
-        """Write the run's HTML report, one self-contained file, and return where."""
+    def report(self, path: str | Path, *, baselines: bool | None = None) -> Path:
+        """Write the run's HTML report, one self-contained file, and return where.
+
+        Parameters
+        ----------
+        path : the file
+        baselines : None tells baselines and attribution too, for which the run is walked again from the blocks that are
+            remembered; where it cannot be, the report says why. The flat baseline of more than 300 assets, which takes
+            longest, is among them where this is True. False leaves all of it out
+        """
         from metabt.report import write_report
 
-        return write_report(self, Path(path))
+        return write_report(self, Path(path), baselines)
 
     def figures(self, folder: str | Path, format: Format = "png") -> list[Path]:
         """Write the report's main charts into a folder, as png, svg or pdf, and return the files.

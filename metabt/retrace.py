@@ -6,13 +6,17 @@ for and where its blocks are remembered: found there, walking it again is readin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metabt.assembly import view
+from metabt.attribution.accrual import Accrual, accrued
 from metabt.attribution.brinson import brinson
 from metabt.attribution.contributions import contributions
+from metabt.attribution.linking import total_return
 from metabt.baselines.trees import equal_weight
-from metabt.baselines.walking import Beside, walk_beside
+from metabt.baselines.walking import Beside, View, walk_beside
+from metabt.cache import MemoryCache
+from metabt.cache.recalling import RecallingCache
 from metabt.engine import BacktestEngine
 from metabt.errors import ConfigError
 from metabt.platform import one_thread
@@ -24,6 +28,20 @@ from metabt.tables import Table
 
 
 @dataclass(frozen=True)
+class Attributed:
+    """Where a run's return came from, over the whole view."""
+
+    contributions: Table
+    """As `Origin.attribution` returns it."""
+    effects: Table
+    """As `Origin.brinson` returns it."""
+    accrual: Accrual
+    """The root's contributions through time."""
+    totals: tuple[float, float]
+    """Total net return of the root, and of the root of the tree in which nothing is chosen."""
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where a run came from."""
 
@@ -31,6 +49,10 @@ class Origin:
     """What was asked for."""
     cache: Cache | None
     """Where its blocks are remembered; None is nowhere, and they are computed again."""
+
+    def recalling(self) -> Origin:
+        """Return the same for several questions: each block is read, or computed, for the first of them."""
+        return replace(self, cache=RecallingCache(self.cache) if self.cache else MemoryCache())
 
     def attribution(self, every: str | None) -> Table:
         """Return what every child and asset contributed to returns (metabt.attribution.contributions)."""
@@ -44,12 +66,24 @@ class Origin:
         with one_thread():
             return brinson(portfolio, benchmark, every)
 
-    def beside(self) -> Beside:
-        """Return the run's tree walked beside its baselines (metabt.baselines.walking)."""
+    def attributed(self) -> Attributed:
+        """Return both, and contributions through time, from one walk."""
+        portfolio, benchmark = self._views(equal_weight(self.request.tree))
+        with one_thread():
+            totals = (total_return(portfolio[0].rows("net")), total_return(benchmark[0].rows("net")))
+            rows = (contributions(portfolio), brinson(portfolio, benchmark))
+            return Attributed(*rows, accrued(portfolio[0]), totals)
+
+    def beside(self, flat_up_to: int | None = None) -> Beside:
+        """Return the run's tree walked beside its baselines (metabt.baselines.walking).
+
+        The flat baseline, one decision over all assets at once, takes longest: it is left out of trees with more assets
+        than `flat_up_to`, if that is given.
+        """
         asked = self.request
         if asked.flat:
             raise ConfigError(f"run '{asked.tree.name}' is a flat baseline itself; compare the run of its tree")
-        return walk_beside(asked.tree, asked.datasets, asked.end, self.cache)
+        return walk_beside(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self.cache, flat_up_to)
 
     def _views(self, *others: Sleeve) -> list[list[Stretch]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""

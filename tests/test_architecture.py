@@ -43,6 +43,7 @@ EDGE = (
     "cli",
     "commands",
     "printing",
+    "report_command",
     "sweep_command",
     "upkeep_commands",
     "weights_command",
@@ -68,7 +69,16 @@ EDGE = (
 """What stands above the domain."""
 DOORS = ("api", "engines", "panel", "request", "sources", "sweep", "__init__")
 """Where the domain is handed to the edge: these may import the edge, lazily."""
-FRONT = ("cli", "commands", "printing", "sweep_command", "upkeep_commands", "weights_command", "__main__")
+FRONT = (
+    "cli",
+    "commands",
+    "printing",
+    "report_command",
+    "sweep_command",
+    "upkeep_commands",
+    "weights_command",
+    "__main__",
+)
 """What nothing else may import."""
 
 

@@ -121,7 +121,9 @@ def test_from_a_file_to_weights_sql_and_a_page(told: pytest.CaptureFixture[str])
 
     assert main(["report", "mine", "--output", "page.html"]) == 0
     assert "page.html" in told.readouterr().out
-    assert run_id in Path("page.html").read_text()
+    assert run_id in Path("page.html").read_text() and 'id="baselines"' in Path("page.html").read_text()
+    assert main(["report", "mine", "--output", "page.html", "--no-baselines"]) == 0
+    assert 'id="baselines"' not in Path("page.html").read_text()
 
     assert main(["report", "mine", "--figures", "pictures", "--format", "svg"]) == 0
     assert "pictures/growth.svg" in told.readouterr().out and "mine" in Path("pictures/growth.svg").read_text()
@@ -574,6 +576,26 @@ def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
 def test_a_lakehouse_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:
     assert main(["ingest", "prices.csv", "--dataset", "x", "--lakehouse", "prices.csv/lake"]) == 1
     assert_refused(told, "cannot be written")
+
+
+def test_a_page_is_written_where_its_run_cannot_be_walked_again(
+    told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
+    monkeypatch.setattr("metabt.request._basis", lambda: {"format": 2})  # as other code would name it
+    assert main(["report"]) == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert page.count("cannot be walked again for what its tables do not hold: what it was made with has changed") == 2
+
+
+def test_a_failed_run_has_no_page(told: pytest.CaptureFixture[str]) -> None:
+    bad = "portfolio.sleeves.calm.optimizer={name: min_variance, max_weight: 0.1}"
+    assert main(["backtest", "-m", "--quiet", "portfolio=mine", bad]) == 1
+    with connect("data/lakehouse") as con:
+        failed = con.execute("select run_id from runs where status <> 'ok'").fetchall()
+    told.readouterr()
+    assert main(["report", failed[0][0]]) == 1
+    assert "failed" in told.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:

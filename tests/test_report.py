@@ -15,6 +15,7 @@ import pytest
 import metabt
 from metabt.errors import StoreError
 from metabt.report import lines, render
+from metabt.report.again import Again
 from metabt.report.contents import BUILDERS, sections
 from metabt.report.reading import where
 from metabt.report.run import Run
@@ -42,12 +43,12 @@ def result() -> metabt.Result:
 
 @pytest.fixture(scope="module")
 def run(result: metabt.Result) -> Run:
-    return Run(stored_row(result), result.tables)
+    return Run(stored_row(result), result.tables, Again.wanted(result.origin, None))
 
 
 @pytest.fixture(scope="module")
 def page(run: Run) -> str:
-    return render(run.row, run.tables)
+    return render(run)
 
 
 def chart(section: Section | None, name: str) -> Chart:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from metabt.report import render
+from metabt.report.again import Again
 from metabt.report.contents import sections
 from metabt.report.run import Run
 from tests.reported import EVIL, backtested, stored_row
@@ -48,6 +49,11 @@ const waiting = setInterval(() => {
     const marks = place.querySelectorAll(".js-line, .js-fill, .point, .heatmaplayer image, .hm image");
     answers.drawn[place.id] = {marks: marks.length, width: place.clientWidth};
   }
+  const folded = [...document.querySelectorAll(".tree details")];
+  answers.open = folded.map((row) => row.open);
+  answers.heights = [folded[1].offsetHeight];
+  folded[1].querySelector("summary").click();
+  answers.heights.push(folded[1].offsetHeight);
   answers.all = shown();
   answers.inner = press("mine/calm");
   answers.pressed = document.querySelectorAll("button[aria-pressed=true]").length;
@@ -88,7 +94,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def run() -> Run:
     result = backtested()
-    return Run(stored_row(result), result.tables)
+    return Run(stored_row(result), result.tables, Again.wanted(result.origin, None))
 
 
 def visit(page: str, folder: Path, *options: str) -> Visit:
@@ -142,7 +148,7 @@ SCREENS = {
 @pytest.mark.parametrize("screen", SCREENS)
 def test_a_browser_draws_the_page_and_a_click_filters(run: Run, tmp_path: Path, screen: str) -> None:
     options, background = SCREENS[screen]
-    seen = visit(render(run.row, run.tables), tmp_path, *options)
+    seen = visit(render(run), tmp_path, *options)
     answers = seen.answers
     charts = [f"figure-{figure.name}" for section in sections(run) for figure in section.figures]
     assert list(answers["drawn"]) == charts and len(charts) >= 9
@@ -155,6 +161,8 @@ def test_a_browser_draws_the_page_and_a_click_filters(run: Run, tmp_path: Path, 
     assert answers["paper"] <= 681 and answers["screen"] == answers["drawn"]["figure-growth"]["width"]  # 180 mm
     assert (tmp_path / "page.png").stat().st_size > 50_000
 
+    assert answers["open"] == [True, *[False] * (len(run.paths) - 1)] * 2  # contributions, effects
+    assert answers["heights"][1] > 2 * answers["heights"][0] > 0, "a click opens what is beneath a sleeve"
     inner = [path for path in run.paths if path.startswith("mine/calm")]
     assert set(answers["all"]) == {"mine", *run.children}
     assert set(answers["inner"]) == set(inner) and len(inner) == 3
@@ -167,6 +175,6 @@ def test_a_browser_draws_the_page_and_a_click_filters(run: Run, tmp_path: Path, 
 
 def test_a_page_that_asks_the_network_would_be_seen(run: Run, tmp_path: Path) -> None:
     address = "http://127.0.0.1:9/picture.png"
-    page = render(run.row, run.tables).replace("img-src", "img-src http:")
+    page = render(run).replace("img-src", "img-src http:")
     page = page.replace("<main>", f'<main><img src="{address}">')
     assert visit(page, tmp_path).requests == [address]

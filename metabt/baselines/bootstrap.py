@@ -3,7 +3,8 @@
 1. Resample the sessions of both streams together, in blocks that run on from a random session, round the end.
 2. A block ends after each session with probability 1 / `block`: lengths are geometric, `block` sessions on average, and
    the resampled streams are stationary.
-3. The interval is that of the quantiles of the difference over all samples.
+3. Sums over a block are differences of running sums, so that a sample costs its blocks and not its sessions.
+4. The interval is that of the quantiles of the difference over all samples.
 
 References
 ----------
@@ -18,7 +19,26 @@ from dataclasses import dataclass
 import numpy as np
 
 CHUNK = 2**20
-"""Sessions that are resampled at a time."""
+"""Blocks that are drawn at a time, about."""
+STILL = 1e-12
+"""Variance, as a share of the mean square, up to which returns do not move: what rounding leaves."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What some samples are made of: blocks of sessions that run on, sample after sample."""
+
+    starts: np.ndarray
+    """(n_blocks,) first session of each."""
+    lengths: np.ndarray
+    """(n_blocks,) sessions of each; those of a sample add up to all that there are."""
+    firsts: np.ndarray
+    """(samples,) the block that each sample begins with."""
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of values, (n_sessions,), over every sample, (samples,)."""
+        running = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values]))])  # a block runs on round the end
+        return np.add.reduceat(running[self.starts + self.lengths] - running[self.starts], self.firsts)
 
 
 @dataclass(frozen=True)
@@ -34,15 +54,22 @@ class Bootstrap:
     seed: int = 0
     """Fixes every draw: the same streams give the same interval."""
 
-    def rows(self, n_sessions: int, samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Return which sessions some samples are made of, (samples, n_sessions)."""
-        begins = rng.random((samples, n_sessions)) < 1.0 / self.block
-        begins[:, 0] = True
-        starts = rng.integers(0, n_sessions, (samples, n_sessions))
-        t = np.arange(n_sessions)
-        begun = np.maximum.accumulate(np.where(begins, t, 0), axis=1)
-        rows: np.ndarray = (np.take_along_axis(starts, begun, axis=1) + t - begun) % n_sessions
-        return rows
+    def blocks(self, n_sessions: int, samples: int, rng: np.random.Generator) -> Blocks:
+        """Return what some samples of `n_sessions` are made of."""
+        size = samples * n_sessions
+        scale = -1.0 / np.log1p(-1.0 / self.block) if self.block > 1 else 0.0
+        ends = np.zeros(1, np.int64)
+        while ends[-1] < size:  # what a sample's end cuts off a block is forgotten: lengths have no memory
+            n_drawn = int(1.1 * (size - ends[-1]) / self.block) + 10
+            lengths = 1 + (rng.standard_exponential(n_drawn) * scale).astype(np.int64)  # geometric
+            ends = np.concatenate([ends, ends[-1] + np.cumsum(lengths)])
+        bounds = np.arange(0, size, n_sessions)
+        at = np.searchsorted(ends, bounds)
+        begins = np.insert(ends, at, bounds)
+        begins = begins[: np.searchsorted(begins, size)]
+        begins = begins[np.diff(begins, prepend=-1) > 0]
+        starts = rng.integers(0, n_sessions, len(begins))
+        return Blocks(starts, np.diff(begins, append=size), np.searchsorted(begins, bounds))
 
     def sharpe_difference(self, one: np.ndarray, other: np.ndarray, per_year: float) -> tuple[float, float, float]:
         """Return the difference of two annual Sharpe ratios, and the ends of its interval; NaN where undefined.
@@ -52,19 +79,29 @@ class Bootstrap:
         n_sessions, rng = len(one), np.random.default_rng(self.seed)
         if n_sessions < 2:
             return np.nan, np.nan, np.nan
-        size, drawn = max(CHUNK // n_sessions, 1), []
+        size, drawn = max(CHUNK * self.block // n_sessions, 1), []
         for first in range(0, self.samples, size):
-            rows = self.rows(n_sessions, min(size, self.samples - first), rng)
-            drawn.append(_sharpe(one[rows]) - _sharpe(other[rows]))
+            blocks = self.blocks(n_sessions, min(size, self.samples - first), rng)
+            drawn.append(_resampled(one, blocks) - _resampled(other, blocks))
         found = np.concatenate(drawn)
         found, tail = found[np.isfinite(found)], (1.0 - self.level) / 2
         low, high = np.quantile(found, [tail, 1.0 - tail]) if len(found) else (np.nan, np.nan)
-        scale, difference = np.sqrt(per_year), _sharpe(one[None]) - _sharpe(other[None])
-        return float(difference[0] * scale), float(low * scale), float(high * scale)
+        scale, difference = np.sqrt(per_year), _sharpe(one) - _sharpe(other)
+        return float(difference * scale), float(low * scale), float(high * scale)
 
 
-def _sharpe(returns: np.ndarray) -> np.ndarray:
-    """Return mean over standard deviation (ddof 1) of every row, (n_samples,); NaN without dispersion."""
-    deviation = returns.std(axis=1, ddof=1)
-    sharpe: np.ndarray = returns.mean(axis=1) / np.where(deviation > 0.0, deviation, np.nan)
+def _sharpe(returns: np.ndarray) -> float:
+    """Return mean over standard deviation (ddof 1); NaN without dispersion."""
+    deviation = float(returns.std(ddof=1)) if np.ptp(returns) > 0.0 else np.nan
+    return float(returns.mean()) / deviation
+
+
+def _resampled(returns: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Return the same of every sample, (samples,)."""
+    n_sessions = len(returns)
+    mean, square = blocks.sums(returns) / n_sessions, blocks.sums(returns**2) / n_sessions
+    variance = square - mean**2
+    moves = variance > STILL * square
+    deviation = np.sqrt(np.where(moves, variance, np.nan) * n_sessions / (n_sessions - 1))
+    sharpe: np.ndarray = mean / deviation
     return sharpe

@@ -25,6 +25,7 @@ from metabt.baselines.bootstrap import Bootstrap
 from metabt.baselines.static import first_weights, full_weights
 from metabt.baselines.statistics import allocation_change, sharpe_difference
 from metabt.baselines.trees import reweighted, static
+from metabt.benchmark import Benchmark
 from metabt.cache import MemoryCache
 from metabt.dataset import Dataset
 from metabt.engine import BacktestEngine
@@ -45,6 +46,8 @@ FLAT = "flat"
 """The baseline without recursion."""
 MEASURES = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics that are set beside each other."""
+RELATIVE = ("beta", "tracking_error", "information_ratio")
+"""Those that there are besides where the run has a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,22 @@ class Beside:
         }
 
 
-def walk_beside(
-    tree: Sleeve, datasets: Mapping[str, Dataset], end: str | None = None, cache: Cache | None = None
-) -> Beside:
-    """Return a tree walked beside its baselines, up to `end`; `cache` is where blocks are remembered.
+@dataclass(frozen=True)
+class View:
+    """How far, and against what, all of them are looked at."""
 
-    A baseline that cannot be had is left out, with the reason.
+    datasets: Mapping[str, Dataset]
+    """What the tree may read."""
+    end: str | None = None
+    """Last session, ISO date."""
+    benchmark: Benchmark | None = None
+    """What each is measured against."""
+
+
+def walk_beside(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to: int | None = None) -> Beside:
+    """Return a tree walked beside its baselines; `cache` is where blocks are remembered.
+
+    A baseline that cannot be had is left out, with the reason; so is `flat` of more assets than `flat_up_to`.
 
     Raises
     ------
@@ -95,7 +108,7 @@ def walk_beside(
         )
     found, memory = Beside(), cache or MemoryCache()
     rules = [replace(reweighted(tree, name), name=name) for name in RULES]
-    whole = _walk([tree, *rules], (PORTFOLIO, *RULES), datasets, end, memory, found)
+    whole = _walk([tree, *rules], (PORTFOLIO, *RULES), seen, memory, found)
     held: dict[str, Sleeve] = {}
     for name, weights in STATICS.items():
         try:
@@ -104,9 +117,13 @@ def walk_beside(
         except MetabtError as error:
             found.left_out[name] = str(error)
     if held:
-        _walk(list(held.values()), tuple(held), datasets, end, memory, found)
+        _walk(list(held.values()), tuple(held), seen, memory, found)
+    n_assets = len({(leaf.dataset, symbol) for _, leaf in tree.leaves() for symbol in leaf.universe})
+    if flat_up_to is not None and n_assets > flat_up_to:
+        found.left_out[FLAT] = f"{n_assets:,} assets under one optimizer take long, and it was not asked for"
+        return found
     try:
-        _walk([replace(tree, name=FLAT)], (FLAT,), datasets, end, memory, found, is_meta=False)
+        _walk([tree], (FLAT,), seen, memory, found, is_meta=False)
     except ConfigError as error:  # an asset that is long here and short there
         found.left_out[FLAT] = str(error)
     return found
@@ -115,22 +132,21 @@ def walk_beside(
 def _walk(
     trees: list[Sleeve],
     names: tuple[str, ...],
-    datasets: Mapping[str, Dataset],
-    end: str | None,
+    seen: View,
     cache: Cache,
     found: Beside,
     is_meta: bool | None = None,
 ) -> list[Stretch]:
     """Walk a forest and add its trees to what was found; return the sleeves of the first."""
-    job = BacktestEngine(trees, datasets, is_meta_backtest=is_meta, cache=cache)
+    job = BacktestEngine(trees, seen.datasets, is_meta_backtest=is_meta, cache=cache)
     walked = job.run()
     job.cache.flush()
     views: list[list[Stretch]] = []
     for name, tree in zip(names, job.portfolios, strict=True):
         try:
             with one_thread():
-                views.append(view(tree, walked, end))
-                found.tables[name] = assemble(tree, walked, end, keep="summary")
+                views.append(view(tree, walked, seen.end))
+                found.tables[name] = assemble(tree, walked, seen.end, benchmark=seen.benchmark, keep="summary")
             found.roots[name] = views[-1][0]
         except MetabtError as error:
             if name == PORTFOLIO:
@@ -150,4 +166,4 @@ def _metrics(tables: dict[str, Table], path: str) -> dict[str, float]:
     values = np.asarray(table["value"]).tolist()
     rows = zip(texts(table["path"]), texts(table["metric"]), values, strict=True)
     measured = {metric: value for of, metric, value in rows if of == path}
-    return {name: measured[name] for name in MEASURES}
+    return {name: measured[name] for name in (*MEASURES, *RELATIVE) if name in measured}

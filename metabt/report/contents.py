@@ -11,6 +11,8 @@ from collections.abc import Callable
 from metabt.report.run import Run
 from metabt.report.section import Section
 from metabt.report.sections.allocation import allocation
+from metabt.report.sections.attribution import attribution
+from metabt.report.sections.baselines import baselines
 from metabt.report.sections.book import book
 from metabt.report.sections.correlation import correlation
 from metabt.report.sections.costs import costs
@@ -28,8 +30,10 @@ from metabt.report.sections.tree import tree
 BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     tree,
     curves,
+    baselines,
     months,
     drawdowns,
+    attribution,
     risk,
     allocation,
     book,

@@ -32,6 +32,11 @@ def thin(size: int, points: int | None = None) -> np.ndarray:
     return np.arange(size - 1, -1, -step)[::-1]
 
 
+def deepest(falls: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Return the lowest value of each stretch of rows that ends with a kept one."""
+    return np.minimum.reduceat(falls, np.r_[0, keep[:-1] + 1]) if len(keep) else falls
+
+
 def thinned(size: int, kept: int) -> str:
     """Return the sentence of a caption that says how many sessions are drawn, if not all are."""
     return f" One of {-(-size // kept)} sessions is drawn." if kept < size else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from metabt.report.section import Chart, Facts, Section
+from metabt.report.section import Branch, Chart, Facts, Folded, Section
 
 TALL = 40
 """Rows of a table that scrolls in a box of its own."""
@@ -26,9 +26,13 @@ def _figure(chart: Chart) -> str:
     )
 
 
-def _table(facts: Facts) -> str:
+def _table(facts: Facts | Folded) -> str:
     title = f"<h3>{escape(facts.title)}</h3>" if facts.title else ""
     note = f"<p class=sub>{escape(facts.note)}</p>" if facts.note else ""
+    if isinstance(facts, Folded):
+        head = f'<div class="row head">{"".join(f"<span>{escape(column)}</span>" for column in facts.columns)}</div>'
+        rows = f'<div class=tree style="--columns:{len(facts.columns) - 1}">{head}{_branch(facts.root, 0)}</div>'
+        return f"{title}<div class=wide tabindex=0>{rows}</div>{note}"
     if not facts.rows:
         return title + note
     head = "".join(f"<th>{escape(column)}</th>" for column in _with_spark(facts, facts.columns, "Growth"))
@@ -38,6 +42,17 @@ def _table(facts: Facts) -> str:
         f'{title}<div class="{box}" tabindex=0><table class={facts.kind}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{note}"
     )
+
+
+def _branch(branch: Branch, depth: int) -> str:
+    """Return a row, and in it those beneath; the first level is open."""
+    name, *others = branch.cells
+    cells = f"<span>{escape(name)}</span>" + "".join(f"<span>{escape(cell)}</span>" for cell in others)
+    at = f'class=row style="--depth:{depth}"' if depth else "class=row"
+    if not branch.beneath:
+        return f"<div {at}>{cells}</div>"
+    beneath = "".join(_branch(other, depth + 1) for other in branch.beneath)
+    return f"<details{'' if depth else ' open'}><summary {at}>{cells}</summary>{beneath}</details>"
 
 
 def _with_spark(facts: Facts, cells: tuple[str, ...], spark: str) -> tuple[str, ...]:

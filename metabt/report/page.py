@@ -8,19 +8,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metabt.errors import StoreError
+from metabt.report.again import Again
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.contents import sections
 from metabt.report.markup import markup
 from metabt.report.reading import Tables, root
 from metabt.report.run import Run
 from metabt.report.section import Section
+
+if TYPE_CHECKING:
+    from metabt.retrace import Origin
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """What the page may load: nothing that it does not carry."""
@@ -41,31 +45,26 @@ class Reported(Protocol):
     def seconds(self) -> float:
         """Engine time."""
 
-
-def write_report(result: Reported, path: str | Path) -> Path:
-    """Write the page of a result in memory and return where; raises what `write_page` raises."""
-    run = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
-    return write_page(path, run, result.tables)
+    @property
+    def origin(self) -> Callable[[], Origin] | None:
+        """Finds where it came from."""
 
 
-def write_page(path: str | Path, run: Mapping[str, Any], tables: Tables) -> Path:
-    """Write the page of a run and return where.
+def write_report(result: Reported, path: str | Path, baselines: bool | None = None) -> Path:
+    """Write the page of a result in memory and return where; `baselines` is as in `Again.wanted`."""
+    row = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
+    return write_page(path, Run(row, result.tables, Again.wanted(result.origin, baselines)))
 
-    Parameters
-    ----------
-    path : str or Path
-        The HTML file.
-    run : mapping
-        The columns of `runs`, or at least run_id and portfolio.
-    tables : mapping
-        Table name -> columns, as in the lakehouse.
+
+def write_page(path: str | Path, run: Run) -> Path:
+    """Write the page of a run as an HTML file and return where.
 
     Raises
     ------
     StoreError
         If the file cannot be written.
     """
-    text = render(run, tables)
+    text = render(run)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -73,14 +72,16 @@ def write_page(path: str | Path, run: Mapping[str, Any], tables: Tables) -> Path
     return Path(path)
 
 
-def render(run: Mapping[str, Any], tables: Tables) -> str:
+def render(run: Run) -> str:
     """Return the page of a run as HTML."""
     from plotly.offline import get_plotlyjs
 
-    title = f"{run['portfolio']} · {str(run['run_id'])[:12]}"
-    built = sections(Run(run, tables))
+    title = f"{run.row['portfolio']} · {str(run.row['run_id'])[:12]}"
+    built = sections(run)
     links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in built)
-    head = f"<h1>{escape(str(run['portfolio']))}</h1><p class=sub>{escape(_subtitle(run))}</p><nav>{links}</nav>"
+    head = (
+        f"<h1>{escape(str(run.row['portfolio']))}</h1><p class=sub>{escape(_subtitle(run.row))}</p><nav>{links}</nav>"
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'

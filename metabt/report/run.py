@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from metabt.report import reading
+from metabt.report.again import Again
 from metabt.report.reading import Tables, texts
 from metabt.report.shares import Shares, held_shares
 from metabt.report.streams import Streams
@@ -22,6 +23,8 @@ class Run:
     """The columns of `runs`, or at least run_id and portfolio."""
     tables: Tables
     """Tables by name, as in the lakehouse."""
+    again: Again | None = None
+    """What its tables do not hold; None leaves it out."""
 
     @cached_property
     def paths(self) -> list[str]:

@@ -50,6 +50,30 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A row of a tree, and the rows that it folds away."""
+
+    cells: tuple[str, ...]
+    """Its name first."""
+    beneath: Sequence[Branch] = ()
+    """In their order."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A table as a tree that opens level by level."""
+
+    columns: tuple[str, ...]
+    """Headings."""
+    root: Branch
+    """Open at first."""
+    note: str = ""
+    """What to know about it."""
+    title: str = ""
+    """Heading within its section."""
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of the page."""
 
@@ -59,7 +83,7 @@ class Section:
     """Heading."""
     figures: Sequence[Chart] = ()
     """Drawn first."""
-    tables: Sequence[Facts] = ()
+    tables: Sequence[Facts | Folded] = ()
     """Listed below."""
     text: str = ""
     """Preformatted text, folded away."""

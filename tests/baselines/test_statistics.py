@@ -15,19 +15,36 @@ def test_allocation_change_by_hand() -> None:
     assert np.isnan(allocation_change(np.array([[0.5, 0.5]])))
 
 
+def rows(bootstrap: Bootstrap, n_sessions: int, samples: int) -> np.ndarray:
+    """Return which sessions some samples are made of, (samples, n_sessions), block by block."""
+    blocks = bootstrap.blocks(n_sessions, samples, np.random.default_rng(0))
+    drawn = [(start + t) % n_sessions for start, n in zip(blocks.starts, blocks.lengths, strict=True) for t in range(n)]
+    begins = np.cumsum(blocks.lengths) - blocks.lengths
+    assert begins[blocks.firsts].tolist() == list(range(0, samples * n_sessions, n_sessions))
+    return np.array(drawn).reshape(samples, n_sessions)
+
+
 def test_blocks_run_on_and_are_as_long_as_was_asked() -> None:
     n, block = 500, 10
-    rows = Bootstrap(block=block).rows(n, 400, np.random.default_rng(0))
-    assert rows.shape == (400, n) and rows.min() == 0 and rows.max() == n - 1
-    breaks = (np.diff(rows, axis=1) % n) != 1
+    drawn = rows(Bootstrap(block=block), n, 400)
+    assert drawn.min() == 0 and drawn.max() == n - 1
+    breaks = (np.diff(drawn, axis=1) % n) != 1
     assert breaks.mean() == pytest.approx(1 / block, rel=0.05)  # round the end a block runs on
-    counts = np.bincount(rows.ravel(), minlength=n)
+    counts = np.bincount(drawn.ravel(), minlength=n)
     assert counts.std() / counts.mean() < 0.1  # stationary: no session is drawn more often than another
 
 
 def test_a_block_of_one_session_draws_them_one_by_one() -> None:
-    rows = Bootstrap(block=1).rows(50, 200, np.random.default_rng(0))
-    assert ((np.diff(rows, axis=1) % 50) == 1).mean() < 0.05
+    assert ((np.diff(rows(Bootstrap(block=1), 50, 200), axis=1) % 50) == 1).mean() < 0.05
+
+
+def test_the_interval_is_that_of_the_samples_session_by_session() -> None:
+    one, other = np.random.default_rng(3).normal(0.001, 0.01, (2, 120))
+    bootstrap = Bootstrap(samples=50, block=7)
+    drawn = rows(bootstrap, 120, 50)
+    sharpes = [stream[drawn].mean(axis=1) / stream[drawn].std(axis=1, ddof=1) for stream in (one, other)]
+    expected = np.quantile((sharpes[0] - sharpes[1]) * np.sqrt(252.0), [0.05, 0.95])
+    np.testing.assert_allclose(bootstrap.sharpe_difference(one, other, 252.0)[1:], expected, rtol=0, atol=1e-10)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
@@ -63,6 +80,7 @@ def test_a_stream_beside_itself_differs_by_nothing() -> None:
 def test_what_never_moves_has_no_ratio() -> None:
     assert np.isnan(Bootstrap().sharpe_difference(np.zeros(50), np.zeros(50), 252.0)).all()
     assert np.isnan(Bootstrap().sharpe_difference(np.zeros(1), np.zeros(1), 252.0)).all()
+    assert np.isnan(Bootstrap().sharpe_difference(np.full(50, 0.1), np.full(50, 0.3), 252.0)).all()
 
 
 def test_returns_compound_between_shared_sessions() -> None:

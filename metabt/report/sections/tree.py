@@ -17,6 +17,7 @@ NAMES = {
     "cagr": "CAGR",
     "turnover": "Turnover p.a.",
     "cost": "Cost p.a.",
+    "allocation_change": "Allocation change",
     "netting_benefit": "Netting benefit p.a.",
     "probabilistic_sharpe": "Probabilistic Sharpe",
     "var_95": "VaR 95%",
