@@ -262,12 +262,15 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
     examples = (
-        "  metabt report\n"
+        "  metabt report                                     the newest run\n"
         "  metabt report demo --output demo.html\n"
-        "  metabt report --figures pictures --format svg    and the main charts, without a browser\n"
+        "  metabt report 3f2a 9c41 --output two.html         two runs side by side\n"
+        "  metabt report --figures pictures --format svg     and the main charts, without a browser\n"
+        "  metabt report demo --no-baselines                 from what is stored alone\n"
     )
-    command = _add(commands, "report", "write a run as one HTML page that needs no network", examples)
+    command = _add(commands, "report", "write a run, or two, as one HTML page that needs no network", examples)
     _add_run(command)
+    command.add_argument("other", nargs="?", metavar="RUN2", help="another run, to have both side by side")
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
     command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
     command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of pictures; default: png")

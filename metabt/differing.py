@@ -20,6 +20,8 @@ from metabt.record import Record
 if TYPE_CHECKING:
     import duckdb
 
+    from metabt.request import Request
+
 NOTHING = "(nothing)"
 """Stands for a setting that one side does not have."""
 NAMES = ("name", "children", "kind")
@@ -43,6 +45,17 @@ def differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> l
         *price_differences(con, one, other),
         *version_differences(one.versions, other.versions),
     ]
+
+
+def request_differences(one: Request, other: Request) -> list[Difference]:
+    """Return what differs between what was asked for in two runs, of prices only in which dataset they do."""
+    before, after = (json.loads(json.dumps(asked.config)) for asked in (one, other))
+    datasets = [name for name in one.digests if other.digests.get(name, one.digests[name]) != one.digests[name]]
+    found = [
+        *config_differences(before, after),
+        *(Difference("prices", f"those of {name} differ") for name in datasets),
+    ]
+    return [*found, *version_differences(one.versions, other.versions)]
 
 
 def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:

@@ -1,8 +1,10 @@
-"""Report: a stored run as one HTML page.
+"""Report: a stored run, or two side by side, as one HTML page.
 
 1. The run is found and its tables are read; one of which a summary is kept is assembled whole.
 2. Meanwhile the engine is imported and the lakehouse is opened as the run read it, to walk the run again.
 3. The page is written (metabt.report).
+
+Of two runs neither is walked again: what differs is told from what they recorded.
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from metabt.errors import ConfigError
 from metabt.printing import place
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from metabt.report import Format
     from metabt.report.again import Again
+    from metabt.report.comparison.pair import Pair
     from metabt.report.run import Run
     from metabt.retrace import Origin
 
@@ -22,23 +28,51 @@ if TYPE_CHECKING:
 def report(
     lakehouse: str | None,
     name: str = "latest",
+    other: str | None = None,
     output: str = "report.html",
     baselines: bool | None = None,
     figures: str | None = None,
     format: Format = "png",
 ) -> None:
-    """Write a run as one HTML page, and its main charts as pictures where a folder is named for them."""
+    """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
     from metabt.report import write_figures, write_page
 
+    where = place(lakehouse)
+    if other is not None:
+        if baselines is not None or figures is not None:
+            raise ConfigError("--baselines, --no-baselines and --figures are for one run, not for two; leave them out")
+        pair = _pair(where, name, other)
+        return _written(write_page(output, pair), *pair.runs)
     with ThreadPoolExecutor(1) as pool:
-        run = _stored(place(lakehouse), name, baselines, pool)
-        file = write_page(output, run)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}")
-    for picture in write_figures(figures, run.row, run.tables, format) if figures else ():
-        print(picture)
+        run = _stored(where, name, baselines, pool)
+        _written(write_page(output, run), run)
+        for picture in write_figures(figures, run.row, run.tables, format) if figures else ():
+            print(picture)
 
 
-def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecutor) -> Run:
+def _written(file: Path, *runs: Run) -> None:
+    named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+
+
+def _pair(where: str, name: str, other: str) -> Pair:
+    """Return two stored runs and what differs between their inputs."""
+    from metabt.differing import differences
+    from metabt.lakehouse import attach, resolve_run
+    from metabt.record import read_record
+    from metabt.report.comparison.pair import Pair
+
+    with attach(where, read_only=True) as connection:
+        records = [read_record(connection, resolve_run(connection, each)) for each in (name, other)]
+        if records[0].run_id == records[1].run_id:
+            said = f"'{name}' and '{other}' are both run {records[0].short} of {records[0].portfolio}"
+            raise ConfigError(f"{said}, which has no other beside it; `metabt runs` lists what there is")
+        found = differences(connection, *records)
+    runs = [_stored(where, record.run_id, False) for record in records]
+    return Pair(runs[0], runs[1], found)
+
+
+def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
     """Return a stored run."""
     from metabt.lakehouse import connect, load_run, resolve_run
     from metabt.record import read_record
@@ -55,11 +89,13 @@ def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecu
     return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
 
 
-def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor) -> Again | None:
+def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Again | None:
     """Return what finds where a run came from, while its tables are read; None where that is not wanted."""
     from metabt.report.again import Again
 
-    return None if baselines is False else Again.wanted(pool.submit(_origin, where, run_id).result, baselines)
+    if pool is None or baselines is False:
+        return None
+    return Again.wanted(pool.submit(_origin, where, run_id).result, baselines)
 
 
 def _origin(where: str, run_id: str) -> Origin:

@@ -174,19 +174,27 @@ class Result:
         """Return the metrics of every sleeve, a line each, indented as the tree is."""
         return summary(self.tables)
 
-    def report(self, path: str | Path, *, baselines: bool | None = None) -> Path:
+    def report(self, path: str | Path, *, against: Result | None = None, baselines: bool | None = None) -> Path:
         """Write the run's HTML report, one self-contained file, and return where.
 
         Parameters
         ----------
         path : the file
+        against : another run, to write one page of both side by side
         baselines : None tells baselines and attribution too, for which the run is walked again from the blocks that are
             remembered; where it cannot be, the report says why. The flat baseline of more than 300 assets, which takes
-            longest, is among them where this is True. False leaves all of it out
-        """
-        from metabt.report import write_report
+            longest, is among them where this is True. False leaves all of it out, as does a page of two runs
 
-        return write_report(self, Path(path), baselines)
+        Raises
+        ------
+        ConfigError
+            If both runs are the same, or have no time in common.
+        StoreError
+            If the file cannot be written.
+        """
+        from metabt.report import write_comparison, write_report
+
+        return write_report(self, path, baselines) if against is None else write_comparison(self, against, path)
 
     def figures(self, folder: str | Path, format: Format = "png") -> list[Path]:
         """Write the report's main charts into a folder, as png, svg or pdf, and return the files.

@@ -24,9 +24,9 @@ def closes(n_sessions: int = 700) -> pd.DataFrame:
     return frame.set_index(pd.bdate_range("2020-01-01", periods=n_sessions))
 
 
-def backtested(*, lag: int = 1, single: bool = False) -> metabt.Result:
+def backtested(*, lag: int = 1, single: bool = False, costs: float = 5) -> metabt.Result:
     """Return the run of a tree of two levels, or of one sleeve."""
-    leaf = {"optimizer": "inverse_volatility", "lookback": 30, "lag": lag, "costs": {"commission_bp": 5}}
+    leaf = {"optimizer": "inverse_volatility", "lookback": 30, "lag": lag, "costs": {"commission_bp": costs}}
     if single:
         return metabt.backtest({"name": "mine", **leaf, "universe": ["A", IMAGE]}, closes())
     inner = {"x": {**leaf, "universe": ["A", IMAGE]}, IMAGE: {**leaf, "universe": ["D", ENDING]}}

@@ -602,6 +602,8 @@ def test_a_page_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[st
     assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
     told.readouterr()
     assert main(["report", "--output", "nowhere/page.html"]) == 1
+    assert main(["report", "mine", "mine"]) == 1
+    assert main(["report", "mine", "latest", "--figures", "pictures"]) == 1
     assert_refused(told, "nowhere/page.html.*--output|nowhere/page.html.*name another file")
 
 

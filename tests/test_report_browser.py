@@ -16,6 +16,7 @@ import pytest
 
 from metabt.report import render
 from metabt.report.again import Again
+from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
 from metabt.report.run import Run
 from tests.reported import EVIL, backtested, stored_row
@@ -97,14 +98,38 @@ def run() -> Run:
     return Run(stored_row(result), result.tables, Again.wanted(result.origin, None))
 
 
-def visit(page: str, folder: Path, *options: str) -> Visit:
-    """Return what a browser makes of a page after a click on a sleeve; a picture stays in the folder."""
+ASK_TWO = """
+const waiting = setInterval(() => {
+  if (document.documentElement.dataset.drawn !== "all") return;
+  clearInterval(waiting);
+  answers.drawn = {};
+  for (const place of document.querySelectorAll(".chart")) {
+    const marks = place.querySelectorAll(".js-line, .js-fill, .point");
+    answers.drawn[place.id] = {marks: marks.length, width: place.clientWidth};
+  }
+  answers.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  answers.title = document.title;
+  answers.images = document.querySelectorAll("main img").length;
+  answers.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const note = document.createElement("pre");
+  note.id = "answers";
+  note.textContent = JSON.stringify(answers);
+  document.body.append(note);
+}, 50);
+"""
+
+
+def visit(page: str, folder: Path, *options: str, ask: str = ASK) -> Visit:
+    """Return what a browser makes of a page after what `ask` does; a picture stays in the folder.
+
+    Where METABT_SCREENSHOTS names a folder, pictures are kept there too, to be looked at.
+    """
     browser = shutil.which("chromium")
     if browser is None:
         assert "METABT_NEED_BROWSER" not in os.environ, "chromium is not installed"
         pytest.skip("chromium is not installed")
     probed = page.replace("<body>", f"<body><script>{PROBE}</script>")
-    probed = probed.replace("</body>", f"<script>{ASK}</script></body>")
+    probed = probed.replace("</body>", f"<script>{ask}</script></body>")
     (folder / "page.html").write_text(page, encoding="utf-8")
     (folder / "probed.html").write_text(probed, encoding="utf-8")
     network = folder / "network.json"
@@ -112,6 +137,9 @@ def visit(page: str, folder: Path, *options: str) -> Visit:
         browser, folder, "probed.html", "--dump-dom", f"--log-net-log={network}", "--enable-logging=stderr", *options
     )
     _browser(browser, folder, "page.html", f"--screenshot={folder / 'page.png'}", "--hide-scrollbars", *options)
+    if kept := os.environ.get("METABT_SCREENSHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "page.png", Path(kept) / f"{folder.name}.png")
     found = re.search(r'<pre id="answers">(.*?)</pre>', dom.stdout, re.S)
     assert found, dom.stderr
     console = [line for line in dom.stderr.splitlines() if "CONSOLE" in line]
@@ -178,3 +206,19 @@ def test_a_page_that_asks_the_network_would_be_seen(run: Run, tmp_path: Path) ->
     page = render(run).replace("img-src", "img-src http:")
     page = page.replace("<main>", f'<main><img src="{address}">')
     assert visit(page, tmp_path).requests == [address]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_browser_draws_two_runs_side_by_side(run: Run, tmp_path: Path, screen: str) -> None:
+    options, _ = SCREENS[screen]
+    other = backtested(lag=2)
+    pair = Pair(run, Run(stored_row(other), other.tables), [])
+    seen = visit(render(pair), tmp_path, *options, ask=ASK_TWO)
+    answers = seen.answers
+    charts = [f"figure-{figure.name}" for section in sections(pair) for figure in section.figures]
+    assert list(answers["drawn"]) == charts and len(charts) >= 3
+    assert all(drawn["marks"] > 0 and drawn["width"] > 250 for drawn in answers["drawn"].values()), answers["drawn"]
+    assert answers["errors"] == [] and answers["violations"] == 0 and seen.console == []
+    assert seen.requests == [] and answers["resources"] == []
+    assert answers["title"].startswith("mine") and answers["images"] == 0
+    assert answers["overflow"] <= 0

@@ -1,13 +1,19 @@
 """Contents of the page: every section, in the order in which they are read.
 
 A builder takes a run and returns its section, or None where a run has nothing of the kind. A new section is a file in
-`sections` and a line here.
+`sections` and a line here; one of two runs side by side is a file in `comparison`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from metabt.report.comparison.allocation import allocation as allocations
+from metabt.report.comparison.curves import curves as both_curves
+from metabt.report.comparison.inputs import inputs
+from metabt.report.comparison.measured import measured
+from metabt.report.comparison.overview import overview
+from metabt.report.comparison.pair import Pair
 from metabt.report.run import Run
 from metabt.report.section import Section
 from metabt.report.sections.allocation import allocation
@@ -48,6 +54,12 @@ BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
 """Every section there is."""
 
 
-def sections(run: Run) -> list[Section]:
-    """Return the sections of a run."""
+OF_PAIRS: tuple[Callable[[Pair], Section], ...] = (overview, both_curves, inputs, measured, allocations)
+"""Every section of two runs."""
+
+
+def sections(run: Run | Pair) -> list[Section]:
+    """Return the sections of a run, or of two."""
+    if isinstance(run, Pair):
+        return [build(run) for build in OF_PAIRS]
     return [section for section in (build(run) for build in BUILDERS) if section is not None]

@@ -12,7 +12,8 @@ TALL = 40
 
 def markup(section: Section) -> str:
     """Return a section as HTML."""
-    parts = [*map(_figure, section.figures), *map(_table, section.tables)]
+    figures = "".join(map(_figure, section.figures))
+    parts = [f"<div class=beside>{figures}</div>" if section.side_by_side else figures, *map(_table, section.tables)]
     if section.text:
         parts.append(f"<details><summary>Configuration</summary><pre>{escape(section.text)}</pre></details>")
     return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{"".join(parts)}</section>'

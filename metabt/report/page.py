@@ -1,4 +1,4 @@
-"""Write a run as one HTML page.
+"""Write a run, or two side by side, as one HTML page.
 
 1. Sections turn the stored tables into figures and tables of text.
 2. Tables become HTML; figures become JSON beside the script that draws them; Plotly itself is written into the page.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from metabt.errors import StoreError
 from metabt.report.again import Again
 from metabt.report.colours import DARK, LIGHT
+from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.contents import sections
 from metabt.report.markup import markup
 from metabt.report.reading import Tables, root
@@ -52,19 +53,24 @@ class Reported(Protocol):
 
 def write_report(result: Reported, path: str | Path, baselines: bool | None = None) -> Path:
     """Write the page of a result in memory and return where; `baselines` is as in `Again.wanted`."""
+    return write_page(path, run_of(result, Again.wanted(result.origin, baselines)))
+
+
+def run_of(result: Reported, again: Again | None = None) -> Run:
+    """Return a result in memory as a run."""
     row = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
-    return write_page(path, Run(row, result.tables, Again.wanted(result.origin, baselines)))
+    return Run(row, result.tables, again)
 
 
-def write_page(path: str | Path, run: Run) -> Path:
-    """Write the page of a run as an HTML file and return where.
+def write_page(path: str | Path, told: Run | Pair) -> Path:
+    """Write the page of a run, or of two side by side, as an HTML file and return where.
 
     Raises
     ------
     StoreError
         If the file cannot be written.
     """
-    text = render(run)
+    text = render(told)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -72,16 +78,22 @@ def write_page(path: str | Path, run: Run) -> Path:
     return Path(path)
 
 
-def render(run: Run) -> str:
-    """Return the page of a run as HTML."""
+def render(told: Run | Pair) -> str:
+    """Return the page of a run, or of two side by side, as HTML."""
+    if isinstance(told, Pair):
+        names, ids = zip(*((str(run.row["portfolio"]), str(run.row["run_id"])[:12]) for run in told.runs), strict=True)
+        heading = " and ".join(dict.fromkeys(names))
+        subtitle = ", ".join(f"{letter} is run {one}" for letter, one in zip(LETTERS, ids, strict=True))
+        return _document(f"{heading} · {' · '.join(ids)}", heading, subtitle, sections(told))
+    name = str(told.row["portfolio"])
+    return _document(f"{name} · {str(told.row['run_id'])[:12]}", name, _subtitle(told.row), sections(told))
+
+
+def _document(title: str, heading: str, subtitle: str, built: Sequence[Section]) -> str:
     from plotly.offline import get_plotlyjs
 
-    title = f"{run.row['portfolio']} · {str(run.row['run_id'])[:12]}"
-    built = sections(run)
     links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in built)
-    head = (
-        f"<h1>{escape(str(run.row['portfolio']))}</h1><p class=sub>{escape(_subtitle(run.row))}</p><nav>{links}</nav>"
-    )
+    head = f"<h1>{escape(heading)}</h1><p class=sub>{escape(subtitle)}</p><nav>{links}</nav>"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'

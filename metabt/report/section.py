@@ -87,3 +87,5 @@ class Section:
     """Listed below."""
     text: str = ""
     """Preformatted text, folded away."""
+    side_by_side: bool = False
+    """Figures stand beside each other where there is room."""

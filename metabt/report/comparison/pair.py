@@ -1,0 +1,89 @@
+"""Pair: two runs, and what the sections of their page need of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from metabt.errors import ConfigError
+from metabt.metrics.performance import performance
+from metabt.report.comparison.common import Common, common, cut
+from metabt.report.run import Run
+
+if TYPE_CHECKING:
+    from metabt.differing import Difference
+
+LETTERS = ("A", "B")
+"""What the runs are called on the page."""
+OWN = "netting_benefit"
+"""A metric that a stream on other sessions than its own does not have."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs."""
+
+    one: Run
+    """The run that was named first: A."""
+    other: Run
+    """The run beside it: B."""
+    differences: Sequence[Difference]
+    """What differs between their inputs, from A to B."""
+    untold: str = ""
+    """Why that cannot be told; empty where it can."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no pair."""
+        first, second = (str(run.row["run_id"])[:12] for run in self.runs)
+        if self.one.row["run_id"] == self.other.row["run_id"]:
+            raise ConfigError(f"both are run {first}, which has no other beside it; name two runs")
+        if len(self.common.dates) < 2:
+            spans = [f"{run.streams.dates[0]} to {run.streams.dates[-1]}" for run in self.runs]
+            raise ConfigError(
+                f"run {first} has sessions from {spans[0]}, run {second} from {spans[1]}: they share "
+                f"{len(self.common.dates)}, and a comparison takes two or more; name runs of the same time"
+            )
+
+    @property
+    def runs(self) -> tuple[Run, Run]:
+        """Both."""
+        return self.one, self.other
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What curves of the two are called."""
+        first, second = (f"{letter} {run.label(run.root)}" for letter, run in zip(LETTERS, self.runs, strict=True))
+        return first, second
+
+    @cached_property
+    def common(self) -> Common:
+        """Return the roots on the sessions that they share."""
+        one, other = ((run.streams, run.root) for run in self.runs)
+        return common(one, other)
+
+    @cached_property
+    def places(self) -> list[list[str]]:
+        """Return where the sleeves of each stand beneath its root, which is empty, in the order of its tree."""
+        return [[path[len(run.root) :] for path in run.paths] for run in self.runs]
+
+    @cached_property
+    def both(self) -> dict[str, Common]:
+        """Return the places of sleeves that both have, and the streams of each on the sessions that they share."""
+        found, others = {"": self.common}, set(self.places[1])
+        for place in self.places[0]:
+            if place and place in others:
+                one, other = ((run.streams, run.root + place) for run in self.runs)
+                found[place] = common(one, other)
+        return found
+
+    def metrics(self, place: str) -> list[dict[str, float]]:
+        """Return a common sleeve's metrics: as stored where its sessions are the same, else on those it shares."""
+        shared, paths = self.both[place], [run.root + place for run in self.runs]
+        if shared.same:
+            return [run.metrics.get(path, {}) for run, path in zip(self.runs, paths, strict=True)]
+        if len(shared.dates) < 2:
+            return [{}, {}]
+        cuts = [cut(run.streams, path, shared.dates) for run, path in zip(self.runs, paths, strict=True)]
+        return [{name: value for name, value in performance(it).items() if name != OWN} for it in cuts]

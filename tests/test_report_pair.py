@@ -1,0 +1,116 @@
+"""Two runs side by side: what is told of both against their own frames, and what is no pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import metabt
+from metabt.differing import Difference
+from metabt.errors import ConfigError
+from metabt.report import render
+from metabt.report.comparison.measured import alone, sleeves
+from metabt.report.comparison.overview import parted, together
+from metabt.report.comparison.pair import Pair
+from metabt.report.run import Run
+from metabt.report.section import Facts
+from tests.reported import EVIL, backtested, closes, stored_row
+
+
+def told(result: metabt.Result) -> Run:
+    return Run(stored_row(result), result.tables)
+
+
+def cell(facts: Facts, first: str, column: int = 1) -> str:
+    (row,) = [row for row in facts.rows if row[0].strip() == first]
+    return row[column]
+
+
+@pytest.fixture(scope="module")
+def results() -> tuple[metabt.Result, metabt.Result]:
+    return backtested(lag=1), backtested(lag=2)
+
+
+@pytest.fixture(scope="module")
+def pair(results: tuple[metabt.Result, metabt.Result]) -> Pair:
+    return Pair(told(results[0]), told(results[1]), [Difference("lag", f"1 -> 2 {EVIL}")])
+
+
+def test_roots_are_compared_on_common_sessions(results: tuple[metabt.Result, metabt.Result], pair: Pair) -> None:
+    one, other = (result.returns() for result in results)
+    days = one.index.intersection(other.index)
+    assert 0 < len(days) < max(len(one), len(other))  # a lag of two begins a session later
+    nav = np.column_stack([frame.loc[days, "nav"] for frame in (one, other)])
+    returns = nav[1:] / nav[:-1] - 1
+    facts = together(pair)
+    assert float(cell(facts, "correlation")) == pytest.approx(np.corrcoef(returns.T)[0, 1], abs=5e-4)
+    assert cell(facts, "common sessions").startswith(f"{len(days):,}, {str(days[0])[:10]}")
+    years = (days[-1] - days[0]).days / 365.25
+    error = (returns[:, 1] - returns[:, 0]).std(ddof=1) * (len(returns) / years) ** 0.5
+    assert cell(facts, "tracking error p.a.") == f"{error:.2%}"
+    assert "compounded in between" in facts.note
+
+
+def test_metrics_of_the_same_sessions_are_those_that_are_stored() -> None:
+    one, other = backtested(), backtested(costs=20)
+    both = Pair(told(one), told(other), [])
+    for place in both.both:
+        first, second = both.metrics(place)
+        assert first["cagr"] == one.metrics().loc[f"mine{place}", "cagr"]
+        assert second["cagr"] == other.metrics().loc[f"mine{place}", "cagr"]
+    row = next(row for row in sleeves(both).rows if row[0].strip() == "x")  # a leaf, which pays for its own trades
+    first, second, apart = (float(text.rstrip("%").replace("\N{MINUS SIGN}", "-")) for text in row[1:4])
+    assert apart == pytest.approx(second - first, abs=0.011) and apart < 0
+    assert not alone(both).rows
+
+
+def test_metrics_on_common_sessions_follow_their_definitions(
+    results: tuple[metabt.Result, metabt.Result], pair: Pair
+) -> None:
+    days = pair.common.dates
+    for result, found in zip(results, pair.metrics(""), strict=True):
+        nav = result.returns().loc[days, "nav"].to_numpy()
+        years = (days[-1] - days[0]).astype(int) / 365.25
+        assert found["cagr"] == pytest.approx((nav[-1] / nav[0]) ** (1 / years) - 1)
+        returns = nav[1:] / nav[:-1] - 1
+        assert found["sharpe"] == pytest.approx(returns.mean() / returns.std(ddof=1) * (len(returns) / years) ** 0.5)
+
+
+def test_sleeves_of_one_run_alone_are_listed(results: tuple[metabt.Result, metabt.Result]) -> None:
+    lonely = alone(Pair(told(backtested(single=True)), told(results[0]), []))
+    assert {(row[0], row[1]) for row in lonely.rows} == {(path, "B") for path in results[0].paths if path != "mine"}
+
+
+def test_the_first_difference_is_found_to_the_bit(results: tuple[metabt.Result, metabt.Result]) -> None:
+    one = results[0]
+    tables = {**one.tables, "returns": {**one.tables["returns"], "net": one.tables["returns"]["net"].copy()}}
+    row = np.flatnonzero(one.frame("returns")["path"] == "mine")[40]
+    tables["returns"]["net"][row] = np.nextafter(tables["returns"]["net"][row], 1.0)  # type: ignore[index]
+    changed = Run({**stored_row(one), "run_id": "f" * 64}, tables)
+    assert parted(Pair(told(one), changed, [])) == str(one.frame("returns")["date"][row])[:10]
+    same = Run({**stored_row(one), "run_id": "f" * 64}, one.tables)
+    assert "same to the bit" in parted(Pair(told(one), same, []))
+
+
+def test_names_and_differences_are_text(pair: Pair) -> None:
+    page = render(pair)
+    assert page.count("<script") == 4 and "<img" not in page
+    assert "1 -&gt; 2" in page
+
+
+def test_results_in_memory_are_set_side_by_side(results: tuple[metabt.Result, metabt.Result], tmp_path: Path) -> None:
+    page = results[0].report(tmp_path / "two.html", against=results[1]).read_text(encoding="utf-8")
+    assert all(result.run_id[:12] in page for result in results)
+    assert "tracking difference" in page and "lag" in page
+
+
+def test_what_is_no_pair(results: tuple[metabt.Result, metabt.Result], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no other beside it"):
+        results[0].report(tmp_path / "x.html", against=results[0])
+    leaf = {"name": "mine", "universe": ["A", "D"], "lookback": 30, "optimizer": "inverse_volatility"}
+    early, late = (metabt.backtest(leaf, frame) for frame in (closes().iloc[:200], closes().iloc[300:]))
+    with pytest.raises(ConfigError, match="they share 0, and a comparison takes two or more"):
+        early.report(tmp_path / "x.html", against=late)
+    assert not (tmp_path / "x.html").exists()
