@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -43,8 +44,8 @@ class Market:
     def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
         """Return what a leaf reads of prices; the returns of all of them are worked out once."""
         at, volume = prices.columns(universe), prices.dollar_volume
-        returns, observed, priced = (_cut(matrix, at) for matrix in (prices.returns, prices.observed, prices.priced))
-        return cls(returns, observed, priced, None if volume is None else _cut(volume, at))
+        observed, priced = (_flags(matrix, at, prices.complete) for matrix in (prices.observed, prices.priced))
+        return cls(_cut(prices.returns, at), observed, priced, None if volume is None else _cut(volume, at))
 
     def rows(self, rows: slice) -> Market:
         """Return some of the rows."""
@@ -57,6 +58,24 @@ def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
     if len(at) == at[-1] - at[0] + 1:  # neighbours
         return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
     return np.take(matrix, at, axis=1)
+
+
+def _flags(matrix: np.ndarray, at: np.ndarray, complete: bool) -> np.ndarray:
+    """Return some columns of flags, read-only; with complete prices only the first row can have any that is not set."""
+    if complete and matrix[0, at].all() == matrix[0, at].any():
+        return _set(len(matrix), len(at), bool(matrix[0, at].all()))
+    flags = _cut(matrix, at)
+    flags.flags.writeable = False
+    return flags
+
+
+@lru_cache(maxsize=4)
+def _set(n_rows: int, n_columns: int, first: bool) -> np.ndarray:
+    """Return flags that are all set, but for the first row: leaves over as many assets share them."""
+    flags = np.ones((n_rows, n_columns), bool)
+    flags[0] = first
+    flags.flags.writeable = False
+    return flags
 
 
 class PriceSource(Protocol):

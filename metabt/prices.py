@@ -67,7 +67,7 @@ class Prices:
         return _frozen(~np.isnan(self.close))
 
     @cached_property
-    def _complete(self) -> bool:
+    def complete(self) -> bool:
         """Whether every asset has a price in every session."""
         return bool(self.priced.all())
 
@@ -83,7 +83,7 @@ class Prices:
     @cached_property
     def _last(self) -> np.ndarray:
         """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
-        if self._complete:
+        if self.complete:
             return self.close
         rows = np.where(self.priced, np.arange(len(self.dates))[:, None], -1)
         rows = np.maximum.accumulate(rows, axis=0)
@@ -98,7 +98,7 @@ class Prices:
     @cached_property
     def returns(self) -> np.ndarray:
         """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
-        if self._complete:
+        if self.complete:
             returns = np.empty_like(self.close)
             np.divide(self.close[1:], self.close[:-1], out=returns[1:])
             returns[:1] = self.close[:1] / self._entered
@@ -113,7 +113,7 @@ class Prices:
     @cached_property
     def observed(self) -> np.ndarray:
         """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
-        if self._complete:
+        if self.complete:
             observed = np.ones(self.close.shape, bool)
             observed[:1] = ~np.isnan(self._entered)
             return _frozen(observed)

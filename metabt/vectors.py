@@ -117,26 +117,26 @@ def add_products(typing, panels, left, right, rows, blocks, sums, place):
 
 
 @instruction
-def add_outer(typing, left, first, lane, step, right, start, stride, rows, sums, place):
+def add_outer(typing, left, first, lane, step, right, column, stride, rows, sums, place):
     """Add outer products to the tile at `place`, each entry a chain of `rows` fused multiply-adds from what it was.
 
-    `sums[i, j] += sum_t left[first + i lane + t step] right[start + t stride + j]`, i and j less than LANES.
+    `sums[i, j] += sum_t left[first + i lane + t step] right[column + t stride + j]`, i and j less than LANES.
     """
     spot = types.intp
     signature = types.void(left, spot, spot, spot, right, spot, spot, spot, sums, spot)
 
     def generate(context, builder, signature, args):
         factors, columns, target = (data(context, builder, signature, args, which) for which in (0, 4, 8))
-        _, first, lane, step, _, start, stride, rows, _, place = args
+        _, first, lane, step, _, column, stride, rows, _, place = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
         totals = [begin(builder, load(builder, target, _tile_row(builder, place, i))) for i in range(LANES)]
         lanes = [builder.add(first, builder.mul(lane, lane.type(i))) for i in range(LANES)]
         with cgutils.for_range(builder, rows) as row:
-            values = load(builder, columns, builder.add(start, builder.mul(row.index, stride)))
+            values = load(builder, columns, builder.add(column, builder.mul(row.index, stride)))
             further = builder.mul(row.index, step)
-            for total, lane_start in zip(totals, lanes, strict=True):
-                factor = spread(builder, builder.load(builder.gep(factors, [builder.add(lane_start, further)])))
+            for total, start in zip(totals, lanes, strict=True):
+                factor = spread(builder, builder.load(builder.gep(factors, [builder.add(start, further)])))
                 builder.store(builder.call(fused, [factor, values, builder.load(total)]), total)
         for i, total in enumerate(totals):
             store(builder, builder.load(total), target, _tile_row(builder, place, i))

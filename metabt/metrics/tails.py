@@ -41,9 +41,9 @@ def losses(stream: Stream) -> dict[str, float]:
         return {"var_95": NAN, "expected_shortfall_95": NAN}
     place = TAIL * (len(stream) - 1)
     k = int(place)
-    above = min(k + 1, len(stream) - 1)
-    ordered = np.partition(stream.net, (k, above))
-    low, high = float(ordered[k]), float(ordered[above])
+    ordered = np.partition(stream.net, k)
+    low = float(ordered[k])
+    high = float(ordered[k + 1 :].min()) if k + 1 < len(stream) else low
     # sorted: the order within a partition, and with it the bits of a sum, is the library's own affair
     return {
         "var_95": -(low + (high - low) * (place - k)),
