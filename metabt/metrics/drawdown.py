@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from metabt.kernels import kernel
+import numpy as np
+
 from metabt.metrics.stream import Stream
 
 
@@ -22,24 +23,23 @@ def drawdown(stream: Stream) -> dict[str, float]:
     max_drawdown_days : calendar days from the peak of the deepest drawdown (the first of equals) to its recovery
     longest_drawdown_days : the same of the drawdown that took longest
     """
-    deepest, its_days, longest = _drawdowns(stream.nav, stream.days)
-    return {"max_drawdown": deepest, "max_drawdown_days": float(its_days), "longest_drawdown_days": float(longest)}
+    nav, days = stream.nav, stream.days
+    highest = np.maximum.accumulate(nav)
+    depth = 1.0 - nav / highest
+    trough = int(np.argmax(depth))
+    begins, ends = _spells(nav == highest)
+    lengths = days[ends] - days[begins]
+    deepest = int(np.searchsorted(begins, trough)) - 1
+    return {
+        "max_drawdown": float(depth[trough]),
+        "max_drawdown_days": float(lengths[deepest]) if depth[trough] > 0 else 0.0,
+        "longest_drawdown_days": float(lengths.max()) if len(lengths) else 0.0,
+    }
 
 
-@kernel()
-def _drawdowns(nav, days):
-    """Return the deepest fall, and the lengths of its drawdown and of the longest."""
-    peak, deepest, begin, its_days, longest = 0, 0.0, -1, 0, 0
-    for t in range(1, len(nav)):
-        beneath = nav[t] < nav[peak]
-        if beneath:
-            depth = 1.0 - nav[t] / nav[peak]
-            if depth > deepest:
-                deepest, begin = depth, peak
-        if t - peak > 1 or beneath:  # the drawdown goes on, or ends here
-            longest = max(longest, days[t] - days[peak])
-            if begin == peak:
-                its_days = days[t] - days[peak]
-        if not beneath:
-            peak = t
-    return deepest, its_days, longest
+def _spells(at_peak: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the peaks that a drawdown follows, and of their recoveries or else the last row."""
+    peaks = np.flatnonzero(at_peak)
+    following = np.append(peaks[1:], len(at_peak))
+    fell = following - peaks > 1
+    return peaks[fell], np.minimum(following[fell], len(at_peak) - 1)
