@@ -34,10 +34,10 @@ def charts(result: metabt.Result) -> dict[str, Chart]:
 
 @pytest.mark.parametrize("form, begins", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_the_main_charts_become_files(result: metabt.Result, tmp_path: Path, form: str, begins: bytes) -> None:
-    files = result.figures(tmp_path / "new" / "folder", form)  # type: ignore[arg-type]
+    files = result.figures(tmp_path / "new" / "folder", form)
     assert {file.name for file in files} == {f"{name}.{form}" for name in MAIN}
     assert all(file.read_bytes().startswith(begins) and file.stat().st_size > 5_000 for file in files)
-    again = result.figures(tmp_path / "again", form)  # type: ignore[arg-type]
+    again = result.figures(tmp_path / "again", form)
     assert [file.read_bytes() for file in files] == [file.read_bytes() for file in again]
 
 
@@ -67,11 +67,11 @@ def test_lines_are_those_of_the_page(charts: dict[str, Chart]) -> None:
     above, below = draw(chart, "t").axes
     for axes, name in ((above, "y"), (below, "y2")):
         shown = [it for it in chart.traces if it.get("visible", True) is True and it.get("yaxis", "y") == name]
-        drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]  # type: ignore[arg-type]
+        drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]
         assert len(shown) == len(drawn) > 1
         for trace, line in zip(shown, drawn, strict=True):
             assert np.array_equal(np.array(trace["y"], float), np.asarray(line.get_ydata(), float), equal_nan=True)
-            assert line.get_xdata()[0] == np.datetime64(chart.x[trace["first"]])  # type: ignore[index]
+            assert line.get_xdata()[0] == np.datetime64(chart.x[trace["first"]])
 
 
 def test_areas_stand_on_each_other(charts: dict[str, Chart]) -> None:
@@ -118,7 +118,7 @@ def test_a_leaf_alone_has_the_charts_of_a_leaf(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written(result: metabt.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no format 'svgz'; did you mean 'svg'"):
-        result.figures(tmp_path, "svgz")  # type: ignore[arg-type]
+        result.figures(tmp_path, "svgz")
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written.*name another folder"):
         result.figures(tmp_path / "file")

@@ -87,7 +87,7 @@ def test_the_first_difference_is_found_to_the_bit(results: tuple[metabt.Result, 
     one = results[0]
     tables = {**one.tables, "returns": {**one.tables["returns"], "net": one.tables["returns"]["net"].copy()}}
     row = np.flatnonzero(one.frame("returns")["path"] == "mine")[40]
-    tables["returns"]["net"][row] = np.nextafter(tables["returns"]["net"][row], 1.0)  # type: ignore[index]
+    tables["returns"]["net"][row] = np.nextafter(tables["returns"]["net"][row], 1.0)
     changed = Run({**stored_row(one), "run_id": "f" * 64}, tables)
     assert parted(Pair(told(one), changed, [])) == str(one.frame("returns")["date"][row])[:10]
     same = Run({**stored_row(one), "run_id": "f" * 64}, one.tables)
