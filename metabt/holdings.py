@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.kernels import kernel
+from metabt.kernels import FAST, inner, kernel
 from metabt.sleeve import Costs
 
 ALIVE = -1
@@ -49,6 +49,31 @@ class Queue:
         return due, Queue(self.due[~now] - n_sessions, np.ascontiguousarray(self.weights[~now]))
 
 
+@inner(fastmath=FAST)
+def earnings(held, returns):
+    """Return what holdings earn in a session, `h' r`."""
+    gain = 0.0
+    for a in range(len(held)):
+        gain += held[a] * returns[a]
+    return gain
+
+
+@inner()
+def _drift(held, returns, gain, drifted):
+    """Write what holdings have become by the end of a session."""
+    for a in range(len(held)):
+        drifted[a] = held[a] * (1.0 + returns[a]) / (1.0 + gain)
+
+
+@inner()
+def _all(flags):
+    """Return whether all flags are set, without stopping at the first that is not."""
+    every = True
+    for a in range(len(flags)):
+        every &= flags[a]
+    return every
+
+
 @kernel()
 def hold_assets(
     returns: np.ndarray,
@@ -73,32 +98,37 @@ def hold_assets(
     are filled, one for each session in which anything trades.
     """
     n_sessions, n_assets = returns.shape
-    trades = 0
+    trades, settled = 0, False
     for t in range(n_sessions):
-        gain = 0.0
-        for a in range(n_assets):
-            gain += holdings[a] * returns[t, a]
+        row, kept = returns[t], before[trades]
+        gain = earnings(holdings, row)
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
+        _drift(holdings, row, gain, kept)
+        if due[t] < 0 and settled and _all(priced[t]):
+            for a in range(n_assets):
+                holdings[a] = after[t, a] = kept[a]
+            continue
+        settled = True
         for a in range(n_assets):
-            holdings[a] = holdings[a] * (1.0 + returns[t, a]) / (1.0 + gain)
-            before[trades, a] = holdings[a]
+            held = kept[a]
             if due[t] >= 0:
                 waiting[a] = targets[due[t], a]
             if priced[t, a]:
                 stale[a] = 0
                 if not np.isnan(waiting[a]):
-                    holdings[a] = waiting[a]
+                    held = waiting[a]
                     waiting[a] = np.nan
             else:
+                settled = False
                 # capped: a state that kept counting would never again be what it was
                 stale[a] = min(stale[a] + 1, stale_after)
-                if stale[a] >= stale_after and holdings[a] != 0.0:
-                    holdings[a] = 0.0
+                if stale[a] >= stale_after and held != 0.0:
+                    held = 0.0
                     closed[t, a] = True
-            after[t, a] = holdings[a]
-            if after[t, a] != before[trades, a]:
+            holdings[a] = after[t, a] = held
+            if held != kept[a]:
                 traded[t] = True
         if due[t] >= 0:
             traded[t] = True
@@ -124,9 +154,7 @@ def hold_shares(
     """
     n_sessions, n_children = returns.shape
     for t in range(n_sessions):
-        gain = 0.0
-        for c in range(n_children):
-            gain += shares[c] * returns[t, c]
+        gain = earnings(shares, returns[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
@@ -168,11 +196,7 @@ def hold_shares_with_gaps(
     n_sessions, n_children = returns.shape
     n_columns = len(child_of)
     for t in range(n_sessions):
-        gain = 0.0
-        for c in range(n_children):
-            gain += shares[c] * returns[t, c]
-        for j in range(n_columns):
-            gain += carried[j] * asset_returns[t, j]
+        gain = earnings(shares, returns[t]) + earnings(carried, asset_returns[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
