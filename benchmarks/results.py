@@ -88,7 +88,8 @@ def _totals(found: Sequence[Compared]) -> Iterator[str]:
         ours, common = sum(it.engine.seconds for it in members), set.intersection(*(set(it.peers) for it in members))
         for peer in (peer for peer in members[0].peers if peer in common and len(members) > 1):
             theirs = sum(it.peers[peer].seconds for it in members)
-            yield f"| {name}, all {len(members)} | {ours:.3f} | {peer} | {theirs:.3g} | {theirs / ours:.3g} | as above |"
+            whole = f"{name}, all {len(members)}"
+            yield f"| {whole} | {ours:.3f} | {peer} | {theirs:.3g} | {theirs / ours:.3g} | as above |"
 
 
 def agreement(found: Sequence[Compared]) -> Iterator[str]:
