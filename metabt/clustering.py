@@ -29,7 +29,7 @@ import numpy as np
 
 from metabt.kernels import inner, kernel
 from metabt.optimizers._support import supported
-from metabt.reductions import nearest
+from metabt.reductions import least_of_sums, nearest
 from metabt.vectors import LANES
 
 COLUMN, CHAIN, NODE, FROM, INTO, LEFT, RIGHT, START, COUNT, ORDER, STACK, ENDS = range(12)
@@ -85,9 +85,10 @@ def trees(covariance: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def optimal_orders(D: np.ndarray, count: np.ndarray, m: np.ndarray) -> None:
-    """Write the leaves of every tree of `trees` in optimal order to its row ORDER; D is overwritten."""
-    P, best = np.empty((2, *D.shape[1:]))
-    _order(D, P, best, count, m)
+    """Write the leaves of every tree of `trees` in optimal order to its row ORDER."""
+    n = D.shape[1]
+    P, best = np.empty((2, n, n + LANES))  # rows are read and written on to a whole vector
+    _order(D, P, best, np.empty(n + LANES), count, m)
 
 
 @kernel()
@@ -119,7 +120,7 @@ def _grow(covariance, support, D, Q, work, count, m, v):
 
 
 @kernel()
-def _order(D, P, best, count, m):
+def _order(D, P, best, step, count, m):
     for d in range(len(count)):
         n, rows = count[d], m[d]
         if n == 0:
@@ -128,33 +129,34 @@ def _order(D, P, best, count, m):
         order = rows[ORDER]
         spans(n, left, right, start, leaves, order)
         for a in range(n):
-            for b in range(n):
-                P[a, b] = math.sqrt(D[d, order[a], order[b]])
-        least_sums(P, best, D[d], n, left, right, start, leaves)
+            row = D[d, order[a]]
+            for b in range(a, n):
+                P[a, b] = P[b, a] = math.sqrt(row[order[b]])
+        least_sums(P, best, step, n, left, right, start, leaves)
         leaf = rows[FROM]  # this row and the three below have done their work
         _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], rows[CHAIN], rows[ENDS])
 
 
 @inner()
-def squares(S, support, deviation, column, D, Q):
+def squares(S, support, inverse, column, D, Q):
     """Write the squared distances of the supported assets twice, and their columns; return how many there are.
 
     In Q what is no distance, on the diagonal and behind the last column, is infinite.
     """
     n = supported(support, column)
-    for a in range(len(deviation)):
-        deviation[a] = math.sqrt(S[column[a], column[a]]) if a < n else 0.0
+    for a in range(len(inverse)):
+        variance = S[column[a], column[a]] if a < n else 0.0
+        inverse[a] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
     for a in range(n):
-        row, given, copy, sigma = Q[a], S[column[a]], D[a], deviation[a]
+        row, given, copy, own = Q[a], S[column[a]], D[a], inverse[a]
         if n == len(support):
             for b in range(n):
                 row[b] = given[b]
         else:
             for b in range(n):
                 row[b] = given[column[b]]
-        for b in range(len(deviation)):
-            scale = sigma * deviation[b]
-            gap = 1.0 - (row[b] / scale if scale > 0.0 else 0.0)
+        for b in range(len(inverse)):
+            gap = 1.0 - row[b] * (own * inverse[b])
             row[b] = 0.5 * (gap if gap > 0.0 else 0.0)
         row[a] = 0.0
         for b in range(n):
@@ -227,9 +229,17 @@ def _name(n, source, into, node, left, right):
 
 @inner()
 def spans(n, left, right, start, leaves, order):
-    """Write the first position and the number of leaves of every node, and the leaf at each position."""
+    """Write the first position and the number of leaves of every node, and the leaf at each position.
+
+    The child with more leaves comes to be the right one: `least_sums` takes its leaves a vector at a time.
+    """
     for node in range(2 * n - 1):
-        leaves[node] = 1 if node < n else leaves[left[node]] + leaves[right[node]]
+        leaves[node] = 1
+        if node >= n:
+            one, two = left[node], right[node]
+            leaves[node] = leaves[one] + leaves[two]
+            if leaves[one] > leaves[two]:
+                left[node], right[node] = two, one
     start[2 * n - 2] = 0
     for node in range(2 * n - 2, n - 1, -1):
         start[left[node]] = start[node]
@@ -249,25 +259,34 @@ def _across(n, right, start, leaves, node, u):
 
 @inner()
 def least_sums(D, best, step, n, left, right, start, leaves):
-    """Write the least sum of each pair of ends; D are distances by position, `spans` must have run, step is scratch."""
+    """Write the least sum of each pair of ends; D are distances by position, `spans` must have run, step is scratch.
+
+    For each beginning, one child's ends are left for the other's beginnings, and those for its ends.
+    """
     for u in range(n):
         best[u, u] = 0.0
     for node in range(n, 2 * n - 1):
-        first, middle, last = start[node], start[right[node]], start[node] + leaves[node]
+        other = right[node]
+        first, middle, last = start[node], start[other], start[node] + leaves[node]
+        between = start[right[other]] if other >= n else last
         for u in range(first, middle):
             begin, stop = _across(n, right, start, leaves, left[node], u)
-            for k in range(middle, last):
-                step[u, k] = np.inf
-            for end in range(begin, stop):
-                for k in range(middle, last):
-                    step[u, k] = min(step[u, k], best[u, end] + D[end, k])
+            _through(best[u], begin, stop, D, middle, last, step)
+            if other < n:
+                best[u, middle] = step[middle]
+            else:
+                _through(step, between, last, best, middle, between, best[u])
+                _through(step, middle, between, best, between, last, best[u])
             for w in range(middle, last):
-                begin, stop = _across(n, right, start, leaves, right[node], w)
-                least = np.inf
-                for k in range(begin, stop):
-                    least = min(least, step[u, k] + best[w, k])
-                best[u, w] = least
-                best[w, u] = least
+                best[w, u] = best[u, w]
+
+
+@inner()
+def _through(numbers, begin, stop, table, first, last, out):
+    """Write `min_k numbers[k] + table[k, j]`, k from begin to stop, for the columns j from first to last and beyond."""
+    width = table.shape[1]
+    for j in range(first, last, LANES):
+        least_of_sums(numbers, begin, stop - begin, table, begin * width + j, width, out, j)
 
 
 @inner()

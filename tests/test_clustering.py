@@ -18,7 +18,7 @@ def tree(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = X.shape[1]
     D, count, m, v = clustering.trees(Windows.single(X).covariance, np.ones((1, n), bool))
     clustering.optimal_orders(D, count, m)
-    children = m[0, [clustering.LEFT, clustering.RIGHT], n : 2 * n - 1]
+    children = np.sort(m[0, [clustering.LEFT, clustering.RIGHT], n : 2 * n - 1], axis=0)
     return np.c_[children.T, v[0, clustering.HEIGHT, : n - 1]], m[0, clustering.ORDER, :n].copy()
 
 
