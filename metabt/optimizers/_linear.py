@@ -11,7 +11,15 @@ times as fast for a few dozen assets. What stands beyond the n-th column is zero
 
 from __future__ import annotations
 
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
 from metabt.kernels import FAST, inner
+from metabt.vectors import LANES as REGISTER
+from metabt.vectors import begin, data, instruction, load, spread, store
+
+VECTOR = ir.VectorType(ir.DoubleType(), REGISTER)
 
 LANES = 16
 """Numbers that a vectorised loop takes at a time."""
@@ -73,16 +81,39 @@ def solve_both(L, n, x, y):
             y[b] -= row[b] * other
 
 
-@inner(fastmath=FAST)
-def product(C, x, out, width):
-    """Write C x, for a symmetric C of `width` rows and columns."""
-    for j in range(width):
-        out[j] = 0.0
-    for i in range(0, width, 4):
-        one, two, three, four = C[i], C[i + 1], C[i + 2], C[i + 3]
-        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        for j in range(width):
-            out[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
+@instruction
+def product(typing, C, x, out, n):
+    """Write C x over the padded width, for a symmetric C of n rows.
+
+    A row is added to one of four sums in turn, 16 columns at a time: those stay in registers. Rows are read up to a
+    multiple of four, of numbers that are zero.
+    """
+    signature = types.void(C, x, out, types.intp)
+
+    def generate(context, builder, signature, args):
+        matrix, factors, target = (data(context, builder, signature, args, which) for which in (0, 1, 2))
+        shape = context.make_array(signature.args[0])(context, builder, value=args[0]).shape
+        stride = builder.extract_value(shape, 1)
+        size, zero = stride.type, ir.Constant(VECTOR, [0.0] * REGISTER)
+        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{REGISTER}f64")
+        with cgutils.for_range_slice(builder, size(0), args[3], size(LANES)) as (column, _):
+            chains = [[begin(builder, zero) for _ in range(LANES // REGISTER)] for _ in range(4)]
+            with cgutils.for_range_slice(builder, size(0), args[3], size(4)) as (first, _):
+                for k, chain in enumerate(chains):
+                    row = builder.add(first, size(k))
+                    factor = spread(builder, builder.load(builder.gep(factors, [row])))
+                    place = builder.add(builder.mul(row, stride), column)
+                    for j, total in enumerate(chain):
+                        values = load(builder, matrix, builder.add(place, size(j * REGISTER)))
+                        builder.store(builder.call(fused, [factor, values, builder.load(total)]), total)
+            for j in range(LANES // REGISTER):
+                one, two, three, four = (builder.load(chain[j]) for chain in chains)
+                total = builder.fadd(builder.fadd(one, two), builder.fadd(three, four))
+                store(builder, total, target, builder.add(column, size(j * REGISTER)))
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @inner(fastmath=FAST)

@@ -1,11 +1,24 @@
-"""Factors, solves and products against NumPy's, as Python runs them; compiled, their users test them."""
+"""Factors, solves and products against NumPy's: the first two as Python runs them; compiled, their users test them."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from metabt.kernels import kernel
 from metabt.optimizers._linear import factor, factor_whole, padded, product, solve_both, solve_whole
+
+
+@kernel()
+def multiplied(C, x, out, n):
+    product(C, x, out, n)
+
+
+def fused(a: float, b: float, c: float) -> float:
+    """Return a b + c, rounded once."""
+    return float(Fraction(a) * Fraction(b) + Fraction(c))
 
 
 def positive(n: int, width: int) -> np.ndarray:
@@ -15,7 +28,7 @@ def positive(n: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n", [1, 5, 16, 17, 30])
-def test_padded_factors_and_products(n: int) -> None:
+def test_padded_factors(n: int) -> None:
     width = padded(n)
     H, (U, L) = positive(n, width), np.full((2, width, width), np.nan)
     factor_whole.py_func(H, U, L, n, width)
@@ -24,11 +37,32 @@ def test_padded_factors_and_products(n: int) -> None:
         assert np.allclose(np.triu(found[:n, :n], 1), np.triu(expected, 1), atol=1e-13)
         assert np.allclose(1 / np.diag(found)[:n], np.diag(root), rtol=1e-13)
     x = np.pad(np.arange(1.0, n + 1), (0, width - n))
-    out = np.full(width, np.nan)
-    product.py_func(H, x, out, width)
-    assert np.allclose(out, H @ x, rtol=1e-13)
+    out = H @ x
     solve_whole.py_func(U, L, n, width, out, np.full(width, np.nan))
     assert np.allclose(out[:n], x[:n], rtol=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 4, 15, 16, 17, 30, 50])
+def test_a_product_reads_no_row_beyond_the_next_four_and_writes_the_padded_width(n: int) -> None:
+    width = padded(n)
+    C, x, out = np.full((width + 16, width + 16), np.nan), np.ones(width), np.full(width + 16, np.nan)
+    C[: -(-n // 4) * 4, :width] = positive(n, width)[: -(-n // 4) * 4]
+    x[:n] = np.random.default_rng(n).normal(size=n)
+    multiplied(C, x, out, n)
+    assert np.allclose(out[:n], C[:n, :n] @ x[:n], rtol=1e-13, atol=1e-13 * n)
+    assert not out[n:width].any() and np.isnan(out[width:]).all()
+
+
+def test_a_product_sums_every_fourth_row_fused_whatever_stands_beside_it() -> None:
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(30, 30))
+    C, x, out = np.pad(root @ root.T, (0, 2)), np.pad(rng.normal(size=30), (0, 2)), np.empty(32)
+    multiplied(C, x, out, 30)
+    for j in range(30):
+        sums = [0.0] * 4
+        for i in range(30):
+            sums[i % 4] = fused(x[i], C[i, j], sums[i % 4])
+        assert out[j] == (sums[0] + sums[1]) + (sums[2] + sums[3])
 
 
 def test_a_factor_grows_by_rows() -> None:
