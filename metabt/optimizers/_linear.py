@@ -6,28 +6,35 @@ as `v[X, i]`. Nothing is allocated per window.
 
 `factor` and `solve_both` work on a factor that grows and shrinks by rows. `factor_whole` and `solve_whole` work on a
 matrix at once, with rows of a padded `width`: every inner loop then runs over whole vector registers, which is four
-times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at.
+times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at. Both write the
+reciprocals of a factor's diagonal.
 """
 
 from __future__ import annotations
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
+import math
+
+import numpy as np
 
 from metabt.kernels import FAST, inner
-from metabt.vectors import LANES as REGISTER
-from metabt.vectors import begin, data, instruction, load, spread, store
+from metabt.risk.arrays import aligned
+from metabt.vectors import PAIR, combine
 
-VECTOR = ir.VectorType(ir.DoubleType(), REGISTER)
-
-LANES = 16
+LANES = PAIR
 """Numbers that a vectorised loop takes at a time."""
 
 
 def padded(n: int) -> int:
     """Return the width of the rows of work arrays for n assets."""
     return -(-n // LANES) * LANES
+
+
+def work_arrays(n: int, vectors: int, numbers: int, squares: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return work arrays for up to n assets, filled with zeros: `v`, `m`, and square matrices."""
+    width = padded(n)
+    v, matrices = aligned((vectors, width), (squares, width, width))
+    v[:], matrices[:] = 0.0, 0.0
+    return v, np.zeros((numbers, width), np.int64), matrices
 
 
 @inner()
@@ -54,10 +61,10 @@ def factor(S, index, start, stop, L):
             for c in range(b):
                 total -= L[a, c] * L[b, c]
             if b < a:
-                L[a, b] = total / L[b, b]
+                L[a, b] = total * L[b, b]
         if not total > 0.0:
             return 0.0
-        L[a, a] = total**0.5
+        L[a, a] = 1.0 / math.sqrt(total)
         if total < smallest * S[i, i]:
             smallest = total / S[i, i]
     return smallest
@@ -71,77 +78,35 @@ def solve_both(L, n, x, y):
         for b in range(a):
             one -= row[b] * x[b]
             other -= row[b] * y[b]
-        x[a], y[a] = one / row[a], other / row[a]
+        x[a], y[a] = one * row[a], other * row[a]
     for a in range(n - 1, -1, -1):
         row = L[a]
-        one, other = x[a] / row[a], y[a] / row[a]
+        one, other = x[a] * row[a], y[a] * row[a]
         x[a], y[a] = one, other
         for b in range(a):
             x[b] -= row[b] * one
             y[b] -= row[b] * other
 
 
-@instruction
-def product(typing, C, x, out, n):
-    """Write C x over the padded width, for a symmetric C of n rows.
+@inner()
+def product(C, x, out, n):
+    """Write C x over the padded width, for a symmetric C of n rows; those up to a multiple of four are zero.
 
-    A row is added to one of four sums in turn, 16 columns at a time: those stay in registers. Rows are read up to a
-    multiple of four, of numbers that are zero.
+    Rows left over from four at a time would be a loop whose end the processor cannot foresee, at half the time again.
     """
-    signature = types.void(C, x, out, types.intp)
-
-    def generate(context, builder, signature, args):
-        matrix, factors, target = (data(context, builder, signature, args, which) for which in (0, 1, 2))
-        shape = context.make_array(signature.args[0])(context, builder, value=args[0]).shape
-        stride = builder.extract_value(shape, 1)
-        size, zero = stride.type, ir.Constant(VECTOR, [0.0] * REGISTER)
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{REGISTER}f64")
-        with cgutils.for_range_slice(builder, size(0), args[3], size(LANES)) as (column, _):
-            chains = [[begin(builder, zero) for _ in range(LANES // REGISTER)] for _ in range(4)]
-            with cgutils.for_range_slice(builder, size(0), args[3], size(4)) as (first, _):
-                for k, chain in enumerate(chains):
-                    row = builder.add(first, size(k))
-                    factor = spread(builder, builder.load(builder.gep(factors, [row])))
-                    place = builder.add(builder.mul(row, stride), column)
-                    for j, total in enumerate(chain):
-                        values = load(builder, matrix, builder.add(place, size(j * REGISTER)))
-                        builder.store(builder.call(fused, [factor, values, builder.load(total)]), total)
-            for j in range(LANES // REGISTER):
-                one, two, three, four = (builder.load(chain[j]) for chain in chains)
-                total = builder.fadd(builder.fadd(one, two), builder.fadd(three, four))
-                store(builder, total, target, builder.add(column, size(j * REGISTER)))
-        return context.get_dummy_value()
-
-    return signature, generate
+    combine(C, x, (n + 3) // 4 * 4, 0, width_of(n), out)
 
 
 @inner(fastmath=FAST)
 def factor_whole(H, U, L, n, width):
-    """Write U with H = U'U, and its transpose L; their diagonals are written as reciprocals."""
+    """Write U with H = U'U, and its transpose L."""
     for i in range(n):
         first = i // LANES * LANES
-        row, given, rest = U[i, first:width], H[i, first:width], width - first
-        for j in range(rest):
-            row[j] = given[j]
-        column, whole = L[i], i // 4 * 4
-        for k in range(0, whole, 4):
-            one, two, three, four = (
-                U[k, first:width],
-                U[k + 1, first:width],
-                U[k + 2, first:width],
-                U[k + 3, first:width],
-            )
-            a, b, c, d = column[k], column[k + 1], column[k + 2], column[k + 3]
-            for j in range(rest):
-                row[j] -= a * one[j] + b * two[j] + c * three[j] + d * four[j]
-        for k in range(whole, i):
-            other, a = U[k, first:width], column[k]
-            for j in range(rest):
-                row[j] -= a * other[j]
-        pivot = row[i - first] ** -0.5
-        for j in range(rest):
-            row[j] *= pivot
+        combine(U, L[i], i, first, width, U[i])
+        row, given = U[i, first:width], H[i, first:width]
+        pivot = 1.0 / math.sqrt(given[i - first] - row[i - first])
+        for j in range(width - first):
+            row[j] = (given[j] - row[j]) * pivot
         row[i - first] = pivot
         for j in range(i, n):
             L[j, i] = row[j - first]

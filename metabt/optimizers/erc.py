@@ -17,7 +17,7 @@ import numpy as np
 from metabt.errors import ConfigError
 from metabt.kernels import inner, kernel
 from metabt.optimizers._barrier import minimise
-from metabt.optimizers._linear import padded, product, solve_whole, width_of
+from metabt.optimizers._linear import product, solve_whole, width_of, work_arrays
 from metabt.optimizers._one_factor import VECTORS, unbounded
 from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import share_evenly, twins
@@ -69,8 +69,7 @@ class EqualRiskContribution(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S = self.covariance(windows, support)
-        width = padded(support.shape[1])
-        v, m, squares = np.zeros((11 + VECTORS, width)), np.zeros((4, width), np.int64), np.zeros((4, width, width))
+        v, m, squares = work_arrays(support.shape[1], vectors=11 + VECTORS, numbers=4, squares=4)
         _stack(S, support, self._budgets(windows), self.min_weight, self.max_weight, squares, v, m, weights, solved)
 
     def _budgets(self, windows: Windows) -> np.ndarray:
