@@ -140,33 +140,50 @@ def _write(covariance, kept, n, ridge, S):
 @inner()
 def _optimum(S, squares, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency):
     """Write the weights of n assets; return how many are free, 0 if they are singular, -1 if it was not reached."""
-    L = squares[1]
+    L, low, high, g = squares[1], 0.0, np.inf, 0.0
     for i in range(n):
         q[i] = 0.0 if tangency else mu[i]
-    free = crash(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
-    if free == 0:
-        if not start(S, L, w, floor, ceiling, side, index, n) > 0.0:
-            return 0
-        free = np.int64(1)
-    low, high, g = 0.0, np.inf, 0.0
+    free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+    if tangency and free > 0:  # near minimum variance; from there on to where its assets have their tangency portfolio
+        g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
+        g = g if g < np.inf else 0.0
+        for i in range(n):
+            q[i] = g * mu[i]
+        free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
     for _ in range(200):
-        free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
+        if free > 0:
+            free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
         if free <= 0 or not tangency:
             return free
         variance, average, most = _moments(S, mu, w, n)
         if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
             return free
         low, high = (g, high) if variance > g * average else (low, g)
-        for i in range(n):
-            q[i] = 0.0
-        target(S, L, w, q, goal, part, ones, side, index, n, free)
-        variance, average, _ = _moments(S, mu, goal, n)
-        g = variance / average if average > 0.0 else np.inf
+        g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
         if not low < g < high:
             g = _between(low, high, S, mu, n)
         for i in range(n):
             q[i] = g * mu[i]
     return -1
+
+
+@inner()
+def _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n):
+    """Write feasible weights and what `minimise` takes; return how many are free, 0 if they are singular."""
+    free = crash(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+    if free == 0 and start(S, squares[1], w, floor, ceiling, side, index, n) > 0.0:
+        return np.int64(1)
+    return free
+
+
+@inner()
+def _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free):
+    """Return the g at which the Sharpe ratio is stationary with the fixed assets where they are, or infinity."""
+    for i in range(n):
+        q[i] = 0.0
+    target(S, L, w, q, goal, part, ones, side, index, n, free)
+    variance, average, _ = _moments(S, mu, goal, n)
+    return variance / average if average > 0.0 else np.inf
 
 
 @inner(fastmath=FAST)
