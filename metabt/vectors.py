@@ -25,6 +25,9 @@ LANES = 8
 TILE = LANES * LANES
 """Entries of a tile: the products of two panels."""
 
+PAIR = 2 * LANES
+"""Columns of two panels."""
+
 CHAINS = 3
 """Sums that a column's mean is the sum of, of every third row: one alone would wait for each addition."""
 
@@ -202,6 +205,45 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
             where = builder.add(panel, builder.mul(loop.index, rows.type(LANES)))
             deviation = builder.fsub(load(builder, target, where), average)
             store(builder, builder.fmul(factor, deviation), target, where)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
+def combine(typing, matrix, factors, count, first, stop, sums):
+    """Write `sums[j] = sum_k factors[k] matrix[k, j]` over `count` rows, for j from `first` to `stop`, PAIRs apart.
+
+    Four rows are added to four chains of fused multiply-adds, what is left over to the first one.
+    """
+    signature = types.void(matrix, factors, types.intp, types.intp, types.intp, sums)
+
+    def generate(context, builder, signature, args):
+        source, weights, target = (data(context, builder, signature, args, which) for which in (0, 1, 5))
+        _, _, count, first, stop, _ = args
+        stride = builder.extract_value(context.make_array(signature.args[0])(context, builder, value=args[0]).shape, 1)
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f64")
+        size, whole = count.type, builder.and_(count, count.type(-4))
+
+        def add(row: Any, column: Any, pair: list[Any]) -> None:
+            factor = spread(builder, builder.load(builder.gep(weights, [row])))
+            for half, total in enumerate(pair):
+                place = builder.add(builder.add(builder.mul(row, stride), column), size(half * LANES))
+                values = load(builder, source, place)
+                builder.store(builder.call(fused, [factor, values, builder.load(total)]), total)
+
+        with cgutils.for_range_slice(builder, first, stop, size(PAIR)) as (column, _):
+            chains = [[begin(builder, _zero()) for _ in range(2)] for _ in range(4)]
+            with cgutils.for_range_slice(builder, size(0), whole, size(4)) as (row, _):
+                for k, pair in enumerate(chains):
+                    add(builder.add(row, size(k)), column, pair)
+            with cgutils.for_range_slice(builder, whole, count, size(1)) as (row, _):
+                add(row, column, chains[0])
+            for half in range(2):
+                one, two, three, four = (builder.load(pair[half]) for pair in chains)
+                total = builder.fadd(builder.fadd(one, two), builder.fadd(three, four))
+                store(builder, total, target, builder.add(column, size(half * LANES)))
         return context.get_dummy_value()
 
     return signature, generate

@@ -18,17 +18,16 @@ from metabt.decision import build_optimizer
 from metabt.forest import Node, Plan
 from metabt.sleeve import Leaf, Meta
 
-BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 6e-4, 4e-9, 1.6e-7, 4.5e-9
+BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 6e-4, 4e-9, 1.7e-7, 1.5e-9
 """Seconds per block, session and column, decision and asset, decision and pair of assets."""
 MORE = {
-    "erc": 0.6,
-    "hrp": 2.5,
-    "log_mps": 3.0,
-    "max_diversification": 0.6,
-    "max_sharpe": 0.6,
-    "denoised": 9.0,
-    "ewma": 0.5,
-    "ledoit_wolf": 0.7,
+    "hrp": 1.5,
+    "log_mps": 2.0,
+    "max_diversification": 0.7,
+    "max_sharpe": 0.9,
+    "denoised": 20.0,
+    "ewma": 1.1,
+    "ledoit_wolf": 1.6,
 }
 """Estimator -> how much longer than minimum variance on the sample covariance a decision takes with it, in parts."""
 SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}

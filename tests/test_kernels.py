@@ -71,8 +71,8 @@ def test_an_edited_inner_is_what_runs(copy: Path) -> None:
     assert said(ANSWER, copy) == before
     path = copy / "metabt" / "optimizers" / "_linear.py"
     source = path.read_text()
-    assert source.count("y[a] / row[a]") == 1
-    path.write_text(source.replace("y[a] / row[a]", "1.01 * y[a] / row[a]"))
+    assert source.count("other * row[a]\n") == 1
+    path.write_text(source.replace("other * row[a]\n", "1.01 * other * row[a]\n"))
     assert said(ANSWER, copy) != before
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.vectors import CHAINS, LANES, TILE, add_products, add_tiles, centre
+from metabt.vectors import CHAINS, LANES, PAIR, TILE, add_products, add_tiles, centre, combine
 
 
 @kernel()
@@ -28,6 +28,11 @@ def tiles(sums, first, count, place):
 @kernel()
 def centred(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     centre(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean)
+
+
+@kernel()
+def combined(matrix, factors, count, first, stop, sums):
+    combine(matrix, factors, count, first, stop, sums)
 
 
 def fused(a: float, b: float, c: float) -> float:
@@ -50,6 +55,20 @@ def test_products_are_chains_of_fused_multiply_adds(rows: int, blocks: int) -> N
     height = panels.shape[1]
     products(panels, 2 * LANES, (height + 2) * LANES, rows, blocks, sums, TILE)
     assert (sums == expected).all()
+
+
+@pytest.mark.parametrize("count", range(10))
+def test_rows_are_combined_by_four_chains_in_turn(count: int) -> None:
+    rng = np.random.default_rng(count)
+    matrix, factors, sums = rng.normal(size=(10, 4 * PAIR)), rng.normal(size=10), np.full(4 * PAIR, np.nan)
+    combined(matrix, factors, count, PAIR, 3 * PAIR, sums)
+    assert np.isnan(sums[:PAIR]).all() and np.isnan(sums[3 * PAIR :]).all()
+    for j in range(PAIR, 3 * PAIR):
+        chains = [0.0] * 4
+        for k in range(count):
+            which = k % 4 if k < count // 4 * 4 else 0
+            chains[which] = fused(factors[k], matrix[k, j], chains[which])
+        assert sums[j] == (chains[0] + chains[1]) + (chains[2] + chains[3])
 
 
 def test_tiles_are_added_one_after_another() -> None:

@@ -7,7 +7,8 @@
    none gains, the Karush-Kuhn-Tucker conditions hold, exact up to rounding (`release`).
 
 The free assets' Cholesky factor is kept: an asset that becomes free appends a row, one that is fixed has the rows
-below it written again. Starting with a single free asset, a wide universe of which few are held stays cheap.
+below it written again. Starting with a single free asset (`start`), a wide universe of which few are held stays cheap;
+`_crash` starts with many.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def start(S, L, w, lo, hi, side, index, n):
 
 
 @inner(fastmath=FAST)
-def _gradient(S, w, q, gradient, n):
+def gradient_of(S, w, q, gradient, n):
     """Write S w - q, a row of S at a time: most weights are 0."""
     for i in range(n):
         gradient[i] = -q[i]
@@ -76,7 +77,7 @@ def target(S, L, w, q, goal, part, ones, side, index, n, free):
     for i in range(n):
         goal[i] = w[i] if side[i] != 0 else 0.0
         rest -= goal[i]
-    _gradient(S, goal, q, ones, n)
+    gradient_of(S, goal, q, ones, n)
     for a in range(free):
         part[a] = -ones[index[a]]
     for a in range(free):
@@ -128,7 +129,7 @@ def advance(w, lo, hi, goal, side, index, free):
 @inner(fastmath=FAST)
 def release(S, w, q, side, gradient, n, lam):
     """Return the fixed asset that gains most by leaving its bound, or -1 if none gains more than rounding."""
-    _gradient(S, w, q, gradient, n)
+    gradient_of(S, w, q, gradient, n)
     risk = 0.0
     for i in range(n):
         if w[i] != 0.0:

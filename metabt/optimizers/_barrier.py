@@ -130,11 +130,11 @@ def minimise(C, budget, squares, x, lo, hi, Cx, step, trial, scratch, index, n, 
     width, least = width_of(n), np.inf
     for i in range(n):
         least = min(least, budget[i])
-    product(C, x, Cx, width)
+    product(C, x, Cx, n)
     _sweep(C, budget, x, lo, hi, Cx, n, width, lam)
     free, before = np.int64(-1), np.inf
     for _ in range(200):
-        product(C, x, Cx, width)
+        product(C, x, Cx, n)
         free, changed = _free(budget, x, lo, hi, Cx, step, index, n, free, lam)
         part, decrement, rate = width_of(free), np.inf, 1.0
         if before < KEPT and not changed:
@@ -153,7 +153,7 @@ def minimise(C, budget, squares, x, lo, hi, Cx, step, trial, scratch, index, n, 
         if cut and decrement > 1e-6:
             here = _value(budget, x, Cx, n, lam)
             for _ in range(40):
-                product(C, trial, Cx, width)
+                product(C, trial, Cx, n)
                 if not cut or _value(budget, trial, Cx, n, lam) < here:
                     break
                 size *= 0.5
@@ -161,7 +161,7 @@ def minimise(C, budget, squares, x, lo, hi, Cx, step, trial, scratch, index, n, 
         for i in range(n):
             x[i] = trial[i]
         if not cut and decrement * rate < ENOUGH:
-            product(C, x, Cx, width)
+            product(C, x, Cx, n)
             return free
         before = decrement
     return -1

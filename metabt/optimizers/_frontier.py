@@ -3,7 +3,8 @@
 For each window:
 
 1. Merge bit-identical assets into one with the bounds of all of them.
-2. A portfolio on the frontier is the box programme with q = mean over risk aversion; minimum variance has q = 0.
+2. A portfolio on the frontier is the box programme with q = mean over risk aversion; minimum variance has q = 0. It is
+   solved by `_active_set`, from where `_crash` guesses its end or, where it cannot, from a single free asset.
 3. Tangency: `w(g)` solves the programme with q = g mu. Where `g = w'Sw / mu'w`, the Sharpe ratio is stationary, hence
    (it is pseudoconcave where the mean is positive) maximal; `w'Sw - g mu'w` changes its sign there and nowhere else.
    With a given set of fixed assets `w = a + g b`, and the root is `g = a'Sa / mu'a`. Try it, and keep a bracket.
@@ -19,6 +20,8 @@ import numpy as np
 
 from metabt.kernels import FAST, inner, kernel
 from metabt.optimizers._active_set import minimise, start, target
+from metabt.optimizers._crash import crash
+from metabt.optimizers._linear import width_of, work_arrays
 from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import twins
 
@@ -42,16 +45,15 @@ def frontier(
     tangency : bool
         Maximum Sharpe ratio; else `min w'Sw/2 - mean'w`.
     """
-    n = support.shape[1]
     weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
-    v, m, squares = np.empty((8, n)), np.empty((7, n), np.int64), np.empty((2, n, n))
+    v, m, squares = work_arrays(support.shape[1], vectors=8, numbers=7, squares=4)
     _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, solved)
     return weights, solved
 
 
 @kernel()
 def _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, solved):
-    S, L = squares[0], squares[1]
+    S, more = squares[0], (squares[1], squares[2], squares[3])
     w, floor, ceiling = v[0], v[1], v[2]
     mu, q, goal = v[3], v[4], v[5]
     part, ones = v[6], v[7]
@@ -72,7 +74,7 @@ def _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, 
         for ridge in (0.0, RIDGE):
             if free == 0:
                 _write(covariance[d], kept, n, ridge, S)
-                free = _optimum(S, L, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency)
+                free = _optimum(S, more, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency)
         solved[d] = free > 0
         for a in range(count if free > 0 else 0):
             b = group[a]
@@ -116,40 +118,72 @@ def _attainable(S, mu, kept, n, floor, ceiling, taken):
 
 @inner()
 def _write(covariance, kept, n, ridge, S):
-    """Write the covariance of the merged assets, with a ridge."""
+    """Write the covariance of the merged assets, with a ridge, padded with zeros."""
+    width, adjacent = width_of(n), kept[n - 1] - kept[0] == n - 1
     for a in range(n):
         row, given = S[a], covariance[kept[a]]
-        for b in range(n):
-            row[b] = given[kept[b]]
+        if adjacent:  # loads of what lies side by side are faster
+            given = given[kept[0] :]
+            for b in range(n):
+                row[b] = given[b]
+        else:
+            for b in range(n):
+                row[b] = given[kept[b]]
         row[a] += ridge * max(row[a], ridge)
+        for b in range(n, width):
+            row[b] = 0.0
+    for a in range(n, (n + 3) // 4 * 4):
+        for b in range(width):
+            S[a, b] = 0.0
 
 
 @inner()
-def _optimum(S, L, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency):
+def _optimum(S, squares, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency):
     """Write the weights of n assets; return how many are free, 0 if they are singular, -1 if it was not reached."""
+    L, low, high, g = squares[1], 0.0, np.inf, 0.0
     for i in range(n):
         q[i] = 0.0 if tangency else mu[i]
-    if not start(S, L, w, floor, ceiling, side, index, n) > 0.0:
-        return 0
-    low, high, g, free = 0.0, np.inf, 0.0, np.int64(1)
+    free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+    if tangency and free > 0:  # near minimum variance; from there on to where its assets have their tangency portfolio
+        g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
+        g = g if g < np.inf else 0.0
+        for i in range(n):
+            q[i] = g * mu[i]
+        free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
     for _ in range(200):
-        free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
+        if free > 0:
+            free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
         if free <= 0 or not tangency:
             return free
         variance, average, most = _moments(S, mu, w, n)
         if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
             return free
         low, high = (g, high) if variance > g * average else (low, g)
-        for i in range(n):
-            q[i] = 0.0
-        target(S, L, w, q, goal, part, ones, side, index, n, free)
-        variance, average, _ = _moments(S, mu, goal, n)
-        g = variance / average if average > 0.0 else np.inf
+        g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
         if not low < g < high:
             g = _between(low, high, S, mu, n)
         for i in range(n):
             q[i] = g * mu[i]
     return -1
+
+
+@inner()
+def _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n):
+    """Write feasible weights and what `minimise` takes; return how many are free, 0 if they are singular."""
+    free = crash(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+    if free == 0 and start(S, squares[1], w, floor, ceiling, side, index, n) > 0.0:
+        return np.int64(1)
+    return free
+
+
+@inner()
+def _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free):
+    """Return the g at which the Sharpe ratio is stationary with the fixed assets where they are, or infinity."""
+    for i in range(n):
+        q[i] = 0.0
+    target(S, L, w, q, goal, part, ones, side, index, n, free)
+    variance, average, _ = _moments(S, mu, goal, n)
+    return variance / average if average > 0.0 else np.inf
 
 
 @inner(fastmath=FAST)

@@ -6,20 +6,35 @@ as `v[X, i]`. Nothing is allocated per window.
 
 `factor` and `solve_both` work on a factor that grows and shrinks by rows. `factor_whole` and `solve_whole` work on a
 matrix at once, with rows of a padded `width`: every inner loop then runs over whole vector registers, which is four
-times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at.
+times as fast for a few dozen assets. What stands beyond the n-th column is zero, or is never looked at. Both write the
+reciprocals of a factor's diagonal.
 """
 
 from __future__ import annotations
 
-from metabt.kernels import FAST, inner
+import math
 
-LANES = 16
+import numpy as np
+
+from metabt.kernels import FAST, inner
+from metabt.risk.arrays import aligned
+from metabt.vectors import PAIR, combine
+
+LANES = PAIR
 """Numbers that a vectorised loop takes at a time."""
 
 
 def padded(n: int) -> int:
     """Return the width of the rows of work arrays for n assets."""
     return -(-n // LANES) * LANES
+
+
+def work_arrays(n: int, vectors: int, numbers: int, squares: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return work arrays for up to n assets, filled with zeros: `v`, `m`, and square matrices."""
+    width = padded(n)
+    v, matrices = aligned((vectors, width), (squares, width, width))
+    v[:], matrices[:] = 0.0, 0.0
+    return v, np.zeros((numbers, width), np.int64), matrices
 
 
 @inner()
@@ -46,10 +61,10 @@ def factor(S, index, start, stop, L):
             for c in range(b):
                 total -= L[a, c] * L[b, c]
             if b < a:
-                L[a, b] = total / L[b, b]
+                L[a, b] = total * L[b, b]
         if not total > 0.0:
             return 0.0
-        L[a, a] = total**0.5
+        L[a, a] = 1.0 / math.sqrt(total)
         if total < smallest * S[i, i]:
             smallest = total / S[i, i]
     return smallest
@@ -63,54 +78,35 @@ def solve_both(L, n, x, y):
         for b in range(a):
             one -= row[b] * x[b]
             other -= row[b] * y[b]
-        x[a], y[a] = one / row[a], other / row[a]
+        x[a], y[a] = one * row[a], other * row[a]
     for a in range(n - 1, -1, -1):
         row = L[a]
-        one, other = x[a] / row[a], y[a] / row[a]
+        one, other = x[a] * row[a], y[a] * row[a]
         x[a], y[a] = one, other
         for b in range(a):
             x[b] -= row[b] * one
             y[b] -= row[b] * other
 
 
-@inner(fastmath=FAST)
-def product(C, x, out, width):
-    """Write C x, for a symmetric C of `width` rows and columns."""
-    for j in range(width):
-        out[j] = 0.0
-    for i in range(0, width, 4):
-        one, two, three, four = C[i], C[i + 1], C[i + 2], C[i + 3]
-        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        for j in range(width):
-            out[j] += a * one[j] + b * two[j] + c * three[j] + d * four[j]
+@inner()
+def product(C, x, out, n):
+    """Write C x over the padded width, for a symmetric C of n rows; those up to a multiple of four are zero.
+
+    Rows left over from four at a time would be a loop whose end the processor cannot foresee, at half the time again.
+    """
+    combine(C, x, (n + 3) // 4 * 4, 0, width_of(n), out)
 
 
 @inner(fastmath=FAST)
 def factor_whole(H, U, L, n, width):
-    """Write U with H = U'U, and its transpose L; their diagonals are written as reciprocals."""
+    """Write U with H = U'U, and its transpose L."""
     for i in range(n):
         first = i // LANES * LANES
-        row, given, rest = U[i, first:width], H[i, first:width], width - first
-        for j in range(rest):
-            row[j] = given[j]
-        column, whole = L[i], i // 4 * 4
-        for k in range(0, whole, 4):
-            one, two, three, four = (
-                U[k, first:width],
-                U[k + 1, first:width],
-                U[k + 2, first:width],
-                U[k + 3, first:width],
-            )
-            a, b, c, d = column[k], column[k + 1], column[k + 2], column[k + 3]
-            for j in range(rest):
-                row[j] -= a * one[j] + b * two[j] + c * three[j] + d * four[j]
-        for k in range(whole, i):
-            other, a = U[k, first:width], column[k]
-            for j in range(rest):
-                row[j] -= a * other[j]
-        pivot = row[i - first] ** -0.5
-        for j in range(rest):
-            row[j] *= pivot
+        combine(U, L[i], i, first, width, U[i])
+        row, given = U[i, first:width], H[i, first:width]
+        pivot = 1.0 / math.sqrt(given[i - first] - row[i - first])
+        for j in range(width - first):
+            row[j] = (given[j] - row[j]) * pivot
         row[i - first] = pivot
         for j in range(i, n):
             L[j, i] = row[j - first]

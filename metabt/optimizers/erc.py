@@ -1,6 +1,7 @@
 """Equal risk contribution: `w_i (Sw)_i` the same for every asset, or in proportion to budgets `b_i`.
 
-1. Solve the barrier problem of `_barrier` with lam = 1; scaled to sum to one, its solution is the portfolio (Spinu).
+1. Solve the barrier problem of `_barrier` with lam = 1, by the steps of `_one_factor`; where those do not reach it, as
+   `_barrier` does. Scaled to sum to one, the solution is the portfolio (Spinu).
 2. Where it leaves the bounds: solve in the box `[lo, hi]` for the lam at which the weights sum to one. Assets inside
    their bounds then contribute in proportion to their budgets, those at `max_weight` less, those at `min_weight` more.
    The lam is found by Newton steps on its logarithm, kept in a bracket.
@@ -14,9 +15,10 @@ import math
 import numpy as np
 
 from metabt.errors import ConfigError
-from metabt.kernels import FAST, inner, kernel
+from metabt.kernels import inner, kernel
 from metabt.optimizers._barrier import minimise
-from metabt.optimizers._linear import padded, product, solve_whole, width_of
+from metabt.optimizers._linear import product, solve_whole, width_of, work_arrays
+from metabt.optimizers._one_factor import VECTORS, unbounded
 from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import share_evenly, twins
 from metabt.optimizers.base import FEASIBLE, Optimizer
@@ -67,8 +69,7 @@ class EqualRiskContribution(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S = self.covariance(windows, support)
-        width = padded(support.shape[1])
-        v, m, squares = np.zeros((11, width)), np.zeros((4, width), np.int64), np.zeros((4, width, width))
+        v, m, squares = work_arrays(support.shape[1], vectors=11 + VECTORS, numbers=4, squares=4)
         _stack(S, support, self._budgets(windows), self.min_weight, self.max_weight, squares, v, m, weights, solved)
 
     def _budgets(self, windows: Windows) -> np.ndarray:
@@ -81,88 +82,90 @@ class EqualRiskContribution(Optimizer):
 def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved):
     C, work = squares[0], (squares[1], squares[2], squares[3])
     x, Cx, sigma, budget = v[0], v[1], v[2], v[3]
-    floor, ceiling = v[4], v[5]
-    step, trial, scratch = v[6], v[7], v[8]
-    none, variance = v[9], v[10]  # no means tell assets apart: `none` stays zero
+    box = v[4], v[5]
+    vectors = v[6], v[7], v[8]
+    none, variance, more = v[9], v[10], v[11:]  # no means tell assets apart: `none` stays zero
     index, column, first, size = m[0], m[1], m[2], m[3]
     for d in range(len(support)):
         n = supported(support[d], column)
         if not feasible(covariance[d], column, n, lo, hi):
             continue
         distinct = twins(covariance[d], none, column, n, variance, first)
-        if not _correlations(covariance[d], column, n, C, sigma):
+        if not _correlations(covariance[d], column, n, C, sigma, vectors[0]):
             continue
         _budget(budgets, column, n, budget)
-        _start(C, x, Cx, floor, ceiling, n)
-        lam, low, high, total, inside = 1.0, 0.0, np.inf, 0.0, False
-        for attempt in range(100):
-            free = minimise(C, budget, work, x, floor, ceiling, Cx, step, trial, scratch, index, n, lam)
-            if free < 0:
-                break
-            total = _total(x, sigma, n)
-            if attempt == 0:
-                lam /= total * total  # without bounds, x(lam) = sqrt(lam) x(1)
-                inside = _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi)
-                if inside:
-                    break
-                continue
-            if abs(total - 1.0) <= 1e-15 * (n + 8):
-                break
-            low, high = (lam, high) if total < 1.0 else (low, lam)
-            lam = _next(work, x, budget, sigma, step, scratch, index, free, lam, total, low, high)
-        if not (free >= 0 and (inside or abs(total - 1.0) <= FEASIBLE)):
+        if not unbounded(C, budget, x, Cx, more, n) and not _by_barrier(C, budget, work, x, box, Cx, vectors, index, n):
             continue
-        solved[d] = _solved(x, Cx, budget, floor, ceiling, n, lam)
+        total = _total(x, sigma, n)
+        lam = 1.0 / (total * total)  # without bounds, x(lam) = sqrt(lam) x(1)
+        if not _rescale(x, Cx, sigma, box, n, total, lo, hi):
+            lam = _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam)
+        if not lam > 0.0:
+            continue
+        solved[d] = _solved(x, Cx, budget, box, n, lam)
+        share = vectors[0]
         for a in range(n):
-            step[a] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
+            share[a] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
         if distinct < n:
-            share_evenly(step, first, n, scratch, size)
+            share_evenly(share, first, n, vectors[1], size)
         for a in range(n):
-            weights[d, column[a]] = step[a]
+            weights[d, column[a]] = share[a]
 
 
-@inner(fastmath=FAST)
-def _correlations(S, column, n, C, sigma):
+@inner()
+def _correlations(S, column, n, C, sigma, inverse):
     """Write C, padded with zeros, and sigma; return whether all assets have a variance."""
-    width = width_of(n)
+    width, adjacent = width_of(n), column[n - 1] - column[0] == n - 1
     for a in range(n):
         variance = S[column[a], column[a]]
         if not variance > 0.0:
             return False
         sigma[a] = math.sqrt(variance)
-    for a in range(width):
-        row = C[a]
-        for b in range(width):
-            row[b] = 0.0
+        inverse[a] = 1.0 / sigma[a]
     for a in range(n):
-        row, given = C[a], S[column[a]]
-        for b in range(n):
-            row[b] = given[column[b]] / (sigma[a] * sigma[b])
+        row, given, scale = C[a], S[column[a]], inverse[a]
+        if adjacent:
+            given = given[column[0] :]
+            for b in range(n):
+                row[b] = given[b] * (scale * inverse[b])
+        else:
+            for b in range(n):
+                row[b] = given[column[b]] * (scale * inverse[b])
         row[a] = 1.0
+        for b in range(n, width):
+            row[b] = 0.0
+    for a in range(n, (n + 3) // 4 * 4):
+        for b in range(width):
+            C[a, b] = 0.0
     return True
 
 
 @inner()
 def _budget(budgets, column, n, budget):
-    """Write the budgets of the supported assets, on average one."""
+    """Write the budgets of the supported assets, on average one, padded with zeros."""
     total = 0.0
     for a in range(n):
         total += budgets[column[a]]
     for a in range(n):
         budget[a] = budgets[column[a]] * (n / total)
+    for a in range(n, width_of(n)):
+        budget[a] = 0.0
 
 
 @inner()
-def _start(C, x, Cx, floor, ceiling, n):
-    """Write the solution, were all correlations the same and the budgets equal; open the box."""
+def _by_barrier(C, budget, work, x, box, Cx, vectors, index, n):
+    """Write the solution without bounds, by factors of the whole matrix; return whether it was reached."""
+    floor, ceiling = box
+    step, trial, scratch = vectors
     width, total = width_of(n), 0.0
     for i in range(width):
         x[i], floor[i], ceiling[i] = 1.0 if i < n else 0.0, 0.0, np.inf
-    product(C, x, Cx, width)
+    product(C, x, Cx, n)
     for i in range(n):
         total += Cx[i]
-    for i in range(n):
+    for i in range(n):  # the solution, were all correlations the same and the budgets equal
         x[i] = (n / total) ** 0.5 if total > 0.0 else n**-0.5
+    return minimise(C, budget, work, x, floor, ceiling, Cx, step, trial, scratch, index, n, 1.0) >= 0
 
 
 @inner()
@@ -174,8 +177,9 @@ def _total(x, sigma, n):
 
 
 @inner()
-def _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi):
+def _rescale(x, Cx, sigma, box, n, total, lo, hi):
     """Scale the unbounded solution to a sum of one; put it into its box, and return whether it was inside."""
+    floor, ceiling = box
     inside = True
     for i in range(n):
         x[i] /= total
@@ -184,9 +188,27 @@ def _rescale(x, Cx, sigma, floor, ceiling, n, total, lo, hi):
         if not lo <= w <= hi:
             inside = False
             x[i] = sigma[i] * (lo if w < lo else hi)
-    for i in range(n if not inside else 0):
-        floor[i], ceiling[i] = lo * sigma[i], hi * sigma[i]
+    for i in range(n):
+        floor[i], ceiling[i] = (0.0, np.inf) if inside else (lo * sigma[i], hi * sigma[i])
     return inside
+
+
+@inner()
+def _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam):
+    """Write the solution in the box that sums to one, from a lam near its own; return that, 0 if it was not reached."""
+    floor, ceiling = box
+    step, trial, scratch = vectors
+    low, high, total = 0.0, np.inf, 0.0
+    for _ in range(100):
+        free = minimise(C, budget, work, x, floor, ceiling, Cx, step, trial, scratch, index, n, lam)
+        if free < 0:
+            return 0.0
+        total = _total(x, sigma, n)
+        if abs(total - 1.0) <= 1e-15 * (n + 8):
+            return lam
+        low, high = (lam, high) if total < 1.0 else (low, lam)
+        lam = _next(work, x, budget, sigma, step, scratch, index, free, lam, total, low, high)
+    return lam if abs(total - 1.0) <= FEASIBLE else 0.0
 
 
 @inner()
@@ -208,8 +230,9 @@ def _next(work, x, budget, sigma, step, scratch, index, free, lam, total, low, h
 
 
 @inner()
-def _solved(x, Cx, budget, floor, ceiling, n, lam):
+def _solved(x, Cx, budget, box, n, lam):
     """Return whether contributions are as budgeted inside the box, and on the right side of that at its bounds."""
+    floor, ceiling = box
     for i in range(n):
         slope = x[i] * Cx[i] / (lam * budget[i]) - 1.0
         if not ((slope < 1e-10 or x[i] <= floor[i]) and (slope > -1e-10 or x[i] >= ceiling[i])):
