@@ -24,8 +24,13 @@ def feasible(S, column, n, lo, hi):
     if n == 0 or n * lo > 1.0 + FEASIBLE or n * hi < 1.0 - FEASIBLE:
         return False
     finite = 0
-    for a in range(n):
-        row = S[column[a]]
-        for b in range(n):
-            finite += abs(row[column[b]]) < np.inf
+    if n == len(S):  # whole rows, a vector at a time
+        for a in range(n):
+            for b in range(n):
+                finite += abs(S[a, b]) < np.inf
+    else:
+        for a in range(n):
+            row = S[column[a]]
+            for b in range(n):
+                finite += abs(row[column[b]]) < np.inf
     return finite == n * n
