@@ -6,6 +6,7 @@ kept as row ranges over the matrix they share.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -66,6 +67,11 @@ class Windows:
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         return mean_and_covariance(self.returns, self.stops, self.lengths)
+
+    @cached_property
+    def estimates(self) -> dict[Hashable, np.ndarray]:
+        """What else has been estimated of them, by estimator, parameters and support: sleeves may share windows."""
+        return {}
 
     def names_of(self, columns: np.ndarray) -> list[str]:
         """Return the names of some columns; x0, x1, ... by position where columns have none."""

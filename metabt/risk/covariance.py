@@ -41,6 +41,7 @@ COVARIANCES = Family(
             "denoised": lambda: denoised,
         }
     ),
+    frozenset({"sample"}),
 )
 """What `covariance` of an optimizer may be."""
 

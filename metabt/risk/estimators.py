@@ -2,7 +2,8 @@
 
 1. A configuration writes a name, `ewma`, or a name with parameters, `{name: ewma, half_life: 63}`.
 2. The name must be the family's, the parameters those of its builder (`metabt.parameters`).
-3. What is built takes windows and a support, and returns the moment of every decision.
+3. What is built takes windows and a support, and returns the moment of every decision, which nobody changes.
+4. Windows that several sleeves share, in a sweep or beneath one tree, are estimated once.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Family:
     """What messages call one of them."""
     builders: Mapping[str, Callable[..., Moment]]
     """By name."""
+    kept: frozenset[str]
+    """Those that windows keep themselves, or that cost nothing."""
 
     def canonical(self, who: str, choice: Choice) -> Choice:
         """Return a choice as parameters are typed: 63 is 63.0 where it means that, a name alone is that name.
@@ -63,6 +66,20 @@ class Family:
             raise ConfigError(f"{who}: no {self.kind} is called {name!r}{nearest(name, self.builders)}")
         params = checked_parameters(f"{who} '{name}'", self.builders[name], stated)
         try:
-            return name, params, self.builders[name](**params)
+            moment = self.builders[name](**params)
         except ConfigError as error:
             raise ConfigError(f"{who} '{name}': {error}") from error
+        key = self.kind, name, repr(sorted(params.items()))
+        return name, params, moment if name in self.kept else _once(key, moment)
+
+
+def _once(key: tuple[str, ...], moment: Moment) -> Moment:
+    """Return the same moment, remembered with the windows."""
+
+    def estimated(windows: Windows, support: np.ndarray | None) -> np.ndarray:
+        asked = (*key, None if support is None else support.tobytes())
+        if asked not in windows.estimates:
+            windows.estimates[asked] = moment(windows, support)
+        return windows.estimates[asked]
+
+    return estimated

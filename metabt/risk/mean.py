@@ -39,6 +39,7 @@ MEANS = Family(
     MappingProxyType(
         {"zero": lambda: zero, "sample": lambda: sample, "ewma": _ewma, "james_stein": lambda: james_stein}
     ),
+    frozenset({"zero", "sample"}),
 )
 """What `mean` of an optimizer may be."""
 

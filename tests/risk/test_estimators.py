@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+import metabt
+from metabt import decision
 from metabt.errors import ConfigError
 from metabt.registry import canonical, optimizer
+from metabt.risk import covariance
 from metabt.risk.covariance import COVARIANCES
 from metabt.risk.estimators import Family
 from metabt.risk.mean import MEANS
+from metabt.risk.shrinkage import ledoit_wolf
 from metabt.windows import Windows
+from tests.panels import stocks
 from tests.returns import factor_returns, stacks
 
 CHOICES = [(COVARIANCES, name) for name in COVARIANCES.builders] + [(MEANS, name) for name in MEANS.builders]
@@ -87,6 +92,37 @@ def test_a_column_that_never_moves_has_no_covariance_at_all(name: str) -> None:
 def test_the_sample_covariance_is_computed_once() -> None:
     windows = Windows.single(factor_returns(0, 30, 3))
     assert COVARIANCES.build("it", "sample")(windows, None) is windows.covariance
+
+
+@pytest.mark.parametrize(("family", "name"), CHOICES)
+def test_what_windows_share_is_estimated_once_by_support_and_parameters(family: Family, name: str) -> None:
+    windows, support = Windows.single(factor_returns(0, 30, 3)), np.array([[True, True, False]])
+    first, again = (family.build("it", name)(windows, support) for _ in range(2))
+    assert again is first or name == "zero"
+    for other in (
+        family.build("it", name)(windows, ~support),
+        family.build("it", name)(windows.take(slice(0, 1)), support),
+    ):
+        assert other is not first or name == "sample"
+    if name == "ewma":
+        assert (family.build("it", {"name": name, "half_life": 5.0})(windows, support) != first).any()
+
+
+def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(windows: Windows, support: np.ndarray) -> np.ndarray:
+        calls.append(len(windows))
+        return ledoit_wolf(windows, support)
+
+    monkeypatch.setattr(covariance, "ledoit_wolf", counted)
+    monkeypatch.setattr(decision, "_optimizers", {})  # those built before have the one that does not count
+    leaf = {"dataset": "stocks", "universe": ["AA", "BB", "CC"], "lookback": 60, "schedule": "monthly"}
+    rules = {"a": "erc", "b": "min_variance", "c": "hrp"}
+    sleeves = {key: {**leaf, "optimizer": {"name": rule, "covariance": "ledoit_wolf"}} for key, rule in rules.items()}
+    made = metabt.backtest({"name": "book", "sleeves": sleeves}, {"stocks": stocks(3, sessions=300)})
+    decided = made.frame("decisions").query("path == 'book/a'")["date"].nunique()
+    assert sum(calls) == decided
 
 
 @pytest.mark.parametrize(
