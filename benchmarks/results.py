@@ -76,6 +76,20 @@ def times(found: Sequence[Compared]) -> Iterator[str]:
             yield f"| {it.work.name} | {ours:.3f} | {name} | - | - | {why} |"
         if not it.peers and not it.left_out:
             yield f"| {it.work.name} | {ours:.3f} | | | | |"
+    yield from _totals(found)
+
+
+def _totals(found: Sequence[Compared]) -> Iterator[str]:
+    """Yield the lines of works of several rules, W2 and W3, as a whole, for peers that have all of the rules."""
+    families: dict[str, list[Compared]] = {}
+    for it in found:
+        families.setdefault(it.work.name.split()[0], []).append(it)
+    for name, members in families.items():
+        ours, common = sum(it.engine.seconds for it in members), set.intersection(*(set(it.peers) for it in members))
+        for peer in (peer for peer in members[0].peers if peer in common and len(members) > 1):
+            theirs = sum(it.peers[peer].seconds for it in members)
+            whole = f"{name}, all {len(members)}"
+            yield f"| {whole} | {ours:.3f} | {peer} | {theirs:.3g} | {theirs / ours:.3g} | as above |"
 
 
 def agreement(found: Sequence[Compared]) -> Iterator[str]:

@@ -36,9 +36,9 @@ from metabt.cache.disk import DiskCache
 from metabt.cluster import Ray
 from metabt.cluster.session import connect
 from metabt.engine import BacktestEngine
+from metabt.executor import Executor
 from metabt.lakehouse import ingest
 from metabt.local import Local
-from metabt.ports import Executor
 from metabt.resolve import resolve
 from metabt.sources import Lakehouse
 

@@ -8,25 +8,22 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from metabt.compilation import compilation
 from metabt.engine import BacktestEngine
 from metabt.engines import executor_of
+from metabt.execution import cache_of, execute, now
+from metabt.executor import Executor
 from metabt.outline import outline
-from metabt.ports import Cache, Executor, Progress
+from metabt.ports import Cache, Progress
 from metabt.request import Request, benchmark_of, request, resolved
 from metabt.result import Result
 from metabt.retrace import Origin
 from metabt.sleeve import Sleeve
 from metabt.sources import Frames, Lakehouse, source_of
-from metabt.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,41 +81,6 @@ def backtest(
         facts = {"snapshot": source.snapshot, "engine": executor.name, "started_at": started, "seconds": done.seconds}
         commit_run(source.path, asked.row(**facts), done.tables, source.connection)
     return result
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What came out of walking one request."""
-
-    tables: dict[str, Table]
-    """The run's tables."""
-    seconds: float
-    """Engine time."""
-
-
-def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
-    """Walk one request and assemble its tables; nothing is stored but blocks in the cache."""
-    began = perf_counter()
-    shape = False if asked.flat else None
-    with compilation() as compiled:
-        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
-        tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
-        job.cache.flush()
-    return Execution(tables, perf_counter() - began - compiled.seconds)
-
-
-def cache_of(source: Frames | Lakehouse) -> Cache | None:
-    """Return the cache that belongs to a source of prices: a lakehouse's own, or none."""
-    if isinstance(source, Frames):
-        return None
-    from metabt.cache.disk import DIRECTORY, DiskCache
-
-    return DiskCache(source.path / DIRECTORY)
-
-
-def now() -> datetime.datetime:
-    """Return the present, UTC, as `runs` records it."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 
 
 def plan(

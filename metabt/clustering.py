@@ -7,7 +7,8 @@
 3. Flat clusters: apply the merges up to a height, and as many more as a limit on their number demands.
 4. Leaf order: of the 2^(n-1) orders that a tree allows, the one with the least sum of distances between neighbours.
    `best(u, w)`, the least sum of a subtree that begins with leaf u and ends with leaf w, follows from its children's:
-   `min over m, k of best(u, m) + d(m, k) + best(k, w)`, in two steps of one minimum each.
+   `min over m, k of best(u, m) + d(m, k) + best(k, w)`, in two steps of one minimum each. The root, whose pairs are
+   the most, needs only the least of them: a bound leaves few to be looked at.
 
 Trees (1, 2), clusters (3) and order (4) are kernels of their own, so that Ward's tree is compiled once for all users.
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from metabt.kernels import inner, kernel
 from metabt.optimizers._support import supported
-from metabt.reductions import nearest
+from metabt.reductions import least_of_sums, nearest
 from metabt.vectors import LANES
 
 COLUMN, CHAIN, NODE, FROM, INTO, LEFT, RIGHT, START, COUNT, ORDER, STACK, ENDS = range(12)
@@ -38,6 +39,9 @@ leaves it has; the leaf at each position; scratch."""
 
 HEIGHT, TOP = range(2)
 """Rows of v: height of each merge; height of the last merge of a cluster."""
+
+ROUNDING = 1e-12
+"""More than two orders of a few additions can differ by, relative to their sum."""
 
 
 def ward_clusters(covariance: np.ndarray, support: np.ndarray, distance: float, most: int) -> np.ndarray:
@@ -85,9 +89,10 @@ def trees(covariance: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def optimal_orders(D: np.ndarray, count: np.ndarray, m: np.ndarray) -> None:
-    """Write the leaves of every tree of `trees` in optimal order to its row ORDER; D is overwritten."""
-    P, best = np.empty((2, *D.shape[1:]))
-    _order(D, P, best, count, m)
+    """Write the leaves of every tree of `trees` in optimal order to its row ORDER."""
+    n = D.shape[1]
+    P, best = np.empty((2, n, n + LANES))  # rows are read and written on to a whole vector
+    _order(D, P, best, np.empty((3, n + LANES)), count, m)
 
 
 @kernel()
@@ -119,7 +124,7 @@ def _grow(covariance, support, D, Q, work, count, m, v):
 
 
 @kernel()
-def _order(D, P, best, count, m):
+def _order(D, P, best, work, count, m):
     for d in range(len(count)):
         n, rows = count[d], m[d]
         if n == 0:
@@ -128,33 +133,37 @@ def _order(D, P, best, count, m):
         order = rows[ORDER]
         spans(n, left, right, start, leaves, order)
         for a in range(n):
+            row = D[d, order[a]]
             for b in range(n):
-                P[a, b] = math.sqrt(D[d, order[a], order[b]])
-        least_sums(P, best, D[d], n, left, right, start, leaves)
-        leaf = rows[FROM]  # this row and the three below have done their work
-        _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], rows[CHAIN], rows[ENDS])
+                P[a, b] = row[order[b]]
+            for b in range(n):
+                P[a, b] = math.sqrt(P[a, b])
+        least_sums(P, best, work[0], n, left, right, start, leaves)
+        leaf, begin, end = rows[FROM], rows[CHAIN], rows[ENDS]  # rows that have done their work, as STACK has
+        begin[0], end[0] = best_ends(P, best, work, n, left, right, start, leaves)
+        _unfold(P, best, n, left, right, start, leaves, order, leaf, rows[STACK], begin, end)
 
 
 @inner()
-def squares(S, support, deviation, column, D, Q):
+def squares(S, support, inverse, column, D, Q):
     """Write the squared distances of the supported assets twice, and their columns; return how many there are.
 
     In Q what is no distance, on the diagonal and behind the last column, is infinite.
     """
     n = supported(support, column)
-    for a in range(len(deviation)):
-        deviation[a] = math.sqrt(S[column[a], column[a]]) if a < n else 0.0
+    for a in range(len(inverse)):
+        variance = S[column[a], column[a]] if a < n else 0.0
+        inverse[a] = 1.0 / math.sqrt(variance) if variance > 0.0 else 0.0
     for a in range(n):
-        row, given, copy, sigma = Q[a], S[column[a]], D[a], deviation[a]
+        row, given, copy, own = Q[a], S[column[a]], D[a], inverse[a]
         if n == len(support):
             for b in range(n):
                 row[b] = given[b]
         else:
             for b in range(n):
                 row[b] = given[column[b]]
-        for b in range(len(deviation)):
-            scale = sigma * deviation[b]
-            gap = 1.0 - (row[b] / scale if scale > 0.0 else 0.0)
+        for b in range(len(inverse)):
+            gap = 1.0 - row[b] * (own * inverse[b])
             row[b] = 0.5 * (gap if gap > 0.0 else 0.0)
         row[a] = 0.0
         for b in range(n):
@@ -227,9 +236,17 @@ def _name(n, source, into, node, left, right):
 
 @inner()
 def spans(n, left, right, start, leaves, order):
-    """Write the first position and the number of leaves of every node, and the leaf at each position."""
+    """Write the first position and the number of leaves of every node, and the leaf at each position.
+
+    The child with more leaves comes to be the right one: `least_sums` takes its leaves a vector at a time.
+    """
     for node in range(2 * n - 1):
-        leaves[node] = 1 if node < n else leaves[left[node]] + leaves[right[node]]
+        leaves[node] = 1
+        if node >= n:
+            one, two = left[node], right[node]
+            leaves[node] = leaves[one] + leaves[two]
+            if leaves[one] > leaves[two]:
+                left[node], right[node] = two, one
     start[2 * n - 2] = 0
     for node in range(2 * n - 2, n - 1, -1):
         start[left[node]] = start[node]
@@ -249,41 +266,93 @@ def _across(n, right, start, leaves, node, u):
 
 @inner()
 def least_sums(D, best, step, n, left, right, start, leaves):
-    """Write the least sum of each pair of ends; D are distances by position, `spans` must have run, step is scratch."""
+    """Write the least sum of each pair of ends of every node but the root, by position.
+
+    D are distances by position, `spans` must have run, step is scratch.
+    """
     for u in range(n):
         best[u, u] = 0.0
-    for node in range(n, 2 * n - 1):
-        first, middle, last = start[node], start[right[node]], start[node] + leaves[node]
-        for u in range(first, middle):
-            begin, stop = _across(n, right, start, leaves, left[node], u)
-            for k in range(middle, last):
-                step[u, k] = np.inf
-            for end in range(begin, stop):
-                for k in range(middle, last):
-                    step[u, k] = min(step[u, k], best[u, end] + D[end, k])
+    for node in range(n, 2 * n - 2):
+        middle, last = start[right[node]], start[node] + leaves[node]
+        for u in range(start[node], middle):
+            _sums_from(u, D, best, step, n, left[node], right[node], right, start, leaves)
             for w in range(middle, last):
-                begin, stop = _across(n, right, start, leaves, right[node], w)
-                least = np.inf
-                for k in range(begin, stop):
-                    least = min(least, step[u, k] + best[w, k])
-                best[u, w] = least
-                best[w, u] = least
+                best[w, u] = best[u, w]
+
+
+@inner()
+def best_ends(D, best, work, n, left, right, start, leaves):
+    """Return the root's pair of ends with the least sum; `least_sums` must have run.
+
+    Of equal ones the outermost pair comes first, then the others by their places.
+
+    A bound for all pairs that begin at u takes a vector's time for each child's pair of leaves: the least sum of the
+    right child from each leaf k, of going there from each leaf m of the left one, of beginning at u and ending at m.
+    It is the least sum itself but for rounding, so that few u are left to be looked at.
+    """
+    if n == 1:
+        return 0, 0
+    one, two = left[2 * n - 2], right[2 * n - 2]
+    middle, rest, bound = start[two], work[1], work[2]
+    for k in range(n):
+        bound[k] = 0.0
+    _turn(bound, best, n, two, right, start, leaves, rest)
+    _through(rest, middle, n, D, 0, middle, work[0])
+    _turn(work[0], best, n, one, right, start, leaves, bound)
+    limit = np.inf
+    for u in range(middle):
+        limit = min(limit, bound[u] * (1.0 + ROUNDING))
+    first, last, least = 0, n - 1, np.inf
+    for u in range(middle):
+        if bound[u] <= limit:
+            _sums_from(u, D, best, work[0], n, one, two, right, start, leaves)
+            if u == 0:
+                least = best[0, n - 1]
+            for w in range(middle, n):
+                if best[u, w] < least:
+                    first, last, least = u, w, best[u, w]
+    return first, last
+
+
+@inner()
+def _sums_from(u, D, best, step, n, one, two, right, start, leaves):
+    """Write the least sums from leaf u of node `one` to the leaves of node `two` behind it."""
+    if one < n:
+        _turn(D[u], best, n, two, right, start, leaves, best[u])
+    else:
+        begin, stop = _across(n, right, start, leaves, one, u)
+        _through(best[u], begin, stop, D, start[two], start[two] + leaves[two], step)
+        _turn(step, best, n, two, right, start, leaves, best[u])
+
+
+@inner()
+def _turn(numbers, best, n, node, right, start, leaves, out):
+    """Write `min_k numbers[k] + best(k, w)` for each end w of a node, with its beginnings k."""
+    first, last = start[node], start[node] + leaves[node]
+    if node < n:
+        out[first] = numbers[first]
+    else:
+        middle = start[right[node]]
+        _through(numbers, middle, last, best, first, middle, out)
+        _through(numbers, first, middle, best, middle, last, out)
+
+
+@inner()
+def _through(numbers, begin, stop, table, first, last, out):
+    """Write `min_k numbers[k] + table[k, j]`, k from begin to stop, for the columns j from first to last and beyond."""
+    width = table.shape[1]
+    for j in range(first, last, LANES):
+        least_of_sums(numbers, begin, stop - begin, table, begin * width + j, width, out, j)
 
 
 @inner()
 def _unfold(D, best, n, left, right, start, leaves, order, leaf, node, begin, end):
-    """Walk the tree from its best pair of ends down, writing leaves to `order` from left to right.
+    """Walk the tree from its ends `begin[0]` and `end[0]` down, writing leaves to `order` from left to right.
 
     `leaf` keeps the leaf at each position; `node`, `begin`, `end` are the pending subtrees and their ends.
     """
-    root = 2 * n - 2
-    u, w = 0, n - 1
-    for a in range(start[right[root]] if n > 1 else 0):
-        for b in range(start[right[root]], n):
-            if best[a, b] < best[u, w]:
-                u, w = a, b
     depth, place = 1, 0
-    node[0], begin[0], end[0] = root, u, w
+    node[0] = 2 * n - 2
     for i in range(n):
         leaf[i] = order[i]
     while depth > 0:
@@ -311,7 +380,7 @@ def _joint(D, best, n, right, start, leaves, one, two, u, w):
     a, b, least = first, begin, np.inf
     for end in range(first, stop):
         for k in range(begin, last):
-            total = best[u, end] + D[end, k] + best[k, w]
+            total = best[u, end] + D[end, k] + best[w, k]
             if total < least:
                 a, b, least = end, k, total
     return a, b

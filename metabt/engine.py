@@ -17,10 +17,11 @@ from metabt.benchmark import Benchmark
 from metabt.cache import NoCache
 from metabt.dataset import Dataset
 from metabt.errors import ConfigError
+from metabt.executor import Executor
 from metabt.forest import Plan, check_data, plan_forest
 from metabt.local import Local
 from metabt.platform import one_thread
-from metabt.ports import Cache, Executor, Progress
+from metabt.ports import Cache, Progress
 from metabt.prices import Prices
 from metabt.resolve import check_bounds
 from metabt.sleeve import Sleeve

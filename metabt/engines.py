@@ -16,10 +16,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from metabt.errors import ConfigError, nearest
+from metabt.executor import Executor
 from metabt.foresight import known_blocks
 from metabt.forest import Plan
 from metabt.local import Local
-from metabt.ports import Cache, Executor, Progress
+from metabt.ports import Cache, Progress
 from metabt.walked import Walked
 from metabt.workload import seconds_missing
 

@@ -9,16 +9,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from metabt.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
-from metabt.decision import build_optimizer, build_selector, weigh
+from metabt.decision import Take, at_once, build_optimizer, build_selector
 from metabt.holdings import charge
+from metabt.in_turn import Pending
 from metabt.joining import join_decisions
 from metabt.leaf_hold import LeafHold
 from metabt.sleeve import Leaf
-from metabt.steps import begin_of, days_between, due_in, from_first, leaving, schedule
+from metabt.steps import begin_of, days_between, due_in, from_first, schedule
 from metabt.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.windows import Windows
 
@@ -64,8 +66,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
     rows = np.flatnonzero(opens)
     rows = rows[inputs.before + rows >= spec.lookback]
     hold = LeafHold(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
-    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide_assets
-    decisions = decide(spec, state, inputs, rows, hold, watch)
+    decisions = _decide(spec, state, inputs, rows, hold, watch)
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
     with watch.lap(HOLDING, len(inputs.dates)):
         hold.until(len(inputs.dates), due, targets)
@@ -91,47 +92,28 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
     return replace(state, **clock, **hold.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
 
 
-def _decide_assets(
+def _decide(
     spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHold, watch: Stopwatch
 ) -> Decisions:
-    """Decide at all `rows` from prices alone."""
+    """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
+    take: Take = partial(at_once, spec)
+    if build_optimizer(spec.optimizer).path_dependent:
+        take = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows)).weigh
     eligible = _eligible(spec, inputs, rows)
     n_parts = max(min(round(8 * eligible.size * eligible.shape[1] / CHUNK), len(rows)), 1)
     cuts = zip(np.array_split(rows, n_parts), np.array_split(eligible, n_parts), strict=True)
-    parts = [_decide_some(spec, inputs, *cut, watch) for cut in cuts]
+    parts = [_decide_some(spec, inputs, *cut, watch, take) for cut in cuts]
     return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), state.live)
 
 
-def _decide_in_turn(
-    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHold, watch: Stopwatch
-) -> Decisions:
-    """Decide at one of `rows` after another, from prices and from what is held by then."""
-    eligible, live = _eligible(spec, inputs, rows), state.live
-    made = _decide_some(spec, inputs, rows[:0], eligible[:0], watch)
-    for k, row in enumerate(rows.tolist()):
-        queue = state.queue.extend(made.rows, made.weights, spec.lag)
-        due, _ = queue.split(len(inputs.dates))
-        hold.until(row, due, queue.weights)
-        previous = leaving(queue, row, hold.ahead()) * spec.signs
-        one = _decide_some(spec, inputs, rows[k : k + 1], eligible[k : k + 1], watch, previous)
-        made = join_decisions([made, from_first(one, live)])
-        live = live or bool(len(made.rows))
-    return made
-
-
 def _decide_some(
-    spec: Leaf,
-    inputs: LeafInputs,
-    rows: np.ndarray,
-    eligible: np.ndarray,
-    watch: Stopwatch,
-    previous: np.ndarray | None = None,
+    spec: Leaf, inputs: LeafInputs, rows: np.ndarray, eligible: np.ndarray, watch: Stopwatch, take: Take
 ) -> Decisions:
     windows = inputs.windows(spec, inputs.before + rows + 1)
     with watch.lap(SELECTION, len(rows)):
         support = build_selector(spec.selector).select(windows, eligible)
     with watch.lap(OPTIMIZATION, len(rows)):
-        weights, status = weigh(spec, windows, support, previous)
+        weights, status = take(rows, windows, support)
         risk = windows.risk(weights)
     reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
     # + 0.0 turns the -0.0 of an unheld short into 0.0

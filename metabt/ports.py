@@ -1,4 +1,4 @@
-"""Ports: what the engine asks of whoever walks a plan and of whoever remembers what was computed."""
+"""Ports: what the engine asks of whoever remembers what was computed, and what a walk hands over on the way."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from metabt.block import Block, LeafState, MetaState
 from metabt.errors import RunError
-from metabt.forest import Plan
 from metabt.joining import join
-
-if TYPE_CHECKING:
-    from metabt.walked import Walked
 
 WalkState = LeafState | MetaState
 Progress = Callable[[int, int, str], None]
@@ -111,14 +107,3 @@ class Cache(Protocol):
 
     def flush(self) -> bool:
         """Wait until everything that was put can be found by other processes; return whether all of it can."""
-
-
-class Executor(Protocol):
-    """Where a plan is walked."""
-
-    @property
-    def name(self) -> str:
-        """Name in configuration and in the `runs` table."""
-
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
-        """Walk every node over every partition."""

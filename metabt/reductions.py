@@ -238,3 +238,23 @@ def count_twice(typing, array, first, rows, out, place):
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@instruction
+def least_of_sums(typing, numbers, first, count, table, corner, stride, out, place):
+    """Write `min_k numbers[first + k] + table[corner + k stride + j]`, k less than count, for LANES columns j."""
+    spot = types.intp
+    signature = types.void(numbers, spot, spot, table, spot, spot, out, spot)
+
+    def generate(context, builder, signature, args):
+        addends, rows, target = (data(context, builder, signature, args, which) for which in (0, 3, 6))
+        _, first, count, _, corner, stride, _, place = args
+        least = begin(builder, START[_least])
+        with cgutils.for_range(builder, count) as loop:
+            number = spread(builder, builder.load(builder.gep(addends, [builder.add(first, loop.index)])))
+            row = load(builder, rows, builder.add(corner, builder.mul(loop.index, stride)))
+            builder.store(_least(builder, builder.fadd(number, row), builder.load(least)), least)
+        store(builder, builder.load(least), target, place)
+        return context.get_dummy_value()
+
+    return signature, generate

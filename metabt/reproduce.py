@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from metabt.api import cache_of, execute
 from metabt.cache import NoCache
 from metabt.differing import Difference, version_differences
 from metabt.engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
+from metabt.execution import cache_of, execute
 from metabt.local import Local
 from metabt.ports import Cache, Progress
 from metabt.record import Record, at_snapshot, read_record

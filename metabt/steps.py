@@ -53,14 +53,6 @@ def drifted(held: np.ndarray, returns: np.ndarray, gain: float) -> np.ndarray:
     return held * (1.0 + returns) / (1.0 + gain)
 
 
-def leaving(queue: Queue, row: int, ahead: np.ndarray) -> np.ndarray:
-    """Return what a decision at `row` will trade away from, (n_items,): the newest decision that is not traded yet.
-
-    Where there is none, it is what is held `ahead` of trading.
-    """
-    return queue.weights[-1] if len(queue.due) and queue.due[-1] >= row else ahead
-
-
 def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
     """Raise RunError with the session if a book was ruined."""
     if ruin != ALIVE:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metabt.api import cache_of, now
 from metabt.benchmark import Benchmark, Symbols
 from metabt.cache import NoCache
 from metabt.compilation import compilation
@@ -26,11 +25,13 @@ from metabt.dataset import Dataset
 from metabt.engine import BacktestEngine
 from metabt.engines import executor_of
 from metabt.errors import ConfigError, MetabtError
+from metabt.execution import cache_of, now
+from metabt.executor import Executor
 from metabt.fingerprint import digest
 from metabt.foresight import Recalling, known_blocks
 from metabt.forest import Plan, check_data
 from metabt.platform import one_thread
-from metabt.ports import Cache, Executor, Progress
+from metabt.ports import Cache, Progress
 from metabt.request import Request, benchmark_of, request, resolved
 from metabt.sleeve import Leaf, Sleeve
 from metabt.sources import Lakehouse

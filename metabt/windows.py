@@ -75,7 +75,7 @@ class Windows:
         """Return what a message calls the decision: its session, where it is known."""
         return f"decision {decision}" if self.sessions is None else str(self.sessions[decision])
 
-    def take(self, decisions: np.ndarray) -> Windows:
+    def take(self, decisions: np.ndarray | slice) -> Windows:
         """Return the windows of some decisions."""
         sessions = None if self.sessions is None else self.sessions[decisions]
         return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions], sessions=sessions)

@@ -32,7 +32,7 @@ MORE = {
 """Estimator -> how much longer than minimum variance on the sample covariance a decision takes with it, in parts."""
 SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}
 """Period -> sessions in it, of a market that closes on weekends."""
-FOREIGN, PROGRAMME, IN_TURN = 6e-3, 6e-3, 6e-4
+FOREIGN, PROGRAMME, IN_TURN = 6e-3, 6e-3, 2.5e-5
 """Seconds per decision of an estimator that is not metabt's own, of a linear programme, and of one that depends on what
 is held."""
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -116,9 +117,9 @@ def for_types_only(tree: ast.AST) -> set[ast.AST]:
     return {inner for block in blocks for inner in ast.walk(block)}
 
 
-def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+def imports(path: Path, *, top_level: bool = False, with_types: bool = False) -> Iterator[str]:
     tree = ast.parse(path.read_bytes())
-    skipped = for_types_only(tree)
+    skipped = set() if with_types else for_types_only(tree)
     for node in tree.body if top_level else ast.walk(tree):
         if node in skipped:
             continue
@@ -176,6 +177,20 @@ def test_imports_point_down(path: Path) -> None:
 def test_nothing_imports_the_front(path: Path) -> None:
     into_front = [name for name in imports(path) if name.startswith("metabt.") and room_of(name) in FRONT]
     assert not into_front, f"{name_of(path)} imports {into_front}"
+
+
+def test_no_modules_import_each_other_in_a_loop() -> None:
+    """Not for types either, nor when a function is called; what a package hands on is passed through."""
+    files = {name_of(path): path for path in MODULES if path.name != "__init__.py"}
+    graph = {
+        module: {name for name in imports(path, with_types=True) if name in files and name != module}
+        for module, path in files.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+    assert len(order) == len(files) and order.index("metabt.holdings") < order.index("metabt.api")
 
 
 def test_every_module_is_seen() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from benchmarks.comparison import compare
-from benchmarks.engine_time import run_engine
+from benchmarks.comparison import Compared, PeerTime, compare
+from benchmarks.engine_time import EngineRun, run_engine
 from benchmarks.leaf_order import shortest_order
 from benchmarks.loop_peer import Loop
 from benchmarks.overhead import Overhead
 from benchmarks.pieces import Subset, n_windows, pieces
-from benchmarks.results import page
+from benchmarks.results import page, times
 from benchmarks.works import Market, Portfolio, Rule, Work, works
 from metabt.registry import known_optimizers
 from tests.optimizers.test_hrp import naive_order, pearson
@@ -122,3 +123,16 @@ def test_the_page_has_every_peer_that_was_timed_or_left_out() -> None:
     assert "| plain loop |" in text and "1 of 3 sleeves" in text
     assert "| refusing | - | - | it has no erc |" in text
     assert "| tiny | 6 | 0.500 | 0.250 | 0.750 |" in text
+
+
+def test_works_of_several_rules_are_summed_for_the_peers_that_have_all_of_them() -> None:
+    def timed(name: str, seconds: float, **peers: float) -> Compared:
+        run = EngineRun({"holding": seconds}, 1, [], Mock())
+        return Compared(
+            replace(tiny(RULES[0]), name=name), run, {}, {k: PeerTime(s, "", 0, 0) for k, s in peers.items()}
+        )
+
+    lines = list(
+        times([timed("W8 a", 0.5, fast=1.0, slow=40.0), timed("W8 b", 1.5, slow=60.0), timed("W9", 1.0, slow=9.0)])
+    )
+    assert [line for line in lines if "all" in line] == ["| W8, all 2 | 2.000 | slow | 100 | 50 | as above |"]

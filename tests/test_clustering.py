@@ -18,7 +18,7 @@ def tree(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = X.shape[1]
     D, count, m, v = clustering.trees(Windows.single(X).covariance, np.ones((1, n), bool))
     clustering.optimal_orders(D, count, m)
-    children = m[0, [clustering.LEFT, clustering.RIGHT], n : 2 * n - 1]
+    children = np.sort(m[0, [clustering.LEFT, clustering.RIGHT], n : 2 * n - 1], axis=0)
     return np.c_[children.T, v[0, clustering.HEIGHT, : n - 1]], m[0, clustering.ORDER, :n].copy()
 
 
@@ -56,6 +56,33 @@ def test_the_leaf_order_is_the_best_that_the_tree_allows() -> None:
         lengths = D[allowed[:, 1:], allowed[:, :-1]].sum(1)
         assert (allowed == found).all(1).any()
         assert D[found[1:], found[:-1]].sum() <= lengths.min() + 1e-12
+
+
+def least_sums(D: np.ndarray, Z: np.ndarray, node: int) -> np.ndarray:
+    """Return the least sum from each leaf of a node to each, infinite where it cannot begin and end with them."""
+    n = len(D)
+    if node < n:
+        best = np.full((n, n), np.inf)
+        best[node, node] = 0.0
+        return best
+    one, two = (least_sums(D, Z, int(child)) for child in Z[node - n, :2])
+    across = np.min(one[:, :, None] + D, axis=1)  # from each leaf through the one to each beginning of the other
+    best = np.min(across[:, :, None] + two, axis=1)
+    return np.minimum(best, best.T)
+
+
+@pytest.mark.parametrize("assets", [1, 9, 17, 40])
+def test_the_leaf_order_of_many_assets_is_the_best_whatever_is_equal(assets: int) -> None:
+    for seed in range(10):
+        X = factor_returns(seed, 12, assets)
+        if seed % 2:
+            X = X[:, np.random.default_rng(seed).integers(0, assets, assets)]
+        D = np.atleast_2d(pearson(X)) if assets > 1 else np.zeros((1, 1))
+        merges, found = tree(X)
+        least = least_sums(D, merges, 2 * assets - 2).min()
+        assert sorted(found) == list(range(assets))
+        rounding = 1e-6 if seed % 2 else 1e-12  # that of a distance of equal columns is a square root's
+        assert abs(D[found[1:], found[:-1]].sum() - least) < rounding
 
 
 def test_the_leaf_order_is_never_longer_than_that_of_scipy() -> None:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.reductions import CHAINS, count_twice, cubes, nearest, net_and_path, split_below, split_up_to, tails
+from metabt.reductions import (
+    CHAINS,
+    count_twice,
+    cubes,
+    least_of_sums,
+    nearest,
+    net_and_path,
+    split_below,
+    split_up_to,
+    tails,
+)
 from metabt.vectors import LANES
 
 ROWS = [*range(1, 2 * LANES + 2), LANES * CHAINS - 1, LANES * CHAINS, LANES * CHAINS + LANES + 3, 252]
@@ -93,3 +103,21 @@ def test_counts_of_lower_and_equal_ones(rows: int) -> None:
     counted(array, 3, rows, out, 5)
     expected = 2 * (x < x[:, None]).sum(1) + (x == x[:, None]).sum(1)
     assert (out[5 : 5 + rows] == expected).all() and not out[:5].any()
+
+
+@kernel()
+def joined(numbers, first, count, table, corner, stride, out, place):
+    least_of_sums(numbers, first, count, table, corner, stride, out, place)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 25])
+def test_the_least_of_sums_by_column(count: int) -> None:
+    rng = np.random.default_rng(count)
+    numbers, table = rng.normal(size=count + 3), rng.normal(size=(count + 2, 3 * LANES + 1))
+    numbers[:2] = numbers[count + 2 :] = table[:2] = np.nan  # before and behind
+    table[2:, :5] = table[2:, 5 + LANES :] = -np.inf
+    out = np.full(3 * LANES, 9.0)
+    joined(numbers, 2, count, table, 2 * table.shape[1] + 5, table.shape[1], out, 4)
+    expected = (numbers[2 : 2 + count, None] + table[2:, 5 : 5 + LANES]).min(axis=0, initial=np.inf)
+    assert (out[4 : 4 + LANES] == expected).all()
+    assert (out[:4] == 9.0).all() and (out[4 + LANES :] == 9.0).all()

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt import BacktestEngine, MemoryCache, lakehouse
-from metabt.api import cache_of
 from metabt.assembly import SUMMARY
 from metabt.cache.disk import DIRECTORY, DiskCache
 from metabt.config import Job
 from metabt.errors import MetabtError, RunError
+from metabt.execution import cache_of
 from metabt.prices import Prices
 from metabt.resolve import resolve
 from metabt.sources import Lakehouse, to_prices

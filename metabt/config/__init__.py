@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
-    from metabt.config.files import stated_lakehouse
     from metabt.config.jobs import Job
+    from metabt.config.lakehouse import stated_lakehouse
     from metabt.config.sweeps import sweep
 
 _EXPORTS = {
     "Job": "metabt.config.jobs",
     "compose": "metabt.config.composition",
     "load_portfolio": "metabt.config.composition",
-    "stated_lakehouse": "metabt.config.files",
+    "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }
 """Name -> module; imported when it is first asked for: Hydra takes long, and most commands need it for nothing."""

@@ -1,11 +1,8 @@
-"""Files: where configuration lies, and the settings that every command needs, read without composing anything."""
+"""Files: where configuration lies."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeGuard
-
-import yaml
 
 from metabt.errors import ConfigError
 
@@ -32,37 +29,3 @@ def packaged_dir() -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
-
-
-def stated_lakehouse(config_dir: str | Path | None = None) -> tuple[str, str | None]:
-    """Return the lakehouse that configuration names and its catalogue, if that is stated.
-
-    Raises
-    ------
-    ConfigError
-        If it names none, or cannot be read.
-    """
-    dirs = conf_dirs(config_dir)
-    file = next(d / f"{PRIMARY}.yaml" for d in dirs if (d / f"{PRIMARY}.yaml").is_file())
-    stated = _plainly_stated(file)
-    if stated is not None:
-        return stated
-    from metabt.config.composition import resolved_lakehouse
-
-    return resolved_lakehouse(file, dirs)
-
-
-def _plainly_stated(file: Path) -> tuple[str, str | None] | None:
-    """Return what a file names in so many words; to import Hydra takes as long as printing weights."""
-    try:
-        settings = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError:
-        return None
-    if not isinstance(settings, dict):
-        return None
-    stated, catalog = settings.get("lakehouse"), settings.get("catalog")
-    return (stated, catalog) if _is_plain(stated) and (catalog is None or _is_plain(catalog)) else None
-
-
-def _is_plain(setting: object) -> TypeGuard[str]:
-    return isinstance(setting, str) and "${" not in setting and setting != "???"

@@ -19,14 +19,15 @@ from metabt.block import Block, Decisions, MetaState, Shares
 from metabt.book import Opened, Start
 from metabt.decision import build_optimizer
 from metabt.holdings import Trades, charge, saved_by_netting
+from metabt.in_turn import Pending
 from metabt.joining import join_decisions
 from metabt.meta.aggregation import Gathered, Streams
 from metabt.meta.book import MetaBook
 from metabt.meta.flattening import Layout, net_shorts, net_trades
 from metabt.meta.hold import MetaHold
-from metabt.risk.optimize_meta import MetaDecisions, optimize_meta
+from metabt.risk.optimize_meta import MetaDecisions, eligible_children, optimize_meta, warm_up_ends
 from metabt.sleeve import Meta
-from metabt.steps import begin_of, days_between, due_in, from_first, keep, leaving, schedule
+from metabt.steps import begin_of, days_between, due_in, from_first, keep, schedule
 from metabt.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
 
 
@@ -132,18 +133,18 @@ def _decide(
 def _decide_in_turn(
     spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHold
 ) -> tuple[Decisions, bool]:
-    """Decide at one common session after another, from streams and from what is held by then."""
-    made, _ = _decide(spec, state, inputs, streams, rows[:0], hold)
-    live, warm = state.live, state.warm
-    for k, row in enumerate(rows.tolist()):
-        queue = state.queue.extend(made.rows, made.weights, spec.lag)
-        due, _ = queue.split(int(inputs.common.sum()))
-        hold.until(int(inputs.at(row)), inputs.spread(due), queue.weights)
-        here, previous = rows[k : k + 1], leaving(queue, row, hold.ahead())
-        decided = optimize_meta(spec, streams, here, inputs.gathered.live[inputs.at(here)], warm, previous)
-        made = join_decisions([made, _meta_decisions(decided, here, live)])
-        live, warm = live or bool(len(made.rows)), decided.warm
-    return made, warm
+    """Do the same, after the warm-up one after another, from what is held by then as well."""
+    live = inputs.gathered.live[inputs.at(rows)]
+    done = warm_up_ends(live, eligible_children(spec, streams, rows, live), state.warm)
+    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold)
+    if not done.any():
+        return early, warm
+    pending = Pending(spec, state, hold, inputs.common, len(rows))
+    for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
+        pending.add(row, weights)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending.weigh)
+    begun = state.live or bool(len(early.rows))
+    return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
 
 
 def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:

@@ -20,6 +20,7 @@ from metabt.kernels import inner, kernel
 from metabt.optimizers._active_set import minimise, start
 from metabt.optimizers._frontier import RIDGE
 from metabt.optimizers._linear import solve_both
+from metabt.optimizers._support import feasible, supported
 
 OVER, UNDER = 1e-13, 1e-12
 """How far what is traded may lie above its limit, and how far beneath is close enough."""
@@ -27,24 +28,48 @@ GAIN = 1e-13
 """What an exchange must gain to count, relative to the terms that it is the sum of."""
 STEPS = 200
 """Programmes that may be solved for one decision."""
-VECTORS, NUMBERS = 7, 3
-"""Rows of the work arrays `v` and `m` of `near`."""
+SQUARES, VECTORS, NUMBERS = 3, 10, 4
+"""Rows of the work arrays `squares`, `v` and `m` of `near`."""
 
 
 @kernel()
-def near(S, q, p, lo, hi, kappa, limit, forced, weights, squares, v, m):
+def near(covariance, mean, support, previous, lo, hi, kappa, limit, weights, squares, v, m):
     """Write the weights of one decision; return whether it has any.
 
     Parameters
     ----------
-    S, q, p : (n, n), (n,), (n,) covariance, linear term, what is held
-    lo, hi : bounds of every weight
+    covariance, mean : (n_assets, n_assets), (n_assets,) S and q, of which the supported entries matter
+    support : (n_assets,) bool
+    previous : (n_assets,) what is held; what is held of others than the supported is traded away
+    lo, hi : bounds of every supported weight
     kappa : price of a unit that is traded, at least 0
-    limit : of what is traded, `sum |w - p| + forced`; infinite for none. Where more must be, it is as little as can be.
-    forced : what is traded besides
-    weights : (n,)
-    squares, v, m : scratch, (2, n, n), (VECTORS, n) and (NUMBERS, n) int64
+    limit : of what is traded; infinite for none. Where more must be, it is as little as can be.
+    weights : (n_assets,) zeros
+    squares, v, m : scratch, (SQUARES, n_assets, n_assets), (VECTORS, n_assets) and (NUMBERS, n_assets) int64
     """
+    column = m[3]
+    n = supported(support, column)
+    if not feasible(covariance, column, n, lo, hi):
+        return False
+    S, q, p = squares[2], v[7][:n], v[8][:n]
+    forced, finite = 0.0, True
+    for i in range(len(support)):
+        forced += 0.0 if support[i] else abs(previous[i])
+    for i in range(n):
+        q[i], p[i] = mean[column[i]], previous[column[i]]
+        finite &= abs(q[i]) < np.inf
+        for j in range(n):
+            S[i, j] = covariance[column[i], column[j]]
+    if not finite or not _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
+        return False
+    for i in range(n):
+        weights[column[i]] = v[9, i]
+    return True
+
+
+@inner()
+def _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
+    """Write the weights at the least price that keeps to the limit into v[9]; return whether there are any."""
     n, scale, total, least = len(p), 1e-300, 0.0, forced
     for i in range(n):
         m[2, i] = 0
@@ -67,7 +92,7 @@ def near(S, q, p, lo, hi, kappa, limit, forced, weights, squares, v, m):
             excess += abs(v[0, i] - p[i])
         if excess <= OVER:
             for i in range(n):
-                weights[i] = v[0, i]
+                v[9, i] = v[0, i]
             found, high = True, at
             if excess >= -UNDER or step == 0:
                 return True

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from metabt.errors import ConfigError
-from metabt.optimizers._nearby import NUMBERS, VECTORS, near
-from metabt.optimizers.base import FEASIBLE
+from metabt.optimizers._nearby import NUMBERS, SQUARES, VECTORS, near
+from metabt.optimizers.base import InTurn
+from metabt.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -45,39 +48,38 @@ class Turnover:
         return self.penalty > 0.0 or self.limit is not None
 
 
-def solve_nearby(
-    S: np.ndarray,
-    q: np.ndarray,
-    support: np.ndarray,
-    bounds: tuple[float, float],
-    previous: np.ndarray,
-    turnover: Turnover,
-    weights: np.ndarray,
-    solved: np.ndarray,
-) -> None:
-    """Write the weights of every decision, and whether it has any.
+@dataclass
+class Nearby(InTurn):
+    """Decisions near what is held: `min 1/2 w'Sw - q'w` and what trading costs, within the bounds and a turnover."""
 
-    Parameters
-    ----------
-    S : (n_decisions, n_assets, n_assets) covariance
-    q : (n_decisions, n_assets) the linear term
-    support : (n_decisions, n_assets) bool
-    bounds : lowest and highest weight of every supported asset
-    previous : (n_assets,) what is held; what is held of others than the supported is sold
-    turnover : its penalty is per unit of turnover, which is half of what is traded, and of this objective
-    weights, solved : (n_decisions, n_assets) and (n_decisions,), zeros and False
-    """
-    lo, hi = bounds
-    kappa = turnover.penalty / 2.0
-    limit = np.inf if turnover.limit is None else 2.0 * turnover.limit
-    for d, member in enumerate(support):
-        here = np.flatnonzero(member)
-        n = len(here)
-        covariance, linear = np.ascontiguousarray(S[d][np.ix_(here, here)]), q[d, here]
-        can = n and n * lo <= 1.0 + FEASIBLE and n * hi >= 1.0 - FEASIBLE
-        if can and np.isfinite(covariance).all() and np.isfinite(linear).all():
-            forced, w = float(np.abs(previous[~member]).sum()), np.empty(n)
-            scratch = np.empty((2, n, n)), np.empty((VECTORS, n)), np.empty((NUMBERS, n), np.int64)
-            solved[d] = near(covariance, linear, previous[here], lo, hi, kappa, limit, forced, w, *scratch)
-            if solved[d]:
-                weights[d, here] = w
+    turnover: Turnover
+    """Its penalty is of this objective."""
+    programme: Callable[[Windows, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    """Returns S, (n_decisions, n_assets, n_assets), and q, (n_decisions, n_assets), of windows and their support."""
+
+    def weigh(self, decision: int, previous: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return the weights of one decision, (n_assets,), and whether it has a solution.
+
+        `previous`, (n_assets,), is what it trades away from; what is held of others than the supported is sold. Where
+        nothing is held, there is nothing to stay near.
+        """
+        if not previous.any():
+            return super().weigh(decision, previous)
+        (S, q), weights = self._programmes, np.zeros(len(previous))
+        rows = S[decision], q[decision], self.support[decision], previous
+        return weights, near(*rows, *self._terms, weights, *self._scratch)
+
+    @cached_property
+    def _programmes(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.programme(self.windows, self.support)
+
+    @cached_property
+    def _terms(self) -> tuple[float, float, float, float]:
+        """The bounds, the price of a unit that is traded, of which turnover is half, and the limit on those."""
+        limit = np.inf if self.turnover.limit is None else 2.0 * self.turnover.limit
+        return self.optimizer.min_weight, self.optimizer.max_weight, self.turnover.penalty / 2.0, limit
+
+    @cached_property
+    def _scratch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        n = self.support.shape[1]
+        return np.empty((SQUARES, n, n)), np.empty((VECTORS, n)), np.empty((NUMBERS, n), np.int64)

@@ -4,11 +4,13 @@
 2. A native optimizer solves them in one call of its kernel, each window by itself, on its supported columns alone.
 3. A window without a solution says so (`solved` False, weights 0): the caller falls back, no number is made up.
 4. `fit` is `weigh` on one window, so both give the same bits.
+5. An optimizer that looks at what is held solves the windows of a stack one after another (`in_turn`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -75,10 +77,8 @@ class Optimizer(ABC):
         """Whether a decision depends on what is held when it is taken: they are then taken one after another."""
         return False
 
-    def weigh(
-        self, windows: Windows, support: np.ndarray, previous: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights of every decision.
+    def weigh(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of every decision, taken while nothing is held.
 
         Parameters
         ----------
@@ -86,8 +86,6 @@ class Optimizer(ABC):
             Training windows of `n_decisions` decisions over `n_assets` columns.
         support : (n_decisions, n_assets) bool
             The columns that each decision may hold.
-        previous : (n_assets,), optional
-            What a single decision trades away from, where the optimizer depends on it; nothing by default.
 
         Returns
         -------
@@ -97,19 +95,35 @@ class Optimizer(ABC):
         """
         support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
         weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
-        if previous is None or not previous.any():
-            self._solve(windows, support, weights, solved)
-        else:
-            self._solve_from(windows, support, previous, weights, solved)
+        self._solve(windows, support, weights, solved)
         weights[~solved] = 0.0
         return weights, solved
+
+    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+        """Return the same decisions, to be taken one after another."""
+        return InTurn(self, windows, np.array(support, dtype=np.bool_))
 
     @abstractmethod
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         """Write weights and solved, which arrive as zeros and False."""
 
-    def _solve_from(
-        self, windows: Windows, support: np.ndarray, previous: np.ndarray, weights: np.ndarray, solved: np.ndarray
-    ) -> None:
-        """Write weights and solved of a decision that trades away from `previous`; what does not depend on it."""
-        self._solve(windows, support, weights, solved)
+
+@dataclass
+class InTurn:
+    """Decisions that are taken one after another, each from what is held by then; here, whatever is held."""
+
+    optimizer: Optimizer
+    """What decides."""
+    windows: Windows
+    """Training windows of `n_decisions` decisions over `n_assets` columns."""
+    support: np.ndarray
+    """(n_decisions, n_assets) bool, the columns that each decision may hold."""
+
+    def weigh(self, decision: int, previous: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return the weights of one decision, (n_assets,), and whether it has a solution; 0 where it has none.
+
+        `previous`, (n_assets,), is what it trades away from.
+        """
+        one = slice(decision, decision + 1)
+        weights, solved = self.optimizer.weigh(self.windows.take(one), self.support[one])
+        return weights[0], bool(solved[0])

@@ -55,7 +55,7 @@ class HierarchicalRiskParity(Optimizer):
             part = slice(first, first + BLOCK)
             D, count, m, _ = trees(S[part], usable[part])
             optimal_orders(D, count, m)
-            _allocate(S[part], count, self.min_weight, self.max_weight, m, weights[part])
+            _allocate(S[part], count, self.min_weight, self.max_weight, m, np.empty(len(S[0])), weights[part])
 
 
 @kernel()
@@ -73,13 +73,15 @@ def _admit(covariance, support, lo, hi, column, usable, solved):
 
 
 @kernel()
-def _allocate(covariance, count, lo, hi, m, weights):
+def _allocate(covariance, count, lo, hi, m, inverse, weights):
     for d in range(len(count)):
         if count[d] > 0:
             rows = m[d]
             order = rows[ORDER]
             _orient(covariance[d], count[d], rows[COLUMN], order)
-            _halve(covariance[d], count[d], lo, hi, order, rows[STACK], rows[CHAIN], weights[d])
+            for a in range(count[d]):
+                inverse[a] = 1.0 / covariance[d, order[a], order[a]]
+            _halve(covariance[d], count[d], lo, hi, order, inverse, rows[STACK], rows[CHAIN], weights[d])
 
 
 @inner()
@@ -95,22 +97,20 @@ def _orient(S, n, column, order):
 
 
 @inner()
-def _risk(S, start, stop, order):
-    """Return the variance of the inverse-variance portfolio of the assets at these places."""
+def _risk(S, start, stop, order, inverse):
+    """Return the variance of the inverse-variance portfolio of the assets at these places; `inverse` is by place."""
     total, variance = 0.0, 0.0
     for a in range(start, stop):
-        i = order[a]
-        inverse, row, above = 1.0 / S[i, i], S[i], 0.0
-        total += inverse
+        row, above = S[order[a]], 0.0
         for b in range(start, a):
-            j = order[b]
-            above += row[j] / S[j, j]
-        variance += inverse * (2.0 * above + 1.0)
+            above += row[order[b]] * inverse[b]
+        total += inverse[a]
+        variance += inverse[a] * (2.0 * above + 1.0)
     return variance / (total * total)
 
 
 @inner()
-def _halve(S, n, lo, hi, order, starts, stops, weights):
+def _halve(S, n, lo, hi, order, inverse, starts, stops, weights):
     """Write the weights: each pending part of the list lies between a start and a stop, its weight on each asset."""
     for a in range(n):
         weights[order[a]] = 1.0
@@ -125,7 +125,7 @@ def _halve(S, n, lo, hi, order, starts, stops, weights):
             continue
         half, other = (stop - start) // 2, stop - start - (stop - start) // 2
         middle = start + half
-        left, right = _risk(S, start, middle, order), _risk(S, middle, stop, order)
+        left, right = _risk(S, start, middle, order, inverse), _risk(S, middle, stop, order, inverse)
         share = min(max(weight * (right / (left + right)), half * lo), half * hi)
         share = min(max(share, weight - other * hi), weight - other * lo)
         for a in range(start, stop):

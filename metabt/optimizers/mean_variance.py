@@ -6,8 +6,8 @@ import numpy as np
 
 from metabt.errors import ConfigError
 from metabt.optimizers._frontier import frontier
-from metabt.optimizers._turnover import Turnover, solve_nearby
-from metabt.optimizers.base import Optimizer
+from metabt.optimizers._turnover import Nearby, Turnover
+from metabt.optimizers.base import InTurn, Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance
 from metabt.risk.mean import MEANS, Mean
 from metabt.windows import Windows
@@ -63,14 +63,15 @@ class MeanVariance(Optimizer):
         """Whether turnover is penalised or limited."""
         return self.turnover.matters
 
+    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+        """Return the same decisions, to be taken one after another, each near what is held by then."""
+        turnover = self.turnover.times(1.0 / self.risk_aversion)
+        return Nearby(self, windows, np.array(support, dtype=np.bool_), turnover, self._programme)
+
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        S, q = self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion
+        S, q = self._programme(windows, support)
         known = (np.isfinite(q) | ~support).all(axis=1)
         weights[:], solved[:] = frontier(S, q, support & known[:, None], self.min_weight, self.max_weight, False)
 
-    def _solve_from(
-        self, windows: Windows, support: np.ndarray, previous: np.ndarray, weights: np.ndarray, solved: np.ndarray
-    ) -> None:
-        S, q = self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion
-        bounds, turnover = (self.min_weight, self.max_weight), self.turnover.times(1.0 / self.risk_aversion)
-        solve_nearby(S, q, support, bounds, previous, turnover, weights, solved)
+    def _programme(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.covariance(windows, support), self.mean(windows, support) / self.risk_aversion

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.optimizers._frontier import frontier
-from metabt.optimizers._turnover import Turnover, solve_nearby
+from metabt.optimizers._turnover import Nearby, Turnover
 from metabt.optimizers._wide import MANY, least_variance
-from metabt.optimizers.base import Optimizer
+from metabt.optimizers.base import InTurn, Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance, sample
 from metabt.windows import Windows
 
@@ -68,9 +68,10 @@ class MinVariance(Optimizer):
             S = self.covariance(few, member)
             weights[~wide], solved[~wide] = frontier(S, np.zeros(member.shape), member, lo, hi, False)
 
-    def _solve_from(
-        self, windows: Windows, support: np.ndarray, previous: np.ndarray, weights: np.ndarray, solved: np.ndarray
-    ) -> None:
-        S, bounds = self.covariance(windows, support), (self.min_weight, self.max_weight)
+    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+        """Return the same decisions, to be taken one after another, each near what is held by then."""
         half = self.turnover.times(0.5)  # of the variance, which the programme minimises half of
-        solve_nearby(S, np.zeros(support.shape), support, bounds, previous, half, weights, solved)
+        return Nearby(self, windows, np.array(support, dtype=np.bool_), half, self._programme)
+
+    def _programme(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.covariance(windows, support), np.zeros(support.shape)

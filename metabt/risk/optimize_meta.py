@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from metabt.block import HELD, NOT_LIVE, WAITING
-from metabt.decision import bounded, build_optimizer, weigh
+from metabt.decision import Take, at_once, bounded, build_optimizer
 from metabt.meta.aggregation import Streams
 from metabt.sleeve import Estimator, Meta
 
@@ -42,16 +43,14 @@ def optimize_meta(
     rows: np.ndarray,
     live: np.ndarray,
     warm: bool,
-    previous: np.ndarray | None = None,
+    take: Take | None = None,
 ) -> MetaDecisions:
     """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool.
 
-    `previous`, (n_children,), is what a single decision trades away from, for an optimizer that depends on it.
+    `take` is how decisions after the warm-up are taken, all at once by default.
     """
-    stops = streams.before + rows + 1
-    lengths = streams.lengths[rows]
-    varies = streams.varying(stops, np.minimum(lengths, spec.lookback))
-    eligible = live & (lengths >= spec.history) & varies
+    stops, lengths = streams.before + rows + 1, streams.lengths[rows]
+    eligible = eligible_children(spec, streams, rows, live)
     done = warm_up_ends(live, eligible, warm)
     support = np.where(done[:, None], eligible, live)
     shortest = np.where(eligible, lengths, spec.lookback).min(axis=1)
@@ -64,12 +63,19 @@ def optimize_meta(
         weights[early], _ = equal.weigh(streams.windows(stops[early], lengths[early]), support[early])
     if len(late):
         windows = streams.windows(stops[late], lengths[late])
-        weights[late], solved = weigh(spec, windows, support[late], previous)
+        weights[late], solved = (take or partial(at_once, spec))(rows[late], windows, support[late])
         risk[late] = windows.risk(weights[late])
         status[len(early) :] = solved
     reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
     kept = done | (spec.warmup == "equal")
     return MetaDecisions(weights, risk, status, reasons, kept, warm or bool(done.any()))
+
+
+def eligible_children(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray) -> np.ndarray:
+    """Return which children have a stream to be weighted by, (n_decisions, n_children) bool, those live among them."""
+    lengths = streams.lengths[rows]
+    varies = streams.varying(streams.before + rows + 1, np.minimum(lengths, spec.lookback))
+    return live & (lengths >= spec.history) & varies
 
 
 def warm_up_ends(live: np.ndarray, eligible: np.ndarray, warm: bool) -> np.ndarray:

@@ -14,9 +14,9 @@ from metabt import BacktestEngine, MemoryCache
 from metabt.cache.disk import DiskCache
 from metabt.cluster import Ray
 from metabt.errors import ConfigError, MetabtError
+from metabt.executor import Executor
 from metabt.lakehouse import ingest
 from metabt.local import Local
-from metabt.ports import Executor
 from metabt.resolve import resolve
 from metabt.sources import to_prices
 from metabt.sweep import run_sweep

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metabt
-from metabt import MemoryCache
+from metabt import MemoryCache, leaf
 from metabt.errors import ConfigError
 from metabt.registry import optimizer
 from metabt.windows import Windows
@@ -19,9 +19,10 @@ from tests.returns import market_returns
 
 def solve(X: np.ndarray, previous: np.ndarray, name: str = "min_variance", **params: object) -> np.ndarray:
     """Return the weights of one window, decided while `previous` is held."""
-    weights, solved = optimizer(name, **params).weigh(Windows.single(X), np.ones((1, X.shape[1]), bool), previous)
-    assert solved[0] and abs(weights.sum() - 1.0) < 1e-12
-    return weights[0]
+    decisions = optimizer(name, **params).in_turn(Windows.single(X), np.ones((1, X.shape[1]), bool))
+    weights, solved = decisions.weigh(0, previous)
+    assert solved and abs(weights.sum() - 1.0) < 1e-12
+    return weights
 
 
 def reference(S: np.ndarray, q: np.ndarray, p: np.ndarray, hi: float, price: float, limit: float | None) -> np.ndarray:
@@ -102,8 +103,8 @@ def test_what_is_no_longer_supported_is_sold_whatever_the_limit() -> None:
     X, p = market_returns(3, 200, 8), held(3, 8)
     support = np.ones((1, 8), bool)
     support[0, 2] = False
-    (w,), solved = optimizer("min_variance", max_turnover=0.001).weigh(Windows.single(X), support, p)
-    assert solved[0] and w[2] == 0 and w.sum() == pytest.approx(1, abs=1e-12)
+    w, solved = optimizer("min_variance", max_turnover=0.001).in_turn(Windows.single(X), support).weigh(0, p)
+    assert solved and w[2] == 0 and w.sum() == pytest.approx(1, abs=1e-12)
     assert np.abs(w - p).sum() / 2 == pytest.approx(p[2], abs=1e-9)  # sold, and bought elsewhere
     assert (w[support[0]] >= p[support[0]] - 1e-12).all()
 
@@ -175,3 +176,36 @@ def test_a_walk_at_once_is_one_from_partition_to_partition(lag: int) -> None:
     one, other = (metabt.backtest(tree(lag, max_turnover=0.05), prices, cache=cache) for cache in (None, MemoryCache()))
     for name in ("decisions", "returns", "weights"):
         assert one.frame(name).equals(other.frame(name)), name
+
+
+@pytest.mark.parametrize("lag", [0, 7])
+def test_decisions_in_turn_are_the_same_however_many_windows_are_cut_at_a_time(
+    lag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = {"stocks": stocks(5, sessions=500)}
+    many = metabt.backtest(tree(lag, max_turnover=0.05), prices)
+    monkeypatch.setattr(leaf, "CHUNK", 1)
+    one = metabt.backtest(tree(lag, max_turnover=0.05), prices)
+    for name in ("decisions", "returns", "weights"):
+        assert one.frame(name).equals(many.frame(name)), name
+
+
+def test_what_has_no_solution_in_turn_falls_back_and_is_traded_away_from() -> None:
+    prices = stocks(5, sessions=500)
+    prices.iloc[250:300, 0] = np.nan  # two assets, of which neither may have more than 40 %
+    sleeve = {
+        "name": "book",
+        "dataset": "stocks",
+        "universe": ["AA", "BB", "CC"],
+        "lookback": 60,
+        "schedule": "weekly",
+        "optimizer": {"name": "min_variance", "max_weight": 0.4, "max_turnover": 0.01},
+        "fallback": [{"name": "equal", "max_weight": 1.0}],
+    }
+    made = metabt.backtest(sleeve, {"stocks": prices}).frame("decisions").pivot(index="date", columns="item")
+    status, weight = made["status"]["BB"], made["weight"]
+    fell = (status == "fallback:equal").to_numpy()
+    assert 8 < fell.sum() < len(fell) / 2
+    assert (weight[fell].to_numpy() == [0.0, 0.5, 0.5]).all()
+    again = int(np.flatnonzero(fell)[-1]) + 1  # the least turnover that leads back into the bounds
+    assert weight.iloc[again].to_numpy() == pytest.approx([0.2, 0.4, 0.4], abs=0.01)

@@ -11,6 +11,9 @@ from metabt.report.reading import numbers, texts, where
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
 
+ROUNDING = 1e-9
+"""A share of variance that is nothing but what rounding leaves of a fully invested stream."""
+
 
 def risk(run: Run) -> Section | None:
     """Return shares of variance through time, and over the whole run."""
@@ -53,8 +56,9 @@ def realised(run: Run) -> Facts:
         parent, _, item = path.rpartition("/")
         if parent in shares and item in shares[parent]:
             rows.append((" " * (path.count("/") - 1) + item, percent(shares[parent][item], 1)))
-    if "cash" not in [run.label(path) for path in run.children] and shares.get(run.root, {}).get("cash", 0.0):
-        rows.append(("cash", percent(shares[run.root]["cash"], 1)))
+    cash = shares.get(run.root, {}).get("cash", 0.0)
+    if "cash" not in [run.label(path) for path in run.children] and abs(cash) > ROUNDING:
+        rows.append(("cash", percent(cash, 1)))
     return Facts(
         ("Sleeve", "Share of its parent's variance"),
         rows,
