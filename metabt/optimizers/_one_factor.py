@@ -39,7 +39,7 @@ VECTORS = 8
 def unbounded(C, budget, x, Cx, v, n):
     """Write the solution x, and C x but for the last step; return whether it was reached.
 
-    Rows of C and the budgets are padded with zeros; x is padded with ones. `v` is scratch, (VECTORS, width).
+    Rows of C and the budgets are padded with zeros, which x will be. `v` is scratch, (VECTORS, width).
     """
     f, own, gradient, step = v[0], v[1], v[2], v[3]
     along, w, move, Cmove = v[4], v[5], v[6], v[7]
@@ -52,12 +52,12 @@ def unbounded(C, budget, x, Cx, v, n):
         gradient[i], w[i] = 0.0, 0.0
     product(C, x, Cx, n)
     for _ in range(STEPS):
-        far, part, squared, mixed = _gradient(budget, x, Cx, f, own, gradient, step, along, width)
-        if far == 0:
+        near, part, squared, mixed = _gradient(budget, x, Cx, f, own, gradient, step, along, width)
+        if near == width:
             product(C, x, Cx, n)
             _, part, _, _ = _gradient(budget, x, Cx, f, own, gradient, step, along, width)
             for i in range(width):
-                x[i] -= x[i] * (step[i] - part * along[i])
+                x[i] = x[i] - x[i] * (step[i] - part * along[i]) if i < n else 0.0
             return True
         turn = max(squared - mixed, 0.0) / before if before > 0.0 else 0.0
         slope = _direction(x, gradient, step, along, part, turn, w, move, width)
@@ -78,7 +78,7 @@ def unbounded(C, budget, x, Cx, v, n):
 
 @inner(fastmath=FAST)
 def _model(C, budget, x, sums, f, own, n, width):
-    """Write the one-factor model of C, and x, where to begin; return whether the correlations sum to something."""
+    """Write the one-factor model of C, and x, where to begin, padded with ones; return whether C sums to something."""
     for i in range(width):
         x[i] = 1.0
     product(C, x, sums, n)
@@ -103,23 +103,23 @@ def _model(C, budget, x, sums, f, own, n, width):
 def _gradient(budget, x, Cx, f, own, gradient, step, along, width):
     """Write the gradient, and what the model's matrix takes to it: `step - part along`.
 
-    Return how many contributions are far from their budgets, `part`, and the products of what was written with the
+    Return how many contributions are near their budgets, `part`, and the products of what was written with the
     gradient and with the last one, which it replaces.
     """
-    far, squared, common, explained, mixed, shared = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    near, squared, common, explained, mixed, shared = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(width):
         here, load, last = x[i], f[i] * x[i], gradient[i]
         slope = here * Cx[i] - budget[i]
         inverse = 1.0 / (own[i] * here * here + budget[i])
         gradient[i], step[i], along[i] = slope, slope * inverse, load * inverse
-        far += abs(slope) > NEAR * budget[i]
+        near += abs(slope) <= NEAR * budget[i]
         squared += slope * slope * inverse
         common += load * slope * inverse
         explained += load * load * inverse
         mixed += last * slope * inverse
         shared += last * load * inverse
     part = common / (1.0 + explained)
-    return far, part, squared - part * common, mixed - part * shared
+    return near, part, squared - part * common, mixed - part * shared
 
 
 @inner(fastmath=FAST)

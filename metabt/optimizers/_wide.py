@@ -28,6 +28,9 @@ from metabt.optimizers.base import FEASIBLE
 from metabt.risk import arrays
 from metabt.windows import Windows
 
+MANY = 150
+"""Assets from which on this is faster than the programme on their covariance: 60 to 90 microseconds either way."""
+
 FIRST, JOIN = 48, 16
 """Assets that the working set starts with; that join it at a time."""
 

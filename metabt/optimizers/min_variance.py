@@ -11,10 +11,10 @@ import numpy as np
 
 from metabt.optimizers._frontier import frontier
 from metabt.optimizers._turnover import Nearby, Turnover
-from metabt.optimizers._wide import least_variance
+from metabt.optimizers._wide import MANY, least_variance
 from metabt.optimizers.base import InTurn, Optimizer
 from metabt.risk.covariance import COVARIANCES, Covariance, sample
-from metabt.windows import WIDE, Windows
+from metabt.windows import Windows
 
 
 class MinVariance(Optimizer):
@@ -60,7 +60,7 @@ class MinVariance(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         lo, hi = self.min_weight, self.max_weight
-        wide = (support.sum(axis=1) >= WIDE) & (self.covariance is sample) & (lo == 0.0)
+        wide = (support.sum(axis=1) >= MANY) & (self.covariance is sample) & (lo == 0.0)
         if wide.any():
             weights[wide], solved[wide] = least_variance(windows.take(np.flatnonzero(wide)), support[wide], hi)
         if not wide.all():

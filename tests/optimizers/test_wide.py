@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabt.optimizers._frontier import frontier
-from metabt.optimizers._wide import least_variance
+from metabt.optimizers._wide import MANY, least_variance
 from metabt.registry import optimizer
-from metabt.windows import WIDE, Windows
+from metabt.windows import Windows
 from tests.optimizers.test_frontier import residual
 from tests.returns import factor_returns, market_returns
 
@@ -54,10 +54,10 @@ def test_hedges_and_fewer_rows_than_assets_have_a_defined_answer(cap: float) -> 
 
 
 def test_the_number_of_supported_assets_alone_decides_how_it_is_solved() -> None:
-    X = market_returns(2, 300, WIDE + 30)
+    X = market_returns(2, 300, MANY + 30)
     stops, lengths = np.array([150, 200, 250, 300]), np.array([150, 130, 150, 150])
-    support = np.random.default_rng(0).random((4, WIDE + 30)) < np.array([[0.4], [1.0], [0.9], [0.6]])
-    assert (support.sum(1) >= WIDE).tolist() == [False, True, True, False]
+    support = np.random.default_rng(0).random((4, MANY + 30)) < np.array([[0.4], [1.0], [0.9], [0.6]])
+    assert (support.sum(1) >= MANY).tolist() == [False, True, True, False]
     for params in ({}, {"max_weight": 0.05}, {"min_weight": 0.001}):
         rule = optimizer("min_variance", **params)
         weights, solved = rule.weigh(Windows(X, stops, lengths), support)
