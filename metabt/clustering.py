@@ -34,8 +34,8 @@ from metabt.reductions import least_of_sums, nearest
 from metabt.vectors import LANES
 
 COLUMN, CHAIN, NODE, FROM, INTO, LEFT, RIGHT, START, COUNT, ORDER, STACK, ENDS = range(12)
-"""Rows of m: column of a leaf; the chain, a cluster's node; merges; a node's children, its first position and how many
-leaves it has; the leaf at each position; scratch."""
+"""Rows of m: column of a leaf; the chain; the clusters that are left, later the node of each; merges; a node's
+children, its first position and how many leaves it has; the leaf at each position; scratch."""
 
 HEIGHT, TOP = range(2)
 """Rows of v: height of each merge; height of the last merge of a cluster."""
@@ -117,7 +117,7 @@ def _grow(covariance, support, D, Q, work, count, m, v):
         rows = m[d]
         n = squares(covariance[d], support[d], work[0], rows[COLUMN], D[d], Q)
         into = rows[INTO]
-        ward(Q, n, v[d, HEIGHT], v[d, TOP], work[1], rows[CHAIN], rows[FROM], into)
+        ward(Q, n, v[d, HEIGHT], v[d, TOP], work[1], rows[CHAIN], rows[NODE], rows[FROM], into)
         node, left, right = rows[NODE], rows[LEFT], rows[RIGHT]
         _name(n, rows[FROM], into, node, left, right)
         count[d] = n
@@ -174,13 +174,16 @@ def squares(S, support, inverse, column, D, Q):
 
 
 @inner()
-def ward(Q, n, height, top, size, chain, source, into):
-    """Write the n - 1 merges of cluster `source` into cluster `into`, lowest first; Q, as from `squares`, is spent."""
+def ward(Q, n, height, top, size, chain, live, source, into):
+    """Write the n - 1 merges of cluster `source` into cluster `into`, lowest first; Q, as from `squares`, is spent.
+
+    `live` are the clusters that have not been merged into others: no one looks at the rows of the rest.
+    """
     width = Q.shape[1]
     for i in range(width):
         size[i] = 1.0 if i < n else 0.0
     for i in range(n):
-        top[i] = 0.0
+        top[i], live[i] = 0.0, i
     length = 0
     for k in range(n - 1):
         if length == 0:
@@ -196,13 +199,13 @@ def ward(Q, n, height, top, size, chain, source, into):
             chain[length] = y
             length += 1
         length -= 2
-        _merge(Q, n, min(x, y), max(x, y), k, height, top, size, source, into)
+        _merge(Q, n, min(x, y), max(x, y), k, height, top, size, live, source, into)
     for k in range(n - 1):
         height[k] = math.sqrt(height[k])
 
 
 @inner()
-def _merge(Q, n, x, y, k, height, top, size, source, into):
+def _merge(Q, n, x, y, k, height, top, size, live, source, into):
     """Merge cluster x into y: Lance and Williams' update, and merge k sorted in by its height."""
     one, two, between = Q[x], Q[y], Q[x, y]
     both = size[x] + size[y]
@@ -218,8 +221,12 @@ def _merge(Q, n, x, y, k, height, top, size, source, into):
         total = ((own + first) * one[i] + (own + second) * two[i] - own * between) / (own + both)
         two[i] = total if total > 0.0 else 0.0
     size[x], size[y] = 0.0, both
-    for i in range(n):
+    rest = 0
+    for a in range(n - k):
+        i = live[a]
         Q[i, x], Q[i, y] = np.inf, two[i]
+        live[rest] = i
+        rest += i != x
 
 
 @inner()
