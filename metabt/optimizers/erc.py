@@ -86,6 +86,7 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
     vectors = v[6], v[7], v[8]
     none, variance, more = v[9], v[10], v[11:]  # no means tell assets apart: `none` stays zero
     index, column, first, size = m[0], m[1], m[2], m[3]
+    bounded = lo > 0.0 or hi < 1.0
     for d in range(len(support)):
         n = supported(support[d], column)
         if not feasible(covariance[d], column, n, lo, hi):
@@ -94,15 +95,22 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
         if not _correlations(covariance[d], column, n, C, sigma, vectors[0]):
             continue
         _budget(budgets, column, n, budget)
-        if not unbounded(C, budget, x, Cx, more, n) and not _by_barrier(C, budget, work, x, box, Cx, vectors, index, n):
+        for by_barrier in (False, True):
+            if solved[d]:
+                break
+            if by_barrier:
+                reached = _by_barrier(C, budget, work, x, box, Cx, vectors, index, n)
+            else:
+                reached = unbounded(C, budget, x, Cx, more, n)
+            if not reached and not (by_barrier and bounded):
+                continue  # what hedges nearly all variance away without bounds may not do so within them
+            total = _total(x, sigma, n)
+            lam = 1.0 / (total * total)  # without bounds, x(lam) = sqrt(lam) x(1)
+            if not _rescale(x, Cx, sigma, box, n, total, lo, hi, reached):
+                lam = _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam)
+            solved[d] = lam > 0.0 and _solved(x, Cx, budget, box, n, lam)
+        if not solved[d]:
             continue
-        total = _total(x, sigma, n)
-        lam = 1.0 / (total * total)  # without bounds, x(lam) = sqrt(lam) x(1)
-        if not _rescale(x, Cx, sigma, box, n, total, lo, hi):
-            lam = _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam)
-        if not lam > 0.0:
-            continue
-        solved[d] = _solved(x, Cx, budget, box, n, lam)
         share = vectors[0]
         for a in range(n):
             share[a] = min(max(x[a] / sigma[a] if n > 1 else 1.0, lo), hi)
@@ -177,10 +185,10 @@ def _total(x, sigma, n):
 
 
 @inner()
-def _rescale(x, Cx, sigma, box, n, total, lo, hi):
-    """Scale the unbounded solution to a sum of one; put it into its box, and return whether it was inside."""
+def _rescale(x, Cx, sigma, box, n, total, lo, hi, reached):
+    """Scale the unbounded solution to a sum of one; put it into its box, and return whether it was reached inside."""
     floor, ceiling = box
-    inside = True
+    inside = reached
     for i in range(n):
         x[i] /= total
         Cx[i] /= total
