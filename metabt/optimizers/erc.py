@@ -4,7 +4,8 @@
    `_barrier` does. Scaled to sum to one, the solution is the portfolio (Spinu).
 2. Where it leaves the bounds: solve in the box `[lo, hi]` for the lam at which the weights sum to one. Assets inside
    their bounds then contribute in proportion to their budgets, those at `max_weight` less, those at `min_weight` more.
-   The lam is found by Newton steps on its logarithm, kept in a bracket.
+   The lam is found by Newton steps on its logarithm, kept in a bracket. Without a solution of 1, or where it leads
+   nowhere, begin with the same volatility in every asset.
 3. An answer that misses its contributions by more than 1e-10 of them is none.
 """
 
@@ -95,20 +96,9 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
         if not _correlations(covariance[d], column, n, C, sigma, vectors[0]):
             continue
         _budget(budgets, column, n, budget)
-        for by_barrier in (False, True):
-            if solved[d]:
-                break
-            if by_barrier:
-                reached = _by_barrier(C, budget, work, x, box, Cx, vectors, index, n)
-            else:
-                reached = unbounded(C, budget, x, Cx, more, n)
-            if not reached and not (by_barrier and bounded):
-                continue  # what hedges nearly all variance away without bounds may not do so within them
-            total = _total(x, sigma, n)
-            lam = 1.0 / (total * total)  # without bounds, x(lam) = sqrt(lam) x(1)
-            if not _rescale(x, Cx, sigma, box, n, total, lo, hi, reached):
-                lam = _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam)
-            solved[d] = lam > 0.0 and _solved(x, Cx, budget, box, n, lam)
+        for start in range(3 if bounded else 2):
+            if not solved[d]:
+                solved[d] = _from(start, C, budget, work, x, box, Cx, sigma, vectors, more, index, n, lo, hi)
         if not solved[d]:
             continue
         share = vectors[0]
@@ -118,6 +108,29 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
             share_evenly(share, first, n, vectors[1], size)
         for a in range(n):
             weights[d, column[a]] = share[a]
+
+
+@inner()
+def _from(start, C, budget, work, x, box, Cx, sigma, vectors, more, index, n, lo, hi):
+    """Write the solution x as found from one of the starts; return whether it is one.
+
+    0 and 1 are the solution without bounds, by one factor and by the whole matrix. Where those hedge nearly all of the
+    variance away, bounds may not let them: 2 is the same volatility in every asset.
+    """
+    risk, reached = 1.0, False
+    if start == 0:
+        reached = unbounded(C, budget, x, Cx, more, n)
+    elif start == 1:
+        reached = _by_barrier(C, budget, work, x, box, Cx, vectors, index, n)
+    else:
+        risk = _inverse_volatility(C, x, Cx, n) / n
+    if start < 2 and not reached:
+        return False
+    total = _total(x, sigma, n)
+    lam = risk / (total * total)  # without bounds, x(lam) = sqrt(lam) x(1)
+    if not _rescale(x, Cx, sigma, box, n, total, lo, hi, reached):
+        lam = _bounded(C, budget, work, x, box, Cx, sigma, vectors, index, n, lam)
+    return lam > 0.0 and _solved(x, Cx, budget, box, n, lam)
 
 
 @inner()
@@ -174,6 +187,18 @@ def _by_barrier(C, budget, work, x, box, Cx, vectors, index, n):
     for i in range(n):  # the solution, were all correlations the same and the budgets equal
         x[i] = (n / total) ** 0.5 if total > 0.0 else n**-0.5
     return minimise(C, budget, work, x, floor, ceiling, Cx, step, trial, scratch, index, n, 1.0) >= 0
+
+
+@inner()
+def _inverse_volatility(C, x, Cx, n):
+    """Write a portfolio with the same volatility in every asset; return its variance."""
+    variance = 0.0
+    for i in range(n):
+        x[i] = 1.0
+    product(C, x, Cx, n)
+    for i in range(n):
+        variance += Cx[i]
+    return variance
 
 
 @inner()

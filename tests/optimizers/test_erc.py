@@ -190,6 +190,18 @@ def test_hedges_that_sweeps_take_thousands_of_rounds_for(left: float) -> None:
     assert solved and abs(8 * shares(S, w) - 1).max() < 1e-10
 
 
+@pytest.mark.parametrize("assets", [3, 4, 8])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_hedge_that_leaves_no_variance_is_solved_for_within_a_cap(seed: int, assets: int) -> None:
+    X = factor_returns(seed, 60, assets)
+    X[:, 1] = -X[:, 0] * 1.001 + 1e-8 * X[:, 2]
+    assert not solve(X)[2]
+    S, w, solved = solve(X, max_weight=1.2 / assets)
+    held, marginal = w < 1.2 / assets - 1e-12, w * (S @ w)
+    assert solved and abs(w.sum() - 1) < 1e-12 and not held.all()
+    assert np.ptp(marginal[held]) <= 1e-9 * marginal[held].max() and marginal[~held].max() <= marginal[held].min()
+
+
 def test_hedges_whose_contributions_are_rounding_have_no_solution() -> None:
     rng = np.random.default_rng(3)
     X = 0.01 * rng.normal(size=(250, 4))
