@@ -73,7 +73,7 @@ def _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, 
         free = np.int64(0)
         for ridge in (0.0, RIDGE):
             if free == 0:
-                _write(covariance[d], kept, n, ridge, S)
+                gather(covariance[d], kept, n, ridge, S)
                 free = _optimum(S, more, w, floor, ceiling, mu, q, goal, part, ones, side, index, n, tangency)
         solved[d] = free > 0
         for a in range(count if free > 0 else 0):
@@ -117,7 +117,7 @@ def _attainable(S, mu, kept, n, floor, ceiling, taken):
 
 
 @inner()
-def _write(covariance, kept, n, ridge, S):
+def gather(covariance, kept, n, ridge, S):
     """Write the covariance of the merged assets, with a ridge, padded with zeros."""
     width, adjacent = width_of(n), kept[n - 1] - kept[0] == n - 1
     for a in range(n):
@@ -143,13 +143,13 @@ def _optimum(S, squares, w, floor, ceiling, mu, q, goal, part, ones, side, index
     L, low, high, g = squares[1], 0.0, np.inf, 0.0
     for i in range(n):
         q[i] = 0.0 if tangency else mu[i]
-    free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+    free = begin(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
     if tangency and free > 0:  # near minimum variance; from there on to where its assets have their tangency portfolio
         g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
         g = g if g < np.inf else 0.0
         for i in range(n):
             q[i] = g * mu[i]
-        free = _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
+        free = begin(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
     for _ in range(200):
         if free > 0:
             free = minimise(S, L, w, floor, ceiling, q, goal, part, ones, side, index, n, free)
@@ -168,7 +168,7 @@ def _optimum(S, squares, w, floor, ceiling, mu, q, goal, part, ones, side, index
 
 
 @inner()
-def _started(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n):
+def begin(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n):
     """Write feasible weights and what `minimise` takes; return how many are free, 0 if they are singular."""
     free = crash(S, squares, w, floor, ceiling, q, goal, part, ones, side, index, n)
     if free == 0 and start(S, squares[1], w, floor, ceiling, side, index, n) > 0.0:

@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.kernels import inner, kernel
-from metabt.optimizers._active_set import minimise, start
-from metabt.optimizers._frontier import RIDGE
+from metabt.optimizers._active_set import minimise
+from metabt.optimizers._frontier import RIDGE, begin, gather
 from metabt.optimizers._linear import solve_both
 from metabt.optimizers._support import feasible, supported
 
@@ -28,8 +28,8 @@ GAIN = 1e-13
 """What an exchange must gain to count, relative to the terms that it is the sum of."""
 STEPS = 200
 """Programmes that may be solved for one decision."""
-SQUARES, VECTORS, NUMBERS = 3, 10, 4
-"""Rows of the work arrays `squares`, `v` and `m` of `near`."""
+SQUARES, VECTORS, NUMBERS = 4, 10, 4
+"""How many work arrays `near` takes of each kind."""
 
 
 @kernel()
@@ -45,22 +45,19 @@ def near(covariance, mean, support, previous, lo, hi, kappa, limit, weights, squ
     kappa : price of a unit that is traded, at least 0
     limit : of what is traded; infinite for none. Where more must be, it is as little as can be.
     weights : (n_assets,) zeros
-    squares, v, m : scratch, (SQUARES, n_assets, n_assets), (VECTORS, n_assets) and (NUMBERS, n_assets) int64
+    squares, v, m : scratch, as `work_arrays` makes it, of SQUARES matrices, VECTORS and NUMBERS
     """
     column = m[3]
     n = supported(support, column)
     if not feasible(covariance, column, n, lo, hi):
         return False
-    S, q, p = squares[2], v[7][:n], v[8][:n]
-    forced, finite = 0.0, True
+    q, p, forced, finite = v[7][:n], v[8][:n], 0.0, True
     for i in range(len(support)):
         forced += 0.0 if support[i] else abs(previous[i])
     for i in range(n):
         q[i], p[i] = mean[column[i]], previous[column[i]]
         finite &= abs(q[i]) < np.inf
-        for j in range(n):
-            S[i, j] = covariance[column[i], column[j]]
-    if not finite or not _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
+    if not finite or not _search(covariance, column, q, p, lo, hi, kappa, limit, forced, squares, v, m):
         return False
     for i in range(n):
         weights[column[i]] = v[9, i]
@@ -68,9 +65,10 @@ def near(covariance, mean, support, previous, lo, hi, kappa, limit, weights, squ
 
 
 @inner()
-def _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
+def _search(covariance, column, q, p, lo, hi, kappa, limit, forced, squares, v, m):
     """Write the weights at the least price that keeps to the limit into v[9]; return whether there are any."""
-    n, scale, total, least = len(p), 1e-300, 0.0, forced
+    S, n, scale, total, least = squares[0], len(p), 1e-300, 0.0, forced
+    gather(covariance, column, n, 0.0, S)
     for i in range(n):
         m[2, i] = 0
         scale = max(scale, abs(q[i]), S[i, i])
@@ -78,12 +76,12 @@ def _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
         total += nearest
         least += abs(nearest - p[i])
     most = max(limit, least + abs(1.0 - total)) - forced
-    low, high, at, ridge, found = kappa, np.inf, kappa, 0.0, False
+    low, high, at, ridged, found = kappa, np.inf, kappa, False, False
     for step in range(STEPS):
-        free = _programme(S, q, p, lo, hi, at, ridge, squares, v, m)
-        if free <= 0 and ridge == 0.0:
-            ridge = RIDGE
-            free = _programme(S, q, p, lo, hi, at, ridge, squares, v, m)
+        free = _programme(S, q, p, lo, hi, at, squares, v, m)
+        if free <= 0 and not ridged:
+            gather(covariance, column, n, RIDGE, S)
+            free, ridged = _programme(S, q, p, lo, hi, at, squares, v, m), True
         if free <= 0:
             return False
         excess = -most
@@ -100,7 +98,7 @@ def _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
             low = at
         if found and high - low <= 1e-15 * high:
             return True
-        slope = _slope(squares[1], free, v[5], v[6], m[1], m[2])
+        slope = _slope(squares[2], free, v[5], v[6], m[1], m[2])
         at -= (excess + 0.5 * UNDER) / slope if slope < 0.0 else np.inf
         if not low < at < high or step % 4 == 3:
             at = 0.5 * (low + high) if high < np.inf else max(4.0 * low, scale)
@@ -108,30 +106,26 @@ def _search(S, q, p, lo, hi, kappa, limit, forced, squares, v, m):
 
 
 @inner()
-def _programme(S, q, p, lo, hi, kappa, ridge, squares, v, m):
+def _programme(S, q, p, lo, hi, kappa, squares, v, m):
     """Write the weights into v[0], the free assets' factor, and what is bought and sold into m[2], zeros at first.
 
     Return the number of free assets, at most 0 where there is no solution.
     """
-    ridged, L, w, floor, ceiling, tilted = squares[0], squares[1], v[0], v[1], v[2], v[3]
+    more, w, floor, ceiling, tilted = (squares[1], squares[2], squares[3]), v[0], v[1], v[2], v[3]
     goal, part, ones = v[4], v[5], v[6]
     side, index, sign = m[0], m[1], m[2]
     n, free = len(p), np.int64(0)
-    for i in range(n):
-        for j in range(n):
-            ridged[i, j] = S[i, j]
-        ridged[i, i] += ridge * max(S[i, i], ridge)
     for _ in range(2 * n + 20):
         for i in range(n):
             floor[i] = p[i] if sign[i] > 0 and p[i] > lo else lo
             ceiling[i] = p[i] if sign[i] < 0 and p[i] < hi else hi
             tilted[i] = q[i] - kappa * sign[i]
-        if not start(ridged, L, w, floor, ceiling, side, index, n) > 0.0:
-            return 0
-        free = minimise(ridged, L, w, floor, ceiling, tilted, goal, part, ones, side, index, n, np.int64(1))
+        free = begin(S, more, w, floor, ceiling, tilted, goal, part, ones, side, index, n)
+        if free > 0:
+            free = minimise(S, more[1], w, floor, ceiling, tilted, goal, part, ones, side, index, n, free)
         if free <= 0:
             return free
-        if not _change_sides(ridged, q, p, lo, hi, kappa, w, sign):
+        if not _change_sides(S, q, p, lo, hi, kappa, w, sign):
             return free
     return -1
 

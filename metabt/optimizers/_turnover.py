@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.errors import ConfigError
+from metabt.optimizers._linear import work_arrays
 from metabt.optimizers._nearby import NUMBERS, SQUARES, VECTORS, near
 from metabt.optimizers.base import InTurn
 from metabt.windows import Windows
@@ -81,5 +82,5 @@ class Nearby(InTurn):
 
     @cached_property
     def _scratch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        n = self.support.shape[1]
-        return np.empty((SQUARES, n, n)), np.empty((VECTORS, n)), np.empty((NUMBERS, n), np.int64)
+        v, m, squares = work_arrays(self.support.shape[1], VECTORS, NUMBERS, SQUARES)
+        return squares, v, m
