@@ -63,7 +63,9 @@ def common(one: tuple[Run, str], other: tuple[Run, str]) -> Common:
     if len(shared) and not begins:
         navs = navs / navs[0]
     since = trades[0] if begins else shared[0] if len(shared) else np.datetime64("NaT")
-    return Common(shared, since, navs, same, (_between(shared, dates[0], dates[1]), _between(shared, dates[1], dates[0])))
+    return Common(
+        shared, since, navs, same, (_between(shared, dates[0], dates[1]), _between(shared, dates[1], dates[0]))
+    )
 
 
 def _between(shared: np.ndarray, own: np.ndarray, others: np.ndarray) -> int:

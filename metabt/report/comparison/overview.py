@@ -76,8 +76,8 @@ def calendars(pair: Pair) -> str:
         how.append(f"sessions in between ({', '.join(only)})")
     since = "their first trade, which is the same" if shared.begins else "the close of the first of them"
     return (
-        f"The runs have other {' and '.join(how or ['first trades'])}: they are compared on the sessions that both have, "
-        f"from {since}, with returns compounded in between."
+        f"The runs have other {' and '.join(how or ['first trades'])}: they are compared on the sessions that both "
+        f"have, from {since}, with returns compounded in between."
     )
 
 

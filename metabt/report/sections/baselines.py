@@ -129,7 +129,7 @@ def _growth(run: Run, beside: Beside) -> Chart:
         traces += _pair(run, name, Streams(tables["returns"], root(tables)), slot)
     layout = lines.panels(0.64, 0.36)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
-    layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
+    layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     caption = (
         "Net of costs; growth is logarithmic, drawdowns are below. The dotted curve is LOOK-AHEAD: nobody could have "
         "held it."
