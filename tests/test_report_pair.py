@@ -83,6 +83,7 @@ def test_what_is_told_together_is_what_the_metrics_say() -> None:
     facts = together(pair)
     assert cell(facts, "tracking difference p.a.") == lines.percent(other["cagr"] - one["cagr"])
     assert value(cell(facts, "Sharpe of B less that of A")) == pytest.approx(other["sharpe"] - one["sharpe"], abs=6e-4)
+    assert cell(facts, "its 90% interval") == "none: it takes 42 sessions"
     net = [run.streams.own("mine", "net") for run in pair.runs]
     error = (net[1] - net[0]).std(ddof=1) * pair.one.sessions_per_year("mine") ** 0.5
     assert cell(facts, "tracking error p.a.") == lines.percent(error)

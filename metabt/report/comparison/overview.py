@@ -48,13 +48,16 @@ def together(pair: Pair) -> Facts:
     difference, low, high = bootstrap.sharpe_difference(other, one, shared.per_year)
     growth = [values.get("cagr", np.nan) for values in pair.metrics("")]
     error = float((other - one).std(ddof=1)) * np.sqrt(shared.per_year) if len(one) > 1 else np.nan
+    interval = f"{_number(low)} to {_number(high)}"
+    if len(one) < bootstrap.fewest:
+        interval = f"none: it takes {bootstrap.fewest} sessions"
     rows = [
         ("common sessions", f"{len(shared.dates):,}, {shared.dates[0]} to {shared.dates[-1]}"),
         ("correlation", _number(correlation(one, other))),
         ("tracking difference p.a.", percent(growth[1] - growth[0])),
         ("tracking error p.a.", percent(error)),
         ("Sharpe of B less that of A", _number(difference)),
-        (f"its {bootstrap.level:.0%} interval", f"{_number(low)} to {_number(high)}"),
+        (f"its {bootstrap.level:.0%} interval", interval),
         ("first session with another return", parted(pair)),
     ]
     note = (
