@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 from metabt.comparison import Comparison
 from metabt.differing import Difference
@@ -60,13 +61,22 @@ def comparison_rows(found: Comparison) -> list[Row]:
 
 
 def _effect(found: Comparison) -> list[str]:
-    lines = [f"{name}: {a:.4f} -> {b:.4f} ({b - a:+.4f})" for name, (a, b) in found.metrics.items()]
+    lines = [_metric_line(name, *values) for name, values in found.metrics.items()]
+    (one_first, one_last), (first, last) = found.spans
+    apart = found.spans[0] != found.spans[1]
+    if apart:
+        lines.append(f"each over its own sessions: {one_first} to {one_last} -> {first} to {last}")
     if found.parted:
         return [*lines, f"net returns differ from {found.parted} on"]
-    if found.ends[0] != found.ends[1]:
-        ends = f"the one ends on {found.ends[0]}, the other on {found.ends[1]}"
-        return [*lines, f"net returns are the same as long as both have them: {ends}"]
-    return [*lines, "net returns are the same, to the bit"]
+    if one_last < first or last < one_first:
+        return [*lines, "net returns cannot be compared: there is no session in which both have one"]
+    return [*lines, f"net returns are the same{' as long as both have them' if apart else ', to the bit'}"]
+
+
+def _metric_line(name: str, before: float, after: float) -> str:
+    texts = [f"{value:.4f}" if isfinite(value) else "none" for value in (before, after)]
+    change = after - before
+    return f"{name}: {' -> '.join(texts)}" + (f" ({change:+.4f})" if isfinite(change) else "")
 
 
 def _heading(found: Explanation) -> str:

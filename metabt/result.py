@@ -183,18 +183,25 @@ class Result:
         against : another run, to write one page of both side by side
         baselines : None tells baselines and attribution too, for which the run is walked again from the blocks that are
             remembered; where it cannot be, the report says why. The flat baseline of more than 300 assets, which takes
-            longest, is among them where this is True. False leaves all of it out, as does a page of two runs
+            longest, is among them where this is True. False leaves all of it out, as does a page of two runs, which has
+            no place for them
 
         Raises
         ------
         ConfigError
-            If both runs are the same, or have no time in common.
+            If both runs are the same, or have no time in common; for baselines of two runs.
         StoreError
             If the file cannot be written.
         """
         from metabt.report import write_comparison, write_report
 
-        return write_report(self, path, baselines) if against is None else write_comparison(self, against, path)
+        if against is None:
+            return write_report(self, path, baselines)
+        if not isinstance(against, Result):
+            raise ConfigError(f"'against' takes a result, got {against!r}; metabt.load gives that of a stored run")
+        if baselines:
+            raise ConfigError("baselines are told of one run, not of two; leave them or 'against' out")
+        return write_comparison(self, against, path)
 
     def figures(self, folder: str | Path, format: Format = "png") -> list[Path]:
         """Write the report's main charts into a folder, as png, svg or pdf, and return the files.

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.comparison import compare
+from metabt.comparison import compare, first_difference
 from metabt.config import Job
 from metabt.errors import StoreError
 from metabt.explain import Explanation, explain
@@ -224,6 +225,38 @@ def test_a_view_that_ends_earlier_is_the_same_as_long_as_it_goes(lake: Path, fir
         text = comparison_text(compare(connection, first[1], second))
     assert "configuration: end: null -> 2021-12-31" in text
     assert "net returns are the same as long as both have them" in text and "2021-12-31" in text
+
+
+def dated(first: str, *net: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.datetime64(first) + np.arange(len(net)), np.array(net)
+
+
+def test_streams_differ_from_where_both_have_begun() -> None:
+    one = dated("2020-01-01", 0.1, 0.2, 0.3, 0.4)
+    assert first_difference(one, one) is None
+    assert first_difference(one, dated("2020-01-02", 0.2, 0.3)) is None, "other beginnings and ends are no difference"
+    assert first_difference(one, dated("2020-01-02", 0.2, np.nextafter(0.3, 1))) == "2020-01-03"
+    without = tuple(column[[0, 1, 3]] for column in one)
+    assert first_difference(one, without) == first_difference(without, one) == "2020-01-03"
+    assert first_difference(one, dated("2021-01-01", 0.1)) is None
+
+
+def test_a_comparison_says_which_sessions_its_metrics_are_of(lake: Path, first: tuple[Path, str]) -> None:
+    def text(one: str, other: str) -> str:
+        with reading(lake) as connection:
+            return comparison_text(compare(connection, one, other))
+
+    begun = metabt.load(lake, first[1]).returns().index
+    early = metabt.backtest(tree(), lake, end=str(begun[0].date()))
+    late = metabt.backtest(tree(), lake, start="2021-01-04")
+    spans = [f"{frame.index[0].date()} to {frame.index[-1].date()}" for frame in (early.returns(), late.returns())]
+    apart = text(early.run_id, late.run_id)
+    assert f"each over its own sessions: {spans[0]} -> {spans[1]}" in apart
+    assert "there is no session in which both have one" in apart
+    assert "sharpe: none -> " in apart and "nan" not in apart  # of one session there is no Sharpe ratio
+    later = text(first[1], late.run_id)
+    assert f"net returns differ from {late.returns().index[0].date()} on" in later
+    assert "each over" not in text(first[1], metabt.backtest(tree(lookback=35), lake, end=None).run_id)
 
 
 def test_a_summary_is_explained_by_what_differs(lake: Path, first: tuple[Path, str]) -> None:

@@ -33,7 +33,7 @@ from metabt.report.sections.newest import targets
 from metabt.report.sections.rolling import windows
 from metabt.report.sections.tree import columns, tree
 from metabt.tables import Coded, concat
-from tests.reported import ENDING, EVIL, IMAGE, backtested, stored_row
+from tests.reported import ENDING, EVIL, IMAGE, backtested, closes, stored_row
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +213,28 @@ def test_shares_keep_to_the_sessions_that_all_datasets_have(schedule: str | dict
 def test_the_allocation_is_the_decided_weights(result: metabt.Result, run: Run) -> None:
     section = allocation(run)
     weights = result.sleeve_weights()
-    traces = {trace["path"]: trace["y"] for trace in chart(section, "allocation").traces}
-    np.testing.assert_allclose(traces["mine/calm"], weights["calm"], rtol=1e-3, atol=1e-12)
+    shown = chart(section, "allocation")
+    traces = {trace["path"]: trace["y"] for trace in shown.traces}
+    *steps, held = traces["mine/calm"]
+    np.testing.assert_allclose(steps, weights["calm"], rtol=1e-3, atol=1e-12)
+    assert held == steps[-1] and shown.x[-1] == str(run.streams.dates[-1])  # the newest holds on to the end
     assert set(traces) == set(run.children)
+
+
+def test_every_chart_of_steps_holds_on_to_the_last_session() -> None:
+    short = closes().iloc[:34]  # one decision
+    leaf = {"name": "mine", "universe": ["A", "D"], "lookback": 30, "schedule": {"every": 10}, "optimizer": "equal"}
+    one = metabt.backtest(leaf, short)
+    run = Run(stored_row(one), one.tables)
+    assert one.decisions()["date"].nunique() == 1
+    for shown in books.book(run).figures:
+        assert len(shown.x) == 2 and shown.x[-1] == str(run.streams.dates[-1])
+
+
+def test_steps_that_are_thinned_say_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_POINTS", 20)
+    for shown in (chart(allocation(run), "allocation"), chart(risks.risk(run), "risk-ex-ante")):
+        assert "One of 2 decisions is drawn." in shown.caption
 
 
 def test_risk_contributions_are_the_stored_ones(result: metabt.Result, run: Run) -> None:
@@ -224,8 +243,10 @@ def test_risk_contributions_are_the_stored_ones(result: metabt.Result, run: Run)
     total: dict[str, np.ndarray] = {}
     for trace in shown.traces:
         total[trace["path"]] = total.get(trace["path"], 0.0) + np.array(trace["y"])
-    np.testing.assert_allclose(sum(total.values()), 1.0, atol=1e-3)
-    np.testing.assert_allclose(total["mine/calm"], stored["calm"], rtol=1e-3, atol=1e-4)
+    known = result.risk_contributions().notna().all(axis=1).to_numpy()
+    assert not known.all()  # what has none is drawn as none, and what came before does not hold on
+    np.testing.assert_allclose(sum(total.values())[:-1], known, atol=1e-3)
+    np.testing.assert_allclose(total["mine/calm"][:-1][known], stored["calm"], rtol=1e-3, atol=1e-4)
     assert f"{len(result.risk_contributions()) - len(stored)} decisions in warm-up" in shown.caption
     assert [row[0].strip() for row in risks.realised(run).rows] == [run.label(path) for path in run.paths[1:]]
 

@@ -108,6 +108,8 @@ const waiting = setInterval(() => {
     answers.drawn[place.id] = {marks: marks.length, width: place.clientWidth};
   }
   answers.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const firsts = [...document.querySelectorAll("td:first-child")];
+  answers.cut = firsts.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent);
   answers.title = document.title;
   answers.images = document.querySelectorAll("main img").length;
   answers.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
@@ -222,3 +224,4 @@ def test_a_browser_draws_two_runs_side_by_side(run: Run, tmp_path: Path, screen:
     assert seen.requests == [] and answers["resources"] == []
     assert answers["title"].startswith("mine") and answers["images"] == 0
     assert answers["overflow"] <= 0
+    assert answers["cut"] == []  # what a row tells can be read on a phone too

@@ -97,6 +97,15 @@ def test_bars_and_squares_are_drawn(charts: dict[str, Chart]) -> None:
     assert len(axes.texts) == len(trace["z"]) ** 2
 
 
+def test_small_percentages_are_told_apart() -> None:
+    trace = {"name": "a", "slot": 0, "mode": "lines", "line": {}, "y": [0.0, -0.012]}
+    chart = Chart("x", "falls", [trace], {"yaxis": {"tickformat": "~%"}}, ["2020-01-01", "2020-01-02"])
+    figure = draw(chart, "t")
+    figure.canvas.draw()
+    ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(set(ticks)) == len(ticks) > 3 and "0%" in ticks and "\N{MINUS SIGN}1%" in ticks
+
+
 def test_every_chart_of_the_page_can_be_drawn(charts: dict[str, Chart]) -> None:
     for name, chart in charts.items():
         draw(chart, name).canvas.draw()

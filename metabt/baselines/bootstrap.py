@@ -54,6 +54,11 @@ class Bootstrap:
     seed: int = 0
     """Fixes every draw: the same streams give the same interval."""
 
+    @property
+    def fewest(self) -> int:
+        """Sessions that an interval takes at least."""
+        return 2 * self.block
+
     def blocks(self, n_sessions: int, samples: int, rng: np.random.Generator) -> Blocks:
         """Return what some samples of `n_sessions` are made of."""
         size = samples * n_sessions
@@ -74,11 +79,16 @@ class Bootstrap:
     def sharpe_difference(self, one: np.ndarray, other: np.ndarray, per_year: float) -> tuple[float, float, float]:
         """Return the difference of two annual Sharpe ratios, and the ends of its interval; NaN where undefined.
 
-        `one` and `other` (n_sessions,) are returns of the same sessions, of which a year has `per_year`.
+        `one` and `other` (n_sessions,) are returns of the same sessions, of which a year has `per_year`. Fewer than two
+        blocks have no interval: samples would be nothing but the streams themselves, begun elsewhere.
         """
         n_sessions, rng = len(one), np.random.default_rng(self.seed)
         if n_sessions < 2:
             return np.nan, np.nan, np.nan
+        scale = np.sqrt(per_year)
+        difference = float((_sharpe(one) - _sharpe(other)) * scale)
+        if n_sessions < self.fewest:
+            return difference, np.nan, np.nan
         size, drawn = max(CHUNK * self.block // n_sessions, 1), []
         for first in range(0, self.samples, size):
             blocks = self.blocks(n_sessions, min(size, self.samples - first), rng)
@@ -86,8 +96,7 @@ class Bootstrap:
         found = np.concatenate(drawn)
         found, tail = found[np.isfinite(found)], (1.0 - self.level) / 2
         low, high = np.quantile(found, [tail, 1.0 - tail]) if len(found) else (np.nan, np.nan)
-        scale, difference = np.sqrt(per_year), _sharpe(one) - _sharpe(other)
-        return float(difference * scale), float(low * scale), float(high * scale)
+        return difference, float(low * scale), float(high * scale)
 
 
 def _sharpe(returns: np.ndarray) -> float:

@@ -113,7 +113,7 @@ def _heat_map(axes: Axes, trace: Mapping[str, Any], layout: Mapping[str, Any]) -
 
 
 def _dress(axes: Axes, layout: Mapping[str, Any]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_ylabel(layout.get("title", {}).get("text", ""))
     for side in ("top", "right"):
@@ -128,10 +128,16 @@ def _dress(axes: Axes, layout: Mapping[str, Any]) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif (form := layout.get("tickformat", "")).endswith("%"):
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=int(form[1:-1])))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _percent(value, form)))
         axes.axhline(0.0, color=QUIET, linewidth=0.8)
     if layout.get("rangemode") == "tozero":
         axes.set_ylim(bottom=0.0)
+
+
+def _percent(value: float, form: str) -> str:
+    """Return a tick as Plotly writes it: `.2%` has two decimals, `~%` as many as it takes."""
+    text = f"{round(100.0 * value, 6) + 0.0:g}%" if form == "~%" else f"{value:{form}}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _legend(figure: Figure, axes: Sequence[Axes], chart: Chart) -> None:

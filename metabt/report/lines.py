@@ -37,14 +37,21 @@ def deepest(falls: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return np.minimum.reduceat(falls, np.r_[0, keep[:-1] + 1]) if len(keep) else falls
 
 
-def thinned(size: int, kept: int) -> str:
+def thinned(size: int, kept: int, what: str = "sessions") -> str:
     """Return the sentence of a caption that says how many sessions are drawn, if not all are."""
-    return f" One of {-(-size // kept)} sessions is drawn." if kept < size else ""
+    return f" One of {-(-size // kept)} {what} is drawn." if kept < size else ""
 
 
 def beyond(left: int, what: str) -> str:
     """Return the sentence of a caption that says how many are not drawn, if any."""
     return f" {left:,} {what} not drawn." if left > 0 else ""
+
+
+def until(last: np.datetime64, dates: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps, a row of `values` for each date, with one more row: the newest holds on to a last date."""
+    if not len(dates) or last <= dates[-1]:
+        return dates, values
+    return np.append(dates, last), np.concatenate([values, values[-1:]])
 
 
 def days(dates: np.ndarray) -> list[str]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from metabt.metrics.stream import DAYS_PER_YEAR
 from metabt.report import reading
 from metabt.report.again import Again
 from metabt.report.reading import Tables, texts
@@ -85,6 +88,14 @@ class Run:
     def label(self, path: str) -> str:
         """Return a sleeve's own name."""
         return path.rpartition("/")[2]
+
+    def inception(self, path: str) -> np.datetime64:
+        """Return the session of a sleeve's first trade, from which its years count; NaT where there is none."""
+        dates, years = self.streams.own(path, "date"), self.metrics.get(path, {}).get("years", 0.0)
+        if not (len(dates) and years > 0):
+            return np.datetime64("NaT")
+        before: np.datetime64 = dates[-1] - np.timedelta64(round(years * DAYS_PER_YEAR), "D")
+        return before
 
     def sessions_per_year(self, path: str) -> float:
         """Return the measured sessions a year of a sleeve's stream; NaN where it has none."""

@@ -11,7 +11,7 @@ from metabt.report.page import Reported, run_of, write_page
 
 
 def write_comparison(result: Reported, other: Reported, path: str | Path) -> Path:
-    """Write the page of two results and return where.
+    """Write the page of two results and return where; neither is walked again.
 
     Raises
     ------

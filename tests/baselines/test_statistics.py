@@ -83,6 +83,13 @@ def test_what_never_moves_has_no_ratio() -> None:
     assert np.isnan(Bootstrap().sharpe_difference(np.full(50, 0.1), np.full(50, 0.3), 252.0)).all()
 
 
+def test_fewer_than_two_blocks_have_a_difference_and_no_interval() -> None:
+    one, other = np.random.default_rng(4).normal(0.001, 0.01, (2, 42))
+    assert np.isfinite(Bootstrap().sharpe_difference(one, other, 252.0)).all()
+    difference, *ends = Bootstrap().sharpe_difference(one[:41], other[:41], 252.0)
+    assert np.isfinite(difference) and np.isnan(ends).all()
+
+
 def test_returns_compound_between_shared_sessions() -> None:
     days = np.arange("2021-01-01", "2021-01-06", dtype="datetime64[D]")
     one = (days, np.array([0.0, 0.1, 0.1, 0.1, 0.1]))

@@ -36,7 +36,7 @@ def curves(pair: Pair) -> Section:
     traces.append(_ratio(ratio[keep]))
     layout = lines.panels(0.5, 0.25, 0.25)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
-    layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
+    layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     layout["yaxis3"] |= {"title": {"text": "B / A"}}
     caption = (
         "Of the portfolios, net of costs, on the sessions that both have; growth is logarithmic. Where B / A rises, B "

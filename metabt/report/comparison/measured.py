@@ -12,6 +12,11 @@ from metabt.report.sections.tree import columns, heading, number
 
 FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics of sleeves."""
+WITHOUT = (
+    "On the sessions that both have; netting benefits and what is measured against a benchmark are known of a run's "
+    "own sessions alone and left out."
+)
+"""What is told where sessions are not the same."""
 
 
 def measured(pair: Pair) -> Section:
@@ -25,7 +30,7 @@ def _roots(pair: Pair) -> Facts:
     one, other = pair.metrics("")
     names = [name for name in dict.fromkeys([*columns(pair.one), *columns(pair.other)]) if name in {**one, **other}]
     rows = [(heading(name), *_cells(name, one, other)) for name in names]
-    note = "B less A; percentages differ by percentage points."
+    note = "B less A; percentages differ by percentage points." + ("" if pair.common.same else f" {WITHOUT}")
     return Facts(("Portfolio", *LETTERS, "Difference"), rows, note)
 
 
@@ -38,11 +43,8 @@ def sleeves(pair: Pair) -> Facts:
         rows.append((name, *(cell for metric in FIRST for cell in _cells(metric, one, other))))
     headings = [f"{heading(name)} {what}" for name in FIRST for what in (*LETTERS, "difference")]
     same = all(shared.same for shared in pair.both.values())
-    note = (
-        "The same sleeve is one with the same name in the same place."
-        if same
-        else "The same sleeve is one with the same name in the same place. Where its sessions are not the same in "
-        "both, its metrics are those of the sessions that are, from the first of them."
+    note = "The same sleeve is one with the same name in the same place." + (
+        "" if same else " Where its sessions are not the same in both, its metrics are those of the sessions that are."
     )
     return Facts(("Sleeve", *headings), rows, note, "Sleeves that both have")
 
@@ -53,7 +55,8 @@ def alone(pair: Pair) -> Facts:
     for letter, run, mine, others in zip(LETTERS, pair.runs, pair.places, pair.places[::-1], strict=True):
         known = set(others)
         rows += [_lonely(run, place, letter) for place in mine if place not in known]
-    return Facts(("Sleeve", "Only in", "Kind", "CAGR", "Sharpe"), rows, title="Sleeves of one alone", kind="words")
+    note = "Each over all of its own sessions."
+    return Facts(("Sleeve", "Only in", "Kind", "CAGR", "Sharpe"), rows, note, "Sleeves of one alone", "words")
 
 
 def _lonely(run: Run, place: str, letter: str) -> tuple[str, ...]:
@@ -67,4 +70,5 @@ def _cells(name: str, one: dict[str, float], other: dict[str, float]) -> Sequenc
     """Return a metric of both and its difference."""
     before, after = one.get(name, math.nan), other.get(name, math.nan)
     difference = number(name, after - before)
-    return number(name, before), number(name, after), f"+{difference}" if after > before else difference
+    rises = after > before and difference != number(name, 0.0)
+    return number(name, before), number(name, after), f"+{difference}" if rises else difference

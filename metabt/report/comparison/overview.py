@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.comparison import first_difference
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
@@ -45,23 +46,25 @@ def together(pair: Pair) -> Facts:
     shared, bootstrap = pair.common, Bootstrap()
     one, other = shared.returns.T
     difference, low, high = bootstrap.sharpe_difference(other, one, shared.per_year)
-    years = len(one) / shared.per_year
-    growth = [float(np.prod(1.0 + returns) ** (1.0 / years) - 1.0) for returns in (one, other)]
-    active = other - one
+    growth = [values.get("cagr", np.nan) for values in pair.metrics("")]
+    error = float((other - one).std(ddof=1)) * np.sqrt(shared.per_year) if len(one) > 1 else np.nan
+    interval = f"{_number(low)} to {_number(high)}"
+    if len(one) < bootstrap.fewest:
+        interval = f"none: it takes {bootstrap.fewest} sessions"
     rows = [
         ("common sessions", f"{len(shared.dates):,}, {shared.dates[0]} to {shared.dates[-1]}"),
         ("correlation", _number(correlation(one, other))),
         ("tracking difference p.a.", percent(growth[1] - growth[0])),
-        ("tracking error p.a.", percent(float(active.std(ddof=1)) * np.sqrt(shared.per_year))),
+        ("tracking error p.a.", percent(error)),
         ("Sharpe of B less that of A", _number(difference)),
-        (f"its {bootstrap.level:.0%} interval", f"{_number(low)} to {_number(high)}"),
+        (f"its {bootstrap.level:.0%} interval", interval),
         ("first session with another return", parted(pair)),
     ]
     note = (
         "Of the portfolios, net of costs, B less A. The tracking difference is that of their growth, the tracking "
         "error the standard deviation of the difference of their returns. " + calendars(pair)
     )
-    return Facts(("Together", "Value"), rows, note, "Together", "words")
+    return Facts(("", "Value"), rows, note, "Together", "words")
 
 
 def calendars(pair: Pair) -> str:
@@ -74,9 +77,10 @@ def calendars(pair: Pair) -> str:
     if any(shared.alone):
         only = [f"{n:,} that only {letter} has" for n, letter in zip(shared.alone, LETTERS, strict=True) if n]
         how.append(f"sessions in between ({', '.join(only)})")
+    since = "their first trade, which is the same" if shared.begins else "the close of the first of them"
     return (
-        f"The runs have other {' and '.join(how)}: they are compared on the sessions that both have, from the first of "
-        "them, with returns compounded in between."
+        f"The runs have other {' and '.join(how or ['first trades'])}: they are compared on the sessions that both "
+        f"have, from {since}, with returns compounded in between."
     )
 
 
@@ -88,13 +92,10 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def parted(pair: Pair) -> str:
-    """Return the first common session in which the net returns of the roots differ to the bit."""
-    nets = []
-    for run in pair.runs:
-        rows = np.searchsorted(run.streams.dates, pair.common.dates)
-        nets.append(run.streams.own(run.root, "net")[rows])
-    (rows,) = np.nonzero(nets[0] != nets[1])
-    return str(pair.common.dates[rows[0]]) if len(rows) else "none: they are the same to the bit"
+    """Return the first session from which the net returns of the roots are not the same to the bit."""
+    one, other = ((run.streams.dates, run.streams.own(run.root, "net")) for run in pair.runs)
+    when = first_difference(one, other)
+    return when or f"none: they are the same to the bit{'' if pair.common.same else ' as long as both have them'}"
 
 
 def _number(value: float) -> str:

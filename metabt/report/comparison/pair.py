@@ -60,8 +60,7 @@ class Pair:
     @cached_property
     def common(self) -> Common:
         """Return the roots on the sessions that they share."""
-        one, other = ((run.streams, run.root) for run in self.runs)
-        return common(one, other)
+        return common((self.one, self.one.root), (self.other, self.other.root))
 
     @cached_property
     def places(self) -> list[list[str]]:
@@ -74,8 +73,7 @@ class Pair:
         found, others = {"": self.common}, set(self.places[1])
         for place in self.places[0]:
             if place and place in others:
-                one, other = ((run.streams, run.root + place) for run in self.runs)
-                found[place] = common(one, other)
+                found[place] = common((self.one, self.one.root + place), (self.other, self.other.root + place))
         return found
 
     def metrics(self, place: str) -> list[dict[str, float]]:
@@ -83,7 +81,7 @@ class Pair:
         shared, paths = self.both[place], [run.root + place for run in self.runs]
         if shared.same:
             return [run.metrics.get(path, {}) for run, path in zip(self.runs, paths, strict=True)]
-        if len(shared.dates) < 2:
+        if not len(shared.returns):
             return [{}, {}]
-        cuts = [cut(run.streams, path, shared.dates) for run, path in zip(self.runs, paths, strict=True)]
+        cuts = [cut(run, path, shared) for run, path in zip(self.runs, paths, strict=True)]
         return [{name: value for name, value in performance(it).items() if name != OWN} for it in cuts]

@@ -17,18 +17,20 @@ def allocation(run: Run) -> Section | None:
     made = decided(run.tables["decisions"], run.root)
     drawn = sorted(largest(made.weights, lines.MAX_CURVES), key=lambda i: run.slots[f"{run.root}/{made.items[i]}"])
     left = lines.beyond(len(made.items) - len(drawn), "smaller sleeves are")
-    keep = lines.thin(len(made.dates))
+    decided_on, weights = lines.until(run.streams.dates[-1], made.dates, made.weights)
+    keep = lines.thin(len(decided_on))
     items = [made.items[i] for i in drawn]
     paths = [f"{run.root}/{item}" for item in items]
     slots = [run.slots[path] for path in paths]
-    target = lines.stacked(items, slots, made.weights[np.ix_(keep, drawn)], paths, "hv")
+    target = lines.stacked(items, slots, weights[np.ix_(keep, drawn)], paths, "hv")
     figures = [
         Chart(
             "allocation",
-            f"As decided; what is missing to 100 % is cash.{left}",
+            "As decided; what is missing to 100 % is cash."
+            f"{lines.thinned(len(decided_on), len(keep), 'decisions')}{left}",
             target,
-            {"yaxis": {"tickformat": ".0%"}},
-            lines.days(made.dates[keep]),
+            {"yaxis": {"tickformat": "~%"}},
+            lines.days(decided_on[keep]),
             20,
         )
     ]
@@ -40,5 +42,5 @@ def allocation(run: Run) -> Section | None:
         "As held at the close: decisions as they were traded, drifting with the sleeves' gross returns in between."
         f"{lines.thinned(len(dates), len(keep))}{left}"
     )
-    figures.append(Chart("drifted", caption, held, {"yaxis": {"tickformat": ".0%"}}, lines.days(dates[keep]), 20))
+    figures.append(Chart("drifted", caption, held, {"yaxis": {"tickformat": "~%"}}, lines.days(dates[keep]), 20))
     return Section("allocation", "Allocation to sleeves", figures)

@@ -103,5 +103,5 @@ def _through_time(run: Run, accrual: Accrual) -> Chart:
         f"return, {percent(float(accrual.values[-1].sum()))}; what took away is below zero."
         + lines.thinned(len(accrual.dates), len(keep))
     )
-    layout = {"yaxis": {"tickformat": ".0%"}}
+    layout = {"yaxis": {"tickformat": "~%"}}
     return Chart("contribution", caption, traces, layout, lines.days(accrual.dates[keep]), 26)

@@ -19,6 +19,7 @@ from metabt.report.sections.tree import heading, number
 from metabt.report.streams import Streams
 
 if TYPE_CHECKING:
+    from metabt.baselines.bootstrap import Bootstrap
     from metabt.baselines.walking import Beside
 
 POINTS = 700
@@ -52,7 +53,7 @@ def baselines(run: Run) -> Section | None:
     measured = beside.statistics(bootstrap)
     first, *others = measured
     tables = [Facts((), (), verdict({name: measured[name] for name in others}), "Does the recursion pay?")]
-    tables.append(table(run, first, measured, bootstrap.level))
+    tables.append(table(run, first, measured, bootstrap))
     if beside.left_out:
         rows = [(NAMES.get(name, name), reason) for name, reason in beside.left_out.items()]
         tables.append(Facts(("Baseline", "Why"), rows, title="Left out", kind="prose"))
@@ -84,7 +85,7 @@ def pays(values: Mapping[str, float | bool]) -> str:
     return "yes" if low > 0 else "no" if high < 0 else "not shown"
 
 
-def table(run: Run, first: str, measured: Measured, level: float) -> Facts:
+def table(run: Run, first: str, measured: Measured, bootstrap: Bootstrap) -> Facts:
     """Return what was measured, a row each, the portfolio's first."""
     names = [*SHOWN, *(name for name in RELATIVE if name in measured[first])]
     rows = []
@@ -96,16 +97,17 @@ def table(run: Run, first: str, measured: Measured, level: float) -> Facts:
         "",
         heading(names[0]),
         "Portfolio's less this",
-        f"{level:.0%} interval",
+        f"{bootstrap.level:.0%} interval",
         "Pays?",
         *map(heading, names[1:]),
     )
     note = (
         "Net of costs, at the same rates; turnover and costs are a year's. Allocation change is the mean absolute "
         "change of a sleeve's weight from one decision to the next: the lower, the stabler. The difference in "
-        "Sharpe is measured on shared sessions, its interval by a stationary bootstrap of both streams together; the "
-        "recursion pays where all of it is above zero. LOOK-AHEAD holds the weights that the optimizers make of the "
-        "full history, which nobody could have known: a yardstick, and no strategy."
+        "Sharpe is measured on shared sessions, its interval by a stationary bootstrap of both streams together, which "
+        f"takes {bootstrap.fewest} sessions; the recursion pays where all of it is above zero. "
+        "LOOK-AHEAD holds the weights that the "
+        "optimizers make of the full history, which nobody could have known: a yardstick, and no strategy."
     )
     if run.beside and len(names) > len(SHOWN):
         note += f" Beta, tracking error and information ratio are against {run.beside[0]}."
@@ -129,7 +131,7 @@ def _growth(run: Run, beside: Beside) -> Chart:
         traces += _pair(run, name, Streams(tables["returns"], root(tables)), slot)
     layout = lines.panels(0.64, 0.36)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
-    layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
+    layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     caption = (
         "Net of costs; growth is logarithmic, drawdowns are below. The dotted curve is LOOK-AHEAD: nobody could have "
         "held it."

@@ -18,6 +18,7 @@ MAX_HOLDINGS = 12
 def book(run: Run) -> Section:
     """Return holdings, exposure, concentration and turnover."""
     dates, symbols, held = matrix(run.tables["weights"])
+    dates, held = lines.until(run.streams.dates[-1], dates, held)
     return Section("book", "Flattened book", [_holdings(dates, symbols, held), _exposure(run, dates, held)])
 
 
@@ -48,10 +49,10 @@ def _holdings(dates: np.ndarray, symbols: list[str], held: np.ndarray) -> Chart:
         labels, slots = [*labels, f"{len(rest):,} others, net"], [*slots, lines.OTHERS]
     caption = (
         "Targets just after trading, for every session in which anything trades; shorts are below zero."
-        + lines.thinned(len(dates), len(keep)).replace("sessions", "such sessions")
+        + lines.thinned(len(dates), len(keep), "such sessions")
     )
     traces = lines.stacked(labels, slots, lines_of, shape="hv")
-    return Chart("holdings", caption, traces, {"yaxis": {"tickformat": ".0%"}}, lines.days(dates[keep]))
+    return Chart("holdings", caption, traces, {"yaxis": {"tickformat": "~%"}}, lines.days(dates[keep]))
 
 
 def _exposure(run: Run, dates: np.ndarray, held: np.ndarray) -> Chart:
@@ -81,9 +82,9 @@ def _exposure(run: Run, dates: np.ndarray, held: np.ndarray) -> Chart:
         },
     ]
     layout = lines.panels(1, 1, 1)
-    layout["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "exposure"}}
+    layout["yaxis"] |= {"tickformat": "~%", "rangemode": "tozero", "title": {"text": "exposure"}}
     layout["yaxis2"] |= {"rangemode": "tozero", "title": {"text": "effective"}}
-    layout["yaxis3"] |= {"tickformat": ".0%", "title": {"text": "turnover"}}
+    layout["yaxis3"] |= {"tickformat": "~%", "title": {"text": "turnover"}}
     caption = (
         "Gross is the sum of absolute weights, net their sum. The effective number of assets is (sum |w|)² / sum w²: "
         "1 / sum w² of a book that is fully invested. Turnover is half the sum of absolute trades."

@@ -35,7 +35,7 @@ def curves(run: Run) -> Section:
             traces.append({name: value for name, value in trace.items() if name != "path"} | dashed)
     layout = lines.panels(0.64, 0.36)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
-    layout["yaxis2"] |= {"tickformat": ".0%", "title": {"text": "drawdown"}}
+    layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     caption = (
         "Net of costs; growth is logarithmic and begins at 1 when a sleeve first trades."
         + lines.thinned(len(dates), len(keep))

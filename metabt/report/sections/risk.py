@@ -23,7 +23,9 @@ def risk(run: Run) -> Section | None:
     known = ~np.isnan(made.risk).all(axis=1)
     figures = []
     if known.any():
-        figures.append(_ex_ante(run, made.items, made.dates[known], made.risk[known], int((~known).sum())))
+        # a decision without shares is drawn as nothing: those before it do not hold on
+        dates, shares = lines.until(run.streams.dates[-1], made.dates, made.risk)
+        figures.append(_ex_ante(run, made.items, dates, shares, int((~known).sum())))
     return Section("risk", "Contribution to risk", figures, [realised(run)])
 
 
@@ -38,9 +40,10 @@ def _ex_ante(run: Run, items: list[str], dates: np.ndarray, shares: np.ndarray, 
         "Ex ante: shares of the variance that was expected at each decision of the portfolio; they sum to 100 %, and a "
         "sleeve that hedges the others is below zero."
         + (f" {silent:,} decisions in warm-up or in cash have none." if silent else "")
+        + lines.thinned(len(dates), len(keep), "decisions")
         + lines.beyond(len(items) - len(drawn), "sleeves with less risk are")
     )
-    layout = {"yaxis": {"tickformat": ".0%"}}
+    layout = {"yaxis": {"tickformat": "~%"}}
     return Chart("risk-ex-ante", caption, traces, layout, lines.days(dates[keep]))
 
 

@@ -23,7 +23,7 @@ def rolling(run: Run) -> Section | None:
         return None
     layout = lines.panels(1, 1)
     layout["yaxis"] |= {"title": {"text": "Sharpe"}}
-    layout["yaxis2"] |= {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "volatility"}}
+    layout["yaxis2"] |= {"tickformat": "~%", "rangemode": "tozero", "title": {"text": "volatility"}}
     caption = (
         "Net of costs, annualised, in windows of one year of measured sessions, without a risk-free rate."
         + lines.beyond(1 + len(run.children) - len(shown), "sleeves beyond the first are")

@@ -73,9 +73,9 @@ def number(metric: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     if metric.endswith(COUNTS):
-        return f"{value:,.0f}"
+        return f"{round(value):,}".replace("-", "\N{MINUS SIGN}")
     if metric in PLAIN:
-        return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+        return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
     return percent(value, 3 if metric in FINE else 2)
 
 
