@@ -273,7 +273,7 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     command.add_argument("other", nargs="?", metavar="RUN2", help="another run, to have both side by side")
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
     command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
-    command.add_argument("--format", default="png", choices=("png", "svg", "pdf"), help="of pictures; default: png")
+    command.add_argument("--format", choices=("png", "svg", "pdf"), help="of pictures; default: png")
     command.add_argument(
         "--baselines",
         action=argparse.BooleanOptionalAction,

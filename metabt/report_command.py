@@ -32,11 +32,14 @@ def report(
     output: str = "report.html",
     baselines: bool | None = None,
     figures: str | None = None,
-    format: Format = "png",
+    format: Format | None = None,
 ) -> None:
     """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
-    from metabt.report import write_figures, write_page
+    from metabt.report import check_folder, write_figures, write_page
 
+    check_folder(output)
+    if format is not None and figures is None:
+        raise ConfigError(f"--format {format} is one of pictures, and none are asked for; add --figures FOLDER")
     where = place(lakehouse)
     if other is not None:
         if baselines is not None or figures is not None:
@@ -46,7 +49,7 @@ def report(
     with ThreadPoolExecutor(1) as pool:
         run = _stored(where, name, baselines, pool)
         _written(write_page(output, run), run)
-        for picture in write_figures(figures, run.row, run.tables, format) if figures else ():
+        for picture in write_figures(figures, run.row, run.tables, format or "png") if figures else ():
             print(picture)
 
 

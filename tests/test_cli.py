@@ -598,13 +598,23 @@ def test_a_failed_run_has_no_page(told: pytest.CaptureFixture[str]) -> None:
     assert "failed" in told.readouterr().err
 
 
-def test_a_page_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--output", "nowhere/page.html"], "nowhere/page.html.*no folder 'nowhere'; make it, or name another file"),
+        (["mine", "mine"], "'mine' and 'mine' are both run .*which has no other beside it"),
+        (["mine", "latest", "--figures", "pictures"], "--figures are for one run, not for two"),
+        (["--format", "svg"], "--format svg is one of pictures.*add --figures FOLDER"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused(
+    told: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
     assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
     told.readouterr()
-    assert main(["report", "--output", "nowhere/page.html"]) == 1
-    assert main(["report", "mine", "mine"]) == 1
-    assert main(["report", "mine", "latest", "--figures", "pictures"]) == 1
-    assert_refused(told, "nowhere/page.html.*--output|nowhere/page.html.*name another file")
+    assert main(["report", *options]) == 1
+    assert_refused(told, says)
+    assert not Path("report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,22 @@ def write_page(path: str | Path, told: Run | Pair) -> Path:
     StoreError
         If the file cannot be written.
     """
+    check_folder(path)
     text = render(told)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"report '{path}' cannot be written: {error.strerror}; name another file") from error
     return Path(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise StoreError where a file cannot be written for want of its folder, before any work is done for it."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise StoreError(
+            f"report '{path}' cannot be written: there is no folder '{folder}'; make it, or name another file"
+        )
 
 
 def render(told: Run | Pair) -> str:
