@@ -34,10 +34,11 @@ def is_free(root: Path, key: str = KEY) -> bool:
         return True
 
 
-def compute_once(root: Path, computed: Path, gate: int) -> None:
+def compute_once(root: Path, computed: Path, ready: int, gate: int) -> None:
     """Do what a run does for a block; each computation adds a byte to `computed`."""
     with ObjectStore(root) as store:
         assert store.get(KEY, SCHEMA) is None
+        os.write(ready, b"r")
         os.read(gate, 1)
         with store.claim(KEY):
             if store.get(KEY, SCHEMA) is None:
@@ -50,8 +51,9 @@ def compute_once(root: Path, computed: Path, gate: int) -> None:
 
 
 def test_of_four_processes_one_computes(root: Path, tmp_path: Path) -> None:
-    gate, opener = os.pipe()
-    children = [start(lambda: compute_once(root, tmp_path / "computed", gate)) for _ in range(4)]
+    (waiting, ready), (gate, opener) = os.pipe(), os.pipe()
+    children = [start(lambda: compute_once(root, tmp_path / "computed", ready, gate)) for _ in range(4)]
+    assert b"".join(os.read(waiting, 1) for _ in children) == b"rrrr"  # none begins before all have looked
     os.write(opener, b"gogo")
     assert [finish(child) for child in children] == [0, 0, 0, 0]
     print(f"4 processes, 1 key: computed {len((tmp_path / 'computed').read_bytes())} time")
