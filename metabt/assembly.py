@@ -123,6 +123,7 @@ def _returns(streams: Sequence[tuple[str, Stream]]) -> Table:
         "path": Coded.repeated([path for path, _ in streams], [len(stream) for _, stream in streams]),
         "date": joined("dates"),
         **{name: joined(name) for name in ("gross", "cost", "net", "turnover")},
+        "netting_benefit": joined("netting"),
         "nav": np.concatenate([stream.nav[1:] for _, stream in streams]),
     }
 

@@ -62,7 +62,10 @@ class Result:
         return frame.pivot(index="date", columns="symbol", values="target").fillna(0.0)
 
     def returns(self, path: str | None = None) -> pd.DataFrame:
-        """Return gross, cost, net, turnover, nav of a sleeve or the benchmark, a row per session; default the root."""
+        """Return gross, cost, net, turnover, netting_benefit and nav of a sleeve or the benchmark; default the root.
+
+        A row per session. Costs, and what netting saved of them, are on the session that is charged.
+        """
         return self._of("returns", path, self.benchmark).set_index("date").drop(columns="path")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests import oracle
 from tests.leak_detector import decoded
@@ -20,7 +21,7 @@ def assert_agrees(result: object, books: dict[str, oracle.Book], *, tolerance: f
         streams_agree(result, book, tolerance)
     metrics, risk = result.metrics(), decoded(result.tables["risk"])
     for path in (path for path, book in books.items() if book.saved and book.parts):
-        netting_agrees(metrics.loc[path], books[path])
+        netting_agrees(metrics.loc[path], result.returns(path), books[path])
         realised_risk_agrees(risk[(risk["path"] == path) & (risk["measure"] == "realised")], books[path])
     root = books[next(iter(books)).split("/")[0]]
     weights_agree(result, root, tolerance)
@@ -85,8 +86,11 @@ def streams_agree(result: object, book: oracle.Book, tolerance: float) -> None:
     close(found, book.stream(), tolerance, f"{book.path} stream")
 
 
-def netting_agrees(metrics: pd.Series, book: oracle.Book) -> None:
-    """Assert the cost per year that netting saved."""
+def netting_agrees(metrics: pd.Series, returns: pd.DataFrame, book: oracle.Book) -> None:
+    """Assert the cost that netting saved, on the session after each trade and per year."""
+    before = dict(zip(book.sessions[1:], book.sessions, strict=False))
+    expected = [book.saved.get(before.get(t), 0.0) for t in returns.index]
+    assert returns["netting_benefit"].tolist() == pytest.approx(expected, abs=1e-12), f"{book.path}: netting by session"
     charged = [saved for t, saved in book.saved.items() if t < book.sessions[-1]]  # the last trade's cost has no row
     expected = sum(charged) / metrics["years"] if metrics["years"] > 0 else 0.0
     assert abs(np.nan_to_num(metrics["netting_benefit"]) - expected) <= 1e-9, f"{book.path}: netting benefit"

@@ -35,6 +35,7 @@ def backtested(*, lag: int = 1, single: bool = False, costs: float = 5) -> metab
         "optimizer": "erc",
         "lookback": 30,
         "lag": lag,
+        "costs": {"commission_bp": costs},
         "sleeves": {
             "calm": {"lookback": 30, "lag": lag, "sleeves": inner},
             EVIL: {**leaf, "universe": ["C", "D"], "direction": "short"},

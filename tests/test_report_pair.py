@@ -148,6 +148,8 @@ def test_metrics_on_common_sessions_follow_their_definitions(
         assert found["cagr"] == pytest.approx((nav[-1] / nav[0]) ** (1 / years) - 1)
         returns = nav[1:] / nav[:-1] - 1
         assert found["sharpe"] == pytest.approx(returns.mean() / returns.std(ddof=1) * (len(returns) / years) ** 0.5)
+        saved = result.returns().loc[days[1:], "netting_benefit"].sum()  # the first session is where both begin
+        assert found["netting_benefit"] == pytest.approx(saved / years) and saved > 0
 
 
 def test_sleeves_of_one_run_alone_are_listed(results: tuple[metabt.Result, metabt.Result]) -> None:

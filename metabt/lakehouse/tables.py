@@ -91,7 +91,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         "run_id": "VARCHAR",
         "path": "VARCHAR",
         "date": "DATE",
-        **dict.fromkeys(("gross", "cost", "net", "turnover", "nav"), "DOUBLE"),
+        **dict.fromkeys(("gross", "cost", "net", "turnover", "netting_benefit", "nav"), "DOUBLE"),
     },
     "risk": {
         "run_id": "VARCHAR",

@@ -46,7 +46,7 @@ def metrics(number: int) -> Table:
 
 
 def returns(number: int) -> Table:
-    names = ("gross", "cost", "net", "turnover", "nav")
+    names = ("gross", "cost", "net", "turnover", "netting_benefit", "nav")
     values = {column: np.full(12, number + i / 8) for i, column in enumerate(names)}
     return {"path": Coded.constant("demo", 12), "date": DATES, **values}
 

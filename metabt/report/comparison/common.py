@@ -13,7 +13,7 @@ import numpy as np
 from metabt.metrics.stream import NAN, Stream, years_between
 from metabt.report.run import Run
 
-SUMMED = ("cost", "turnover")
+SUMMED = ("cost", "turnover", "netting_benefit")
 """Columns of a stream that add up over sessions; the others compound."""
 
 
@@ -89,6 +89,6 @@ def cut(run: Run, path: str, shared: Common) -> Stream:
         compounded: np.ndarray = growth[1:] / growth[:-1] - 1.0
         return compounded
 
-    gross, cost, net, turnover = (between(name) for name in ("gross", "cost", "net", "turnover"))
-    dates = shared.dates[len(shared.dates) - len(net) :]
-    return Stream(shared.since, dates, gross, cost, net, turnover, np.full(len(net), NAN))
+    found = {name: between(name) for name in ("gross", "cost", "net", "turnover")}
+    dates = shared.dates[len(shared.dates) - len(found["net"]) :]
+    return Stream(shared.since, dates, netting=between("netting_benefit"), **found)

@@ -13,8 +13,8 @@ from metabt.report.sections.tree import columns, heading, number
 FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics of sleeves."""
 WITHOUT = (
-    "On the sessions that both have; netting benefits and what is measured against a benchmark are known of a run's "
-    "own sessions alone and left out."
+    "On the sessions that both have; what is measured against a benchmark is known of a run's own sessions alone and "
+    "left out."
 )
 """What is told where sessions are not the same."""
 

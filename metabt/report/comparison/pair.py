@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 LETTERS = ("A", "B")
 """What the runs are called on the page."""
-OWN = "netting_benefit"
-"""A metric that a stream on other sessions than its own does not have."""
 
 
 @dataclass(frozen=True)
@@ -84,4 +82,4 @@ class Pair:
         if not len(shared.returns):
             return [{}, {}]
         cuts = [cut(run, path, shared) for run, path in zip(self.runs, paths, strict=True)]
-        return [{name: value for name, value in performance(it).items() if name != OWN} for it in cuts]
+        return [performance(it) for it in cuts]

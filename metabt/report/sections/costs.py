@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from metabt.report import lines
@@ -23,27 +25,35 @@ def yearly(dates: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _through_time(run: Run) -> Chart:
     shown = [run.root, *run.children][: lines.MAX_CURVES]
-    traces = []
-    for path in shown:
-        years, charged = yearly(run.streams.own(path, "date"), run.streams.own(path, "cost"))
-        traces.append(
-            {
-                "name": lines.label(run.label(path)),
-                "path": path,
-                "slot": run.slots[path],
-                "mode": "lines+markers",
-                "line": {"width": 2.2 if path == run.root else 1.1, "shape": "hvh"},
-                "x": [str(year) for year in years],
-                "y": lines.rounded(charged, 4),
-                "hovertemplate": "%{y:.3%}",
-            }
-        )
+    traces = [
+        _by_year(run, path, "cost", lines.label(run.label(path)), width=2.2 if path == run.root else 1.1)
+        for path in shown
+    ]
+    netted = bool(run.streams.own(run.root, "netting_benefit").any())
+    if netted:
+        traces.append(_by_year(run, run.root, "netting_benefit", "saved by netting", width=1.1, dash="dot"))
     caption = (
         "Cost of a calendar year as a fraction of a sleeve's own value; each is charged on its own netted trades, "
         "the portfolio on those of the whole book."
+        + (" Dotted: what its sleeves would have paid beyond that, had each traded for itself." if netted else "")
         + lines.beyond(1 + len(run.children) - len(shown), "sleeves beyond the first are")
     )
     return Chart("costs-yearly", caption, traces, {"yaxis": {"tickformat": ".2%", "rangemode": "tozero"}}, height=20)
+
+
+def _by_year(run: Run, path: str, column: str, name: str, **line: float | str) -> dict[str, Any]:
+    """Return a curve of a column of a sleeve's stream, summed over calendar years."""
+    years, summed = yearly(run.streams.own(path, "date"), run.streams.own(path, column))
+    return {
+        "name": name,
+        "path": path,
+        "slot": run.slots[path],
+        "mode": "lines+markers",
+        "line": {"shape": "hvh", **line},
+        "x": [str(year) for year in years],
+        "y": lines.rounded(summed, 4),
+        "hovertemplate": "%{y:.3%}",
+    }
 
 
 def by_sleeve(run: Run) -> Facts:
