@@ -22,6 +22,9 @@ from metabt.sleeve import Costs
 ALIVE = -1
 """What the kernels return when no session ruined the book; else the row of that session."""
 
+ROUNDING = 1e-12
+"""Part of what is traded by which sums of the same trades in another order may differ."""
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -268,8 +271,8 @@ def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid
 
     `apart` are the trades if each child traded for itself, `netted` those of the book; (n_sessions,), fraction of NAV.
     """
-    # never negative but for rounding: |a + b| <= |a| + |b|
-    saved = costs.rate * np.maximum(apart.traded - netted.traded, 0.0)
+    cancelled = apart.traded - netted.traded  # never negative but for rounding: |a + b| <= |a| + |b|
+    saved = costs.rate * np.where(cancelled > ROUNDING * apart.traded, cancelled, 0.0)
     return _shifted(unpaid.saved, saved), float(saved[-1])
 
 
