@@ -6,7 +6,7 @@ kept as row ranges over the matrix they share.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,9 @@ from metabt.risk.sample import mean_and_covariance
 
 WIDE = 100
 """Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
+
+REMEMBERED = 4
+"""Estimates of the same windows that are kept, the newest: a sweep over selectors has one for each."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,17 @@ class Windows:
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         return mean_and_covariance(self.returns, self.stops, self.lengths)
 
+    def estimated(self, key: Hashable, estimate: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what is estimated of them under a key, remembered: sleeves may share windows."""
+        if key not in self._estimates:
+            found = estimate()
+            while len(self._estimates) >= REMEMBERED:
+                del self._estimates[next(iter(self._estimates))]
+            self._estimates[key] = found
+        return self._estimates[key]
+
     @cached_property
-    def estimates(self) -> dict[Hashable, np.ndarray]:
-        """What else has been estimated of them, by estimator, parameters and support: sleeves may share windows."""
+    def _estimates(self) -> dict[Hashable, np.ndarray]:
         return {}
 
     def names_of(self, columns: np.ndarray) -> list[str]:

@@ -78,8 +78,6 @@ def _once(key: tuple[str, ...], moment: Moment) -> Moment:
 
     def estimated(windows: Windows, support: np.ndarray | None) -> np.ndarray:
         asked = (*key, None if support is None else support.tobytes())
-        if asked not in windows.estimates:
-            windows.estimates[asked] = moment(windows, support)
-        return windows.estimates[asked]
+        return windows.estimated(asked, lambda: moment(windows, support))
 
     return estimated

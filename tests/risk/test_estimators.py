@@ -17,7 +17,7 @@ from metabt.risk.covariance import COVARIANCES
 from metabt.risk.estimators import Family
 from metabt.risk.mean import MEANS
 from metabt.risk.shrinkage import ledoit_wolf
-from metabt.windows import Windows
+from metabt.windows import REMEMBERED, Windows
 from tests.panels import stocks
 from tests.returns import factor_returns, stacks
 
@@ -106,6 +106,18 @@ def test_what_windows_share_is_estimated_once_by_support_and_parameters(family: 
         assert other is not first or name == "sample"
     if name == "ewma":
         assert (family.build("it", {"name": name, "half_life": 5.0})(windows, support) != first).any()
+
+
+def test_only_the_newest_few_estimates_are_kept() -> None:
+    windows, lasting = Windows.single(factor_returns(0, 30, 3)), COVARIANCES.build("it", "oas")
+    supports = [np.array([[True, True, bool(k & 1)]]) for k in range(2)]
+    first = lasting(windows, supports[0])
+    for half_life in range(1, REMEMBERED):
+        COVARIANCES.build("it", {"name": "ewma", "half_life": float(half_life)})(windows, supports[0])
+    assert lasting(windows, supports[0]) is first
+    lasting(windows, supports[1])
+    again = lasting(windows, supports[0])
+    assert again is not first and (again == first).all()
 
 
 def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
