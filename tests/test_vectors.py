@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.vectors import CHAINS, LANES, TILE, add_products, add_tiles, centre
+from metabt.vectors import CHAINS, LANES, TILE, add_products, add_tiles, centre, turn
 
 
 @kernel()
@@ -28,6 +28,11 @@ def tiles(sums, first, count, place):
 @kernel()
 def centred(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     centre(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean)
+
+
+@kernel()
+def turned(table, first, stride, out, place, apart):
+    turn(table, first, stride, out, place, apart)
 
 
 def fused(a: float, b: float, c: float) -> float:
@@ -102,3 +107,11 @@ def test_narrower_registers_give_the_same_bits(tmp_path: Path) -> None:
         for avx in "10"
     )
     assert wide == narrow and len(wide) > 10_000
+
+
+def test_a_tile_is_turned_and_nothing_beside_it_written() -> None:
+    table, out = np.random.default_rng(0).normal(size=(LANES + 3, LANES + 5)), np.zeros((LANES + 2, LANES + 6))
+    turned(table, 2 * (LANES + 5) + 1, LANES + 5, out, (LANES + 6) + 4, LANES + 6)
+    expected = np.zeros(out.shape)
+    expected[1 : 1 + LANES, 4 : 4 + LANES] = table[2 : 2 + LANES, 1 : 1 + LANES].T
+    assert (out == expected).all()
