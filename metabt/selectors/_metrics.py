@@ -54,6 +54,9 @@ LOW, HIGH = LANES, LANES + 1
 HALF = 32
 """Bits of each of the two counts that share a number: of low returns, then of high ones."""
 
+TERMS = 1024
+"""Numbers that logarithms are tabulated for at a time, so that few tables are made."""
+
 UNITS = 2.0**36
 """Parts of one in which entropies are added up: the sum stays a whole number of 64 bits, the error below 1e-12."""
 
@@ -85,7 +88,7 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
     out = np.zeros((9, len(windows), n_assets))
     stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
     series, whole = np.empty((LANES + 2, n_rows + LANES)), np.empty((3, n_rows + LANES), np.int64)
-    terms = _terms(max(int(lengths.max(initial=0)), 1))
+    terms = _terms(n_rows // TERMS * TERMS + TERMS)
     returns, moments = arrays.matrix(windows.returns), (windows.mean, windows.covariance)
     _measure(returns, series, whole, terms, stops, lengths, *moments, with_drawdown, out)
     if windows.dollar_volume is not None:
