@@ -30,11 +30,6 @@ def centred(source, base, first, stride, rows, weight, total, scale, panels, pan
     centre(source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean)
 
 
-@kernel()
-def turned(table, first, stride, out, place, apart):
-    turn(table, first, stride, out, place, apart)
-
-
 def fused(a: float, b: float, c: float) -> float:
     """Return a b + c, rounded once."""
     return float(Fraction(a) * Fraction(b) + Fraction(c))
@@ -107,6 +102,11 @@ def test_narrower_registers_give_the_same_bits(tmp_path: Path) -> None:
         for avx in "10"
     )
     assert wide == narrow and len(wide) > 10_000
+
+
+@kernel()
+def turned(table, first, stride, out, place, apart):
+    turn(table, first, stride, out, place, apart)
 
 
 def test_a_tile_is_turned_and_nothing_beside_it_written() -> None:
