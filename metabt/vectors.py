@@ -167,6 +167,35 @@ def add_tiles(typing, sums, first, count, place):
 
 
 @instruction
+def turn(typing, table, first, stride, out, place, apart):
+    """Write the columns of a tile as rows: LANES rows from `first` on, `stride` apart, as rows that lie `apart`."""
+    spot = types.intp
+    signature = types.void(table, spot, spot, out, spot, spot)
+
+    def generate(context, builder, signature, args):
+        source, target = (data(context, builder, signature, args, which) for which in (0, 3))
+        _, first, stride, _, place, apart = args
+        rows = [load(builder, source, builder.add(first, builder.mul(stride, stride.type(k)))) for k in range(LANES)]
+        for width in (1 << k for k in range(LANES.bit_length() - 1)):  # exchange the halves of ever larger squares
+            for k in range(LANES):
+                if not k & width:
+                    rows[k], rows[k + width] = _exchanged(builder, rows[k], rows[k + width], width)
+        for k, row in enumerate(rows):
+            store(builder, row, target, builder.add(place, builder.mul(apart, apart.type(k))))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _exchanged(builder: Any, one: Any, other: Any, width: int) -> tuple[Any, Any]:
+    """Return two vectors with every second `width` lanes of the one exchanged for those before them of the other."""
+    lanes, index = range(LANES), ir.VectorType(ir.IntType(32), LANES)
+    left = ir.Constant(index, [LANES + k - width if k & width else k for k in lanes])
+    right = ir.Constant(index, [LANES + k if k & width else k + width for k in lanes])
+    return builder.shuffle_vector(one, other, left), builder.shuffle_vector(one, other, right)
+
+
+@instruction
 def centre(typing, source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
 
@@ -205,32 +234,3 @@ def centre(typing, source, base, first, stride, rows, weight, total, scale, pane
         return context.get_dummy_value()
 
     return signature, generate
-
-
-@instruction
-def turn(typing, table, first, stride, out, place, apart):
-    """Write the columns of a tile as rows: LANES rows from `first` on, `stride` apart, as rows that lie `apart`."""
-    spot = types.intp
-    signature = types.void(table, spot, spot, out, spot, spot)
-
-    def generate(context, builder, signature, args):
-        source, target = (data(context, builder, signature, args, which) for which in (0, 3))
-        _, first, stride, _, place, apart = args
-        rows = [load(builder, source, builder.add(first, builder.mul(stride, stride.type(k)))) for k in range(LANES)]
-        for width in (1 << k for k in range(LANES.bit_length() - 1)):  # exchange the halves of ever larger squares
-            for k in range(LANES):
-                if not k & width:
-                    rows[k], rows[k + width] = _exchanged(builder, rows[k], rows[k + width], width)
-        for k, row in enumerate(rows):
-            store(builder, row, target, builder.add(place, builder.mul(apart, apart.type(k))))
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-def _exchanged(builder: Any, one: Any, other: Any, width: int) -> tuple[Any, Any]:
-    """Return two vectors with every second `width` lanes of the one exchanged for those before them of the other."""
-    lanes, index = range(LANES), ir.VectorType(ir.IntType(32), LANES)
-    left = ir.Constant(index, [LANES + k - width if k & width else k for k in lanes])
-    right = ir.Constant(index, [LANES + k if k & width else k + width for k in lanes])
-    return builder.shuffle_vector(one, other, left), builder.shuffle_vector(one, other, right)
