@@ -196,6 +196,38 @@ def _exchanged(builder: Any, one: Any, other: Any, width: int) -> tuple[Any, Any
 
 
 @instruction
+def drawdowns(typing, returns, first, stride, rows, out, place):
+    """Write the largest fall of compounded returns from their highest point, the start included, of LANES columns.
+
+    A column is `w_t = w_(t-1) (1 + x_t)` from one on, and what is written the greatest of zero and `1 - w_t / max w`.
+    """
+    spot = types.intp
+    signature = types.void(returns, spot, spot, spot, out, spot)
+
+    def generate(context, builder, signature, args):
+        source, target = (data(context, builder, signature, args, which) for which in (0, 4))
+        _, first, stride, rows, _, place = args
+        one = ir.Constant(_VECTOR, [1.0] * LANES)
+        wealth, peak, worst = (begin(builder, value) for value in (one, one, _zero()))
+
+        def raise_to(variable: Any, value: Any) -> Any:
+            before = builder.load(variable)
+            after = builder.select(builder.fcmp_ordered(">", value, before), value, before)
+            builder.store(after, variable)
+            return after
+
+        with cgutils.for_range(builder, rows) as loop:
+            values = load(builder, source, builder.add(first, builder.mul(loop.index, stride)))
+            now = builder.fmul(builder.load(wealth), builder.fadd(one, values))
+            builder.store(now, wealth)
+            raise_to(worst, builder.fsub(one, builder.fdiv(now, raise_to(peak, now))))
+        store(builder, builder.load(worst), target, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
 def centre(typing, source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.vectors import CHAINS, LANES, TILE, add_products, add_tiles, centre, turn
+from metabt.vectors import CHAINS, LANES, TILE, add_products, add_tiles, centre, drawdowns, turn
 
 
 @kernel()
@@ -114,4 +114,19 @@ def test_a_tile_is_turned_and_nothing_beside_it_written() -> None:
     turned(table, 2 * (LANES + 5) + 1, LANES + 5, out, (LANES + 6) + 4, LANES + 6)
     expected = np.zeros(out.shape)
     expected[1 : 1 + LANES, 4 : 4 + LANES] = table[2 : 2 + LANES, 1 : 1 + LANES].T
+    assert (out == expected).all()
+
+
+@kernel()
+def fallen(returns, first, stride, rows, out, place):
+    drawdowns(returns, first, stride, rows, out, place)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 60])
+def test_drawdowns_are_those_of_compounded_returns(rows: int) -> None:
+    X, out = np.random.default_rng(rows).normal(0.0, 0.3, (rows + 2, LANES + 5)).clip(-1.0), np.zeros(LANES + 3)
+    fallen(X, LANES + 5 + 2, LANES + 5, rows, out, 1)
+    wealth = np.cumprod(np.vstack([np.ones(LANES), 1.0 + X[1 : 1 + rows, 2 : 2 + LANES]]), axis=0)
+    expected = np.zeros(out.shape)
+    expected[1 : 1 + LANES] = (1.0 - wealth / np.maximum.accumulate(wealth)).max(axis=0)
     assert (out == expected).all()

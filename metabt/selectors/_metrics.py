@@ -19,7 +19,7 @@ from metabt.kernels import inner, kernel
 from metabt.reductions import cubes, net_and_path, tails
 from metabt.risk import arrays
 from metabt.selectors._order_statistics import quantile, tail_quantile
-from metabt.vectors import LANES, turn
+from metabt.vectors import LANES, drawdowns, turn
 from metabt.windows import Windows
 
 (
@@ -90,7 +90,9 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
     series, whole = np.empty((LANES + 2, n_rows + LANES)), np.empty((3, n_rows + LANES), np.int64)
     terms = _terms(n_rows // TERMS * TERMS + TERMS)
     returns, moments = arrays.matrix(windows.returns), (windows.mean, windows.covariance)
-    _measure(returns, series, whole, terms, stops, lengths, *moments, with_drawdown, out)
+    _measure(returns, series, whole, terms, stops, lengths, *moments, out)
+    if with_drawdown:
+        _drawdowns(returns, stops, lengths, out[DRAWDOWN])
     if windows.dollar_volume is not None:
         _medians(arrays.matrix(windows.dollar_volume), series, stops, lengths, out[LIQUIDITY])
     return out
@@ -107,7 +109,7 @@ def _terms(most: int) -> np.ndarray:
 
 
 @kernel()
-def _measure(returns, series, whole, terms, stops, lengths, mean, covariance, with_drawdown, out):
+def _measure(returns, series, whole, terms, stops, lengths, mean, covariance, out):
     seen, before, times, stride = whole[SEEN], whole[BEFORE], whole[TIMES], series.shape[1]
     for some in range(0, len(stops), TOGETHER):
         until = min(some + TOGETHER, len(stops))
@@ -146,8 +148,17 @@ def _measure(returns, series, whole, terms, stops, lengths, mean, covariance, wi
                 total, count, gains, above = tails(series, first, rows, low, high)
                 out[SHORTFALL, d, i] = max(-total / count, 0.0)
                 out[UPSIDE, d, i] = gains / above if above > 0 else high
-                if with_drawdown:
-                    out[DRAWDOWN, d, i] = _drawdown(x[start:stop], rows)
+
+
+@kernel()
+def _drawdowns(returns, stops, lengths, out):
+    n = returns.shape[1]
+    whole = n - n % LANES
+    for d in range(len(stops)):
+        for i in range(0, whole, LANES):
+            drawdowns(returns, (stops[d] - lengths[d]) * n + i, n, lengths[d], out, d * n + i)
+        for i in range(whole, n):
+            out[d, i] = _drawdown(returns[stops[d] - lengths[d] : stops[d], i])
 
 
 @kernel()
@@ -266,9 +277,9 @@ def _predictability(seen, terms, first, rows, times):
 
 
 @inner()
-def _drawdown(x, rows):
+def _drawdown(x):
     wealth, peak, worst = 1.0, 1.0, 0.0
-    for t in range(rows):
+    for t in range(len(x)):
         wealth *= 1.0 + x[t]
         peak = max(peak, wealth)
         worst = max(worst, 1.0 - wealth / peak)
