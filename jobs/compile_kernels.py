@@ -35,7 +35,11 @@ TREE: dict[str, Any] = {
                     "optimizer": "hrp",
                     "selector": {"name": "top_k", "k": 4, "by": "low_volatility"},
                 },
-                "scored": {"universe": SYMBOLS, "optimizer": "erc", "selector": {"name": "log_mps", "top": 2}},
+                "scored": {
+                    "universe": SYMBOLS,
+                    "optimizer": "erc",
+                    "selector": {"name": "log_mps", "top": 2, "max_drawdown": 0.9},
+                },
             },
         },
         "least": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},

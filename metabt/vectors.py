@@ -170,6 +170,67 @@ def add_tiles(typing, sums, first, count, place):
 
 
 @instruction
+def turn(typing, table, first, stride, out, place, apart):
+    """Write the columns of a tile as rows: LANES rows from `first` on, `stride` apart, as rows that lie `apart`."""
+    spot = types.intp
+    signature = types.void(table, spot, spot, out, spot, spot)
+
+    def generate(context, builder, signature, args):
+        source, target = (data(context, builder, signature, args, which) for which in (0, 3))
+        _, first, stride, _, place, apart = args
+        rows = [load(builder, source, builder.add(first, builder.mul(stride, stride.type(k)))) for k in range(LANES)]
+        for width in (1 << k for k in range(LANES.bit_length() - 1)):  # exchange the halves of ever larger squares
+            for k in range(LANES):
+                if not k & width:
+                    rows[k], rows[k + width] = _exchanged(builder, rows[k], rows[k + width], width)
+        for k, row in enumerate(rows):
+            store(builder, row, target, builder.add(place, builder.mul(apart, apart.type(k))))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _exchanged(builder: Any, one: Any, other: Any, width: int) -> tuple[Any, Any]:
+    """Return two vectors with every second `width` lanes of the one exchanged for those before them of the other."""
+    lanes, index = range(LANES), ir.VectorType(ir.IntType(32), LANES)
+    left = ir.Constant(index, [LANES + k - width if k & width else k for k in lanes])
+    right = ir.Constant(index, [LANES + k if k & width else k + width for k in lanes])
+    return builder.shuffle_vector(one, other, left), builder.shuffle_vector(one, other, right)
+
+
+@instruction
+def drawdowns(typing, returns, first, stride, rows, out, place):
+    """Write the largest fall of compounded returns from their highest point, the start included, of LANES columns.
+
+    A column is `w_t = w_(t-1) (1 + x_t)` from one on, and what is written the greatest of zero and `1 - w_t / max w`.
+    """
+    spot = types.intp
+    signature = types.void(returns, spot, spot, spot, out, spot)
+
+    def generate(context, builder, signature, args):
+        source, target = (data(context, builder, signature, args, which) for which in (0, 4))
+        _, first, stride, rows, _, place = args
+        one = ir.Constant(_VECTOR, [1.0] * LANES)
+        wealth, peak, worst = (begin(builder, value) for value in (one, one, _zero()))
+
+        def raise_to(variable: Any, value: Any) -> Any:
+            before = builder.load(variable)
+            after = builder.select(builder.fcmp_ordered(">", value, before), value, before)
+            builder.store(after, variable)
+            return after
+
+        with cgutils.for_range(builder, rows) as loop:
+            values = load(builder, source, builder.add(first, builder.mul(loop.index, stride)))
+            now = builder.fmul(builder.load(wealth), builder.fadd(one, values))
+            builder.store(now, wealth)
+            raise_to(worst, builder.fsub(one, builder.fdiv(now, raise_to(peak, now))))
+        store(builder, builder.load(worst), target, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@instruction
 def centre(typing, source, base, first, stride, rows, weight, total, scale, panels, panel, means, mean):
     """Write LANES columns, less their means, to the panel at `panel` in `panels`, the means at `mean` in `means`.
 

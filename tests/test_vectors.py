@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from metabt.kernels import kernel
-from metabt.vectors import CHAINS, LANES, PAIR, TILE, add_products, add_tiles, centre, combine
+from metabt.vectors import CHAINS, LANES, PAIR, TILE, add_products, add_tiles, centre, combine, drawdowns, turn
 
 
 @kernel()
@@ -121,3 +121,31 @@ def test_narrower_registers_give_the_same_bits(tmp_path: Path) -> None:
         for avx in "10"
     )
     assert wide == narrow and len(wide) > 10_000
+
+
+@kernel()
+def turned(table, first, stride, out, place, apart):
+    turn(table, first, stride, out, place, apart)
+
+
+def test_a_tile_is_turned_and_nothing_beside_it_written() -> None:
+    table, out = np.random.default_rng(0).normal(size=(LANES + 3, LANES + 5)), np.zeros((LANES + 2, LANES + 6))
+    turned(table, 2 * (LANES + 5) + 1, LANES + 5, out, (LANES + 6) + 4, LANES + 6)
+    expected = np.zeros(out.shape)
+    expected[1 : 1 + LANES, 4 : 4 + LANES] = table[2 : 2 + LANES, 1 : 1 + LANES].T
+    assert (out == expected).all()
+
+
+@kernel()
+def fallen(returns, first, stride, rows, out, place):
+    drawdowns(returns, first, stride, rows, out, place)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 60])
+def test_drawdowns_are_those_of_compounded_returns(rows: int) -> None:
+    X, out = np.random.default_rng(rows).normal(0.0, 0.3, (rows + 2, LANES + 5)).clip(-1.0), np.zeros(LANES + 3)
+    fallen(X, LANES + 5 + 2, LANES + 5, rows, out, 1)
+    wealth = np.cumprod(np.vstack([np.ones(LANES), 1.0 + X[1 : 1 + rows, 2 : 2 + LANES]]), axis=0)
+    expected = np.zeros(out.shape)
+    expected[1 : 1 + LANES] = (1.0 - wealth / np.maximum.accumulate(wealth)).max(axis=0)
+    assert (out == expected).all()

@@ -1,6 +1,7 @@
 """Metrics of every asset in a stack of windows.
 
-1. Each asset's returns, and what else has a row for each of their rows, lie in one contiguous row.
+1. A few consecutive windows are measured together, eight assets at a time, whose returns are laid out in a contiguous
+   row each, from the first row that one of the windows sees to the last.
 2. The order of three successive returns is one of six. How often each has been seen up to a row is worked out once;
    what a window saw is the difference of two rows.
 3. Every metric is a sum, a count or an order statistic of one asset's window: its bits depend on nothing else.
@@ -18,7 +19,7 @@ from metabt.kernels import inner, kernel
 from metabt.reductions import cubes, net_and_path, tails
 from metabt.risk import arrays
 from metabt.selectors._order_statistics import quantile, tail_quantile
-from metabt.vectors import LANES
+from metabt.vectors import LANES, drawdowns, turn
 from metabt.windows import Windows
 
 (
@@ -37,15 +38,30 @@ from metabt.windows import Windows
 EFFICIENCY_ROWS = 120
 """The last sessions of a window that efficiency looks at."""
 
-BITS = 21
-"""Bits of each of the three counts that share a number."""
+BITS = 8
+"""Bits of each of the eight counts that share a number."""
+
+TOGETHER = 32
+"""Windows that are measured together at most: rows that few of them see cost all of them time."""
+
+SEEN, BEFORE, TIMES = range(3)
+"""Rows of whole numbers: how often orders have been seen, and how many returns have been far out, before each row of
+returns; how often a window has seen each order."""
+
+LOW, HIGH = LANES, LANES + 1
+"""Rows of floats behind those of eight assets: the returns that are far out, the low ones and the high ones."""
+
+HALF = 32
+"""Bits of each of the two counts that share a number: of low returns, then of high ones."""
+
+TERMS = 1024
+"""Numbers that logarithms are tabulated for at a time, so that few tables are made."""
 
 UNITS = 2.0**36
 """Parts of one in which entropies are added up: the sum stays a whole number of 64 bits, the error below 1e-12."""
 
 TAIL, SPARSE = 1.645, 9.7
 """Of a normal distribution: its 95th percentile, and the distance of two of n values there times n, in deviations."""
-
 
 FAR = 1.2
 """How many deviations from the mean a return is far out: more than twice as many as are beyond the percentiles."""
@@ -68,24 +84,18 @@ def measure(windows: Windows, with_drawdown: bool = True) -> np.ndarray:
 
     Percentiles interpolate between order statistics.
     """
-    out = np.zeros((9, len(windows), windows.returns.shape[1]))
+    n_rows, n_assets = windows.returns.shape
+    out = np.zeros((9, len(windows), n_assets))
     stops, lengths = arrays.index(windows.stops), arrays.index(windows.lengths)
-    series, seen = _columns(windows.returns), np.zeros((3, len(windows.returns) + 1), np.int64)
-    far, moments = np.empty((1, series.shape[1])), (windows.mean, windows.covariance)
-    _measure(
-        series, far, seen, _terms(max(int(np.max(lengths, initial=0)), 1)), stops, lengths, *moments, with_drawdown, out
-    )
+    series, whole = np.empty((LANES + 2, n_rows + LANES)), np.empty((3, n_rows + LANES), np.int64)
+    terms = _terms(n_rows // TERMS * TERMS + TERMS)
+    returns, moments = arrays.matrix(windows.returns), (windows.mean, windows.covariance)
+    _measure(returns, series, whole, terms, stops, lengths, *moments, out)
+    if with_drawdown:
+        _drawdowns(returns, stops, lengths, out[DRAWDOWN])
     if windows.dollar_volume is not None:
-        volume = _columns(windows.dollar_volume)
-        _medians(volume, stops, lengths, np.empty((1, volume.shape[1])), out[LIQUIDITY])
+        _medians(arrays.matrix(windows.dollar_volume), series, stops, lengths, out[LIQUIDITY])
     return out
-
-
-def _columns(table: np.ndarray) -> np.ndarray:
-    """Return the columns as rows, which go on for as long as reductions want them to."""
-    columns = np.empty((table.shape[1], len(table) + LANES))
-    columns[:, : len(table)] = table.T
-    return columns
 
 
 @cache
@@ -99,58 +109,101 @@ def _terms(most: int) -> np.ndarray:
 
 
 @kernel()
-def _measure(series, far, seen, terms, stops, lengths, mean, covariance, with_drawdown, out):
-    before = seen[2]
-    for i in range(len(series)):
-        _orders(series[i], seen[0], seen[1])
-        least, most = _bounds(lengths, mean[:, i], covariance[:, i, i])
-        _gather_far(series[i], least, most, far[0], before)
-        low, high = np.nan, np.nan
-        for d in range(len(stops)):
-            rows = lengths[d]
-            if rows == 0:
-                continue
-            first, average = i * series.shape[1] + stops[d] - rows, mean[d, i]
-            variance = covariance[d, i, i] * (rows - 1) / rows if rows > 1 else 0.0
-            deviation = math.sqrt(variance)
-            out[MOMENTUM, d, i] = average
-            out[STABILITY, d, i] = -variance
-            if variance > 0.0:
-                out[SKEWNESS, d, i] = cubes(series, first, rows, average) / rows / (variance * deviation)
-            recent = min(rows, EFFICIENCY_ROWS)
-            net, path = net_and_path(series, first + rows - recent, recent)
-            out[EFFICIENCY, d, i] = abs(net) / path if path > 0.0 else 0.0
-            out[PREDICTABILITY, d, i] = _predictability(seen, terms, stops[d], rows)
-            if not low <= high:
-                low, high = average - TAIL * deviation, average + TAIL * deviation
-            begin, apart = before[stops[d] - rows], SPARSE * deviation / rows
-            number = before[stops[d]] - begin
-            low = tail_quantile(series, first, rows, far, begin, number, least, most, 0.05, low, apart)
-            high = tail_quantile(series, first, rows, far, begin, number, least, most, 0.95, high, apart)
-            total, count, gains, above = tails(series, first, rows, low, high)
-            out[SHORTFALL, d, i] = max(-total / count, 0.0)
-            out[UPSIDE, d, i] = gains / above if above > 0 else high
-            if with_drawdown:
-                out[DRAWDOWN, d, i] = _drawdown(series[i, stops[d] - rows : stops[d]], rows)
+def _measure(returns, series, whole, terms, stops, lengths, mean, covariance, out):
+    seen, before, times, stride = whole[SEEN], whole[BEFORE], whole[TIMES], series.shape[1]
+    for some in range(0, len(stops), TOGETHER):
+        until = min(some + TOGETHER, len(stops))
+        begin, end = _seen_by(stops[some:until], lengths[some:until])
+        for i in range(returns.shape[1]):
+            if i % LANES == 0:
+                _lay_out(returns, begin, end, i, series)
+            x = series[i % LANES]
+            _orders(x, end - begin, seen)
+            least, most = _bounds(lengths[some:until], mean[some:until, i], covariance[some:until, i, i])
+            _gather_far(x, end - begin, least, most, series[LOW], series[HIGH], before)
+            low, high = np.nan, np.nan
+            for d in range(some, until):
+                rows, stop = lengths[d], stops[d] - begin
+                if rows == 0:
+                    continue
+                start, average = stop - rows, mean[d, i]
+                first = i % LANES * stride + start
+                variance = covariance[d, i, i] * (rows - 1) / rows if rows > 1 else 0.0
+                deviation = math.sqrt(variance)
+                out[MOMENTUM, d, i] = average
+                out[STABILITY, d, i] = -variance
+                if variance > 0.0:
+                    out[SKEWNESS, d, i] = cubes(series, first, rows, average) / rows / (variance * deviation)
+                recent = min(rows, EFFICIENCY_ROWS)
+                net, path = net_and_path(series, first + rows - recent, recent)
+                out[EFFICIENCY, d, i] = abs(net) / path if path > 0.0 else 0.0
+                out[PREDICTABILITY, d, i] = _predictability(seen, terms, start, rows, times)
+                if not low <= high:
+                    low, high = average - TAIL * deviation, average + TAIL * deviation
+                under, over = before[start] & ((1 << HALF) - 1), before[start] >> HALF
+                few, many = (before[stop] & ((1 << HALF) - 1)) - under, (before[stop] >> HALF) - over
+                apart = SPARSE * deviation / rows
+                low = tail_quantile(series, first, rows, LOW * stride + under, few, 0.05, low, apart)
+                high = tail_quantile(series, first, rows, HIGH * stride + over, many, 0.95, high, apart)
+                total, count, gains, above = tails(series, first, rows, low, high)
+                out[SHORTFALL, d, i] = max(-total / count, 0.0)
+                out[UPSIDE, d, i] = gains / above if above > 0 else high
 
 
 @kernel()
-def _medians(volume, stops, lengths, known, out):
+def _drawdowns(returns, stops, lengths, out):
+    n = returns.shape[1]
+    whole = n - n % LANES
+    for d in range(len(stops)):
+        for i in range(0, whole, LANES):
+            drawdowns(returns, (stops[d] - lengths[d]) * n + i, n, lengths[d], out, d * n + i)
+        for i in range(whole, n):
+            out[d, i] = _drawdown(returns[stops[d] - lengths[d] : stops[d], i])
+
+
+@kernel()
+def _medians(volume, series, stops, lengths, out):
     """Write the median of the values that are known (not NaN); 0 where none is."""
-    for i in range(len(volume)):
-        unknown, median = 0, np.nan
-        for t in range(volume.shape[1] - LANES):
-            unknown += volume[i, t] != volume[i, t]
-        for d in range(len(stops)):
-            begin, count = stops[d] - lengths[d], lengths[d]
-            x, first = volume, i * volume.shape[1] + begin
-            if unknown > 0:
-                count = _gather(volume[i, begin : stops[d]], known[0])
-                x, first = known, np.int64(0)
-            if count > 0:
-                pivot = median if median == median else x.flat[first]
-                median = quantile(x, first, count, 0.5, pivot, abs(pivot) / count)
-                out[d, i] = median
+    for some in range(0, len(stops), TOGETHER):
+        until = min(some + TOGETHER, len(stops))
+        begin, end = _seen_by(stops[some:until], lengths[some:until])
+        for i in range(volume.shape[1]):
+            if i % LANES == 0:
+                _lay_out(volume, begin, end, i, series)
+            x, unknown, median = series[i % LANES], 0, np.nan
+            for t in range(end - begin):
+                unknown += x[t] != x[t]
+            for d in range(some, until):
+                rows, start = lengths[d], stops[d] - lengths[d] - begin
+                first, count = i % LANES * series.shape[1] + start, rows
+                if unknown > 0:
+                    first, count = LANES * series.shape[1], _gather(x[start : start + rows], series[LANES])
+                if count > 0:
+                    pivot = median if median == median else series.flat[first]
+                    median = quantile(series, first, count, 0.5, pivot, abs(pivot) / count)
+                    out[d, i] = median
+
+
+@inner()
+def _seen_by(stops, lengths):
+    """Return the first row that a window sees, and the one after the last."""
+    begin, end = stops[0], stops[0]
+    for d in range(len(stops)):
+        begin, end = min(begin, stops[d] - lengths[d]), max(end, stops[d])
+    return begin, end
+
+
+@inner()
+def _lay_out(table, begin, end, first, series):
+    """Write some rows of the next columns as rows."""
+    rows, columns, stride = end - begin, table.shape[1], series.shape[1]
+    whole = rows - rows % LANES if first + LANES <= columns else 0
+    for t in range(0, whole, LANES):
+        turn(table, (begin + t) * columns + first, columns, series, t, stride)
+    for t in range(whole, rows):
+        row = table[begin + t]
+        for k in range(min(LANES, columns - first)):
+            series[k, t] = row[first + k]
 
 
 @inner()
@@ -175,51 +228,58 @@ def _bounds(lengths, mean, variance):
 
 
 @inner()
-def _gather_far(x, least, most, far, before):
-    """Write the values beyond the bounds one behind the other, and how many of them come before each row."""
-    count = 0
-    for t in range(len(before)):
-        before[t], far[count] = count, x[t]
-        count += (x[t] <= least) | (x[t] >= most)
+def _gather_far(x, rows, least, most, low, high, before):
+    """Write the values up to `least`, those from `most` on, and how many of both come before each row."""
+    few, many = 0, 0
+    for t in range(rows):
+        low[few], high[many], before[t] = x[t], x[t], few + (many << HALF)
+        few += x[t] <= least
+        many += x[t] >= most
+    before[rows] = few + (many << HALF)
 
 
 @inner()
-def _orders(x, one, other):
-    """Write how often each order of a return and the two before it has been seen, up to each row.
+def _orders(x, rows, seen):
+    """Write how often each order of a return and the two behind it has been seen, by those that come before each row.
 
-    Three comparisons tell orders apart: the last one says which counter, the others which of its three counts.
+    Three comparisons tell orders apart: the last one says which half of a number counts it, the others which of the
+    half's four counts; the last of these stays nothing, since its comparisons would contradict each other.
     """
     following, last = x[1:], x[2:]
-    for t in range(len(one) - 3):
+    seen[0] = 0
+    for t in range(rows - 2):
         a, b, c = x[t], following[t], last[t]
         which = np.int64(a <= c)
-        place = (np.int64(a <= b) + 2 * np.int64(b <= c) - which) & 3  # 3 contradicts itself and counts as nothing
-        count = np.int64(1) << BITS * place
-        one[t + 3], other[t + 3] = count * (1 - which), count * which
-    total, rest = np.int64(0), np.int64(0)
-    for t in range(3, len(one)):
-        total += one[t]
-        rest += other[t]
-        one[t], other[t] = total, rest
+        place = (np.int64(a <= b) + 2 * np.int64(b <= c) - which) & 3
+        seen[t + 1] = np.int64(1) << BITS * (4 * which + place)
+    total = np.int64(0)
+    for t in range(1, rows - 1):
+        total += seen[t]  # a count that is full carries into the next one, and a difference of two rows takes it back
+        seen[t] = total
 
 
 @inner()
-def _predictability(seen, terms, stop, rows):
+def _predictability(seen, terms, first, rows, times):
     """Return 1 - H / ln 6 with `H = ln N - (sum n ln n) / N` of N orders, each seen n times."""
-    count = max(rows - 2, 1)
+    if rows < 3:
+        return 1.0
+    count, most = rows - 2, (1 << BITS) - 1
+    for place in range(8):
+        times[place] = 0
+    for start in range(first, first + count, most):  # as many as can be counted at once
+        counts = seen[min(start + most, first + count)] - seen[start]
+        for place in range(8):
+            times[place] += (counts >> BITS * place) & most
     rest = terms[count]
-    for half in range(2 if rows > 2 else 0):
-        counts = seen[half, stop] - seen[half, stop - rows + 2]
-        for _ in range(3):
-            rest -= terms[counts & ((1 << BITS) - 1)]
-            counts >>= BITS
-    return 1.0 - rest / (UNITS * count * math.log(6.0)) if rows > 2 else 1.0
+    for place in range(8):
+        rest -= terms[times[place]]
+    return 1.0 - rest / (UNITS * count * math.log(6.0))
 
 
 @inner()
-def _drawdown(x, rows):
+def _drawdown(x):
     wealth, peak, worst = 1.0, 1.0, 0.0
-    for t in range(rows):
+    for t in range(len(x)):
         wealth *= 1.0 + x[t]
         peak = max(peak, wealth)
         worst = max(worst, 1.0 - wealth / peak)

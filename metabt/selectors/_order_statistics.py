@@ -7,7 +7,7 @@
    from the nearer side. Every split leaves out one value at least.
 
 Of a window's tails, few values can be the quantile: those that are far out are put together once for all windows of an
-asset. Should they turn out too few, the quantile is looked for among all values.
+asset, the low ones and the high ones. Should they turn out too few, the quantile is looked for among all values.
 
 Where it begins, and what is far out, decides how long that takes, and nothing of what is found.
 """
@@ -29,18 +29,17 @@ def quantile(series, first, rows, level, pivot, distance):
 
 
 @inner()
-def tail_quantile(series, first, rows, far, begin, count, least, most, level, pivot, distance):
-    """Return the quantile, which is looked for among the `count` values up to `least` or from `most` on first.
+def tail_quantile(series, first, rows, tail, count, level, pivot, distance):
+    """Return the quantile, which is looked for among the `count` values that begin at the place `tail` first.
 
-    These are all that the window has, from the place `begin` of `far` on.
+    These are the window's lowest ones, those up to some bound, or its highest ones where the level is above one half.
     """
     place = level * (rows - 1)
     k = int(place)
     rank = k if level < 0.5 else k - (rows - count)
     if 0 <= rank < count - 1:
-        low, high = _neighbours(far, begin, count, rank, pivot, distance)
-        if (high <= least) if level < 0.5 else (low >= most):
-            return _between(place, low, high)
+        low, high = _neighbours(series, tail, count, rank, pivot, distance)
+        return _between(place, low, high)
     return quantile(series, first, rows, level, pivot, distance)
 
 

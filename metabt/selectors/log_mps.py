@@ -114,6 +114,7 @@ class LogMPS(Selector):
         self.max_clusters = max_clusters
         self.top = top
         self.exponents = _exponents(exponents)
+        self._scored = {volume: _scored(self.exponents, volume) for volume in (False, True)}
         self.min_efficiency = min_efficiency
         self.max_drawdown = max_drawdown
         self.max_shortfall = max_shortfall
@@ -128,26 +129,30 @@ class LogMPS(Selector):
         values = measure(windows, self.max_drawdown is not None)
         score = self._scores(windows, values, eligible)
         cluster = ward_clusters(windows.covariance, eligible, self.cluster_distance, self.max_clusters)
-        return best_of_clusters(score, eligible & ~self._vetoed(values), cluster, self.top)
+        return best_of_clusters(score, self._admitted(values, eligible), cluster, self.top)
 
     def scores(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the (n_decisions, n_assets) scores of the eligible assets, 0 for the others."""
         return self._scores(windows, measure(windows, False), np.array(eligible, dtype=np.bool_))
 
     def _scores(self, windows: Windows, values: np.ndarray, eligible: np.ndarray) -> np.ndarray:
-        rows = {name: row for name, row in ROWS.items() if name != "liquidity" or windows.dollar_volume is not None}
-        exponents = np.array([self.exponents[name] for name in rows])
-        return scores(values, eligible, np.array(list(rows.values())), exponents)
+        return scores(values, eligible, *self._scored[windows.dollar_volume is not None])
 
-    def _vetoed(self, values: np.ndarray) -> np.ndarray:
-        vetoed = np.zeros(values[EFFICIENCY].shape, bool)
+    def _admitted(self, values: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+        """Return the eligible assets that no veto rules out."""
         if self.min_efficiency is not None:
-            vetoed |= values[EFFICIENCY] < self.min_efficiency
+            eligible = eligible & ~(values[EFFICIENCY] < self.min_efficiency)
         if self.max_drawdown is not None:
-            vetoed |= values[DRAWDOWN] > self.max_drawdown
+            eligible = eligible & ~(values[DRAWDOWN] > self.max_drawdown)
         if self.max_shortfall is not None:
-            vetoed |= values[SHORTFALL] > self.max_shortfall
-        return vetoed
+            eligible = eligible & ~(values[SHORTFALL] > self.max_shortfall)
+        return eligible
+
+
+def _scored(exponents: Mapping[str, float], with_volume: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of `measure` that are scored, and their exponents."""
+    names = [name for name in METRICS if with_volume or name != "liquidity"]
+    return np.array([ROWS[name] for name in names]), np.array([exponents[name] for name in names])
 
 
 def _exponents(exponents: str | Mapping[str, float]) -> dict[str, float]:

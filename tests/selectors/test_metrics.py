@@ -82,3 +82,15 @@ def test_what_the_dataset_does_not_have_or_nobody_asks_for_is_zero() -> None:
     windows = Windows.single(np.random.default_rng(0).normal(size=(30, 2)) * 0.01)
     assert not measure(windows)[_metrics.LIQUIDITY].any() and measure(windows)[_metrics.DRAWDOWN].all()
     assert not measure(windows, with_drawdown=False)[_metrics.DRAWDOWN].any()
+
+
+def test_a_window_has_the_same_bits_whatever_windows_are_measured_with_it() -> None:
+    rng = np.random.default_rng(4)
+    X, volume = rng.standard_t(3, (900, 11)) * 0.01, rng.lognormal(12, 1, (900, 11))
+    volume[rng.random(X.shape) < 0.02] = np.nan
+    stops = rng.integers(0, 901, 70)
+    lengths = np.array([rng.integers(0, min(stop, 700) + 1) for stop in stops])
+    together = measure(Windows(X, stops, lengths, volume))
+    for d in range(70):
+        alone = measure(Windows(X, stops[d : d + 1], lengths[d : d + 1], volume))
+        assert alone[:, 0].tobytes() == together[:, d].tobytes()
