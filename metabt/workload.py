@@ -22,7 +22,7 @@ BLOCK, SESSION_COLUMN, DECISION_ASSET, DECISION_PAIR = 6e-4, 4e-9, 1.7e-7, 1.5e-
 """Seconds per block, session and column, decision and asset, decision and pair of assets."""
 MORE = {
     "hrp": 1.5,
-    "log_mps": 2.0,
+    "log_mps": 2.5,
     "max_diversification": 0.7,
     "max_sharpe": 0.9,
     "denoised": 20.0,
