@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,22 @@ def test_the_definitions(seed: int, rows: int, kind: str) -> None:
             window = slice(stop - length, stop)
             for name, value in naive(X[window, i], volume[window, i]).items():
                 assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-10, atol=1e-13), name
+
+
+@pytest.mark.parametrize("rows", [256, 257, 258, 513, 1023, 1025, 2500])
+def test_the_definitions_of_long_windows(rows: int) -> None:
+    """An order is seen more often than one count can tell; one asset never moves, one always rises."""
+    rng = np.random.default_rng(rows)
+    X = np.column_stack(
+        [rng.normal(0, 0.01, rows), np.full(rows, 0.01), 1e-6 * np.arange(rows), 0.01 * rng.integers(-1, 2, rows)]
+    )
+    volume = rng.lognormal(12, 3, X.shape)
+    stops, lengths = np.array([rows, rows]), np.array([rows, rows - 1])
+    found = measure(Windows(X, stops, lengths, volume))
+    for d, length in enumerate(lengths):
+        for i in range(4):
+            for name, value in naive(X[rows - length :, i], volume[rows - length :, i]).items():
+                assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-9, atol=1e-13), name
 
 
 def test_assets_that_saw_the_same_numbers_of_orders_are_tied() -> None:
