@@ -18,6 +18,7 @@ from time import perf_counter
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 from benchmarks.comparison import Compared, compare
+from benchmarks.decision_time import decision_times
 from benchmarks.overhead import Overhead, overhead
 from benchmarks.peer import Peer
 from benchmarks.pieces import Subset
@@ -113,7 +114,7 @@ def main() -> None:
         return
     overheads: dict[str, Overhead] = {it.name: overhead(it) for it in found if it.name in OVERHEADS}
     target = Path(__file__).parent / "RESULTS.md"
-    target.write_text(page(done, overheads, args.rounds), encoding="utf-8")
+    target.write_text(page(done, overheads, args.rounds, decision_times()), encoding="utf-8")
     print(f"written: {target.parent.name}/{target.name}", file=sys.stderr)
 
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.comparison import Compared
+from benchmarks.decision_time import SIZES
 from benchmarks.machine import machine, versions
 from benchmarks.overhead import Overhead
 
@@ -53,13 +54,28 @@ same where blocks are named by digests, sealed and put into an empty cache in me
 """
 
 
-def page(found: Sequence[Compared], overheads: Mapping[str, Overhead], rounds: int) -> str:
+DECISION = """
+## One decision
+
+CPU microseconds a decision by step, of twelve that are taken in one call (`decision_time.py`). Selectors and optimizers
+are beside the sample moments, which they share.
+"""
+
+
+def page(
+    found: Sequence[Compared],
+    overheads: Mapping[str, Overhead],
+    rounds: int,
+    decision: Mapping[str, Sequence[float]] | None = None,
+) -> str:
     """Return RESULTS.md."""
     date = datetime.date.today().isoformat()
     head = HEAD.format(date=date, machine=machine(), versions=versions(), rounds=rounds)
     parts = [head, *times(found), AGREEMENT, *agreement(found), STAGES, *stages(found), KERNELS, *kernels(found)]
     if overheads:
         parts += [OVERHEAD, *_overheads(overheads)]
+    if decision:
+        parts += [DECISION, *_decision(decision)]
     return "\n".join(parts) + "\n"
 
 
@@ -127,3 +143,10 @@ def _overheads(overheads: Mapping[str, Overhead]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|"
     for name, it in overheads.items():
         yield f"| {name} | {it.n_blocks} | {it.whole:.3f} | {it.engine:.3f} | {it.cached:.3f} |"
+
+
+def _decision(times: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    yield f"| step | {' | '.join(f'{size} assets' for size in SIZES)} |"
+    yield "|---|" + "---:|" * len(SIZES)
+    for name, microseconds in times.items():
+        yield f"| {name} | {' | '.join(f'{it:.1f}' for it in microseconds)} |"

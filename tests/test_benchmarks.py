@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.comparison import Compared, PeerTime, compare
+from benchmarks.decision_time import MOMENTS, OPTIMIZERS, SELECTORS, SIZES, decision_times
 from benchmarks.engine_time import EngineRun, run_engine
 from benchmarks.leaf_order import shortest_order
 from benchmarks.loop_peer import Loop
@@ -119,7 +120,8 @@ def test_the_page_has_every_peer_that_was_timed_or_left_out() -> None:
             return f"it has no {rule.optimizer}"
 
     found = compare(tiny(RULES[2]), [(Loop(), Subset(sleeves=1)), (Refusing(), Subset())], rounds=1)
-    text = page([found], {"tiny": Overhead(6, 0.5, 0.25, 0.75)}, 1)
+    text = page([found], {"tiny": Overhead(6, 0.5, 0.25, 0.75)}, 1, {"log_mps": (12.0, 60.25)})
+    assert "| step | 25 assets | 100 assets |" in text and "| log_mps | 12.0 | 60.2 |" in text
     assert "| plain loop |" in text and "1 of 3 sleeves" in text
     assert "| refusing | - | - | it has no erc |" in text
     assert "| tiny | 6 | 0.500 | 0.250 | 0.750 |" in text
@@ -136,3 +138,9 @@ def test_works_of_several_rules_are_summed_for_the_peers_that_have_all_of_them()
         times([timed("W8 a", 0.5, fast=1.0, slow=40.0), timed("W8 b", 1.5, slow=60.0), timed("W9", 1.0, slow=9.0)])
     )
     assert [line for line in lines if "all" in line] == ["| W8, all 2 | 2.000 | slow | 100 | 50 | as above |"]
+
+
+def test_every_step_of_a_decision_is_timed() -> None:
+    times = decision_times(rounds=1)
+    assert {MOMENTS, *SELECTORS, *OPTIMIZERS} == set(times)
+    assert all(len(it) == len(SIZES) and min(it) > 0.0 for it in times.values())
