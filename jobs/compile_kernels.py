@@ -20,7 +20,7 @@ from numba.core.dispatcher import Dispatcher
 import metabt
 from metabt import lakehouse
 
-MANY = [f"A{i:03d}" for i in range(104)]
+MANY = [f"A{i:03d}" for i in range(154)]
 SYMBOLS = MANY[:6]
 TREE: dict[str, Any] = {
     "name": "kernels",
