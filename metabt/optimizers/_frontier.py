@@ -157,7 +157,7 @@ def _optimum(S, squares, w, floor, ceiling, mu, q, goal, part, ones, side, index
             return free
         variance, average, most = _moments(S, mu, w, n)
         if abs(variance - g * average) <= 1e-13 * variance + 1e-15 * most:
-            return free
+            return free if average > 0.0 else np.int64(0)  # hedged away but for rounding: singular after all
         low, high = (g, high) if variance > g * average else (low, g)
         g = _stationary(S, L, w, mu, q, goal, part, ones, side, index, n, free)
         if not low < g < high:

@@ -1,7 +1,7 @@
 """Bit-identical assets: merged before a programme is solved, so that ties are shared evenly and exactly.
 
-Two columns are twins if their covariances with every supported column, and their means, are the same bits. A moment's
-bits come from its own columns alone, so that two equal streams are always found.
+Two columns are twins if their covariances with every supported column, and their means or whatever else tells them
+apart, are the same bits. A moment's bits come from its own columns alone, so that two equal streams are always found.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class EqualRiskContribution(Optimizer):
     Notes
     -----
     Assets may be perfectly correlated, or outnumber the rows. No solution: an asset without variance, weights that
-    hedge all variance away, bounds that cannot sum to one over the supported assets. Bit-identical columns get the
-    same bits.
+    hedge all variance away, bounds that cannot sum to one over the supported assets. Bit-identical columns with the
+    same budget get the same bits.
 
     References
     ----------
@@ -70,7 +70,7 @@ class EqualRiskContribution(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S = self.covariance(windows, support)
-        v, m, squares = work_arrays(support.shape[1], vectors=11 + VECTORS, numbers=4, squares=4)
+        v, m, squares = work_arrays(support.shape[1], vectors=10 + VECTORS, numbers=4, squares=4)
         _stack(S, support, self._budgets(windows), self.min_weight, self.max_weight, squares, v, m, weights, solved)
 
     def _budgets(self, windows: Windows) -> np.ndarray:
@@ -85,14 +85,14 @@ def _stack(covariance, support, budgets, lo, hi, squares, v, m, weights, solved)
     x, Cx, sigma, budget = v[0], v[1], v[2], v[3]
     box = v[4], v[5]
     vectors = v[6], v[7], v[8]
-    none, variance, more = v[9], v[10], v[11:]  # no means tell assets apart: `none` stays zero
+    variance, more = v[9], v[10:]
     index, column, first, size = m[0], m[1], m[2], m[3]
     bounded = lo > 0.0 or hi < 1.0
     for d in range(len(support)):
         n = supported(support[d], column)
         if not feasible(covariance[d], column, n, lo, hi):
             continue
-        distinct = twins(covariance[d], none, column, n, variance, first)
+        distinct = twins(covariance[d], budgets, column, n, variance, first)
         if not _correlations(covariance[d], column, n, C, sigma, vectors[0]):
             continue
         _budget(budgets, column, n, budget)

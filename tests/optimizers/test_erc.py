@@ -168,6 +168,16 @@ def test_budgets_of_a_leaf_are_those_of_its_symbols_in_whatever_order_it_lists_t
         assert shares.dropna().to_dict() == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.parametrize("bounds", [{}, {"max_weight": 0.5}])
+def test_bit_identical_columns_contribute_by_their_budgets_too(bounds: dict[str, float]) -> None:
+    X = market_returns(3, 80, 4)
+    X[:, 1] = X[:, 0]
+    windows = Windows.single(X)
+    rule = optimizer("erc", budgets={"x0": 3.0}, **bounds)
+    weights, solved = rule.weigh(windows, np.ones((1, 4), bool))
+    assert solved[0] and abs(shares(windows.covariance[0], weights[0]) - np.array([3, 1, 1, 1]) / 6).max() < 1e-10
+
+
 def test_budgets_hold_inside_the_bounds() -> None:
     X, names = market_returns(9, 120, 6), ("A", "B", "C", "D", "E", "F")
     rule = optimizer("erc", budgets={"A": 4.0, "B": 0.2}, min_weight=0.1, max_weight=0.22)

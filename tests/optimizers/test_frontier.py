@@ -145,6 +145,14 @@ def test_fewer_rows_than_assets_has_a_defined_answer(name: str, rows: int) -> No
     assert abs(w - again[np.argsort(order)]).max() < 1e-5
 
 
+@pytest.mark.parametrize(("seed", "rows", "assets"), [(28, 9, 52), (2090, 8, 33), (2158, 6, 52), (17622, 9, 48)])
+def test_what_is_hedged_away_but_for_rounding_still_has_a_positive_mean(seed: int, rows: int, assets: int) -> None:
+    """Few rows: rounding makes the free assets look regular, while their least variance is none."""
+    X = market_returns(seed, rows, assets)
+    _, w, solved = solve(optimizer("max_sharpe"), X)
+    assert solved and X.mean(axis=0) @ w > 0
+
+
 def test_an_asset_without_variance_takes_it_all_or_has_no_sharpe_ratio() -> None:
     X = market_returns(1, 50, 3)
     X[:, 1] = 0.0
