@@ -26,7 +26,7 @@ from metabt.optimizers._support import feasible, supported
 from metabt.optimizers._twins import twins
 
 RIDGE = 1e-8
-"""Part of each variance that is added to a singular S."""
+"""Part of each variance that is added to a singular S; of variances below it, which may be zero, its square."""
 
 
 def frontier(

@@ -7,6 +7,7 @@
    lowers the objective, and there are finitely many sides. Where no exchange gains, the optimum is reached.
 3. A limit on what is traded is the smallest kappa that keeps to it. While sides and free assets stay, what is traded is
    linear in kappa, and its slope is known: Newton steps, within a bracket that is halved where they leave it.
+4. Bit-identical assets of which as much is held share their weight evenly: that is worth no less, and trades no more.
 
 Best, Hlouskova (2005), "An algorithm for portfolio optimization with transaction costs", Management Science 51, for the
 penalised programme.
@@ -21,6 +22,7 @@ from metabt.optimizers._active_set import minimise
 from metabt.optimizers._frontier import RIDGE, begin, gather
 from metabt.optimizers._linear import solve_both
 from metabt.optimizers._support import feasible, supported
+from metabt.optimizers._twins import share_evenly, twins
 
 OVER, UNDER = 1e-13, 1e-12
 """How far what is traded may lie above its limit, and how far beneath is close enough."""
@@ -59,9 +61,24 @@ def near(covariance, mean, support, previous, lo, hi, kappa, limit, weights, squ
         finite &= abs(q[i]) < np.inf
     if not finite or not _search(covariance, column, q, p, lo, hi, kappa, limit, forced, squares, v, m):
         return False
+    w = v[9]
+    _share(covariance, mean, column, p, w, v[0], m[0], m[1], m[2])
     for i in range(n):
-        weights[column[i]] = v[9, i]
+        weights[column[i]] = min(max(w[i], lo), hi)
     return True
+
+
+@inner()
+def _share(covariance, mean, column, p, w, total, alike, first, size):
+    """Share the weight of bit-identical assets evenly among those of which as much is held."""
+    n = len(p)
+    if twins(covariance, mean, column, n, total, alike) == n:
+        return
+    for a in range(n):
+        first[a] = 0
+        while alike[first[a]] != alike[a] or p[first[a]] != p[a]:
+            first[a] += 1
+    share_evenly(w, first, n, total, size)
 
 
 @inner()

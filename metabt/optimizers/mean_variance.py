@@ -36,7 +36,7 @@ class MeanVariance(Optimizer):
 
     Notes
     -----
-    Bit-identical columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
+    Bit-identical columns share their weight, and a singular covariance is treated, as in `MinVariance`.
     """
 
     def __init__(

@@ -35,9 +35,9 @@ class MinVariance(Optimizer):
 
     Notes
     -----
-    Bit-identical columns share their weight evenly. A singular covariance (fewer rows than assets) is solved with a
-    ridge of 1e-8 of each variance, then polished without it where the assets that are free allow it. Bounds that
-    cannot sum to one over the supported assets: no solution.
+    Bit-identical columns share their weight evenly; where turnover matters, those of which as much is held. Where the
+    covariance of the assets inside their bounds is singular, as with fewer rows than assets it may be, a ridge of 1e-8
+    of each variance is added (1e-16 at least). Bounds that cannot sum to one over the supported assets: no solution.
     """
 
     def __init__(

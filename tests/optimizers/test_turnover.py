@@ -115,6 +115,19 @@ def test_equal_columns_are_traded_alike_and_rows_may_be_few() -> None:
     assert w[:12] == pytest.approx(w[12:], abs=1e-6) and np.abs(w - 1 / 24).sum() / 2 == pytest.approx(0.2, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", ["min_variance", "mean_variance"])
+@pytest.mark.parametrize("turnover", [{"max_turnover": 0.05}, {"max_turnover": 0.2}, {"turnover_penalty": 1e-5}])
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_columns_that_are_held_alike_get_the_same_bits(name: str, turnover: dict, seed: int) -> None:
+    X, p = market_returns(seed, 120, 5), held(seed, 6)
+    p[5] = p[4] = p[0] = p[[0, 4, 5]].mean()
+    w = solve(np.hstack([X[:, :4], X[:, :1], X[:, :1]]), p, name, **turnover)
+    assert w[0] == w[4] == w[5]
+    p[4:] = 0.0, p[4] + p[5]  # what is held tells them apart: all of it stays where it is
+    again = solve(np.hstack([X[:, :4], X[:, :1], X[:, :1]]), p, name, turnover_penalty=10.0)
+    assert again == pytest.approx(p, abs=1e-15)
+
+
 def test_an_asset_without_variance_is_bought_as_far_as_the_limit_goes() -> None:
     X, p = market_returns(5, 60, 3), np.array([0.2, 0.5, 0.3])
     X[:, 0] = 0.0
