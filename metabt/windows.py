@@ -18,7 +18,7 @@ from metabt.risk.sample import mean_and_covariance
 WIDE = 100
 """Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
 
-REMEMBERED = 4
+REMEMBERED = 2
 """Estimates of the same windows that are kept, the newest: a sweep over selectors has one for each."""
 
 
