@@ -261,7 +261,8 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         before = {s: held[s] * (1 + returns[s].get(t, 0.0)) / (1 + gross) for s in held}
 
         if i in scheduled and i >= spec.lookback:
-            decision = decide_leaf(spec, price, returns, sessions[i - spec.lookback + 1 : i + 1], optimizers)
+            window, leaving = sessions[i - spec.lookback + 1 : i + 1], queue[max(queue)] if queue else before
+            decision = decide_leaf(spec, price, returns, window, optimizers, leaving)
             if any(decision.weights.values()) or book.decisions:
                 book.decisions[t] = decision
                 queue[i + spec.lag] = decision.weights
@@ -308,8 +309,15 @@ def settle(
     return begun or volume > 0, cost
 
 
-def decide_leaf(spec: Spec, price: dict, returns: dict, window: list[pd.Timestamp], optimizers: dict) -> Decision:
-    """Return the decision taken at the window's last session."""
+def decide_leaf(
+    spec: Spec,
+    price: dict,
+    returns: dict,
+    window: list[pd.Timestamp],
+    optimizers: dict,
+    leaving: dict[str, float],
+) -> Decision:
+    """Return the decision taken at the window's last session, which trades away from `leaving`."""
     now = window[-1]
     weights = dict.fromkeys(spec.universe, 0.0)
     eligible = [
@@ -323,7 +331,8 @@ def decide_leaf(spec: Spec, price: dict, returns: dict, window: list[pd.Timestam
     if not chosen:
         return Decision(weights, "cash")
     X = X[:, [eligible.index(s) for s in chosen]]
-    solution, status = optimize(spec, X, optimizers)
+    held = {s: sign * w for s, w in leaving.items()}
+    solution, status = optimize(spec, X, optimizers, *apart(held, chosen))
     weights.update({s: sign * float(w) for s, w in zip(chosen, solution, strict=True)})
     return Decision(weights, status, X, chosen)
 
@@ -391,7 +400,8 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             j = number[t]
             if j in scheduled:
                 present = {name: child for name, child in children.items() if t <= ends[name]}
-                decision, warm = decide_meta(spec, t, present, streams, warm, optimizers)
+                leaving = queue[max(queue)] if queue else shares
+                decision, warm = decide_meta(spec, t, present, streams, warm, optimizers, leaving)
                 if decision and (any(decision.weights.values()) or book.decisions):
                     book.decisions[t] = decision
                     queue[j + spec.lag] = decision.weights
@@ -426,9 +436,15 @@ def netting_benefit(spec: Spec, before: dict[Key, float], after: dict[Key, float
 
 
 def decide_meta(
-    spec: Spec, t: pd.Timestamp, children: dict[str, Book], streams: dict, warm: bool, optimizers: dict
+    spec: Spec,
+    t: pd.Timestamp,
+    children: dict[str, Book],
+    streams: dict,
+    warm: bool,
+    optimizers: dict,
+    leaving: dict[str, float],
 ) -> tuple[Decision | None, bool]:
-    """Return (the decision at `t` or None where none is feasible, whether warm-up is over)."""
+    """Return (the decision at `t`, away from `leaving`, or None where none is feasible, whether warm-up is over)."""
     weights = dict.fromkeys(streams, 0.0)
     known = {name: [value for day, value in streams[name] if day <= t] for name in children}
     live = [name for name in sorted(children) if children[name].live(t)]
@@ -446,7 +462,7 @@ def decide_meta(
         return Decision(weights, "cash"), warm
     length = min(spec.lookback, *(len(known[name]) for name in eligible))
     X = np.array([known[name][-length:] for name in eligible]).T
-    solution, status = optimize(spec, X, optimizers)
+    solution, status = optimize(spec, X, optimizers, *apart(leaving, eligible))
     weights.update({name: float(w) for name, w in zip(eligible, solution, strict=True)})
     return Decision(weights, status, X, eligible), warm
 
@@ -479,14 +495,26 @@ def bounds_of(estimator: str | dict) -> tuple[float, float]:
     return params.get("min_weight", 0.0), params.get("max_weight", 1.0)
 
 
-def optimize(spec: Spec, X: np.ndarray, optimizers: dict) -> tuple[np.ndarray, str]:
-    """Return (weights, status) of the first optimizer in the chain that succeeds; all failing is cash."""
+def apart(held: dict[str, float], chosen: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is held of the chosen ones, in their order, and of the others."""
+    return np.array([held[s] for s in chosen]), np.array([w for s, w in held.items() if s not in chosen])
+
+
+def optimize(spec: Spec, X: np.ndarray, optimizers: dict, held: np.ndarray, sold: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return (weights, status) of the first optimizer in the chain that succeeds; all failing is cash.
+
+    One with a limit on turnover, or a price of it, is the business of `optimizers[IN_TURN]`: it is called with the
+    name, X and the settings, and with what is held of the columns of X and of others.
+    """
     main, params = split(spec.optimizer)
     low, high = bounds_of(spec.optimizer)
     bounds = {"min_weight": low, "max_weight": high}
     chain = [(main, params, "ok"), *((name, bounds, f"fallback:{name}") for name in spec.fallback)]
     for name, settings, status in chain:
-        weights = optimizers[name](X, **settings)
+        if settings.keys() & {"max_turnover", "turnover_penalty"}:
+            weights = optimizers[IN_TURN](name, X, settings, held, sold)
+        else:
+            weights = optimizers[name](X, **settings)
         if weights is not None:
             return weights, status
     return np.zeros(X.shape[1]), "cash"
@@ -546,6 +574,9 @@ def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0
             best, best_variance = w, variance
     return best
 
+
+IN_TURN = "in turn"
+"""Key of what solves a window near what is held."""
 
 OPTIMIZERS: dict[str, Callable] = {
     "equal": equal,

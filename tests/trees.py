@@ -98,13 +98,6 @@ def portfolios(depth: int | None = None, mixed: bool = True) -> st.SearchStrateg
     return levels.flatmap(lambda n: trees(n, mixed)).map(lambda tree: {"name": "root", **tree})
 
 
-def at_once(tree: dict) -> dict:
-    """Return a tree with minimum variance where decisions would depend on what is held by then."""
-    optimizer = "min_variance" if tree["optimizer"] in IN_TURN else tree["optimizer"]
-    sleeves = {name: at_once(sleeve) for name, sleeve in tree.get("sleeves", {}).items()}
-    return {**tree, "optimizer": optimizer, **({"sleeves": sleeves} if sleeves else {})}
-
-
 def walk(tree: dict, path: str) -> list[tuple[str, dict]]:
     """Return (path, sleeve) of a tree dict and of all beneath it."""
     found = [(path, tree)]
