@@ -24,8 +24,8 @@ def closes(n_sessions: int = 700) -> pd.DataFrame:
     return frame.set_index(pd.bdate_range("2020-01-01", periods=n_sessions))
 
 
-def backtested(*, lag: int = 1, single: bool = False, costs: float = 5) -> metabt.Result:
-    """Return the run of a tree of two levels, or of one sleeve."""
+def backtested(*, lag: int = 1, single: bool = False, costs: float = 5, netted: float = 0) -> metabt.Result:
+    """Return the run of a tree of two levels, or of one sleeve; `netted` basis points are charged on the whole book."""
     leaf = {"optimizer": "inverse_volatility", "lookback": 30, "lag": lag, "costs": {"commission_bp": costs}}
     if single:
         return metabt.backtest({"name": "mine", **leaf, "universe": ["A", IMAGE]}, closes())
@@ -35,7 +35,7 @@ def backtested(*, lag: int = 1, single: bool = False, costs: float = 5) -> metab
         "optimizer": "erc",
         "lookback": 30,
         "lag": lag,
-        "costs": {"commission_bp": costs},
+        "costs": {"commission_bp": netted},
         "sleeves": {
             "calm": {"lookback": 30, "lag": lag, "sleeves": inner},
             EVIL: {**leaf, "universe": ["C", "D"], "direction": "short"},

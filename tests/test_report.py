@@ -81,7 +81,9 @@ class Elements(HTMLParser):
         self.ids += [str(value) for key, value in attrs if key == "id"]
 
 
-def test_what_netting_saved_is_drawn_by_year_where_anything_cancels(result: metabt.Result, run: Run) -> None:
+def test_what_netting_saved_is_drawn_by_year_where_anything_cancels() -> None:
+    result = backtested(netted=5)
+    run = Run(stored_row(result), result.tables)
     saved = result.returns()["netting_benefit"]
     total = result.metrics().loc["mine", "netting_benefit"] * result.metrics().loc["mine", "years"]
     assert saved.sum() == pytest.approx(total) and total > 0
@@ -296,7 +298,7 @@ def test_drawdowns_are_the_deepest_and_their_causes_add_up(result: metabt.Result
         assert whole[one.peak + 1] == whole[: one.bottom + 2].max()
         charged = (whole[one.peak + 1 : one.bottom + 2] * np.r_[cost, 0.0][one.peak + 1 : one.bottom + 2]).sum()
         explained = falls.contributed(run, nav, one).sum() - charged / whole[one.peak + 1]
-        assert explained == pytest.approx(one.depth, abs=1e-4)  # a cost is charged on the value that has grown
+        assert explained == pytest.approx(one.depth, abs=2e-5)  # a cost is charged on the value that has grown
     assert falls.deepest(np.array([1.1, 1.2])) == []
     assert falls.deepest(np.array([0.9, 0.95, 1.0]))[0] == falls.Drawdown(-1, 0, 2, pytest.approx(-0.1))
 

@@ -148,6 +148,14 @@ def test_metrics_on_common_sessions_follow_their_definitions(
         assert found["cagr"] == pytest.approx((nav[-1] / nav[0]) ** (1 / years) - 1)
         returns = nav[1:] / nav[:-1] - 1
         assert found["sharpe"] == pytest.approx(returns.mean() / returns.std(ddof=1) * (len(returns) / years) ** 0.5)
+
+
+def test_netting_benefits_on_common_sessions_are_those_of_the_sessions() -> None:
+    results = backtested(lag=1, netted=5), backtested(lag=2, netted=5)
+    both = Pair(*map(told, results), [])
+    days = both.common.dates
+    years = (days[-1] - days[0]).astype(int) / 365.25
+    for result, found in zip(results, both.metrics(""), strict=True):
         saved = result.returns().loc[days[1:], "netting_benefit"].sum()  # the first session is where both begin
         assert found["netting_benefit"] == pytest.approx(saved / years) and saved > 0
 
