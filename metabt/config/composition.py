@@ -26,8 +26,8 @@ from metabt.config.cycles import find_cycle
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.overrides import CARRIED, SETTINGS, split
 from metabt.config.search import load, restore_defaults
-from metabt.conninfo import parse_conninfo
 from metabt.errors import ConfigError, nearest
+from metabt.lakehouse.catalog.connection_string import parse_conninfo
 
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
 """Packages from which Hydra may instantiate a launcher or a sweeper."""

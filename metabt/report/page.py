@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from metabt.errors import StoreError
-from metabt.report.again import Again
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.contents import sections
 from metabt.report.markup import markup
 from metabt.report.reading import Tables, root
+from metabt.report.replayed import Again
 from metabt.report.run import Run
 from metabt.report.section import Section
 
 if TYPE_CHECKING:
-    from metabt.retrace import Origin
+    from metabt.runs.replay import Origin
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """What the page may load: nothing that it does not carry."""

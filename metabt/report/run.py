@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from metabt.metrics.stream import DAYS_PER_YEAR
+from metabt.analysis.metrics.stream import DAYS_PER_YEAR
 from metabt.report import reading
-from metabt.report.again import Again
+from metabt.report.allocation_path import Shares, held_shares
 from metabt.report.reading import Tables, texts
-from metabt.report.shares import Shares, held_shares
+from metabt.report.replayed import Again
 from metabt.report.streams import Streams
 
 

@@ -17,11 +17,11 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.cache.disk import DIRECTORY, DiskCache
-from metabt.cli import main
-from tests.heads import Head
+from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.cli.main import main
+from tests.engines.test_backtest_engine import same
 from tests.jobs.submissions import Submission, actors, assert_gone, driver_of
-from tests.test_engine import same
+from tests.shared.heads import Head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from metabt.report import lines
 from metabt.report.comparison.pair import LETTERS, Pair
-from metabt.report.decided import Decided, decided, largest
+from metabt.report.decisions import Decided, decided, largest
 from metabt.report.section import Chart, Section
 
 

@@ -1,6 +1,7 @@
 """Attribution: where the return came from, sleeve by sleeve, and why it differs from choosing nothing.
 
-1. Contributions to return, linked over time (metabt.attribution.contributions): stacked through time, and as a tree.
+1. Contributions to return, linked over time (metabt.analysis.attribution.contributions): stacked through time, and as a
+   tree.
 2. Brinson's effects against the tree of equal weights (metabt.report.sections.effects).
 3. Every table says how far the sums of its levels are from what they should be.
 """
@@ -12,17 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.report import lines
-from metabt.report.again import Missing
-from metabt.report.amounts import Amount, by_sleeve, closing, listed, most_assets
-from metabt.report.decided import largest
+from metabt.report.attribution_rows import Amount, by_sleeve, closing, listed, most_assets
+from metabt.report.decisions import largest
 from metabt.report.lines import percent
+from metabt.report.replayed import Missing
 from metabt.report.run import Run
 from metabt.report.section import Branch, Chart, Facts, Folded, Section
 from metabt.report.sections.effects import by_level, effects
 
 if TYPE_CHECKING:
-    from metabt.attribution.accrual import Accrual
-    from metabt.retrace import Attributed
+    from metabt.analysis.attribution.accrual import Accrual
+    from metabt.runs.replay import Attributed
 
 DASH = "\N{EN DASH}"
 
