@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 
 from benchmarks.works import Work
 from metabt.build.ports import Cache
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.engines.backtest_engine import BacktestEngine
@@ -34,7 +34,7 @@ class EngineRun:
     """Blocks that the work has: a sleeve over a year each, whether walked by the year or in one go."""
     trees: Sequence[Sleeve]
     """What was walked."""
-    walked: Walked
+    walked: WalkResult
     """What came out."""
 
     @property

@@ -18,20 +18,20 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.metrics.performance import performance
 from metabt.analysis.metrics.relative import relative
-from metabt.analysis.sleeve_history import Stretch
-from metabt.build.walk_result import Walked
+from metabt.analysis.sleeve_history import SleeveHistory
+from metabt.build.walk_result import WalkResult
 from metabt.values.tables import Coded, Table, concat
 from metabt.walk.block import REASONS
 
 
-def measure(stretches: Sequence[Stretch], walked: Walked, benchmark: Benchmark | None) -> Table:
+def measure(histories: Sequence[SleeveHistory], walked: WalkResult, benchmark: Benchmark | None) -> Table:
     """Return the metrics of every sleeve, and of the benchmark last."""
-    view = f"{stretches[0].end} {benchmark.name if benchmark else ''}"
-    values = [walked.noted((s.sleeve.spec.digest, view), partial(_of_sleeve, s, benchmark)) for s in stretches]
-    table = _table([stretch.path for stretch in stretches], values)
+    view = f"{histories[0].end} {benchmark.name if benchmark else ''}"
+    values = [walked.noted((s.sleeve.spec.digest, view), partial(_of_sleeve, s, benchmark)) for s in histories]
+    table = _table([history.path for history in histories], values)
     if benchmark is None:
         return table
-    return concat([table, _table([benchmark.path], [performance(benchmark.held_beside(stretches[0].stream))])])
+    return concat([table, _table([benchmark.path], [performance(benchmark.held_beside(histories[0].stream))])])
 
 
 def _table(paths: Sequence[str], values: Sequence[dict[str, float]]) -> Table:
@@ -44,15 +44,15 @@ def _table(paths: Sequence[str], values: Sequence[dict[str, float]]) -> Table:
     }
 
 
-def _of_sleeve(stretch: Stretch, benchmark: Benchmark | None) -> dict[str, float]:
-    stream = stretch.stream
+def _of_sleeve(history: SleeveHistory, benchmark: Benchmark | None) -> dict[str, float]:
+    stream = history.stream
     compared = relative(stream, benchmark.beside(stream)) if benchmark else {}
-    return {**performance(stream), **compared, **{name: float(count) for name, count in _counts(stretch).items()}}
+    return {**performance(stream), **compared, **{name: float(count) for name, count in _counts(history).items()}}
 
 
-def _counts(stretch: Stretch) -> dict[str, int]:
+def _counts(history: SleeveHistory) -> dict[str, int]:
     """Return how often something other than a plain decision happened."""
-    status, reasons = stretch.decisions.status, stretch.decisions.reasons
+    status, reasons = history.decisions.status, history.decisions.reasons
     counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
     return {
         "decisions": len(status),
@@ -60,5 +60,5 @@ def _counts(stretch: Stretch) -> dict[str, int]:
         "warmup_decisions": counted["warmup"],
         "cash_decisions": counted["cash"],
         **{REASONS[code].replace(" ", "_"): counts[code] for code in range(1, len(REASONS))},
-        "stale_closed": int(stretch.rows("closed").sum()),
+        "stale_closed": int(history.rows("closed").sum()),
     }

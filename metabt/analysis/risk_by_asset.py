@@ -7,23 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.analysis.sleeve_history import Stretch
-from metabt.build.keys import EXPOSURE, exposure_key
+from metabt.analysis.sleeve_history import SleeveHistory
+from metabt.build.keys import ASSET_RISK, asset_risk_key
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.data.prices import Prices
 from metabt.values.digests import array_digest, joint_digest
-from metabt.walk.asset_risk import Exposure, expose
+from metabt.walk.asset_risk import AssetRisk, ex_ante_asset_risk
 
 
-def exposures(root: Stretch, rows: np.ndarray, weights: np.ndarray, plan: Plan, cache: Cache) -> np.ndarray:
+def exposures(root: SleeveHistory, rows: np.ndarray, weights: np.ndarray, plan: Plan, cache: Cache) -> np.ndarray:
     """Return ex-ante risk contributions, (n_decisions, n_assets), at the root's sessions `rows`.
 
     `weights` (n_decisions, n_assets) are its decisions looked through to assets.
     """
     view = _View(root, plan)
     if not cache.remembers:  # a decision's bits do not depend on which others are asked for with it
-        return view.expose(rows, weights) if len(rows) else weights
+        return view.ex_ante_asset_risk(rows, weights) if len(rows) else weights
     shares = np.full(weights.shape, np.nan)
     for part in root.node.partitions.values():
         here = (rows >= part.start) & (rows < part.stop)
@@ -34,9 +34,11 @@ def exposures(root: Stretch, rows: np.ndarray, weights: np.ndarray, plan: Plan, 
 
 def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> np.ndarray:
     sessions, stops, lookback = view.seen(rows)
-    key = exposure_key(weights, sessions, stops, lookback, view.observed(sessions))
-    known = cache.get(key, EXPOSURE) or cache.put(key, EXPOSURE, {"exposure": Exposure(view.expose(rows, weights))})
-    found: Exposure = known.parts["exposure"]
+    key = asset_risk_key(weights, sessions, stops, lookback, view.observed(sessions))
+    known = cache.get(key, ASSET_RISK) or cache.put(
+        key, ASSET_RISK, {"exposure": AssetRisk(view.ex_ante_asset_risk(rows, weights))}
+    )
+    found: AssetRisk = known.parts["exposure"]
     return found.shares
 
 
@@ -44,7 +46,7 @@ def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> 
 class _View:
     """What the assets beneath a root are drawn from."""
 
-    root: Stretch
+    root: SleeveHistory
     """The root within the view."""
     plan: Plan
     """The forest that it stands in."""
@@ -76,10 +78,10 @@ class _View:
         first = max(int(stops[0]) - lookback - 1, 0)
         return self.root.dates[self.common[first : stops[-1]]], stops - first, lookback
 
-    def expose(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def ex_ante_asset_risk(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the risk contributions of assets, (n_decisions, n_assets), at decisions of one stretch of time."""
         sessions, stops, lookback = self.seen(rows)
-        return expose(weights, sessions, stops, lookback, self._prices(sessions))
+        return ex_ante_asset_risk(weights, sessions, stops, lookback, self._prices(sessions))
 
     def _prices(self, sessions: np.ndarray) -> list[tuple[Prices, np.ndarray]]:
         """Return prices from the first of `sessions` on, or from earlier, and which assets they are of."""

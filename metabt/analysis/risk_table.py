@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.analysis.risk_by_asset import exposures
-from metabt.analysis.sleeve_history import Stretch, looked_through
+from metabt.analysis.sleeve_history import SleeveHistory, looked_through
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.estimators.moments.risk_contribution import realised, realised_by
@@ -38,10 +38,10 @@ class _Shares:
     """(n_rows,)"""
 
 
-def risk_table(root: Stretch, stretches: Sequence[Stretch], plan: Plan, cache: Cache) -> Table:
+def risk_table(root: SleeveHistory, histories: Sequence[SleeveHistory], plan: Plan, cache: Cache) -> Table:
     """Return risk contributions: realised by child and by asset, and ex ante by asset."""
     items = Codes()
-    parts = [*_realised(stretches, items), _risk_by_asset(root, stretches, items, plan, cache)]
+    parts = [*_realised(histories, items), _risk_by_asset(root, histories, items, plan, cache)]
     n_rows = [len(part.shares) for part in parts]
     path, measure = (Coded.of([getattr(part, name) for part in parts]) for name in ("path", "measure"))
     part_of = np.repeat(np.arange(len(parts)), n_rows)
@@ -54,23 +54,23 @@ def risk_table(root: Stretch, stretches: Sequence[Stretch], plan: Plan, cache: C
     }
 
 
-def _realised(stretches: Sequence[Stretch], items: Codes) -> list[_Shares]:
+def _realised(histories: Sequence[SleeveHistory], items: Codes) -> list[_Shares]:
     """Return realised risk contributions: by child at every meta sleeve, by asset at the root."""
 
-    def shares(stretch: Stretch, measure: str, names: tuple[str, ...], found: np.ndarray) -> _Shares:
+    def shares(history: SleeveHistory, measure: str, names: tuple[str, ...], found: np.ndarray) -> _Shares:
         codes = items.of((*names, "cash"))
-        return _Shares(stretch.path, measure, np.full(len(codes), stretch.dates[-1]), codes, found)
+        return _Shares(history.path, measure, np.full(len(codes), history.dates[-1]), codes, found)
 
     made = []
-    for stretch in stretches:
-        if stretch.sleeve.sleeves and stretch.begin < stretch.size:
-            found = realised(stretch.earned[stretch.begin :], stretch.rows("gross")[stretch.begin :])
-            made.append(shares(stretch, "realised", stretch.items, found))
-    root = stretches[0]
+    for history in histories:
+        if history.sleeve.sleeves and history.begin < history.size:
+            found = realised(history.earned[history.begin :], history.rows("gross")[history.begin :])
+            made.append(shares(history, "realised", history.items, found))
+    root = histories[0]
     return [*made, shares(root, "realised_asset", root.node.layout.symbols, _realised_by_asset(root))]
 
 
-def _realised_by_asset(root: Stretch) -> np.ndarray:
+def _realised_by_asset(root: SleeveHistory) -> np.ndarray:
     """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
 
     def earned(weights: np.ndarray) -> np.ndarray:
@@ -81,9 +81,11 @@ def _realised_by_asset(root: Stretch) -> np.ndarray:
     return realised_by(earned, root.rows("gross")[root.begin :], len(root.node.layout.symbols))
 
 
-def _risk_by_asset(root: Stretch, stretches: Sequence[Stretch], items: Codes, plan: Plan, cache: Cache) -> _Shares:
+def _risk_by_asset(
+    root: SleeveHistory, histories: Sequence[SleeveHistory], items: Codes, plan: Plan, cache: Cache
+) -> _Shares:
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
-    beneath, layout = {stretch.path: stretch for stretch in stretches}, root.node.layout
+    beneath, layout = {history.path: history for history in histories}, root.node.layout
     decided = np.array([status not in ("warmup", "cash") for status in root.decisions.status], bool)
     rows = root.decisions.rows[decided]
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))

@@ -19,11 +19,11 @@ from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.metrics.stream import Stream
 from metabt.analysis.metrics_table import measure
 from metabt.analysis.risk_table import risk_table
-from metabt.analysis.sleeve_history import Stretch, next_book
+from metabt.analysis.sleeve_history import SleeveHistory, next_book
 from metabt.build.cache import NoCache
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Sleeve
 from metabt.values.tables import Cells, Coded, Codes, Table
@@ -36,7 +36,7 @@ benchmark beside it."""
 
 def assemble(
     tree: Sleeve,
-    walked: Walked,
+    walked: WalkResult,
     end: str | None = None,
     *,
     benchmark: Benchmark | None = None,
@@ -50,29 +50,29 @@ def assemble(
     RunError
         If a sleeve failed, or if the root has no session of stream within the view, or none beside the benchmark.
     """
-    stretches = view(tree, walked, end)
-    whole = stretches[0]
-    kept = stretches if keep == "all" else stretches[:1]
-    streams = [(stretch.path, stretch.stream) for stretch in kept]
+    histories = view(tree, walked, end)
+    whole = histories[0]
+    kept = histories if keep == "all" else histories[:1]
+    streams = [(history.path, history.stream) for history in kept]
     if benchmark is not None:
         streams.append((benchmark.path, benchmark.held_beside(whole.stream)))
     tables = {
-        "sleeves": _sleeves(stretches),
+        "sleeves": _sleeves(histories),
         "returns": _returns(streams),
         "decisions": _decisions(kept),
-        "metrics": measure(stretches, walked, benchmark),
+        "metrics": measure(histories, walked, benchmark),
     }
     if keep == "all":
         traded = TradedBook.of(whole)
         tables["weights"] = _weights(whole, traded)
         tables["contributions"] = _contributions(whole, tree, traded)
-        tables["orders"] = _orders(whole, stretches, traded)
-        tables["risk"] = risk_table(whole, stretches, walked.plan, cache or NoCache())
-        tables["stages"] = _stages(stretches)
+        tables["orders"] = _orders(whole, histories, traded)
+        tables["risk"] = risk_table(whole, histories, walked.plan, cache or NoCache())
+        tables["stages"] = _stages(histories)
     return tables
 
 
-def view(tree: Sleeve, walked: Walked, end: str | None = None) -> list[Stretch]:
+def view(tree: Sleeve, walked: WalkResult, end: str | None = None) -> list[SleeveHistory]:
     """Return the sleeves of a tree up to `end`, the root first.
 
     Raises
@@ -84,9 +84,9 @@ def view(tree: Sleeve, walked: Walked, end: str | None = None) -> list[Stretch]:
     if failure is not None:
         raise failure
     last = _last_session(tree, walked.plan, end)
-    stretches = [Stretch.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
-    _check_begun(tree, stretches[0])
-    return stretches
+    histories = [SleeveHistory.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
+    _check_begun(tree, histories[0])
+    return histories
 
 
 def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:
@@ -94,7 +94,7 @@ def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:
     return last if end is None else min(last, np.datetime64(end))
 
 
-def _check_begun(tree: Sleeve, root: Stretch) -> None:
+def _check_begun(tree: Sleeve, root: SleeveHistory) -> None:
     if root.begin >= root.size:
         first, last = root.node.calendar.sessions[0], root.end
         start = "" if tree.spec.start is None else f", with decisions from {tree.spec.start} on"
@@ -104,13 +104,13 @@ def _check_begun(tree: Sleeve, root: Stretch) -> None:
         )
 
 
-def _sleeves(stretches: list[Stretch]) -> Table:
-    paths = [stretch.path for stretch in stretches]
-    specs = [stretch.sleeve.spec.text for stretch in stretches]
+def _sleeves(histories: list[SleeveHistory]) -> Table:
+    paths = [history.path for history in histories]
+    specs = [history.sleeve.spec.text for history in histories]
     return {
         "path": Coded.of(paths),
         "parent": Coded.of([path.rpartition("/")[0] for path in paths]),
-        "kind": Coded.of(["meta" if stretch.sleeve.sleeves else "leaf" for stretch in stretches]),
+        "kind": Coded.of(["meta" if history.sleeve.sleeves else "leaf" for history in histories]),
         "spec": Coded.of(specs),
     }
 
@@ -128,24 +128,24 @@ def _returns(streams: Sequence[tuple[str, Stream]]) -> Table:
     }
 
 
-def _decisions(stretches: Sequence[Stretch]) -> Table:
+def _decisions(histories: Sequence[SleeveHistory]) -> Table:
     items, status = Codes(), Codes()
-    parts = [_decided(stretch, items, status) for stretch in stretches]
+    parts = [_decided(history, items, status) for history in histories]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     texts = {"item": items.values, "status": status.values, "reason": REASONS}
     return {
-        "path": Coded.repeated([stretch.path for stretch in stretches], [len(part["date"]) for part in parts]),
+        "path": Coded.repeated([history.path for history in histories], [len(part["date"]) for part in parts]),
         **{name: Coded(column, texts[name]) if name in texts else column for name, column in columns.items()},
     }
 
 
-def _decided(stretch: Stretch, items: Codes, status: Codes) -> dict[str, np.ndarray]:
+def _decided(history: SleeveHistory, items: Codes, status: Codes) -> dict[str, np.ndarray]:
     """Return the decisions of one sleeve by column, texts as codes."""
-    decisions = stretch.decisions
+    decisions = history.decisions
     cells = Cells(decisions.reasons != NOT_LIVE)
     return {
-        "date": cells.lines(stretch.dates[decisions.rows]),
-        "item": cells.items(items.of(stretch.items)),
+        "date": cells.lines(history.dates[decisions.rows]),
+        "item": cells.items(items.of(history.items)),
         "weight": cells.values(decisions.weights),
         "risk_contribution": cells.values(decisions.risk),
         "status": cells.lines(status.of(decisions.status)),
@@ -165,13 +165,13 @@ class TradedBook:
     """(n_rows, n_columns) just after."""
 
     @classmethod
-    def of(cls, root: Stretch) -> TradedBook:
+    def of(cls, root: SleeveHistory) -> TradedBook:
         """Look the root's shares through where it matters."""
         rows = np.flatnonzero(root.rows("traded"))
         return cls(rows, *root.book.around(rows))
 
 
-def _weights(root: Stretch, traded: TradedBook) -> Table:
+def _weights(root: SleeveHistory, traded: TradedBook) -> Table:
     before, after = (root.node.layout.net(book) for book in (traded.before, traded.after))
     cells = Cells((before != 0) | (after != 0))
     held, target = cells.values(before), cells.values(after)
@@ -184,7 +184,7 @@ def _weights(root: Stretch, traded: TradedBook) -> Table:
     }
 
 
-def _contributions(root: Stretch, tree: Sleeve, traded: TradedBook) -> Table:
+def _contributions(root: SleeveHistory, tree: Sleeve, traded: TradedBook) -> Table:
     layout, cells = root.node.layout, Cells((traded.before != 0) | (traded.after != 0))
     return {
         "date": cells.lines(root.dates[traded.rows]),
@@ -202,14 +202,14 @@ def _leaf_paths(sleeve: Sleeve, above: str = "") -> tuple[str, ...]:
     return tuple(leaf for child in sleeve.ordered for leaf in _leaf_paths(child, path))
 
 
-def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Table:
-    beneath = {stretch.path: stretch for stretch in stretches}
-    layout, pending = root.node.layout, any(stretch.pending for stretch in stretches)
+def _orders(root: SleeveHistory, histories: list[SleeveHistory], traded: TradedBook) -> Table:
+    beneath = {history.path: history for history in histories}
+    layout, pending = root.node.layout, any(history.pending for history in histories)
     _, newest = root.book.around(np.array([root.size - 1]))
     due = next_book(root, beneath, newest[0], 1.0)[None] if pending else traded.after[-1:]
     target, held = layout.net(due)[0], layout.net(newest)[0]
     (asset,) = np.nonzero((target != 0) | (held != 0))
-    decided = max(s.dates[s.decisions.rows[-1]] for s in stretches if len(s.decisions.rows))
+    decided = max(s.dates[s.decisions.rows[-1]] for s in histories if len(s.decisions.rows))
     return {
         "date": np.full(len(asset), decided),
         "symbol": Coded(asset.astype(np.int32), layout.symbols),
@@ -220,10 +220,10 @@ def _orders(root: Stretch, stretches: list[Stretch], traded: TradedBook) -> Tabl
     }
 
 
-def _stages(stretches: Sequence[Stretch]) -> Table:
-    laps = [lap for stretch in stretches for lap in stretch.walk.laps]
+def _stages(histories: Sequence[SleeveHistory]) -> Table:
+    laps = [lap for history in histories for lap in history.walk.laps]
     return {
-        "path": Coded.repeated([it.path for it in stretches], [len(it.walk.laps) for it in stretches]),
+        "path": Coded.repeated([it.path for it in histories], [len(it.walk.laps) for it in histories]),
         "stage": Coded.of([lap.stage for lap in laps]),
         "partition": Coded.of([lap.partition for lap in laps]),
         "seconds": np.array([lap.seconds for lap in laps]),

@@ -11,14 +11,14 @@ import numpy as np
 from metabt.analysis.metrics.stream import Stream
 from metabt.build.plan import Node
 from metabt.build.ports import Walk
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.walk.block import Decisions, Shares
 from metabt.walk.book import Book
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SleeveHistory:
     """One sleeve over the whole view: its blocks end to end, cut at the end."""
 
     path: str
@@ -29,13 +29,13 @@ class Stretch:
     """Its calendar and layout."""
     walk: Walk
     """Its blocks."""
-    walked: Walked
+    walked: WalkResult
     """The forest it belongs to."""
     end: np.datetime64
     """Last session of the view."""
 
     @classmethod
-    def of(cls, path: str, sleeve: Sleeve, walked: Walked, end: np.datetime64) -> Stretch:
+    def of(cls, path: str, sleeve: Sleeve, walked: WalkResult, end: np.datetime64) -> SleeveHistory:
         """Return a sleeve of a walked forest, up to `end`."""
         node = walked.plan.nodes[sleeve.spec.digest]
         return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked, end)
@@ -121,37 +121,39 @@ class Stretch:
         return Stream(inception, self.dates[begin:], **columns)
 
 
-def looked_through(stretch: Stretch, beneath: Mapping[str, Stretch], dates: np.ndarray) -> np.ndarray:
+def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:
     """Return the newest decisions at or before `dates`, looked through to the book's columns, (n_dates, n_columns)."""
-    decisions = stretch.decisions
-    made = stretch.dates[decisions.rows]
+    decisions = history.decisions
+    made = history.dates[decisions.rows]
     newest = np.searchsorted(made, dates, side="right") - 1
     none = np.zeros((1, decisions.weights.shape[1]))
     weights = np.concatenate([decisions.weights, none])[newest]  # -1, nothing decided yet, is the row of zeros
-    if not stretch.sleeve.sleeves:
+    if not history.sleeve.sleeves:
         return weights
     books = [
-        looked_through(beneath[f"{stretch.path}/{child.name}"], beneath, dates) for child in stretch.sleeve.ordered
+        looked_through(beneath[f"{history.path}/{child.name}"], beneath, dates) for child in history.sleeve.ordered
     ]
     return np.concatenate([weights[:, c : c + 1] * book for c, book in enumerate(books)], axis=1)
 
 
-def next_book(stretch: Stretch, beneath: Mapping[str, Stretch], held: np.ndarray, share: float) -> np.ndarray:
+def next_book(
+    history: SleeveHistory, beneath: Mapping[str, SleeveHistory], held: np.ndarray, share: float
+) -> np.ndarray:
     """Return a sleeve's book by column, (n_columns,), once what it and those beneath it decided is traded.
 
     What has nothing pending stays as it drifted. `held` (n_columns,) is its part of the root's book, and `share` its
     part of the root's NAV. A leaf of which nothing is held is taken at its newest decision.
     """
-    newest = stretch.decisions.weights[-1] if len(stretch.decisions.rows) else None
-    if not stretch.sleeve.sleeves:
+    newest = history.decisions.weights[-1] if len(history.decisions.rows) else None
+    if not history.sleeve.sleeves:
         if newest is None:
             return np.zeros(len(held))
-        return newest if stretch.pending or share == 0.0 else held / share
-    now = stretch.shares[-1] if stretch.size else np.zeros(len(stretch.sleeve.sleeves))
-    weights = newest if stretch.pending and newest is not None else now
+        return newest if history.pending or share == 0.0 else held / share
+    now = history.shares[-1] if history.size else np.zeros(len(history.sleeve.sleeves))
+    weights = newest if history.pending and newest is not None else now
     books, first = [], 0
-    for c, child in enumerate(stretch.sleeve.ordered):
-        below = beneath[f"{stretch.path}/{child.name}"]
+    for c, child in enumerate(history.sleeve.ordered):
+        below = beneath[f"{history.path}/{child.name}"]
         columns = held[first : first + below.node.layout.n_columns]
         books.append(weights[c] * next_book(below, beneath, columns, share * now[c]))
         first += len(columns)

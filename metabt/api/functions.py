@@ -21,7 +21,7 @@ from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import cache_of, execute, now
-from metabt.runs.plan_text import outline
+from metabt.runs.plan_text import plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 
@@ -99,7 +99,7 @@ def plan(
     source = source_of(prices)
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
-    return outline(job.portfolios[0], job.plan, asked.end)
+    return plan_text(job.portfolios[0], job.plan, asked.end)
 
 
 def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:

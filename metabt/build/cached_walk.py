@@ -31,7 +31,7 @@ INITIAL = "initial"
 
 
 @dataclass
-class Walker:
+class CachedWalk:
     """Takes sleeves over one partition after another, holding nothing but their states."""
 
     plan: Plan

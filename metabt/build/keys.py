@@ -31,7 +31,7 @@ from metabt.values.digests import array_digest, code_digest, digest, joint_diges
 FORMAT = 3
 """Version of what is stored under a key; a change forgets everything computed before."""
 
-BLOCK, EXPOSURE = "block", "exposure"
+BLOCK, ASSET_RISK = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
 
 WALK = ("metabt.walk.walk_forward", "metabt.build.inputs", "metabt.build.cached_walk")
@@ -98,12 +98,12 @@ def meta_key(node: Node, label: str, state: str, children: Sequence[tuple[str, s
     return joint_digest([_head(node.spec), state, sessions, *(text for child in children for text in child)])
 
 
-def exposure_key(
+def asset_risk_key(
     weights: np.ndarray, sessions: np.ndarray, stops: np.ndarray, lookback: int, observed: Mapping[str, str]
 ) -> str:
-    """Return the key of risk by asset: what `metabt.walk.asset_risk.expose` takes, prices by their digests."""
+    """Return the key of risk by asset: what `ex_ante_asset_risk` takes (metabt.walk.asset_risk), prices by digest."""
     measured = [array_digest(weights), array_digest(sessions, stops), lookback, dict(observed)]
-    return digest([EXPOSURE, basis("metabt.walk.asset_risk"), *measured])
+    return digest([ASSET_RISK, basis("metabt.walk.asset_risk"), *measured])
 
 
 def _head(spec: Leaf | Meta) -> str:

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from metabt.build.cached_walk import Walker
+from metabt.build.cached_walk import CachedWalk
 from metabt.build.inputs import PriceSource
 from metabt.build.keys import BLOCK
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Lap, Sealed, Step
 from metabt.errors import RunError
-from metabt.estimators.current_decision import witnessed
+from metabt.estimators.current_decision import telling_decisions
 from metabt.values.digests import joint_digest
 
 
@@ -86,7 +86,7 @@ class Shard:
         self._begin()
 
     def _begin(self) -> None:
-        self._walker = Walker(self.plan, self.cache, self.markets)
+        self._walker = CachedWalk(self.plan, self.cache, self.markets)
         self._newest: dict[str, Mark] = {}
         self._token = ""
 
@@ -126,7 +126,7 @@ class Shard:
         walker, newest = self._walker, dict(self._newest)
         states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)
         self._enter(label, given, {})
-        with witnessed(tell):
+        with telling_decisions(tell):
             self._walker.step(self.plan.nodes[key])
         self.cache.flush()
         walker.states, walker.after, walker.failures, self._newest = states, after, failures, newest

@@ -21,7 +21,7 @@ from metabt.walk.walk_forward import advance
 
 
 @dataclass(frozen=True)
-class Walked:
+class WalkResult:
     """What an executor hands back."""
 
     plan: Plan
@@ -37,7 +37,7 @@ class Walked:
         children = node.spec.children if isinstance(node.spec, Meta) else ()
         return next((f for child in children if (f := self.walks[child.digest].failure)), None)
 
-    def complete(self, root: Node) -> Walked:
+    def complete(self, root: Node) -> WalkResult:
         """Return the forest with the walk of a root that is not remembered: made now, and forgotten with the answer."""
         key = root.spec.digest
         if key not in self.plan.fleeting:
@@ -83,7 +83,7 @@ class Walked:
         return sum(self.walks[key].computed for key in leaves)
 
 
-def walk_through(walked: Walked, node: Node, readings: Readings | None = None) -> Walk:
+def walk_through(walked: WalkResult, node: Node, readings: Readings | None = None) -> Walk:
     """Return the walk of a sleeve over all partitions at once, what is beneath it having been walked.
 
     `readings` are what leaves read. The bits are those of a walk from partition to partition, whose blocks this one is

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from metabt.report import Format
     from metabt.report.comparison.pair import Pair
-    from metabt.report.replayed import Again
+    from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
 
@@ -92,13 +92,13 @@ def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecu
     return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
 
 
-def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Again | None:
+def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Replayed | None:
     """Return what finds where a run came from, while its tables are read; None where that is not wanted."""
-    from metabt.report.replayed import Again
+    from metabt.report.replayed import Replayed
 
     if pool is None or baselines is False:
         return None
-    return Again.wanted(pool.submit(_origin, where, run_id).result, baselines)
+    return Replayed.wanted(pool.submit(_origin, where, run_id).result, baselines)
 
 
 def _origin(where: str, run_id: str) -> Origin:

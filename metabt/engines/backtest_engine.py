@@ -17,7 +17,7 @@ from metabt.build.cache import NoCache
 from metabt.build.flat_baseline import flatten_tree, join_prices
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.engines.executor import Executor
@@ -85,7 +85,7 @@ class BacktestEngine:
         """What is going to be walked."""
         return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
 
-    def run(self, progress: Progress | None = None) -> Walked:
+    def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
 
         A sleeve that fails ends the walks of the sleeves above it; assembling their tables raises what it raised.
@@ -94,7 +94,7 @@ class BacktestEngine:
             return self.executor.walk(self.plan, self.cache, progress)
 
     def assemble(
-        self, walked: Walked, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
+        self, walked: WalkResult, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
     ) -> dict[str, Table]:
         """Return the tables of the tree at `position`, up to `end`, with its sleeves measured against a benchmark.
 

@@ -19,7 +19,7 @@ from metabt.build.cost_estimate import seconds_missing
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.engines.executor import Executor
 from metabt.engines.local import Local
 from metabt.errors import ConfigError, nearest
@@ -83,7 +83,7 @@ class Auto:
         """What was chosen."""
         return self._chosen.name
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Choose, and walk every node over every partition."""
         use_ray, why = self._choice(plan, cache)
         if use_ray:

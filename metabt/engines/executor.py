@@ -6,7 +6,7 @@ from typing import Protocol
 
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 
 
 class Executor(Protocol):
@@ -16,5 +16,5 @@ class Executor(Protocol):
     def name(self) -> str:
         """Name in configuration and in the `runs` table."""
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition."""

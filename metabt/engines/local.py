@@ -5,11 +5,11 @@ Where nothing is remembered nothing is published between partitions, so each sle
 
 from __future__ import annotations
 
-from metabt.build.cached_walk import Walker
+from metabt.build.cached_walk import CachedWalk
 from metabt.build.inputs import Markets, Readings, initial_state, reading
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress, Walk
-from metabt.build.walk_result import Walked, walk_through
+from metabt.build.walk_result import WalkResult, walk_through
 from metabt.portfolio.sleeve import Leaf
 
 
@@ -18,11 +18,11 @@ class Local:
 
     name = "local"
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled."""
         if not cache.remembers:
             return _walk_through(plan, progress)
-        walker = Walker(plan, cache)
+        walker = CachedWalk(plan, cache)
         walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}
         done = known = 0
         for label in plan.labels:
@@ -36,12 +36,12 @@ class Local:
                     if progress:
                         progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
         cache.flush()
-        return Walked(plan, walks)
+        return WalkResult(plan, walks)
 
 
-def _walk_through(plan: Plan, progress: Progress | None) -> Walked:
+def _walk_through(plan: Plan, progress: Progress | None) -> WalkResult:
     """Walk one node after another; leaves that read the same are neighbours, so that little is kept for later."""
-    walked = Walked(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
+    walked = WalkResult(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
     readings, done = Readings(plan, Markets(plan)), 0
     alike = {key: reading(node.spec) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
     metas = [key for key in plan.nodes if key not in alike]

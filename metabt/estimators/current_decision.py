@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_witness: ContextVar[Callable[[str], None] | None] = ContextVar("witness", default=None)
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("witness", default=None)
 
 
 def deciding(session: str) -> None:
     """Tell the witness, if there is one, which session is about to be decided on."""
-    tell = _witness.get()
+    tell = _listener.get()
     if tell is not None:
         tell(session)
 
 
 @contextmanager
-def witnessed(tell: Callable[[str], None]) -> Iterator[None]:
+def telling_decisions(tell: Callable[[str], None]) -> Iterator[None]:
     """Have every decision of foreign code told beforehand."""
-    token = _witness.set(tell)
+    token = _listener.set(tell)
     try:
         yield
     finally:
-        _witness.reset(token)
+        _listener.reset(token)

@@ -133,9 +133,9 @@ def to_prices(name: str, prices: Any) -> Prices:
             "wanted a lakehouse path, a wide frame, or {dataset: wide frame}"
         )
     from metabt.lakehouse.ingestion.column_layout import read_observations
-    from metabt.lakehouse.ingestion.column_names import Naming
+    from metabt.lakehouse.ingestion.column_names import ColumnNames
 
-    rows = read_observations(prices, Naming())
+    rows = read_observations(prices, ColumnNames())
     if not len(rows):
         raise DataError(f"prices '{name}': no price in {rows.rows_read} cells; wanted at least one")
     dates, row = np.unique(rows.dates, return_inverse=True)

@@ -21,7 +21,7 @@ MOST = 40
 
 
 @dataclass(frozen=True)
-class Amount:
+class AttributionRow:
     """What one item of a sleeve made of a return."""
 
     item: str
@@ -34,13 +34,13 @@ class Amount:
     """In the portfolio."""
 
 
-def by_sleeve(table: Table) -> dict[str, list[Amount]]:
+def by_sleeve(table: Table) -> dict[str, list[AttributionRow]]:
     """Return path -> its amounts, in the order of the table."""
-    found: dict[str, list[Amount]] = {}
+    found: dict[str, list[AttributionRow]] = {}
     columns = [texts(table, name) for name in ("path", "item", "kind")]
     values = (numbers(table, "own").tolist(), numbers(table, "root").tolist())
     for path, item, kind, own, root in zip(*columns, *values, strict=True):
-        found.setdefault(str(path), []).append(Amount(str(item), str(kind), own, root))
+        found.setdefault(str(path), []).append(AttributionRow(str(item), str(kind), own, root))
     return found
 
 

@@ -11,7 +11,7 @@ from metabt.values.tables import Coded, Table
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionMatrix:
     """What one sleeve decided."""
 
     dates: np.ndarray
@@ -24,7 +24,7 @@ class Decided:
     """(n_decisions, n_items) ex-ante shares of variance; a row of NaN in warm-up and cash."""
 
 
-def decided(decisions: Table, path: str) -> Decided:
+def decided(decisions: Table, path: str) -> DecisionMatrix:
     """Return what a sleeve decided."""
     own = where(decisions, "path", path)
     column = own["item"]
@@ -36,7 +36,7 @@ def decided(decisions: Table, path: str) -> Decided:
     risk[row, place] = numbers(own, "risk_contribution")
     silent = np.isnan(risk).all(axis=1, keepdims=True)
     risk = np.where(silent, np.nan, np.nan_to_num(risk))
-    return Decided(dates, [column.values[code] for code in used.tolist()], weights, risk)
+    return DecisionMatrix(dates, [column.values[code] for code in used.tolist()], weights, risk)
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:

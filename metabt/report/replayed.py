@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from metabt.errors import MetabtError
 
 if TYPE_CHECKING:
-    from metabt.runs.baselines.walk_baselines import Beside
+    from metabt.runs.baselines.walk_baselines import BaselineWalk
     from metabt.runs.replay import Attributed, Origin
 
 Told = TypeVar("Told")
@@ -36,7 +36,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Again:
+class Replayed:
     """A run that can be walked again, perhaps."""
 
     origin: Callable[[], Origin] | None
@@ -45,12 +45,12 @@ class Again:
     """With baselines that take long."""
 
     @classmethod
-    def wanted(cls, origin: Callable[[], Origin] | None, baselines: bool | None) -> Again | None:
+    def wanted(cls, origin: Callable[[], Origin] | None, baselines: bool | None) -> Replayed | None:
         """Return what is wanted: None is all that is quick, True is all, False is nothing."""
         return None if baselines is False else cls(origin, baselines is True)
 
     @cached_property
-    def beside(self) -> Beside | Missing:
+    def beside(self) -> BaselineWalk | Missing:
         """Return the run beside its baselines."""
         return self._told(lambda origin: origin.beside(None if self.every else FLAT_UP_TO))
 

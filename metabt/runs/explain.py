@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.lakehouse.prices.price_changes import CALENDAR, PriceChange, told
 from metabt.runs.input_differences import Difference, changed_settings, differences, settings_of
-from metabt.runs.previous_run import Earlier, beneath, compared, newest_comparable, newest_with, specs_of
+from metabt.runs.previous_run import PreviousRun, beneath, compared, newest_comparable, newest_with, specs_of
 from metabt.runs.record import Record, read_record
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Explaining:
         self._blocks: dict[str, dict[str, bool]] = {}
         for path, partition, hit in execute(con, BLOCKS, run.run_id).fetchall():
             self._blocks.setdefault(beneath(path), {})[partition] = hit
-        self._opened: dict[str, Earlier] = {}
+        self._opened: dict[str, PreviousRun] = {}
         self._known: dict[str, Recomputed] = {}
 
     def explained(self) -> Explanation:
@@ -130,7 +130,7 @@ class _Explaining:
             causes = [Difference("unknown", f"{cause} (pruned, or computed without it)")]
         return Recomputed(path, missed, tuple(blocks), tuple(causes), past.record.run_id)
 
-    def _earlier(self, place: str) -> tuple[Earlier | None, str]:
+    def _earlier(self, place: str) -> tuple[PreviousRun | None, str]:
         """Return the earlier run to compare a sleeve with, and where it stands there."""
         spec, past = self._specs[place], self._open(self._reference) if self._reference else None
         if past is None or spec not in past.specs.values():
@@ -140,7 +140,7 @@ class _Explaining:
             past = self._open(other)
         return past, past.place_of(spec, place)
 
-    def _causes(self, place: str, past: Earlier, there: str) -> list[Difference]:
+    def _causes(self, place: str, past: PreviousRun, there: str) -> list[Difference]:
         spec, before = self._specs[place], past.specs[there]
         changed = changed_settings(settings_of(before), settings_of(spec))
         causes = [Difference("configuration", line) for line in changed]
@@ -153,7 +153,7 @@ class _Explaining:
         whole = self._run.wanted if universe is None else {spec["dataset"]: universe}
         return causes + [Difference("prices", line) for line in told(read, whole)]
 
-    def _child_lines(self, place: str, past: Earlier, there: str) -> list[str]:
+    def _child_lines(self, place: str, past: PreviousRun, there: str) -> list[str]:
         now, before = _children(self._specs, place), _children(past.specs, there)
         shared = [name for name in now if name in before]
         anew = [name for name in shared if self._differs(now[name])]
@@ -166,7 +166,7 @@ class _Explaining:
         }
         return [f"{what} beneath it: {', '.join(names)}" for what, names in told_of.items() if names]
 
-    def _open(self, record: Record) -> Earlier:
+    def _open(self, record: Record) -> PreviousRun:
         if record.run_id not in self._opened:
             self._opened[record.run_id] = compared(self._con, record, self._run)
         return self._opened[record.run_id]

@@ -8,7 +8,7 @@ from metabt.build.plan import Node, Plan
 from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
 
 
-def outline(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
+def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
     """Return the resolved tree, a line per sleeve, then what walking it takes."""
     rows = [(path, sleeve, plan.nodes[sleeve.spec.digest]) for path, sleeve in tree.walk()]
     labels = ["  " * path.count("/") + sleeve.name for path, sleeve, _ in rows]

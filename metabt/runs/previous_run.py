@@ -41,7 +41,7 @@ Specs = Mapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousRun:
     """An earlier run, compared with a later one."""
 
     record: Record
@@ -69,7 +69,7 @@ def newest_with(con: duckdb.DuckDBPyConnection, run: Record, spec: Mapping[str, 
     return _first(con, WITH_SPEC, run, json.dumps(spec, sort_keys=True))
 
 
-def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> Earlier:
+def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> PreviousRun:
     """Return an earlier run, compared with `run`."""
     changes: tuple[PriceChange, ...] | str = ()
     try:
@@ -80,7 +80,7 @@ def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> Ea
     # other modules name a run as well, but not its blocks
     walk = frozenset(code_modules(*WALK))
     everywhere = version_differences(earlier.versions, run.versions, walk)
-    return Earlier(earlier, specs_of(con, earlier), changes, tuple(everywhere))
+    return PreviousRun(earlier, specs_of(con, earlier), changes, tuple(everywhere))
 
 
 def specs_of(con: duckdb.DuckDBPyConnection, record: Record) -> dict[str, dict[str, Any]]:

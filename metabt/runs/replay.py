@@ -13,7 +13,7 @@ from metabt.analysis.attribution.brinson import brinson
 from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.build.cache import MemoryCache
 from metabt.build.cache.recalling import RecallingCache
 from metabt.build.ports import Cache
@@ -22,7 +22,7 @@ from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.baselines.trees import equal_weight
-from metabt.runs.baselines.walk_baselines import Beside, View, walk_beside
+from metabt.runs.baselines.walk_baselines import BaselineWalk, View, walk_baselines
 from metabt.runs.request import Request
 from metabt.values.tables import Table
 
@@ -74,7 +74,7 @@ class Origin:
             rows = (contributions(portfolio), brinson(portfolio, benchmark))
             return Attributed(*rows, accrued(portfolio[0]), totals)
 
-    def beside(self, flat_up_to: int | None = None) -> Beside:
+    def beside(self, flat_up_to: int | None = None) -> BaselineWalk:
         """Return the run's tree walked beside its baselines (metabt.runs.baselines.walk_baselines).
 
         The flat baseline, one decision over all assets at once, takes longest: it is left out of trees with more assets
@@ -83,9 +83,9 @@ class Origin:
         asked = self.request
         if asked.flat:
             raise ConfigError(f"run '{asked.tree.name}' is a flat baseline itself; compare the run of its tree")
-        return walk_beside(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self.cache, flat_up_to)
+        return walk_baselines(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self.cache, flat_up_to)
 
-    def _views(self, *others: Sleeve) -> list[list[Stretch]]:
+    def _views(self, *others: Sleeve) -> list[list[SleeveHistory]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
         asked = self.request
         job = BacktestEngine(

@@ -23,7 +23,7 @@ from metabt.build.cache import NoCache
 from metabt.build.known_blocks import Recalling, known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
@@ -353,7 +353,7 @@ def _of_leaves(plan: Plan, counts: Mapping[str, int]) -> int:
     return sum(counts[key] for key, node in plan.nodes.items() if isinstance(node.spec, Leaf))
 
 
-def _assemble(entry: Entry, engine: BacktestEngine, walked: Walked, position: int) -> None:
+def _assemble(entry: Entry, engine: BacktestEngine, walked: WalkResult, position: int) -> None:
     began = perf_counter()
     assert entry.asked is not None  # only what resolved was walked
     try:

@@ -17,14 +17,14 @@ from metabt.estimators.moments.risk_by_asset import ex_ante_by_asset
 
 
 @dataclass(frozen=True)
-class Exposure:
+class AssetRisk:
     """Risk by asset at the decisions of one partition."""
 
     shares: np.ndarray
     """(n_decisions, n_assets) shares of variance that sum to one; NaN where there is no variance."""
 
 
-def expose(
+def ex_ante_asset_risk(
     weights: np.ndarray,
     sessions: np.ndarray,
     stops: np.ndarray,

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from metabt.walk.block import Assets, Block, Carried, Decisions, Gaps, Shares
-from metabt.walk.stacked_arrays import Stacked
+from metabt.walk.stacked_arrays import StackedArrays
 
 _STREAMS = ("dates", "gross", "cost", "net", "turnover", "netting", "traded", "closed")
 
@@ -44,7 +44,7 @@ def join_decisions(parts: Sequence[Decisions]) -> Decisions:
 def _held(blocks: Sequence[Block], starts: np.ndarray) -> Assets | Shares:
     first = blocks[0].held
     if isinstance(first, Assets):
-        rows = {name: Stacked(parts) for name, parts in _parts(blocks, ("after", "before", "earned")).items()}
+        rows = {name: StackedArrays(parts) for name, parts in _parts(blocks, ("after", "before", "earned")).items()}
         return Assets(**rows, gaps=_gaps(blocks))
     names = ("before", "after", "earned", "dealt")
     arrays = {name: np.concatenate(parts) for name, parts in _parts(blocks, names).items()}

@@ -52,7 +52,7 @@ def at_once(spec: Rules, rows: np.ndarray, windows: Windows, support: np.ndarray
     return weigh(spec, windows, support)
 
 
-class Turns:
+class PathDependentDecisions:
     """Decisions of a sleeve that are taken one after another, each from what is held by then."""
 
     def __init__(self, spec: Rules, windows: Windows, support: np.ndarray) -> None:

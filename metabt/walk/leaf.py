@@ -20,7 +20,7 @@ from metabt.walk.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decis
 from metabt.walk.concatenation import join_decisions
 from metabt.walk.decision import Take, at_once
 from metabt.walk.holdings import charge
-from metabt.walk.leaf_holdings import LeafHold
+from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, schedule
@@ -66,7 +66,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
     opens, clock = schedule(spec, state, inputs.dates)
     rows = np.flatnonzero(opens)
     rows = rows[inputs.before + rows >= spec.lookback]
-    hold = LeafHold(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
     decisions = _decide(spec, state, inputs, rows, hold, watch)
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
     with watch.lap(HOLDING, len(inputs.dates)):
@@ -94,7 +94,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
 
 
 def _decide(
-    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHold, watch: Stopwatch
+    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHoldings, watch: Stopwatch
 ) -> Decisions:
     """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
     take: Take = partial(at_once, spec)

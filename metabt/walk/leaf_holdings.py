@@ -14,7 +14,7 @@ from metabt.walk.meta.flattening import net_shorts, net_trades
 from metabt.walk.timing import check_alive, drifted
 
 
-class LeafHold:
+class LeafHoldings:
     """What a leaf holds; (n_sessions, n_assets) unless said otherwise, filled up to where it has come."""
 
     def __init__(

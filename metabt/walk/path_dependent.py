@@ -14,7 +14,7 @@ import numpy as np
 from metabt.estimators.windows import Windows
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import State
-from metabt.walk.decision import Turns
+from metabt.walk.decision import PathDependentDecisions
 
 
 class Hold(Protocol):
@@ -66,7 +66,7 @@ class Pending:
         weights : (n_decisions, n_items), positive
         status : (n_decisions,)
         """
-        turns, weights, status = Turns(self._spec, windows, support), np.zeros(support.shape), []
+        turns, weights, status = PathDependentDecisions(self._spec, windows, support), np.zeros(support.shape), []
         for k, row in enumerate(rows.tolist()):
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
             previous = self._weights[self._count - 1] if self._traded >= row else self._hold.ahead()

@@ -14,7 +14,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Stacked:
+class StackedArrays:
     """A matrix whose rows lie in several arrays."""
 
     parts: tuple[np.ndarray, ...]
@@ -46,5 +46,5 @@ class Stacked:
         return np.cumsum([0, *(len(part) for part in self.parts)])
 
 
-Rows = np.ndarray | Stacked
+Rows = np.ndarray | StackedArrays
 """A matrix of which rows are read: all of it, or what lies in several partitions."""

@@ -42,7 +42,7 @@ def paths(array, first, rows):
     return net_and_path(array, first, rows)
 
 
-def stretch(rows: int, around: float) -> tuple[np.ndarray, np.ndarray]:
+def history(rows: int, around: float) -> tuple[np.ndarray, np.ndarray]:
     """Return an array and the stretch of it from place 3 on; what is around it must not be seen."""
     array = np.full(rows + 3 + LANES, around)
     array[3 : 3 + rows] = np.random.default_rng(rows).integers(-9, 10, rows) / 8
@@ -52,7 +52,7 @@ def stretch(rows: int, around: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("around", [np.nan, -np.inf, 0.0])
 @pytest.mark.parametrize("rows", ROWS)
 def test_a_split(rows: int, around: float) -> None:
-    array, x = stretch(rows, around)
+    array, x = history(rows, around)
     for pivot in (-2.0, -0.125, 0.0, 0.3, x[0], x.max(), 2.0):
         for strict in (False, True):
             before, behind = (x[x < pivot], x[x >= pivot]) if strict else (x[x <= pivot], x[x > pivot])
@@ -63,7 +63,7 @@ def test_a_split(rows: int, around: float) -> None:
 @pytest.mark.parametrize("around", [np.nan, -np.inf, 0.0])
 @pytest.mark.parametrize("rows", ROWS)
 def test_sums(rows: int, around: float) -> None:
-    array, x = stretch(rows, around)  # eighths, so that every order of additions gives the same
+    array, x = history(rows, around)  # eighths, so that every order of additions gives the same
     low, high = x[x <= -0.5], x[x > 0.25]
     assert both_tails(array, 3, rows, -0.5, 0.25) == (low.sum(), len(low), high.sum(), len(high))
     assert third(array, 3, rows, 0.25) == ((x - 0.25) ** 3).sum()
@@ -89,7 +89,7 @@ def counted(array, first, rows, out, place):
 @pytest.mark.parametrize("rows", [LANES, 2 * LANES, LANES * CHAINS, LANES * CHAINS + LANES])
 def test_the_first_of_the_least(rows: int) -> None:
     for seed in range(50):
-        array, x = stretch(rows, -9.0)
+        array, x = history(rows, -9.0)
         x = array[3 : 3 + rows] = np.random.default_rng(seed).integers(0, rows, rows)
         assert least(array, 3, rows) == (x.min(), x.argmin())
         x = array[3 : 3 + rows] = np.where(np.arange(rows) == seed % rows, 7.0, np.inf)
@@ -98,7 +98,7 @@ def test_the_first_of_the_least(rows: int) -> None:
 
 @pytest.mark.parametrize("rows", ROWS)
 def test_counts_of_lower_and_equal_ones(rows: int) -> None:
-    array, x = stretch(rows, np.nan)
+    array, x = history(rows, np.nan)
     out = np.zeros(rows + 2 * LANES)
     counted(array, 3, rows, out, 5)
     expected = 2 * (x < x[:, None]).sum(1) + (x == x[:, None]).sum(1)

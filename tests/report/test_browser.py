@@ -17,7 +17,7 @@ import pytest
 from metabt.report import render
 from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
-from metabt.report.replayed import Again
+from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from tests.shared.reported import EVIL, backtested, stored_row
 
@@ -95,7 +95,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def run() -> Run:
     result = backtested()
-    return Run(stored_row(result), result.tables, Again.wanted(result.origin, None))
+    return Run(stored_row(result), result.tables, Replayed.wanted(result.origin, None))
 
 
 ASK_TWO = """

@@ -18,7 +18,7 @@ from metabt.report import render, replayed
 from metabt.report.contents import sections
 from metabt.report.lines import percent
 from metabt.report.markup import markup
-from metabt.report.replayed import Again
+from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Branch, Chart, Facts, Folded, Section
 from metabt.report.sections.attribution import attribution
@@ -39,7 +39,7 @@ LONG = {
 
 def told(result: metabt.Result, baselines: bool | None = None) -> Run:
     """Return a run whose page tells all there is."""
-    return Run(stored_row(result), result.tables, Again.wanted(result.origin, baselines))
+    return Run(stored_row(result), result.tables, Replayed.wanted(result.origin, baselines))
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_page_is_written_where_a_run_cannot_be_walked_again(result: metabt.Res
         raise StoreError("the lakehouse no longer has snapshot 7")
 
     for origin, reason in ((gone, "no longer has snapshot 7"), (None, "not known where this result came from")):
-        run = Run(stored_row(result), result.tables, Again(origin))
+        run = Run(stored_row(result), result.tables, Replayed(origin))
         page = render(run)
         assert page.count(reason) == 2
         assert [len(section.figures) for section in sections(run) if section.name in ("baselines", "attribution")] == [

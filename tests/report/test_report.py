@@ -17,7 +17,7 @@ from metabt.errors import StoreError
 from metabt.report import lines, render
 from metabt.report.contents import BUILDERS, sections
 from metabt.report.reading import where
-from metabt.report.replayed import Again
+from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
 from metabt.report.sections import book as books
@@ -44,7 +44,7 @@ def result() -> metabt.Result:
 
 @pytest.fixture(scope="module")
 def run(result: metabt.Result) -> Run:
-    return Run(stored_row(result), result.tables, Again.wanted(result.origin, None))
+    return Run(stored_row(result), result.tables, Replayed.wanted(result.origin, None))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
 from metabt.build.ports import WalkState
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.data import dataset
 from metabt.data import prices as prices_module
 from metabt.data.prices import Prices
@@ -30,7 +30,7 @@ from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block
 from metabt.walk.concatenation import join
-from metabt.walk.stacked_arrays import Stacked
+from metabt.walk.stacked_arrays import StackedArrays
 from metabt.walk.walk_forward import advance
 from tests.engines.test_laws import SEEDS, WEEKDAY, examples
 from tests.shared import panels, trees
@@ -62,7 +62,7 @@ def market(seed: int, gaps: bool, ended: bool) -> dict[str, Prices]:
     return {name: replace(to_prices(name, it), closed=ended and name == "coins") for name, it in frames.items()}
 
 
-def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:
+def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> WalkResult:
     """Return a walk month by month; a tree that is rightly refused is no example."""
     prices = market(seed, gaps, ended)
     symbols = {name: panel.symbols for name, panel in prices.items()}
@@ -76,7 +76,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> Walked:
     return found
 
 
-def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
+def in_one(found: WalkResult, node: Node) -> tuple[WalkState, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
     if isinstance(node.spec, Leaf):
@@ -86,7 +86,7 @@ def in_one(found: Walked, node: Node) -> tuple[WalkState, Block]:
 
 def differing(one: object, other: object, where: str) -> Iterator[str]:
     """Yield where two values differ by a bit."""
-    one, other = (np.asarray(it) if isinstance(it, Stacked) else it for it in (one, other))
+    one, other = (np.asarray(it) if isinstance(it, StackedArrays) else it for it in (one, other))
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         if (one.dtype, one.shape, one.tobytes()) != (other.dtype, other.shape, other.tobytes()):
             yield where
@@ -97,7 +97,7 @@ def differing(one: object, other: object, where: str) -> Iterator[str]:
         yield f"{where}: {one!r}, {other!r}"
 
 
-def check(found: Walked) -> int:
+def check(found: WalkResult) -> int:
     """Assert that every sleeve's blocks make the block that one walk gives; return how many were joined."""
     for node in found.plan.nodes.values():
         walk = found.walks[node.spec.digest]

@@ -15,7 +15,7 @@ from metabt.analysis.attribution.effects import cost_of
 from metabt.analysis.attribution.labels import COSTS
 from metabt.analysis.attribution.linking import factors
 from metabt.analysis.attribution.look_through import earned
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Accrual:
     """(n_sessions, n_items) sums up to each session; the last row adds up to the total return."""
 
 
-def accrued(sleeve: Stretch) -> Accrual:
+def accrued(sleeve: SleeveHistory) -> Accrual:
     """Return what the items of a sleeve contributed to its own return."""
     net = sleeve.rows("net")
     amounts = np.column_stack([earned(sleeve), cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])

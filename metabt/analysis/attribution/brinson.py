@@ -23,14 +23,14 @@ from metabt.analysis.attribution.labels import COSTS, Labels
 from metabt.analysis.attribution.linking import active_factors
 from metabt.analysis.attribution.look_through import earned, held_over
 from metabt.analysis.attribution.periods import by_period
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
 
 EFFECTS = ("allocation", "selection", "interaction")
 """Effects of a meta sleeve's children; assets are what they are, so that of a leaf's there is selection alone."""
 
 
-def brinson(portfolio: list[Stretch], benchmark: list[Stretch], every: str | None = None) -> Table:
+def brinson(portfolio: list[SleeveHistory], benchmark: list[SleeveHistory], every: str | None = None) -> Table:
     """Return path, date, kind, item, effect, own and root, a row per effect on every item of every sleeve and period.
 
     `portfolio` and `benchmark` are the sleeves of two trees that differ in rules alone: the same names over the same
@@ -49,8 +49,8 @@ def brinson(portfolio: list[Stretch], benchmark: list[Stretch], every: str | Non
 class _Pair:
     """One sleeve in the portfolio and in the benchmark."""
 
-    portfolio: Stretch
-    benchmark: Stretch
+    portfolio: SleeveHistory
+    benchmark: SleeveHistory
 
     @property
     def factors(self) -> np.ndarray:
@@ -64,10 +64,10 @@ class _Pair:
         return taken[0] - taken[1]
 
 
-def _matching(portfolio: list[Stretch], benchmark: list[Stretch]) -> list[Stretch]:
+def _matching(portfolio: list[SleeveHistory], benchmark: list[SleeveHistory]) -> list[SleeveHistory]:
     root, other = portfolio[0].path, benchmark[0].path
-    found = {stretch.path.removeprefix(other): stretch for stretch in benchmark}
-    return [found[stretch.path.removeprefix(root)] for stretch in portfolio]
+    found = {history.path.removeprefix(other): history for history in benchmark}
+    return [found[history.path.removeprefix(root)] for history in portfolio]
 
 
 def _children(pair: _Pair, pairs: Mapping[str, _Pair]) -> list[_Pair]:
@@ -103,15 +103,15 @@ def _effects(pair: _Pair, pairs: Mapping[str, _Pair]) -> Effects:
     return effects(one, Side(weights, _returns(pair.benchmark, [child.benchmark for child in children]), own))
 
 
-def _side(stretch: Stretch, children: list[Stretch]) -> Side:
-    return Side(held_over(stretch), _returns(stretch, children), earned(stretch))
+def _side(history: SleeveHistory, children: list[SleeveHistory]) -> Side:
+    return Side(held_over(history), _returns(history, children), earned(history))
 
 
-def _returns(stretch: Stretch, children: list[Stretch]) -> np.ndarray:
+def _returns(history: SleeveHistory, children: list[SleeveHistory]) -> np.ndarray:
     """Return the children's returns on the sleeve's sessions, 0 where a child has none, (n_sessions, n_children)."""
-    returns = np.zeros((stretch.size, len(children)))
+    returns = np.zeros((history.size, len(children)))
     for c, child in enumerate(children):
-        returns[np.searchsorted(stretch.dates, child.dates), c] = child.rows("gross")
+        returns[np.searchsorted(history.dates, child.dates), c] = child.rows("gross")
     return returns
 
 

@@ -23,41 +23,43 @@ from metabt.analysis.attribution.labels import Labels
 from metabt.analysis.attribution.linking import factors
 from metabt.analysis.attribution.look_through import earned, looked_through
 from metabt.analysis.attribution.periods import by_period
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
 
 
-def contributions(stretches: list[Stretch], every: str | None = None) -> Table:
+def contributions(histories: list[SleeveHistory], every: str | None = None) -> Table:
     """Return path, date, kind (child, asset or costs), item, own and root, a row per item of every sleeve and period.
 
-    `stretches` are the sleeves of a tree, the root first; `every` is year, month, or None for one period, and `date`
+    `histories` are the sleeves of a tree, the root first; `every` is year, month, or None for one period, and `date`
     the last session of the period.
     """
-    root, beneath = stretches[0], {stretch.path: stretch for stretch in stretches}
+    root, beneath = histories[0], {history.path: history for history in histories}
     _, linking = by_period(root.dates, factors(root.rows("net")), every)
     columns = looked_through(root, beneath, linking)
     looked = dict(_by_item(root, beneath, columns))
-    return concat([_rows(stretch, looked[stretch.path], stretch is root, root.dates, every) for stretch in stretches])
+    return concat([_rows(history, looked[history.path], history is root, root.dates, every) for history in histories])
 
 
-def _by_item(stretch: Stretch, beneath: dict[str, Stretch], columns: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _by_item(
+    history: SleeveHistory, beneath: dict[str, SleeveHistory], columns: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (path, (n_periods, n_items)) of a sleeve and of all beneath it, from what its columns contributed."""
-    if not stretch.sleeve.sleeves:
-        yield stretch.path, columns
+    if not history.sleeve.sleeves:
+        yield history.path, columns
         return
-    children = [beneath[f"{stretch.path}/{child.name}"] for child in stretch.sleeve.ordered]
+    children = [beneath[f"{history.path}/{child.name}"] for child in history.sleeve.ordered]
     parts = np.split(columns, np.cumsum([child.node.layout.n_columns for child in children])[:-1], axis=1)
-    yield stretch.path, np.stack([part.sum(axis=1) for part in parts], axis=1)
+    yield history.path, np.stack([part.sum(axis=1) for part in parts], axis=1)
     for child, part in zip(children, parts, strict=True):
         yield from _by_item(child, beneath, part)
 
 
-def _rows(stretch: Stretch, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
+def _rows(history: SleeveHistory, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
     ends, _ = by_period(view, np.zeros(len(view)), every)
-    linking = on_periods(view, stretch.dates, factors(stretch.rows("net")), every)
-    cost = (linking @ cost_of(stretch.rows("cost"), stretch.rows("gross")))[:, None]
-    items = Labels.of_items(stretch, ends).rows(linking @ earned(stretch), root)
-    return concat([items, Labels.of_costs(stretch, ends).rows(cost, cost if is_root else np.zeros_like(cost))])
+    linking = on_periods(view, history.dates, factors(history.rows("net")), every)
+    cost = (linking @ cost_of(history.rows("cost"), history.rows("gross")))[:, None]
+    items = Labels.of_items(history, ends).rows(linking @ earned(history), root)
+    return concat([items, Labels.of_costs(history, ends).rows(cost, cost if is_root else np.zeros_like(cost))])
 
 
 def on_periods(view: np.ndarray, dates: np.ndarray, linking: np.ndarray, every: str | None) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Coded, Table
 
 COSTS = "costs"
@@ -27,14 +27,14 @@ class Labels:
     """(n_items,) names."""
 
     @classmethod
-    def of_items(cls, stretch: Stretch, ends: np.ndarray) -> Labels:
+    def of_items(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:
         """Return the labels of what a sleeve weights."""
-        return cls(stretch.path, ends, "child" if stretch.sleeve.sleeves else "asset", stretch.items)
+        return cls(history.path, ends, "child" if history.sleeve.sleeves else "asset", history.items)
 
     @classmethod
-    def of_costs(cls, stretch: Stretch, ends: np.ndarray) -> Labels:
+    def of_costs(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:
         """Return the label of its costs."""
-        return cls(stretch.path, ends, COSTS, (COSTS,))
+        return cls(history.path, ends, COSTS, (COSTS,))
 
     def rows(self, own: np.ndarray, root: np.ndarray, effect: str | None = None) -> Table:
         """Return a row per item and period, both (n_periods, n_items)."""

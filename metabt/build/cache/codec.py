@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from metabt.values.buffers import from_numpy, to_numpy
 from metabt.walk import block, holdings
-from metabt.walk.asset_risk import Exposure
+from metabt.walk.asset_risk import AssetRisk
 
 CLASSES: dict[str, Any] = {
     cls.__name__: cls
@@ -33,7 +33,7 @@ CLASSES: dict[str, Any] = {
         block.Shares,
         holdings.Queue,
         holdings.Unpaid,
-        Exposure,
+        AssetRisk,
     )
 }
 """What may be stored, by name."""

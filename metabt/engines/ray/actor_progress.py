@@ -24,7 +24,7 @@ CALLS = 2
 
 
 @dataclass
-class Lane:
+class ActorProgress:
     """One actor and how far it has come."""
 
     name: str
@@ -35,7 +35,7 @@ class Lane:
     """Partitions in which any of them has sessions, in time order."""
     hire: Callable[[tuple[str, ...], bool], Any]
     """Returns a new actor for some sleeves, which may have to take the place of one that died."""
-    sources: Sequence[Lane] = ()
+    sources: Sequence[ActorProgress] = ()
     """Lanes whose sleeves stand beneath its own."""
     reports: list[Report] = field(default_factory=list)
     """Confirmed, one per partition."""
@@ -55,7 +55,7 @@ class Lane:
     @classmethod
     def over(
         cls, name: str, keys: tuple[str, ...], plan: Plan, hire: Callable[[tuple[str, ...], bool], Any], **more: Any
-    ) -> Lane:
+    ) -> ActorProgress:
         """Return the lane of some sleeves through the partitions in which they have sessions."""
         own = {label for key in keys for label in plan.nodes[key].partitions}
         return cls(name, keys, tuple(label for label in plan.labels if label in own), hire, **more)

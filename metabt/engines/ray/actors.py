@@ -17,9 +17,9 @@ from metabt.build.keys import WALK, basis
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.build.shard import Blocks, Given, Mark, Report, Shard
-from metabt.engines.ray.block_buffers import Parcel
+from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.head_notes import write_down
-from metabt.engines.ray.price_partitions import Feed
+from metabt.engines.ray.price_partitions import PricePartitions
 from metabt.numerics.platform import one_thread
 
 
@@ -28,7 +28,7 @@ class Actor(ABC):
 
     def __init__(self, plan: Plan, cache: Cache | None, keys: Sequence[str]) -> None:
         """Take the whole plan and the spec digests of the sleeves it is to walk."""
-        self._feed = Feed(plan)
+        self._feed = PricePartitions(plan)
         self._shard = Shard(plan, cache or NoCache(), keys, self._feed)
 
     def basis(self) -> str:
@@ -53,7 +53,7 @@ class SleeveActor(Actor):
     @ray.method(num_returns=2)
     def advance(
         self, label: str, previous: Report | None, prices: Any, failed: Mapping[str, str]
-    ) -> tuple[Report, Parcel]:
+    ) -> tuple[Report, BlockBuffer]:
         """Twin of Shard.advance; `prices` are references to the partitions of prices that it may need."""
         with one_thread():
             return _packed(self._shard.advance(label, previous, self._given(prices), failed))
@@ -69,7 +69,7 @@ class MetaActor(Actor):
     @ray.method(num_returns=2)
     def advance(
         self, label: str, previous: Report | None, given: Any, failed: Mapping[str, str]
-    ) -> tuple[Report, Parcel]:
+    ) -> tuple[Report, BlockBuffer]:
         """Twin of Shard.advance; `given` are marks of other shards, with references to their blocks."""
         with one_thread():
             return _packed(self._shard.advance(label, previous, self._given(given), failed))
@@ -78,15 +78,15 @@ class MetaActor(Actor):
         return [(marks, _fetched(reference)) for marks, reference in given]
 
 
-def _packed(made: tuple[Report, Blocks]) -> tuple[Report, Parcel]:
+def _packed(made: tuple[Report, Blocks]) -> tuple[Report, BlockBuffer]:
     report, blocks = made
-    return report, Parcel.of(blocks)
+    return report, BlockBuffer.of(blocks)
 
 
 def _fetched(reference: Any) -> Blocks | None:
     """Return the blocks behind a reference; None where the machine that held them is gone."""
     try:
-        parcel: Parcel | None = ray.get(reference)
+        parcel: BlockBuffer | None = ray.get(reference)
     except ray.exceptions.ObjectLostError:
         return None
     return None if parcel is None else parcel.opened()

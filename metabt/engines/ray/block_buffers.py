@@ -18,7 +18,7 @@ ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
-class Parcel:
+class BlockBuffer:
     """Blocks by spec digest, packed for another process of the same run."""
 
     content: bytes
@@ -29,7 +29,7 @@ class Parcel:
     """(n_bytes,) uint8 the arrays."""
 
     @classmethod
-    def of(cls, blocks: Blocks) -> Parcel:
+    def of(cls, blocks: Blocks) -> BlockBuffer:
         """Pack blocks with the states after them."""
         found: list[pickle.PickleBuffer] = []
         content = pickle.dumps(blocks, protocol=5, buffer_callback=found.append)

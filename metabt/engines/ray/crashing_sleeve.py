@@ -16,7 +16,7 @@ import ray
 
 from metabt.build.plan import Plan
 from metabt.build.shard import Lost
-from metabt.engines.ray.actor_progress import Lane
+from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.head_notes import erase, new_note, read
 from metabt.errors import RunError
 
@@ -28,16 +28,16 @@ HOPELESS = 12
 """Deaths in one partition after which the run is given up."""
 
 
-class Suspicion:
+class CrashingSleeve:
     """Looks for the sleeves that actors die of."""
 
-    def __init__(self, plan: Plan, given: Callable[[Lane, int], Any]) -> None:
+    def __init__(self, plan: Plan, given: Callable[[ActorProgress, int], Any]) -> None:
         """Take the plan, and what tells what a lane needs for a position."""
         self._plan, self._given = plan, given
         self._alone: Counter[tuple[str, str]] = Counter()
         self._suspects: dict[str, int] = {}
 
-    def died(self, lane: Lane, error: Exception) -> None:
+    def died(self, lane: ActorProgress, error: Exception) -> None:
         """Note that a lane's actor has died; another one is hired when it is next called.
 
         Raises
@@ -56,11 +56,11 @@ class Suspicion:
         if lane.deaths[lane.position] >= SUSPECT:
             self._suspects[lane.name] = lane.position
 
-    def of(self, lane: Lane) -> bool:
+    def of(self, lane: ActorProgress) -> bool:
         """Return whether a lane is suspect in the partition that it is to walk next."""
         return self._suspects.get(lane.name) == lane.next
 
-    def examine(self, lane: Lane) -> None:
+    def examine(self, lane: ActorProgress) -> None:
         """Walk each sleeve of a suspect lane alone, its calls being settled."""
         if lane.next != lane.position:
             return

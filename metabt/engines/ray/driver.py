@@ -28,12 +28,12 @@ from metabt.build.keys import WALK, basis
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress, Walk
 from metabt.build.shard import Blocks, Lost, Mark, Report
-from metabt.build.walk_result import Walked
-from metabt.engines.ray.actor_progress import Lane
+from metabt.build.walk_result import WalkResult
+from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
-from metabt.engines.ray.crashing_sleeve import Suspicion
-from metabt.engines.ray.price_stream import Supply
-from metabt.engines.ray.stored_blocks import LateBlocks
+from metabt.engines.ray.crashing_sleeve import CrashingSleeve
+from metabt.engines.ray.price_stream import PriceStream
+from metabt.engines.ray.stored_blocks import StoredBlocks
 from metabt.errors import ConfigError, RunError
 from metabt.portfolio.sleeve import Leaf
 
@@ -57,25 +57,27 @@ class Run:
     ) -> None:
         """Share the sleeves out; `known` is spec digest -> blocks of it that are stored."""
         self.plan, self.cache, self.progress = plan, cache, progress
-        self.supply = Supply(plan, known)
+        self.supply = PriceStream(plan, known)
         self._passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
         leaves = {key: seconds_of(n) for key, n in plan.nodes.items() if isinstance(n.spec, Leaf)}
         n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
         shares = shared_out(leaves, workers or n_cpus)
         self._cpus = round(min(SHARE, SHARE * n_cpus / len(shares)), 3)
-        self.leaves = [Lane.over(f"leaves {i}", keys, plan, self._hire_leaves) for i, keys in enumerate(shares)]
+        self.leaves = [
+            ActorProgress.over(f"leaves {i}", keys, plan, self._hire_leaves) for i, keys in enumerate(shares)
+        ]
         self.metas = list(self._meta_lanes(workers or n_cpus))
-        self.suspicion = Suspicion(plan, self._given)
+        self.suspicion = CrashingSleeve(plan, self._given)
         self._done = self._known = 0
 
-    def _meta_lanes(self, n_lanes: int) -> Iterator[Lane]:
+    def _meta_lanes(self, n_lanes: int) -> Iterator[ActorProgress]:
         groups = {keys[0]: keys for keys in components(self.plan)}
         costs = {first: sum(seconds_of(self.plan.nodes[key]) for key in keys) for first, keys in groups.items()}
         for i, firsts in enumerate(shared_out(costs, n_lanes)):
             keys = tuple(key for first in firsts for key in groups[first])
             beneath = leaves_beneath(self.plan, keys)
             sources = [lane for lane in self.leaves if beneath & set(lane.keys)]
-            yield Lane.over(f"sleeves above {i}", keys, self.plan, self._hire_metas, sources=sources)
+            yield ActorProgress.over(f"sleeves above {i}", keys, self.plan, self._hire_metas, sources=sources)
 
     def _hire_leaves(self, keys: tuple[str, ...], instead: bool) -> Any:
         # one that takes the place of another asks for nothing: its machine may be gone, and the others full
@@ -89,18 +91,18 @@ class Run:
         return kind.remote(*self._passed_on, keys)
 
     @property
-    def lanes(self) -> list[Lane]:
+    def lanes(self) -> list[ActorProgress]:
         """All lanes, those of leaves first."""
         return [*self.leaves, *self.metas]
 
-    def finish(self) -> Walked:
+    def finish(self) -> WalkResult:
         """Walk to the end and return what came out."""
         try:
             self._await_actors()
             while any(not lane.done for lane in self.lanes):
                 self._turn()
                 self._check_arrivals()
-            return Walked(self.plan, self._walks())
+            return WalkResult(self.plan, self._walks())
         finally:
             self.supply.close()
             for lane in self.lanes:
@@ -136,7 +138,7 @@ class Run:
             )
 
     @staticmethod
-    def _check_basis(lane: Lane, found: str) -> None:
+    def _check_basis(lane: ActorProgress, found: str) -> None:
         if found != basis(*WALK):
             raise RunError(
                 f"engine ray: the actor of '{lane.name}' computes with other code, library versions or another kind "
@@ -167,7 +169,7 @@ class Run:
         else:
             self._confirmed(lane, report)
 
-    def _recover_from(self, error: ray.exceptions.RayTaskError, lane: Lane) -> None:
+    def _recover_from(self, error: ray.exceptions.RayTaskError, lane: ActorProgress) -> None:
         if isinstance(error.cause, Lost):
             # blocks that nobody has stored are made again, by whoever made them and by whoever needs them
             for other in [lane, *lane.sources]:
@@ -179,7 +181,7 @@ class Run:
         else:
             raise error.cause
 
-    def _given(self, lane: Lane, position: int) -> Any:
+    def _given(self, lane: ActorProgress, position: int) -> Any:
         """Return what a lane needs for a partition; None while it is not to be had, or too far ahead."""
         label = lane.labels[position]
         if lane in self.leaves:
@@ -193,7 +195,7 @@ class Run:
                 given.append((found[0].steps, found[1]))
         return given
 
-    def _too_far(self, lane: Lane, label: str) -> bool:
+    def _too_far(self, lane: ActorProgress, label: str) -> bool:
         place = self.plan.labels.index(label)
         return any(
             lane in above.sources
@@ -206,7 +208,7 @@ class Run:
         """Return the oldest partition that a lane of leaves has not confirmed."""
         return min((lane.labels[lane.position] for lane in self.leaves if not lane.done), default=self.plan.labels[-1])
 
-    def _confirmed(self, lane: Lane, report: Report) -> None:
+    def _confirmed(self, lane: ActorProgress, report: Report) -> None:
         self._done += len(report.steps)
         self._known += sum(mark.found for mark in report.steps.values())
         for source in [lane, *lane.sources]:
@@ -216,7 +218,7 @@ class Run:
                 min(self._done, self.plan.n_blocks), self.plan.n_blocks, f"{report.label}, {self._known} known"
             )
 
-    def _forget_blocks(self, lane: Lane) -> None:
+    def _forget_blocks(self, lane: ActorProgress) -> None:
         """Let go of blocks that are stored and that everybody above has seen."""
         above = [meta for meta in self.metas if lane in meta.sources and not meta.done]
         seen = min((meta.labels[meta.position] for meta in above), default="~")  # after every label
@@ -231,11 +233,11 @@ class Run:
             for key in lane.keys:
                 steps = [report.steps.get(key) for report in lane.reports]
                 made = [(mark, blocks.get(key)) for mark, blocks in zip(steps, held, strict=True) if mark is not None]
-                _fill(walks[key], LateBlocks(self.plan.nodes[key].label, self.cache, made))
+                _fill(walks[key], StoredBlocks(self.plan.nodes[key].label, self.cache, made))
         return walks
 
 
-def _fill(walk: Walk, blocks: LateBlocks) -> None:
+def _fill(walk: Walk, blocks: StoredBlocks) -> None:
     """Tell a walk where its blocks are; of those that are stored only what the newest left is read at once."""
     if len(blocks):
         walk.state, walk.blocks = blocks.sealed(-1).parts["state"], blocks

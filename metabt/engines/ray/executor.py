@@ -11,7 +11,7 @@ from metabt.build.cache import MemoryCache
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Walked
+from metabt.build.walk_result import WalkResult
 from metabt.engines.local import Local
 from metabt.engines.ray.connection import connect
 from metabt.errors import ConfigError
@@ -30,7 +30,7 @@ class Ray:
 
     name = "ray"
 
-    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> Walked:
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled.
 
         Raises

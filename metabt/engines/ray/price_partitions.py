@@ -21,7 +21,7 @@ Part = tuple[str, str]
 
 
 @dataclass
-class Feed:
+class PricePartitions:
     """Prices of the partitions at hand, shared with all other processes of the machine and read-only."""
 
     plan: Plan

@@ -25,7 +25,7 @@ AHEAD = 2
 """Partitions that may be read before somebody asks for them."""
 
 
-class Supply:
+class PriceStream:
     """Prices on their way to the actors."""
 
     def __init__(self, plan: Plan, known: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ from metabt.errors import RunError
 from metabt.walk.block import Block
 
 
-class LateBlocks(Sequence[Block]):
+class StoredBlocks(Sequence[Block]):
     """Blocks of one sleeve in time order, up to where its walk failed."""
 
     def __init__(self, label: str, cache: Cache, steps: Sequence[tuple[Mark, Sealed | None]]) -> None:

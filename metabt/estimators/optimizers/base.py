@@ -96,9 +96,9 @@ class Optimizer(ABC):
         weights[~solved] = 0.0
         return weights, solved
 
-    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+    def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
         """Return the same decisions, to be taken one after another."""
-        return InTurn(self, windows, np.array(support, dtype=np.bool_))
+        return PathDependent(self, windows, np.array(support, dtype=np.bool_))
 
     @abstractmethod
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
@@ -106,7 +106,7 @@ class Optimizer(ABC):
 
 
 @dataclass
-class InTurn:
+class PathDependent:
     """Decisions that are taken one after another, each from what is held by then; here, whatever is held."""
 
     optimizer: Optimizer

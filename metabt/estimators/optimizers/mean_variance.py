@@ -7,7 +7,7 @@ import numpy as np
 from metabt.errors import ConfigError
 from metabt.estimators.moments.covariance import COVARIANCES, Covariance
 from metabt.estimators.moments.mean import MEANS, Mean
-from metabt.estimators.optimizers.base import InTurn, Optimizer
+from metabt.estimators.optimizers.base import Optimizer, PathDependent
 from metabt.estimators.optimizers.turnover import Nearby, Turnover
 from metabt.estimators.solvers.frontier import frontier
 from metabt.estimators.windows import Windows
@@ -63,7 +63,7 @@ class MeanVariance(Optimizer):
         """Whether turnover is penalised or limited."""
         return self.turnover.matters
 
-    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+    def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
         """Return the same decisions, to be taken one after another, each near what is held by then."""
         turnover = self.turnover.times(1.0 / self.risk_aversion)
         return Nearby(self, windows, np.array(support, dtype=np.bool_), turnover, self._programme)

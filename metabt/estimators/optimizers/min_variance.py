@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.estimators.moments.covariance import COVARIANCES, Covariance, sample
-from metabt.estimators.optimizers.base import InTurn, Optimizer
+from metabt.estimators.optimizers.base import Optimizer, PathDependent
 from metabt.estimators.optimizers.turnover import Nearby, Turnover
 from metabt.estimators.solvers.frontier import frontier
 from metabt.estimators.solvers.wide import MANY, least_variance
@@ -68,7 +68,7 @@ class MinVariance(Optimizer):
             S = self.covariance(few, member)
             weights[~wide], solved[~wide] = frontier(S, np.zeros(member.shape), member, lo, hi, False)
 
-    def in_turn(self, windows: Windows, support: np.ndarray) -> InTurn:
+    def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
         """Return the same decisions, to be taken one after another, each near what is held by then."""
         half = self.turnover.times(0.5)  # of the variance, which the programme minimises half of
         return Nearby(self, windows, np.array(support, dtype=np.bool_), half, self._programme)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.errors import ConfigError
-from metabt.estimators.optimizers.base import InTurn
+from metabt.estimators.optimizers.base import PathDependent
 from metabt.estimators.solvers.linear import work_arrays
 from metabt.estimators.solvers.nearby import NUMBERS, SQUARES, VECTORS, near
 from metabt.estimators.windows import Windows
@@ -50,7 +50,7 @@ class Turnover:
 
 
 @dataclass
-class Nearby(InTurn):
+class Nearby(PathDependent):
     """Decisions near what is held: `min 1/2 w'Sw - q'w` and what trading costs, within the bounds and a turnover."""
 
     turnover: Turnover

@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse.catalog.connection_string import Conninfo, parse_conninfo
+from metabt.lakehouse.catalog.connection_string import ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
@@ -55,7 +55,7 @@ def confirm(path: str | Path, catalog: str) -> None:
     """Raise StoreError where the lakehouse at `path`, if there is one, has another catalogue than `catalog`."""
     found = existing(located(path))
     if found is not None:
-        _compare(found, "catalog", parse_conninfo(catalog))
+        _compare(found, "catalog", parse_connection_string(catalog))
 
 
 def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
@@ -67,7 +67,7 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
         For a lakehouse with another catalogue than `catalog`, a schema that is in use, a server that is out of reach.
     """
     root = located(path)
-    named = [] if catalog is None else [("catalog", parse_conninfo(catalog))]
+    named = [] if catalog is None else [("catalog", parse_connection_string(catalog))]
     found = existing(root)
     if found is None:
         found = _decided(root, [*named, *_environment()])
@@ -96,17 +96,17 @@ def likely(path: str | Path) -> Catalogue:
     return existing(root) or SqliteCatalogue(root)
 
 
-def _environment() -> list[tuple[str, Conninfo]]:
+def _environment() -> list[tuple[str, ConnectionString]]:
     text = os.environ.get(VARIABLE)
     if not text:
         return []
     try:
-        return [(VARIABLE, parse_conninfo(text))]
+        return [(VARIABLE, parse_connection_string(text))]
     except ConfigError as error:
         raise ConfigError(f"{VARIABLE}: {error}") from None
 
 
-def _compare(found: Catalogue | None, source: str, place: Conninfo) -> None:
+def _compare(found: Catalogue | None, source: str, place: ConnectionString) -> None:
     if isinstance(found, PostgresCatalogue) and found.place.agrees(place):
         return
     assert found is not None
@@ -116,7 +116,7 @@ def _compare(found: Catalogue | None, source: str, place: Conninfo) -> None:
     )
 
 
-def _decided(root: Path, named: list[tuple[str, Conninfo]]) -> Catalogue:
+def _decided(root: Path, named: list[tuple[str, ConnectionString]]) -> Catalogue:
     if not named:
         root.mkdir(parents=True, exist_ok=True)
         return SqliteCatalogue(root)
@@ -138,7 +138,7 @@ def _decided(root: Path, named: list[tuple[str, Conninfo]]) -> Catalogue:
     return wanted
 
 
-def _write(root: Path, place: Conninfo) -> None:
+def _write(root: Path, place: ConnectionString) -> None:
     root.mkdir(parents=True, exist_ok=True)
     temporary = root / f".{FILE}.{secrets.token_hex(8)}.tmp"
     with temporary.open("x", encoding="utf-8") as file:
@@ -148,10 +148,10 @@ def _write(root: Path, place: Conninfo) -> None:
     temporary.replace(root / FILE)
 
 
-def _read(file: Path) -> Conninfo:
+def _read(file: Path) -> ConnectionString:
     try:
         lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-        place = parse_conninfo(lines[0] if len(lines) == 1 else "")
+        place = parse_connection_string(lines[0] if len(lines) == 1 else "")
     except (OSError, ValueError) as error:
         raise StoreError(f"'{file}' does not say where the catalogue is: {error}; restore it from a copy") from None
     if place.schema is None:

@@ -34,7 +34,7 @@ SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True)
-class Conninfo:
+class ConnectionString:
     """A place in PostgreSQL that a catalogue may be kept in."""
 
     words: tuple[tuple[str, str], ...]
@@ -48,20 +48,20 @@ class Conninfo:
         return _text(self.words)
 
     def __str__(self) -> str:
-        """Return the text that `parse_conninfo` reads."""
+        """Return the text that `parse_connection_string` reads."""
         own = [] if self.schema is None else [("schema", self.schema)]
         return PREFIX + _text(sorted([*self.words, *own]))
 
-    def within(self, schema: str) -> Conninfo:
+    def within(self, schema: str) -> ConnectionString:
         """Return the same place, in a schema."""
         return replace(self, schema=schema)
 
-    def agrees(self, other: Conninfo) -> bool:
+    def agrees(self, other: ConnectionString) -> bool:
         """Return whether both can mean the same catalogue."""
         return self.words == other.words and (self.schema == other.schema or None in (self.schema, other.schema))
 
 
-def parse_conninfo(text: str) -> Conninfo:
+def parse_connection_string(text: str) -> ConnectionString:
     """Return the place that a text names.
 
     Raises
@@ -84,7 +84,7 @@ def parse_conninfo(text: str) -> Conninfo:
         raise ConfigError(
             f"catalogue: schema '{schema}'; use lower-case letters, digits and _, at most 63, and not pg_ first"
         )
-    return Conninfo(tuple(sorted(pairs.items())), schema)
+    return ConnectionString(tuple(sorted(pairs.items())), schema)
 
 
 def refuse_password(text: str) -> None:

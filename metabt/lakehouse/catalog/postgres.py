@@ -22,7 +22,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import is_outage, said
-from metabt.lakehouse.catalog.connection_string import Conninfo
+from metabt.lakehouse.catalog.connection_string import ConnectionString
 from metabt.lakehouse.catalog.extensions import load_extensions
 from metabt.lakehouse.catalog.statements import quoted
 
@@ -63,7 +63,7 @@ class PostgresCatalogue:
 
     root: Path
     """Directory of the lakehouse."""
-    place: Conninfo
+    place: ConnectionString
     """Where the server, the database and the schema are."""
 
     extensions = ("ducklake", "postgres_scanner")
@@ -81,7 +81,7 @@ class PostgresCatalogue:
     def connection(self) -> str:
         """The connection string, for libpq."""
         words = dict(self.place.words)
-        return Conninfo(tuple(sorted({**CONNECTION, **words}.items())), None).libpq
+        return ConnectionString(tuple(sorted({**CONNECTION, **words}.items())), None).libpq
 
     @property
     def target(self) -> str:

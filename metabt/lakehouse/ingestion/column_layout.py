@@ -18,8 +18,8 @@ from metabt.errors import DataError
 from metabt.lakehouse.ingestion import cell_values
 from metabt.lakehouse.ingestion.column_names import (
     CLOSES,
-    Naming,
-    check_naming,
+    ColumnNames,
+    check_column_names,
     date_column,
     field_level,
     fields,
@@ -35,7 +35,7 @@ from metabt.values.tables import Coded
 Tables = dict[str, list[tuple[str, pa.Array]]]
 
 
-def read_observations(source: object, naming: Naming) -> Observations:
+def read_observations(source: object, naming: ColumnNames) -> Observations:
     """Return the checked observations of a file or frame.
 
     Raises
@@ -44,7 +44,7 @@ def read_observations(source: object, naming: Naming) -> Observations:
         For anything that must not be stored, naming the symbol, the date, the count and the cure.
     """
     columns = read_columns(source)
-    check_naming(columns, naming)
+    check_column_names(columns, naming)
     _refuse_repeated_names(columns)
     place = date_column(columns, naming)
     name, column = columns[place]
@@ -55,7 +55,7 @@ def read_observations(source: object, naming: Naming) -> Observations:
     return cleaned(_observations(others, sessions, naming))
 
 
-def _observations(columns: Columns, sessions: cell_values.Sessions, naming: Naming) -> Observations:
+def _observations(columns: Columns, sessions: cell_values.Sessions, naming: ColumnNames) -> Observations:
     if any(isinstance(name, tuple) and name[1] for name, _ in columns):
         return _two_level(columns, sessions)
     symbol = symbol_column(columns, naming)
@@ -65,7 +65,9 @@ def _observations(columns: Columns, sessions: cell_values.Sessions, naming: Nami
     return _matrices({"close": flat(columns)}, sessions, ())
 
 
-def _long(columns: dict[str, pa.Array], symbol: str, sessions: cell_values.Sessions, naming: Naming) -> Observations:
+def _long(
+    columns: dict[str, pa.Array], symbol: str, sessions: cell_values.Sessions, naming: ColumnNames
+) -> Observations:
     names = [name for name in columns if name != symbol]
     named, notes = fields(names, naming.fields, f"the long table with symbols in '{symbol}'")
     symbols = _symbols(columns[symbol])

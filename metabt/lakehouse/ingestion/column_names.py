@@ -26,7 +26,7 @@ CLOSES = (*ADJUSTED, "close", "price")
 
 
 @dataclass(frozen=True)
-class Naming:
+class ColumnNames:
     """How the columns of a source are called, where its own names do not tell."""
 
     date: str | None = None
@@ -39,7 +39,7 @@ class Naming:
     """How dates are written, as for strptime; ISO by default."""
 
 
-def date_column(columns: Columns, naming: Naming) -> int:
+def date_column(columns: Columns, naming: ColumnNames) -> int:
     """Return the position of the date column.
 
     Raises
@@ -58,7 +58,7 @@ def date_column(columns: Columns, naming: Naming) -> int:
     raise DataError(f"no date column among {', '.join(map(repr, names[:8]))}; call one 'date', or name it with date=")
 
 
-def check_naming(columns: Columns, naming: Naming) -> None:
+def check_column_names(columns: Columns, naming: ColumnNames) -> None:
     """Raise DataError for a stated column that does not exist, or a field that is none."""
     names = [shown(name) for name, _ in columns]
     unknown = set(naming.fields) - set(FIELDS)
@@ -97,7 +97,7 @@ def field_level(names: list[tuple[str, str]]) -> int:
     raise DataError("the columns' two levels name no close; wanted (field, symbol), such as ('Close', 'AAPL')")
 
 
-def symbol_column(columns: Columns, naming: Naming) -> str | None:
+def symbol_column(columns: Columns, naming: ColumnNames) -> str | None:
     """Return the symbol column of a long table, None for a wide one."""
     if naming.symbol is not None:
         return naming.symbol

@@ -25,7 +25,7 @@ from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.ingestion.column_layout import read_observations
-from metabt.lakehouse.ingestion.column_names import Naming
+from metabt.lakehouse.ingestion.column_names import ColumnNames
 from metabt.lakehouse.ingestion.file_readers import source_name
 from metabt.lakehouse.ingestion.observations import Observations
 from metabt.lakehouse.ingestion.upsert import compare, replace_prices
@@ -127,7 +127,7 @@ def ingest(
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
     name = source_name(source)
     try:
-        rows = read_observations(source, Naming(date, symbol, dict(fields or {}), date_format))
+        rows = read_observations(source, ColumnNames(date, symbol, dict(fields or {}), date_format))
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
     return transact(path, lambda con: store(con, dataset, name, rows, closed), create=True, catalog=catalog)

@@ -19,7 +19,7 @@ from metabt.lakehouse.ingestion.observations import FIELDS, Observations
 
 
 @dataclass(frozen=True)
-class Merge:
+class Upsert:
     """Incoming rows after comparison with the stored ones."""
 
     rows: pa.Table
@@ -30,7 +30,7 @@ class Merge:
     """How many incoming rows were stored already."""
 
 
-def compare(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) -> Merge:
+def compare(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) -> Upsert:
     """Return what is to be written so that `rows` are stored."""
     con.register("incoming", rows.to_arrow())
     span = [rows.dates.min().item(), rows.dates.max().item()]
@@ -38,14 +38,14 @@ def compare(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) ->
     con.unregister("incoming")
     stored = compared["stored"].to_numpy()
     same = stored & compared["same"].to_numpy()
-    return Merge(
+    return Upsert(
         compared.filter(pa.array(~same)).select(list(SCHEMA["prices"])),
         compared.filter(pa.array(stored & ~same)).select(["symbol", "date"]),
         int(np.count_nonzero(same)),
     )
 
 
-def replace_prices(con: duckdb.DuckDBPyConnection, dataset: str, merge: Merge) -> None:
+def replace_prices(con: duckdb.DuckDBPyConnection, dataset: str, merge: Upsert) -> None:
     """Delete the stale rows and append the new ones."""
     if merge.stale.num_rows:
         con.register("stale", merge.stale)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.report import lines
-from metabt.report.attribution_rows import Amount, by_sleeve, closing, listed, most_assets
+from metabt.report.attribution_rows import AttributionRow, by_sleeve, closing, listed, most_assets
 from metabt.report.decisions import largest
 from metabt.report.lines import percent
 from metabt.report.replayed import Missing
@@ -44,7 +44,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
     amounts, most = by_sleeve(found.contributions), most_assets(run.specs)
     total = found.totals[0]
 
-    def row(amount: Amount, path: str) -> Branch:
+    def row(amount: AttributionRow, path: str) -> Branch:
         share = percent(amount.root / total, 1) if total else DASH
         own = percent(sum(other.own for other in amounts[path])) if path in amounts else ""
         root = DASH if amount.kind == "costs" and not amount.root else percent(amount.root)
@@ -59,7 +59,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
         rows += [row(assets[place], "") for place in one_by_one]
         if rest:
             sums = (sum(assets[i].own for i in rest), sum(assets[i].root for i in rest))
-            rows.append(row(Amount(f"{len(rest):,} others", "asset", *sums), ""))
+            rows.append(row(AttributionRow(f"{len(rest):,} others", "asset", *sums), ""))
         return [*rows, *(row(amount, "") for amount in amounts[path] if amount.kind == "costs")]
 
     root = Branch((run.label(run.root), percent(total), percent(1.0, 1), "", percent(total)), beneath(run.root))
@@ -73,7 +73,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
     return Folded(columns, root, note, "Contribution to return")
 
 
-def _gap(run: Run, amounts: dict[str, list[Amount]], total: float) -> float:
+def _gap(run: Run, amounts: dict[str, list[AttributionRow]], total: float) -> float:
     """Return the largest distance between what is known of a sleeve and what its items add up to."""
     gaps = [abs(sum(amount.root for amount in amounts[run.root]) - total)]
     for path, rows in amounts.items():

@@ -20,7 +20,7 @@ from metabt.report.streams import Streams
 
 if TYPE_CHECKING:
     from metabt.runs.baselines.bootstrap import Bootstrap
-    from metabt.runs.baselines.walk_baselines import Beside
+    from metabt.runs.baselines.walk_baselines import BaselineWalk
 
 POINTS = 700
 """Sessions drawn of one curve."""
@@ -125,7 +125,7 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _growth(run: Run, beside: Beside) -> Chart:
+def _growth(run: Run, beside: BaselineWalk) -> Chart:
     traces: list[dict[str, Any]] = []
     for slot, (name, tables) in enumerate(beside.tables.items()):
         traces += _pair(run, name, Streams(tables["returns"], root(tables)), slot)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.build.inputs import initial_state
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Meta
@@ -22,7 +22,7 @@ WITHOUT = ("warmup", "cash")
 """Decisions that no optimizer made."""
 
 
-def first_weights(stretches: list[Stretch]) -> Weights:
+def first_weights(histories: list[SleeveHistory]) -> Weights:
     """Return the first weights after warm-up of every meta sleeve of a tree, by path and child.
 
     Raises
@@ -30,20 +30,20 @@ def first_weights(stretches: list[Stretch]) -> Weights:
     RunError
         For a sleeve whose optimizer decided nothing within the view.
     """
-    return {it.path: _named(it, _first(it)) for it in stretches if it.sleeve.sleeves}
+    return {it.path: _named(it, _first(it)) for it in histories if it.sleeve.sleeves}
 
 
-def _first(stretch: Stretch) -> np.ndarray:
-    for status, weights in zip(stretch.decisions.status, stretch.decisions.weights, strict=True):
+def _first(history: SleeveHistory) -> np.ndarray:
+    for status, weights in zip(history.decisions.status, history.decisions.weights, strict=True):
         if status not in WITHOUT:
             return weights
     raise RunError(
-        f"sleeve '{stretch.path}': its optimizer decided nothing up to {stretch.end}, so there are no first weights; "
+        f"sleeve '{history.path}': its optimizer decided nothing up to {history.end}, so there are no first weights; "
         "give it more history or a shorter lookback"
     )
 
 
-def full_weights(stretches: list[Stretch]) -> Weights:
+def full_weights(histories: list[SleeveHistory]) -> Weights:
     """Return what every meta sleeve's optimizer makes of its children's whole streams, by path and child: LOOK-AHEAD.
 
     Raises
@@ -51,15 +51,15 @@ def full_weights(stretches: list[Stretch]) -> Weights:
     RunError
         For a sleeve without a child that is eligible at the end of the view.
     """
-    return {it.path: _named(it, _full(it)) for it in stretches if it.sleeve.sleeves}
+    return {it.path: _named(it, _full(it)) for it in histories if it.sleeve.sleeves}
 
 
-def _full(stretch: Stretch) -> np.ndarray:
+def _full(history: SleeveHistory) -> np.ndarray:
     """Decide on one window: from the latest beginning of a child that is eligible at the end, to the end."""
-    spec, state = stretch.sleeve.spec, initial_state(stretch.node)
+    spec, state = history.sleeve.spec, initial_state(history.node)
     assert isinstance(spec, Meta) and isinstance(state, MetaState)
-    gathered = stretch.walked.inputs(stretch.node).gathered
-    stop = int(gathered.common[: stretch.size].sum())
+    gathered = history.walked.inputs(history.node).gathered
+    stop = int(gathered.common[: history.size].sum())
     streams = gathered.streams(state, cap=len(gathered.dates))
     lengths = streams.lengths[stop - 1]
     varies = streams.varying(np.array([stop]), lengths[None])[0]
@@ -68,11 +68,11 @@ def _full(stretch: Stretch) -> np.ndarray:
     weights, status = weigh(spec, window, eligible[None])
     if status[0] == "cash":
         raise RunError(
-            f"sleeve '{stretch.path}': no child is eligible at {stretch.end}, so there are no weights of the full "
+            f"sleeve '{history.path}': no child is eligible at {history.end}, so there are no weights of the full "
             "history; give it more history or a shorter lookback"
         )
     return weights[0]
 
 
-def _named(stretch: Stretch, weights: np.ndarray) -> dict[str, float]:
-    return dict(zip(stretch.items, weights.tolist(), strict=True))
+def _named(history: SleeveHistory, weights: np.ndarray) -> dict[str, float]:
+    return dict(zip(history.items, weights.tolist(), strict=True))

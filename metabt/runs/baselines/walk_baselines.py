@@ -22,7 +22,7 @@ import numpy as np
 
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble, view
-from metabt.analysis.sleeve_history import Stretch
+from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.build.cache import MemoryCache
 from metabt.build.ports import Cache
 from metabt.data.dataset import Dataset
@@ -51,10 +51,10 @@ RELATIVE = ("beta", "tracking_error", "information_ratio")
 
 
 @dataclass(frozen=True)
-class Beside:
+class BaselineWalk:
     """A tree and its baselines, walked."""
 
-    roots: dict[str, Stretch] = field(default_factory=dict)
+    roots: dict[str, SleeveHistory] = field(default_factory=dict)
     """Name -> root; the tree itself first."""
     tables: dict[str, dict[str, Table]] = field(default_factory=dict)
     """Name -> summary tables of a run."""
@@ -90,7 +90,7 @@ class View:
     """What each is measured against."""
 
 
-def walk_beside(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to: int | None = None) -> Beside:
+def walk_baselines(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to: int | None = None) -> BaselineWalk:
     """Return a tree walked beside its baselines; `cache` is where blocks are remembered.
 
     A baseline that cannot be had is left out, with the reason; so is `flat` of more assets than `flat_up_to`.
@@ -106,7 +106,7 @@ def walk_beside(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to
         raise ConfigError(
             f"portfolio '{tree.name}' is a single leaf: its baselines would be itself; compare a tree that has sleeves"
         )
-    found, memory = Beside(), cache or MemoryCache()
+    found, memory = BaselineWalk(), cache or MemoryCache()
     rules = [replace(reweighted(tree, name), name=name) for name in RULES]
     whole = _walk([tree, *rules], (PORTFOLIO, *RULES), seen, memory, found)
     held: dict[str, Sleeve] = {}
@@ -134,14 +134,14 @@ def _walk(
     names: tuple[str, ...],
     seen: View,
     cache: Cache,
-    found: Beside,
+    found: BaselineWalk,
     is_meta: bool | None = None,
-) -> list[Stretch]:
+) -> list[SleeveHistory]:
     """Walk a forest and add its trees to what was found; return the sleeves of the first."""
     job = BacktestEngine(trees, seen.datasets, is_meta_backtest=is_meta, cache=cache)
     walked = job.run()
     job.cache.flush()
-    views: list[list[Stretch]] = []
+    views: list[list[SleeveHistory]] = []
     for name, tree in zip(names, job.portfolios, strict=True):
         try:
             with one_thread():
@@ -155,7 +155,7 @@ def _walk(
     return views[0] if views else []
 
 
-def _stream(root: Stretch) -> tuple[np.ndarray, np.ndarray]:
+def _stream(root: SleeveHistory) -> tuple[np.ndarray, np.ndarray]:
     """Return dates and net returns of a stream from the session of its first trade, which earns nothing yet."""
     dates = np.concatenate([[root.inception], root.dates[root.begin :]])
     return dates, np.concatenate([[0.0], root.rows("net")[root.begin :]])

@@ -13,7 +13,7 @@ from metabt.walk.meta.flattening import Layout, net_by
 from metabt.walk.timing import check_alive, drifted
 
 
-class MetaHold:
+class MetaHoldings:
     """What a meta sleeve holds; (n_sessions, n_children) unless said otherwise, filled up to where it has come."""
 
     def __init__(self, state: MetaState, children: Gathered, layout: Layout) -> None:

@@ -24,7 +24,7 @@ from metabt.walk.holdings import Trades, charge, saved_by_netting
 from metabt.walk.meta.aggregation import Gathered, Streams
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
-from metabt.walk.meta.meta_holdings import MetaHold
+from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.optimize_meta import MetaDecisions, eligible_children, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
@@ -77,7 +77,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
     opens, clock = schedule(spec, state, inputs.dates[inputs.common])
     rows = np.flatnonzero(opens)
     rows = rows[children.live[inputs.at(rows)].any(axis=1)]
-    hold = MetaHold(state, children, inputs.layout)
+    hold = MetaHoldings(state, children, inputs.layout)
     decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
     with watch.lap(OPTIMIZE_META, len(rows)):
         decisions, warm = decide(spec, state, inputs, streams, rows, hold)
@@ -123,7 +123,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
 
 
 def _decide(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHold
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
 ) -> tuple[Decisions, bool]:
     """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
     decided = optimize_meta(spec, streams, rows, inputs.gathered.live[inputs.at(rows)], state.warm)
@@ -131,7 +131,7 @@ def _decide(
 
 
 def _decide_in_turn(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHold
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
 ) -> tuple[Decisions, bool]:
     """Do the same, after the warm-up one after another, from what is held by then as well."""
     live = inputs.gathered.live[inputs.at(rows)]

@@ -20,7 +20,7 @@ from metabt.build.cache.codec import CLASSES, LAYOUT, decode, encode
 from metabt.build.cache.disk import SCHEMAS, DiskCache
 from metabt.build.cache.object_store import Section
 from metabt.build.cache.sealing import seal
-from metabt.walk.asset_risk import Exposure
+from metabt.walk.asset_risk import AssetRisk
 from metabt.walk.block import Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState, Shares
 from metabt.walk.holdings import Queue, Unpaid
 
@@ -48,7 +48,7 @@ VALUES = {
     "carried": CARRIED,
     "decisions": DECISIONS,
     "no decisions": Decisions(ROWS[:0], NONE, NONE, (), np.empty((0, 2), np.int8)),
-    "exposure": Exposure(ODD),
+    "exposure": AssetRisk(ODD),
     "gaps": GAPS,
     "state of a leaf": replace(LEAF, index=7, session=np.datetime64("2020-02-29"), queue=QUEUE, live=True),
     "first state of a leaf": LEAF,
@@ -101,7 +101,7 @@ SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 
 @given(arrays.arrays(DTYPES, SHAPES))
 def test_any_array_of_these_types_is_read_back(array: np.ndarray) -> None:
-    assert equal(decode(encode(Exposure(array))), Exposure(array))
+    assert equal(decode(encode(AssetRisk(array))), AssetRisk(array))
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -115,14 +115,14 @@ def test_equal_values_have_equal_bytes(name: str) -> None:
 def test_how_an_array_lies_in_memory_is_not_stored() -> None:
     array = np.arange(6.0).reshape(2, 3)
     strided = np.repeat(array, 2, axis=1)[:, ::2]
-    layouts = [encode(Exposure(it)) for it in (array, np.asfortranarray(array), strided)]
+    layouts = [encode(AssetRisk(it)) for it in (array, np.asfortranarray(array), strided)]
     assert layouts[0].equals(layouts[1]) and layouts[0].equals(layouts[2])
 
 
 def test_different_values_have_different_bytes() -> None:
     zero = np.zeros((2, 3))
     others = [zero, -zero, zero.T, zero.astype(np.int64), zero + 5e-324, zero[:1], np.full((2, 3), np.nan)]
-    data = {bytes(encode(Exposure(it))) for it in others} | {bytes(encode(it)) for it in VALUES.values()}
+    data = {bytes(encode(AssetRisk(it))) for it in others} | {bytes(encode(it)) for it in VALUES.values()}
     assert len(data) == len(others) + len(VALUES)
 
 
@@ -142,7 +142,7 @@ class Stranger:
     shares: np.ndarray
 
 
-class Impostor(Exposure):
+class Impostor(AssetRisk):
     """A class of its own that looks like a known one."""
 
 
@@ -153,10 +153,10 @@ FOREIGN = {  # what the types rule out, and what must be refused all the same
     "a class of the same name": Impostor(ODD),
     "an object": object(),
     "a function": len,
-    "a list": Exposure([1.0]),  # type: ignore[arg-type]  # it is refused
-    "a mapping": Exposure({"shares": ODD}),  # type: ignore[arg-type]  # it is refused
-    "bytes": Exposure(b"1"),  # type: ignore[arg-type]  # it is refused
-    "a number of NumPy": Exposure(np.int64(1)),  # type: ignore[arg-type]
+    "a list": AssetRisk([1.0]),  # type: ignore[arg-type]  # it is refused
+    "a mapping": AssetRisk({"shares": ODD}),  # type: ignore[arg-type]  # it is refused
+    "bytes": AssetRisk(b"1"),  # type: ignore[arg-type]  # it is refused
+    "a number of NumPy": AssetRisk(np.int64(1)),  # type: ignore[arg-type]
 }
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_known_is_not_written(name: str) -> None:
 @pytest.mark.parametrize("dtype", [object, "<U3", "S3", complex])
 def test_an_array_of_another_type_is_not_written(dtype: object) -> None:
     with pytest.raises((TypeError, pa.ArrowException)):
-        encode(Exposure(np.zeros(2, dtype)))  # type: ignore[call-overload]
+        encode(AssetRisk(np.zeros(2, dtype)))  # type: ignore[call-overload]
 
 
 def with_layout(layout: object) -> pa.Buffer:
@@ -197,7 +197,7 @@ def test_no_object_is_a_pickle(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_pickle_is_no_object() -> None:
     with pytest.raises(OSError, match="Invalid IPC stream"):
-        decode(pickle.dumps(Exposure(ODD)))
+        decode(pickle.dumps(AssetRisk(ODD)))
 
 
 def test_an_object_that_holds_something_else_is_computed_again(

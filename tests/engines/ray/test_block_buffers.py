@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 
 from metabt import BacktestEngine, MemoryCache
-from metabt.engines.ray.block_buffers import ALIGNMENT, Parcel
+from metabt.engines.ray.block_buffers import ALIGNMENT, BlockBuffer
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from tests.engines.test_backtest_engine import tree
@@ -25,7 +25,7 @@ def test_a_parcel_brings_what_was_packed_in_views_that_nobody_can_write() -> Non
         key: Sealed({"block": walk.blocks[-1], "state": walk.state}, {"block": "ab", "state": "cd"})
         for key, walk in walked.walks.items()
     }
-    parcel = pickle.loads(pickle.dumps(Parcel.of(blocks)))
+    parcel = pickle.loads(pickle.dumps(BlockBuffer.of(blocks)))
     opened = parcel.opened()
     assert opened.keys() == blocks.keys() and len(parcel.spans) > 10
     for key, sealed in opened.items():
@@ -38,4 +38,4 @@ def test_a_parcel_brings_what_was_packed_in_views_that_nobody_can_write() -> Non
 
 
 def test_nothing_is_a_parcel_too() -> None:
-    assert Parcel.of({}).opened() == {}
+    assert BlockBuffer.of({}).opened() == {}

@@ -15,7 +15,7 @@ from metabt.build.cache.disk import DiskCache
 from metabt.build.ports import Cache
 from metabt.build.shard import Report
 from metabt.engines.ray import Ray, crashing_sleeve
-from metabt.engines.ray.actor_progress import Lane
+from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.errors import RunError
 from tests.engines.ray.dying import STAGES, DyingCache
 from tests.engines.ray.test_executor import LEAF, NESTED, RULES, STOCKS, WRAPPED, alike, engine, outcomes
@@ -66,9 +66,9 @@ def test_workers_that_are_killed_at_random_change_no_bit(seed: int, tmp_path: Pa
 
 def test_without_a_cache_a_worker_begins_again() -> None:
     """Nothing is stored, so a new process walks from the first partition; the bits are the same."""
-    confirm, killed = Lane.confirm, []
+    confirm, killed = ActorProgress.confirm, []
 
-    def confirmed(self: Lane) -> Report:
+    def confirmed(self: ActorProgress) -> Report:
         report = confirm(self)
         if self.position == 2 and not killed:
             killed.append(self.name)
@@ -76,7 +76,7 @@ def test_without_a_cache_a_worker_begins_again() -> None:
         return report
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lane, "confirm", confirmed)
+        patch.setattr(ActorProgress, "confirm", confirmed)
         found = outcomes(engine(TREES, executor=Ray(workers=2)))
     assert killed and alike(found, outcomes(engine(TREES)))
 

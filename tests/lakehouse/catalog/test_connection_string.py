@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.errors import ConfigError
-from metabt.lakehouse.catalog.connection_string import KEYWORDS, parse_conninfo
+from metabt.lakehouse.catalog.connection_string import KEYWORDS, parse_connection_string
 
 VALUES = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" '\\"), max_size=12).filter(
     lambda value: "pass" not in value.lower() and "://" not in value
@@ -23,22 +23,24 @@ def written(words: dict[str, str]) -> str:
 
 @given(words=WORDS)
 def test_what_is_written_is_read_and_has_one_text(words: dict[str, str]) -> None:
-    place = parse_conninfo(written(words))
+    place = parse_connection_string(written(words))
     assert dict(place.words) == words
-    assert parse_conninfo(str(place)) == place
-    assert str(parse_conninfo(written(dict(reversed(words.items()))))) == str(place)
+    assert parse_connection_string(str(place)) == place
+    assert str(parse_connection_string(written(dict(reversed(words.items()))))) == str(place)
 
 
 def test_the_text_is_sorted_and_plain() -> None:
-    place = parse_conninfo("postgres:user=quant host='db' schema=research dbname='my lake'")
+    place = parse_connection_string("postgres:user=quant host='db' schema=research dbname='my lake'")
     assert str(place) == "postgres:dbname='my lake' host=db schema=research user=quant"
     assert place.libpq == "dbname='my lake' host=db user=quant"
 
 
 def test_a_schema_that_is_left_out_may_be_any() -> None:
-    some, research, other = (parse_conninfo(f"postgres:host=db{end}") for end in ("", " schema=research", " schema=b"))
+    some, research, other = (
+        parse_connection_string(f"postgres:host=db{end}") for end in ("", " schema=research", " schema=b")
+    )
     assert some.agrees(research) and research.agrees(some) and not research.agrees(other)
-    assert not some.agrees(parse_conninfo("postgres:host=elsewhere"))
+    assert not some.agrees(parse_connection_string("postgres:host=elsewhere"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_schema_that_is_left_out_may_be_any() -> None:
 )
 def test_a_password_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError, match="holds a password.*leave it out.*PGPASSWORD.*PGPASSFILE") as told:
-        parse_conninfo(text)
+        parse_connection_string(text)
     assert "hunter2" not in str(told.value)
 
 
@@ -80,4 +82,4 @@ def test_a_password_is_refused_and_not_repeated(text: str) -> None:
 )
 def test_what_names_no_place_is_refused(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        parse_conninfo(text)
+        parse_connection_string(text)

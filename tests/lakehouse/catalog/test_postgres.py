@@ -251,8 +251,8 @@ def test_secrets_that_duckdb_has_stored_are_not_used(
 def test_a_server_that_cannot_be_reached_is_named(
     tmp_path: Path, signed_in: Server, change: dict[str, str], says: str
 ) -> None:
-    place = catalog_location.parse_conninfo(signed_in.catalog)
-    words = catalog_location.Conninfo(tuple(sorted({**dict(place.words), **change}.items())), None)
+    place = catalog_location.parse_connection_string(signed_in.catalog)
+    words = catalog_location.ConnectionString(tuple(sorted({**dict(place.words), **change}.items())), None)
     with pytest.raises(
         StoreError, match=rf"catalogue of lakehouse '.*lake', 'postgres:.*', cannot be opened: .*{says}"
     ):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from metabt.data.prices import Prices
 from metabt.lakehouse import attach, ingest, load_prices
 from metabt.lakehouse.ingestion.column_layout import read_observations
-from metabt.lakehouse.ingestion.column_names import Naming
+from metabt.lakehouse.ingestion.column_names import ColumnNames
 from metabt.lakehouse.ingestion.ingestion import store
 from tests.lakehouse.conftest import same, state, wide
 from tests.shared.digests import panel_digest, stored_digests
@@ -41,7 +41,7 @@ def inside(con: Con) -> Iterator[Con]:
 
 
 def put(con: Con, frame: pd.DataFrame, dataset: str = "d", closed: bool | None = None) -> object:
-    return store(con, dataset, "frame", read_observations(frame, Naming()), closed)
+    return store(con, dataset, "frame", read_observations(frame, ColumnNames()), closed)
 
 
 def panel(frame: pd.DataFrame, volume: pd.DataFrame | None = None, closed: bool = False) -> Prices:
