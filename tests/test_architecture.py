@@ -258,3 +258,23 @@ def test_every_command_of_the_line_has_a_function_and_examples() -> None:
     for name, parser in choices.items():
         assert callable(getattr(commands, name))
         assert f"metabt {name}" in (parser.epilog or ""), f"`metabt {name} --help` shows no example"
+
+
+FOLDERS = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_door_names_every_module_and_room_behind_it(folder: Path) -> None:
+    door = ast.get_docstring(ast.parse((folder / "__init__.py").read_bytes())) or ""
+    modules = {path.stem for path in folder.glob("*.py") if path.name != "__init__.py"}
+    rooms = {f"{path.name}/" for path in folder.iterdir() if (path / "__init__.py").exists()}
+    missing = {name for name in modules | rooms if not re.search(rf"`{re.escape(name)}`", door)}
+    assert not missing, f"{folder.relative_to(ROOT)}/__init__.py says nothing of {sorted(missing)}"
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_a_door_says_what_its_room_imports_and_offers(room: str) -> None:
+    door = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_bytes())) or ""
+    assert "Imports:" in door and "Offers:" in door or room == "cli"
+    imported = {room_of(name) for path in (PACKAGE / room).rglob("*.py") for name in imports(path)} & set(ORDER)
+    assert imported <= set(ORDER[: ORDER.index(room) + 1])

@@ -1,4 +1,4 @@
-"""Measuring: the metrics of every sleeve of a run as one table, and of its benchmark where it has one.
+"""Metrics table: the metrics of every sleeve of a run, and of its benchmark where it has one.
 
 1. A sleeve's stream is summed up (metabt.analysis.metrics.performance), and set against the benchmark
    (metabt.analysis.metrics.relative).

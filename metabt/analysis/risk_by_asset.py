@@ -1,4 +1,4 @@
-"""Risk by physical asset over a whole view: partition by partition, each found where it was computed before."""
+"""Risk by asset over a whole view: partition by partition, each found where it was computed before."""
 
 from __future__ import annotations
 

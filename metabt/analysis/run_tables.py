@@ -1,4 +1,4 @@
-"""Assembly: from walked blocks to the tables of one run.
+"""Run tables: from walked blocks to the tables of one run.
 
 1. Names come back: every path of the tree finds the walk of its spec.
 2. The view is cut at `end`, and at the root's last session.

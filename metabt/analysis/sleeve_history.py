@@ -1,4 +1,4 @@
-"""Stretch: one sleeve of a tree over the whole view, its blocks put end to end."""
+"""Sleeve history: one sleeve of a tree over the whole view, its blocks put end to end."""
 
 from __future__ import annotations
 

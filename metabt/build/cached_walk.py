@@ -1,4 +1,4 @@
-"""Walker: sleeves over one partition after another, each block named by its key and computed only where it is unknown.
+"""Cached walk: sleeves over one partition after another, each block named by its key, computed if unknown.
 
 1. `enter` a partition: remember where each sleeve starts.
 2. `step` a sleeve, its children first: name its block from digests alone and ask the cache; where it is not known,

@@ -1,4 +1,4 @@
-"""Workload: what a plan will cost, before it runs, in seconds of one processor.
+"""Cost estimate: what a plan will cost, before it runs, in seconds of one processor.
 
 Constants were measured on one core of a server of 2024; they decide where a plan is walked and who walks what, never
 what comes out.

@@ -1,4 +1,4 @@
-"""Flat: a tree without its recursion.
+"""Flat baseline: a tree without its recursion.
 
 One leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
 optimizer. Returns compound between shared sessions, because prices are taken there. An asset is eligible, and stale,

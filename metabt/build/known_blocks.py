@@ -1,4 +1,4 @@
-"""Foresight: which blocks of a forest are known already, found by following keys without computing anything.
+"""Known blocks: which blocks of a forest are stored already, found by following keys, computing nothing.
 
 A block's key needs the state before it and its children's outputs: where one is unknown, so is everything that builds
 on it.

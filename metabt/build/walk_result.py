@@ -1,4 +1,4 @@
-"""Walked: a forest after the walk, every sleeve end to end, with the books that its blocks stand for."""
+"""Walk result: a forest after the walk, every sleeve end to end, with the books that its blocks describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping: SIGTERM ends a command in order, as Ctrl-C does; schedulers send it, and kill what is left soon after.
+"""SIGTERM ends a command in order, as Ctrl-C does; schedulers send it, and kill what is left soon after.
 
 1. The first one raises KeyboardInterrupt in the main thread, which every library passes on, or turns into an error of
    its own: actors are released and transactions rolled back on the way out.

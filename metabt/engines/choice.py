@@ -1,4 +1,4 @@
-"""Engines: where a plan is walked, by the name that configuration gives.
+"""Choice of engine: where a plan is walked, by the name that configuration gives.
 
 `local` is this process, `ray` a cluster. `auto` decides when it knows the plan:
 

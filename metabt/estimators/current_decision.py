@@ -1,4 +1,4 @@
-"""Witness: who hears which decision is being made, so that it can be named when the process does not survive it.
+"""Current decision: which one is being made, so that it can be named when the process does not survive it.
 
 Nobody listens unless a sleeve is under suspicion; then every decision that foreign code makes is told beforehand.
 """

@@ -1,11 +1,15 @@
-"""The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
+"""Lakehouse: what is stored, prices in and runs out, all of it open to SQL. The only room that imports DuckDB.
 
-1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it to one of the
-   `connections`, with `extensions`; `tables` is its schema, `statements` are SQL with values in it; `transaction`
-   writes whole or not at all; `outages` are told from mistakes.
-2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
-3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
-4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
+1. `catalog/` attaches a lakehouse: where its catalogue is (SQLite or PostgreSQL), its schema, transactions.
+2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
+3. `prices/` hands prices out: what is known of them without reading, panels, digests, snapshots and what changed
+   between them.
+4. `runs/` keeps runs, each whole or not at all, and finds them again.
+5. `sql/` answers questions, read-only, and writes answers to files.
+6. `price_source` is the one place where prices come from, for whoever runs a tree: frames, or a lakehouse.
+
+Imports: `analysis` and the rooms beneath it.
+Offers: the names below; each is imported when it is first asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sources of prices: frames handed over in Python, or a lakehouse.
+"""Price source: frames handed over in Python, or a lakehouse.
 
 Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
 """

@@ -1,4 +1,4 @@
-"""Shares: what a root held of its children in every session, told again from its decisions and their streams.
+"""Allocation path: what a root held of its children in every session, from its decisions and their streams.
 
 1. A decision is traded `lag` sessions of the root's calendar later; its weights are the shares at that close.
 2. In between, shares drift: `s_c <- s_c (1 + r_c) / (1 + R)`, with gross returns r of the child and R of the root.

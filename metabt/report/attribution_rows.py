@@ -1,4 +1,4 @@
-"""Amounts: the rows of an attribution by sleeve and item, and how many of a sleeve's are listed."""
+"""Attribution rows by sleeve and item, and how many of a sleeve's are listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decided: the decisions of one sleeve as matrices, a row per date and a column per item."""
+"""Decisions of one sleeve as matrices, a row per date and a column per item."""
 
 from __future__ import annotations
 

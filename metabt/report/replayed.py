@@ -1,4 +1,4 @@
-"""Again: what a page tells that a run's tables do not hold, from walking the run again; or why it cannot be told.
+"""Replayed: what a page says that a run's tables do not hold, from walking the run again; or why it cannot.
 
 A page is written of whatever run there is: prices may be gone, a plug-in may be missing, the code may be another one.
 Then the sections that need the walk give the reason, and all others stay what they are.

@@ -1,4 +1,4 @@
-"""Outline: a planned tree in words, before anything is run."""
+"""Plan text: a planned tree in words, before anything is run."""
 
 from __future__ import annotations
 

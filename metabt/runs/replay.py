@@ -1,4 +1,4 @@
-"""Retrace: walk a run again, for what its tables do not hold.
+"""Replay: walk a run again, for what its tables do not hold.
 
 What every item earned in every session is far more than a run stores, and few ask for it. A run knows what it was asked
 for and where its blocks are remembered: found there, walking it again is reading them.

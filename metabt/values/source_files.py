@@ -1,4 +1,4 @@
-"""Modules: the source files that some code is made of.
+"""Source files: which modules, directly or not, some code is made of.
 
 1. A file's text names modules where it imports, and where the registry says which class a name means.
 2. From the entries on, every module of metabt that is named is read in its turn.

@@ -1,4 +1,4 @@
-"""Exposure: ex-ante risk contributions of physical assets at a root's decisions.
+"""Asset risk: ex-ante risk contributions of physical assets at a root's decisions.
 
 1. Returns of the assets are measured between the sessions that the root decides on.
 2. Each decision sees as many of them as its lookback reaches, up to and including its own session.

@@ -1,4 +1,4 @@
-"""Joining: the blocks of one sleeve end to end; what a leaf held is left in its blocks (metabt.walk.stacked_arrays)."""
+"""Concatenation: the blocks of one sleeve end to end; what a leaf held is left in them (metabt.walk.stacked_arrays)."""
 
 from __future__ import annotations
 

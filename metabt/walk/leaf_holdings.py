@@ -1,4 +1,4 @@
-"""Hold: the assets of a leaf over one partition, all at once or from decision to decision (metabt.walk.holdings)."""
+"""Leaf holdings: a leaf's assets over one partition, all at once or decision by decision (metabt.walk.holdings)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In turn: decisions that depend on what is held when they are taken, one after another over one partition.
+"""Path-dependent decisions: each depends on what is held when it is taken, one after another over a partition.
 
 1. Hold up to the session of the next decision, trading what is due on the way.
 2. It trades away from the newest decision that is not traded yet or, where there is none, from what is then held.

@@ -1,4 +1,4 @@
-"""Stacked: arrays of consecutive partitions one below the other, left where they are.
+"""Stacked arrays: arrays of consecutive partitions one below the other, left where they are.
 
 A leaf's holdings are most of what its blocks hold, and of a walk that was found in the cache few rows of them are ever
 read: those in which something trades. They are gathered from the partitions; nothing is copied before.

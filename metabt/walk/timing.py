@@ -1,4 +1,4 @@
-"""Steps that a leaf and a meta sleeve share when they walk a partition: schedule, queue, begin of the stream."""
+"""Timing: which sessions decide, when a decision is traded, and where a stream begins."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""Panels: sessions x assets, read and computed lazily, a partition at a time.
+"""Panel: sessions x assets, read and computed lazily, a partition at a time.
 
-1. `opening` makes a panel of prices in memory or in a lakehouse.
-2. `panel` is what users hold; `plan` is what it stands for, a tree of values.
-3. A plan gives a `recipe` for each partition, which travels; calling it gives a `sheet`, which is read-only.
-4. A `scheduler` calls recipes: here, or wherever `metabt.engines.ray` sends them.
+1. `panel` is what users hold; `plan` is the tree of values behind it, which reads nothing.
+2. For each partition a plan gives a recipe (`recipes`), which travels to other processes; calling it makes a `sheet`,
+   a read-only matrix for every field.
+3. A scheduler (`scheduling`) calls recipes: in this process, or wherever an engine sends them.
+4. `causality` checks that a panel says the same of a session when later ones are missing.
+
+`metabt.open_panel` makes panels (metabt.api.panels).
 """
 
 from metabt.data.panel.panel import Panel

@@ -1,4 +1,4 @@
-"""Lane: one actor's way through the partitions, as the driver sees it.
+"""Actor progress: one actor's way (a lane) through the partitions, as the driver sees it.
 
 1. Calls are made in time order, two at a time, each naming the report that it continues from.
 2. What comes back is confirmed in the same order: a report, and a reference to the blocks.

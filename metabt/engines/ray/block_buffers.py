@@ -1,4 +1,4 @@
-"""Parcels: what a shard has made of a partition, as one buffer that every process reads without copying.
+"""Block buffers: what a shard has made of a partition, as one buffer that processes read without copying.
 
 A block has some twenty arrays and a call has many blocks; Ray stores each array of what it is given apart, which takes
 longer than to copy all of them end to end.

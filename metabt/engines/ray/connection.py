@@ -1,4 +1,4 @@
-"""Session: connect to a Ray cluster, or start one on this machine that ends with this process.
+"""Connection to a Ray cluster, or to one that is started on this machine and ends with this process.
 
 1. A process that is connected already stays connected as it is.
 2. An address, given or in RAY_ADDRESS, is attached to; what was not started here is never shut down.

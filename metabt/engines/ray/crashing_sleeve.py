@@ -1,4 +1,4 @@
-"""Suspicion: which sleeve ends its process, when an actor dies again and again in the same partition.
+"""Crashing sleeve: which sleeve ends its process, when an actor dies again and again in one partition.
 
 1. A first death is bad luck: machines fail. After the second in one partition the lane is suspect.
 2. Each of its sleeves is then walked alone, and notes down which session it decides on.

@@ -1,4 +1,4 @@
-"""Run: a plan walked by actors, to the bit as in one process.
+"""Driver: a plan walked by actors, to the bit as in one process.
 
 1. Leaves are shared out by cost among SleeveActors, as many as there are processors; groups of meta sleeves that share
    none among MetaActors (metabt.build.cost_estimate).

@@ -1,4 +1,4 @@
-"""Notes: short texts kept by the head of the cluster, beyond the end of the process that wrote them.
+"""Head notes: short texts kept by the head of the cluster, beyond the end of the process that wrote them.
 
 An actor would do, but one that holds nothing is what Ray ends first when memory runs out.
 """

@@ -1,4 +1,4 @@
-"""Blocks: prices as Arrow tables in the object store, from which every process reads without copying.
+"""Price blocks: prices as Arrow tables in the object store, which every process reads without copying.
 
 1. A partition is a table of one row. Nothing that cuts tables between rows can cut a matrix, and the schema, which
    passes the driver with every reference, has the same few columns however many assets there are.

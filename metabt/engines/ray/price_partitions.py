@@ -1,4 +1,4 @@
-"""Feed: the partitions of prices that were handed to a process, as leaves read them.
+"""Price partitions: those that were handed to a process, as leaves read them.
 
 What was not handed over, because everyone thought that its blocks were known, is read from where the prices lie.
 """

@@ -1,4 +1,4 @@
-"""Supply: the partitions of prices that a plan misses, streamed in time order and kept while somebody may need them.
+"""Price stream: the partitions of prices that a plan misses, in time order, kept while they may be needed.
 
 1. The first block of each leaf that is not known says from where on its dataset is read, with the lookback ahead.
 2. One stream brings the partitions of all datasets, oldest first; it is drawn from as the lanes go on.

@@ -1,4 +1,4 @@
-"""Streaming: partitions come in the order they are asked for, read ahead of whoever takes them.
+"""Ray Data stream: partitions come in the order they are asked for, read ahead of whoever takes them.
 
 1. A read knows what to read and is small; it travels to a worker, which runs it and keeps the table it returns.
 2. Ray Data schedules the reads, a task each, and hands out references in order: the driver sees no prices.

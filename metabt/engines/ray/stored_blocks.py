@@ -1,4 +1,4 @@
-"""Late: what a lane left of one sleeve; stored blocks are read when they are looked at, so the driver holds none."""
+"""Stored blocks of a sleeve in a lane: they are read when they are looked at, so the driver holds none."""
 
 from __future__ import annotations
 

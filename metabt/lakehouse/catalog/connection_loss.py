@@ -1,4 +1,4 @@
-"""Outages: the connection to a catalogue on a server is lost, which is nobody's mistake and has a cure.
+"""Connection loss: the server of a catalogue is gone, which is nobody's mistake and has a cure.
 
 1. `said` finds in DuckDB's message what the server or libpq said.
 2. `is_outage` tells an outage from every other error.

@@ -1,4 +1,4 @@
-"""Where a catalogue in PostgreSQL is, in libpq's words, and never with a password.
+"""Connection string: where a catalogue in PostgreSQL is, in libpq's words, and never with a password.
 
 `postgres:host=db.example dbname=metabt user=quant schema=research`
 

@@ -1,4 +1,4 @@
-"""The tables of a lakehouse: their columns, their DDL and how columns become Arrow and come back.
+"""Schema: the tables of a lakehouse, their columns, their DDL, and how columns become Arrow and come back.
 
 1. `SCHEMA` is the contract: every table, its columns in order and their types.
 2. `to_arrow` turns a table of NumPy and coded columns into Arrow under that schema; a NaN becomes NULL.

@@ -1,4 +1,4 @@
-"""Facts: what is known of a dataset without reading one of its prices.
+"""Dataset facts: what is known of a dataset without reading one of its prices.
 
 1. `datasets` says which there are and whether they are closed.
 2. `calendars` has their sessions.

@@ -1,4 +1,4 @@
-"""Hold: shares in a meta sleeve's children over one partition, all at once or from decision to decision."""
+"""Meta holdings: shares in a meta sleeve's children over one partition, all at once or decision by decision."""
 
 from __future__ import annotations
 

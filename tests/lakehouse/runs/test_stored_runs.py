@@ -194,7 +194,8 @@ def test_a_crash_in_the_middle_leaves_nothing(lake: Path, monkeypatch: pytest.Mo
 PRELUDE = """
 import os, sys
 from pathlib import Path
-from metabt.lakehouse import commit_run, commits
+from metabt.lakehouse import commit_run
+from metabt.lakehouse.runs import commits
 from tests.lakehouse.runs.test_stored_runs import run, table
 path = Path(sys.argv[1])
 """
