@@ -243,9 +243,10 @@ def test_every_command_and_make_target_is_documented() -> None:
     from metabt.cli.main import build_parser
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = readme + "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     (commands,) = [a.choices for a in build_parser()._actions if hasattr(a, "choices") and isinstance(a.choices, dict)]
     for command in commands:
-        assert re.search(rf"metabt {command}\b", readme), f"README.md does not mention `metabt {command}`"
+        assert re.search(rf"metabt {command}\b", pages), f"neither README.md nor docs/ mentions `metabt {command}`"
     for target in ("demo", "test", "install", "help"):
         assert f"make {target}" in readme
 
