@@ -266,7 +266,7 @@ def _frame(table: Table) -> pd.DataFrame:
 
 def _series(column: Column) -> np.ndarray:
     if isinstance(column, Coded):
-        return np.array([*column.values, None], dtype=object)[column.codes]
+        return texts(column)
     if column.dtype.kind == "M":
         return column.astype("datetime64[ns]")
     return column

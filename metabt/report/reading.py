@@ -1,4 +1,4 @@
-"""Read result tables: rows of one path, texts of a coded column, the tree in the order in which it was listed."""
+"""Read result tables: columns of numbers, rows of one path, the tree in the order in which it was listed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metabt.values.tables import Coded, Table
+from metabt.values.tables import Coded, Table, texts
 
 Tables = Mapping[str, Table]
-
-
-def texts(table: Table, name: str) -> list[str | None]:
-    """Return a text column row by row, None where it is NULL."""
-    column = table[name]
-    assert isinstance(column, Coded)
-    return [column.values[code] if code >= 0 else None for code in column.codes.tolist()]
 
 
 def numbers(table: Table, name: str) -> np.ndarray:
@@ -36,7 +29,7 @@ def where(table: Table, name: str, text: str) -> Table:
 
 def paths(tables: Tables) -> list[str]:
     """Return the path of every sleeve, parents first."""
-    return [path for path in texts(tables["sleeves"], "path") if path is not None]
+    return list(texts(tables["sleeves"]["path"]))
 
 
 def root(tables: Tables) -> str:
@@ -53,7 +46,7 @@ def metrics(tables: Tables) -> dict[str, dict[str, float]]:
     """Return path -> metric -> value."""
     table = tables["metrics"]
     found: dict[str, dict[str, float]] = {}
-    rows = zip(texts(table, "path"), texts(table, "metric"), numbers(table, "value").tolist(), strict=True)
+    rows = zip(texts(table["path"]), texts(table["metric"]), numbers(table, "value").tolist(), strict=True)
     for path, metric, value in rows:
-        found.setdefault(str(path), {})[str(metric)] = value
+        found.setdefault(path, {})[metric] = value
     return found

@@ -13,9 +13,10 @@ import numpy as np
 from metabt.analysis.metrics.stream import DAYS_PER_YEAR
 from metabt.report import reading
 from metabt.report.allocation_path import Shares, held_shares
-from metabt.report.reading import Tables, texts
+from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
+from metabt.values.tables import texts
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class Run:
         """Return path -> resolved spec."""
         sleeves = self.tables["sleeves"]
         return {
-            str(path): json.loads(str(spec))
-            for path, spec in zip(texts(sleeves, "path"), texts(sleeves, "spec"), strict=True)
+            path: json.loads(spec) for path, spec in zip(texts(sleeves["path"]), texts(sleeves["spec"]), strict=True)
         }
 
     @cached_property
