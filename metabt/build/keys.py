@@ -21,7 +21,7 @@ import numpy as np
 
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
-from metabt.data.dataset import Dataset
+from metabt.data.facts import Facts
 from metabt.estimators.registry import requirements
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
@@ -64,7 +64,7 @@ def node_key(
     """
     spec, state = node.spec, str(states[node.spec.digest])
     if isinstance(spec, Leaf):
-        return leaf_key(node, label, state, plan.datasets[spec.dataset])
+        return leaf_key(node, label, state, plan.datasets[spec.dataset].facts)
     children = [(_beneath(child, outputs), _beneath(child, states)) for child in spec.children]
     return meta_key(node, label, state, children, ends_of(spec, plan))
 
@@ -77,14 +77,14 @@ def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:
     )
 
 
-def leaf_key(node: Node, label: str, state: str, dataset: Dataset) -> str:
+def leaf_key(node: Node, label: str, state: str, known: Facts) -> str:
     """Return the key of a leaf's block; `state` is the digest of its start state. No price is read."""
     spec, rows = node.spec, node.partitions[label]
     assert isinstance(spec, Leaf)
     window, before = reach(spec, rows)
     fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
-    observed = dataset.digest_of(spec.universe, window, fields)
-    return joint_digest([_head(spec), state, str(before), dataset.calendar_digest(window), observed])
+    observed = known.digest_of(spec.universe, window, fields)
+    return joint_digest([_head(spec), state, str(before), known.calendar_digest(window), observed])
 
 
 def meta_key(node: Node, label: str, state: str, children: Sequence[tuple[str, str]], ends: np.ndarray) -> str:

@@ -6,19 +6,19 @@ Frames pass the same reading and checking as ingested files, so they get the sam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metabt.data.dataset import Dataset
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError
 from metabt.portfolio.sleeve import Sleeve
 
 if TYPE_CHECKING:
-    from metabt.lakehouse import Facts, Reader
+    from metabt.lakehouse import Reader
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
@@ -91,9 +91,7 @@ class Lakehouse:
         return self._lake.Reader(self.path, self.snapshot, known, self.connection)
 
     def _dataset(self, known: Facts) -> Dataset:
-        reader = self._reader(known)
-        digests = partial(getattr, known, "digests")
-        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader, stored=True)
+        return Dataset(known, self._reader(known), stored=True)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

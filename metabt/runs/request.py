@@ -47,7 +47,7 @@ class Request:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Dataset -> digest of all that the tree may read of it."""
-        return {name: self.datasets[name].digest(symbols) for name, symbols in wanted([self.tree]).items()}
+        return {name: self.datasets[name].facts.digest(symbols) for name, symbols in wanted([self.tree]).items()}
 
     @property
     def config(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class PricePartitions:
         window, _ = reach(leaf, rows)
         touched = {
             label: part
-            for label, part in self.plan.datasets[leaf.dataset].partitions.items()
+            for label, part in self.plan.datasets[leaf.dataset].facts.partitions.items()
             if part.stop > window.start and part.start < window.stop
         }
         if any((leaf.dataset, label) not in self._parts for label in touched):

@@ -76,7 +76,7 @@ class PriceStream:
         parts = sorted(
             (label, name)
             for name, begin in begins.items()
-            for label in self._plan.datasets[name].partitions
+            for label in self._plan.datasets[name].facts.partitions
             if label >= begin
         )
         return {(name, label): self._read(name, label) for label, name in parts}
@@ -84,12 +84,12 @@ class PriceStream:
     def _read(self, name: str, label: str) -> PriceRead:
         dataset = self._plan.datasets[name]
         assert isinstance(dataset.read_prices, Reader)  # it is stored
-        return PriceRead(name, label, dataset.read_prices.part(dataset.partitions[label]))
+        return PriceRead(name, label, dataset.read_prices.part(dataset.facts.partitions[label]))
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)
         window, _ = reach(node.spec, node.partitions[label])
-        parts = self._plan.datasets[node.spec.dataset].partitions.items()
+        parts = self._plan.datasets[node.spec.dataset].facts.partitions.items()
         return [
             (node.spec.dataset, name) for name, rows in parts if rows.stop > window.start and rows.start < window.stop
         ]

@@ -17,10 +17,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import Facts, Wanted, load_facts
+from metabt.lakehouse.prices.dataset_facts import Wanted, load_facts
 from metabt.lakehouse.prices.snapshots import read_at
 from metabt.values.buffers import to_numpy
 

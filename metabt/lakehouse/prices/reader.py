@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.catalog.attachment import attach
 from metabt.lakehouse.catalog.catalog_location import FILE, require
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
-from metabt.lakehouse.prices.dataset_facts import Facts
 from metabt.lakehouse.prices.price_panels import Selection, read_selection, selection
 
 
