@@ -1,15 +1,25 @@
 """Dataset: what is known of prices without reading one, and how to read them.
 
-A run whose every block is known needs the calendar and the digests; prices are read when the first block is missing.
+1. A run whose every block is known needs the calendar and the digests: the facts.
+2. `part` returns what reads some rows, symbols and fields. What is stored is read by what carries no digest and no
+   price: it is small, and travels to the process that is to read.
+3. Prices are read when the first block is missing, as far back as is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
+
+Names = tuple[str, ...]
+FIELDS = ("close", "returns", "volume")
+"""What may be wanted of prices: returns need the prices that assets enter a part with."""
+Part = Callable[[], Prices]
+"""Returns a part of a dataset's prices, in whichever process it is called."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +28,9 @@ class Dataset:
 
     facts: Facts
     """What is known of them: name, calendar, symbols, digests."""
-    read_prices: Callable[[slice], Prices]
-    """Returns its prices in some rows of its calendar: whole partitions."""
+    part: Callable[[slice, Names, Names], Part]
+    """Returns what reads some rows of its calendar, whole partitions, of some symbols and FIELDS; it may read more
+    fields than are wanted."""
     stored: bool = False
     """Its prices lie in a lakehouse: reading them costs something, and should be done once for many."""
     _newest: list[Prices] = field(default_factory=list, init=False)
@@ -27,7 +38,7 @@ class Dataset:
     @classmethod
     def of(cls, prices: Prices) -> Dataset:
         """Return the dataset of prices that are in memory."""
-        return cls(Facts.of(prices), prices.rows)
+        return cls(Facts.of(prices), partial(_part, prices))
 
     @property
     def prices(self) -> Prices:
@@ -39,5 +50,17 @@ class Dataset:
         dates, parts = self.facts.dates, self.facts.partitions.values()
         first = next((part.start for part in parts if part.start <= row < part.stop), 0)
         if not self._newest or len(self._newest[-1].dates) < len(dates) - first:
-            self._newest[:] = [self.read_prices(slice(first, len(dates)))]
+            self._newest[:] = [self.whole(slice(first, len(dates)))()]
         return self._newest[-1]
+
+    def whole(self, rows: slice) -> Part:
+        """Return what reads all symbols and fields in some rows of its calendar, whole partitions."""
+        return self.part(rows, self.facts.symbols, FIELDS)
+
+
+def _part(prices: Prices, rows: slice, symbols: Names, fields: Names) -> Part:
+    return partial(_taken, prices, rows, symbols)
+
+
+def _taken(prices: Prices, rows: slice, symbols: Names) -> Prices:
+    return prices.rows(rows).select(symbols)

@@ -47,11 +47,8 @@ class Facts:
     @classmethod
     def of(cls, prices: Prices) -> Facts:
         """Return the facts of prices that are in memory."""
-
-        def digests() -> Digests:
-            return {(symbol, label, name): text for symbol, label, name, text in prices.digests()}
-
-        return cls(prices.name, prices.dates, prices.symbols, prices.closed, prices.volume is not None, digests)
+        has_volume = prices.volume is not None
+        return cls(prices.name, prices.dates, prices.symbols, prices.closed, has_volume, partial(digests_of, prices))
 
     @classmethod
     def stated(cls, name: str, dates: np.ndarray, symbols: tuple[str, ...], closed: bool, digests: Digests) -> Facts:
@@ -112,6 +109,11 @@ class Facts:
                 found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
                 self._observed[symbols, fields][label] = joint_digest([label, *symbols, *fields, *found])
         return self._observed[symbols, fields]
+
+
+def digests_of(prices: Prices) -> Digests:
+    """Return the digests of prices that are in memory."""
+    return {(symbol, label, name): text for symbol, label, name, text in prices.digests()}
 
 
 def _itself(digests: Digests) -> Digests:

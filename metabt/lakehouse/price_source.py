@@ -6,19 +6,16 @@ Frames pass the same reading and checking as ingested files, so they get the sam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from metabt.data.dataset import Dataset
-from metabt.data.facts import Facts
+from metabt.data.dataset import Dataset, Names
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError
 from metabt.portfolio.sleeve import Sleeve
-
-if TYPE_CHECKING:
-    from metabt.lakehouse import Reader
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
@@ -39,13 +36,19 @@ class Frames:
         """Return what the trees read, with their symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
-    def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols."""
-        return Dataset.of(self._panels[dataset].select((symbol,)))
+    def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
+        """Return a dataset, with all its symbols or some of them.
 
-    def prices(self, dataset: str) -> Prices:
-        """Return all prices of a dataset."""
-        return self._panels[dataset]
+        Raises
+        ------
+        ConfigError
+            For a symbol that it does not have.
+        """
+        from metabt.data.panel.sheet import known
+
+        panel = self._panels[name]
+        some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
+        return Dataset.of(panel.select(some) if some else panel)
 
 
 class Lakehouse:
@@ -70,28 +73,22 @@ class Lakehouse:
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return what the trees may read; their prices are read when they are first asked for."""
-        facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
-        return {name: self._dataset(known) for name, known in facts.items()}
+        return self._datasets(wanted(trees))
 
-    def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols, whose prices are read when they are first asked for."""
-        return self._dataset(self._lake.load_facts(self.connection, {dataset: (symbol,)}, self.snapshot)[dataset])
-
-    def reader(self, dataset: str, symbols: tuple[str, ...] | None = None) -> Reader:
-        """Return what reads a dataset's prices, all its symbols or some of them.
+    def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
+        """Return a dataset, with all its symbols or some of them; prices are read when they are first asked for.
 
         Raises
         ------
         ConfigError
             For a dataset or a symbol that the lakehouse does not have.
         """
-        return self._reader(self._lake.load_facts(self.connection, {dataset: symbols}, self.snapshot)[dataset])
+        return self._datasets({name: symbols})[name]
 
-    def _reader(self, known: Facts) -> Reader:
-        return self._lake.Reader(self.path, self.snapshot, known, self.connection)
-
-    def _dataset(self, known: Facts) -> Dataset:
-        return Dataset(known, self._reader(known), stored=True)
+    def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
+        reader = self._lake.Reader(self.path, self.snapshot, self.connection)
+        facts = self._lake.load_facts(self.connection, wanted, self.snapshot)
+        return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

@@ -155,7 +155,8 @@ def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, sym
     """
     if text is None:
         return None
-    found = Benchmark(source.alone(*find_benchmark(text, symbols, tree)))
+    name, symbol = find_benchmark(text, symbols, tree)
+    found = Benchmark(source.dataset(name, (symbol,)))
     if found.path in {path for path, _ in tree.walk()}:
         raise ConfigError(f"a sleeve is called '{found.path}', as are the rows of the benchmark; rename it")
     return found

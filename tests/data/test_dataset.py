@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.data.dataset import Dataset
+from metabt.data.dataset import Dataset, Names, Part
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
@@ -38,7 +38,7 @@ def corrected(row: int, symbol: str) -> Prices:
 
 def unread(of: Prices) -> Facts:
     """Return what is known of a dataset whose prices nobody may read."""
-    return replace(Dataset.of(of), read_prices=lambda rows: pytest.fail("read prices")).facts
+    return replace(Dataset.of(of), part=lambda *wanted: pytest.fail("read prices")).facts
 
 
 def test_what_is_known_is_known_without_reading_a_price() -> None:
@@ -55,11 +55,11 @@ def test_prices_and_digests_are_read_once() -> None:
         reads.append("digests")
         return source.facts.digests
 
-    def prices(rows: slice) -> Prices:
+    def prices(rows: slice, symbols: Names, fields: Names) -> Part:
         reads.append(f"prices from {rows.start}")
-        return source.prices.rows(rows)
+        return source.part(rows, symbols, fields)
 
-    dataset = replace(source, facts=replace(source.facts, read_digests=digests), read_prices=prices)
+    dataset = replace(source, facts=replace(source.facts, read_digests=digests), part=prices)
     for symbol in ("AA", "BB"):
         dataset.facts.digest((symbol,))
         dataset.facts.digest_of((symbol,), slice(0, 9), ("close",))
@@ -72,11 +72,11 @@ def test_prices_are_read_from_the_partition_on_that_is_asked_for() -> None:
     source = Dataset.of(panel())
     opens = [part.start for part in source.facts.partitions.values()]
 
-    def prices(rows: slice) -> Prices:
+    def prices(rows: slice, symbols: Names, fields: Names) -> Part:
         reads.append(rows)
-        return source.prices.rows(rows)
+        return source.part(rows, symbols, fields)
 
-    dataset = replace(source, read_prices=prices)
+    dataset = replace(source, part=prices)
     whole = source.prices
     for row in (opens[2] + 1, opens[2], len(source.facts.dates) - 1, opens[1] + 5, 0, opens[2]):
         found = dataset.since(row)

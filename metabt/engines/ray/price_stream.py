@@ -18,7 +18,6 @@ from metabt.build.inputs import reach
 from metabt.build.plan import Node, Plan
 from metabt.engines.ray.price_partitions import Part
 from metabt.engines.ray.ray_data_stream import PriceRead, stream
-from metabt.lakehouse import Reader
 from metabt.portfolio.sleeve import Leaf
 
 AHEAD = 2
@@ -83,8 +82,7 @@ class PriceStream:
 
     def _read(self, name: str, label: str) -> PriceRead:
         dataset = self._plan.datasets[name]
-        assert isinstance(dataset.read_prices, Reader)  # it is stored
-        return PriceRead(name, label, dataset.read_prices.part(dataset.facts.partitions[label]))
+        return PriceRead(name, label, dataset.whole(dataset.facts.partitions[label]))
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)
