@@ -66,6 +66,14 @@ class Facts:
         """Rows of its calendar by partition, in time order."""
         return dict(partitions(self.dates))
 
+    def touched(self, rows: slice) -> tuple[str, ...]:
+        """Return the labels of the partitions that `rows` of the calendar touch, in time order; many sleeves ask."""
+        span = rows.start, rows.stop
+        if span not in self._labels:
+            parts = self.partitions.items()
+            self._labels[span] = tuple(it for it, part in parts if part.stop > rows.start and part.start < rows.stop)
+        return self._labels[span]
+
     def calendar_digest(self, rows: slice) -> str:
         """Return one digest of the sessions `rows`."""
         span = rows.start, rows.stop
@@ -76,7 +84,7 @@ class Facts:
     def digest_of(self, symbols: tuple[str, ...], rows: slice, fields: tuple[str, ...]) -> str:
         """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
         parts = self._digests_of(symbols, fields)
-        return joint_digest([parts[label] for label in self._touched(rows)])
+        return joint_digest([parts[label] for label in self.touched(rows)])
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""
@@ -91,14 +99,6 @@ class Facts:
         for (symbol, label, name), text in self.digests.items():
             cells.setdefault((label, name), {})[symbol] = text
         return cells
-
-    def _touched(self, rows: slice) -> tuple[str, ...]:
-        """Return the labels of the partitions that `rows` of the calendar touch: the same for many sleeves."""
-        span = rows.start, rows.stop
-        if span not in self._labels:
-            parts = self.partitions.items()
-            self._labels[span] = tuple(it for it, part in parts if part.stop > rows.start and part.start < rows.stop)
-        return self._labels[span]
 
     def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
         """Return one digest by partition of what `symbols` observed in it."""

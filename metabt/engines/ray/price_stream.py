@@ -87,10 +87,8 @@ class PriceStream:
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)
         window, _ = reach(node.spec, node.partitions[label])
-        parts = self._plan.datasets[node.spec.dataset].facts.partitions.items()
-        return [
-            (node.spec.dataset, name) for name, rows in parts if rows.stop > window.start and rows.start < window.stop
-        ]
+        facts = self._plan.datasets[node.spec.dataset].facts
+        return [(node.spec.dataset, name) for name in facts.touched(window)]
 
     def _draw(self) -> None:
         if self._stream is None:
