@@ -11,11 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from metabt.analysis.summary import summary
 from metabt.errors import ConfigError, nearest
-from metabt.values.tables import Coded, Column, Table, texts
+from metabt.values.tables import Coded, Table, texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,19 +64,19 @@ class Result:
 
         A row per session. Costs, and what netting saved of them, are on the session that is charged.
         """
-        return self._of("returns", path, self.benchmark).set_index("date").drop(columns="path")
+        return self.frame("returns", path or self.name).set_index("date")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:
         """Return a sleeve's decisions, a row per date and item; default the root."""
-        return self._of("decisions", path).drop(columns="path").reset_index(drop=True)
+        return self.frame("decisions", path or self.name)
 
     def sleeve_weights(self, path: str | None = None) -> pd.DataFrame:
         """Return decided weights of a sleeve's children or assets, a row per decision; default the root."""
-        return self._wide(path, "weight").fillna(0.0)
+        return self.decisions(path).pivot(index="date", columns="item", values="weight").fillna(0.0)
 
     def risk_contributions(self, path: str | None = None) -> pd.DataFrame:
         """Return ex-ante shares of variance, a row per decision: NaN in warm-up and cash, else they sum to one."""
-        wide = self._wide(path, "risk_contribution")
+        wide = self.decisions(path).pivot(index="date", columns="item", values="risk_contribution")
         return wide.where(wide.isna().all(axis=1), wide.fillna(0.0))
 
     def metrics(self) -> pd.DataFrame:
@@ -103,17 +101,29 @@ class Result:
         """Realised risk contributions, and ex-ante ones by asset at the root."""
         return self.frame("risk")
 
-    def frame(self, table: str) -> pd.DataFrame:
+    def frame(self, table: str, path: str | None = None) -> pd.DataFrame:
         """Return a table as it is stored, without run_id; text columns become categories' values.
+
+        Parameters
+        ----------
+        table : its name
+        path : of a sleeve, or of the benchmark in `returns` and `metrics`: its rows alone, without their path
 
         Raises
         ------
         ConfigError
-            If the run has no such table.
+            If the run has no such table, or the table no such path.
         """
         if table not in self.tables:
             raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
-        return _frame(self.tables[table])
+        whole = _frame(self.tables[table])
+        if path is None:
+            return whole
+        if path not in self.paths and (path != self.benchmark or table not in ("returns", "metrics")):
+            raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
+        if "path" not in whole:
+            raise ConfigError(f"table '{table}' is of the whole portfolio, and has no rows of '{path}'; leave path out")
+        return whole[whole["path"] == path].drop(columns="path").reset_index(drop=True)
 
     def attribution(self, every: str | None = None) -> pd.DataFrame:
         """Return what every child and asset contributed to returns: path, date, kind, item, own, root.
@@ -215,16 +225,6 @@ class Result:
 
         return write_figures(folder, {"run_id": self.run_id, "portfolio": self.name}, self.tables, format)
 
-    def _of(self, table: str, path: str | None, also: str | None = None) -> pd.DataFrame:
-        path = path or self.name
-        if path not in (*self.paths, also):
-            raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
-        frame = self.frame(table)
-        return frame[frame["path"] == path]
-
-    def _wide(self, path: str | None, values: str) -> pd.DataFrame:
-        return self._of("decisions", path).pivot(index="date", columns="item", values=values)
-
 
 @dataclass(frozen=True)
 class Baselines:
@@ -261,12 +261,6 @@ class Baselines:
 def _frame(table: Table) -> pd.DataFrame:
     import pandas as pd  # half of what starting a command takes, and most commands need no frame
 
-    return pd.DataFrame({name: _series(column) for name, column in table.items()})
-
-
-def _series(column: Column) -> np.ndarray:
-    if isinstance(column, Coded):
-        return texts(column)
-    if column.dtype.kind == "M":
-        return column.astype("datetime64[ns]")
-    return column
+    columns = {name: texts(column) if isinstance(column, Coded) else column for name, column in table.items()}
+    days = {name: column.astype("datetime64[ns]") for name, column in columns.items() if column.dtype.kind == "M"}
+    return pd.DataFrame(columns | days)
