@@ -1,4 +1,4 @@
-"""Read result tables: columns of numbers, rows of one path, the tree in the order in which it was listed."""
+"""Read result tables: columns of numbers, rows of one path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metabt.values.tables import Coded, Table, texts
+from metabt.values.tables import Coded, Table
 
 Tables = Mapping[str, Table]
 
@@ -25,28 +25,3 @@ def where(table: Table, name: str, text: str) -> Table:
     code = column.values.index(text) if text in column.values else -2
     rows = np.flatnonzero(column.codes == code)
     return {key: value.take(rows) if isinstance(value, Coded) else value[rows] for key, value in table.items()}
-
-
-def paths(tables: Tables) -> list[str]:
-    """Return the path of every sleeve, parents first."""
-    return list(texts(tables["sleeves"]["path"]))
-
-
-def root(tables: Tables) -> str:
-    """Return the root's path."""
-    return min(paths(tables), key=lambda path: path.count("/"))
-
-
-def children(tables: Tables, path: str) -> list[str]:
-    """Return the paths of a sleeve's children."""
-    return [other for other in paths(tables) if other.rpartition("/")[0] == path]
-
-
-def metrics(tables: Tables) -> dict[str, dict[str, float]]:
-    """Return path -> metric -> value."""
-    table = tables["metrics"]
-    found: dict[str, dict[str, float]] = {}
-    rows = zip(texts(table["path"]), texts(table["metric"]), numbers(table, "value").tolist(), strict=True)
-    for path, metric, value in rows:
-        found.setdefault(path, {})[metric] = value
-    return found

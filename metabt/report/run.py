@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.metrics.stream import DAYS_PER_YEAR
-from metabt.report import reading
 from metabt.report.allocation_path import Shares, held_shares
-from metabt.report.reading import Tables
+from metabt.report.reading import Tables, numbers
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
 from metabt.values.tables import texts
@@ -32,18 +31,18 @@ class Run:
 
     @cached_property
     def paths(self) -> list[str]:
-        """Return the path of every sleeve, parents first."""
-        return reading.paths(self.tables)
+        """The path of every sleeve, parents first."""
+        return list(texts(self.tables["sleeves"]["path"]))
 
     @cached_property
     def root(self) -> str:
-        """Return the root's path."""
-        return reading.root(self.tables)
+        """The root's path."""
+        return min(self.paths, key=lambda path: path.count("/"))
 
     @cached_property
     def children(self) -> list[str]:
-        """Return the paths of the root's children; none where it is a leaf."""
-        return reading.children(self.tables, self.root)
+        """The paths of the root's children; none where it is a leaf."""
+        return [path for path in self.paths if path.rpartition("/")[0] == self.root]
 
     @cached_property
     def beside(self) -> list[str]:
@@ -62,8 +61,13 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Return path -> metric -> value."""
-        return reading.metrics(self.tables)
+        """Path -> metric -> value."""
+        table = self.tables["metrics"]
+        found: dict[str, dict[str, float]] = {}
+        rows = zip(texts(table["path"]), texts(table["metric"]), numbers(table, "value").tolist(), strict=True)
+        for path, metric, value in rows:
+            found.setdefault(path, {})[metric] = value
+        return found
 
     @cached_property
     def streams(self) -> Streams:
