@@ -1,6 +1,8 @@
 """Price source: frames handed over in Python, or a lakehouse.
 
-Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
+1. Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
+2. A source says where blocks of what is computed from it are remembered, and finds and stores its runs. What comes from
+   frames is not stored: nothing is found, and committing a run does nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,13 +18,27 @@ from metabt.data.dataset import Dataset, Names
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError
 from metabt.portfolio.sleeve import Sleeve
+from metabt.values.tables import Table
+
+if TYPE_CHECKING:
+    from metabt.build.ports import Cache
 
 DATASET = "prices"
 """What the dataset of a single frame is called."""
 
 
+class Named(Protocol):
+    """A run that can be stored."""
+
+    def row(self, **columns: object) -> dict[str, object]:
+        """Return the run's row in `runs`, completed by the `columns` that only its execution tells."""
+
+
 class Frames:
     """Prices in memory."""
+
+    path = None
+    """They are in no lakehouse."""
 
     def __init__(self, panels: Mapping[str, Prices]) -> None:
         """Take the panels by dataset."""
@@ -49,6 +65,18 @@ class Frames:
         panel = self._panels[name]
         some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
         return Dataset.of(panel.select(some) if some else panel)
+
+    def check_writable(self) -> None:
+        """Do nothing: no run is stored."""
+
+    def cache(self) -> None:
+        """Return None: blocks are remembered nowhere."""
+
+    def find(self, run_id: str) -> None:
+        """Return None: no run is stored."""
+
+    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+        """Do nothing."""
 
 
 class Lakehouse:
@@ -84,6 +112,38 @@ class Lakehouse:
             For a dataset or a symbol that the lakehouse does not have.
         """
         return self._datasets({name: symbols})[name]
+
+    def check_writable(self) -> None:
+        """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
+        self._lake.check_writable(self.path)
+
+    def cache(self) -> Cache:
+        """Return what remembers blocks beside the lakehouse's data."""
+        from metabt.build.cache.disk import DIRECTORY, DiskCache
+
+        return DiskCache(self.path / DIRECTORY)
+
+    def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
+        """Return the row and the tables of a run that is stored whole and did not fail; None where there is none."""
+        if not self._lake.find_run(self.connection, run_id, keep="all"):
+            return None
+        return self._lake.load_run(self.connection, run_id)
+
+    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+        """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
+
+        Parameters
+        ----------
+        run : what names it
+        tables : its tables by name, without run_id
+        columns : engine, started_at (UTC), seconds and whatever else `runs` has of its execution, but the snapshot
+
+        Raises
+        ------
+        StoreError
+            If the lakehouse cannot be written; nothing is stored then.
+        """
+        self._lake.commit_run(self.path, run.row(snapshot=self.snapshot, **columns), tables, self.connection)
 
     def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)

@@ -22,7 +22,6 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse.price_source import Lakehouse
-from metabt.runs.execution import cache_of
 from metabt.runs.input_differences import Difference, version_differences
 from metabt.runs.record import Record, at_snapshot, read_record
 from metabt.runs.replay import Origin
@@ -104,7 +103,7 @@ def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Or
     """
     run, source, asked = recorded(lakehouse, run_id)
     check_same_code(run, asked, "cannot be walked again for what its tables do not hold")
-    return Origin(asked, cache_of(source) if cache is None else cache)
+    return Origin(asked, source.cache() if cache is None else cache)
 
 
 def check_same_code(run: Record, asked: Request, cannot: str) -> None:
