@@ -1,6 +1,6 @@
 """Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
 
-1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
+1. `check_writable` probes for permission with a real write, so that it is known before an hour is spent on computing.
 2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.catalog.connections).
 3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
 
@@ -42,6 +42,11 @@ def attach(
     catalog : str, optional
         Where a new lakehouse's catalogue is made, ``postgres:host=HOST dbname=NAME``; METABT_CATALOG by default, and a
         SQLite file in the directory where that is not set either. A lakehouse that is there must have it.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        One of its own, with the lakehouse as the database `lake` in use. The caller closes it.
 
     Raises
     ------
@@ -92,7 +97,18 @@ def attach_lake(
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise StoreError unless a lakehouse at `path` can be written or made; nothing is left behind."""
+    """Raise StoreError unless a lakehouse can be written, or made where there is none; nothing is left behind.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Raises
+    ------
+    StoreError
+        If its directory or its catalogue cannot be written.
+    """
     check_folder(path)
     root = located(path)
     (existing(root) or SqliteCatalogue(root)).check_writable()

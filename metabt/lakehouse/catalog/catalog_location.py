@@ -1,4 +1,4 @@
-"""Which catalogue a lakehouse has: its folder says, and whoever names another is refused.
+"""Which catalogue a lakehouse has: its folder says, and another one that is named is refused.
 
 1. `catalog.sqlite` in the folder is the catalogue itself; `catalog.postgres` says in one line where it is.
 2. A new lakehouse gets what its founder names, or METABT_CATALOG, or a SQLite file. In PostgreSQL it gets a schema of
@@ -52,7 +52,22 @@ def require(path: str | Path) -> Catalogue:
 
 
 def confirm(path: str | Path, catalog: str) -> None:
-    """Raise StoreError where the lakehouse at `path`, if there is one, has another catalogue than `catalog`."""
+    """Raise StoreError where a lakehouse is there and has another catalogue than the one that is named.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    catalog : str
+        ``postgres:host=HOST dbname=NAME``, as for `attach`.
+
+    Raises
+    ------
+    ConfigError
+        For a text that names no catalogue.
+    StoreError
+        For a lakehouse with another catalogue.
+    """
     found = existing(located(path))
     if found is not None:
         _compare(found, "catalog", parse_connection_string(catalog))
@@ -91,7 +106,7 @@ def existing(root: Path) -> Catalogue | None:
 
 
 def likely(path: str | Path) -> Catalogue:
-    """Return the catalogue of the lakehouse at `path`; where there is none, that of one founded without a word."""
+    """Return the catalogue of the lakehouse at `path`; where there is none, the SQLite one that it would get."""
     root = located(path)
     return existing(root) or SqliteCatalogue(root)
 

@@ -20,7 +20,22 @@ _PLACE = re.compile(r"\$(\d+)")
 
 
 def execute(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
-    """Return the answer to a statement in which ``$1`` is the first of the values, and so on."""
+    """Run a statement with values in it.
+
+    Parameters
+    ----------
+    con : connection
+        Any DuckDB connection.
+    sql : str
+        The statement, in which ``$1`` stands where the first value goes, and so on.
+    *values
+        None, bool, int, text, dates and lists of these; TypeError for anything else.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        The connection, with the answer to fetch.
+    """
     return con.execute(_PLACE.sub(lambda place: literal(values[int(place[1]) - 1]), sql))
 
 

@@ -114,6 +114,11 @@ def ingest(
     catalog : str, optional
         Where a new lakehouse's catalogue is made, as for `attach`.
 
+    Returns
+    -------
+    IngestReport
+        What was read, added and changed; as text it is a paragraph.
+
     Raises
     ------
     ConfigError

@@ -25,7 +25,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows with named columns."""
+    """The answer to a query: rows with named columns."""
 
     columns: tuple[str, ...]
     """Names of the columns."""
@@ -40,7 +40,12 @@ class QueryResult:
         Parameters
         ----------
         form : {"table", "csv", "json"}
-            What to write.
+            `table` is for eyes: aligned, numbers to six digits. `csv` and `json` have all digits, and ISO dates.
+
+        Returns
+        -------
+        str
+            Without a line feed at the end.
 
         Raises
         ------
