@@ -41,7 +41,7 @@ def build_selector(estimator: Estimator) -> Selector:
 
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
-    """Return `estimator` with the bounds of the optimizer `by`, where they bind and it states none of its own."""
+    """Return `estimator` with the bounds of the optimizer `by`, where it states none of its own."""
     key = (estimator.digest, by.min_weight, by.max_weight)
     if key not in _bounded:
         bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}

@@ -1,4 +1,4 @@
-"""Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
+"""Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `catalog_location` finds.
 
 1. `check_writable` probes for permission with a real write, so that it is known before an hour is spent on computing.
 2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.catalog.connections).
@@ -70,9 +70,9 @@ def attach(
 def attach_lake(
     con: duckdb.DuckDBPyConnection, where: Catalogue, *, read_only: bool = False, create: bool = False
 ) -> None:
-    """Attach the lakehouse to `con`.
+    """Attach the lakehouse to `con` as the database `lake`, and use it.
 
-    Where `con` has it for reading, it is attached anew for writing; one that has it for writing still knows the tables.
+    Where `con` has it for reading, it is attached anew for writing. Where it has it for writing, nothing is done.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def check_writable(path: str | Path) -> None:
 def check_folder(path: str | Path) -> None:
     """Raise StoreError unless files can be written in the directory of a lakehouse; nothing is left behind.
 
-    Permission bits alone do not tell (root ignores them, a mount may be read-only), so a file is written.
+    Permission bits are not enough (root ignores them, a mount may be read-only), so a temporary file is written.
     """
     root = located(path)
     for place in (root, root / DATA):

@@ -29,7 +29,7 @@ Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError where a job would lose it."""
+    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError for a folder that a Ray job deletes."""
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))
@@ -74,7 +74,9 @@ def confirm(path: str | Path, catalog: str) -> None:
 
 
 def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
-    """Return the catalogue of the lakehouse at `path`; where there is none, decide where it will be, and record that.
+    """Return the catalogue of the lakehouse at `path`; where there is none, choose one and record it in the folder.
+
+    A new one is where `catalog` says, else METABT_CATALOG, else a SQLite file in the folder.
 
     Raises
     ------
@@ -92,7 +94,13 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
 
 
 def existing(root: Path) -> Catalogue | None:
-    """Return the catalogue of the lakehouse in a folder, checked against METABT_CATALOG, or None."""
+    """Return the catalogue of the lakehouse in a folder; None where there is no lakehouse.
+
+    Raises
+    ------
+    StoreError
+        If the folder has two catalogues, or another one than METABT_CATALOG names.
+    """
     inside, file, named = SqliteCatalogue(root), root / FILE, _environment()
     if not file.is_file():
         found: Catalogue | None = inside if inside.is_there() else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _PLACE = re.compile(r"\$(\d+)")
-"""Where a value goes."""
+"""A place for a value: its number, from 1."""
 
 
 def execute(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
@@ -40,7 +40,7 @@ def execute(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> duckdb
 
 
 def literal(value: object) -> str:
-    """Return a value as SQL.
+    """Return a value as a SQL literal.
 
     Raises
     ------

@@ -113,7 +113,7 @@ class Selection:
 def selection(
     known: Facts, rows: slice, symbols: tuple[str, ...] | None = None, *, volume: bool = True, entry: bool = True
 ) -> Selection:
-    """Return what reads some rows of a dataset's calendar, whole partitions.
+    """Return what has to be read for some rows of a dataset's calendar, whole partitions.
 
     Parameters
     ----------
@@ -154,7 +154,10 @@ def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | 
 def read_prices(
     con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None = None
 ) -> Prices:
-    """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
+    """Return the prices of some symbols, sorted, on the whole calendar.
+
+    Digests are not read: ingestion writes them from these prices. The symbols must be in the dataset.
+    """
     dates = read_calendars(con, [dataset], at)[dataset]
     closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
     volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()

@@ -1,7 +1,7 @@
 """Runs out of the lakehouse: found by their identity, listed, and read back whole.
 
 1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
-2. `load_run` returns a run's tables in the order in which they were handed over.
+2. `load_run` returns a run's tables, rows in the order in which they were stored.
 3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
 4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
 """
@@ -19,9 +19,9 @@ from metabt.lakehouse.catalog.statements import execute
 from metabt.values.tables import Table
 
 LARGE = ("config", "versions")
-"""Columns of `runs` that a list does without."""
+"""Columns of `runs` that `list_runs` leaves out."""
 LISTED = tuple(column for column in SCHEMA["runs"] if column not in LARGE)
-"""The columns that a list has."""
+"""Columns of `runs` that `list_runs` returns."""
 
 
 def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Read-only SQL: ask the lakehouse, and only ask.
+"""Read-only SQL: statements that read the lakehouse, and nothing else.
 
 1. `connect` attaches read-only; afterwards no other file can be reached and no setting changed.
 2. `query` takes exactly one statement. DuckDB's own parser says what it is: anything but a SELECT (in its many

@@ -20,7 +20,7 @@ from metabt.errors import ConfigError, nearest
 
 FORMATS = ("table", "csv", "json")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that a spreadsheet runs; some skip blanks before it."""
+"""First signs of a text that a spreadsheet runs as a formula; some skip blanks before it."""
 
 
 @dataclass(frozen=True)
