@@ -3,7 +3,7 @@
 1. shape: a tree as it is, or its flat baseline (metabt.build.flat_baseline)
 2. plan: the union of the trees' distinct sleeves, children first (metabt.build.plan)
 3. walk: an executor takes every sleeve over every partition, through a cache (metabt.engines.local is the reference)
-4. assemble: what was walked becomes the tables of each tree (metabt.analysis.run_tables)
+4. assemble: the walked sleeves become the tables of each tree (metabt.analysis.run_tables)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The Ray executor: the port behind `engine=ray`.
+"""The Ray executor, which `engine=ray` names.
 
-Ray itself is imported when a plan is to be walked of which something is missing, not before.
+Ray itself is imported when a plan with missing blocks is walked, not before.
 """
 
 from __future__ import annotations
