@@ -46,7 +46,7 @@ class LeafInputs:
     dollar_volume: np.ndarray | None = None
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
-    """Windows by where they begin and end, shared with leaves that read the same; None where no other leaf does."""
+    """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""

@@ -16,6 +16,11 @@ class Equal(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range.
+
     Notes
     -----
     Too few assets for the cap have a solution here, unlike elsewhere: other optimizers fall back on this one. No

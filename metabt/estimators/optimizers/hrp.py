@@ -32,6 +32,11 @@ class HierarchicalRiskParity(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight; each split respects what they leave possible below it.
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, or an unknown covariance.
+
     Notes
     -----
     Needs no inverse, so a singular covariance is fine. No solution: an asset without variance, bounds that cannot sum

@@ -22,6 +22,11 @@ class InverseVolatility(Optimizer):
         Bounds of every supported asset's weight; where they bind, the weights are the nearest to the unbounded ones in
         relative entropy (`metabt.estimators.optimizers.capped`).
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range.
+
     Notes
     -----
     Variances are sample variances (ddof 1). Where k assets at `max_weight` stay below one, the rest is cash: other

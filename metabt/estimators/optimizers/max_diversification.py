@@ -25,6 +25,11 @@ class MaxDiversification(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, or an unknown covariance.
+
     Notes
     -----
     Without bounds, the assets held are equally correlated with the portfolio, the others more so. No solution: an

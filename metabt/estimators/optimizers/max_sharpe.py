@@ -24,6 +24,11 @@ class MaxSharpe(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, or an unknown mean or covariance.
+
     Notes
     -----
     No solution where no portfolio within the bounds has a positive mean, or an asset has no variance. Bit-identical
