@@ -80,9 +80,9 @@ class Result:
         -------
         DataFrame
             Index `date`: sessions from the one after the first trade on. Columns, all float64: `gross` and `net`
-            returns of the session; `cost` that it is charged, for trades at the close before it and shorts; `turnover`, half
-            the sum of absolute trades at its close; `netting_benefit`, the cost not charged because trades of sleeves
-            cancel; `nav`, at its close, 1 at that of the first trade.
+            returns of the session; `cost` that it is charged, for trades at the close before it and for borrowing;
+            `turnover`, half the sum of absolute trades at its close; `netting_benefit`, the cost not charged because
+            trades of sleeves cancel; `nav`, at its close, 1 at that of the first trade.
 
         Raises
         ------
