@@ -1,4 +1,4 @@
-"""Price source: frames handed over in Python, or a lakehouse.
+"""Price source: frames in memory, or a lakehouse, behind the same methods.
 
 1. Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
 2. A source says where blocks of what is computed from it are remembered, and finds and stores its runs. What comes from
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metabt.build.ports import Cache
 
 DATASET = "prices"
-"""What the dataset of a single frame is called."""
+"""Name of the dataset that a single frame is."""
 
 
 class Named(Protocol):
@@ -41,19 +41,19 @@ class Frames:
     """They are in no lakehouse."""
 
     def __init__(self, panels: Mapping[str, Prices]) -> None:
-        """Take the panels by dataset."""
+        """Take the prices of each dataset by its name."""
         self._panels = dict(panels)
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return what each dataset holds."""
+        """Return dataset -> its symbols, sorted."""
         return {name: panel.symbols for name, panel in self._panels.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
-        """Return what the trees read, with their symbols alone."""
+        """Return the datasets that the trees read, by name, with the trees' symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
     def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
-        """Return a dataset, with all its symbols or some of them.
+        """Return a dataset, with some of its symbols or, with None, all.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Frames:
         """Do nothing: no run is stored."""
 
     def cache(self) -> None:
-        """Return None: blocks are remembered nowhere."""
+        """Return None: no cache belongs to prices in memory."""
 
     def find(self, run_id: str) -> None:
         """Return None: no run is stored."""
@@ -83,9 +83,10 @@ class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
     def __init__(self, path: Path, snapshot: int | None = None, *, writes: bool = False) -> None:
-        """Attach the lakehouse for reading, as it is now or as it was at a snapshot.
+        """Attach the lakehouse, as it is now or as it was at a snapshot.
 
-        With `writes` the connection will serve for storing a run too: attaching anew takes as long as storing it.
+        Without `writes` it is attached for reading alone. With it the same connection can store a run, which saves
+        attaching anew.
         """
         from metabt import lakehouse
 
@@ -96,15 +97,15 @@ class Lakehouse:
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return what each dataset holds."""
+        """Return dataset -> its symbols, sorted."""
         return self._lake.dataset_symbols(self.connection, self.snapshot)
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
-        """Return what the trees may read; their prices are read when they are first asked for."""
+        """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
         return self._datasets(wanted(trees))
 
     def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
-        """Return a dataset, with all its symbols or some of them; prices are read when they are first asked for.
+        """Return a dataset, with some of its symbols or, with None, all; no price is read yet.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Lakehouse:
         self._lake.check_writable(self.path)
 
     def cache(self) -> Cache:
-        """Return what remembers blocks beside the lakehouse's data."""
+        """Return the lakehouse's own cache of blocks."""
         from metabt.build.cache.disk import DIRECTORY, DiskCache
 
         return DiskCache(self.path / DIRECTORY)
@@ -173,10 +174,12 @@ def source_of(prices: Any) -> Frames | Lakehouse:
 
 
 def to_prices(name: str, prices: Any) -> Prices:
-    """Return a wide frame (a row per session, a column per symbol) as a panel.
+    """Return a wide frame (a row per session, a column per symbol) as the prices of dataset `name`.
 
     Raises
     ------
+    ConfigError
+        For anything else than a frame or Prices.
     DataError
         For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive.
     """

@@ -1,4 +1,4 @@
-"""Run: the stored tables of one run, and what several sections need of them, worked out once."""
+"""Run: the stored tables of one run; what several sections read from them is worked out once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from metabt.values.tables import texts
 
 @dataclass(frozen=True)
 class Run:
-    """One run."""
+    """One run, as its page reads it."""
 
     row: Mapping[str, Any]
     """The columns of `runs`, or at least run_id and portfolio."""
     tables: Tables
     """Tables by name, as in the lakehouse."""
     again: Replayed | None = None
-    """What its tables do not hold; None leaves it out."""
+    """Baselines and attribution, which its tables do not hold; None leaves them out."""
 
     @cached_property
     def paths(self) -> list[str]:
-        """The path of every sleeve, parents first."""
+        """Paths of all sleeves, parents first."""
         return list(texts(self.tables["sleeves"]["path"]))
 
     @cached_property
@@ -41,22 +41,22 @@ class Run:
 
     @cached_property
     def children(self) -> list[str]:
-        """The paths of the root's children; none where it is a leaf."""
+        """Paths of the root's children; empty where it is a leaf."""
         return [path for path in self.paths if path.rpartition("/")[0] == self.root]
 
     @cached_property
     def beside(self) -> list[str]:
-        """Return what has a stream and is no sleeve: what the portfolio is set against."""
+        """Paths that have a stream and are no sleeves: that of the benchmark, if there is one."""
         return [path for path in self.streams.paths if path not in self.slots]
 
     @cached_property
     def nearest(self) -> list[str]:
-        """Return the path of every sleeve, those nearest the root first."""
+        """Paths of all sleeves, those nearest the root first."""
         return sorted(self.paths, key=lambda path: path.count("/"))
 
     @cached_property
     def slots(self) -> dict[str, int]:
-        """Return the place of every sleeve's colour: the same in every chart."""
+        """Path -> place of its colour in the palette, the same in every chart."""
         return {path: slot for slot, path in enumerate(self.nearest)}
 
     @cached_property
@@ -71,12 +71,12 @@ class Run:
 
     @cached_property
     def streams(self) -> Streams:
-        """Return every sleeve's stream."""
+        """The streams of all sleeves."""
         return Streams(self.tables["returns"], self.root)
 
     @cached_property
     def specs(self) -> dict[str, dict[str, Any]]:
-        """Return path -> resolved spec."""
+        """Path -> resolved spec, as plain values."""
         sleeves = self.tables["sleeves"]
         return {
             path: json.loads(spec) for path, spec in zip(texts(sleeves["path"]), texts(sleeves["spec"]), strict=True)
@@ -84,13 +84,13 @@ class Run:
 
     @cached_property
     def shares(self) -> Shares:
-        """Return what the root held of its children, session by session."""
+        """The root's holdings of its children, session by session."""
         leaves = [path for path in self.paths if self.specs[path]["kind"] == "leaf"]
         lag = int(self.specs[self.root]["lag"])
         return held_shares(self.streams, self.tables["decisions"], self.children, leaves, lag)
 
     def label(self, path: str) -> str:
-        """Return a sleeve's own name."""
+        """Return the last part of a path: the sleeve's own name."""
         return path.rpartition("/")[2]
 
     def inception(self, path: str) -> np.datetime64:

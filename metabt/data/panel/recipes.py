@@ -1,11 +1,11 @@
-"""Recipes: how one partition of a panel comes about, as a value that another process can follow.
+"""Recipes: how one partition of a panel is computed, as a value that another process can call.
 
-A recipe is a `functools.partial` of one of the functions here, which say what is done where it is followed:
+A recipe is a `functools.partial` of one of the functions here:
 
 1. `cut` reads whole partitions, with the prices that assets enter them with, and cuts afterwards: the returns of a cut
    are those of the whole.
-2. `mapped` hands a function up to `before` sessions ahead of the partition, and the partition. It is never handed a
-   later one, and what it returns is trimmed to the partition.
+2. `mapped` calls a function with up to `before` sessions ahead of the partition, and the partition. It never gets a
+   later session, and what it returns is trimmed to the partition.
 3. `picked` and `trimmed` leave columns and rows out of what a function returned.
 4. `kept` is a partition that is in memory.
 """
@@ -22,7 +22,7 @@ from metabt.numerics.platform import one_thread
 Recipe = Callable[[], Sheet]
 """Returns one partition."""
 Function = Callable[[Sheet], Sheet]
-"""What users map: a row of its answer for every row it is given."""
+"""A user's function: takes a sheet, and returns one with a row for each row that it was given."""
 
 
 def cut(read: Part, rows: slice, fields: Names) -> Sheet:
@@ -37,7 +37,7 @@ def kept(sheet: Sheet) -> Sheet:
 
 
 def mapped(function: Function, parts: tuple[Recipe, ...], before: int, label: str) -> Sheet:
-    """Follow the recipes of the sheets that a function needs, call it, and trim what it returns.
+    """Call the recipes of the sheets that a function needs, call the function, and trim what it returns.
 
     Parameters
     ----------

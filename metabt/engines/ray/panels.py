@@ -1,7 +1,7 @@
-"""Panels on Ray: partitions are computed by tasks and stay in the object store until somebody takes them.
+"""Panels on Ray: partitions are computed by tasks, and stay in the object store until they are taken.
 
 1. Prices in memory are put into the object store once; every task views them there.
-2. A recipe travels with the read that follows it; `streaming` hands out references to what came of it, in order.
+2. A recipe travels with the read that calls it; `ray_data_stream` yields references to the tables, in order.
 3. `persist` keeps the references: the panel that it returns takes its partitions from the object store.
 """
 
@@ -29,7 +29,7 @@ Refs = Mapping[int, ray.ObjectRef]
 
 @dataclass(frozen=True)
 class OnRay:
-    """As many partitions at a time as there are CPUs, and no further ahead of whoever takes them."""
+    """Computes as many partitions at a time as there are CPUs, and no more ahead of the one that is taken."""
 
     def sheets(self, plan: Plan) -> Iterator[Sheet]:
         """Yield every partition, in time order, as views of the object store."""
@@ -45,10 +45,10 @@ class SheetRead:
     """One partition that is to be computed, as a read."""
 
     recipe: Recipe
-    """How."""
+    """Computes the partition."""
 
     def table(self) -> pa.Table:
-        """Compute it."""
+        """Return the computed partition as a table of one row."""
         return sheet_to_table(self.recipe())
 
 

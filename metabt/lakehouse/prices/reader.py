@@ -1,8 +1,8 @@
 """Reader: prices by rows of a dataset's calendar, from any process that can reach the lakehouse.
 
-1. Whoever knows the facts works out what is to be read of some partitions.
-2. That travels, as path, snapshot and selection; where it arrives a connection is opened, once for everything that is
-   read of that lakehouse in the process.
+1. `part` works out from the facts of a dataset what is to be read of some partitions.
+2. Path, snapshot and that selection travel to other processes, and no digest with them. Each process opens one
+   connection to a lakehouse, for everything that it reads of it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,49 @@ from metabt.lakehouse.prices.price_panels import Selection, read_selection, sele
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the prices of a lakehouse as they were at a snapshot."""
+    """Reads the prices of a lakehouse as they were at a snapshot; it travels to other processes."""
 
     path: Path
-    """The lakehouse."""
+    """Directory of the lakehouse."""
     snapshot: int
-    """State that is read."""
+    """Number of the snapshot that is read."""
     connection: duckdb.DuckDBPyConnection | None = None
-    """Of this process; it does not travel."""
+    """An attached lakehouse, of this process: it does not travel. None opens one when it is needed."""
 
     def part(self, known: Facts, rows: slice, symbols: Names, fields: Names) -> Part:
-        """Return what reads some rows of a dataset's calendar, whole partitions; takes what `selection` takes."""
+        """Return a callable that reads some rows of a dataset's calendar; it is small, and travels to other processes.
+
+        Parameters
+        ----------
+        known : Facts
+            What `load_facts` returned of the dataset, at the same snapshot.
+        rows : slice
+            Rows of the calendar that are whole partitions (calendar years).
+        symbols : tuple of str
+            Some of the facts' symbols, sorted.
+        fields : tuple of str
+            Of close, which is always read; volume, where there is any; and returns, for which the prices that symbols
+            enter the rows with are read too, which are in files before them.
+
+        Returns
+        -------
+        callable
+            Returns the Prices; it raises StoreError where the lakehouse cannot be read from there.
+        """
         return partial(self.read, selection(known, rows, symbols, fields))
 
     def read(self, chosen: Selection) -> Prices:
         """Return the selected prices.
+
+        Parameters
+        ----------
+        chosen : Selection
+            What is to be read, and which files hold it.
+
+        Returns
+        -------
+        Prices
+            The selected sessions and symbols.
 
         Raises
         ------
