@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import numpy as np
 
@@ -20,7 +19,7 @@ log = logging.getLogger("metabt.decisions")
 
 
 def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Solve every window.
+    """Solve every window, as one stack, whatever is held.
 
     Parameters
     ----------
@@ -41,15 +40,6 @@ def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarra
     status = np.where(solved, "ok", "cash").astype(object)
     _fall_back(spec, windows, support, weights, status)
     return weights, status.tolist()
-
-
-Take = Callable[[np.ndarray, Windows, np.ndarray], tuple[np.ndarray, list[str]]]
-"""(rows, windows, support) -> weights and status: how the decisions at some rows are taken."""
-
-
-def at_once(spec: Rules, rows: np.ndarray, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Take the decisions at `rows` as one stack, whatever is held; see `weigh`."""
-    return weigh(spec, windows, support)
 
 
 class PathDependentDecisions:
