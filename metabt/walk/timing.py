@@ -48,11 +48,6 @@ def due_in(
     return due, np.ascontiguousarray(queue.weights), rest
 
 
-def drifted(held: np.ndarray, returns: np.ndarray, gain: float) -> np.ndarray:
-    """Return what holdings, (n_items,), have become after a session in which their book earned `gain`."""
-    return held * (1.0 + returns) / (1.0 + gain)
-
-
 def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
     """Raise RunError with the session if a book was ruined."""
     if ruin != ALIVE:
