@@ -14,14 +14,13 @@ What is left out changes no key: names, paths, the order of keys and siblings, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
-from metabt.data.dataset import Dataset
 from metabt.estimators.registry import requirements
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
@@ -62,40 +61,26 @@ def node_key(
     `states` has the digests of all sleeves' states before the partition, `outputs` those of the blocks in it, by spec
     digest. No price is read.
     """
-    spec, state = node.spec, str(states[node.spec.digest])
+    spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        return leaf_key(node, label, state, plan.datasets[spec.dataset])
-    children = [(_beneath(child, outputs), _beneath(child, states)) for child in spec.children]
-    return meta_key(node, label, state, children, ends_of(spec, plan))
+        dataset, (window, before) = plan.datasets[spec.dataset], reach(spec, rows)
+        fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
+        read = [str(before), dataset.calendar_digest(window), dataset.digest_of(spec.universe, window, fields)]
+    else:
+        ended = ends_of(spec, plan)
+        read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]
+        read += [_beneath(child, digests) for child in spec.children for digests in (outputs, states)]
+    plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
+    made = joint_digest([BLOCK, basis(*WALK), spec.digest, *plugins])
+    return joint_digest([made, str(states[spec.digest]), *read])
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:
     """Return one digest of a sleeve and all beneath it: its book is looked through to theirs, which its own omits."""
     own = digests.get(spec.digest) or ""
-    return (
-        own if isinstance(spec, Leaf) else joint_digest([own, *(_beneath(child, digests) for child in spec.children)])
-    )
-
-
-def leaf_key(node: Node, label: str, state: str, dataset: Dataset) -> str:
-    """Return the key of a leaf's block; `state` is the digest of its start state. No price is read."""
-    spec, rows = node.spec, node.partitions[label]
-    assert isinstance(spec, Leaf)
-    window, before = reach(spec, rows)
-    fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
-    observed = dataset.digest_of(spec.universe, window, fields)
-    return joint_digest([_head(spec), state, str(before), dataset.calendar_digest(window), observed])
-
-
-def meta_key(node: Node, label: str, state: str, children: Sequence[tuple[str, str]], ends: np.ndarray) -> str:
-    """Return the key of a meta sleeve's block.
-
-    `children` are, in the order of its spec, digests of the blocks of each child and all beneath it in the partition,
-    and of the states that they start from; `ends` is as in MetaInputs.
-    """
-    rows, calendar = node.partitions[label], node.calendar
-    sessions = array_digest(calendar.sessions[rows], calendar.common[rows], ends)
-    return joint_digest([_head(node.spec), state, sessions, *(text for child in children for text in child)])
+    if isinstance(spec, Leaf):
+        return own
+    return joint_digest([own, *(_beneath(child, digests) for child in spec.children)])
 
 
 def asset_risk_key(
@@ -104,14 +89,3 @@ def asset_risk_key(
     """Return the key of risk by asset: what `ex_ante_asset_risk` takes (metabt.walk.asset_risk), prices by digest."""
     measured = [array_digest(weights), array_digest(sessions, stops), lookback, dict(observed)]
     return digest([ASSET_RISK, basis("metabt.walk.asset_risk"), *measured])
-
-
-def _head(spec: Leaf | Meta) -> str:
-    """Return what the keys of all blocks of a sleeve begin with."""
-    plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
-    return _joined_once(BLOCK, basis(*WALK), spec.digest, *plugins)
-
-
-@cache
-def _joined_once(*texts: str) -> str:
-    return joint_digest(texts)
