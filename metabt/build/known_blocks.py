@@ -7,49 +7,12 @@ on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 from metabt.build.cached_walk import INITIAL
 from metabt.build.keys import BLOCK, node_key
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Sealed
 from metabt.portfolio.sleeve import Meta
-
-
-class Recalling:
-    """A cache that reads each object once: what was looked up beforehand is at hand when it is needed."""
-
-    remembers = True
-
-    def __init__(self, cache: Cache) -> None:
-        """Stand before `cache`."""
-        self._cache = cache
-        self._seen: dict[str, Sealed] = {}
-
-    def __reduce__(self) -> tuple[type[Recalling], tuple[Cache]]:
-        """Travel without what was recalled."""
-        return Recalling, (self._cache,)
-
-    def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, or None."""
-        if key not in self._seen:
-            found = self._cache.get(key, kind)
-            if found is None:
-                return None
-            self._seen[key] = found
-        return self._seen[key]
-
-    def claim(self, key: str) -> AbstractContextManager[object]:
-        """Wait until nobody else computes the key."""
-        return nullcontext() if key in self._seen else self._cache.claim(key)
-
-    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Remember the parts of an object."""
-        return self._cache.put(key, kind, parts)
-
-    def flush(self) -> bool:
-        """Wait until everything that was put can be found by other processes; return whether all of it can."""
-        return self._cache.flush()
 
 
 def known_blocks(plan: Plan, cache: Cache) -> dict[str, int]:

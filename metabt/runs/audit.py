@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from metabt.build.cache import Around
 from metabt.build.cache.disk import DIRECTORY, DiskCache
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import object_path
@@ -69,14 +70,13 @@ class Audited:
     """Those of which other bytes came out."""
 
 
-class Hiding:
+class Hiding(Around):
     """A cache that hides a sample of its objects and compares them with what is computed instead; it writes nothing."""
 
-    remembers = True
-
-    def __init__(self, cache: Cache, share: float) -> None:
-        """Hide a `share`, 0 to 1, of what `cache` holds."""
-        self._cache, self._share = cache, share
+    def __init__(self, behind: Cache, share: float) -> None:
+        """Hide a `share`, 0 to 1, of what `behind` holds."""
+        super().__init__(behind)
+        self._share = share
         self._hidden: dict[str, Sealed] = {}
         self.found: set[str] = set()
         """Keys of the objects that the cache had."""
@@ -89,7 +89,7 @@ class Hiding:
 
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, unless it is to be computed."""
-        known = self._cache.get(key, kind)
+        known = super().get(key, kind)
         if known is None:
             self.missing.add(key)
             return None

@@ -14,8 +14,7 @@ from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.build.cache import MemoryCache
-from metabt.build.cache.recalling import RecallingCache
+from metabt.build.cache import MemoryCache, Recalling
 from metabt.build.ports import Cache
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import ConfigError
@@ -52,7 +51,7 @@ class Origin:
 
     def recalling(self) -> Origin:
         """Return the same for several questions: each block is read, or computed, for the first of them."""
-        return replace(self, cache=RecallingCache(self.cache) if self.cache else MemoryCache())
+        return replace(self, cache=Recalling(self.cache) if self.cache else MemoryCache())
 
     def attribution(self, every: str | None) -> Table:
         """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions)."""

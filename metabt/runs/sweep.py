@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols
-from metabt.build.cache import NoCache
-from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.cache import NoCache, Recalling
+from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import WalkResult
