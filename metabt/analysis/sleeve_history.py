@@ -10,8 +10,7 @@ import numpy as np
 
 from metabt.analysis.metrics.stream import Stream
 from metabt.build.plan import Node
-from metabt.build.ports import Walk
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.walk.block import Decisions, Shares
 from metabt.walk.book import Book

@@ -21,6 +21,7 @@ import numpy as np
 
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
+from metabt.build.ports import Sealed
 from metabt.estimators.registry import requirements
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
@@ -32,6 +33,9 @@ FORMAT = 3
 
 BLOCK, ASSET_RISK = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
+
+INITIAL = "initial"
+"""What stands for the digest of the state before a sleeve's first session."""
 
 WALK = ("metabt.walk.walk_forward", "metabt.build.inputs", "metabt.build.cached_walk")
 """Modules that, with all they import, decide what a block is."""
@@ -81,6 +85,40 @@ def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:
     if isinstance(spec, Leaf):
         return own
     return joint_digest([own, *(_beneath(child, digests) for child in spec.children)])
+
+
+class Lineage:
+    """What the keys of a partition build on: the states before it and the blocks in it, by digest.
+
+    None is the digest of what is not known.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin before the first session of every sleeve of a plan."""
+        self._plan = plan
+        self.after: dict[str, str | None] = dict.fromkeys(plan.nodes, INITIAL)
+        """Spec digest -> digest of the newest state."""
+        self.enter("")
+
+    def enter(self, label: str) -> None:
+        """Begin a partition: every sleeve starts from its newest state."""
+        self._label, self._before = label, dict(self.after)
+        self._outputs: dict[str, str | None] = {}
+
+    def add(self, node: Node, sealed: Sealed | None) -> None:
+        """Note a sleeve's block in the partition and the state after it; None where they are not known."""
+        digests = {} if sealed is None else sealed.digests
+        self.after[node.spec.digest] = digests.get("state")
+        self._outputs[node.spec.digest] = digests.get("block")
+
+    def reaches(self, node: Node) -> bool:
+        """Return whether all that the key of a sleeve's block builds on is known; of its children, once they are in."""
+        beneath = [digests.get(child, "") for child in node.children for digests in (self._before, self._outputs)]
+        return None not in (self._before[node.spec.digest], *beneath)
+
+    def key(self, node: Node) -> str:
+        """Return the key of a sleeve's block in the partition."""
+        return node_key(self._plan, node, self._label, self._before, self._outputs)
 
 
 def asset_risk_key(

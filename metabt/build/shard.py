@@ -124,12 +124,12 @@ class Shard:
         """Walk one sleeve over a partition, telling beforehand what it decides; forget it, but for what is stored."""
         self._continue_from(previous)
         walker, newest = self._walker, dict(self._newest)
-        states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)
+        states, after, failures = dict(walker.states), dict(walker.lineage.after), dict(walker.failures)
         self._enter(label, given, {})
         with telling_decisions(tell):
             self._walker.step(self.plan.nodes[key])
         self.cache.flush()
-        walker.states, walker.after, walker.failures, self._newest = states, after, failures, newest
+        walker.states, walker.lineage.after, walker.failures, self._newest = states, after, failures, newest
 
     def _enter(self, label: str, given: Given, failed: Mapping[str, str]) -> None:
         self._walker.failures.update({key: RunError(why) for key, why in failed.items()})

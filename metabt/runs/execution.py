@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.runs.request import Request

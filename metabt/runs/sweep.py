@@ -23,11 +23,10 @@ from metabt.build.cache import NoCache, Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
-from metabt.engines.executor import Executor
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
