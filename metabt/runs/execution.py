@@ -28,9 +28,8 @@ class Execution:
 def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
     """Walk one request and assemble its tables; nothing is stored but blocks in the cache."""
     began = perf_counter()
-    shape = False if asked.flat else None
     with compilation() as compiled:
-        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
+        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, executor=executor, cache=cache)
         tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)

@@ -178,7 +178,7 @@ class _Forest:
         self.benchmarks: dict[str, Benchmark] = {}
         self._resolve()
         self._find()
-        self.engines = [self._engine(flat) for flat in (False, True)]
+        self.engines = [self._engine(shape) for shape in (None, False)]
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
@@ -237,11 +237,11 @@ class _Forest:
         for entry in self.entries:
             entry.found = entry.asked is not None and entry.run_id in stored
 
-    def _engine(self, flat: bool) -> tuple[list[Entry], BacktestEngine]:
+    def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
         entries, trees = [], []
         datasets: Mapping[str, Dataset] = {}
         for entry in self.entries:
-            if entry.asked and not entry.found and entry.asked.flat == flat:
+            if entry.asked and not entry.found and entry.asked.shape == shape:
                 try:
                     # one tree at a time, so that one without a plan fails alone
                     self._check(entry.asked)
@@ -252,7 +252,7 @@ class _Forest:
                 trees.append(entry.asked.tree)
                 datasets = entry.asked.datasets
         options: dict[str, Any] = {
-            "is_meta_backtest": _shape(flat),
+            "is_meta_backtest": shape,
             "cache": self.cache,
             "keep": self.keep,
             "executor": self.executor,
@@ -337,10 +337,6 @@ def _text(job: Job) -> str:
 def _config(entry: Entry) -> dict[str, Any]:
     assert entry.job.config is not None  # a job has a configuration or an error
     return entry.job.config
-
-
-def _shape(flat: bool) -> bool | None:
-    return False if flat else None
 
 
 def _named(plan: Plan) -> int:
