@@ -88,7 +88,7 @@ class CachedWalk:
         known = self.cache.get(key, BLOCK) if key else None
         if known is None:
             with self.cache.claim(key):
-                # who had the claim before may have put it
+                # another process or thread that had the claim may have put it
                 known = self.cache.get(key, BLOCK) if key else None
                 if known is None:
                     after, block = advance(node.spec, self.states[node.spec.digest], self._inputs(node), watch)
