@@ -18,6 +18,10 @@ import numpy as np
 
 from metabt.numerics.kernels import FAST, inner, kernel
 from metabt.portfolio.sleeve import Costs
+from metabt.walk.drift import drift
+
+_drift = inner()(drift)
+"""The formula inside kernels, for one holding at a time."""
 
 ALIVE = -1
 """What the kernels return when no session ruined the book; else the row of that session."""
@@ -62,13 +66,6 @@ def earnings(held, returns):
 
 
 @inner()
-def _drift(held, returns, gain, drifted):
-    """Write what holdings have become by the end of a session."""
-    for a in range(len(held)):
-        drifted[a] = held[a] * (1.0 + returns[a]) / (1.0 + gain)
-
-
-@inner()
 def _all(flags):
     """Return whether all flags are set, without stopping at the first that is not."""
     every = True
@@ -108,7 +105,8 @@ def hold_assets(
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
-        _drift(holdings, row, gain, kept)
+        for a in range(n_assets):
+            kept[a] = _drift(holdings[a], row[a], gain)
         if due[t] < 0 and settled and _all(priced[t]):
             for a in range(n_assets):
                 holdings[a] = after[t, a] = kept[a]
@@ -162,7 +160,7 @@ def hold_shares(
         if not 1.0 + gain > 0.0:
             return t
         for c in range(n_children):
-            shares[c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            shares[c] = _drift(shares[c], returns[t, c], gain)
             before[t, c] = shares[c]
             if due[t] >= 0:
                 shares[c] = targets[due[t], c]
@@ -204,12 +202,12 @@ def hold_shares_with_gaps(
         if not 1.0 + gain > 0.0:
             return t
         for c in range(n_children):
-            before[t, c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            before[t, c] = _drift(shares[c], returns[t, c], gain)
             shares[c] = targets[due[t], c] if due[t] >= 0 else before[t, c]
             after[t, c] = shares[c]
         traded[t] = due[t] >= 0
         for j in range(n_columns):
-            carried[j] = carried[j] * (1.0 + asset_returns[t, j]) / (1.0 + gain)
+            carried[j] = _drift(carried[j], asset_returns[t, j], gain)
             carried_before[t, j] = carried[j]
             if tradable[t, j]:
                 if carried[j] != 0.0:

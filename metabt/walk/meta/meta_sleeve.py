@@ -142,7 +142,7 @@ def _decide_in_turn(
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending.weigh)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending)
     begun = state.live or bool(len(early.rows))
     return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
 
