@@ -17,8 +17,8 @@ from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
 from metabt.walk.concatenation import join_decisions
+from metabt.walk.costs import charge
 from metabt.walk.decision import weigh
-from metabt.walk.holdings import charge
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch

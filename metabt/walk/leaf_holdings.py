@@ -9,8 +9,8 @@ import numpy as np
 
 from metabt.walk import holdings
 from metabt.walk.block import Gaps, LeafState
+from metabt.walk.costs import Trades
 from metabt.walk.drift import drift
-from metabt.walk.holdings import Trades
 from metabt.walk.meta.flattening import net_shorts, net_trades
 from metabt.walk.timing import check_alive
 

@@ -20,7 +20,7 @@ from metabt.portfolio.sleeve import Meta
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.holdings import Trades, charge, saved_by_netting
+from metabt.walk.costs import Trades, charge, saved_by_netting
 from metabt.walk.meta.aggregation import Gathered, Streams
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
