@@ -42,7 +42,7 @@ scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/scaling.py
 
 faults: $(STAMP)  ## kill workers at random, twenty times over
-	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/cluster/test_faults.py tests/cluster/test_nodes.py
+	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py tests/engines/ray/test_nodes.py
 
 lint: $(STAMP)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

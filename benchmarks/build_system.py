@@ -24,17 +24,17 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import numpy as np
 import pandas as pd
 
-from metabt import walker
-from metabt.cache.disk import DiskCache
-from metabt.compilation import compilation
-from metabt.engine import BacktestEngine
-from metabt.foresight import known_blocks
+from metabt.build import cached_walk
+from metabt.build.cache.disk import DiskCache
+from metabt.build.known_blocks import known_blocks
+from metabt.build.ports import Sealed
+from metabt.engines.backtest_engine import BacktestEngine
 from metabt.lakehouse import ingest
-from metabt.platform import one_thread
-from metabt.ports import Sealed
-from metabt.resolve import resolve
-from metabt.sleeve import Leaf, Sleeve
-from metabt.sources import Lakehouse
+from metabt.lakehouse.price_source import Lakehouse
+from metabt.numerics.compilation import compilation
+from metabt.numerics.platform import one_thread
+from metabt.portfolio.resolve import resolve
+from metabt.portfolio.sleeve import Leaf, Sleeve
 
 OPTIMIZERS = ("min_variance", "erc", "hrp", "inverse_volatility")
 
@@ -104,7 +104,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._key = walker.node_key
+        self._key = cached_walk.node_key
 
     def __call__(self, *args: Any) -> str:
         """Return the key, timed."""
@@ -120,11 +120,11 @@ def run(case: str, lake: Path, settings: Sequence[dict], keep: str = "all") -> N
     symbols = source.symbols()
     leaves: dict[str, Sleeve] = {}
     trees = [resolve(item, symbols=symbols, leaves=leaves) for item in settings]
-    keys = walker.node_key = Keys()  # type: ignore[assignment]
+    keys = cached_walk.node_key = Keys()  # type: ignore[assignment]
     try:
         line = _timed(source, trees, lake, keep, keys)
     finally:
-        walker.node_key = keys._key
+        cached_walk.node_key = keys._key
         source.connection.close()
     print(f"{case:<28}{line}", flush=True)
 

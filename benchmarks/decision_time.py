@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.works import factor_closes
-from metabt.registry import optimizer, selector
-from metabt.windows import Windows
+from metabt.estimators.registry import optimizer, selector
+from metabt.estimators.windows import Windows
 
 Step = Callable[[Windows, np.ndarray], object]
 """(windows, support) -> what is computed of them."""

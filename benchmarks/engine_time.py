@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 
 from benchmarks.works import Work
-from metabt import stopwatch
-from metabt.dataset import Dataset
-from metabt.engine import BacktestEngine
-from metabt.ports import Cache
-from metabt.prices import Prices
-from metabt.sleeve import Sleeve
-from metabt.walked import Walked
+from metabt.build.ports import Cache
+from metabt.build.walk_result import WalkResult
+from metabt.data.dataset import Dataset
+from metabt.data.prices import Prices
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.portfolio.sleeve import Sleeve
+from metabt.walk import stopwatch
 
 PLAN, BETWEEN, RECORD = "plan", "between stages", "assemble"
 
@@ -34,7 +34,7 @@ class EngineRun:
     """Blocks that the work has: a sleeve over a year each, whether walked by the year or in one go."""
     trees: Sequence[Sleeve]
     """What was walked."""
-    walked: Walked
+    walked: WalkResult
     """What came out."""
 
     @property

@@ -17,15 +17,15 @@ from benchmarks.engine_time import run_engine
 from benchmarks.works import Work
 
 KINDS = {
-    "metabt.risk.by_asset": "risk shares",
-    "metabt.risk.contribution": "risk shares",
-    "metabt.risk": "moments",
-    "metabt.windows": "moments",
-    "metabt.selectors": "select",
-    "metabt.optimizers": "solve",
-    "metabt.clustering": "solve",
-    "metabt.holdings": "hold",
-    "metabt.meta": "flatten",
+    "metabt.estimators.moments.risk_by_asset": "risk shares",
+    "metabt.estimators.moments.risk_contribution": "risk shares",
+    "metabt.estimators.moments": "moments",
+    "metabt.estimators.windows": "moments",
+    "metabt.estimators.selectors": "select",
+    "metabt.estimators.optimizers": "solve",
+    "metabt.estimators.clustering": "solve",
+    "metabt.walk.holdings": "hold",
+    "metabt.walk.meta": "flatten",
     "metabt": "other",
 }
 """Modules, or what they begin with -> what their kernels do; the first that fits."""

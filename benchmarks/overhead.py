@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from benchmarks.engine_time import run_engine
 from benchmarks.works import Portfolio, Rule, Work
-from metabt.cache import MemoryCache
-from metabt.ports import Cache
+from metabt.build.cache import MemoryCache
+from metabt.build.ports import Cache
 
 EQUAL = Rule("equal")
 

@@ -32,15 +32,15 @@ import numpy as np
 import ray
 
 from benchmarks.build_system import prices
-from metabt.cache.disk import DiskCache
-from metabt.cluster import Ray
-from metabt.cluster.session import connect
-from metabt.engine import BacktestEngine
-from metabt.executor import Executor
+from metabt.build.cache.disk import DiskCache
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.executor import Executor
+from metabt.engines.local import Local
+from metabt.engines.ray import Ray
+from metabt.engines.ray.connection import connect
 from metabt.lakehouse import ingest
-from metabt.local import Local
-from metabt.resolve import resolve
-from metabt.sources import Lakehouse
+from metabt.lakehouse.price_source import Lakehouse
+from metabt.portfolio.resolve import resolve
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KINDS = {"driver": "driver", "ray::SleeveActor": "sleeves", "ray::MetaActor": "meta", "ray::": "other workers"}

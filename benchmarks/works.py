@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from metabt.demo import price_files
-from metabt.prices import Prices
-from metabt.registry import known_optimizers
-from metabt.resolve import resolve
-from metabt.sleeve import Sleeve
+from metabt.cli.demo_prices import price_files
+from metabt.data.prices import Prices
+from metabt.estimators.registry import known_optimizers
+from metabt.portfolio.resolve import resolve
+from metabt.portfolio.sleeve import Sleeve
 
 STEP = 21
 """Sessions between two decisions."""

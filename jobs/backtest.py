@@ -6,7 +6,7 @@ on standard error is made for logs, too: which engine was chosen and why, and no
 
 import sys
 
-from metabt.cli import main
+from metabt.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["backtest", *sys.argv[1:]]))

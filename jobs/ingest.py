@@ -5,7 +5,7 @@ It is `metabt ingest`: the same arguments, the same function, the same exit code
 
 import sys
 
-from metabt.cli import main
+from metabt.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["ingest", *sys.argv[1:]]))

@@ -6,31 +6,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metabt.api import backtest, connect, load, plan
-    from metabt.cache import MemoryCache
-    from metabt.cluster import Ray
-    from metabt.engine import BacktestEngine
+    from metabt.api.functions import backtest, connect, load, plan
+    from metabt.api.panels import open_panel
+    from metabt.api.result import Result
+    from metabt.build.cache import MemoryCache
+    from metabt.data.panel import Panel, Sheet
+    from metabt.data.prices import Prices
+    from metabt.engines.backtest_engine import BacktestEngine
+    from metabt.engines.ray import Ray
     from metabt.errors import MetabtError
-    from metabt.panel import Panel, Sheet, open_panel
-    from metabt.prices import Prices
-    from metabt.result import Result
-    from metabt.sleeve import Sleeve
+    from metabt.portfolio.sleeve import Sleeve
 
 _EXPORTS = {
-    "backtest": "metabt.api",
-    "connect": "metabt.api",
-    "load": "metabt.api",
-    "open_panel": "metabt.panel",
-    "plan": "metabt.api",
-    "BacktestEngine": "metabt.engine",
-    "Ray": "metabt.cluster",
-    "MemoryCache": "metabt.cache",
+    "backtest": "metabt.api.functions",
+    "connect": "metabt.api.functions",
+    "load": "metabt.api.functions",
+    "open_panel": "metabt.api.panels",
+    "plan": "metabt.api.functions",
+    "BacktestEngine": "metabt.engines.backtest_engine",
+    "Ray": "metabt.engines.ray",
+    "MemoryCache": "metabt.build.cache",
     "MetabtError": "metabt.errors",
-    "Panel": "metabt.panel",
-    "Prices": "metabt.prices",
-    "Result": "metabt.result",
-    "Sheet": "metabt.panel",
-    "Sleeve": "metabt.sleeve",
+    "Panel": "metabt.data.panel",
+    "Prices": "metabt.data.prices",
+    "Result": "metabt.api.result",
+    "Sheet": "metabt.data.panel",
+    "Sleeve": "metabt.portfolio.sleeve",
 }
 """Public name -> module; imported when it is first asked for, so that `metabt --help` answers at once."""
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from metabt.cli import main
+from metabt.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from tests.heads import Head, local_head
+from tests.shared.heads import Head, local_head
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +25,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "ray" if nodeid.startswith("tests/cluster/") else nodeid
+            return "ray" if nodeid.startswith("tests/engines/ray/") else nodeid
 
     return OneCluster(config, log) if config.getvalue("dist") == "load" else None
 

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -16,86 +16,76 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "metabt"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-ROOMS = {
+ORDER = (
+    "values",
+    "numerics",
+    "data",
+    "estimators",
+    "portfolio",
+    "walk",
+    "build",
+    "analysis",
+    "lakehouse",
+    "config",
+    "engines",
+    "runs",
+    "report",
+    "api",
+    "cli",
+)
+"""The rooms from the ground up. A module imports from its own room and from those before it, also inside functions."""
+
+TOP = ("__init__", "__main__", "errors")
+"""The only modules beside the rooms; every room may import `errors`."""
+
+LIBRARIES = {
     "duckdb": ("metabt.lakehouse",),
     "pyarrow": (
         "metabt.lakehouse",
-        "metabt.cluster",
-        "metabt.cache.codec",
-        "metabt.cache.sealing",
-        "metabt.buffers",
+        "metabt.engines.ray",
+        "metabt.build.cache.codec",
+        "metabt.build.cache.sealing",
+        "metabt.values.buffers",
     ),
-    "threadpoolctl": ("metabt.platform",),
-    "llvmlite": ("metabt.platform", "metabt.kernels", "metabt.vectors", "metabt.reductions"),
+    "threadpoolctl": ("metabt.numerics.platform",),
+    "llvmlite": (
+        "metabt.numerics.kernels",
+        "metabt.numerics.platform",
+        "metabt.numerics.reductions",
+        "metabt.numerics.vectors",
+    ),
     "hydra": ("metabt.config",),
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),
-    "ray": ("metabt.cluster",),
-    "skfolio": ("metabt.plugins",),
-    "sklearn": ("metabt.plugins",),
-    "pandas": ("metabt.result",),
+    "ray": ("metabt.engines.ray",),
+    "skfolio": ("metabt.estimators.plugins",),
+    "sklearn": ("metabt.estimators.plugins",),
+    "pandas": ("metabt.values.frames", "metabt.api.result"),
     "plotly": ("metabt.report",),
     "matplotlib": ("metabt.report.drawing", "metabt.report.figures"),
-    "tqdm": ("metabt.progress",),
+    "tqdm": ("metabt.cli.progress_bar",),
 }
 """Library -> the only modules that may import it, at run time, anywhere in a file."""
 
-EDGE = (
-    "cli",
-    "commands",
-    "printing",
-    "report_command",
-    "sweep_command",
-    "upkeep_commands",
-    "weights_command",
-    "audit",
-    "comparison",
-    "differing",
-    "earlier",
-    "explain",
-    "explanation",
-    "price_changes",
-    "record",
-    "reproduce",
-    "progress",
-    "trades",
-    "demo",
-    "report",
-    "config",
-    "cluster",
-    "lakehouse",
-    "result",
-    "__main__",
-)
-"""What stands above the domain."""
-DOORS = ("api", "engines", "panel", "request", "sources", "sweep", "__init__")
-"""Where the domain is handed to the edge: these may import the edge, lazily."""
-FRONT = (
-    "cli",
-    "commands",
-    "printing",
-    "report_command",
-    "sweep_command",
-    "upkeep_commands",
-    "weights_command",
-    "__main__",
-)
-"""What nothing else may import."""
+DOMAIN = ORDER[: ORDER.index("lakehouse")]
+"""Rooms that compute: beyond LIBRARIES they import numpy, scipy and numba only."""
 
-
-STORE = (
-    "amounts",
-    "background",
-    "claims",
-    "layout",
-    "objects",
+BYTES = (
+    "ages_and_sizes",
+    "background_writer",
+    "object_format",
+    "object_store",
     "pruning",
     "publishing",
-    "reading",
+    "single_flight",
     "syscalls",
     "upkeep",
+    "verified_reading",
 )
-"""Modules of `metabt.cache` that know bytes alone."""
+"""Modules of `metabt.build.cache` that know bytes alone."""
+
+FILES_IN_A_ROOM = 20
+"""Modules that a folder may hold before it has to have rooms of its own; `__init__` is not counted."""
 
 
 def name_of(path: Path) -> str:
@@ -104,12 +94,7 @@ def name_of(path: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
-
-
-def modules_outside(*rooms: str) -> list[Path]:
-    return [path for path in MODULES if room_of(name_of(path)) not in rooms]
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def for_types_only(tree: ast.AST) -> set[ast.AST]:
@@ -136,47 +121,90 @@ def within(module: str, rooms: tuple[str, ...]) -> bool:
     return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_library_is_imported_in_its_room_only(path: Path) -> None:
-    module = name_of(path)
-    for imported in imports(path):
-        rooms = ROOMS.get(imported.split(".")[0])
-        assert rooms is None or within(module, rooms), f"{module} imports {imported}, which belongs in {rooms}"
+def wrong_imports(module: str, imported: Iterable[str]) -> list[str]:
+    """Return what a module of a room may not import of metabt: what stands above it, or the top that exports it all."""
+    place = ORDER.index(room_of(module))
+    inside = {name for name in imported if name.split(".")[0] == "metabt" and not within(name, ("metabt.errors",))}
+    return sorted(name for name in inside if room_of(name) not in ORDER[: place + 1] and name != "metabt")
 
 
-@pytest.mark.parametrize("path", modules_outside(*EDGE, "plugins"), ids=name_of)
-def test_the_domain_imports_libraries_of_numbers_only(path: Path) -> None:
-    module = name_of(path)
-    lodgers = {library for library, rooms in ROOMS.items() if within(module, rooms)}
-    allowed = {"numpy", "scipy", "numba", "metabt", *lodgers, *sys.stdlib_module_names}
-    foreign = {imported.split(".")[0] for imported in imports(path)} - allowed
-    assert not foreign, f"{module} imports {foreign}"
+def test_the_rooms_are_those_of_the_list() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(ORDER), "a room is missing from ORDER, or has gone"
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(TOP), "a module belongs in a room"
 
 
-@pytest.mark.parametrize("name", STORE)
+def test_imports_point_down() -> None:
+    inside = {name_of(path): path for path in MODULES if room_of(name_of(path)) in ORDER}
+    found = {module: wrong_imports(module, imports(path, with_types=True)) for module, path in inside.items()}
+    assert not {module: names for module, names in found.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "wrong"),
+    [
+        ("metabt.walk.leaf", ["metabt.values.tables", "metabt.errors", "metabt.walk.block", "numpy"], []),
+        ("metabt.walk.leaf", ["metabt.build.keys"], ["metabt.build.keys"]),
+        ("metabt.walk.leaf", ["metabt.newroom.thing"], ["metabt.newroom.thing"]),
+        ("metabt.lakehouse.runs.commits", ["metabt.runs.request"], ["metabt.runs.request"]),
+        ("metabt.api.result", ["metabt.backtest"], ["metabt.backtest"]),
+    ],
+)
+def test_an_import_against_the_order_is_seen(module: str, imported: list[str], wrong: list[str]) -> None:
+    assert wrong_imports(module, imported) == wrong
+
+
+def test_rooms_within_a_room_do_not_import_each_other() -> None:
+    """`lakehouse.prices` may import `lakehouse.catalog`, and then not the other way round."""
+    folders = {name_of(path) for path in MODULES if path.name == "__init__.py"} - {"metabt"}
+    between: dict[str, set[str]] = {folder: set() for folder in folders}
+    for path in MODULES:
+        module = name_of(path)
+        here = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        for imported in imports(path):
+            there = next(
+                (folder for folder in sorted(folders, key=len, reverse=True) if within(imported, (folder,))), here
+            )
+            if not within(here, (there,)) and not within(there, (here,)):
+                between[here].add(there)
+    pairs = {(one, other) for one, others in between.items() for other in others if one in between[other]}
+    assert not pairs
+
+
+def test_no_room_is_crowded() -> None:
+    counts: dict[str, int] = {}
+    for path in MODULES:
+        if path.name != "__init__.py":
+            counts[name_of(path.parent)] = counts.get(name_of(path.parent), 0) + 1
+    crowded = {room: count for room, count in counts.items() if count > FILES_IN_A_ROOM}
+    assert not crowded, f"give {crowded} rooms of their own"
+
+
+def test_a_library_is_imported_in_its_room_only() -> None:
+    wrong = {
+        f"{name_of(path)} imports {imported}"
+        for path in MODULES
+        for imported in imports(path)
+        if not within(name_of(path), LIBRARIES.get(imported.split(".")[0], (name_of(path),)))
+    }
+    assert not wrong
+
+
+def test_the_domain_imports_libraries_of_numbers_only() -> None:
+    known = {"numpy", "scipy", "numba", "metabt", *LIBRARIES, *sys.stdlib_module_names}
+    domain = [path for path in MODULES if room_of(name_of(path)) in DOMAIN]
+    foreign = {(name_of(path), name) for path in domain for name in imports(path) if name.split(".")[0] not in known}
+    assert len(domain) > 100 and not foreign
+
+
+@pytest.mark.parametrize("name", BYTES)
 def test_the_store_knows_bytes_alone(name: str) -> None:
-    known = {"metabt.errors", *(f"metabt.cache.{other}" for other in STORE)}
-    for imported in imports(PACKAGE / "cache" / f"{name}.py"):
+    known = {"metabt.errors", *(f"metabt.build.cache.{other}" for other in BYTES)}
+    for imported in imports(PACKAGE / "build" / "cache" / f"{name}.py"):
         library = imported.split(".")[0]
         inside = library == "metabt" and any(within(imported, (module,)) for module in known)
-        assert inside or library in sys.stdlib_module_names or imported == "metabt.cache", f"{name} imports {imported}"
-
-
-@pytest.mark.parametrize("path", modules_outside(*EDGE), ids=name_of)
-def test_imports_point_down(path: Path) -> None:
-    module = name_of(path)
-    doors = room_of(module) in DOORS
-    for imported in imports(path, top_level=doors):
-        if imported.startswith("metabt."):
-            room = room_of(imported)
-            allowed = room not in EDGE or (doors and room == "result")
-            assert allowed, f"{module} imports {imported}, which stands above it"
-
-
-@pytest.mark.parametrize("path", modules_outside(*FRONT), ids=name_of)
-def test_nothing_imports_the_front(path: Path) -> None:
-    into_front = [name for name in imports(path) if name.startswith("metabt.") and room_of(name) in FRONT]
-    assert not into_front, f"{name_of(path)} imports {into_front}"
+        standard = library in sys.stdlib_module_names
+        assert inside or standard or imported == "metabt.build.cache", f"{name} imports {imported}"
 
 
 def test_no_modules_import_each_other_in_a_loop() -> None:
@@ -190,11 +218,11 @@ def test_no_modules_import_each_other_in_a_loop() -> None:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
-    assert len(order) == len(files) and order.index("metabt.holdings") < order.index("metabt.api")
+    assert len(order) == len(files) and order.index("metabt.walk.holdings") < order.index("metabt.api.functions")
 
 
 def test_every_module_is_seen() -> None:
-    assert {"metabt.cli", "metabt.api", "metabt.walk_forward", "metabt.cache.disk"} <= {
+    assert {"metabt.cli.main", "metabt.api.functions", "metabt.walk.walk_forward", "metabt.build.cache.disk"} <= {
         name_of(path) for path in MODULES
     }
     assert len(MODULES) > 40
@@ -202,7 +230,7 @@ def test_every_module_is_seen() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from metabt.cli import build_parser; build_parser().format_help(); "
+        "import sys; from metabt.cli.main import build_parser; build_parser().format_help(); "
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'numpy', 'numba', 'pandas', 'duckdb', 'hydra', 'omegaconf', 'pyarrow', 'scipy', 'plotly', 'matplotlib', "
         "'ray', 'skfolio'}))"
@@ -212,21 +240,42 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_every_command_and_make_target_is_documented() -> None:
-    from metabt.cli import build_parser
+    from metabt.cli.main import build_parser
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = readme + "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
     (commands,) = [a.choices for a in build_parser()._actions if hasattr(a, "choices") and isinstance(a.choices, dict)]
     for command in commands:
-        assert re.search(rf"metabt {command}\b", readme), f"README.md does not mention `metabt {command}`"
+        assert re.search(rf"metabt {command}\b", pages), f"neither README.md nor docs/ mentions `metabt {command}`"
     for target in ("demo", "test", "install", "help"):
         assert f"make {target}" in readme
 
 
 def test_every_command_of_the_line_has_a_function_and_examples() -> None:
-    from metabt import commands
-    from metabt.cli import build_parser
+    from metabt.cli import commands
+    from metabt.cli.main import build_parser
 
     (choices,) = [a.choices for a in build_parser()._actions if isinstance(getattr(a, "choices", None), dict)]
     for name, parser in choices.items():
         assert callable(getattr(commands, name))
         assert f"metabt {name}" in (parser.epilog or ""), f"`metabt {name} --help` shows no example"
+
+
+FOLDERS = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_door_names_every_module_and_room_behind_it(folder: Path) -> None:
+    door = ast.get_docstring(ast.parse((folder / "__init__.py").read_bytes())) or ""
+    modules = {path.stem for path in folder.glob("*.py") if path.name != "__init__.py"}
+    rooms = {f"{path.name}/" for path in folder.iterdir() if (path / "__init__.py").exists()}
+    missing = {name for name in modules | rooms if not re.search(rf"`{re.escape(name)}`", door)}
+    assert not missing, f"{folder.relative_to(ROOT)}/__init__.py says nothing of {sorted(missing)}"
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_a_door_says_what_its_room_imports_and_offers(room: str) -> None:
+    door = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_bytes())) or ""
+    assert "Imports:" in door and "Offers:" in door or room == "cli"
+    imported = {room_of(name) for path in (PACKAGE / room).rglob("*.py") for name in imports(path)} & set(ORDER)
+    assert imported <= set(ORDER[: ORDER.index(room) + 1])

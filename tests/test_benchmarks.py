@@ -17,9 +17,9 @@ from benchmarks.overhead import Overhead
 from benchmarks.pieces import Subset, n_windows, pieces
 from benchmarks.results import page, times
 from benchmarks.works import Market, Portfolio, Rule, Work, works
-from metabt.registry import known_optimizers
-from tests.optimizers.test_hrp import naive_order, pearson
-from tests.returns import market_returns
+from metabt.estimators.registry import known_optimizers
+from tests.estimators.optimizers.test_hrp import naive_order, pearson
+from tests.shared.returns import market_returns
 
 RULES = [
     Rule("inverse_volatility", 42),

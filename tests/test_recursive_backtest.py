@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import metabt
-from tests import oracle
-from tests.agreement import assert_agrees
-from tests.leak_detector import decoded
-from tests.replay import asset_returns, replay
+from tests.shared import oracle
+from tests.shared.agreement import assert_agrees
+from tests.shared.leak_detector import decoded
+from tests.shared.replay import asset_returns, replay
 
 GROWTH = ["AAPL", "AMD", "MSFT"]
 STAPLES = ["JNJ", "KO", "PG"]

@@ -1,7 +1,17 @@
-"""Configuration: what the command line and `conf/` say, composed by Hydra into plain values.
+"""Config: what the command line and `conf/` say, composed into plain values. The only room that imports Hydra.
 
-Nothing outside this package has heard of Hydra or OmegaConf, and nothing here instantiates anything: names are resolved
-by the registry, never by importing a path that a file states.
+1. `files` finds the folders of configuration, `search` lets Hydra find a file in the first that has it; `cycles` shows
+   files that include each other in a circle.
+2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
+   composes, `edits` edits the tree by path.
+3. `jobs` composes all configurations of a sweep, `sweeps` runs them: all at once, or each by another launcher.
+4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
+
+Nothing here instantiates anything: names are resolved by `metabt.estimators.registry`, never by importing a path that a
+file states.
+
+Imports: `portfolio`, `lakehouse` and the rooms beneath them.
+Offers: the names below; each is imported when it is first asked for.
 """
 
 from __future__ import annotations

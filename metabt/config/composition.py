@@ -26,8 +26,8 @@ from metabt.config.cycles import find_cycle
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.overrides import CARRIED, SETTINGS, split
 from metabt.config.search import load, restore_defaults
-from metabt.conninfo import parse_conninfo
 from metabt.errors import ConfigError, nearest
+from metabt.lakehouse.catalog.connection_string import parse_connection_string
 
 HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
 """Packages from which Hydra may instantiate a launcher or a sweeper."""
@@ -137,7 +137,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("is_meta_backtest") not in (None, True, False):
         raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
     if config.get("catalog") is not None:
-        parse_conninfo(str(config["catalog"]))
+        parse_connection_string(str(config["catalog"]))
     return {key: config.get(key) for key in SETTINGS}
 
 

@@ -26,6 +26,6 @@ def conf_dirs(config_dir: str | Path | None = None) -> tuple[Path, ...]:
 
 def packaged_dir() -> Path:
     """Return the conf folder that comes with metabt: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"

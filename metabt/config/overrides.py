@@ -17,8 +17,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from metabt.config.search import groups
-from metabt.conninfo import refuse_password
 from metabt.errors import ConfigError, nearest
+from metabt.lakehouse.catalog.connection_string import refuse_password
 
 SETTINGS = (
     "lakehouse",
@@ -114,7 +114,7 @@ def _check_name(override: Override, known_groups: set[str]) -> None:
 
 
 def _cure(word: str, known: set[str]) -> str:
-    from metabt.sleeve import Leaf, Meta
+    from metabt.portfolio.sleeve import Leaf, Meta
 
     of_sleeves = {f.name for kind_of_sleeve in (Leaf, Meta) for f in fields(kind_of_sleeve)}
     for names, prefix in ((known, ""), (of_sleeves, "portfolio.")):

@@ -1,11 +1,15 @@
-"""The lakehouse: prices in, panels out, runs kept, all of it open to SQL. The only room that imports DuckDB.
+"""Lakehouse: what is stored, prices in and runs out, all of it open to SQL. The only room that imports DuckDB.
 
-1. `placement` knows which catalogue a lakehouse has: `sqlite` or `postgres`. `catalog` attaches it to one of the
-   `connections`, with `extensions`; `tables` is its schema, `statements` are SQL with values in it; `transaction`
-   writes whole or not at all; `outages` are told from mistakes.
-2. `ingestion` = `sources` -> `shapes` -> `observations` -> `merge` -> `digests`.
-3. `facts` tells what is known without a price (with `calendars`), `prices` makes panels, `history` compares snapshots.
-4. `commits` keeps runs, `runs` finds them, `questions` asks with SQL, `answers` writes what came back.
+1. `catalog/` attaches a lakehouse: where its catalogue is (SQLite or PostgreSQL), its schema, transactions.
+2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
+3. `prices/` hands prices out: what is known of them without reading, panels, digests, snapshots and what changed
+   between them.
+4. `runs/` keeps runs, each whole or not at all, and finds them again.
+5. `sql/` answers questions, read-only, and writes answers to files.
+6. `price_source` is the one place where prices come from, for whoever runs a tree: frames, or a lakehouse.
+
+Imports: `analysis` and the rooms beneath it.
+Offers: the names below; each is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -14,50 +18,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metabt.lakehouse.answers import QueryResult
-    from metabt.lakehouse.catalog import attach, check_writable
-    from metabt.lakehouse.commits import commit_run, commit_runs
-    from metabt.lakehouse.facts import Facts, dataset_symbols, load_facts
-    from metabt.lakehouse.history import Change, changed_calendars, changed_inputs
-    from metabt.lakehouse.ingestion import IngestReport, ingest
-    from metabt.lakehouse.placement import confirm
-    from metabt.lakehouse.prices import load_prices, read_rows
-    from metabt.lakehouse.questions import connect, query
-    from metabt.lakehouse.reader import Reader
-    from metabt.lakehouse.runs import find_run, find_runs, list_runs, load_run, resolve_run, root_metrics, run_row
-    from metabt.lakehouse.snapshots import snapshot
-    from metabt.lakehouse.statements import execute
+    from metabt.lakehouse.catalog.attachment import attach, check_writable
+    from metabt.lakehouse.catalog.catalog_location import confirm
+    from metabt.lakehouse.catalog.statements import execute
+    from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
+    from metabt.lakehouse.prices.dataset_facts import Facts, dataset_symbols, load_facts
+    from metabt.lakehouse.prices.price_panels import load_prices, read_rows
+    from metabt.lakehouse.prices.reader import Reader
+    from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
+    from metabt.lakehouse.prices.snapshots import snapshot
+    from metabt.lakehouse.runs.commits import commit_run, commit_runs
+    from metabt.lakehouse.runs.stored_runs import (
+        find_run,
+        find_runs,
+        list_runs,
+        load_run,
+        resolve_run,
+        root_metrics,
+        run_row,
+    )
+    from metabt.lakehouse.sql.read_only import connect, query
+    from metabt.lakehouse.sql.result_set import QueryResult
 
 _EXPORTS = {
-    "QueryResult": "metabt.lakehouse.answers",
-    "attach": "metabt.lakehouse.catalog",
-    "check_writable": "metabt.lakehouse.catalog",
-    "commit_run": "metabt.lakehouse.commits",
-    "commit_runs": "metabt.lakehouse.commits",
-    "Facts": "metabt.lakehouse.facts",
-    "dataset_symbols": "metabt.lakehouse.facts",
-    "load_facts": "metabt.lakehouse.facts",
-    "export": "metabt.lakehouse.exports",
-    "Change": "metabt.lakehouse.history",
-    "changed_calendars": "metabt.lakehouse.history",
-    "changed_inputs": "metabt.lakehouse.history",
-    "IngestReport": "metabt.lakehouse.ingestion",
-    "ingest": "metabt.lakehouse.ingestion",
-    "confirm": "metabt.lakehouse.placement",
-    "load_prices": "metabt.lakehouse.prices",
-    "read_rows": "metabt.lakehouse.prices",
-    "connect": "metabt.lakehouse.questions",
-    "query": "metabt.lakehouse.questions",
-    "Reader": "metabt.lakehouse.reader",
-    "find_run": "metabt.lakehouse.runs",
-    "find_runs": "metabt.lakehouse.runs",
-    "list_runs": "metabt.lakehouse.runs",
-    "load_run": "metabt.lakehouse.runs",
-    "resolve_run": "metabt.lakehouse.runs",
-    "root_metrics": "metabt.lakehouse.runs",
-    "run_row": "metabt.lakehouse.runs",
-    "snapshot": "metabt.lakehouse.snapshots",
-    "execute": "metabt.lakehouse.statements",
+    "QueryResult": "metabt.lakehouse.sql.result_set",
+    "attach": "metabt.lakehouse.catalog.attachment",
+    "check_writable": "metabt.lakehouse.catalog.attachment",
+    "commit_run": "metabt.lakehouse.runs.commits",
+    "commit_runs": "metabt.lakehouse.runs.commits",
+    "Facts": "metabt.lakehouse.prices.dataset_facts",
+    "dataset_symbols": "metabt.lakehouse.prices.dataset_facts",
+    "load_facts": "metabt.lakehouse.prices.dataset_facts",
+    "export": "metabt.lakehouse.sql.exports",
+    "Change": "metabt.lakehouse.prices.snapshot_difference",
+    "changed_calendars": "metabt.lakehouse.prices.snapshot_difference",
+    "changed_inputs": "metabt.lakehouse.prices.snapshot_difference",
+    "IngestReport": "metabt.lakehouse.ingestion.ingestion",
+    "ingest": "metabt.lakehouse.ingestion.ingestion",
+    "confirm": "metabt.lakehouse.catalog.catalog_location",
+    "load_prices": "metabt.lakehouse.prices.price_panels",
+    "read_rows": "metabt.lakehouse.prices.price_panels",
+    "connect": "metabt.lakehouse.sql.read_only",
+    "query": "metabt.lakehouse.sql.read_only",
+    "Reader": "metabt.lakehouse.prices.reader",
+    "find_run": "metabt.lakehouse.runs.stored_runs",
+    "find_runs": "metabt.lakehouse.runs.stored_runs",
+    "list_runs": "metabt.lakehouse.runs.stored_runs",
+    "load_run": "metabt.lakehouse.runs.stored_runs",
+    "resolve_run": "metabt.lakehouse.runs.stored_runs",
+    "root_metrics": "metabt.lakehouse.runs.stored_runs",
+    "run_row": "metabt.lakehouse.runs.stored_runs",
+    "snapshot": "metabt.lakehouse.prices.snapshots",
+    "execute": "metabt.lakehouse.catalog.statements",
 }
 """Name -> module; imported when it is first asked for, so that nobody waits for what a command does not need."""
 

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from metabt.errors import StoreError
-from metabt.report.again import Again
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.contents import sections
 from metabt.report.markup import markup
 from metabt.report.reading import Tables, root
+from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Section
 
 if TYPE_CHECKING:
-    from metabt.retrace import Origin
+    from metabt.runs.replay import Origin
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """What the page may load: nothing that it does not carry."""
@@ -52,11 +52,11 @@ class Reported(Protocol):
 
 
 def write_report(result: Reported, path: str | Path, baselines: bool | None = None) -> Path:
-    """Write the page of a result in memory and return where; `baselines` is as in `Again.wanted`."""
-    return write_page(path, run_of(result, Again.wanted(result.origin, baselines)))
+    """Write the page of a result in memory and return where; `baselines` is as in `Replayed.wanted`."""
+    return write_page(path, run_of(result, Replayed.wanted(result.origin, baselines)))
 
 
-def run_of(result: Reported, again: Again | None = None) -> Run:
+def run_of(result: Reported, again: Replayed | None = None) -> Run:
     """Return a result in memory as a run."""
     row = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
     return Run(row, result.tables, again)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metabt.tables import Coded, Table
+from metabt.values.tables import Coded, Table
 
 Tables = Mapping[str, Table]
 

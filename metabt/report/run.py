@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from metabt.metrics.stream import DAYS_PER_YEAR
+from metabt.analysis.metrics.stream import DAYS_PER_YEAR
 from metabt.report import reading
-from metabt.report.again import Again
+from metabt.report.allocation_path import Shares, held_shares
 from metabt.report.reading import Tables, texts
-from metabt.report.shares import Shares, held_shares
+from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
 
 
@@ -26,7 +26,7 @@ class Run:
     """The columns of `runs`, or at least run_id and portfolio."""
     tables: Tables
     """Tables by name, as in the lakehouse."""
-    again: Again | None = None
+    again: Replayed | None = None
     """What its tables do not hold; None leaves it out."""
 
     @cached_property

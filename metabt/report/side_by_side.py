@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabt.differing import Difference, request_differences
 from metabt.errors import MetabtError
 from metabt.report.comparison.pair import Pair
 from metabt.report.page import Reported, run_of, write_page
+from metabt.runs.input_differences import Difference, request_differences
 
 
 def write_comparison(result: Reported, other: Reported, path: str | Path) -> Path:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.report.reading import numbers
-from metabt.tables import Coded, Table
+from metabt.values.tables import Coded, Table
 
 
 @dataclass(frozen=True)

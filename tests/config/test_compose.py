@@ -11,7 +11,7 @@ from metabt.config import compose, load_portfolio, stated_lakehouse
 from metabt.config.files import packaged_dir
 from metabt.config.search import options
 from metabt.errors import ConfigError
-from metabt.resolve import resolve
+from metabt.portfolio.resolve import resolve
 
 SYMBOLS = {
     "sp500": "AAPL AMD BAC BBY CVX GE HD JNJ JPM KO LLY MRK MSFT PEP PFE PG RRC UNH WMT XOM".split(),

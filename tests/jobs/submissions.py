@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.heads import Head
+from tests.shared.heads import Head
 
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
 PATIENCE = 600

@@ -17,17 +17,17 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.cache.disk import DIRECTORY, DiskCache
-from metabt.cli import main
-from tests.heads import Head
+from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.cli.main import main
+from tests.engines.test_backtest_engine import same
 from tests.jobs.submissions import Submission, actors, assert_gone, driver_of
-from tests.test_engine import same
+from tests.shared.heads import Head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS, LAKE = "http://127.0.0.1:8265", "/data/lakehouse"
-"""What stands in the README."""
+"""As the page on clusters has them."""
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def published(lake: Path) -> int:
     return sum(1 for _ in DiskCache(lake / DIRECTORY).store.keys())
 
 
-def test_what_the_readme_says_of_a_cluster_works(head: Head, lake: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"## On a cluster\n.*?```sh\n(.*?)```", text, flags=re.DOTALL)
+def test_what_the_page_on_clusters_says_of_jobs_works(head: Head, lake: Path) -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"## Jobs on a cluster\n.*?```sh\n(.*?)```", text, flags=re.DOTALL)
     lines = [line for line in block.replace("\\\n", "").splitlines() if line.startswith(("ray job", "metabt"))]
     assert sum("ray job submit" in line for line in lines) == 2 and any("ray job stop" in line for line in lines)
     for line in lines:

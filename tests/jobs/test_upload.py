@@ -43,6 +43,6 @@ def test_the_code_and_the_configuration_travel_and_nothing_else(tmp_path: Path) 
     with ZipFile(package) as sent:
         names = set(sent.namelist())
     print(f"{len(names)} files, {package.stat().st_size / 1e3:.0f} kB")
-    assert {"jobs/backtest.py", "metabt/cli.py", "conf/config.yaml"} <= names
+    assert {"jobs/backtest.py", "metabt/cli/main.py", "conf/config.yaml"} <= names
     assert {name.split("/")[0] for name in names if "/" in name} == {"conf", "hydra_plugins", "jobs", "metabt"}
     assert names.isdisjoint(LEFT_AT_HOME) and package.stat().st_size < 3e6

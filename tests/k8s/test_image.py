@@ -67,4 +67,4 @@ def test_a_kernel_that_nothing_asks_for_fails_the_build(store: Path, tmp_path: P
     assert n == 1
     (tmp_path / "smaller.py").write_text(smaller)
     done = _run(str(tmp_path / "smaller.py"), store=store)
-    assert done.returncode == 1 and "not compiled: metabt.risk.ewma._weighted" in done.stderr
+    assert done.returncode == 1 and "not compiled: metabt.estimators.moments.ewma._weighted" in done.stderr

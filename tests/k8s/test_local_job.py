@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from metabt import lakehouse
-from tests.heads import Head
 from tests.k8s.manifests import K8S, job_of
+from tests.shared.heads import Head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 JOB = K8S / "overlays" / "kind" / "backtest"

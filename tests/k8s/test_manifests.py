@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metabt.conninfo import parse_conninfo
+from metabt.lakehouse.catalog.connection_string import parse_connection_string
 from tests.k8s import controller, schemas
 from tests.k8s.manifests import JOBS, K8S, OVERLAYS, ROOT, job_of, name_of, pods, references, render
 
@@ -155,7 +155,7 @@ def test_what_a_job_runs_is_in_the_repository(folder: Path) -> None:
 
 
 def test_the_nightly_run_appends_and_then_decides() -> None:
-    from metabt.cli import parse
+    from metabt.cli.main import parse
 
     for overlay in OVERLAYS:
         (night,) = [m for m in render(overlay) if m["kind"] == "CronJob"]
@@ -173,5 +173,5 @@ def test_the_catalogue_is_named_as_metabt_reads_it(folder: Path) -> None:
     stated = [m["data"]["METABT_CATALOG"] for m in render(folder) if "METABT_CATALOG" in (m.get("data") or {})]
     assert stated
     for text in stated:
-        place = str(parse_conninfo(text))
+        place = str(parse_connection_string(text))
         assert "host=" in place and "dbname=" in place and "password" not in place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from metabt.cli import parse
+from metabt.cli.main import parse
 from tests.k8s.manifests import K8S, OVERLAYS, ROOT, render
 
 README = (K8S / "README.md").read_text(encoding="utf-8")

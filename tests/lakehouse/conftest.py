@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from metabt.lakehouse import attach, ingest, snapshot
-from metabt.lakehouse.tables import SCHEMA
-from tests.panels import random_walk
-from tests.postgres_server import Server, running_server
+from metabt.lakehouse.catalog.schema import SCHEMA
+from tests.shared.panels import random_walk
+from tests.shared.postgres_server import Server, running_server
 
 
 def wide(n_rows: int = 300, begin: str = "2019-10-01", symbols: tuple[str, ...] = ("AA", "BB", "CC")) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 
 from metabt.report import lines
 from metabt.report.comparison.pair import LETTERS, Pair
-from metabt.report.decided import Decided, decided, largest
+from metabt.report.decisions import DecisionMatrix, decided, largest
 from metabt.report.section import Chart, Section
 
 
@@ -21,7 +21,7 @@ def allocation(pair: Pair) -> Section:
     return Section("allocation", "Allocation", figures, side_by_side=True)
 
 
-def _chart(letter: str, made: Decided, end: np.datetime64, slots: dict[str, int], span: list[str]) -> Chart:
+def _chart(letter: str, made: DecisionMatrix, end: np.datetime64, slots: dict[str, int], span: list[str]) -> Chart:
     drawn = sorted(largest(made.weights, lines.MAX_CURVES), key=lambda i: slots[made.items[i]])
     dates, weights = lines.until(end, made.dates, made.weights)
     keep = lines.thin(len(dates), lines.MAX_POINTS // 2)

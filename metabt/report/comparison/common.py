@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.metrics.stream import NAN, Stream, years_between
+from metabt.analysis.metrics.stream import NAN, Stream, years_between
 from metabt.report.run import Run
 
 SUMMED = ("cost", "turnover", "netting_benefit")

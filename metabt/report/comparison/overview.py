@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.comparison import first_difference
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
+from metabt.runs.comparison import first_difference
 
 ROW = ("status", "engine", "snapshot", "started_at")
 """Columns of `runs` that are shown as they are."""
@@ -41,7 +41,7 @@ def _identity(run: Run) -> dict[str, str]:
 
 def together(pair: Pair) -> Facts:
     """Return correlation, tracking and the difference in Sharpe of the two roots, on common sessions."""
-    from metabt.baselines.bootstrap import Bootstrap
+    from metabt.runs.baselines.bootstrap import Bootstrap
 
     shared, bootstrap = pair.common, Bootstrap()
     one, other = shared.returns.T

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from metabt.analysis.metrics.performance import performance
 from metabt.errors import ConfigError
-from metabt.metrics.performance import performance
 from metabt.report.comparison.common import Common, common, cut
 from metabt.report.run import Run
 
 if TYPE_CHECKING:
-    from metabt.differing import Difference
+    from metabt.runs.input_differences import Difference
 
 LETTERS = ("A", "B")
 """What the runs are called on the page."""

@@ -1,6 +1,7 @@
 """Attribution: where the return came from, sleeve by sleeve, and why it differs from choosing nothing.
 
-1. Contributions to return, linked over time (metabt.attribution.contributions): stacked through time, and as a tree.
+1. Contributions to return, linked over time (metabt.analysis.attribution.contributions): stacked through time, and as a
+   tree.
 2. Brinson's effects against the tree of equal weights (metabt.report.sections.effects).
 3. Every table says how far the sums of its levels are from what they should be.
 """
@@ -12,17 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.report import lines
-from metabt.report.again import Missing
-from metabt.report.amounts import Amount, by_sleeve, closing, listed, most_assets
-from metabt.report.decided import largest
+from metabt.report.attribution_rows import AttributionRow, by_sleeve, closing, listed, most_assets
+from metabt.report.decisions import largest
 from metabt.report.lines import percent
+from metabt.report.replayed import Missing
 from metabt.report.run import Run
 from metabt.report.section import Branch, Chart, Facts, Folded, Section
 from metabt.report.sections.effects import by_level, effects
 
 if TYPE_CHECKING:
-    from metabt.attribution.accrual import Accrual
-    from metabt.retrace import Attributed
+    from metabt.analysis.attribution.accrual import Accrual
+    from metabt.runs.replay import Attributed
 
 DASH = "\N{EN DASH}"
 
@@ -43,7 +44,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
     amounts, most = by_sleeve(found.contributions), most_assets(run.specs)
     total = found.totals[0]
 
-    def row(amount: Amount, path: str) -> Branch:
+    def row(amount: AttributionRow, path: str) -> Branch:
         share = percent(amount.root / total, 1) if total else DASH
         own = percent(sum(other.own for other in amounts[path])) if path in amounts else ""
         root = DASH if amount.kind == "costs" and not amount.root else percent(amount.root)
@@ -58,7 +59,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
         rows += [row(assets[place], "") for place in one_by_one]
         if rest:
             sums = (sum(assets[i].own for i in rest), sum(assets[i].root for i in rest))
-            rows.append(row(Amount(f"{len(rest):,} others", "asset", *sums), ""))
+            rows.append(row(AttributionRow(f"{len(rest):,} others", "asset", *sums), ""))
         return [*rows, *(row(amount, "") for amount in amounts[path] if amount.kind == "costs")]
 
     root = Branch((run.label(run.root), percent(total), percent(1.0, 1), "", percent(total)), beneath(run.root))
@@ -72,7 +73,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
     return Folded(columns, root, note, "Contribution to return")
 
 
-def _gap(run: Run, amounts: dict[str, list[Amount]], total: float) -> float:
+def _gap(run: Run, amounts: dict[str, list[AttributionRow]], total: float) -> float:
     """Return the largest distance between what is known of a sleeve and what its items add up to."""
     gaps = [abs(sum(amount.root for amount in amounts[run.root]) - total)]
     for path, rows in amounts.items():

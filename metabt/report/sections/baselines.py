@@ -1,7 +1,7 @@
 """Baselines: whether the recursion pays, beside what would have been simpler to hold.
 
-Each baseline is walked by the same simulator at the same costs (metabt.baselines). The portfolio pays where the whole
-bootstrap interval of its Sharpe ratio less a baseline's is above zero.
+Each baseline is walked by the same simulator at the same costs (metabt.runs.baselines). The portfolio pays where the
+whole bootstrap interval of its Sharpe ratio less a baseline's is above zero.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from metabt.report import lines
-from metabt.report.again import Missing
 from metabt.report.reading import root
+from metabt.report.replayed import Missing
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
 from metabt.report.sections.tree import heading, number
 from metabt.report.streams import Streams
 
 if TYPE_CHECKING:
-    from metabt.baselines.bootstrap import Bootstrap
-    from metabt.baselines.walking import Beside
+    from metabt.runs.baselines.bootstrap import Bootstrap
+    from metabt.runs.baselines.walk_baselines import BaselineWalk
 
 POINTS = 700
 """Sessions drawn of one curve."""
@@ -47,7 +47,7 @@ def baselines(run: Run) -> Section | None:
     beside = run.again.beside
     if isinstance(beside, Missing):
         return Section("baselines", "Baselines", tables=[Facts((), (), f"There are none: {beside.reason}")])
-    from metabt.baselines.bootstrap import Bootstrap
+    from metabt.runs.baselines.bootstrap import Bootstrap
 
     bootstrap = Bootstrap()
     measured = beside.statistics(bootstrap)
@@ -125,7 +125,7 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _growth(run: Run, beside: Beside) -> Chart:
+def _growth(run: Run, beside: BaselineWalk) -> Chart:
     traces: list[dict[str, Any]] = []
     for slot, (name, tables) in enumerate(beside.tables.items()):
         traces += _pair(run, name, Streams(tables["returns"], root(tables)), slot)

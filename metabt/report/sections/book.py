@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.report import lines
-from metabt.report.decided import largest
+from metabt.report.decisions import largest
 from metabt.report.reading import numbers
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
-from metabt.tables import Coded, Table
+from metabt.values.tables import Coded, Table
 
 MAX_HOLDINGS = 12
 """Assets drawn by name."""

@@ -1,21 +1,21 @@
 """Effects: why the portfolio did better or worse than the same tree in which nothing is chosen.
 
-Brinson's effects against the tree of equal weights (metabt.attribution.brinson): what was allocated between the sleeves
-of each level, and selected within the leaves; and sleeve by sleeve, where what a sleeve did better itself, its
-selection, is opened into its own allocation, selection and interaction one level below.
+Brinson's effects against the tree of equal weights (metabt.analysis.attribution.brinson): what was allocated between
+the sleeves of each level, and selected within the leaves; and sleeve by sleeve, where what a sleeve did better itself,
+its selection, is opened into its own allocation, selection and interaction one level below.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metabt.report.amounts import EFFECTS, by_effect, closing, listed, most_assets
+from metabt.report.attribution_rows import EFFECTS, by_effect, closing, listed, most_assets
 from metabt.report.lines import percent
 from metabt.report.run import Run
 from metabt.report.section import Branch, Facts, Folded
 
 if TYPE_CHECKING:
-    from metabt.retrace import Attributed
+    from metabt.runs.replay import Attributed
 
 Effects = dict[str, dict[tuple[str, str], dict[str, float]]]
 

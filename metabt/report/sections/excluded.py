@@ -7,7 +7,7 @@ import numpy as np
 from metabt.report.reading import numbers
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
-from metabt.tables import Coded, Table
+from metabt.values.tables import Coded, Table
 
 MAX_ROWS = 200
 """Rows of the table of items."""

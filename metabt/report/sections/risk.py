@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.report import lines
-from metabt.report.decided import decided, largest
+from metabt.report.decisions import decided, largest
 from metabt.report.lines import percent
 from metabt.report.reading import numbers, texts, where
 from metabt.report.run import Run

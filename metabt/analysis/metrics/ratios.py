@@ -1,0 +1,83 @@
+"""Growth, dispersion and what a stream earned for its risk; no risk-free rate, every threshold is 0.
+
+With r the net returns of n sessions, m their mean, s their standard deviation (ddof 1), Y calendar years and N = n / Y
+sessions per year. QuantStats and empyrical annualise with a constant 252 sessions per year where this takes N, and
+empyrical grows over n / 252 years where this takes Y: on a calendar with gaps, or with weekends, theirs are off by as
+much as the calendar is.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from metabt.analysis.metrics.stream import NAN, Stream
+
+
+def cagr(stream: Stream) -> float:
+    """Return the compound annual growth rate, `NAV^(1 / Y) - 1`; NaN where the NAV fell below 0."""
+    nav = float(stream.nav[-1])
+    return nav ** (1 / stream.years) - 1 if stream.years > 0 and nav >= 0 else NAN
+
+
+def volatility(stream: Stream) -> float:
+    """Return the annualised standard deviation, `s sqrt(N)`."""
+    return stream.deviation * math.sqrt(stream.per_year)
+
+
+def sharpe(stream: Stream) -> float:
+    """Return the annualised Sharpe ratio, `m / s sqrt(N)` (Sharpe 1994, risk-free rate 0)."""
+    return stream.mean / stream.deviation * math.sqrt(stream.per_year) if stream.deviation > 0 else NAN
+
+
+def sortino(stream: Stream) -> float:
+    """Return the annualised Sortino ratio, `m / d sqrt(N)` with `d = sqrt(sum min(r, 0)^2 / n)`.
+
+    The downside deviation d is taken over all n sessions (Sortino and Price 1994), as in QuantStats and empyrical; NaN
+    where nothing was lost.
+    """
+    losses = np.minimum(stream.net, 0.0)
+    downside = math.sqrt(float(losses @ losses) / len(stream)) if len(stream) else 0.0
+    return stream.mean / downside * math.sqrt(stream.per_year) if downside > 0 else NAN
+
+
+def calmar(growth: float, deepest: float) -> float:
+    """Return the Calmar ratio, CAGR over maximum drawdown (Young 1991), over the whole stream rather than 36 months."""
+    return growth / deepest if deepest > 0 else NAN
+
+
+def omega(stream: Stream) -> float:
+    """Return the Omega ratio, `sum max(r, 0) / sum max(-r, 0)` (Keating and Shadwick 2002, threshold 0 a session).
+
+    NaN where nothing was lost, as in empyrical.
+    """
+    lost = -float(np.minimum(stream.net, 0.0).sum())
+    return float(np.maximum(stream.net, 0.0).sum()) / lost if lost > 0 else NAN
+
+
+def hit_rate(stream: Stream) -> float:
+    """Return the share of sessions with a gain among those with a gain or a loss.
+
+    As in QuantStats, a session with a return of 0, such as one in cash, is neither.
+    """
+    gains, moves = int(np.count_nonzero(stream.net > 0)), int(np.count_nonzero(stream.net))
+    return gains / moves if moves else NAN
+
+
+def probabilistic_sharpe(stream: Stream, skew: float, kurtosis: float) -> float:
+    """Return the probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
+
+    `Phi(x sqrt(n - 1) / sqrt(1 - g3 x + (g4 - 1) / 4 x^2))`, with x = m / s a session (not annualised), g3 the skew and
+    g4 the kurtosis (3 for a normal distribution); `kurtosis` is the excess, g4 - 3. QuantStats takes pandas' moments,
+    which are corrected for bias.
+    """
+    if not stream.deviation > 0:
+        return NAN
+    x = stream.mean / stream.deviation
+    variance = 1.0 - skew * x + (kurtosis + 2.0) / 4.0 * x * x
+    return _normal_cdf(x * math.sqrt((len(stream) - 1) / variance)) if variance > 0 else NAN
+
+
+def _normal_cdf(z: float) -> float:
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))

@@ -1,0 +1,160 @@
+"""Sleeve history: one sleeve of a tree over the whole view, its blocks put end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from metabt.analysis.metrics.stream import Stream
+from metabt.build.plan import Node
+from metabt.build.ports import Walk
+from metabt.build.walk_result import WalkResult
+from metabt.portfolio.sleeve import Leaf, Sleeve
+from metabt.walk.block import Decisions, Shares
+from metabt.walk.book import Book
+
+
+@dataclass(frozen=True)
+class SleeveHistory:
+    """One sleeve over the whole view: its blocks end to end, cut at the end."""
+
+    path: str
+    """Where it stands in the tree."""
+    sleeve: Sleeve
+    """What it is."""
+    node: Node
+    """Its calendar and layout."""
+    walk: Walk
+    """Its blocks."""
+    walked: WalkResult
+    """The forest it belongs to."""
+    end: np.datetime64
+    """Last session of the view."""
+
+    @classmethod
+    def of(cls, path: str, sleeve: Sleeve, walked: WalkResult, end: np.datetime64) -> SleeveHistory:
+        """Return a sleeve of a walked forest, up to `end`."""
+        node = walked.plan.nodes[sleeve.spec.digest]
+        return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked, end)
+
+    @property
+    def book(self) -> Book:
+        """Its holdings by column."""
+        return self.walked.opened(self.node).book
+
+    @cached_property
+    def dates(self) -> np.ndarray:
+        """(n_sessions,) sessions of the book within the view."""
+        sessions = self.node.calendar.sessions
+        return sessions[: np.searchsorted(sessions, self.end, side="right")]
+
+    @property
+    def size(self) -> int:
+        """Sessions within the view."""
+        return len(self.dates)
+
+    @property
+    def begin(self) -> int:
+        """First row of the stream; `size` where it does not begin within the view."""
+        return min(self.walk.whole.begin, self.size)
+
+    def rows(self, name: str) -> np.ndarray:
+        """Return a per-session array, such as `net`, within the view."""
+        return getattr(self.walk.whole, name)[: self.size]
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(n_sessions, n_children) weights of a meta sleeve's children after trading."""
+        return self._held.after[: self.size]
+
+    @property
+    def earned(self) -> np.ndarray:
+        """(n_sessions, n_children) what each child of a meta sleeve earned it."""
+        return self._held.earned[: self.size]
+
+    @property
+    def _held(self) -> Shares:
+        held = self.walk.whole.held
+        assert isinstance(held, Shares)  # a leaf's are read through its book
+        return held
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Decisions within the view."""
+        made = self.walk.whole.decisions
+        kept = int(np.searchsorted(made.rows, self.size))
+        return Decisions(
+            made.rows[:kept], made.weights[:kept], made.risk[:kept], made.status[:kept], made.reasons[:kept]
+        )
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """What it weights: symbols, or the names of its children in the order of its spec."""
+        spec = self.sleeve.spec
+        return spec.universe if isinstance(spec, Leaf) else tuple(child.name for child in self.sleeve.ordered)
+
+    @property
+    def pending(self) -> bool:
+        """Its newest decision has not been traded in full within the view."""
+        if not len(self.decisions.rows):
+            return False
+        newest = self.decisions.rows[-1]
+        later = self.node.calendar.common[newest + 1 : self.size].sum()
+        waiting = getattr(self.walk.state, "waiting", None)
+        whole = self.size == len(self.node.calendar.sessions)
+        return later < self.sleeve.spec.lag or (whole and waiting is not None and not np.isnan(waiting).all())
+
+    @property
+    def inception(self) -> np.datetime64:
+        """The session of its first trade, at whose close its NAV is 1."""
+        return self.dates[max(self.begin - 1, 0)]
+
+    @cached_property
+    def stream(self) -> Stream:
+        """What it realised, from the first session after its inception."""
+        begin = self.begin
+        inception = self.inception if begin < self.size else self.end
+        columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "turnover", "netting")}
+        return Stream(inception, self.dates[begin:], **columns)
+
+
+def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:
+    """Return the newest decisions at or before `dates`, looked through to the book's columns, (n_dates, n_columns)."""
+    decisions = history.decisions
+    made = history.dates[decisions.rows]
+    newest = np.searchsorted(made, dates, side="right") - 1
+    none = np.zeros((1, decisions.weights.shape[1]))
+    weights = np.concatenate([decisions.weights, none])[newest]  # -1, nothing decided yet, is the row of zeros
+    if not history.sleeve.sleeves:
+        return weights
+    books = [
+        looked_through(beneath[f"{history.path}/{child.name}"], beneath, dates) for child in history.sleeve.ordered
+    ]
+    return np.concatenate([weights[:, c : c + 1] * book for c, book in enumerate(books)], axis=1)
+
+
+def next_book(
+    history: SleeveHistory, beneath: Mapping[str, SleeveHistory], held: np.ndarray, share: float
+) -> np.ndarray:
+    """Return a sleeve's book by column, (n_columns,), once what it and those beneath it decided is traded.
+
+    What has nothing pending stays as it drifted. `held` (n_columns,) is its part of the root's book, and `share` its
+    part of the root's NAV. A leaf of which nothing is held is taken at its newest decision.
+    """
+    newest = history.decisions.weights[-1] if len(history.decisions.rows) else None
+    if not history.sleeve.sleeves:
+        if newest is None:
+            return np.zeros(len(held))
+        return newest if history.pending or share == 0.0 else held / share
+    now = history.shares[-1] if history.size else np.zeros(len(history.sleeve.sleeves))
+    weights = newest if history.pending and newest is not None else now
+    books, first = [], 0
+    for c, child in enumerate(history.sleeve.ordered):
+        below = beneath[f"{history.path}/{child.name}"]
+        columns = held[first : first + below.node.layout.n_columns]
+        books.append(weights[c] * next_book(below, beneath, columns, share * now[c]))
+        first += len(columns)
+    return np.concatenate(books)

@@ -1,1 +1,0 @@
-"""Attribution: where a return came from, item by item and level by level, with sums that close."""

@@ -1,0 +1,18 @@
+"""Cache: where blocks are remembered, for one process (`memory`) or in a lakehouse (`disk`).
+
+`recalling` keeps at hand what was read from another cache.
+
+1. `codec` turns blocks and states into Arrow and back, without pickle; `sealing` takes the digests that later keys
+   build on.
+2. `object_store` keeps bytes under a key: laid out by `object_format`, made visible whole by `publishing`, verified
+   before every use and set aside when damaged by `verified_reading`. `background_writer` does it on threads.
+3. `single_flight` lets one of several processes compute what all of them want.
+4. `upkeep` counts and verifies, `pruning` removes what is not used, `ages_and_sizes` reads `30d` and `10G`; `syscalls`
+   are the calls that change a disk, so that tests can refuse one.
+
+From `object_store` down nothing knows more than bytes.
+"""
+
+from metabt.build.cache.memory import MemoryCache, NoCache
+
+__all__ = ["MemoryCache", "NoCache"]

@@ -1,0 +1,87 @@
+"""The cache of a lakehouse: objects on disk that any process may read and nobody trusts.
+
+An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (objects); the digest that a later key
+builds on is the one that was verified.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from metabt.build.cache.codec import decode
+from metabt.build.cache.object_store import ObjectStore, Section
+from metabt.build.cache.sealing import seal
+from metabt.build.ports import Sealed
+from metabt.errors import StoreError
+
+LOG = logging.getLogger("metabt.cache")
+
+DIRECTORY = ".cache"
+"""Name of the cache's directory inside a lakehouse."""
+
+SCHEMAS = {"block": "block 2", "exposure": "exposure 2"}
+"""Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
+
+
+class DiskCache:
+    """Remembers blocks in a directory."""
+
+    remembers = True
+
+    def __init__(self, root: Path) -> None:
+        """Use the directory `root`; it is made when something is first stored.
+
+        Raises
+        ------
+        StoreError
+            If something else is in its place.
+        """
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
+        self.store = ObjectStore(root)
+
+    def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
+        """Travel as the directory: where it arrives it is a cache of its own over the same objects."""
+        return DiskCache, (self.store.root.absolute(),)
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what was put under the key, verified; None where nothing is, or where it is not what was put."""
+        found = self.store.get(key, SCHEMAS[kind])
+        if found is None:
+            return None
+        try:
+            parts = {name: decode(section.data) for name, section in found.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            LOG.warning("cache: object %s holds no %s (%s); it is computed again", key, kind, error)
+            return None
+        return Sealed(parts, {name: section.sha256 for name, section in found.items()})
+
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait until nobody else is computing the key."""
+        return self.store.claim(key)
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Store the parts of an object, unless the key is taken; return them with their digests."""
+        sealed, data = seal(parts)
+        sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
+        self.store.put(key, SCHEMAS[kind], sections)
+        return sealed
+
+    def flush(self) -> bool:
+        """Wait until everything that was put is on disk, or given up; return whether nothing was given up."""
+        return self.store.flush()
+
+    def __enter__(self) -> Self:
+        """Use the cache for the length of a block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Finish writing."""
+        self.store.close()

@@ -1,0 +1,131 @@
+"""Publish an object so that it is there whole or not at all, whatever happens when.
+
+1. Open its directory; make it, and make that durable, where it is missing.
+2. Write everything to a temporary file in the same directory, under a name of its own, and fsync it.
+3. Link it to the object's name. Where that name is taken somebody else was first: the same key has the same bytes.
+4. Remove the temporary name, and fsync the directory.
+
+A file system may refuse hard links, which `links_work` finds out. There the temporary file is renamed instead: as
+atomic, and a second publisher replaces an object by the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from metabt.build.cache.syscalls import Disk
+from metabt.build.cache.verified_reading import DIRECTORY
+
+REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""How a file system says that it has no hard links, or not for us."""
+
+
+def publish(disk: Disk, root: Path, key: str, pieces: Sequence[bytes | memoryview], *, links: bool) -> bool:
+    """Publish the pieces of an object's file; return False where somebody else was first.
+
+    Raises
+    ------
+    OSError
+        When the disk refuses. No temporary file is left, unless it refuses that too.
+    """
+    with _directory(disk, root / key[:2]) as directory:
+        if _exists(key, directory):
+            return False
+        name = temporary_name(key)
+        try:
+            _write(disk, name, directory, pieces)
+            new = _give_name(disk, name, key, directory, links)
+        finally:
+            with suppress(FileNotFoundError):
+                disk.unlink(name, directory)
+        disk.fsync_dir(directory)
+    return new
+
+
+def links_work(disk: Disk, root: Path) -> bool:
+    """Return whether the file system of `root` has hard links, by making one."""
+    with _directory(disk, root) as directory:
+        name, second = temporary_name("probe"), temporary_name("probe")
+        os.close(disk.create(name, directory))
+        try:
+            disk.link(name, second, directory)
+            disk.unlink(second, directory)
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise
+            return False
+        finally:
+            disk.unlink(name, directory)
+    return True
+
+
+def temporary_name(key: str) -> str:
+    """Return a name that no other process and no other thread uses."""
+    return f".{key}.{os.getpid()}-{secrets.token_hex(8)}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is one of `temporary_name`."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def _give_name(disk: Disk, source: str, key: str, directory: int, links: bool) -> bool:
+    if not links:
+        disk.rename(source, key, directory)
+        return True
+    try:
+        disk.link(source, key, directory)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(disk: Disk, name: str, directory: int, pieces: Sequence[bytes | memoryview]) -> None:
+    file = disk.create(name, directory)
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[disk.write(file, view) :]
+        disk.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _directory(disk: Disk, path: Path) -> Iterator[int]:
+    try:
+        directory = os.open(path, DIRECTORY)
+    except FileNotFoundError:
+        _make(disk, path)
+        directory = os.open(path, DIRECTORY)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _make(disk: Disk, path: Path) -> None:
+    if not path.parent.exists():
+        _make(disk, path.parent)
+    with suppress(FileExistsError):
+        disk.mkdir(path)
+    # also where another process has just made it: what is published below must not outlive its directory's name
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        disk.fsync_dir(parent)
+    finally:
+        os.close(parent)

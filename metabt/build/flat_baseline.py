@@ -1,0 +1,60 @@
+"""Flat baseline: a tree without its recursion.
+
+One leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
+optimizer. Returns compound between shared sessions, because prices are taken there. An asset is eligible, and stale,
+where it would be in the most lenient of the leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+
+from metabt.data.calendars import calendar_of
+from metabt.data.prices import Prices
+from metabt.errors import ConfigError
+from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
+from metabt.values.digests import digest
+
+
+def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
+    """Return the flat baseline of a tree as a single leaf over `dataset`, which holds all its leaves' symbols.
+
+    Raises
+    ------
+    ConfigError
+        If an asset is long in one sleeve and short in another.
+    """
+    sides: dict[str, tuple[float, str]] = {}
+    for path, leaf in tree.leaves():
+        for symbol, sign in zip(leaf.universe, leaf.signs, strict=True):
+            side, other = sides.setdefault(symbol, (sign, path))
+            if side != sign:
+                raise ConfigError(
+                    f"'{symbol}' is long in one and short in the other of '{other}' and '{path}', so the flat "
+                    f"baseline of '{tree.name}' has no side for it; take it out of one of them"
+                )
+    rules = {field.name: getattr(tree.spec, field.name) for field in fields(Rules)}
+    shorts = tuple(sorted(symbol for symbol, (sign, _) in sides.items() if sign < 0))
+    rules["min_coverage"] = min(leaf.min_coverage for _, leaf in tree.leaves())
+    rules["stale_after"] = max(leaf.stale_after for _, leaf in tree.leaves())
+    return Sleeve(tree.name, Leaf(**rules, dataset=dataset, universe=tuple(sorted(sides)), shorts=shorts))
+
+
+def join_prices(panels: Sequence[Prices]) -> Prices:
+    """Return one panel with the symbols of all, which must not overlap, on the sessions they share."""
+    # a name of its own: other trees of a forest join other symbols of the same datasets
+    name = "+".join(panel.name for panel in panels) + ":" + digest([panel.symbols for panel in panels])[:8]
+    calendar = calendar_of(panels)
+    sessions = calendar.sessions[calendar.common]
+    symbols = sorted({symbol for panel in panels for symbol in panel.symbols})
+    close = np.full((len(sessions), len(symbols)), np.nan)
+    column = {symbol: i for i, symbol in enumerate(symbols)}
+    for panel in panels:
+        rows = np.searchsorted(sessions, panel.dates)
+        shared = (rows < len(sessions)) & (sessions[np.minimum(rows, len(sessions) - 1)] == panel.dates)
+        places = [column[symbol] for symbol in panel.symbols]
+        close[np.ix_(rows[shared], places)] = panel.close[shared]
+    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended)

@@ -1,0 +1,198 @@
+"""Inputs: what a block is computed from, cut out of prices or handed on from the children's blocks.
+
+1. A leaf reads the sessions of its partition and, ahead of them, as many as its lookback reaches.
+2. A meta sleeve reads its children's blocks of the same partition, and what they bring along from before it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from metabt.build.plan import Node, Plan
+from metabt.data.prices import Prices
+from metabt.portfolio.built_estimators import build_selector
+from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.walk.block import Assets, Block, LeafState, MetaState
+from metabt.walk.book import LeafBook, Opened, Start
+from metabt.walk.leaf import LeafInputs
+from metabt.walk.meta.meta_sleeve import MetaInputs
+
+SHARED = 2**26
+"""Bytes that the covariances of one reading may take to be kept for other leaves."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """The columns of one leaf's universe over some rows of its calendar."""
+
+    returns: np.ndarray
+    """(n_sessions, n_assets)"""
+    observed: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    priced: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    dollar_volume: np.ndarray | None
+    """(n_sessions, n_assets)"""
+
+    @classmethod
+    def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
+        """Return what a leaf reads of prices; the returns of all of them are worked out once."""
+        at, volume = prices.columns(universe), prices.dollar_volume
+        observed, priced = (_flags(matrix, at, prices.complete) for matrix in (prices.observed, prices.priced))
+        return cls(_cut(prices.returns, at), observed, priced, None if volume is None else _cut(volume, at))
+
+    def rows(self, rows: slice) -> Market:
+        """Return some of the rows."""
+        volume = None if self.dollar_volume is None else self.dollar_volume[rows]
+        return Market(self.returns[rows], self.observed[rows], self.priced[rows], volume)
+
+
+def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return some columns of a matrix, row by row in memory."""
+    if len(at) == at[-1] - at[0] + 1:  # neighbours
+        return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
+    return np.take(matrix, at, axis=1)
+
+
+def _flags(matrix: np.ndarray, at: np.ndarray, complete: bool) -> np.ndarray:
+    """Return some columns of flags, read-only; with complete prices only the first row can have any that is not set."""
+    if complete and matrix[0, at].all() == matrix[0, at].any():
+        return _set(len(matrix), len(at), bool(matrix[0, at].all()))
+    flags = _cut(matrix, at)
+    flags.flags.writeable = False
+    return flags
+
+
+@lru_cache(maxsize=4)
+def _set(n_rows: int, n_columns: int, first: bool) -> np.ndarray:
+    """Return flags that are all set, but for the first row: leaves over as many assets share them."""
+    flags = np.ones((n_rows, n_columns), bool)
+    flags[0] = first
+    flags.flags.writeable = False
+    return flags
+
+
+class PriceSource(Protocol):
+    """Where leaves get their prices."""
+
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
+
+
+class Markets:
+    """The datasets' columns by leaf, cut once from what is held of the prices, which are read when first asked for."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Take the prices by dataset, and how far back any sleeve looks."""
+        self._datasets = plan.datasets
+        self._lookback = max(node.spec.lookback for node in plan.nodes.values())
+        self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
+
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
+        dataset, key = self._datasets[leaf.dataset], (leaf.dataset, leaf.universe)
+        # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
+        prices = dataset.since(max(rows.start - self._lookback - 1, 0))
+        if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
+            self._cut[key] = Market.of(prices, leaf.universe)
+        window, _ = reach(leaf, rows)
+        ahead = len(dataset.dates) - len(prices.dates)
+        return self._cut[key].rows(slice(window.start - ahead, window.stop - ahead))
+
+
+def initial_state(node: Node) -> LeafState | MetaState:
+    """Return the state of a sleeve before its first session."""
+    if isinstance(node.spec, Leaf):
+        return LeafState.initial(len(node.spec.universe))
+    return MetaState.initial(len(node.spec.children), node.layout.n_columns)
+
+
+def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
+    """Return the rows of the calendar that a leaf reads for the partition `rows`, and how many are ahead of it."""
+    before = min(leaf.lookback, rows.start)
+    return slice(rows.start - before, rows.stop), before
+
+
+class Readings:
+    """What leaves read: made once for those that read the same, so that they share moments."""
+
+    def __init__(self, plan: Plan, markets: PriceSource) -> None:
+        """Take the plan and where prices come from."""
+        self._markets = markets
+        self._readers = Counter(reading(node.spec) for node in plan.nodes.values() if isinstance(node.spec, Leaf))
+        self.forget()
+
+    def forget(self) -> None:
+        """Do without what was kept: it belonged to a partition that is over."""
+        self._kept: dict[tuple[object, ...], LeafInputs] = {}
+        self._left = self._readers.copy()
+
+    def of(self, node: Node, rows: slice) -> LeafInputs:
+        """Return the inputs of a leaf for the partition `rows` of its calendar."""
+        leaf = node.spec
+        assert isinstance(leaf, Leaf)  # meta sleeves read blocks
+        key = reading(leaf)
+        self._left[key] -= 1
+        if key in self._kept:
+            return self._kept[key] if self._left[key] else self._kept.pop(key)
+        market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
+        volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
+        few = self._left[key] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
+        dates = node.calendar.sessions[rows]
+        inputs = LeafInputs(
+            dates, before, market.returns, market.observed, market.priced[before:], volume, {} if few else None
+        )
+        if few:
+            self._kept[key] = inputs
+        return inputs
+
+
+def reading(leaf: Leaf) -> tuple[object, ...]:
+    """Return what decides which prices a leaf reads."""
+    return leaf.dataset, leaf.universe, leaf.lookback, build_selector(leaf.selector).reads_volume
+
+
+def meta_inputs(
+    node: Node, rows: slice, plan: Plan, children: Sequence[Opened | None], starts: Sequence[Start]
+) -> MetaInputs:
+    """Return the inputs of a meta sleeve for the `rows` of its calendar, from its children in the order of its spec."""
+    assert isinstance(node.spec, Meta)
+    calendar = node.calendar
+    ends = ends_of(node.spec, plan)
+    return MetaInputs(calendar.sessions[rows], calendar.common[rows], children, starts, ends, node.layout)
+
+
+def ends_of(spec: Meta, plan: Plan) -> np.ndarray:
+    """Return the last session of each child whose data have ended for good, else NaT, (n_children,)."""
+    calendars = [plan.nodes[child.digest].calendar for child in spec.children]
+    return np.array([c.sessions[-1] if c.ended else "NaT" for c in calendars], "datetime64[D]")
+
+
+def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
+    """Return a block with its book; a meta sleeve's is looked through to the children in `inputs`."""
+    if isinstance(block.held, Assets):
+        return Opened(block, LeafBook(block.held, block.traded))
+    assert isinstance(inputs, MetaInputs)  # whose shares need children to be looked through to
+    return Opened(block, inputs.book(block.held))
+
+
+def start_of(node: Node, states: Mapping[str, LeafState | MetaState]) -> Start:
+    """Return what a sleeve brings into the next partition, from the states of all sleeves by spec digest."""
+    state = states[node.spec.digest]
+    return Start(state.live, state.started, _book_of(node.spec, states))
+
+
+def _book_of(spec: Leaf | Meta, states: Mapping[str, LeafState | MetaState]) -> np.ndarray:
+    state = states[spec.digest]
+    if isinstance(state, LeafState):
+        return state.holdings
+    assert isinstance(spec, Meta)
+    books = [_book_of(child, states) for child in spec.children]
+    shares = np.repeat(state.holdings, [len(book) for book in books])
+    return shares * np.concatenate(books) + 0.0 + state.carried

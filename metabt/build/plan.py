@@ -1,0 +1,167 @@
+"""Plan: the distinct sleeves of a forest of trees, in the order in which they can be walked.
+
+1. Every tree is looked through to its specs; specs with the same digest are one node, whatever they are called.
+2. Children come before their parents.
+3. Each node gets its calendar, the layout of its book and its partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from metabt.data.calendars import Calendar, calendar_of
+from metabt.data.dataset import Dataset
+from metabt.data.prices import partitions
+from metabt.errors import ConfigError, DataError, nearest
+from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
+from metabt.walk.meta.flattening import Layout
+
+
+@dataclass(frozen=True)
+class Node:
+    """One distinct sleeve of the forest."""
+
+    spec: Leaf | Meta
+    """What is computed."""
+    label: str
+    """A path that it has in some tree, for messages."""
+    calendar: Calendar
+    """Its sessions."""
+    layout: Layout
+    """What the columns of its book stand for."""
+    partitions: Mapping[str, slice]
+    """Rows of its sessions by partition."""
+
+    def footprint(self, rows: slice) -> str:
+        """Return, for messages, what the windows and covariances of some sessions take in memory at most."""
+        n_items = len(self.spec.universe) if isinstance(self.spec, Leaf) else len(self.spec.children)
+        n_sessions = rows.stop - rows.start
+        n_bytes = 8 * n_items * (n_sessions + self.spec.lookback) + 8 * n_items**2 * n_sessions
+        return f"at most {n_bytes / 2**20:,.1f} MiB ({n_items} columns, {n_sessions} sessions)"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A forest that is ready to be walked."""
+
+    trees: tuple[Sleeve, ...]
+    """What was asked for."""
+    datasets: Mapping[str, Dataset]
+    """Prices by dataset, unread."""
+    nodes: Mapping[str, Node]
+    """Distinct sleeves by digest, children first."""
+    labels: tuple[str, ...] = field(default=())
+    """Partitions in time order."""
+    fleeting: frozenset[str] = frozenset()
+    """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Spec digest -> blocks of the sleeve: one per partition in which it has sessions."""
+        return {key: len(node.partitions) for key, node in self.nodes.items()}
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks to be had."""
+        return sum(self.sizes.values())
+
+
+def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fleeting: bool = False) -> Plan:
+    """Return the plan of a forest.
+
+    With `fleeting`, roots over other sleeves are not remembered, unless they also stand beneath another sleeve.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For a dataset or a symbol that does not exist, a symbol that two datasets of one tree have, a lookback longer
+        than the history, or a start after its end.
+    """
+    nodes: dict[str, Node] = {}
+    shared = _Shared(datasets)
+    for tree in trees:
+        shared.check(tree)
+        for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
+            if sleeve.spec.digest not in nodes:
+                nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
+    labels = sorted({label for node in nodes.values() for label in node.partitions})
+    return Plan(tuple(trees), datasets, nodes, tuple(labels), _roots_alone(trees, nodes) if fleeting else frozenset())
+
+
+def _roots_alone(trees: Sequence[Sleeve], nodes: Mapping[str, Node]) -> frozenset[str]:
+    beneath = {child.digest for node in nodes.values() if isinstance(node.spec, Meta) for child in node.spec.children}
+    return frozenset({tree.spec.digest for tree in trees if isinstance(tree.spec, Meta)} - beneath)
+
+
+class _Shared:
+    """What sleeves over the same datasets, or over the same children, have in common: worked out once."""
+
+    def __init__(self, datasets: Mapping[str, Dataset]) -> None:
+        self._datasets = datasets
+        self._calendars: dict[tuple[str, ...], tuple[Calendar, Mapping[str, slice]]] = {}
+        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._checked: set[tuple[str, ...]] = set()
+
+    def check(self, tree: Sleeve) -> None:
+        """Check a tree's data, unless one with the same leaves has been."""
+        leaves = tuple(leaf.digest for _, leaf in tree.leaves())
+        if leaves not in self._checked:
+            check_data(tree, self._datasets)
+            self._checked.add(leaves)
+
+    def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node]) -> Node:
+        """Return the node of a sleeve whose children have theirs."""
+        calendar, parts = self._dated(sleeve)
+        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts)
+
+    def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
+        names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
+        if names not in self._calendars:
+            calendar = calendar_of([self._datasets[name] for name in names])
+            self._calendars[names] = calendar, dict(partitions(calendar.sessions))
+        return self._calendars[names]
+
+    def _layout(self, spec: Leaf | Meta, nodes: Mapping[str, Node]) -> Layout:
+        if isinstance(spec, Leaf):
+            return Layout.leaf(spec.universe)
+        children = tuple(child.digest for child in spec.children)
+        if children not in self._layouts:
+            self._layouts[children] = Layout.meta([nodes[key].layout for key in children])
+        return self._layouts[children]
+
+
+def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
+    """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
+    check_universes(tree, {name: dataset.symbols for name, dataset in datasets.items()})
+    for path, leaf in tree.leaves():
+        n_sessions = len(datasets[leaf.dataset].dates)
+        if n_sessions <= leaf.lookback:
+            raise DataError(
+                f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
+                f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
+            )
+
+
+def check_universes(tree: Sleeve, symbols: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError unless every leaf's symbols are in its dataset, and every symbol comes from one dataset only.
+
+    `symbols` is what each dataset holds.
+    """
+    home: dict[str, tuple[str, str]] = {}
+    held = {name: frozenset(known) for name, known in symbols.items()}
+    for path, leaf in tree.leaves():
+        if leaf.dataset not in symbols:
+            raise ConfigError(f"sleeve '{path}': no dataset is called '{leaf.dataset}'{nearest(leaf.dataset, symbols)}")
+        missing = sorted(set(leaf.universe) - held[leaf.dataset])
+        if missing:
+            known = symbols[leaf.dataset]
+            close = nearest(missing[0], known)
+            raise ConfigError(f"sleeve '{path}': dataset '{leaf.dataset}' has no symbol '{missing[0]}'{close}")
+        for symbol in leaf.universe:
+            dataset, other = home.setdefault(symbol, (leaf.dataset, path))
+            if dataset != leaf.dataset:
+                raise ConfigError(
+                    f"sleeves '{other}' and '{path}' take '{symbol}' from two datasets, '{dataset}' and "
+                    f"'{leaf.dataset}'; one asset has one price: use one of them, or rename the symbol when ingesting"
+                )

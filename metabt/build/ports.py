@@ -1,0 +1,109 @@
+"""Ports: what the engine asks of whoever remembers what was computed, and what a walk hands over on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from metabt.errors import RunError
+from metabt.walk.block import Block, LeafState, MetaState
+from metabt.walk.concatenation import join
+
+WalkState = LeafState | MetaState
+Progress = Callable[[int, int, str], None]
+"""Called with blocks done, blocks in all, and what was done last."""
+
+
+@dataclass(frozen=True)
+class Lap:
+    """Time spent on one stage of one block."""
+
+    partition: str
+    """The partition's label."""
+    stage: str
+    """Stage name, as in metabt.walk.stopwatch."""
+    seconds: float
+    """Wall seconds."""
+    rows: int
+    """Decisions or sessions it covered."""
+    cache_hit: bool
+    """The block was not computed but found."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The parts of one object, and what they are known by."""
+
+    parts: Mapping[str, Any]
+    """Name -> value, such as the block and the state after it."""
+    digests: Mapping[str, str]
+    """Name -> SHA-256 of the value's bytes; empty where nothing is remembered."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One sleeve, taken over one partition."""
+
+    key: str = ""
+    """What its block is addressed by; empty where nothing is remembered."""
+    sealed: Sealed | None = None
+    """The block and the state after it; None where the sleeve failed."""
+    found: bool = False
+    """The block was not computed but found."""
+    laps: tuple[Lap, ...] = ()
+    """Where the time went."""
+    failure: RunError | None = None
+    """What ended the walk of the sleeve, in this partition or earlier."""
+
+
+@dataclass
+class Walk:
+    """One sleeve, walked over all its partitions."""
+
+    state: WalkState
+    """What the last partition left."""
+    blocks: Sequence[Block] = field(default_factory=list)
+    """Its blocks in time order; where they are stored, they may be read when they are looked at."""
+    laps: list[Lap] = field(default_factory=list)
+    """Where the time went."""
+    computed: int = 0
+    """Blocks that were not found but computed."""
+    failure: RunError | None = None
+    """What ended the walk early; sleeves above have the same."""
+
+    def add(self, step: Step) -> None:
+        """Append what the next partition brought."""
+        self.failure = self.failure or step.failure
+        if step.sealed is not None:
+            self.state = step.sealed.parts["state"]
+            assert isinstance(self.blocks, list)  # those that are read when they are looked at are all there
+            self.blocks.append(step.sealed.parts["block"])
+            self.computed += not step.found
+            self.laps += step.laps
+
+    @cached_property
+    def whole(self) -> Block:
+        """All its blocks end to end, once it is finished."""
+        return join(list(self.blocks))
+
+
+class Cache(Protocol):
+    """Where what was computed is remembered."""
+
+    remembers: bool
+    """False spares the engine the keys."""
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what was put under the key, or None."""
+
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait until nobody else computes the key; whoever leaves without a put lets the next one try."""
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Remember the parts of an object, unless the key is taken, and return them with their digests."""
+
+    def flush(self) -> bool:
+        """Wait until everything that was put can be found by other processes; return whether all of it can."""

@@ -1,0 +1,177 @@
+"""Shard: some sleeves of a plan, walked where their states live: what an actor holds.
+
+1. `advance(label, previous, given)` names the report it continues from. A shard that has not made it (it is new, or was
+   restarted) first loads the newest stored blocks that the report marks.
+2. Blocks of sleeves beneath that were walked elsewhere are adopted from `given`.
+3. Its own sleeves are stepped; what was computed is published before anything is reported.
+4. Out come a report, which is small, and the blocks.
+
+`probe` does the same for one sleeve alone and forgets it again: to find out which one a process does not survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from metabt.build.cached_walk import CachedWalk
+from metabt.build.inputs import PriceSource
+from metabt.build.keys import BLOCK
+from metabt.build.plan import Plan
+from metabt.build.ports import Cache, Lap, Sealed, Step
+from metabt.errors import RunError
+from metabt.estimators.current_decision import telling_decisions
+from metabt.values.digests import joint_digest
+
+
+class Lost(Exception):
+    """Something that a shard was to continue from is not to be had; it must begin at the first partition."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one sleeve left in one partition, without the block."""
+
+    key: str = ""
+    """What its block is addressed by; empty where nothing is remembered."""
+    state: str = ""
+    """Digest of the state after it."""
+    found: bool = False
+    """The block was not computed but found."""
+    laps: tuple[Lap, ...] = ()
+    """Where the time went."""
+    failure: str | None = None
+    """What ended the walk of the sleeve."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a shard has done in one partition."""
+
+    label: str
+    """The partition."""
+    token: str
+    """What the next partition continues from: one digest of all states after this one."""
+    steps: Mapping[str, Mark]
+    """Spec digest -> what its own sleeves did in it."""
+    newest: Mapping[str, Mark]
+    """Spec digest -> the newest mark of every sleeve it holds a state of."""
+    kept: bool
+    """Everything computed so far is stored where others find it."""
+
+
+Blocks = Mapping[str, Sealed]
+"""Spec digest -> the block and the state after it."""
+Given = Sequence[tuple[Mapping[str, Mark], Blocks | None]]
+"""Marks and blocks of other shards in the same partition; no blocks where they were lost on the way."""
+
+
+@dataclass
+class Shard:
+    """Some sleeves, and how far they have come."""
+
+    plan: Plan
+    """The whole forest."""
+    cache: Cache
+    """Where blocks are remembered."""
+    keys: Sequence[str]
+    """Spec digests of its own sleeves, children first."""
+    markets: PriceSource
+    """Where prices come from."""
+    _token: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Stand before the first session."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._walker = CachedWalk(self.plan, self.cache, self.markets)
+        self._newest: dict[str, Mark] = {}
+        self._token = ""
+
+    def advance(
+        self, label: str, previous: Report | None, given: Given = (), failed: Mapping[str, str] | None = None
+    ) -> tuple[Report, Blocks]:
+        """Take its sleeves over one partition.
+
+        Parameters
+        ----------
+        label : the partition
+        previous : its report on the partition before; None at the first
+        given : what other shards did in this partition with sleeves beneath its own
+        failed : spec digest -> why a sleeve is not to be walked any further
+
+        Raises
+        ------
+        Lost
+            If it has to be continued from what is not stored.
+        """
+        self._continue_from(previous)
+        self._enter(label, given, failed or {})
+        steps, blocks = {}, {}
+        for key in self.keys:
+            if label in self.plan.nodes[key].partitions:
+                step = self._walker.step(self.plan.nodes[key])
+                steps[key] = self._newest[key] = _mark(step)
+                if step.sealed is not None:
+                    blocks[key] = step.sealed
+        kept = self.cache.flush()
+        self._token = self._named()
+        return Report(label, self._token, steps, dict(self._newest), kept), blocks
+
+    def probe(self, label: str, previous: Report | None, given: Given, key: str, tell: Callable[[str], None]) -> None:
+        """Walk one sleeve over a partition, telling beforehand what it decides; forget it, but for what is stored."""
+        self._continue_from(previous)
+        walker, newest = self._walker, dict(self._newest)
+        states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)
+        self._enter(label, given, {})
+        with telling_decisions(tell):
+            self._walker.step(self.plan.nodes[key])
+        self.cache.flush()
+        walker.states, walker.after, walker.failures, self._newest = states, after, failures, newest
+
+    def _enter(self, label: str, given: Given, failed: Mapping[str, str]) -> None:
+        self._walker.failures.update({key: RunError(why) for key, why in failed.items()})
+        self._walker.enter(label)
+        for marks, blocks in given:
+            for key, mark in marks.items():
+                self._walker.adopt(self.plan.nodes[key], self._given(key, mark, blocks))
+                self._newest[key] = mark
+
+    def _given(self, key: str, mark: Mark, blocks: Blocks | None) -> Step:
+        if mark.failure is not None:
+            return Step(failure=RunError(mark.failure))
+        sealed = self.cache.get(mark.key, BLOCK) if blocks is None else blocks[key]
+        if sealed is None:
+            raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
+        return Step(mark.key, sealed, mark.found)
+
+    def _continue_from(self, previous: Report | None) -> None:
+        if previous is None:
+            self._begin()
+        elif previous.token != self._token:
+            self._begin()
+            for key, mark in previous.newest.items():
+                self._walker.adopt(self.plan.nodes[key], self._stored(key, mark))
+            self._newest = dict(previous.newest)
+            self._token = previous.token
+
+    def _stored(self, key: str, mark: Mark) -> Step:
+        if mark.failure is not None:
+            return Step(failure=RunError(mark.failure))
+        sealed = self.cache.get(mark.key, BLOCK) if mark.key else None
+        if sealed is None or sealed.digests["state"] != mark.state:
+            raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
+        return Step(mark.key, sealed)
+
+    def _named(self) -> str:
+        if not self.cache.remembers:
+            return uuid4().hex  # nothing is stored: only the process that is here can continue
+        return joint_digest([part for key in sorted(self._newest) for part in (key, self._newest[key].state)])
+
+
+def _mark(step: Step) -> Mark:
+    failure = None if step.failure is None else str(step.failure)
+    state = "" if step.sealed is None else step.sealed.digests.get("state", "")
+    return Mark(step.key, state, step.found, step.laps, failure)

@@ -1,0 +1,318 @@
+"""The command line: `metabt COMMAND`.
+
+1. Pin numeric threads to one, before NumPy loads: results must not depend on how many cores a machine has.
+2. Parse the arguments without importing what the commands need, so that `--help` answers at once.
+3. Run the command; say what a user can mend on standard error, without a traceback.
+
+Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted, 143 stopped (SIGTERM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from metabt.cli.sigterm import Stopped, stoppable
+from metabt.errors import MetabtError
+
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""What numeric libraries read when they load."""
+
+KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
+"""What becomes of a command that does not end by itself."""
+
+OVERRIDES = """\
+overrides are KEY=VALUE, as in Hydra:
+  portfolio=NAME                      conf/portfolio/NAME.yaml, in ./conf or of metabt's own (demo, one, thousand)
+  portfolio.PATH=VALUE                one setting of one sleeve
+  sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
+  start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false benchmark=SYMBOL
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
+    args = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        with stoppable():
+            run(args)
+            sys.stdout.flush()
+    except MetabtError as error:
+        print(f"metabt: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"metabt: interrupted; {KEPT}", file=sys.stderr)
+        return 130
+    except Stopped:
+        print(f"metabt: stopped; {KEPT}", file=sys.stderr)
+        return 143
+    except BrokenPipeError:
+        # The reader (head, less) has left; without this, Python complains again when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Call the command that was asked for."""
+    from metabt.lakehouse.catalog.connections import begin
+
+    values = vars(args)
+    begin(partial(_extensions, values["lakehouse"]))
+    from metabt.cli import commands
+
+    getattr(commands, values.pop("command"))(**values)
+
+
+def _extensions(lakehouse: str | None) -> tuple[str, ...]:
+    """Return what the catalogue of the lakehouse needs of DuckDB, as far as that can be told from its folder."""
+    from metabt.cli.printing import place
+    from metabt.lakehouse.catalog.catalog_location import likely
+
+    return likely(place(lakehouse)).extensions
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed arguments; overrides may stand anywhere among the options."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    stray = rest if not hasattr(args, "overrides") else [word for word in rest if word.startswith("-")]
+    if stray:
+        parser.error(f"unrecognized arguments: {' '.join(stray)}")
+    if hasattr(args, "overrides"):
+        args.overrides = [*args.overrides, *rest]
+    return args
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="metabt",
+        description="Recursive meta-portfolio backtests: portfolios of portfolios, walked forward, computed once.",
+        epilog=(
+            "first steps:\n"
+            "  metabt demo                                 33 years of real prices, three levels\n"
+            "  metabt ingest prices.csv --dataset mine     your own prices\n"
+            "  metabt backtest portfolio=demo start=2000-01-01\n"
+            "  metabt weights                              what to hold now\n"
+            '  metabt sql "select * from metrics"          everything else\n\n'
+            "metabt COMMAND --help shows the rest, with examples."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_ingest(commands)
+    _add_plan(commands)
+    _add_backtest(commands)
+    _add_runs(commands)
+    _add_weights(commands)
+    _add_sql(commands)
+    _add_report(commands)
+    _add_explain(commands)
+    _add_reproduce(commands)
+    _add_cache(commands)
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction, name: str, says: str, examples: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=says,
+        description=f"{says[0].upper()}{says[1:]}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--lakehouse", metavar="PATH", help="folder of the lakehouse (default: as in config.yaml)")
+    return command
+
+
+def _add_overrides(command: argparse.ArgumentParser) -> None:
+    command.epilog = f"{OVERRIDES}\n{command.epilog}"
+    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what to set, see below")
+    command.add_argument("--config-dir", metavar="DIR", help="your configuration files (default: ./conf)")
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format", dest="layout", choices=("table", "csv", "json"), default="table", help="default: table"
+    )
+
+
+def _add_catalog(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--catalog",
+        metavar="TEXT",
+        help="where a new lakehouse keeps its catalogue: postgres:host=HOST dbname=NAME user=NAME, without a password "
+        "(default: METABT_CATALOG, or a file in its folder)",
+    )
+
+
+def _add_quiet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quiet", action="store_true", help="no progress bar and no hints, only the result")
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt demo\n  metabt demo --lakehouse /tmp/lake\n"
+    command = _add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples)
+    _add_catalog(command)
+    _add_quiet(command)
+
+
+def _add_ingest(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt ingest prices.csv --dataset mine                one column per symbol\n"
+        "  metabt ingest bars.parquet --dataset mine --symbol ticker --date day   one row per symbol and date\n"
+        "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
+        "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
+    )
+    command = _add(commands, "ingest", "store prices from a CSV or Parquet file as a dataset", examples)
+    command.add_argument("file", metavar="FILE", help="wide or long CSV or Parquet file, may be compressed")
+    _add_catalog(command)
+    command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
+    command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
+    command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")
+    command.add_argument(
+        "--closed",
+        action=argparse.BooleanOptionalAction,
+        help="the dataset has ended, so it holds no tree at its last date (default: as it was)",
+    )
+
+
+def _add_plan(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt plan portfolio=thousand\n  metabt plan portfolio.lookback=126 start=2000-01-01\n"
+    command = _add(commands, "plan", "show the resolved tree, its schedule and its blocks, and run nothing", examples)
+    _add_overrides(command)
+
+
+def _add_backtest(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt backtest portfolio=demo start=2000-01-01 end=2020-12-31\n"
+        "  metabt backtest portfolio.sleeves.equities.sleeves.technology.optimizer=erc\n"
+        "  metabt backtest portfolio.optimizer.max_weight=0.6 '~portfolio.sleeves.hedge'\n"
+        "a sweep computes what its configurations share once, and ranks them:\n"
+        "  metabt backtest -m portfolio.optimizer=erc,hrp,min_variance portfolio.lookback=63,126,252\n"
+        "  metabt backtest -m 'portfolio.lookback=range(20,260,20)' --dry-run    what it would compute\n"
+        "  metabt backtest -m portfolio=demo,one --keep all                      every table of every run\n"
+        "  metabt backtest -m portfolio.lookback=63,126 hydra/launcher=basic     each by itself\n"
+    )
+    command = _add(commands, "backtest", "walk a portfolio forward and store the run", examples)
+    _add_overrides(command)
+    command.add_argument("-m", "--multirun", action="store_true", help="run every combination of the values: a=1,2")
+    command.add_argument("--dry-run", action="store_true", help="with -m: say how much there is to compute, and stop")
+    command.add_argument(
+        "--keep",
+        choices=("summary", "all"),
+        help="with -m: what to store of each run (default: summary, which is its metrics and the root's returns and "
+        "decisions)",
+    )
+    _add_quiet(command)
+
+
+def _add_runs(commands: argparse._SubParsersAction) -> None:
+    _add_format(_add(commands, "runs", "list the stored runs", "  metabt runs\n  metabt runs --format json\n"))
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "name",
+        nargs="?",
+        default="latest",
+        metavar="RUN",
+        help="run id or its beginning, or a portfolio (default: newest)",
+    )
+
+
+def _add_weights(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt weights\n"
+        "  metabt weights --portfolio demo --format csv\n"
+        "  metabt weights --refresh                         the same portfolio on today's data\n"
+        "  metabt weights --holdings mine.csv --nav 1e6     columns symbol, and shares or value\n"
+    )
+    command = _add(commands, "weights", "print the newest targets on physical assets, or the trades", examples)
+    _add_run(command)
+    command.add_argument("--portfolio", metavar="NAME", help="the newest run of this portfolio")
+    command.add_argument("--holdings", metavar="CSV", help="what you hold: symbol, and shares or value")
+    command.add_argument("--nav", type=float, metavar="VALUE", help="what the portfolio is worth, cash included")
+    command.add_argument(
+        "--refresh", action="store_true", help="run its portfolio on the data that there are now, and print that"
+    )
+    _add_format(command)
+
+
+def _add_sql(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        '  metabt sql "select date, symbol, target from weights order by date desc limit 20"\n'
+        "  metabt sql \"select path, value from metrics where metric = 'sharpe'\" --format csv\n"
+        '  metabt sql "select * from weights" --output weights.parquet\n'
+        '  metabt sql "show tables"\n'
+    )
+    command = _add(commands, "sql", "query the lakehouse, read-only", examples)
+    command.add_argument("statement", metavar="SELECT", help="one statement that reads")
+    _add_format(command)
+    command.add_argument("--output", metavar="FILE", help="write to FILE instead: .csv, .json or .parquet")
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt report                                     the newest run\n"
+        "  metabt report demo --output demo.html\n"
+        "  metabt report 3f2a 9c41 --output two.html         two runs side by side\n"
+        "  metabt report --figures pictures --format svg     and the main charts, without a browser\n"
+        "  metabt report demo --no-baselines                 from what is stored alone\n"
+    )
+    command = _add(commands, "report", "write a run, or two, as one HTML page that needs no network", examples)
+    _add_run(command)
+    command.add_argument("other", nargs="?", metavar="RUN2", help="another run, to have both side by side")
+    command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
+    command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
+    command.add_argument("--format", choices=("png", "svg", "pdf"), help="of pictures; default: png")
+    command.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        help="with all baselines, a flat one of many assets too; or without any and without attribution, for which the "
+        "run is walked again from its cached blocks (default: those that are quick)",
+    )
+
+
+def _add_explain(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt explain                        why the newest run computed what it computed\n"
+        "  metabt explain 3f2a 9c41              which inputs make two runs differ, and the effect\n"
+        "  metabt explain demo --format json\n"
+    )
+    command = _add(commands, "explain", "say why a run's blocks were computed, or what makes two runs differ", examples)
+    _add_run(command)
+    command.add_argument("other", nargs="?", metavar="RUN2", help="compare with this run")
+    _add_format(command)
+
+
+def _add_reproduce(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt reproduce\n  metabt reproduce demo --quiet\n"
+    says = "compute a stored run again from its snapshot, without a cache, and compare every byte"
+    command = _add(commands, "reproduce", says, examples)
+    _add_run(command)
+    _add_quiet(command)
+
+
+def _add_cache(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt cache stats                              what is in it\n"
+        "  metabt cache verify                             hash every byte of every object\n"
+        "  metabt cache verify --recompute 0.01            and compute one object in a hundred again\n"
+        "  metabt cache prune --keep 30d --max-size 10G    remove what is not used, no run depends on it\n"
+        "  metabt cache prune --keep 1w --dry-run          only say what that would remove\n"
+    )
+    command = _add(commands, "cache", "look after the cache of a lakehouse: stats, verify or prune", examples)
+    command.add_argument("action", choices=("stats", "verify", "prune"), help="what to do")
+    command.add_argument("--recompute", type=float, metavar="SHARE", help="verify: compute this share again, 0 to 1")
+    command.add_argument("--keep", metavar="AGE", help="prune: what was used within this time stays, such as 30d")
+    command.add_argument("--max-size", metavar="SIZE", help="prune: at most this much stays, such as 10G")
+    command.add_argument("--dry-run", action="store_true", help="prune: remove nothing")

@@ -1,0 +1,56 @@
+"""What a terminal shows while a backtest runs: a bar over blocks, and when kernels are compiled for first use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Bar:
+    """A progress bar on standard error, drawn from the first finished block on, and only on a terminal."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """Show that `done` of `total` blocks are finished, the last one being `label`."""
+        if not self._shown:
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="block", file=sys.stderr, disable=None, leave=False)
+        self._bar.set_postfix_str(label, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def progress_bar(*, shown: bool) -> Iterator[Bar]:
+    """Give a bar, and take it off the screen whatever happens."""
+    bar = Bar(shown=shown)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+@contextmanager
+def compilation_notice(*, shown: bool) -> Iterator[None]:
+    """Say on standard error that kernels are compiled, once, and how long it took; say nothing when none are."""
+    if not shown:
+        yield
+        return
+    from metabt.numerics.compilation import compilation
+
+    with compilation(lambda: print("compiling kernels for first use ...", file=sys.stderr, flush=True)) as compiled:
+        yield
+    if compiled.seconds:
+        print(f"compiled kernels for first use in {compiled.seconds:.1f} s; later runs start at once", file=sys.stderr)

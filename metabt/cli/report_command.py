@@ -1,0 +1,107 @@
+"""Report: a stored run, or two side by side, as one HTML page.
+
+1. The run is found and its tables are read; one of which a summary is kept is assembled whole.
+2. Meanwhile the engine is imported and the lakehouse is opened as the run read it, to walk the run again.
+3. The page is written (metabt.report).
+
+Of two runs neither is walked again: what differs is told from what they recorded.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from metabt.cli.printing import place
+from metabt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from metabt.report import Format
+    from metabt.report.comparison.pair import Pair
+    from metabt.report.replayed import Replayed
+    from metabt.report.run import Run
+    from metabt.runs.replay import Origin
+
+
+def report(
+    lakehouse: str | None,
+    name: str = "latest",
+    other: str | None = None,
+    output: str = "report.html",
+    baselines: bool | None = None,
+    figures: str | None = None,
+    format: Format | None = None,
+) -> None:
+    """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
+    from metabt.report import check_folder, write_figures, write_page
+
+    check_folder(output)
+    if format is not None and figures is None:
+        raise ConfigError(f"--format {format} is one of pictures, and none are asked for; add --figures FOLDER")
+    where = place(lakehouse)
+    if other is not None:
+        if baselines is not None or figures is not None:
+            raise ConfigError("--baselines, --no-baselines and --figures are for one run, not for two; leave them out")
+        pair = _pair(where, name, other)
+        return _written(write_page(output, pair), *pair.runs)
+    with ThreadPoolExecutor(1) as pool:
+        run = _stored(where, name, baselines, pool)
+        _written(write_page(output, run), run)
+        for picture in write_figures(figures, run.row, run.tables, format or "png") if figures else ():
+            print(picture)
+
+
+def _written(file: Path, *runs: Run) -> None:
+    named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+
+
+def _pair(where: str, name: str, other: str) -> Pair:
+    """Return two stored runs and what differs between their inputs."""
+    from metabt.lakehouse import attach, resolve_run
+    from metabt.report.comparison.pair import Pair
+    from metabt.runs.input_differences import differences
+    from metabt.runs.record import read_record
+
+    with attach(where, read_only=True) as connection:
+        records = [read_record(connection, resolve_run(connection, each)) for each in (name, other)]
+        if records[0].run_id == records[1].run_id:
+            said = f"'{name}' and '{other}' are both run {records[0].short} of {records[0].portfolio}"
+            raise ConfigError(f"{said}, which has no other beside it; `metabt runs` lists what there is")
+        found = differences(connection, *records)
+    runs = [_stored(where, record.run_id, False) for record in records]
+    return Pair(runs[0], runs[1], found)
+
+
+def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
+    """Return a stored run."""
+    from metabt.lakehouse import connect, load_run, resolve_run
+    from metabt.report.run import Run
+    from metabt.runs.record import read_record
+
+    with connect(where) as connection:
+        record = read_record(connection, resolve_run(connection, name))
+        if record.keep == "all":
+            again = _again(where, record.run_id, baselines, pool)
+            return Run(record.row, load_run(connection, record.run_id)[1], again)
+    from metabt.cli.weights_command import completed_run
+
+    tables = completed_run(where, record.run_id).tables
+    return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
+
+
+def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Replayed | None:
+    """Return what finds where a run came from, while its tables are read; None where that is not wanted."""
+    from metabt.report.replayed import Replayed
+
+    if pool is None or baselines is False:
+        return None
+    return Replayed.wanted(pool.submit(_origin, where, run_id).result, baselines)
+
+
+def _origin(where: str, run_id: str) -> Origin:
+    from metabt.runs.reproduce import origin
+
+    return origin(where, run_id)

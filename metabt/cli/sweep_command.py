@@ -1,0 +1,118 @@
+"""What `metabt backtest -m` runs: all configurations as one forest, or with another launcher each by itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from metabt.cli.printing import agreed, notice
+from metabt.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from metabt.config import Job
+    from metabt.runs.sweep import Sweep, Swept
+
+
+@dataclass
+class SweepTask:
+    """The configurations of one command line, run as they are handed over."""
+
+    alone: Callable[..., None]
+    """Runs one configuration by itself; told whether to be `quiet`."""
+    lakehouse: str | None
+    """Where to run, if not where the configurations say."""
+    keep: str | None
+    """`summary` or `all`: which tables of each run to store; None if nothing was said."""
+    quiet: bool
+    """Show no progress and no hints."""
+    dry_run: bool
+    """Only say what would be computed."""
+    done: list[Sweep] = field(default_factory=list)
+    """Sweeps that have been run; a sweeper may hand over its jobs in batches."""
+
+    def __call__(self, config: dict[str, Any]) -> None:
+        """Run one configuration by itself."""
+        if self.keep == "summary":
+            raise ConfigError(
+                "--keep summary needs hydra/launcher=metabt; with another launcher each job is a run of its own and "
+                "keeps everything"
+            )
+        self.alone(placed(config, self.lakehouse), quiet=self.quiet)
+
+    def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
+        """Run all configurations at once, print their ranking and return what became of each."""
+        ready = [job if job.config is None else replace(job, config=placed(job.config, self.lakehouse)) for job in jobs]
+        lakehouse = _one_lakehouse(ready)
+        if self.dry_run:
+            _print_forecast(ready, lakehouse)
+            return [None] * len(jobs)
+        swept = self._run(ready, lakehouse)
+        self.done.append(swept)
+        return swept.runs
+
+    def _run(self, jobs: list[Job], lakehouse: str) -> Sweep:
+        from metabt.cli.progress_bar import compilation_notice, progress_bar
+        from metabt.cli.sweep_ranking import conclusion, forecast, ranking
+        from metabt.runs.sweep import run_sweep
+
+        announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
+        with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
+            say = None if self.quiet else notice
+            swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
+        print(ranking(swept))
+        print(f"\n{conclusion(swept)} in {lakehouse}")
+        return swept
+
+    def report_failures(self) -> None:
+        """Say how many configurations failed.
+
+        Raises
+        ------
+        RunError
+            If any did.
+        """
+        from metabt.cli.sweep_ranking import failures
+
+        said = failures([run for sweep in self.done for run in sweep.runs])
+        if said:
+            raise RunError(said)
+
+
+def refuse_sweep_options(keep: str | None, dry_run: bool) -> None:
+    """Raise ConfigError for an option that only a sweep has."""
+    if dry_run:
+        raise ConfigError("--dry-run is for sweeps: add -m; of one configuration `metabt plan` shows what it computes")
+    if keep is not None:
+        raise ConfigError(f"--keep {keep} is for sweeps: add -m; a run of its own keeps everything")
+
+
+def placed(config: dict[str, Any], lakehouse: str | None) -> dict[str, Any]:
+    """Return a configuration in the lakehouse that the command line names, if it names one.
+
+    Raises
+    ------
+    StoreError
+        If the configuration names another catalogue than its lakehouse has.
+    """
+    if lakehouse is not None:
+        return {**config, "lakehouse": lakehouse, "catalog": None}
+    agreed(config["lakehouse"], config["catalog"])
+    return config
+
+
+def _one_lakehouse(jobs: Sequence[Job]) -> str:
+    places = sorted({job.config["lakehouse"] for job in jobs if job.config is not None})
+    if len(places) > 1:
+        raise ConfigError(
+            f"a sweep runs in one lakehouse, its configurations name {', '.join(places)}; pass --lakehouse"
+        )
+    return str(places[0])
+
+
+def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
+    from metabt.cli.sweep_ranking import forecast
+    from metabt.runs.sweep import outlook
+
+    print(forecast(outlook(jobs, lakehouse)))

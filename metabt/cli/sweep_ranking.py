@@ -1,0 +1,155 @@
+"""What is said of a sweep: beforehand what there is to compute, afterwards its configurations, the best first.
+
+1. The columns of the ranking are the overrides in which configurations differ, by the shortest name that tells them
+   apart, and the root's metrics.
+2. Sort by Sharpe ratio; ties stay in the order of the sweep, what has no Sharpe ratio comes after what has one, and
+   what failed comes last, with its error.
+3. Print the first 50, and the query that gives the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metabt.analysis.summary import COLUMNS
+
+if TYPE_CHECKING:
+    from metabt.runs.sweep import Outlook, Sweep, Swept
+
+METRICS = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover")
+"""What is shown of a configuration, in this order; the first is what it is ranked by."""
+SHOWN = 50
+"""Rows that are printed."""
+WIDEST = 40
+"""Characters of an override's value that are printed."""
+
+
+def forecast(outlook: Outlook) -> str:
+    """Return what a sweep is about to compute."""
+    others = {"cannot run": outlook.n_failed, "stored already": outlook.n_found}
+    aside = ", ".join(f"{number} {what}" for what, number in others.items() if number)
+    jobs = _count(outlook.n_jobs, "configuration") + (f" ({aside})" if aside else "")
+    return (
+        f"{jobs}: {_count(outlook.n_blocks, 'block')} named, "
+        f"{_known(outlook.n_distinct, outlook.n_known)}\n"
+        f"blocks of leaves: {_known(outlook.n_leaf_distinct, outlook.n_leaf_known)}"
+    )
+
+
+def conclusion(sweep: Sweep) -> str:
+    """Return what a sweep has computed."""
+    runs, blocks = _count(len(sweep.runs), "configuration"), _count(sweep.computed, "block")
+    return f"sweep {sweep.sweep_id[:12]} of {runs}: {blocks} computed, {sweep.seconds:.1f} s"
+
+
+def failures(runs: Sequence[Swept]) -> str | None:
+    """Return how many configurations failed and why the first did; None if all ran."""
+    failed = [run for run in runs if run.status == "failed"]
+    if not failed:
+        return None
+    rest = "; the others are stored" if len(failed) < len(runs) else ""
+    return (
+        f"{len(failed)} of {_count(len(runs), 'configuration')} failed{rest}; the first, "
+        f"{' '.join(failed[0].overrides)}: {_first_line(failed[0].error)}"
+    )
+
+
+def ranking(sweep: Sweep) -> str:
+    """Return the table of a sweep."""
+    ranked = sorted(sweep.runs, key=_place)
+    settings = [_settings(run.overrides) for run in ranked]
+    names = short_names(differing(settings))
+    headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in METRICS)]
+    rows = [
+        [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run)]
+        for rank, (run, own) in enumerate(zip(ranked[:SHOWN], settings, strict=False), start=1)
+    ]
+    errors = [_first_line(run.error) if run.status == "failed" else "" for run in ranked[:SHOWN]]
+    lines = _aligned([headings, *rows], left=2 + len(names), ends=["", *errors])
+    return "\n".join(lines + _rest(sweep.sweep_id, len(ranked)))
+
+
+def differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the keys that are not set to one and the same value everywhere, in the order in which they come up."""
+    keys = dict.fromkeys(key for own in settings for key in own)
+    return [key for key in keys if len({own.get(key) for own in settings}) > 1]
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return key -> its shortest ending, at a dot, that no other key and no other column has.
+
+    >>> short_names(["portfolio.optimizer", "portfolio.sleeves.a.lookback", "portfolio.sleeves.b.lookback"])
+    {'portfolio.optimizer': 'optimizer', 'portfolio.sleeves.a.lookback': 'a.lookback', \
+'portfolio.sleeves.b.lookback': 'b.lookback'}
+    """
+    endings = [ending for key in keys for ending in _endings(key)]
+    taken = {"rank", "run", *METRICS}
+    return {
+        key: next((e for e in _endings(key) if endings.count(e) == 1 and e not in taken), key.lstrip("+"))
+        for key in keys
+    }
+
+
+def _known(distinct: int, known: int) -> str:
+    return f"{distinct} distinct, {known} of them known; computing {distinct - known}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _endings(key: str) -> list[str]:
+    steps = key.lstrip("+").split(".")
+    return [".".join(steps[first:]) for first in reversed(range(len(steps)))]
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (text.partition("=") for text in overrides)
+    return {key: _cut(value.strip("'\"")) for key, _, value in pairs}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
+
+
+def _place(run: Swept) -> tuple[bool, bool, float]:
+    sharpe = run.metrics.get(METRICS[0], np.nan)
+    return run.status == "failed", not np.isfinite(sharpe), -sharpe if np.isfinite(sharpe) else 0.0
+
+
+def _identity(rank: int, run: Swept) -> list[str]:
+    return ["-" if run.status == "failed" else str(rank), run.run_id[:12]]
+
+
+def _figures(run: Swept) -> list[str]:
+    values = [run.metrics.get(metric, np.nan) for metric in METRICS]
+    formats = [COLUMNS[metric][1] for metric in METRICS]
+    return [
+        form.format(value).strip() if np.isfinite(value) else "-" for value, form in zip(values, formats, strict=True)
+    ]
+
+
+def _first_line(error: str | None) -> str:
+    return (error or "failed").strip().splitlines()[0]
+
+
+def _aligned(rows: list[list[str]], left: int, ends: list[str]) -> list[str]:
+    """Return lines of padded cells: the first `left` columns to the left, the others to the right, then an end."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:]), end]).rstrip()
+        for row, end in zip(rows, ends, strict=True)
+    ]
+
+
+def _rest(sweep_id: str, n_runs: int) -> list[str]:
+    if n_runs <= SHOWN:
+        return []
+    query = (
+        "select run_id, overrides, value as sharpe from runs join metrics using (run_id) "
+        f"where sweep_id = '{sweep_id}' and path = portfolio and metric = 'sharpe' order by sharpe desc"
+    )
+    return [f"the first {SHOWN} of {n_runs}; all of them:", f'  metabt sql "{query}"']

@@ -1,0 +1,151 @@
+"""Commands that look after what is stored: explain a run, reproduce it, look after the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metabt.cli.printing import Layout, place, print_rows
+from metabt.errors import ConfigError, RunError, StoreError
+
+MEGA = 1_000_000
+"""Bytes in a MB."""
+
+
+def explain(lakehouse: str | None, name: str = "latest", other: str | None = None, layout: Layout = "table") -> None:
+    """Print why the blocks of a run were computed, or what makes two runs differ."""
+    from metabt.cli import explanation as words
+    from metabt.lakehouse import attach, resolve_run
+    from metabt.runs.comparison import compare
+    from metabt.runs.explain import explain as explained
+
+    with attach(place(lakehouse), read_only=True) as connection:
+        run_id = resolve_run(connection, name)
+        if other is None:
+            why = explained(connection, run_id)
+            text, rows = words.explanation_text(why), words.explanation_rows(why)
+        else:
+            pair = compare(connection, run_id, resolve_run(connection, other))
+            text, rows = words.comparison_text(pair), words.comparison_rows(pair)
+    if layout == "table":
+        print(text)
+    else:
+        print_rows(words.EXPLANATION if other is None else words.COMPARISON, rows, layout)
+
+
+def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False) -> None:
+    """Compute a stored run again, without any cache, and say whether every byte is the same."""
+    from metabt.cli.progress_bar import compilation_notice, progress_bar
+    from metabt.lakehouse import attach, resolve_run
+    from metabt.runs.reproduce import reproduce as reproduced
+    from metabt.values.ranges import plural
+
+    where = place(lakehouse)
+    with attach(where, read_only=True) as connection:
+        run_id = resolve_run(connection, name)
+    with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
+        found = reproduced(where, run_id, bar)
+    told = f"run {found.run.short} of {found.run.portfolio} at snapshot {found.run.snapshot}"
+    inputs = [f"  {cause.kind}: {cause.text}" for cause in found.inputs]
+    if found.differs is None:
+        since = ["though these have changed since:", *inputs] if inputs else []
+        same = f"{told}: the same bytes: {plural(found.tables, 'table')}, {plural(found.rows, 'row')}"
+        print("\n".join([same, *since]))
+        return
+    why = ["what has changed since:", *inputs] if inputs else ["nothing that is recorded of its inputs has changed"]
+    print("\n".join([f"{told}: not the same bytes: {found.differs}", *why]))
+    raise RunError(f"run {found.run.short} is not reproduced")
+
+
+def cache(
+    lakehouse: str | None,
+    action: str,
+    recompute: float | None = None,
+    keep: str | None = None,
+    max_size: str | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Say what is in the cache, check it, or remove what is not used."""
+    from metabt.build.cache.disk import DIRECTORY
+    from metabt.lakehouse.catalog.catalog_location import located, require
+
+    _refuse_options(action, recompute, keep, max_size, dry_run)
+    where = place(lakehouse)
+    require(where)
+    root = located(where) / DIRECTORY
+    if action == "stats":
+        _stats(root)
+    elif action == "verify":
+        _verify(where, root, recompute)
+    else:
+        _prune(root, keep, max_size, dry_run)
+
+
+def _refuse_options(
+    action: str, recompute: float | None, keep: str | None, max_size: str | None, dry_run: bool
+) -> None:
+    if recompute is not None and (action != "verify" or not 0 < recompute <= 1):
+        raise ConfigError(f"--recompute {recompute:g}: wanted a share above 0 and up to 1, with `metabt cache verify`")
+    if action != "prune" and (keep or max_size or dry_run):
+        raise ConfigError(f"--keep, --max-size and --dry-run are for `metabt cache prune`, not for {action}")
+    if action == "prune" and not (keep or max_size):
+        raise ConfigError("metabt cache prune: say what may stay, with --keep 30d, --max-size 10G or both")
+
+
+def _stats(root: Path) -> None:
+    from metabt.build.cache.upkeep import stats
+    from metabt.values.ranges import plural
+
+    found = stats(root)
+    print(f"{root}: {plural(found.objects, 'object')}, {found.bytes / MEGA:,.1f} MB")
+    for schema, (count, size) in found.by_schema.items():
+        print(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
+    if found.oldest and found.newest:
+        print(f"  last used from {found.oldest:%Y-%m-%d} to {found.newest:%Y-%m-%d}")
+    print(f"  {plural(found.quarantined, 'object')} in quarantine, {plural(found.temporary, 'temporary file')}")
+
+
+def _verify(where: str, root: Path, recompute: float | None) -> None:
+    from metabt.build.cache.upkeep import verify
+    from metabt.values.ranges import plural
+
+    found = verify(root)
+    print(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
+    for key, fault in (*found.bad, *found.unread):
+        print(f"  {key} {fault}")
+    n_alarms = 0 if recompute is None else _audit(where, recompute)
+    if found.bad or found.unread or n_alarms:
+        faults = f"{len(found.bad)} bad and moved to the quarantine, {len(found.unread)} unreadable"
+        alarms = plural(n_alarms, "alarm")
+        raise StoreError(f"the cache is not sound: {faults}, {alarms}; what is missing is computed again when needed")
+
+
+def _audit(where: str, share: float) -> int:
+    from metabt.cli.progress_bar import compilation_notice, progress_bar
+    from metabt.runs.audit import audit
+    from metabt.values.ranges import plural
+
+    with compilation_notice(shown=True), progress_bar(shown=True) as bar:
+        found = audit(where, share, bar)
+    runs = plural(found.runs, "stored run") + (f" ({found.left_out} left out)" if found.left_out else "")
+    missing = f"; {found.missing:,} missing, computed" if found.missing else ""
+    print(f"computed again: {found.recomputed:,} of {plural(found.found, 'object')} of {runs}{missing}")
+    for alarm in found.alarms:
+        parts = " and ".join(alarm.parts)
+        print(f"ALARM: {alarm.sleeve}, {alarm.partition}: other bytes come out ({parts})")
+        print(f"  key {alarm.key}\n  file {alarm.file}")
+    if not found.alarms:
+        print("the same bytes, all of them")
+    return len(found.alarms)
+
+
+def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) -> None:
+    from metabt.build.cache.upkeep import parse_age, parse_size, prune
+    from metabt.values.ranges import plural
+
+    age = None if keep is None else parse_age(keep)
+    size = None if max_size is None else parse_size(max_size)
+    done = prune(root, keep=age, max_size=size, dry_run=dry_run)
+    would = "would remove" if dry_run else "removed"
+    others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
+    print(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
+    print(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")

@@ -1,0 +1,10 @@
+"""Data: prices in memory, as sessions x assets.
+
+1. `prices` holds one dataset's closes (and volumes, ...) on its sessions, and the simple returns between them.
+2. `dataset` is what is known of prices without reading one: sessions, symbols, digests; and how to read them.
+3. `calendars` says on which sessions a sleeve has a book, and on which it decides.
+4. `panel/` is the lazy layer on top, for users' own functions of prices.
+
+Imports: `values` and `numerics`. It does not know where prices are stored: readers are handed in.
+Offers: `Prices`, `Dataset`, `Calendar`, `Panel`, `Sheet`.
+"""

@@ -1,0 +1,199 @@
+"""Plan: what a panel stands for, a tree of values that reads nothing.
+
+1. `Reading` is the leaf. Choosing rows, symbols or fields of it makes a smaller one: what is left out is never read.
+2. `Mapping` applies a function to another plan. `Picking` and `Cutting` choose from what it returns; partitions of
+   which nothing is left are not computed, nor is what only they would have read.
+3. A plan has a recipe for each of its partitions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from metabt.data.panel.recipes import FromPrices, Function, Mapped, Picked, Recipe, Trimmed
+from metabt.data.prices import Prices, partitions
+
+Names = tuple[str, ...]
+Partitions = tuple[tuple[str, slice], ...]
+"""(label, rows of the plan's sessions), in time order."""
+
+
+class Source(Protocol):
+    """Where the prices of one dataset are."""
+
+    @property
+    def dates(self) -> np.ndarray:
+        """(n_sessions,) its calendar."""
+
+    @property
+    def symbols(self) -> Names:
+        """What it holds, sorted."""
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether volumes are known."""
+
+    def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> Callable[[], Prices]:
+        """Return what reads whole partitions, with volumes and prices on entry or without them; it travels."""
+
+
+@dataclass(frozen=True)
+class Plan(ABC):
+    """Sessions x assets in partitions."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], strictly increasing."""
+    partitions: Partitions
+    """What is computed in one go."""
+    symbols: Names | None
+    """Its columns; None where a function decides."""
+    fields: Names | None
+    """Its fields; None where a function decides."""
+
+    @abstractmethod
+    def recipe(self, k: int) -> Recipe:
+        """Return how partition `k` comes about."""
+
+    def cut(self, rows: slice) -> Plan:
+        """Return some consecutive sessions alone."""
+        return Cutting(self.dates[rows], _cut(self.partitions, rows), self.symbols, self.fields, self, rows)
+
+    def pick(self, symbols: Names | None, fields: Names | None) -> Plan:
+        """Return some symbols or fields alone; None is all."""
+        names = (symbols or self.symbols, fields or self.fields)
+        return Picking(self.dates, self.partitions, *names, self, symbols, fields)
+
+    def until(self, n_sessions: int) -> Plan:
+        """Return what it would be if there were no session behind its first `n_sessions`."""
+        return self.cut(slice(0, n_sessions))
+
+    def map(self, function: Function, before: int) -> Plan:
+        """Return what a function makes of every partition and up to `before` sessions ahead of it."""
+        return Mapping(self.dates, self.partitions, None, None, self, function, before)
+
+
+@dataclass(frozen=True)
+class Reading(Plan):
+    """Prices, unread."""
+
+    symbols: Names
+    """Sorted."""
+    fields: Names
+    """Of close, returns and volume."""
+    source: Source
+    """Where they are."""
+    start: int
+    """The first session, as a row of the source's calendar."""
+
+    @classmethod
+    def all(cls, source: Source) -> Reading:
+        """Return all that a source has."""
+        fields = ("close", "returns", "volume") if source.has_volume else ("close", "returns")
+        return cls(source.dates, tuple(partitions(source.dates)), source.symbols, fields, source, 0)
+
+    def recipe(self, k: int) -> Recipe:
+        """Read the whole partition that holds partition `k`, which may be a cut of it."""
+        label, rows = self.partitions[k]
+        whole = dict(partitions(self.source.dates))[label]
+        first = self.start + rows.start - whole.start
+        read = self.source.part(whole, self.symbols, volume="volume" in self.fields, entry="returns" in self.fields)
+        return FromPrices(read, slice(first, first + rows.stop - rows.start), self.fields)
+
+    def cut(self, rows: slice) -> Plan:
+        """Return what reads fewer partitions."""
+        left = _cut(self.partitions, rows)
+        return replace(self, dates=self.dates[rows], partitions=left, start=self.start + rows.start)
+
+    def pick(self, symbols: Names | None, fields: Names | None) -> Plan:
+        """Return what reads fewer symbols or columns; symbols are sorted, as in every dataset."""
+        symbols = self.symbols if symbols is None else tuple(sorted(symbols))
+        return replace(self, symbols=symbols, fields=fields or self.fields)
+
+
+@dataclass(frozen=True)
+class Keeping(Plan):
+    """Partitions that were computed, and are kept somewhere."""
+
+    recipes: tuple[Recipe, ...]
+    """How to get at each."""
+
+    def recipe(self, k: int) -> Recipe:
+        """Return how to get at partition `k`."""
+        return self.recipes[k]
+
+
+@dataclass(frozen=True)
+class Mapping(Plan):
+    """A function applied to every partition and some sessions ahead of it."""
+
+    child: Plan
+    """What it is applied to."""
+    function: Function
+    """What is applied."""
+    before: int
+    """Sessions ahead of each partition that it sees, at most."""
+
+    def until(self, n_sessions: int) -> Plan:
+        """Apply the function to what would be beneath it."""
+        return self.child.until(n_sessions).map(self.function, self.before)
+
+    def recipe(self, k: int) -> Recipe:
+        """Take as many earlier partitions as `before` sessions reach back."""
+        label, own = self.partitions[k]
+        reached = [j for j in range(k) if self.partitions[j][1].stop > own.start - self.before]
+        return Mapped(self.function, tuple(self.child.recipe(j) for j in (*reached, k)), self.before, label)
+
+
+@dataclass(frozen=True)
+class Picking(Plan):
+    """Some columns of what a function returned."""
+
+    child: Plan
+    """What they are from."""
+    chosen: Names | None
+    """Which symbols; None is all."""
+    chosen_fields: Names | None
+    """Which fields; None is all."""
+
+    def until(self, n_sessions: int) -> Plan:
+        """Choose from what would be beneath it."""
+        return self.child.until(n_sessions).pick(self.chosen, self.chosen_fields)
+
+    def recipe(self, k: int) -> Recipe:
+        """Leave the other columns out."""
+        return Picked(self.child.recipe(k), self.chosen, self.chosen_fields)
+
+
+@dataclass(frozen=True)
+class Cutting(Plan):
+    """Some consecutive sessions of what a function returned."""
+
+    child: Plan
+    """What they are from."""
+    rows: slice
+    """Which of its sessions."""
+
+    def until(self, n_sessions: int) -> Plan:
+        """Choose from what would be beneath it."""
+        stop = self.rows.start + n_sessions
+        return self.child.until(stop).cut(slice(self.rows.start, stop))
+
+    def recipe(self, k: int) -> Recipe:
+        """Leave the other rows out."""
+        label, left = self.partitions[k]
+        below = [name for name, _ in self.child.partitions].index(label)
+        recipe, whole = self.child.recipe(below), self.child.partitions[below][1]
+        first = self.rows.start + left.start - whole.start
+        size = left.stop - left.start
+        return recipe if size == whole.stop - whole.start else Trimmed(recipe, slice(first, first + size))
+
+
+def _cut(parts: Partitions, rows: slice) -> Partitions:
+    """Return what some consecutive rows leave of partitions, counted from the first of them."""
+    left = ((label, max(part.start, rows.start), min(part.stop, rows.stop)) for label, part in parts)
+    return tuple((label, slice(a - rows.start, b - rows.start)) for label, a, b in left if a < b)

@@ -1,0 +1,211 @@
+"""Prices: the prices of one dataset as sessions x assets, and the simple returns between them.
+
+1. A dataset's calendar is every date on which at least one of its symbols has a price.
+2. `r_t = p_t / p_s - 1`, with s the asset's previous observed session; between observations an asset is
+   valued at its last price, so its return is 0 and `priced` is False.
+3. They are cut into partitions (calendar years). A partition's digest covers its own observations and the price each
+   asset entered it with, so the returns inside it are a function of what the digest covers.
+4. Some rows alone, with the price that each asset enters them with, have the returns that they have in the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from metabt.errors import DataError
+from metabt.values.digests import array_digest
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Prices of one dataset; the arrays it is given become read-only."""
+
+    name: str
+    """The dataset's name."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], strictly increasing."""
+    symbols: tuple[str, ...]
+    """(n_assets,) sorted and unique."""
+    close: np.ndarray
+    """(n_sessions, n_assets) float64 closes, NaN where there was no price."""
+    volume: np.ndarray | None = None
+    """(n_sessions, n_assets) float64 shares traded, NaN where unknown; None where the dataset has none."""
+    closed: bool = False
+    """True when no more data will ever come, so the dataset does not hold a tree at its last date."""
+    entry: np.ndarray | None = None
+    """(n_assets,) last price before the first session, NaN where there was none; None where there was none at all."""
+
+    def __post_init__(self) -> None:
+        """Check the shape, the order and every price.
+
+        Raises
+        ------
+        DataError
+            For unsorted dates or symbols, or a price that is zero, negative or infinite.
+        """
+        if self.close.shape != (len(self.dates), len(self.symbols)):
+            raise DataError(
+                f"dataset '{self.name}': closes have shape {self.close.shape}, "
+                f"wanted (sessions, symbols) = {(len(self.dates), len(self.symbols))}"
+            )
+        if (np.diff(self.dates) <= np.timedelta64(0)).any():
+            raise DataError(f"dataset '{self.name}': dates must be strictly increasing; sort them and drop repeats")
+        if list(self.symbols) != sorted(set(self.symbols)):
+            raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
+        check_prices(self.name, self.dates, self.symbols, self.close)
+        for array in (self.dates, self.close, self.volume, self.entry):
+            if array is not None:
+                array.flags.writeable = False
+
+    @cached_property
+    def priced(self) -> np.ndarray:
+        """(n_sessions, n_assets) bool: the asset has a price in the session."""
+        return _frozen(~np.isnan(self.close))
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every asset has a price in every session."""
+        return bool(self.priced.all())
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {symbol: column for column, symbol in enumerate(self.symbols)}
+
+    @cached_property
+    def _entered(self) -> np.ndarray:
+        """(n_assets,) last price before the first session, NaN where there was none."""
+        return np.full(len(self.symbols), np.nan) if self.entry is None else self.entry
+
+    @cached_property
+    def _last(self) -> np.ndarray:
+        """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
+        if self.complete:
+            return self.close
+        rows = np.where(self.priced, np.arange(len(self.dates))[:, None], -1)
+        rows = np.maximum.accumulate(rows, axis=0)
+        filled = np.take_along_axis(self.close, np.maximum(rows, 0), axis=0)
+        return _frozen(np.where(rows < 0, self._entered, filled))
+
+    @cached_property
+    def _previous(self) -> np.ndarray:
+        """(n_sessions, n_assets) the last observed price before the session, NaN before the first."""
+        return _frozen(np.concatenate([self._entered[None], self._last[:-1]]))
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
+        if self.complete:
+            returns = np.empty_like(self.close)
+            np.divide(self.close[1:], self.close[:-1], out=returns[1:])
+            returns[:1] = self.close[:1] / self._entered
+            returns -= 1.0
+            returns[:1][np.isnan(returns[:1])] = 0.0
+            return _frozen(returns)
+        returns = np.zeros_like(self.close)
+        np.divide(self.close, self._previous, out=returns, where=self.observed)
+        returns[self.observed] -= 1.0
+        return _frozen(returns)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
+        if self.complete:
+            observed = np.ones(self.close.shape, bool)
+            observed[:1] = ~np.isnan(self._entered)
+            return _frozen(observed)
+        return _frozen(self.priced & ~np.isnan(self._previous))
+
+    @cached_property
+    def dollar_volume(self) -> np.ndarray | None:
+        """(n_sessions, n_assets) close x volume, NaN where either is missing; None without volume."""
+        return None if self.volume is None else _frozen(self.close * self.volume)
+
+    def returns_between(self, sessions: np.ndarray) -> np.ndarray:
+        """Return what the last prices changed by from each of `sessions` to the next, (n_sessions - 1, n_assets).
+
+        It is 0 before an asset's first price.
+        """
+        rows = np.searchsorted(self.dates, sessions, side="right") - 1
+        if rows[0] >= 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            return self.returns[rows[0] + 1 : rows[-1] + 1]
+        last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], self._entered)
+        return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+
+    def columns(self, symbols: Sequence[str]) -> np.ndarray:
+        """Return where symbols stand, (n_symbols,) int64."""
+        return np.array([self._place[symbol] for symbol in symbols], np.int64)
+
+    def select(self, symbols: Sequence[str]) -> Prices:
+        """Return the panel of `symbols` alone, on this panel's whole calendar."""
+        if tuple(symbols) == self.symbols:
+            return self
+        columns = self.columns(symbols)
+        volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
+        close = np.ascontiguousarray(self.close[:, columns])
+        entry = None if self.entry is None else self.entry[columns]
+        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry)
+
+    def rows(self, rows: slice) -> Prices:
+        """Return some consecutive sessions alone, with the prices that the assets enter them with."""
+        first, stop, _ = rows.indices(len(self.dates))
+        if stop - first == len(self.dates):
+            return self
+        entry = self._last[first - 1] if first else self.entry
+        volume = None if self.volume is None else self.volume[rows]
+        return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry)
+
+    def digests(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield (symbol, partition, field, digest) for every partition in which a symbol has an observation."""
+        for label, rows in partitions(self.dates):
+            entry = self._last[rows.start - 1] if rows.start else self._entered
+            for column, symbol in enumerate(self.symbols):
+                seen = self.priced[rows, column]
+                if not seen.any():
+                    continue
+                dates = self.dates[rows][seen].astype("datetime64[D]").astype(np.int64)
+                close = self.close[rows, column][seen]
+                yield symbol, label, "close", array_digest(entry[column : column + 1], dates, close)
+                if self.volume is not None:
+                    yield symbol, label, "volume", array_digest(dates, self.volume[rows, column][seen])
+
+
+def join_rows(parts: Sequence[Prices]) -> Prices:
+    """Return consecutive sessions of the same symbols as one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    volumes = [part.volume for part in parts if part.volume is not None]
+    return replace(
+        first,
+        dates=np.concatenate([part.dates for part in parts]),
+        close=np.concatenate([part.close for part in parts]),
+        volume=np.concatenate(volumes) if volumes else None,
+        closed=parts[-1].closed,
+    )
+
+
+def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:
+    """Return (label, rows) of each calendar year that has sessions, in time order."""
+    years = dates.astype("datetime64[Y]")
+    opens = np.flatnonzero(np.concatenate([[True], years[1:] != years[:-1]]))[: len(years)].tolist()
+    return [(str(years[a]), slice(a, b)) for a, b in zip(opens, [*opens[1:], len(years)], strict=False)]
+
+
+def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np.ndarray) -> None:
+    """Raise DataError naming the first price that is not positive and finite (NaN means: not observed)."""
+    bad = ~(np.isnan(close) | ((close > 0) & np.isfinite(close)))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and "
+            f"finite ({int(bad.sum())} such prices in all); correct them, or leave empty what has no price"
+        )
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

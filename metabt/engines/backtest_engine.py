@@ -1,0 +1,118 @@
+"""BacktestEngine: plan a forest of trees, then walk it partition by partition.
+
+1. shape: a tree as it is, or its flat baseline (metabt.build.flat_baseline)
+2. plan: the union of the trees' distinct sleeves, children first (metabt.build.plan)
+3. walk: an executor takes every sleeve over every partition, through a cache (metabt.engines.local is the reference)
+4. assemble: what was walked becomes the tables of each tree (metabt.analysis.run_tables)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from metabt.analysis.benchmark import Benchmark
+from metabt.analysis.run_tables import assemble
+from metabt.build.cache import NoCache
+from metabt.build.flat_baseline import flatten_tree, join_prices
+from metabt.build.plan import Plan, check_data, plan_forest
+from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import WalkResult
+from metabt.data.dataset import Dataset
+from metabt.data.prices import Prices
+from metabt.engines.executor import Executor
+from metabt.engines.local import Local
+from metabt.errors import ConfigError
+from metabt.numerics.platform import one_thread
+from metabt.portfolio.resolve import check_bounds
+from metabt.portfolio.sleeve import Sleeve
+from metabt.values.tables import Table
+
+
+class BacktestEngine:
+    """Walks a forest of trees over panels of prices."""
+
+    def __init__(
+        self,
+        portfolios: Sequence[Sleeve],
+        prices: Mapping[str, Prices | Dataset],
+        *,
+        is_meta_backtest: bool | None = None,
+        executor: Executor | None = None,
+        cache: Cache | None = None,
+        keep: str = "all",
+    ) -> None:
+        """Take the trees and the prices.
+
+        Parameters
+        ----------
+        portfolios : trees to walk; distinct sleeves are walked once
+        prices : prices by dataset, in memory or to be read when a block is missing
+        is_meta_backtest : None walks each tree as it is; True insists that it has sleeves; False walks the flat
+            baseline instead: one sleeve over the union of its leaves' universes under the root's optimizer
+        executor : where to walk; default in this process
+        cache : where blocks are remembered; default nowhere
+        keep : "summary" where roots over other sleeves need not be remembered, else "all"
+
+        Raises
+        ------
+        ConfigError
+            If `is_meta_backtest` asks for what a tree cannot be.
+        """
+        self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
+        self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
+        self.executor = executor or Local()
+        self.cache = cache or NoCache()
+        self.keep = keep
+
+    def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
+        check_shape(tree, is_meta_backtest)
+        if is_meta_backtest is not False or not tree.sleeves:
+            return tree
+        check_data(tree, self.datasets)
+        used: dict[str, set[str]] = {}
+        for _, leaf in tree.leaves():
+            used.setdefault(leaf.dataset, set()).update(leaf.universe)
+        joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
+        flat = flatten_tree(tree, joined.name)
+        n_assets = len(joined.symbols)
+        check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")
+        self.datasets[joined.name] = Dataset.of(joined)
+        return flat
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What is going to be walked."""
+        return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
+
+    def run(self, progress: Progress | None = None) -> WalkResult:
+        """Walk the forest.
+
+        A sleeve that fails ends the walks of the sleeves above it; assembling their tables raises what it raised.
+        """
+        with one_thread():
+            return self.executor.walk(self.plan, self.cache, progress)
+
+    def assemble(
+        self, walked: WalkResult, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
+    ) -> dict[str, Table]:
+        """Return the tables of the tree at `position`, up to `end`, with its sleeves measured against a benchmark.
+
+        Raises
+        ------
+        RunError
+            If a sleeve of the tree failed, nothing was traded in the view, or the benchmark has no price in it.
+        """
+        tree = self.portfolios[position]
+        with one_thread():
+            completed = walked.complete(self.plan.nodes[tree.spec.digest])
+            return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)
+
+
+def check_shape(tree: Sleeve, is_meta_backtest: bool | None) -> None:
+    """Raise ConfigError where `is_meta_backtest` insists on sleeves and a tree has none."""
+    if is_meta_backtest is True and not tree.sleeves:
+        raise ConfigError(
+            f"portfolio '{tree.name}' is a single leaf, so it is no meta backtest; "
+            "give it sleeves or leave is_meta_backtest unset"
+        )

@@ -1,0 +1,15 @@
+"""Ray: the same walk in several processes or on several machines. The only room that imports Ray.
+
+1. `connection` connects to a cluster, or starts an instance on this machine that ends with the process.
+2. `driver` walks a plan with `actors`: each holds a shard (metabt.build.shard), and no arithmetic lives here.
+   `actor_progress` is one actor's way through the partitions, `crashing_sleeve` finds the sleeve that ends its process.
+3. Prices go to actors: `price_stream` says which partitions a plan misses, `ray_data_stream` reads them ahead through
+   Ray Data, `price_blocks` lays them out for the object store, `price_partitions` is what an actor was handed.
+4. Blocks go between actors: `block_buffers` is what a shard made of a partition, as one buffer; `stored_blocks` reads
+   them when they are looked at. `head_notes` keeps short texts beyond the end of their writer.
+5. `panels` computes panels the same way. `executor` is the port behind `engine=ray`.
+"""
+
+from metabt.engines.ray.executor import Ray
+
+__all__ = ["Ray"]

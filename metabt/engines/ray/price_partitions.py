@@ -1,0 +1,61 @@
+"""Price partitions: those that were handed to a process, as leaves read them.
+
+What was not handed over, because everyone thought that its blocks were known, is read from where the prices lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import ray
+
+from metabt.build.inputs import Market, Markets, reach
+from metabt.build.plan import Plan
+from metabt.data.prices import Prices, join_rows
+from metabt.engines.ray.price_blocks import from_table
+from metabt.portfolio.sleeve import Leaf
+
+Part = tuple[str, str]
+"""Dataset and label of a partition."""
+
+
+@dataclass
+class PricePartitions:
+    """Prices of the partitions at hand, shared with all other processes of the machine and read-only."""
+
+    plan: Plan
+    """What is walked."""
+    _parts: dict[Part, Prices] = field(default_factory=dict)
+    _joined: dict[tuple[str, tuple[str, ...]], Prices] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Know where else prices could be read."""
+        self._unfed = Markets(self.plan)
+
+    def take(self, references: Mapping[Part, ray.ObjectRef]) -> None:
+        """Replace what is at hand."""
+        self._joined = {}
+        self._parts = {
+            part: self._parts[part] if part in self._parts else from_table(ray.get(reference))
+            for part, reference in references.items()
+        }
+
+    def of(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
+        window, _ = reach(leaf, rows)
+        touched = {
+            label: part
+            for label, part in self.plan.datasets[leaf.dataset].partitions.items()
+            if part.stop > window.start and part.start < window.stop
+        }
+        if any((leaf.dataset, label) not in self._parts for label in touched):
+            return self._unfed.of(leaf, rows)
+        first, joined = next(iter(touched.values())).start, self._joined_at(leaf.dataset, tuple(touched))
+        return Market.of(joined, leaf.universe).rows(slice(window.start - first, window.stop - first))
+
+    def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:
+        """Return partitions end to end: most leaves look back as far as the one before."""
+        if (dataset, labels) not in self._joined:
+            self._joined = {(dataset, labels): join_rows([self._parts[dataset, label] for label in labels])}
+        return self._joined[dataset, labels]

@@ -1,0 +1,62 @@
+"""Stored blocks of a sleeve in a lane: they are read when they are looked at, so the driver holds none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from metabt.build.keys import BLOCK
+from metabt.build.ports import Cache, Sealed
+from metabt.build.shard import Mark
+from metabt.errors import RunError
+from metabt.walk.block import Block
+
+
+class StoredBlocks(Sequence[Block]):
+    """Blocks of one sleeve in time order, up to where its walk failed."""
+
+    def __init__(self, label: str, cache: Cache, steps: Sequence[tuple[Mark, Sealed | None]]) -> None:
+        """Take what messages call the sleeve, and each partition's mark with its block, where that is not stored."""
+        self._label, self._cache, self._steps = label, cache, steps
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._made)
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return a block, or several."""
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        return self.sealed(place).parts["block"]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Marks of the partitions that it was taken over."""
+        return [mark for mark, _ in self._made]
+
+    @property
+    def failure(self) -> RunError | None:
+        """What ended its walk."""
+        return next((RunError(mark.failure) for mark, _ in self._steps if mark.failure is not None), None)
+
+    def sealed(self, place: int) -> Sealed:
+        """Return a block with the state after it.
+
+        Raises
+        ------
+        RunError
+            If it was stored and is there no more.
+        """
+        mark, held = self._made[place]
+        found = held or self._cache.get(mark.key, BLOCK)
+        if found is None:
+            raise RunError(
+                f"block {mark.key[:12]} of '{self._label}' was stored and is gone: something else empties the cache; "
+                "run the same again when it has finished"
+            )
+        return found
+
+    @cached_property
+    def _made(self) -> list[tuple[Mark, Sealed | None]]:
+        return [(mark, held) for mark, held in self._steps if mark.failure is None]

@@ -1,0 +1,126 @@
+"""What an optimizer is: `fit(X)` leaves `weights_`; `weigh(windows, support)` solves a whole stack of windows.
+
+1. The engine hands over the windows of many decisions and, for each, which columns the selector left: the support.
+2. A native optimizer solves them in one call of its kernel, each window by itself, on its supported columns alone.
+3. A window without a solution says so (`solved` False, weights 0): the caller falls back, no number is made up.
+4. `fit` is `weigh` on one window, so both give the same bits.
+5. An optimizer that looks at what is held solves the windows of a stack one after another (`in_turn`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from metabt.errors import ConfigError, RunError
+from metabt.estimators.windows import Windows
+
+
+class Optimizer(ABC):
+    """Weights for the supported columns of every window; they sum to one and respect the bounds.
+
+    Parameters
+    ----------
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight, `0 <= min_weight <= max_weight <= 1`; 0 and 1 bind nothing.
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range.
+    """
+
+    weights_: np.ndarray
+    """(n_assets,) weights, after `fit`."""
+    named: tuple[str, ...] = ()
+    """Symbols that its parameters speak of."""
+    failures_: tuple[tuple[int, str], ...] = ()
+    """(decision, message) of what a plug-in could not solve in the last call; native ones fall back without words."""
+
+    def __init__(self, *, min_weight: float = 0.0, max_weight: float = 1.0) -> None:
+        if not (0.0 <= min_weight <= max_weight <= 1.0 and max_weight > 0.0):
+            raise ConfigError(
+                f"{type(self).__name__}: min_weight {min_weight:g} and max_weight {max_weight:g}; "
+                "wanted 0 <= min_weight <= max_weight <= 1 and max_weight above 0"
+            )
+        self.min_weight = float(min_weight)
+        self.max_weight = float(max_weight)
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Set `weights_` from X, (n_observations, n_assets) simple returns, oldest first.
+
+        Raises
+        ------
+        RunError
+            If this window has no solution.
+        """
+        windows = Windows.single(np.asarray(X, dtype=np.float64))
+        weights, solved = self.weigh(windows, np.ones((1, windows.returns.shape[1]), bool))
+        if not solved[0]:
+            raise RunError(
+                f"{type(self).__name__}: no solution for {windows.returns.shape[0]} observations of "
+                f"{windows.returns.shape[1]} assets within [{self.min_weight:g}, {self.max_weight:g}]; "
+                "look for assets without variance, values that are not finite, or bounds that cannot sum to one"
+            )
+        self.weights_ = weights[0]
+        return self
+
+    @property
+    def path_dependent(self) -> bool:
+        """Whether a decision depends on what is held when it is taken: they are then taken one after another."""
+        return False
+
+    def weigh(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of every decision, taken while nothing is held.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows of `n_decisions` decisions over `n_assets` columns.
+        support : (n_decisions, n_assets) bool
+            The columns that each decision may hold.
+
+        Returns
+        -------
+        weights : (n_decisions, n_assets)
+            0 outside the support, and in rows without a solution.
+        solved : (n_decisions,) bool
+        """
+        support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
+        weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
+        self._solve(windows, support, weights, solved)
+        weights[~solved] = 0.0
+        return weights, solved
+
+    def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
+        """Return the same decisions, to be taken one after another."""
+        return PathDependent(self, windows, np.array(support, dtype=np.bool_))
+
+    @abstractmethod
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        """Write weights and solved, which arrive as zeros and False."""
+
+
+@dataclass
+class PathDependent:
+    """Decisions that are taken one after another, each from what is held by then; here, whatever is held."""
+
+    optimizer: Optimizer
+    """What decides."""
+    windows: Windows
+    """Training windows of `n_decisions` decisions over `n_assets` columns."""
+    support: np.ndarray
+    """(n_decisions, n_assets) bool, the columns that each decision may hold."""
+
+    def weigh(self, decision: int, previous: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return the weights of one decision, (n_assets,), and whether it has a solution; 0 where it has none.
+
+        `previous`, (n_assets,), is what it trades away from.
+        """
+        one = slice(decision, decision + 1)
+        weights, solved = self.optimizer.weigh(self.windows.take(one), self.support[one])
+        return weights[0], bool(solved[0])

@@ -1,0 +1,28 @@
+"""Inverse volatility: weights proportional to 1/sigma, within bounds.
+
+1. Variances of every window, from its own rows.
+2. `w_i = clip(c / sigma_i, min_weight, max_weight)`, with c such that the weights sum to one (`capped`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.optimizers.capped import capped
+from metabt.estimators.windows import Windows
+
+
+class InverseVolatility(Optimizer):
+    """Weights proportional to 1/sigma: equal risk contributions if all correlations were the same.
+
+    Bounds are those of the entropy programme that `capped` solves; where k assets at `max_weight` stay below one, the
+    rest is cash, since this is what a decision falls back on. An asset without variance: no solution.
+    """
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        variance = np.diagonal(windows.covariance, axis1=1, axis2=2)  # which risk contributions need anyway
+        usable = np.isfinite(variance) & (variance > 0.0)
+        target = 1.0 / np.sqrt(np.where(usable, variance, 1.0))
+        weights[:], feasible = capped(target, support, self.min_weight, self.max_weight)
+        solved[:] = feasible & (usable | ~support).all(axis=1)

@@ -1,0 +1,46 @@
+"""Maximum Sharpe ratio: `max mu'w / sqrt(w'Sw)` subject to `sum w = 1` and `lo <= w <= hi` (`solvers.frontier`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.estimators.moments.covariance import COVARIANCES, Covariance
+from metabt.estimators.moments.mean import MEANS, Mean
+from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.solvers.frontier import frontier
+from metabt.estimators.windows import Windows
+
+
+class MaxSharpe(Optimizer):
+    """The tangency portfolio within the bounds: the one with the highest ratio of mean to volatility (Sharpe 1966).
+
+    Parameters
+    ----------
+    mean : name, or {name: ..., parameter: ...}
+        `zero`, `sample`, `ewma` or `james_stein` (`metabt.estimators.moments.mean`).
+    covariance : name, or {name: ..., parameter: ...}
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight.
+
+    Notes
+    -----
+    No solution where no portfolio within the bounds has a positive mean, or an asset has no variance. Bit-identical
+    columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
+    """
+
+    def __init__(
+        self,
+        *,
+        mean: Mean = "sample",
+        covariance: Covariance = "sample",
+        min_weight: float = 0.0,
+        max_weight: float = 1.0,
+    ) -> None:
+        super().__init__(min_weight=min_weight, max_weight=max_weight)
+        self.mean = MEANS.build("mean", mean)
+        self.covariance = COVARIANCES.build("covariance", covariance)
+
+    def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
+        S, mean = self.covariance(windows, support), self.mean(windows, support)
+        weights[:], solved[:] = frontier(S, mean, support, self.min_weight, self.max_weight, True)

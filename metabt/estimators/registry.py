@@ -1,0 +1,170 @@
+"""Registry: the closed list of names that a configuration may use for an optimizer or a selector.
+
+1. A native name leads to one class, imported when it is first asked for.
+2. `skfolio.X` leads to a class that skfolio exports, checked to be the right kind by
+   `metabt.estimators.plugins.skfolio`.
+3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers` or
+   `metabt.selectors`. A configuration names none of the modules that are imported: names are never code.
+4. Parameters are checked against the constructor's signature before anything is built (`metabt.estimators.parameters`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import distribution as metadata_of
+from typing import Any
+
+from metabt.errors import ConfigError, nearest
+from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.parameters import checked_parameters
+from metabt.estimators.selectors.base import Selector
+
+OPTIMIZERS: Mapping[str, str] = types.MappingProxyType(
+    {
+        "equal": "metabt.estimators.optimizers.equal:Equal",
+        "erc": "metabt.estimators.optimizers.erc:EqualRiskContribution",
+        "fixed": "metabt.estimators.optimizers.fixed:Fixed",
+        "hrp": "metabt.estimators.optimizers.hrp:HierarchicalRiskParity",
+        "inverse_volatility": "metabt.estimators.optimizers.inverse_volatility:InverseVolatility",
+        "max_diversification": "metabt.estimators.optimizers.max_diversification:MaxDiversification",
+        "max_sharpe": "metabt.estimators.optimizers.max_sharpe:MaxSharpe",
+        "mean_variance": "metabt.estimators.optimizers.mean_variance:MeanVariance",
+        "min_cvar": "metabt.estimators.optimizers.min_cvar:MinCVaR",
+        "min_variance": "metabt.estimators.optimizers.min_variance:MinVariance",
+    }
+)
+"""Native optimizers: name -> module:class."""
+
+SELECTORS: Mapping[str, str] = types.MappingProxyType(
+    {
+        "all": "metabt.estimators.selectors.all:All",
+        "decorrelate": "metabt.estimators.selectors.decorrelate:Decorrelate",
+        "log_mps": "metabt.estimators.selectors.log_mps:LogMPS",
+        "top_k": "metabt.estimators.selectors.top_k:TopK",
+    }
+)
+"""Native selectors: name -> module:class."""
+
+_REQUIRED = re.compile(r"[\w.-]+")
+"""The name at the beginning of a package's requirement."""
+
+
+def optimizer(name: str, **params: Any) -> Optimizer:
+    """Return the optimizer that a configuration calls `name`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
+    if name.startswith("skfolio."):
+        from metabt.estimators.plugins.skfolio import optimizer as build
+
+        return build(name.removeprefix("skfolio."), params)
+    found = _find("optimizer", name, OPTIMIZERS)
+    if inspect.isclass(found) and issubclass(found, Optimizer):
+        return found(**checked_parameters(f"optimizer '{name}'", found, params))
+    from metabt.estimators.optimizers.fitted import fitted_optimizer
+
+    return fitted_optimizer(f"optimizer '{name}'", found, params)
+
+
+def selector(name: str, **params: Any) -> Selector:
+    """Return the selector that a configuration calls `name`.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
+    if name.startswith("skfolio."):
+        from metabt.estimators.plugins.skfolio import selector as build
+
+        return build(name.removeprefix("skfolio."), params)
+    found = _find("selector", name, SELECTORS)
+    parameters = checked_parameters(f"selector '{name}'", found, params)
+    if inspect.isclass(found) and issubclass(found, Selector):
+        return found(**parameters)
+    from metabt.estimators.selectors.fitted import FittedSelector
+
+    return FittedSelector(lambda: found(**parameters))
+
+
+def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of metabt's own estimators as their constructors type them: 1 is 1.0 where it means that.
+
+    Those of plug-ins, and of names that are not known, are returned as they are.
+
+    Raises
+    ------
+    ConfigError
+        As `optimizer` and `selector` do.
+    """
+    native = OPTIMIZERS if kind == "optimizer" else SELECTORS
+    return checked_parameters(f"{kind} '{name}'", _find(kind, name, native), params) if name in native else dict(params)
+
+
+def known_optimizers() -> tuple[str, ...]:
+    """Return every name that `optimizer` resolves, except skfolio's."""
+    return tuple(sorted({*OPTIMIZERS, *_plugins("optimizer")}))
+
+
+def known_selectors() -> tuple[str, ...]:
+    """Return every name that `selector` resolves, except skfolio's."""
+    return tuple(sorted({*SELECTORS, *_plugins("selector")}))
+
+
+def distribution(kind: str, name: str) -> tuple[str, str] | None:
+    """Return the name and version of the installed package an estimator comes from; None for metabt's own.
+
+    `kind` is optimizer or selector. A run is addressed by these versions too: another one may give other weights.
+    """
+    if name.startswith("skfolio."):
+        return "skfolio", version("skfolio")
+    point = _plugins(kind).get(name)
+    if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS) or point.dist is None:
+        return None
+    return point.dist.name, point.dist.version
+
+
+@cache
+def requirements(kind: str, name: str) -> dict[str, str]:
+    """Return the versions of the package an estimator comes from and of all that it requires; empty for metabt's own.
+
+    A solver beneath a plug-in decides its weights as much as the plug-in does.
+    """
+    found: dict[str, str] = {}
+    own = distribution(kind, name)
+    pending = [own[0]] if own else []
+    while pending:
+        package = pending.pop()
+        try:
+            installed = metadata_of(package)
+        except PackageNotFoundError:  # an optional requirement that is not there changes nothing
+            continue
+        key = installed.name.lower().replace("_", "-")
+        if key not in found:
+            found[key] = installed.version
+            required = [text for text in installed.requires or () if "extra ==" not in text]
+            pending += [begun[0] for text in required if (begun := _REQUIRED.match(text))]
+    return found
+
+
+def _plugins(kind: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"metabt.{kind}s")}
+
+
+def _find(kind: str, name: str, native: Mapping[str, str]) -> Callable[..., Any]:
+    if name in native:
+        module, _, attribute = native[name].partition(":")
+        return getattr(import_module(module), attribute)
+    plugins = _plugins(kind)
+    if name not in plugins:
+        raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, 'skfolio.*'])}")
+    return plugins[name].load()

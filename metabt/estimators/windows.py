@@ -1,0 +1,105 @@
+"""Windows: the training windows of a stack of decisions, cut from one matrix of returns.
+
+Decision d may see rows `stops[d] - lengths[d] : stops[d]`, no others. Windows of one sleeve overlap, so they are
+kept as row ranges over the matrix they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from metabt.estimators.moments.risk_contribution import ex_ante, ex_ante_of_returns
+from metabt.estimators.moments.sample import mean_and_covariance
+
+WIDE = 100
+"""Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
+
+REMEMBERED = 2
+"""Estimates of the same windows that are kept, the newest: a sweep over selectors has one for each."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Training windows of `n_decisions` decisions over `n_assets` columns."""
+
+    returns: np.ndarray
+    """(n_rows, n_assets) simple returns, C-contiguous, oldest first, 0 in gaps."""
+    stops: np.ndarray
+    """(n_decisions,) int64: the row after the last one that a decision may see."""
+    lengths: np.ndarray
+    """(n_decisions,) int64: rows in the window."""
+    dollar_volume: np.ndarray | None = None
+    """(n_rows, n_assets) close x volume, NaN where unknown; None where the dataset has no volume."""
+    names: tuple[str, ...] = ()
+    """(n_assets,) symbols, for estimators that constrain assets by name; a meta sleeve's children have none."""
+    sessions: np.ndarray | None = None
+    """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where nobody knows."""
+
+    def __len__(self) -> int:
+        """Return the number of decisions."""
+        return len(self.stops)
+
+    def rows(self, decision: int | np.integer) -> slice:
+        """Return the rows that a decision may see."""
+        return slice(int(self.stops[decision] - self.lengths[decision]), int(self.stops[decision]))
+
+    def window(self, decision: int | np.integer) -> np.ndarray:
+        """Return X, (lookback, n_assets): a view of the returns that a decision may see."""
+        return self.returns[self.rows(decision)]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(n_decisions, n_assets) mean return of every window."""
+        return self._moments[0]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
+        return self._moments[1]
+
+    def risk(self, weights: np.ndarray) -> np.ndarray:
+        """Return ex-ante shares of variance of `weights`, both (n_decisions, n_assets); NaN without variance."""
+        if self.returns.shape[1] >= WIDE:
+            return ex_ante_of_returns(self.returns, self.stops, self.lengths, weights)
+        return ex_ante(self.covariance, weights)
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        return mean_and_covariance(self.returns, self.stops, self.lengths)
+
+    def estimated(self, key: Hashable, estimate: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what is estimated of them under a key, remembered: sleeves may share windows."""
+        if key not in self._estimates:
+            found = estimate()
+            while len(self._estimates) >= REMEMBERED:
+                del self._estimates[next(iter(self._estimates))]
+            self._estimates[key] = found
+        return self._estimates[key]
+
+    @cached_property
+    def _estimates(self) -> dict[Hashable, np.ndarray]:
+        return {}
+
+    def names_of(self, columns: np.ndarray) -> list[str]:
+        """Return the names of some columns; x0, x1, ... by position where columns have none."""
+        return [self.names[column] if self.names else f"x{column}" for column in columns]
+
+    def when(self, decision: int | np.integer) -> str:
+        """Return what a message calls the decision: its session, where it is known."""
+        return f"decision {decision}" if self.sessions is None else str(self.sessions[decision])
+
+    def take(self, decisions: np.ndarray | slice) -> Windows:
+        """Return the windows of some decisions."""
+        sessions = None if self.sessions is None else self.sessions[decisions]
+        return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions], sessions=sessions)
+
+    @classmethod
+    def single(cls, X: np.ndarray) -> Windows:
+        """Return one window that is all of X, (n_observations, n_assets)."""
+        returns = np.ascontiguousarray(X, dtype=np.float64)
+        size = np.array([len(returns)], dtype=np.int64)
+        return cls(returns, size, size)

@@ -1,0 +1,150 @@
+"""Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
+
+1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
+2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.catalog.connections).
+3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
+
+The data path is always given anew, so a lakehouse may be moved as a directory, and each machine may mount it elsewhere.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
+from metabt.lakehouse.catalog.connection_loss import close
+from metabt.lakehouse.catalog.connections import opened
+from metabt.lakehouse.catalog.schema import SCHEMA, complete_tables
+from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.catalog.statements import quoted
+
+DATA = "data"
+"""Directory of the Parquet files inside a lakehouse."""
+
+
+def attach(
+    path: str | Path, *, read_only: bool = False, create: bool = False, catalog: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection in which the lakehouse's tables are reachable by name.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    read_only : bool
+        Refuse every statement that writes.
+    create : bool
+        Make the directory, the catalogue and the tables where they are missing.
+    catalog : str, optional
+        Where a new lakehouse's catalogue is made, ``postgres:host=HOST dbname=NAME``; METABT_CATALOG by default, and a
+        SQLite file in the directory where that is not set either. A lakehouse that is there must have it.
+
+    Raises
+    ------
+    StoreError
+        When there is no lakehouse at `path`, it cannot be written (and should be), or it is something else.
+    """
+    if create:
+        check_folder(path)
+    where = settle(path, catalog) if create else require(path)
+    if not (create or read_only):
+        check_folder(path)
+    con = opened(where.extensions)
+    try:
+        attach_lake(con, where, read_only=read_only, create=create)
+    except StoreError:
+        close(con)
+        raise
+    return con
+
+
+def attach_lake(
+    con: duckdb.DuckDBPyConnection, where: Catalogue, *, read_only: bool = False, create: bool = False
+) -> None:
+    """Attach the lakehouse to `con`.
+
+    Where `con` has it for reading, it is attached anew for writing; one that has it for writing still knows the tables.
+
+    Raises
+    ------
+    StoreError
+        When the catalogue cannot be opened, or is something else.
+    """
+    try:
+        attached = con.execute("SELECT readonly FROM duckdb_databases() WHERE database_name = 'lake'").fetchall()
+        if attached == [(False,)]:
+            return
+        if attached:
+            con.execute("USE memory")
+            con.execute("DETACH lake")
+        if create:
+            (where.root / DATA).mkdir(parents=True, exist_ok=True)
+        con.execute(_attach_statement(where, read_only, create))
+        con.execute("USE lake")
+        if not attached:
+            _complete(con, where.root, create)
+    except duckdb.Error as error:
+        raise StoreError(where.unreadable(str(error))) from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise StoreError unless a lakehouse at `path` can be written or made; nothing is left behind."""
+    check_folder(path)
+    root = located(path)
+    (existing(root) or SqliteCatalogue(root)).check_writable()
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise StoreError unless files can be written in the directory of a lakehouse; nothing is left behind.
+
+    Permission bits alone do not tell (root ignores them, a mount may be read-only), so a file is written.
+    """
+    root = located(path)
+    for place in (root, root / DATA):
+        _probe(place, root)
+
+
+def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
+    options = [
+        f"DATA_PATH {quoted(str(where.root / DATA) + '/')}",
+        "OVERRIDE_DATA_PATH TRUE",
+        f"CREATE_IF_NOT_EXISTS {create}",
+        *where.options,
+    ]
+    if read_only:
+        options.append("READ_ONLY")
+    return f"ATTACH {quoted(f'ducklake:{where.target}')} AS lake ({', '.join(options)})"
+
+
+def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
+    rows = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'").fetchall()
+    missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
+    if missing and not create:
+        name, column = min(missing)
+        what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
+        raise StoreError(
+            f"'{root}' is a DuckLake without metabt's {what}; `metabt ingest` adds what is missing, "
+            "or name another path"
+        )
+    if missing:
+        complete_tables(con, missing)
+
+
+def _probe(place: Path, root: Path) -> None:
+    existing_place = next(p for p in (place, *place.parents) if p.exists())
+    if not existing_place.is_dir():
+        raise StoreError(_write_protected(root, f"'{existing_place}' is a file, not a directory"))
+    try:
+        with tempfile.TemporaryFile(dir=existing_place) as file:
+            file.write(b"metabt")
+            file.flush()
+    except OSError as error:
+        raise StoreError(_write_protected(root, f"'{existing_place}': {error.strerror}")) from error
+
+
+def _write_protected(root: Path, reason: str) -> str:
+    return f"lakehouse '{root}' cannot be written: {reason}; restore write permission, or name another path"

@@ -1,0 +1,108 @@
+"""Connection loss: the server of a catalogue is gone, which is nobody's mistake and has a cure.
+
+1. `said` finds in DuckDB's message what the server or libpq said.
+2. `is_outage` tells an outage from every other error.
+3. `reported` makes it a StoreError of a function that reads.
+4. `whole` is a transaction and `close` the end of a connection that an outage does not make the end of the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+import duckdb
+
+from metabt.errors import StoreError
+
+OUTAGES = (
+    "unable to connect to postgres",
+    "server closed the connection",
+    "terminating connection",
+    "connection timed out",
+    "could not receive data from server",
+    "could not send data to server",
+    "no connection to the server",
+    "ssl connection has been closed",
+    'failed to execute query "rollback"',
+    "attempting to fetch from an unsuccessful",
+    "attempted to access index 0 within vector of size 0",
+)
+"""How an outage shows in a message; the last three are all that is said when it comes in the middle of a statement."""
+SAID = re.compile(r'": +(\S.*)')
+"""DuckDB puts what the server said behind the quoted statement or connection string."""
+LOST = "server closed the connection"
+"""What to say where the message does not say it."""
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+Con = duckdb.DuckDBPyConnection
+
+
+def said(reason: str) -> str:
+    """Return what the server or libpq said, or the message's first line where it is from neither."""
+    found = SAID.findall(reason)
+    if found:
+        return " ".join(found[-1].split())
+    return LOST if is_outage(reason) else reason.partition("\n")[0]
+
+
+def is_outage(reason: str) -> bool:
+    """Return whether a message says that a server is gone, or was never there."""
+    return any(sign in reason.lower() for sign in OUTAGES)
+
+
+def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
+    """Let an outage surface from `read` as a StoreError with its cure."""
+
+    @wraps(read)
+    def reading(con: Con, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return read(con, *args, **kwargs)
+        except duckdb.Error as error:
+            if not is_outage(str(error)):
+                raise
+            raise StoreError(lost(str(error))) from error
+
+    return reading
+
+
+@contextmanager
+def whole(con: Con) -> Iterator[None]:
+    """Commit what the block writes, or roll it back.
+
+    That is not left to closing the connection: where a server is gone, DuckDB aborts the process that closes one with
+    an open transaction.
+    """
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):
+            con.execute("ROLLBACK")
+        raise
+
+
+def close(con: Con) -> None:
+    """Close a connection, except one on which DuckDB could not even roll back: closing it would abort the process."""
+    try:
+        con.execute("SELECT 1")
+    except duckdb.FatalException:  # the database in memory was invalidated by an outage in the middle of a statement
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(con))  # never collected either
+        return
+    except duckdb.Error:
+        pass
+    con.close()
+
+
+def lost(reason: str) -> str:
+    """Say what happened to a reader, and what to do."""
+    return (
+        f"the connection to the lakehouse's catalogue was lost: {said(reason)}; see that the server runs and can be "
+        "reached, then give the same command again: nothing is stored in part"
+    )

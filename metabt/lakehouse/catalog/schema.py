@@ -1,0 +1,219 @@
+"""Schema: the tables of a lakehouse, their columns, their DDL, and how columns become Arrow and come back.
+
+1. `SCHEMA` is the contract: every table, its columns in order and their types.
+2. `to_arrow` turns a table of NumPy and coded columns into Arrow under that schema; a NaN becomes NULL.
+3. `from_arrow` is its inverse; a NULL becomes NaN in numbers and code -1 in text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.lakehouse.catalog.connection_loss import whole
+from metabt.values.buffers import from_numpy, from_texts, to_numpy
+from metabt.values.tables import Coded, Column, Table
+
+SCHEMA: dict[str, dict[str, str]] = {
+    "prices": {
+        "dataset": "VARCHAR",
+        "symbol": "VARCHAR",
+        "date": "DATE",
+        "close": "DOUBLE",
+        "open": "DOUBLE",
+        "high": "DOUBLE",
+        "low": "DOUBLE",
+        "volume": "DOUBLE",
+    },
+    "calendars": {"dataset": "VARCHAR", "date": "DATE"},
+    "digests": dict.fromkeys(("dataset", "symbol", "partition", "field", "digest"), "VARCHAR"),
+    "datasets": {
+        "dataset": "VARCHAR",
+        "closed": "BOOLEAN",
+        "symbols": "BIGINT",
+        "sessions": "BIGINT",
+        "first_date": "DATE",
+        "last_date": "DATE",
+    },
+    "ingests": {
+        "dataset": "VARCHAR",
+        "source": "VARCHAR",
+        "ingested_at": "TIMESTAMP",
+        **dict.fromkeys(("rows_read", "duplicates", "empty", "added", "changed", "unchanged"), "BIGINT"),
+    },
+    "runs": {
+        **dict.fromkeys(("run_id", "sweep_id", "portfolio", "config"), "VARCHAR"),
+        "snapshot": "BIGINT",
+        **dict.fromkeys(("versions", "engine", "status"), "VARCHAR"),
+        "started_at": "TIMESTAMP",
+        "seconds": "DOUBLE",
+        **dict.fromkeys(("keep", "overrides", "error"), "VARCHAR"),
+    },
+    "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
+    "decisions": {
+        "run_id": "VARCHAR",
+        "path": "VARCHAR",
+        "date": "DATE",
+        "item": "VARCHAR",
+        "weight": "DOUBLE",
+        "risk_contribution": "DOUBLE",
+        "status": "VARCHAR",
+        "reason": "VARCHAR",
+    },
+    "weights": {
+        "run_id": "VARCHAR",
+        "date": "DATE",
+        "symbol": "VARCHAR",
+        "before": "DOUBLE",
+        "target": "DOUBLE",
+        "trade": "DOUBLE",
+    },
+    "contributions": {
+        "run_id": "VARCHAR",
+        "date": "DATE",
+        "path": "VARCHAR",
+        "symbol": "VARCHAR",
+        "weight": "DOUBLE",
+    },
+    "orders": {
+        "run_id": "VARCHAR",
+        "date": "DATE",
+        "symbol": "VARCHAR",
+        "held": "DOUBLE",
+        "target": "DOUBLE",
+        "trade": "DOUBLE",
+        "pending": "BOOLEAN",
+    },
+    "returns": {
+        "run_id": "VARCHAR",
+        "path": "VARCHAR",
+        "date": "DATE",
+        **dict.fromkeys(("gross", "cost", "net", "turnover", "netting_benefit", "nav"), "DOUBLE"),
+    },
+    "risk": {
+        "run_id": "VARCHAR",
+        "path": "VARCHAR",
+        "date": "DATE",
+        "measure": "VARCHAR",
+        "item": "VARCHAR",
+        "contribution": "DOUBLE",
+    },
+    "metrics": {"run_id": "VARCHAR", "path": "VARCHAR", "metric": "VARCHAR", "value": "DOUBLE"},
+    "stages": {
+        **dict.fromkeys(("run_id", "path", "stage", "partition"), "VARCHAR"),
+        "seconds": "DOUBLE",
+        "rows": "BIGINT",
+        "cache_hit": "BOOLEAN",
+    },
+}
+"""Columns and SQL types of every table."""
+
+BEFORE = {("runs", "keep"): "all"}
+"""What rows hold that are older than a column, where that is not NULL."""
+
+BACKFILL = "INSERT INTO calendars SELECT DISTINCT dataset, date FROM prices ORDER BY dataset, date"
+"""Fills `calendars` where prices are older than it."""
+
+RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name != "runs")
+"""The tables that a run is made of, besides its own row in `runs`."""
+
+ARROW = {
+    "VARCHAR": pa.string(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "DOUBLE": pa.float64(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+}
+"""The Arrow type of every SQL type in use."""
+
+NUMPY = {
+    "DATE": "datetime64[D]",
+    "TIMESTAMP": "datetime64[us]",
+    "DOUBLE": "float64",
+    "BIGINT": "int64",
+    "BOOLEAN": "bool",
+}
+"""The NumPy type of every SQL type in use, text aside."""
+
+
+def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str, str]]) -> None:
+    """Add the missing (table, column) pairs in one transaction; `prices` is partitioned by dataset and year."""
+    columns: dict[str, list[str]] = {}
+    for name, column in sorted(missing, key=lambda pair: (pair[0], list(SCHEMA[pair[0]]).index(pair[1]))):
+        columns.setdefault(name, []).append(column)
+    with whole(con):
+        for name, absent in columns.items():
+            if len(absent) == len(SCHEMA[name]):
+                _create_table(con, name)
+            else:
+                _add_columns(con, name, absent)
+        if "calendars" in columns and "prices" not in columns:
+            con.execute(BACKFILL)
+
+
+def _create_table(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    columns = ", ".join(f'"{column}" {kind}' for column, kind in SCHEMA[name].items())
+    con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    if name == "prices":
+        con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str, columns: Iterable[str]) -> None:
+    for column in columns:
+        default = f" DEFAULT '{BEFORE[name, column]}'" if (name, column) in BEFORE else ""
+        con.execute(f'ALTER TABLE {name} ADD COLUMN IF NOT EXISTS "{column}" {SCHEMA[name][column]}{default}')
+
+
+def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:
+    """Append Arrow rows to a table, optionally in an order such as ``"ORDER BY date"``."""
+    lend(con, "incoming_rows", rows)
+    columns = ", ".join(f'"{column}"' for column in rows.column_names)
+    con.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM incoming_rows {order}")
+    con.unregister("incoming_rows")
+
+
+def lend(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Let one statement read Arrow rows as a table, once: as a stream they are, or DuckDB imports pyarrow.dataset."""
+    con.register(name, rows.__arrow_c_stream__())
+
+
+def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
+    """Return the columns of `table`, and text that is the same in every row, under the schema of table `name`.
+
+    Raises
+    ------
+    ValueError
+        When columns are missing, unknown or of unequal length.
+    """
+    wanted = SCHEMA[name]
+    if set(table) | set(constants) != set(wanted):
+        differing = sorted((set(table) | set(constants)) ^ set(wanted))
+        raise ValueError(f"table '{name}': columns {differing} are missing or unknown; wanted {list(wanted)}")
+    n_rows = len(next(iter(table.values())))
+    columns: dict[str, Column] = {**table, **{key: Coded.constant(text, n_rows) for key, text in constants.items()}}
+    return pa.table({column: _arrow_column(columns[column], kind) for column, kind in wanted.items()})
+
+
+def from_arrow(name: str, rows: pa.Table) -> Table:
+    """Return Arrow rows of table `name` as NumPy and coded columns."""
+    return {column: _plain_column(rows[column].combine_chunks(), SCHEMA[name][column]) for column in rows.column_names}
+
+
+def _arrow_column(column: Column, kind: str) -> pa.Array:
+    if isinstance(column, Coded):
+        codes = from_numpy(column.codes, missing=np.asarray(column.codes) < 0)
+        return pa.DictionaryArray.from_arrays(codes, from_texts(column.values))
+    values = np.asarray(column, NUMPY[kind])
+    return from_numpy(values, missing=np.isnan(values) if kind == "DOUBLE" else None)
+
+
+def _plain_column(column: pa.Array, kind: str) -> Column:
+    if kind == "VARCHAR":
+        coded = column.dictionary_encode()
+        codes = to_numpy(coded.indices) if not coded.null_count else to_numpy(coded.indices.fill_null(-1))
+        return Coded(codes, tuple(coded.dictionary.to_pylist()))
+    return to_numpy(column)

@@ -1,0 +1,84 @@
+"""Write whole or not at all.
+
+1. Take the lakehouse's writer lock: who reads, decides and then writes must not be overtaken in between.
+2. Attach, begin, do the work.
+3. Commit; an error rolls back and is passed on.
+4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
+   again, from the lock on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.attachment import attach_lake, check_folder
+from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
+from metabt.lakehouse.catalog.connection_loss import close, whole
+from metabt.lakehouse.catalog.connections import opened
+
+ATTEMPTS = 8
+"""How often a commit is tried while other clients are in the way."""
+
+Answer = TypeVar("Answer")
+
+
+def transact(
+    path: str | Path,
+    work: Callable[[duckdb.DuckDBPyConnection], Answer],
+    *,
+    create: bool = False,
+    catalog: str | None = None,
+    reader: duckdb.DuckDBPyConnection | None = None,
+) -> Answer:
+    """Return what `work` returns, after all that it wrote was committed at once.
+
+    A `reader`, a connection to the lakehouse that is no longer needed, saves attaching another one; it is closed.
+
+    Raises
+    ------
+    StoreError
+        When the lakehouse is missing (without `create`), cannot be written, or stays locked.
+    """
+    check_folder(path)
+    where = settle(path, catalog) if create else require(path)
+    for attempt in range(ATTEMPTS):
+        try:
+            return _attempt(where, work, create, reader if attempt == 0 else None)
+        except (duckdb.Error, StoreError) as error:
+            reason = str(error.__cause__ or error)
+            if not any(sign in reason.lower() for sign in where.conflicts):
+                raise error if isinstance(error, StoreError) else _unwritten(where, reason) from error
+            if attempt == ATTEMPTS - 1:
+                raise StoreError(
+                    f"lakehouse '{path}' stayed locked by another program through {ATTEMPTS} attempts "
+                    f"({where.unwritten(reason)}): end that program, then try again"
+                ) from error
+            time.sleep(0.05 * 2**attempt * random.uniform(0.5, 1.5))
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _attempt(
+    where: Catalogue,
+    work: Callable[[duckdb.DuckDBPyConnection], Answer],
+    create: bool,
+    reader: duckdb.DuckDBPyConnection | None,
+) -> Answer:
+    con = opened(where.extensions) if reader is None else reader
+    try:
+        with where.writer_lock(con):
+            attach_lake(con, where, create=create)
+            with whole(con):
+                return work(con)
+    finally:
+        close(con)
+
+
+def _unwritten(where: Catalogue, reason: str) -> StoreError:
+    return StoreError(f"lakehouse '{where.root}': {where.unwritten(reason)}")

@@ -1,0 +1,32 @@
+"""Calendars: the sessions of every dataset, so that nobody has to read prices to know them.
+
+1. A session is a date on which any symbol of the dataset has a price.
+2. Ingestion adds the dates that are new, in the transaction that adds their prices; prices are never deleted, so
+   neither are sessions.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.lakehouse.catalog.schema import insert
+from metabt.lakehouse.prices.snapshots import read_at
+from metabt.values.buffers import to_numpy
+
+
+def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: pa.ChunkedArray) -> None:
+    """Record the dates that are no sessions of the dataset yet, each once and in order."""
+    written = np.unique(dates.to_numpy().astype("datetime64[D]"))
+    new = np.setdiff1d(written, read_calendars(con, [dataset])[dataset])
+    if len(new):
+        insert(con, "calendars", pa.table({"dataset": pa.repeat(dataset, len(new)), "date": pa.array(new)}))
+
+
+def read_calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int | None = None) -> dict[str, np.ndarray]:
+    """Return dataset -> its sessions, (n_sessions,) datetime64[D], increasing; one statement for all of them."""
+    sql = "SELECT dataset, date FROM calendars{at} WHERE list_contains($1::VARCHAR[], dataset) ORDER BY dataset, date"
+    rows = read_at(con, sql, at, datasets).to_arrow_table()
+    owner, dates = np.array(rows["dataset"].to_pylist(), np.str_), to_numpy(rows["date"])
+    return {name: dates[owner == name] for name in datasets}

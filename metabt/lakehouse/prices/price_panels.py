@@ -1,0 +1,190 @@
+"""Prices out of the lakehouse: long rows become panels of sessions x assets.
+
+1. The calendar is the dataset's own, whichever symbols are wanted; consecutive partitions may be chosen from it.
+2. Symbols are joined to dense codes in SQL, dates become rows through a table of days.
+3. The values are scattered into matrices, so rows may come in any order and with any gaps.
+4. What each symbol enters the chosen partitions with is its last price in the last partition before them in which its
+   digests say that it has one: no other file is opened.
+5. What to read is worked out first, as a value that carries no digest: it is small, and other processes can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.data.prices import Prices
+from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.prices.calendars import read_calendars
+from metabt.lakehouse.prices.dataset_facts import Facts, Wanted, load_facts
+from metabt.lakehouse.prices.snapshots import read_at
+from metabt.values.buffers import to_numpy
+
+Years = tuple[int, int]
+"""First and last year to read."""
+
+CODES = "(SELECT unnest($2::VARCHAR[]) AS symbol, generate_subscripts($2::VARCHAR[], 1) - 1 AS code)"
+"""The wanted symbols and their positions."""
+IN_YEARS = " AND date BETWEEN make_date($3, 1, 1) AND make_date($4, 12, 31)"
+"""A condition on dates: the files of other years are not opened."""
+
+
+@reported
+def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Prices]:
+    """Return the panel of every wanted dataset.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    wanted : mapping
+        Dataset -> symbols, or None for all that it has.
+    at : int, optional
+        Snapshot to read; the current one by default.
+
+    Raises
+    ------
+    ConfigError
+        For a dataset or a symbol that the lakehouse does not have.
+    StoreError
+        For a snapshot that it does not have.
+    """
+    facts = load_facts(con, wanted, at)
+    return {name: read_rows(con, known, slice(0, len(known.dates)), at) for name, known in facts.items()}
+
+
+@reported
+def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int | None = None) -> Prices:
+    """Return a dataset's prices in some rows of its calendar, whole partitions, with what its symbols enter them with.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
+    return read_selection(con, selection(known, rows), at)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be read of a dataset, and which files hold it: all that whoever reads it has to know."""
+
+    dataset: str
+    """The dataset's name."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], whole partitions."""
+    symbols: tuple[str, ...]
+    """(n_assets,) sorted."""
+    volume: bool
+    """Whether volumes are read."""
+    closed: bool
+    """True when no more data will ever come."""
+    years: Years | None
+    """First and last year of the partitions; None for all there are."""
+    entered: Mapping[int, np.ndarray]
+    """Year before them -> positions of the symbols whose last price before them is in it."""
+
+
+def selection(
+    known: Facts, rows: slice, symbols: tuple[str, ...] | None = None, *, volume: bool = True, entry: bool = True
+) -> Selection:
+    """Return what reads some rows of a dataset's calendar, whole partitions.
+
+    Parameters
+    ----------
+    known : Facts
+        What is known of the dataset.
+    rows : slice
+        Rows of its calendar.
+    symbols : tuple, optional
+        Some of its symbols, sorted; all by default.
+    volume : bool
+        Read volumes, where there are any.
+    entry : bool
+        Read what the symbols enter the partitions with, which is in files before them.
+    """
+    symbols = known.symbols if symbols is None else symbols
+    volume = volume and known.has_volume
+    dates = known.dates[rows]
+    if len(dates) == len(known.dates):
+        return Selection(known.name, dates, symbols, volume, known.closed, None, {})
+    first, last = (int(str(date)[:4]) for date in dates[[0, -1]])
+    entered = _entered(known, symbols, first) if entry else {}
+    return Selection(known.name, dates, symbols, volume, known.closed, (first, last), entered)
+
+
+@reported
+def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None = None) -> Prices:
+    """Return the selected prices; columns and files that hold none of them are not read."""
+    fields = ("close", "volume") if chosen.volume else ("close",)
+    rows = _observations(con, chosen.dataset, chosen.symbols, fields, at, chosen.years)
+    where = (_positions(chosen.dates, rows["date"]), to_numpy(rows["code"]))
+    shape = (len(chosen.dates), len(chosen.symbols))
+    close = _scatter(shape, where, rows["close"])
+    volume = _scatter(shape, where, rows["volume"]) if chosen.volume else None
+    entry = None if chosen.years is None else _entries(con, chosen, at)
+    return Prices(chosen.dataset, chosen.dates, chosen.symbols, close, volume, chosen.closed, entry)
+
+
+def read_prices(
+    con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None = None
+) -> Prices:
+    """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
+    dates = read_calendars(con, [dataset], at)[dataset]
+    closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
+    volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()
+    return read_selection(con, Selection(dataset, dates, symbols, volumes != [(0,)], closed, None, {}), at)
+
+
+def _entered(known: Facts, symbols: tuple[str, ...], year: int) -> dict[int, np.ndarray]:
+    """Return year -> positions of the symbols whose last price before `year` is in it."""
+    newest: dict[str, int] = {}
+    for symbol, partition, field in known.digests:
+        if field == "close" and int(partition) < year:
+            newest[symbol] = max(newest.get(symbol, 0), int(partition))
+    seen = np.array([newest.get(symbol, 0) for symbol in symbols])
+    return {year: np.flatnonzero(seen == year) for year in np.unique(seen[seen > 0]).tolist()}
+
+
+def _entries(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None) -> np.ndarray:
+    """Return each symbol's last price before the selected years, (n_assets,), NaN where it had none."""
+    entries = np.full(len(chosen.symbols), np.nan)
+    for year, codes in chosen.entered.items():
+        symbols = tuple(chosen.symbols[code] for code in codes)
+        rows = _observations(con, chosen.dataset, symbols, ("close",), at, (year, year))
+        order = np.argsort(to_numpy(rows["date"]), kind="stable")
+        code, close = to_numpy(rows["code"])[order], to_numpy(rows["close"])[order]
+        entries[codes[code]] = close  # the newest is written last
+    return entries
+
+
+def _observations(
+    con: duckdb.DuckDBPyConnection,
+    dataset: str,
+    symbols: tuple[str, ...],
+    fields: tuple[str, ...],
+    at: int | None,
+    years: Years | None,
+) -> pa.Table:
+    columns = ", ".join(("date", "code", *fields))
+    sql = f"SELECT {columns} FROM prices{{at}} JOIN {CODES} USING (symbol) WHERE dataset = $1"
+    return read_at(con, sql + IN_YEARS * (years is not None), at, dataset, symbols, *(years or ())).to_arrow_table()
+
+
+def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
+    if not len(dates):
+        return np.zeros(0, np.int64)
+    calendar = dates.astype(np.int64)
+    rows = np.zeros(int(calendar[-1] - calendar[0]) + 1, np.int64)
+    rows[calendar - calendar[0]] = np.arange(len(calendar))
+    return rows[to_numpy(column).astype(np.int64) - calendar[0]]
+
+
+def _scatter(shape: tuple[int, int], where: tuple[np.ndarray, np.ndarray], column: pa.ChunkedArray) -> np.ndarray:
+    matrix = np.full(shape, np.nan)
+    matrix[where] = to_numpy(column)
+    return matrix

@@ -1,0 +1,86 @@
+"""What became of the data between two snapshots: the inputs that make two runs differ.
+
+1. The digests of both snapshots meet under their dataset, symbol, partition and field.
+2. What only the later one has was added, what only the earlier one has was removed; another digest is a change.
+3. So it is with calendars, year by year: a new session of one symbol is a session of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+import numpy as np
+
+from metabt.data.prices import partitions
+from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.prices.calendars import read_calendars
+from metabt.lakehouse.prices.dataset_facts import Cell, Wanted, read_digests
+from metabt.lakehouse.prices.snapshots import read_at
+from metabt.values.digests import array_digest
+
+Kind = Literal["added", "changed", "removed"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One input that differs between two snapshots."""
+
+    dataset: str
+    """The dataset's name."""
+    symbol: str
+    """Whose observations differ; empty where it is the whole dataset's calendar."""
+    partition: str
+    """Calendar year; empty where it is the dataset as a whole."""
+    field: str
+    """close or volume; of a whole dataset: calendar or closed."""
+    kind: Kind
+    """What happened between the snapshots: added, changed or removed."""
+
+
+@reported
+def changed_inputs(con: duckdb.DuckDBPyConnection, wanted: Wanted, before: int, after: int) -> list[Change]:
+    """Return what differs in the observations of the wanted symbols, ordered by dataset, symbol, partition and field.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
+    earlier, later = (read_digests(con, wanted, at) for at in (before, after))
+    return [
+        Change(name, *cell, kind) for name in sorted(wanted) for cell, kind in _differences(earlier[name], later[name])
+    ]
+
+
+@reported
+def changed_calendars(con: duckdb.DuckDBPyConnection, datasets: Iterable[str], before: int, after: int) -> list[Change]:
+    """Return what differs in the sessions of whole datasets (field `calendar`) and in whether they are `closed`.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
+    earlier, later = (_calendars(con, sorted(datasets), at) for at in (before, after))
+    return [Change(name, "", partition, field, kind) for (name, partition, field), kind in _differences(earlier, later)]
+
+
+def _calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int) -> dict[Cell, str]:
+    """Return (dataset, year, `calendar`) -> digest of its sessions, and (dataset, "", `closed`) -> the flag."""
+    sql = "SELECT dataset, closed FROM datasets{at} WHERE list_contains($1::VARCHAR[], dataset)"
+    found = {(name, "", "closed"): str(closed) for name, closed in read_at(con, sql, at, datasets).fetchall()}
+    for name, dates in read_calendars(con, datasets, at).items():
+        for year, rows in partitions(dates):
+            found[name, year, "calendar"] = array_digest(dates[rows].astype(np.int64))
+    return found
+
+
+def _differences(earlier: dict[Cell, str], later: dict[Cell, str]) -> list[tuple[Cell, Kind]]:
+    added: dict[Cell, Kind] = dict.fromkeys(later.keys() - earlier.keys(), "added")
+    removed: dict[Cell, Kind] = dict.fromkeys(earlier.keys() - later.keys(), "removed")
+    common = earlier.keys() & later.keys()
+    changed: dict[Cell, Kind] = {cell: "changed" for cell in common if earlier[cell] != later[cell]}
+    return sorted((added | removed | changed).items())

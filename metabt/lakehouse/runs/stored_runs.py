@@ -1,0 +1,140 @@
+"""Runs out of the lakehouse: found by their identity, listed, and read back whole.
+
+1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
+2. `load_run` returns a run's tables in the order in which they were handed over.
+3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
+4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+
+from metabt.errors import ConfigError, StoreError, nearest
+from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
+from metabt.lakehouse.catalog.statements import execute
+from metabt.values.tables import Table
+
+LARGE = ("config", "versions")
+"""Columns of `runs` that a list does without."""
+LISTED = tuple(column for column in SCHEMA["runs"] if column not in LARGE)
+"""The columns that a list has."""
+
+
+def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = None) -> bool:
+    """Return whether the run is stored and did not fail."""
+    return run_id in find_runs(con, [run_id], keep)
+
+
+@reported
+def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str | None = None) -> set[str]:
+    """Return those of the runs that are stored and did not fail; with `keep`, only those of which so much was kept."""
+    sql = (
+        "SELECT run_id FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[])) AND status = 'ok' "
+        "AND keep = coalesce($2, keep)"
+    )
+    return {row[0] for row in execute(con, sql, list(run_ids), keep).fetchall()}
+
+
+@reported
+def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
+    """Return a run's row, configuration and all.
+
+    Raises
+    ------
+    StoreError
+        When there is no such run.
+    """
+    found = execute(con, "SELECT * FROM runs WHERE run_id = $1", run_id).to_arrow_table().to_pylist()
+    if not found:
+        raise StoreError(f"no run '{run_id}' in the lakehouse; `metabt runs` lists what there is")
+    return found[0]
+
+
+@reported
+def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, object], dict[str, Table]]:
+    """Return a run's row and its tables without `run_id`, rows in the order in which they were stored.
+
+    Raises
+    ------
+    StoreError
+        When there is no such run.
+    """
+    return run_row(con, run_id), {name: _load_table(con, name, run_id) for name in RUN_TABLES}
+
+
+@reported
+def list_runs(
+    con: duckdb.DuckDBPyConnection, portfolio: str | None = None, limit: int | None = None
+) -> list[dict[str, object]]:
+    """Return the rows of `runs` without configurations and versions, newest first; of one portfolio, or so many."""
+    sql = (
+        f"SELECT {', '.join(LISTED)} FROM runs WHERE portfolio = coalesce($1, portfolio) "
+        "ORDER BY started_at DESC, run_id LIMIT $2"
+    )
+    return execute(con, sql, portfolio, limit).to_arrow_table().to_pylist()
+
+
+@reported
+def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Return the identity of the run that `name` means.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    name : str
+        "latest", or a portfolio's name: its newest run that did not fail; or a unique beginning of any run's identity.
+
+    Raises
+    ------
+    ConfigError
+        When it means no run, or several.
+    """
+    runs = con.execute("SELECT run_id, portfolio, status FROM runs ORDER BY started_at DESC, run_id").fetchall()
+    done = [(run_id, portfolio) for run_id, portfolio, status in runs if status == "ok"]
+    if name == "latest" and done:
+        return str(done[0][0])
+    named = [run_id for run_id, portfolio in done if name == portfolio] + [row[0] for row in runs if row[0] == name]
+    if named:
+        return str(named[0])
+    started = [row[0] for row in runs if name and row[0].startswith(name)]
+    if len(started) == 1:
+        return str(started[0])
+    raise ConfigError(_unresolved(name, started, runs))
+
+
+def _load_table(con: duckdb.DuckDBPyConnection, name: str, run_id: str) -> Table:
+    columns = ", ".join(f'"{column}"' for column in SCHEMA[name] if column != "run_id")
+    # rowid follows the order of insertion, across files and rows that are kept in the catalogue
+    rows = execute(con, f"SELECT {columns} FROM {name} WHERE run_id = $1 ORDER BY rowid", run_id)
+    return from_arrow(name, rows.to_arrow_table())
+
+
+def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]]) -> str:
+    if not runs:
+        return "the lakehouse holds no run yet; `metabt backtest` makes one"
+    if started:
+        some = ", ".join(started[:5])
+        return f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean"
+    portfolios = {portfolio for _, portfolio, _ in runs}
+    if name == "latest" or name in portfolios:
+        whose = "" if name == "latest" else f" of '{name}'"
+        return f"every run{whose} in the lakehouse failed; select run_id, error from runs says why"
+    return f"no run or portfolio '{name}' in the lakehouse{nearest(name, portfolios | {'latest'})}"
+
+
+@reported
+def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return run_id -> the metrics of its root; NaN where there is none."""
+    sql = (
+        "SELECT run_id, metric, coalesce(value, 'nan') FROM metrics m JOIN runs r USING (run_id) "
+        "WHERE m.path = r.portfolio AND run_id IN (SELECT unnest($1::VARCHAR[]))"
+    )
+    found: dict[str, dict[str, float]] = {}
+    for run_id, metric, value in execute(con, sql, list(run_ids)).fetchall():
+        found.setdefault(run_id, {})[metric] = value
+    return found

@@ -1,1 +1,0 @@
-"""Optimizers: one a file, its kernels beside it; names resolve in `metabt.registry`."""

@@ -1,0 +1,12 @@
+"""Portfolio: a tree of sleeves as values, with every default filled in.
+
+1. `templates` writes out a sleeve that stands for many.
+2. `resolve` turns a tree of plain values (YAML, dict) into sleeves and refuses what is wrong with it, by path;
+   `settings` has one parser for each key.
+3. `sleeve` has the values: `Sleeve` (a node with its name), `Leaf` and `Meta` (its resolved settings, without names);
+   every default is in their signatures. `schedule` says which sessions a sleeve decides on.
+4. `built_estimators` makes the optimizers and selectors that a sleeve states by name.
+
+Imports: `estimators` and the rooms beneath it.
+Offers: `resolve`, `Sleeve`, `Leaf`, `Meta`, `Schedule`, `build_optimizer`, `build_selector`.
+"""

@@ -1,0 +1,37 @@
+"""Built estimators: what a sleeve states by name and parameters, as objects, each built once in a process."""
+
+from __future__ import annotations
+
+from metabt.estimators import registry
+from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.selectors.base import Selector
+from metabt.portfolio.sleeve import Estimator
+
+_optimizers: dict[str, Optimizer] = {}
+_selectors: dict[str, Selector] = {}
+_bounded: dict[tuple[str, float, float], Estimator] = {}
+
+
+def build_optimizer(estimator: Estimator) -> Optimizer:
+    """Return the optimizer of that name and those parameters, built once."""
+    key = estimator.digest
+    if key not in _optimizers:
+        _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
+    return _optimizers[key]
+
+
+def build_selector(estimator: Estimator) -> Selector:
+    """Return the selector of that name and those parameters, built once."""
+    key = estimator.digest
+    if key not in _selectors:
+        _selectors[key] = registry.selector(estimator.name, **estimator.params)
+    return _selectors[key]
+
+
+def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
+    """Return `estimator` under the bounds of `by`, unless it states its own."""
+    key = (estimator.digest, by.min_weight, by.max_weight)
+    if key not in _bounded:
+        bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}
+        _bounded[key] = Estimator(estimator.name, {**bounds, **estimator.params})
+    return _bounded[key]

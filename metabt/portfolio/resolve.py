@@ -1,0 +1,239 @@
+"""Resolve: from a tree of plain values (YAML, dict) to sleeves with every default filled in.
+
+1. Templates are expanded (metabt.portfolio.templates).
+2. A setting is a node's own, else that of the nearest `defaults` at or above it, else the signature's in
+   metabt.portfolio.sleeve.
+3. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
+   sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from metabt.errors import ConfigError, nearest
+from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
+from metabt.portfolio.settings import PARSERS
+from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
+from metabt.portfolio.templates import expand
+
+MAX_DEPTH = 32
+"""Levels a tree may have."""
+
+_RULES = {f.name for f in fields(Rules)}
+_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
+_OF_META = {"warmup", "min_history"}
+_INHERITED = _RULES | _OF_LEAF | _OF_META
+_STRUCTURE = {"universe", "sleeves", "defaults", "expand"}
+_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+
+Settings = Mapping[str, Any]
+
+
+def resolve(
+    tree: Settings,
+    *,
+    symbols: Mapping[str, Sequence[str]] | None = None,
+    start: str | None = None,
+    leaves: dict[str, Sleeve] | None = None,
+) -> Sleeve:
+    """Return the sleeve that a tree of plain values describes.
+
+    Parameters
+    ----------
+    tree : the root, as in DESIGN section 7
+    symbols : what each dataset holds; needed for `universe: all`, and for a leaf that names no dataset when there is
+        one dataset only
+    start : earliest decision, ISO date; replaces what the tree says
+    leaves : filled with the leaves of the tree, and asked for those of trees resolved before with the same symbols
+
+    Raises
+    ------
+    ConfigError
+        If the tree cannot be what was meant.
+    """
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"a portfolio is a mapping of settings, got {type(tree).__name__}")
+    name = tree.get("name", "portfolio")
+    rest = {key: value for key, value in tree.items() if key != "name"}
+    always = {} if start is None else {"start": start}
+    return _Resolver(symbols, always, {} if leaves is None else leaves).node(name, "", rest, (), ())
+
+
+class _Resolver:
+    def __init__(
+        self, symbols: Mapping[str, Sequence[str]] | None, always: Settings, leaves: dict[str, Sleeve]
+    ) -> None:
+        self.symbols = symbols
+        self.always = always
+        self.leaves = leaves
+
+    def node(
+        self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
+    ) -> Sleeve:
+        path = f"{above}/{name}" if above else str(name)
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigError(f"sleeve '{path}': a name is text without '/', at most 128 characters, got {name!r}")
+        if name == "cash":
+            raise ConfigError(f"sleeve '{path}': 'cash' is what is not invested; give the sleeve another name")
+        if not isinstance(settings, Mapping):
+            raise ConfigError(f"sleeve '{path}': got {settings!r}, wanted a mapping with a universe or with sleeves")
+        if id(settings) in on_path:
+            raise ConfigError(f"sleeve '{path}' contains itself; a tree must not have cycles")
+        if len(on_path) >= MAX_DEPTH:
+            raise ConfigError(
+                f"sleeve '{path}' is {len(on_path) + 1} levels deep, the limit is {MAX_DEPTH}; flatten it"
+            )
+        is_meta = "sleeves" in settings
+        _check_keys(path, settings, is_meta)
+        chain = (*inherited, _defaults(path, settings))
+        if is_meta:
+            return self._meta(name, path, settings, chain, (*on_path, id(settings)))
+        try:
+            stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
+        except TypeError:  # what a file cannot state, such as an array: no text says all of it
+            return self._leaf(name, path, settings, chain)
+        if stated not in self.leaves:
+            self.leaves[stated] = self._leaf(name, path, settings, chain)
+        return self.leaves[stated]
+
+    def _meta(
+        self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...], on_path: tuple[int, ...]
+    ) -> Sleeve:
+        listed = settings["sleeves"]
+        if not isinstance(listed, Mapping) or not listed:
+            raise ConfigError(f"sleeve '{path}': sleeves is {listed!r}, wanted at least one named sleeve")
+        children: dict[str, Sleeve] = {}
+        for pattern, template in listed.items():
+            for child, body in _instances(path, pattern, template):
+                if child in children:
+                    raise ConfigError(f"sleeve '{path}': two sleeves are called '{child}'; give each its own name")
+                children[child] = self.node(child, path, body, chain, on_path)
+        rules = self._rules(path, settings, chain, _RULES | _OF_META)
+        sleeve = Sleeve.meta(name, tuple(children.values()), **rules)
+        check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
+        _check_names(path, sleeve.spec, None)
+        return sleeve
+
+    def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
+        rules = self._rules(path, settings, chain, _RULES | _OF_LEAF)
+        rules["dataset"] = rules.get("dataset") or self._only_dataset(path)
+        leaf = Leaf(**rules, universe=self._universe(path, settings.get("universe"), rules["dataset"]))
+        selector = _blamed(path, lambda: build_selector(leaf.selector))
+        n_assets = len(leaf.universe)
+        if n_assets:
+            most = min(n_assets, selector.most(n_assets))
+            check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
+            _check_names(path, leaf, leaf.universe)
+        return Sleeve(name, leaf)
+
+    def _only_dataset(self, path: str) -> str:
+        if self.symbols is not None and len(self.symbols) == 1:
+            return next(iter(self.symbols))
+        known = "" if self.symbols is None else f"; known: {', '.join(sorted(self.symbols)) or 'none yet'}"
+        raise ConfigError(f"sleeve '{path}': a leaf needs a dataset to draw its universe from{known}")
+
+    def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
+        if universe == "all":
+            if self.symbols is None:
+                return ()
+            if dataset not in self.symbols:
+                raise ConfigError(f"sleeve '{path}': no dataset is called '{dataset}'{nearest(dataset, self.symbols)}")
+            return tuple(sorted(self.symbols[dataset]))
+        if not isinstance(universe, list | tuple) or not universe:
+            raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols or 'all'")
+        for symbol in universe:
+            if not isinstance(symbol, str):
+                raise ConfigError(
+                    f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
+                )
+        twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
+        if twice:
+            raise ConfigError(
+                f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once"
+            )
+        return tuple(sorted(universe))
+
+    def _rules(self, path: str, own: Settings, chain: tuple[Settings, ...], keys: set[str]) -> dict[str, Any]:
+        layers = (*chain, own, self.always)
+        stated = {key: [layer[key] for layer in layers if layer.get(key) is not None] for key in sorted(keys)}
+        return {key: _blamed(path, partial(PARSERS[key], key, values)) for key, values in stated.items() if values}
+
+
+def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:
+    if isinstance(template, Mapping) and "expand" in template:
+        return list(expand(f"{path}/{pattern}", str(pattern), template))
+    return [(pattern, template)]
+
+
+def _defaults(path: str, settings: Settings) -> Settings:
+    defaults = settings.get("defaults") or {}
+    if not isinstance(defaults, Mapping):
+        raise ConfigError(f"sleeve '{path}': defaults is {defaults!r}, wanted a mapping of settings")
+    for key in defaults:
+        if key not in _INHERITED:
+            raise ConfigError(f"sleeve '{path}': unknown key 'defaults.{key}'{nearest(str(key), _INHERITED)}")
+    return defaults
+
+
+def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
+    if is_meta and "universe" in settings:
+        raise ConfigError(
+            f"sleeve '{path}' has both sleeves and a universe; a leaf has a universe, a meta sleeve sleeves"
+        )
+    other = _OF_LEAF if is_meta else _OF_META
+    known = (_INHERITED - other) | _STRUCTURE
+    for key in settings:
+        if key in other:
+            cure = "put it under defaults to set it for the leaves beneath" if is_meta else "take it out"
+            raise ConfigError(f"sleeve '{path}': '{key}' belongs to a {'leaf' if is_meta else 'meta sleeve'}; {cure}")
+        if key not in known:
+            raise ConfigError(f"sleeve '{path}': unknown key '{key}'{nearest(str(key), known)}")
+    if not is_meta and "universe" not in settings:
+        raise ConfigError(f"sleeve '{path}' is empty: it has neither a universe (a leaf) nor sleeves (a meta sleeve)")
+
+
+def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
+    """Raise ConfigError unless the optimizer's bounds let `most` items, which `what` describes, sum to one."""
+    built = _blamed(path, lambda: build_optimizer(spec.optimizer))
+    for fallback in spec.fallback:
+        _blamed(path, partial(build_optimizer, bounded(fallback, built)))
+    low, high = built.min_weight, built.max_weight
+    if most * high < 1 - 1e-12:
+        raise ConfigError(
+            f"sleeve '{path}': weights cannot sum to one: {what} at max_weight {high:g} make {most * high:g}; "
+            f"raise max_weight to at least {1 / most:.4g}"
+        )
+    if most * low > 1 + 1e-12:
+        raise ConfigError(
+            f"sleeve '{path}': weights cannot sum to one: {what} at min_weight {low:g} make {most * low:g}; "
+            f"lower min_weight to at most {1 / most:.4g}"
+        )
+
+
+def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None:
+    """Raise ConfigError unless the symbols that the optimizers' parameters speak of are there; None for no symbols."""
+    for estimator in (spec.optimizer, *spec.fallback):
+        for name in build_optimizer(estimator).named:
+            if universe is None:
+                raise ConfigError(
+                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', but a meta sleeve weights "
+                    "sleeves, which it knows by what they do and not by name; set this for leaves only"
+                )
+            if name not in universe:
+                raise ConfigError(
+                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', "
+                    f"which is not in its universe{nearest(name, universe)}"
+                )
+
+
+def _blamed(path: str, build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except ConfigError as error:
+        raise ConfigError(f"sleeve '{path}': {error}") from error

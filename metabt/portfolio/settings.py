@@ -1,0 +1,118 @@
+"""Settings: one parser per key of a sleeve. Each takes what was stated for it, outermost first, and returns a value.
+
+Most take the innermost statement; costs merge field by field. What cannot be meant is refused with what was wanted.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from metabt.errors import ConfigError, nearest
+from metabt.estimators.registry import canonical
+from metabt.portfolio.schedule import PERIODS, Schedule
+from metabt.portfolio.sleeve import Costs, Estimator
+
+
+def _estimator(key: str, value: object) -> Estimator:
+    if isinstance(value, str):
+        return Estimator(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        kind = "selector" if key == "selector" else "optimizer"
+        return Estimator(value["name"], canonical(kind, value["name"], {k: v for k, v in value.items() if k != "name"}))
+    raise ConfigError(f"{key} is {value!r}, wanted a name or {{name: ..., parameter: ...}}")
+
+
+def _fallback(key: str, value: object) -> tuple[Estimator, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{key} is {value!r}, wanted a list of optimizers")
+    return tuple(_estimator(key, item) for item in value)
+
+
+def _schedule(key: str, value: object) -> Schedule:
+    if isinstance(value, str):
+        return Schedule(period=value)
+    if isinstance(value, Mapping) and set(value) == {"every"}:
+        return Schedule(every=_whole(1)("schedule.every", [value["every"]]))
+    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join(PERIODS)}")
+
+
+def _costs(key: str, values: Sequence[object]) -> Costs:
+    merged: dict[str, float] = {}
+    known = [f.name for f in fields(Costs)]
+    for value in values:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} is {value!r}, wanted {{{', '.join(known)}}}")
+        for name, amount in value.items():
+            if name not in known:
+                raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), known)}")
+            merged[name] = _number(0.0, 10_000.0)(f"{key}.{name}", [amount])
+    return Costs(**merged)
+
+
+def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
+    def parse(key: str, values: Sequence[object]) -> int:
+        value = values[-1]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{key} is {value!r}, wanted a whole number of at least {least}")
+        return value
+
+    return parse
+
+
+def _number(low: float, high: float) -> Callable[[str, Sequence[object]], float]:
+    def parse(key: str, values: Sequence[object]) -> float:
+        value = values[-1]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ConfigError(f"{key} is {value!r}, wanted a number from {low:g} to {high:g}")
+        return float(value)
+
+    return parse
+
+
+def _one_of(*known: str) -> Callable[[str, Sequence[object]], str]:
+    def parse(key: str, values: Sequence[object]) -> str:
+        value = values[-1]
+        if value not in known:
+            raise ConfigError(f"{key} is {value!r}, wanted one of {', '.join(known)}")
+        return str(value)
+
+    return parse
+
+
+def _text(key: str, values: Sequence[object]) -> str:
+    value = values[-1]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} is {value!r}, wanted text")
+    return value
+
+
+def parse_date(key: str, value: object) -> str:
+    """Return a date as ISO text; raises ConfigError for anything that is none."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()[:10]
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise ConfigError(f"{key} is {value!r}, wanted a date such as 2000-01-31") from error
+
+
+PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
+    "optimizer": lambda key, values: _estimator(key, values[-1]),
+    "selector": lambda key, values: _estimator(key, values[-1]),
+    "fallback": lambda key, values: _fallback(key, values[-1]),
+    "schedule": lambda key, values: _schedule(key, values[-1]),
+    "start": lambda key, values: parse_date(key, values[-1]),
+    "costs": _costs,
+    "lookback": _whole(2),
+    "lag": _whole(0),
+    "stale_after": _whole(1),
+    "min_history": _whole(2),
+    "min_coverage": _number(1e-6, 1.0),
+    "warmup": _one_of("equal", "wait"),
+    "direction": _one_of("long", "short"),
+    "dataset": _text,
+}
+"""Setting -> what turns its stated values, outermost first, into the value of a spec."""

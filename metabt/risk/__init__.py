@@ -1,1 +1,0 @@
-"""Risk: covariance estimates, contributions to risk, and the meta optimization that rests on them."""

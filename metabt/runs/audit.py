@@ -1,0 +1,214 @@
+"""Audit: compute a sample of cached blocks again, and raise an alarm where other bytes come out.
+
+1. Stored runs, newest first, are grouped by the snapshot that they read; those of other code are left out, since none
+   of their keys can be reached.
+2. Each group is walked over the lakehouse's cache as one forest. The sample, a share of all keys that is fixed by their
+   digests, is hidden from the engine, which has to compute these objects.
+3. What comes out is compared with what is stored, by digest; the walk goes on from what is stored, so that one bad
+   object does not hide the next. Nothing is written.
+4. Runs that are kept whole are assembled too: risk by asset is cached as well.
+5. An alarm is named by following the keys through the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.build.cache.sealing import seal
+from metabt.build.cache.verified_reading import object_path
+from metabt.build.cached_walk import INITIAL
+from metabt.build.keys import BLOCK, node_key
+from metabt.build.plan import Plan
+from metabt.build.ports import Cache, Progress, Sealed
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.errors import MetabtError, StoreError
+from metabt.lakehouse.price_source import Lakehouse
+from metabt.runs.input_differences import version_differences
+from metabt.runs.record import Record, at_snapshot, read_record
+from metabt.runs.request import Request, request, stored_tree
+
+RUNS = "SELECT run_id FROM runs WHERE status = 'ok' ORDER BY started_at DESC, run_id"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One object that is not what its key stands for."""
+
+    sleeve: str
+    """Path of a sleeve that it belongs to."""
+    partition: str
+    """Its partition; `risk` for risk by asset at a root's decisions."""
+    key: str
+    """What it is stored under."""
+    file: Path
+    """Where it lies."""
+    parts: tuple[str, ...]
+    """Parts whose bytes differ."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit has found."""
+
+    runs: int
+    """Stored runs that were walked."""
+    left_out: int
+    """Stored runs of other code, or whose snapshot is gone."""
+    found: int
+    """Distinct objects that the walks wanted and the cache had."""
+    recomputed: int
+    """Those of them that were computed again."""
+    missing: int
+    """Distinct objects that the cache did not have."""
+    alarms: tuple[Alarm, ...]
+    """Those of which other bytes came out."""
+
+
+class Hiding:
+    """A cache that hides a sample of its objects and compares them with what is computed instead; it writes nothing."""
+
+    remembers = True
+
+    def __init__(self, cache: Cache, share: float) -> None:
+        """Hide a `share`, 0 to 1, of what `cache` holds."""
+        self._cache, self._share = cache, share
+        self._hidden: dict[str, Sealed] = {}
+        self.found: set[str] = set()
+        """Keys of the objects that the cache had."""
+        self.missing: set[str] = set()
+        """Keys of those that it did not have."""
+        self.recomputed: set[str] = set()
+        """Keys of the objects that were computed again."""
+        self.wrong: dict[str, tuple[str, ...]] = {}
+        """Key -> parts of which other bytes came out."""
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what was put under the key, unless it is to be computed."""
+        known = self._cache.get(key, kind)
+        if known is None:
+            self.missing.add(key)
+            return None
+        self.found.add(key)
+        if key in self.recomputed or not sampled(key, self._share):
+            return known
+        self._hidden[key] = known
+        return None
+
+    def claim(self, key: str) -> AbstractContextManager[None]:
+        """Wait for nobody: others would only find what is there."""
+        return nullcontext()
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Compare the parts of an object with what is stored, and return what is stored."""
+        sealed, _ = seal(parts)
+        known = self._hidden.pop(key, None)
+        if known is None:
+            return sealed
+        self.recomputed.add(key)
+        names = sorted({*known.digests, *sealed.digests})
+        wrong = tuple(name for name in names if known.digests.get(name) != sealed.digests.get(name))
+        if wrong:
+            self.wrong[key] = wrong
+        return known
+
+    def flush(self) -> bool:
+        """Have nothing that other processes could find."""
+        return False
+
+
+def sampled(key: str, share: float) -> bool:
+    """Return whether a key belongs to the sample: the same keys for ever, and more of them for a larger share."""
+    return int(hashlib.sha256(key.encode()).hexdigest()[:13], 16) < share * 16**13
+
+
+def audit(lakehouse: str | Path, share: float, progress: Progress | None = None) -> Audited:
+    """Compute a share of the cached objects of all stored runs again.
+
+    Raises
+    ------
+    StoreError
+        If there is no lakehouse, or it cannot be read.
+    """
+    store = DiskCache(Path(lakehouse) / DIRECTORY)
+    cache, alarms, n_runs = Hiding(store, share), dict[str, Alarm](), 0
+    source = Lakehouse(Path(lakehouse))
+    records = [read_record(source.connection, run_id) for (run_id,) in source.connection.execute(RUNS).fetchall()]
+    for group in _groups(source, records):
+        engine = _engine(group, cache)
+        known, walked = set(cache.wrong), engine.run(progress)
+        for position, (record, asked) in enumerate(group):
+            if record.keep == "all":
+                before = set(cache.wrong)
+                engine.assemble(walked, position, asked.end)
+                risk = {key: (record.portfolio, "risk") for key in set(cache.wrong) - before}
+                alarms.update(_alarms(cache, store, risk))
+        new = set(cache.wrong) - known - set(alarms)
+        if new:
+            places = {key: place for key, place in _named_keys(engine.plan, store) if key in new}
+            alarms.update(_alarms(cache, store, places))
+        n_runs += len(group)
+    n_found, n_missing = len(cache.found), len(cache.missing - cache.found)
+    return Audited(n_runs, len(records) - n_runs, n_found, len(cache.recomputed), n_missing, tuple(alarms.values()))
+
+
+Group = list[tuple[Record, Request]]
+"""Runs that can be walked as one forest."""
+
+
+def _groups(source: Lakehouse, records: Sequence[Record]) -> Iterator[Group]:
+    """Yield the runs that present code has made, by snapshot and shape, newest first."""
+    snapshots: dict[tuple[int, bool], list[Record]] = {}
+    for record in records:
+        snapshots.setdefault((record.snapshot, record.config["flat"]), []).append(record)
+    for (snapshot, _), together in snapshots.items():
+        group = _asked(at_snapshot(source, snapshot), together)
+        if group:
+            yield group
+
+
+def _asked(source: Lakehouse, records: Sequence[Record]) -> Group:
+    """Return the runs with their requests; without those of other code, or none where the snapshot is gone."""
+    trees = []
+    for record in records:
+        try:
+            trees.append((record, stored_tree(record.config)))
+        except MetabtError:
+            continue  # other code read its settings in another way
+    try:
+        datasets = source.datasets([tree for _, tree in trees])
+    except StoreError:
+        return []
+    found = [(record, request(tree, datasets, record.config["end"], record.shape)) for record, tree in trees]
+    return [(record, asked) for record, asked in found if not version_differences(record.versions, asked.versions)]
+
+
+def _engine(group: Group, cache: Cache) -> BacktestEngine:
+    first, asked = group[0]
+    trees = [asked.tree for _, asked in group]
+    return BacktestEngine(trees, asked.datasets, is_meta_backtest=first.shape, cache=cache)
+
+
+def _named_keys(plan: Plan, cache: Cache) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the key of every block of a plan that can be reached, with its sleeve and partition."""
+    states: dict[str, str | None] = dict.fromkeys(plan.nodes, INITIAL)
+    for label in plan.labels:
+        before, outputs = dict(states), dict[str, str | None]()
+        for digest, node in plan.nodes.items():
+            if label not in node.partitions:
+                continue
+            key = node_key(plan, node, label, before, outputs)
+            yield key, (node.label, label)
+            found = cache.get(key, BLOCK)
+            states[digest] = found.digests["state"] if found else None
+            outputs[digest] = found.digests["block"] if found else None
+
+
+def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:
+    return {
+        key: Alarm(*place, key, object_path(store.store.root, key), cache.wrong[key]) for key, place in places.items()
+    }

@@ -1,0 +1,64 @@
+"""Trees made from a tree: the same sleeves under the same schedules, lags and costs, weighted in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+
+from metabt.portfolio.built_estimators import build_optimizer
+from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
+
+EQUAL = Estimator("equal")
+"""The same weight for everything."""
+
+Weights = Mapping[str, Mapping[str, float]]
+"""Path of a meta sleeve -> name of a child -> its weight."""
+
+
+def reweighted(tree: Sleeve, optimizer: str) -> Sleeve:
+    """Return a tree in which every meta sleeve has this optimizer, within its bounds; leaves stay what they are."""
+    return _rebuilt(tree, "", lambda leaf: leaf, lambda path, it, children: _within(it, optimizer))
+
+
+def equal_weight(tree: Sleeve) -> Sleeve:
+    """Return a tree in which nothing is chosen: equal weights of all children, and of all assets of every leaf."""
+
+    def unchosen(leaf: Leaf) -> Leaf:
+        return replace(leaf, optimizer=EQUAL, selector=Estimator("all"))
+
+    return _rebuilt(tree, "", unchosen, lambda path, it, children: EQUAL)
+
+
+def static(tree: Sleeve, weights: Weights) -> Sleeve:
+    """Return a tree in which every meta sleeve trades back to given weights once warm-up is over."""
+
+    def fixed(path: str, sleeve: Sleeve, children: tuple[Sleeve, ...]) -> Estimator:
+        # a spec knows its children by position alone (Windows.names_of): by the digests that they have in this tree
+        ordered = sorted(children, key=lambda child: child.spec.digest)
+        given = {f"x{c}": float(weights[path][child.name]) for c, child in enumerate(ordered)}
+        return _within(sleeve, "fixed", weights=given)
+
+    return _rebuilt(tree, "", lambda leaf: leaf, fixed)
+
+
+def _within(sleeve: Sleeve, optimizer: str, **params: object) -> Estimator:
+    """Return an optimizer under the bounds of a sleeve's own, where they bind anything."""
+    own = build_optimizer(sleeve.spec.optimizer)
+    bounds = {"min_weight": own.min_weight, "max_weight": own.max_weight}
+    return Estimator(optimizer, {**params, **(bounds if own.min_weight > 0.0 or own.max_weight < 1.0 else {})})
+
+
+def _rebuilt(
+    sleeve: Sleeve,
+    above: str,
+    leaf: Callable[[Leaf], Leaf],
+    optimizer: Callable[[str, Sleeve, tuple[Sleeve, ...]], Estimator],
+) -> Sleeve:
+    """Return a tree with other leaves, and other optimizers given path, sleeve and the children it now has."""
+    path = f"{above}/{sleeve.name}" if above else sleeve.name
+    if isinstance(sleeve.spec, Leaf):
+        return Sleeve(sleeve.name, leaf(sleeve.spec))
+    children = tuple(_rebuilt(child, path, leaf, optimizer) for child in sleeve.sleeves)
+    names = [*(field.name for field in fields(Rules)), "warmup", "min_history"]
+    rules = {name: getattr(sleeve.spec, name) for name in names}
+    return Sleeve.meta(sleeve.name, children, **{**rules, "optimizer": optimizer(path, sleeve, children)})

@@ -1,0 +1,50 @@
+"""Execution: one request, walked and assembled; whoever wants it stored does that."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from time import perf_counter
+
+from metabt.build.ports import Cache, Progress
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.executor import Executor
+from metabt.lakehouse.price_source import Frames, Lakehouse
+from metabt.numerics.compilation import compilation
+from metabt.runs.request import Request
+from metabt.values.tables import Table
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What came out of walking one request."""
+
+    tables: dict[str, Table]
+    """The run's tables."""
+    seconds: float
+    """Engine time."""
+
+
+def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
+    """Walk one request and assemble its tables; nothing is stored but blocks in the cache."""
+    began = perf_counter()
+    shape = False if asked.flat else None
+    with compilation() as compiled:
+        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
+        tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
+        job.cache.flush()
+    return Execution(tables, perf_counter() - began - compiled.seconds)
+
+
+def cache_of(source: Frames | Lakehouse) -> Cache | None:
+    """Return the cache that belongs to a source of prices: a lakehouse's own, or none."""
+    if isinstance(source, Frames):
+        return None
+    from metabt.build.cache.disk import DIRECTORY, DiskCache
+
+    return DiskCache(source.path / DIRECTORY)
+
+
+def now() -> datetime.datetime:
+    """Return the present, UTC, as `runs` records it."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -1,0 +1,54 @@
+"""Plan text: a planned tree in words, before anything is run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metabt.build.plan import Node, Plan
+from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
+
+
+def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
+    """Return the resolved tree, a line per sleeve, then what walking it takes."""
+    rows = [(path, sleeve, plan.nodes[sleeve.spec.digest]) for path, sleeve in tree.walk()]
+    labels = ["  " * path.count("/") + sleeve.name for path, sleeve, _ in rows]
+    width = max(len(label) for label in labels)
+    lines = [
+        f"{label.ljust(width)}  {_describe(sleeve.spec, node)}"
+        for label, (_, sleeve, node) in zip(labels, rows, strict=True)
+    ]
+    sessions = plan.nodes[tree.spec.digest].calendar.sessions
+    last = sessions[-1] if end is None else min(sessions[-1], np.datetime64(end))
+    distinct, blocks = len(plan.nodes), plan.n_blocks
+    lines += [
+        "",
+        f"{len(rows)} sleeves, {distinct} distinct; sessions {sessions[0]} to {last}",
+        f"{len(plan.labels)} partitions, {plan.labels[0]} to {plan.labels[-1]}: {blocks} blocks",
+    ]
+    return "\n".join(lines)
+
+
+def _describe(spec: Leaf | Meta, node: Node) -> str:
+    holds = f"{len(spec.universe)} of {spec.dataset}" if isinstance(spec, Leaf) else f"{len(spec.children)} sleeves"
+    side = " short" if isinstance(spec, Leaf) and spec.direction == "short" else ""
+    picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""
+    scheduled = _scheduled(spec, node)
+    return (
+        f"{holds}{side}{picks}, {_spell(spec.optimizer)}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
+        f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp; {scheduled} scheduled sessions"
+    )
+
+
+def _spell(estimator: Estimator) -> str:
+    inside = ", ".join(f"{key}={value}" for key, value in estimator.params.items())
+    return f"{estimator.name}({inside})" if inside else estimator.name
+
+
+def _every(spec: Rules) -> str:
+    return spec.schedule.period or f"every {spec.schedule.every} sessions"
+
+
+def _scheduled(spec: Rules, node: Node) -> int:
+    dates = node.calendar.sessions[node.calendar.common]
+    dates = dates if spec.start is None else dates[dates >= np.datetime64(spec.start)]
+    return int(spec.schedule.opens(dates, None, 0).sum()) if len(dates) else 0

@@ -1,0 +1,96 @@
+"""Replay: walk a run again, for what its tables do not hold.
+
+What every item earned in every session is far more than a run stores, and few ask for it. A run knows what it was asked
+for and where its blocks are remembered: found there, walking it again is reading them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from metabt.analysis.attribution.accrual import Accrual, accrued
+from metabt.analysis.attribution.brinson import brinson
+from metabt.analysis.attribution.contributions import contributions
+from metabt.analysis.attribution.linking import total_return
+from metabt.analysis.run_tables import view
+from metabt.analysis.sleeve_history import SleeveHistory
+from metabt.build.cache import MemoryCache
+from metabt.build.cache.recalling import RecallingCache
+from metabt.build.ports import Cache
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.errors import ConfigError
+from metabt.numerics.platform import one_thread
+from metabt.portfolio.sleeve import Sleeve
+from metabt.runs.baselines.trees import equal_weight
+from metabt.runs.baselines.walk_baselines import BaselineWalk, View, walk_baselines
+from metabt.runs.request import Request
+from metabt.values.tables import Table
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """Where a run's return came from, over the whole view."""
+
+    contributions: Table
+    """As `Origin.attribution` returns it."""
+    effects: Table
+    """As `Origin.brinson` returns it."""
+    accrual: Accrual
+    """The root's contributions through time."""
+    totals: tuple[float, float]
+    """Total net return of the root, and of the root of the tree in which nothing is chosen."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run came from."""
+
+    request: Request
+    """What was asked for."""
+    cache: Cache | None
+    """Where its blocks are remembered; None is nowhere, and they are computed again."""
+
+    def recalling(self) -> Origin:
+        """Return the same for several questions: each block is read, or computed, for the first of them."""
+        return replace(self, cache=RecallingCache(self.cache) if self.cache else MemoryCache())
+
+    def attribution(self, every: str | None) -> Table:
+        """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions)."""
+        (portfolio,) = self._views()
+        with one_thread():
+            return contributions(portfolio, every)
+
+    def brinson(self, every: str | None) -> Table:
+        """Return effects against the tree in which nothing is chosen (metabt.analysis.attribution.brinson)."""
+        portfolio, benchmark = self._views(equal_weight(self.request.tree))
+        with one_thread():
+            return brinson(portfolio, benchmark, every)
+
+    def attributed(self) -> Attributed:
+        """Return both, and contributions through time, from one walk."""
+        portfolio, benchmark = self._views(equal_weight(self.request.tree))
+        with one_thread():
+            totals = (total_return(portfolio[0].rows("net")), total_return(benchmark[0].rows("net")))
+            rows = (contributions(portfolio), brinson(portfolio, benchmark))
+            return Attributed(*rows, accrued(portfolio[0]), totals)
+
+    def beside(self, flat_up_to: int | None = None) -> BaselineWalk:
+        """Return the run's tree walked beside its baselines (metabt.runs.baselines.walk_baselines).
+
+        The flat baseline, one decision over all assets at once, takes longest: it is left out of trees with more assets
+        than `flat_up_to`, if that is given.
+        """
+        asked = self.request
+        if asked.flat:
+            raise ConfigError(f"run '{asked.tree.name}' is a flat baseline itself; compare the run of its tree")
+        return walk_baselines(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self.cache, flat_up_to)
+
+    def _views(self, *others: Sleeve) -> list[list[SleeveHistory]]:
+        """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
+        asked = self.request
+        job = BacktestEngine(
+            [asked.tree, *others], asked.datasets, is_meta_backtest=False if asked.flat else None, cache=self.cache
+        )
+        walked = job.run()
+        job.cache.flush()
+        return [view(tree, walked, asked.end) for tree in job.portfolios]

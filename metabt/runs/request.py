@@ -1,0 +1,185 @@
+"""Request: one run that is asked for, and what names it.
+
+`run_id = H(resolved tree with names, end of the view, flat or not, benchmark, digests of the data, code, libraries,
+platform)`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
+from metabt.build.keys import FORMAT, plugin_versions
+from metabt.build.plan import check_universes
+from metabt.data.dataset import Dataset
+from metabt.engines.backtest_engine import check_shape
+from metabt.errors import ConfigError, StoreError
+from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
+from metabt.numerics.platform import numeric_platform
+from metabt.portfolio.resolve import resolve
+from metabt.portfolio.settings import parse_date
+from metabt.portfolio.sleeve import Sleeve
+from metabt.values.digests import code_digest, digest, library_versions, module_digests
+
+CODE = ("metabt.engines.backtest_engine", "metabt.analysis.run_tables")
+"""Modules that, with all they import, decide what a run gives."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run that is asked for: a resolved tree, its view, and what it reads."""
+
+    tree: Sleeve
+    """What to walk."""
+    end: str | None
+    """Last session of the view, ISO date."""
+    flat: bool
+    """Walk the flat baseline instead."""
+    datasets: Mapping[str, Dataset]
+    """What the tree may read, and perhaps more."""
+    benchmark: Benchmark | None = None
+    """What every sleeve is measured against."""
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Dataset -> digest of all that the tree may read of it."""
+        return {name: self.datasets[name].digest(symbols) for name, symbols in wanted([self.tree]).items()}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, names and all."""
+        against = (
+            {"benchmark": {"name": self.benchmark.name, "digest": self.benchmark.digest}} if self.benchmark else {}
+        )
+        return {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests, **against}
+
+    @cached_property
+    def run_id(self) -> str:
+        """Digest of configuration, data and code."""
+        return digest([self.config, _basis(), self.plugins])
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Versions of the packages that the tree's plug-ins come from, and of what they require."""
+        found: dict[str, str] = {}
+        for _, sleeve in self.tree.walk():
+            found.update(plugin_versions(sleeve.spec))
+        return found
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """What the run was made with: code by module, libraries, plug-ins, platform."""
+        return {**_basis(), "modules": module_digests(*CODE), "plugins": self.plugins}
+
+    def row(self, **columns: object) -> dict[str, object]:
+        """Return the run's row in `runs`, completed by what only its execution tells."""
+        stated = {
+            "run_id": self.run_id,
+            "sweep_id": None,
+            "portfolio": self.tree.name,
+            "config": json.dumps(self.config, sort_keys=True),
+            "versions": json.dumps(self.versions, sort_keys=True),
+            "status": "ok",
+        }
+        return {**stated, **columns}
+
+
+def _basis() -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "code": code_digest(*CODE),
+        "libraries": library_versions(),
+        "platform": numeric_platform(),
+    }
+
+
+def resolved(
+    tree: Mapping[str, Any] | Sleeve | str,
+    symbols: Symbols,
+    start: str | None,
+    is_meta_backtest: bool | None,
+    leaves: dict[str, Sleeve] | None = None,
+) -> Sleeve:
+    """Return a tree with every default filled in, checked against the `symbols` that each dataset holds.
+
+    `leaves` lets trees share what they have in common, as in `resolve`.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be what was meant.
+    """
+    start = start and parse_date("start", start)
+    if isinstance(tree, str):
+        from metabt.config import load_portfolio
+
+        tree = load_portfolio(tree)
+    if isinstance(tree, Sleeve):
+        if start is not None:
+            raise ConfigError(
+                f"portfolio '{tree.name}' is resolved already, start {start} comes too late; state it in the tree"
+            )
+        found = tree
+    else:
+        found = resolve(tree, symbols=symbols, start=start, leaves=leaves)
+    check_universes(found, symbols)
+    check_shape(found, is_meta_backtest)
+    return found
+
+
+def request(
+    tree: Sleeve,
+    datasets: Mapping[str, Dataset],
+    end: str | None,
+    is_meta_backtest: bool | None,
+    benchmark: Benchmark | None = None,
+) -> Request:
+    """Return the request for one tree."""
+    end = end and parse_date("end", end)
+    return Request(tree, end, is_meta_backtest is False and bool(tree.sleeves), datasets, benchmark)
+
+
+def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
+    """Return the benchmark that a configuration names; None where it names none.
+
+    `symbols` is what each dataset of the source holds.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such symbol, it is not clear of which dataset, or a sleeve is called as its rows would be.
+    """
+    if text is None:
+        return None
+    found = Benchmark(source.alone(*find_benchmark(text, symbols, tree)))
+    if found.path in {path for path, _ in tree.walk()}:
+        raise ConfigError(f"a sleeve is called '{found.path}', as are the rows of the benchmark; rename it")
+    return found
+
+
+def stored_tree(config: Mapping[str, Any]) -> Sleeve:
+    """Return the tree that a stored run was made of, from its configuration as it was recorded.
+
+    Raises
+    ------
+    StoreError
+        If the code reads it as another tree now.
+    """
+    tree = resolve({"name": config["portfolio"]["name"], **_settings(config["portfolio"])})
+    if json.loads(json.dumps(tree.plain())) != config["portfolio"]:
+        raise StoreError(f"portfolio '{tree.name}' was stored by code that read its settings in another way")
+    return tree
+
+
+def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved node as configuration states it."""
+    children: Sequence[Mapping[str, Any]] = node.get("children", ())
+    left_out = {"name", "kind", "children", "shorts"}
+    stated = {key: value for key, value in node.items() if key not in left_out and value is not None}
+    if stated.get("min_history") == 0:  # the lookback, which nobody can state as a number of its own
+        del stated["min_history"]
+    return stated | ({"sleeves": {child["name"]: _settings(child) for child in children}} if children else {})

@@ -1,0 +1,378 @@
+"""Sweep: many configurations as one forest.
+
+1. Resolve every configuration; one that cannot be is stored as failed, with its overrides and its error.
+2. Leave out what is stored already.
+3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once.
+4. Assemble each tree: a summary, or everything.
+5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metabt.analysis.benchmark import Benchmark, Symbols
+from metabt.build.cache import NoCache
+from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.plan import Plan, check_data
+from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import WalkResult
+from metabt.data.dataset import Dataset
+from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.choice import executor_of
+from metabt.engines.executor import Executor
+from metabt.errors import ConfigError, MetabtError
+from metabt.lakehouse.price_source import Lakehouse
+from metabt.numerics.compilation import compilation
+from metabt.numerics.platform import one_thread
+from metabt.portfolio.sleeve import Leaf, Sleeve
+from metabt.runs.execution import cache_of, now
+from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.values.digests import digest
+from metabt.values.tables import Table, texts
+
+if TYPE_CHECKING:
+    from metabt.config import Job
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a sweep is about to compute."""
+
+    n_jobs: int
+    """Configurations."""
+    n_failed: int
+    """Those that cannot run."""
+    n_found: int
+    """Those that are stored already."""
+    n_blocks: int
+    """Blocks that the others name, each configuration for itself."""
+    n_distinct: int
+    """Distinct ones among them."""
+    n_known: int
+    """Distinct ones that are in the cache."""
+    n_leaf_distinct: int
+    """Distinct blocks of leaves."""
+    n_leaf_known: int
+    """Those of them that are in the cache."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One configuration of a sweep, done."""
+
+    run_id: str
+    """Its identity."""
+    overrides: tuple[str, ...]
+    """What was set for it."""
+    status: str
+    """ok or failed."""
+    error: str | None
+    """Why it failed."""
+    found: bool
+    """It was stored before."""
+    metrics: Mapping[str, float]
+    """The root's metrics; empty where it failed."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep, done."""
+
+    sweep_id: str
+    """Digest of the runs it is made of."""
+    outlook: Outlook
+    """What it was about to compute."""
+    runs: tuple[Swept, ...]
+    """Its configurations, in their order."""
+    computed: int
+    """Blocks that were computed."""
+    leaf_computed: int
+    """Blocks of leaves among them."""
+    seconds: float
+    """Engine time."""
+
+
+@dataclass
+class Entry:
+    """One configuration on its way."""
+
+    job: Job
+    """What was asked for."""
+    asked: Request | None = None
+    """What it resolved to."""
+    error: str | None = None
+    """Why it cannot run."""
+    found: bool = False
+    """It is stored already."""
+    tables: dict[str, Table] = field(default_factory=dict)
+    """What came out."""
+    seconds: float = 0.0
+    """Engine time of its own."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity; of one that cannot be resolved, the digest of what was asked."""
+        if self.asked is not None:
+            return self.asked.run_id
+        return digest([list(self.job.overrides), _text(self.job)])
+
+
+def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
+    """Return what a sweep would compute, without computing it."""
+    return _Forest(jobs, lakehouse, "summary").outlook()
+
+
+def run_sweep(
+    jobs: Sequence[Job],
+    lakehouse: str,
+    *,
+    keep: str = "summary",
+    progress: Progress | None = None,
+    announce: Callable[[Outlook], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Sweep:
+    """Run many configurations as one forest, and store what came out.
+
+    Parameters
+    ----------
+    jobs : the configurations
+    lakehouse : where prices are and runs go
+    keep : "summary" stores metrics of all sleeves, and streams and decisions of the roots; "all" stores everything
+    progress : called with blocks done, blocks in all, and what was done last
+    announce : called with what is about to be computed
+    say : told where it is computed, when that was not stated
+
+    Raises
+    ------
+    StoreError
+        If the lakehouse cannot be read or written; a configuration that fails raises nothing.
+    """
+    from metabt.lakehouse import check_writable
+
+    check_writable(lakehouse)
+    started, forest = now(), _Forest(jobs, lakehouse, keep, say)
+    looked = forest.outlook()
+    if announce:
+        announce(looked)
+    forest.run(progress)
+    return forest.commit(started, looked)
+
+
+class _Forest:
+    """The configurations of a sweep, from resolved to stored."""
+
+    def __init__(
+        self, jobs: Sequence[Job], lakehouse: str, keep: str, say: Callable[[str], None] | None = None
+    ) -> None:
+        self.source, self.keep = Lakehouse(Path(lakehouse)), keep
+        self.cache: Cache = Recalling(cache_of(self.source) or NoCache())
+        self.entries = [Entry(job, error=job.error) for job in jobs]
+        self.executor = self._executor(say)
+        self.benchmarks: dict[str, Benchmark] = {}
+        self._resolve()
+        self._find()
+        self.engines = [self._engine(flat) for flat in (False, True)]
+        self.computed = self.leaf_computed = 0
+        self.seconds = 0.0
+
+    def _executor(self, say: Callable[[str], None] | None) -> Executor:
+        """Return where all configurations are walked that can be: a forest is walked in one place."""
+        stated = {}
+        for entry in self.entries:
+            if entry.error is None:
+                config = _config(entry)
+                try:
+                    executor = executor_of(config["engine"], config.get("cluster"), say)
+                except MetabtError as error:
+                    entry.error = str(error)
+                    continue
+                stated[json.dumps([config["engine"], config.get("cluster")], sort_keys=True)] = executor
+        if len(stated) > 1:
+            raise ConfigError(
+                "a sweep is walked in one place, its configurations ask for "
+                f"{len(stated)}: {', '.join(sorted(stated))}; "
+                "results do not depend on it, so give engine and cluster one value each"
+            )
+        return next(iter(stated.values()), executor_of("local"))
+
+    def _resolve(self) -> None:
+        symbols, trees = self.source.symbols(), {}
+        leaves: dict[str, Sleeve] = {}
+        for place, entry in enumerate(self.entries):
+            if entry.error is None:
+                config = _config(entry)
+                try:
+                    shape = config["is_meta_backtest"]
+                    trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves)
+                except MetabtError as error:
+                    entry.error = str(error)
+        datasets = self.source.datasets(list(trees.values()))
+        for place, tree in trees.items():
+            config = _config(self.entries[place])
+            try:
+                benchmark = self._benchmark(config.get("benchmark"), tree, symbols)
+                self.entries[place].asked = request(
+                    tree, datasets, config["end"], config["is_meta_backtest"], benchmark
+                )
+            except MetabtError as error:
+                self.entries[place].error = str(error)
+
+    def _benchmark(self, text: str | None, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
+        """Return a configuration's benchmark, one object for all that name the same: its prices are read once."""
+        found = benchmark_of(text, self.source, tree, symbols)
+        return found and self.benchmarks.setdefault(found.name, found)
+
+    def _find(self) -> None:
+        from metabt.lakehouse import find_runs
+
+        asked = [entry.run_id for entry in self.entries if entry.asked]
+        stored = find_runs(self.source.connection, asked, None if self.keep == "summary" else "all")
+        for entry in self.entries:
+            entry.found = entry.asked is not None and entry.run_id in stored
+
+    def _engine(self, flat: bool) -> tuple[list[Entry], BacktestEngine]:
+        entries, trees = [], []
+        datasets: Mapping[str, Dataset] = {}
+        for entry in self.entries:
+            if entry.asked and not entry.found and entry.asked.flat == flat:
+                try:
+                    # one tree at a time, so that one without a plan fails alone
+                    self._check(entry.asked)
+                except MetabtError as error:
+                    entry.error = str(error)
+                    continue
+                entries.append(entry)
+                trees.append(entry.asked.tree)
+                datasets = entry.asked.datasets
+        options: dict[str, Any] = {
+            "is_meta_backtest": _shape(flat),
+            "cache": self.cache,
+            "keep": self.keep,
+            "executor": self.executor,
+        }
+        return entries, BacktestEngine(trees, datasets, **options)
+
+    @staticmethod
+    def _check(asked: Request) -> None:
+        if asked.flat:
+            BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=False)
+        else:
+            check_data(asked.tree, asked.datasets)
+
+    def outlook(self) -> Outlook:
+        """Return what is to be computed."""
+        plans = [engine.plan for entries, engine in self.engines if entries]
+        known = [known_blocks(plan, self.cache) for plan in plans]
+        return Outlook(
+            n_jobs=len(self.entries),
+            n_failed=sum(entry.error is not None for entry in self.entries),
+            n_found=sum(entry.found for entry in self.entries),
+            n_blocks=sum(_named(plan) for plan in plans),
+            n_distinct=sum(plan.n_blocks for plan in plans),
+            n_known=sum(sum(found.values()) for found in known),
+            n_leaf_distinct=sum(_of_leaves(plan, plan.sizes) for plan in plans),
+            n_leaf_known=sum(_of_leaves(plan, found) for plan, found in zip(plans, known, strict=True)),
+        )
+
+    def run(self, progress: Progress | None) -> None:
+        """Walk what is not known, and assemble every tree."""
+        for entries, engine in self.engines:
+            if not entries:
+                continue
+            began = perf_counter()
+            with compilation() as compiled, one_thread():
+                walked = engine.run(progress)
+                for position, entry in enumerate(entries):
+                    _assemble(entry, engine, walked, position)
+                    if progress:
+                        progress(engine.plan.n_blocks, engine.plan.n_blocks, f"{position + 1} of {len(entries)} roots")
+            self.seconds += perf_counter() - began - compiled.seconds
+            self.computed += walked.computed
+            self.leaf_computed += walked.computed_leaves
+        self.cache.flush()
+
+    def commit(self, started: object, looked: Outlook) -> Sweep:
+        """Store all runs at once."""
+        from metabt.lakehouse import commit_runs, root_metrics
+
+        name = digest(sorted(entry.run_id for entry in self.entries))
+        earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
+        new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
+        if new:
+            commit_runs(self.source.path, new, self.source.connection)
+        runs = [_swept(entry, earlier) for entry in self.entries]
+        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds)
+
+    def _row(self, entry: Entry, name: str, started: object) -> dict[str, object]:
+        facts = {
+            "sweep_id": name,
+            "snapshot": self.source.snapshot,
+            "engine": self.executor.name,
+            "status": "ok" if entry.error is None else "failed",
+            "started_at": started,
+            "seconds": entry.seconds,
+            "keep": self.keep,
+            "overrides": json.dumps(entry.job.overrides),
+            "error": entry.error,
+        }
+        if entry.asked is not None:
+            return entry.asked.row(**facts)
+        name = str(_config(entry)["portfolio"].get("name")) if entry.job.config else ""
+        config = _text(entry.job)
+        return {"run_id": entry.run_id, "portfolio": name, "config": config, "versions": "{}", **facts}
+
+
+def _text(job: Job) -> str:
+    """Return a configuration as JSON, even one that cannot be resolved."""
+    return json.dumps(job.config, sort_keys=True, default=repr)
+
+
+def _config(entry: Entry) -> dict[str, Any]:
+    assert entry.job.config is not None  # a job has a configuration or an error
+    return entry.job.config
+
+
+def _shape(flat: bool) -> bool | None:
+    return False if flat else None
+
+
+def _named(plan: Plan) -> int:
+    """Return the blocks that the trees of a plan name, each for itself."""
+    return sum(len(plan.nodes[sleeve.spec.digest].partitions) for tree in plan.trees for _, sleeve in tree.walk())
+
+
+def _of_leaves(plan: Plan, counts: Mapping[str, int]) -> int:
+    return sum(counts[key] for key, node in plan.nodes.items() if isinstance(node.spec, Leaf))
+
+
+def _assemble(entry: Entry, engine: BacktestEngine, walked: WalkResult, position: int) -> None:
+    began = perf_counter()
+    assert entry.asked is not None  # only what resolved was walked
+    try:
+        entry.tables = engine.assemble(walked, position, entry.asked.end, entry.asked.benchmark)
+    except MetabtError as error:
+        entry.error = str(error)
+    entry.seconds = perf_counter() - began
+
+
+def _swept(entry: Entry, earlier: Mapping[str, Mapping[str, float]]) -> Swept:
+    if entry.found:
+        metrics = earlier[entry.run_id]
+    else:
+        metrics = _root_metrics(entry.tables["metrics"], entry) if entry.tables else {}
+    status = "ok" if entry.error is None else "failed"
+    return Swept(entry.run_id, entry.job.overrides, status, entry.error, entry.found, metrics)
+
+
+def _root_metrics(table: Table, entry: Entry) -> dict[str, float]:
+    assert entry.asked is not None
+    rows = zip(texts(table["path"]), texts(table["metric"]), np.asarray(table["value"]).tolist(), strict=True)
+    return {metric: value for path, metric, value in rows if path == entry.asked.tree.name}

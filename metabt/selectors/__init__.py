@@ -1,1 +1,0 @@
-"""Selectors: one a file; names resolve in `metabt.registry`."""

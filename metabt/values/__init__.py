@@ -1,0 +1,11 @@
+"""Values: the plain things that everything else is made of. Nothing here knows what a backtest is.
+
+1. `digests` addresses a value, an array or the source of some modules by its SHA-256; `source_files` finds the files
+   that a module is made of by following its imports.
+2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
+   matrix into a pandas frame.
+3. `ranges` says which partitions, and how many of a thing, in words.
+
+Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.
+Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`.
+"""

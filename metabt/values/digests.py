@@ -1,0 +1,95 @@
+"""Digests of plain values, arrays and source files: what a result is addressed by.
+
+1. A value becomes canonical JSON: sorted keys, typed scalars, no whitespace.
+2. An array becomes its dtype, shape and bytes.
+3. Code becomes the bytes of every module that the arithmetic imports, found by following the imports
+   (metabt.values.source_files).
+4. Anything else is refused: what cannot be written down cannot address a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.metadata import version
+
+import numpy as np
+
+from metabt.values.source_files import code_modules
+
+NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "llvmlite")
+"""Distributions whose version can change a bit of a result."""
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 (hex) of a plain value.
+
+    Raises
+    ------
+    TypeError
+        For anything but None, bool, int, float, str, dates, arrays, and lists, tuples, dicts or dataclasses of these.
+    """
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: object) -> object:
+    """Return `value` as JSON types in which 1 and 1.0 stay apart and mappings are ordered by key."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, float | np.floating):
+        return {"float": float(value).hex()}
+    if isinstance(value, np.ndarray):
+        return {"array": array_digest(value)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {type(value).__name__: canonical({f.name: getattr(value, f.name) for f in fields(value)})}
+    if isinstance(value, np.datetime64):
+        return str(value)
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: canonical(item) for key, item in value.items()}
+    raise TypeError(
+        f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in"
+    )
+
+
+def joint_digest(texts: Iterable[str]) -> str:
+    """Return the SHA-256 (hex) of texts one after another, each told from the next: the fast way for many digests."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """Return one SHA-256 (hex) over the dtype, shape and bytes of each array, in order."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+@cache
+def code_digest(*entries: str) -> str:
+    """Return one digest of the source of modules and of every metabt module they import, directly or not."""
+    total = hashlib.sha256()
+    for name, path in sorted(code_modules(*entries).items()):
+        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+@cache
+def module_digests(*entries: str) -> dict[str, str]:
+    """Return a short digest of each of these modules and of every metabt module they import, directly or not."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for name, path in sorted(code_modules(*entries).items())
+    }
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Return the installed version of each numeric library."""
+    return {name: version(name) for name in NUMERIC_LIBRARIES}

@@ -1,0 +1,19 @@
+"""Frames: matrices as pandas frames. pandas is imported when a frame is made: most commands need none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
+    """Return a matrix as a frame, dates x symbols."""
+    import pandas as pd
+
+    index = pd.DatetimeIndex(dates.astype("datetime64[ns]"), name="date")
+    return pd.DataFrame(matrix, index=index, columns=pd.Index(symbols, name="symbol"))

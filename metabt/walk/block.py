@@ -1,0 +1,187 @@
+"""Blocks and states: what one sleeve leaves behind after one partition, and what it takes into the next.
+
+A state holds exactly what a later partition may depend on. Nothing in it is cumulative (NAV and metrics are folded when
+a run is assembled), so a state can become again what it was before a correction. Of its children a meta sleeve
+remembers nothing but the tail of their streams: what they hold and whether they live is in their own states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.walk.holdings import Queue, Unpaid
+from metabt.walk.stacked_arrays import Rows
+
+HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)
+"""Why an item of a decision has no weight."""
+REASONS = ("", "ineligible", "unselected", "waiting", "not live")
+"""Those reasons as stored."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The decisions of one sleeve in one partition."""
+
+    rows: np.ndarray
+    """(n_decisions,) int64 rows of the block's sessions."""
+    weights: np.ndarray
+    """(n_decisions, n_items) as held: negative for shorts."""
+    risk: np.ndarray
+    """(n_decisions, n_items) ex-ante shares of variance; NaN in warm-up, in cash and at zero variance."""
+    status: tuple[str, ...]
+    """(n_decisions,) ok, warmup, fallback:NAME or cash."""
+    reasons: np.ndarray
+    """(n_decisions, n_items) int8 positions in REASONS."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What a parent must know where assets of a book could not always be traded."""
+
+    returns: np.ndarray
+    """(n_sessions, n_columns) the assets' returns."""
+    tradable: np.ndarray
+    """(n_sessions, n_columns) bool: a price, or a closing at the last one."""
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a leaf held, as fractions of its NAV."""
+
+    after: Rows
+    """(n_sessions, n_assets) just after trading at the session's close."""
+    before: Rows
+    """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
+    earned: Rows
+    """(n_sessions, n_assets) what each asset earned; sums to gross."""
+    gaps: Gaps | None
+    """None where every holding could be traded in every session."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Positions of a meta sleeve that could not be traded, beyond share x child holding; most are 0 and left out."""
+
+    rows: np.ndarray
+    """(n_entries,) int64 sessions."""
+    columns: np.ndarray
+    """(n_entries,) int64 columns of the book."""
+    before: np.ndarray
+    """(n_entries,) just before trading."""
+    after: np.ndarray
+    """(n_entries,) just after."""
+    start: np.ndarray
+    """(n_columns,) before the partition's first session."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a meta sleeve held of its children, as fractions of its NAV."""
+
+    before: np.ndarray
+    """(n_sessions, n_children) just before trading."""
+    after: np.ndarray
+    """(n_sessions, n_children) just after."""
+    earned: np.ndarray
+    """(n_sessions, n_children) what each child earned; sums to gross."""
+    dealt: np.ndarray
+    """(n_sessions,) bool: a decision of its own was traded."""
+    carried: Carried | None
+    """None where every trade could be made."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One sleeve over one partition, or over several end to end. A meta sleeve's book is looked through on demand."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D] sessions of the sleeve's book."""
+    begin: int
+    """First row of the sleeve's stream; n_sessions before it has begun."""
+    gross: np.ndarray
+    """(n_sessions,) returns before costs."""
+    cost: np.ndarray
+    """(n_sessions,) what the session was charged, fraction of NAV."""
+    net: np.ndarray
+    """(n_sessions,) returns after costs."""
+    turnover: np.ndarray
+    """(n_sessions,) half the sum of absolute trades, netted."""
+    netting: np.ndarray
+    """(n_sessions,) cost not charged because trades of the children cancel, fraction of NAV; 0 for a leaf."""
+    traded: np.ndarray
+    """(n_sessions,) bool: something in it or beneath it traded."""
+    closed: np.ndarray
+    """(n_sessions,) int64 holdings of a leaf closed at their last price because they had none for too long."""
+    decisions: Decisions
+    """What was decided."""
+    held: Assets | Shares
+    """What was held."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What both kinds of sleeve take into the next partition."""
+
+    index: int = 0
+    """Index of the next session of the schedule's calendar, counted from `start`."""
+    scheduled: np.datetime64 | None = None
+    """Last session of the schedule's calendar on or after `start`."""
+    session: np.datetime64 | None = None
+    """Last session of the book."""
+    holdings: np.ndarray
+    """(n_items,) drifted weights of assets, or shares of children."""
+    queue: Queue
+    """Decisions not yet traded."""
+    unpaid: Unpaid = Unpaid()
+    """Costs not yet charged."""
+    live: bool = False
+    """It has taken a non-empty decision."""
+    started: bool = False
+    """It has traded, so its next session belongs to its stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeafState(State):
+    """What a leaf takes along besides."""
+
+    waiting: np.ndarray
+    """(n_assets,) targets of trades that wait for a price, NaN where none does."""
+    stale: np.ndarray
+    """(n_assets,) int64 sessions since the last price, at most `stale_after`."""
+
+    @classmethod
+    def initial(cls, n_assets: int) -> LeafState:
+        """Return the state before the first session."""
+        nothing = np.full(n_assets, np.nan)
+        stale = np.zeros(n_assets, np.int64)
+        return cls(holdings=np.zeros(n_assets), queue=Queue.empty(n_assets), waiting=nothing, stale=stale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaState(State):
+    """What a meta sleeve takes along besides."""
+
+    warm: bool = False
+    """Warm-up is over."""
+    lengths: np.ndarray
+    """(n_children,) int64 common sessions of stream, at most what a decision can use."""
+    streams: np.ndarray
+    """(n_rows, n_children) newest net streams compounded to common sessions, as many as a decision can use."""
+    accrued: np.ndarray
+    """(n_children,) net return since the last common session; NaN where there was no session."""
+    carried: np.ndarray
+    """(n_columns,) positions that could not be traded, beyond share x child holding."""
+
+    @classmethod
+    def initial(cls, n_children: int, n_columns: int) -> MetaState:
+        """Return the state before the first session."""
+        return cls(
+            holdings=np.zeros(n_children),
+            queue=Queue.empty(n_children),
+            lengths=np.zeros(n_children, np.int64),
+            streams=np.empty((0, n_children)),
+            accrued=np.full(n_children, np.nan),
+            carried=np.zeros(n_columns),
+        )

@@ -1,0 +1,131 @@
+"""Walk a leaf over one partition.
+
+1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session
+2. select, then optimize on what was selected; a short leaf does both on -r and holds -w
+3. hold: trade `lag` sessions later, drift in between, close what has gone stale
+4. charge
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from metabt.estimators.windows import Windows
+from metabt.portfolio.built_estimators import build_optimizer, build_selector
+from metabt.portfolio.sleeve import Leaf
+from metabt.walk.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
+from metabt.walk.concatenation import join_decisions
+from metabt.walk.decision import Take, at_once
+from metabt.walk.holdings import charge
+from metabt.walk.leaf_holdings import LeafHoldings
+from metabt.walk.path_dependent import Pending
+from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
+from metabt.walk.timing import begin_of, days_between, due_in, from_first, schedule
+
+CHUNK = 2**20
+"""Bytes of covariances that are made at a time, about: they are read again while a processor has them at hand."""
+
+
+@dataclass(frozen=True)
+class LeafInputs:
+    """What a leaf reads for one partition: its sessions, and up to `lookback` sessions before them."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D]"""
+    before: int
+    """Rows of history ahead of the partition's first session."""
+    returns: np.ndarray
+    """(before + n_sessions, n_assets) simple returns, 0 in gaps."""
+    observed: np.ndarray
+    """(before + n_sessions, n_assets) bool: a price now and one before."""
+    priced: np.ndarray
+    """(n_sessions, n_assets) bool"""
+    dollar_volume: np.ndarray | None = None
+    """(before + n_sessions, n_assets) close x volume."""
+    shared: dict[tuple[bytes, bytes], Windows] | None = None
+    """Windows that others which read the same have cut, and with them their moments; None where nobody else does."""
+
+    def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
+        """Return the windows of a leaf that end before the rows `stops`."""
+        key = stops.tobytes(), spec.signs.tobytes()
+        if self.shared is not None and key in self.shared:
+            return self.shared[key]
+        signed = self.returns * spec.signs if spec.holds_shorts else self.returns
+        lengths, sessions = np.full(len(stops), spec.lookback, np.int64), self.dates[stops - self.before - 1]
+        windows = Windows(signed, stops, lengths, self.dollar_volume, spec.universe, sessions)
+        if self.shared is not None:
+            self.shared[key] = windows
+        return windows
+
+
+def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
+    """Take a leaf over one partition; see metabt.walk.walk_forward.advance."""
+    opens, clock = schedule(spec, state, inputs.dates)
+    rows = np.flatnonzero(opens)
+    rows = rows[inputs.before + rows >= spec.lookback]
+    hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    decisions = _decide(spec, state, inputs, rows, hold, watch)
+    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
+    with watch.lap(HOLDING, len(inputs.dates)):
+        hold.until(len(inputs.dates), due, targets)
+        trades = hold.trades(spec.costs.borrow_bp > 0)
+        days = days_between(state.session, inputs.dates)
+        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+        held = Assets(hold.after, hold.before, hold.earned, hold.gaps)
+    begin, started = begin_of(state.started, trades.traded)
+    block = Block(
+        dates=inputs.dates,
+        begin=begin,
+        gross=hold.gross,
+        cost=cost,
+        net=net,
+        turnover=trades.traded / 2,
+        netting=np.zeros(len(net)),
+        traded=hold.traded,
+        closed=hold.n_closed,
+        decisions=decisions,
+        held=held,
+    )
+    live = state.live or bool(len(decisions.rows))
+    return replace(state, **clock, **hold.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+
+
+def _decide(
+    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHoldings, watch: Stopwatch
+) -> Decisions:
+    """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
+    take: Take = partial(at_once, spec)
+    if build_optimizer(spec.optimizer).path_dependent:
+        take = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows)).weigh
+    eligible = _eligible(spec, inputs, rows)
+    n_parts = max(min(round(8 * eligible.size * eligible.shape[1] / CHUNK), len(rows)), 1)
+    cuts = zip(np.array_split(rows, n_parts), np.array_split(eligible, n_parts), strict=True)
+    parts = [_decide_some(spec, inputs, *cut, watch, take) for cut in cuts]
+    return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), state.live)
+
+
+def _decide_some(
+    spec: Leaf, inputs: LeafInputs, rows: np.ndarray, eligible: np.ndarray, watch: Stopwatch, take: Take
+) -> Decisions:
+    windows = inputs.windows(spec, inputs.before + rows + 1)
+    with watch.lap(SELECTION, len(rows)):
+        support = build_selector(spec.selector).select(windows, eligible)
+    with watch.lap(OPTIMIZATION, len(rows)):
+        weights, status = take(rows, windows, support)
+        risk = windows.risk(weights)
+    reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
+    # + 0.0 turns the -0.0 of an unheld short into 0.0
+    return Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons)
+
+
+def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
+    """Return which assets have a price and a history at each decision, (n_decisions, n_assets) bool."""
+    stops = inputs.before + rows + 1
+    if not len(rows) or inputs.observed[stops[0] - spec.lookback :].all():
+        return inputs.priced[rows]
+    seen = np.concatenate([np.zeros((1, inputs.observed.shape[1]), np.int64), np.cumsum(inputs.observed, axis=0)])
+    coverage = seen[stops] - seen[stops - spec.lookback]
+    return inputs.priced[rows] & (coverage >= spec.min_coverage * spec.lookback - 1e-9)

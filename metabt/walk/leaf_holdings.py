@@ -1,0 +1,110 @@
+"""Leaf holdings: a leaf's assets over one partition, all at once or decision by decision (metabt.walk.holdings)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from metabt.walk import holdings
+from metabt.walk.block import Gaps, LeafState
+from metabt.walk.holdings import Trades
+from metabt.walk.meta.flattening import net_shorts, net_trades
+from metabt.walk.timing import check_alive, drifted
+
+
+class LeafHoldings:
+    """What a leaf holds; (n_sessions, n_assets) unless said otherwise, filled up to where it has come."""
+
+    def __init__(
+        self, state: LeafState, dates: np.ndarray, market: np.ndarray, priced: np.ndarray, stale_after: int
+    ) -> None:
+        """Stand before the first session.
+
+        Parameters
+        ----------
+        state : what the partition before left
+        dates : (n_sessions,) datetime64[D]
+        market : (n_sessions, n_assets) simple returns, 0 in gaps
+        priced : (n_sessions, n_assets) bool
+        stale_after : sessions without a price after which a holding is closed
+        """
+        self._state, self._dates, self._stale_after = state, dates, stale_after
+        self.market, self.priced = np.ascontiguousarray(market), priced
+        self.after, self._before = np.empty(market.shape), np.empty(market.shape)
+        self.closed = np.zeros(market.shape, bool)
+        self.gross, self.traded = np.empty(len(dates)), np.zeros(len(dates), bool)
+        self._held, self._waiting, self._stale = state.holdings.copy(), state.waiting.copy(), state.stale.copy()
+        self._stop = 0
+
+    def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
+        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,).
+
+        Raises
+        ------
+        RunError
+            If the book is ruined on the way.
+        """
+        rows = slice(self._stop, stop)
+        before = self._before[np.count_nonzero(self.traded[: self._stop]) :]
+        made = (before, self.after[rows], self.gross[rows], self.traded[rows], self.closed[rows])
+        state = (self._held, self._waiting, self._stale)
+        ruin = holdings.hold_assets(
+            self.market[rows], self.priced[rows], due[rows], targets, *state, self._stale_after, *made
+        )
+        check_alive(ruin, self._dates[rows], self.gross[rows])
+        self._stop = stop
+
+    def ahead(self) -> np.ndarray:
+        """Return what is held at the close of the next session before anything is traded, (n_assets,)."""
+        market = self.market[self._stop]
+        return drifted(self._held, market, float((self._held * market).sum()))
+
+    @property
+    def carry(self) -> dict[str, Any]:
+        """What has changed in the state."""
+        return {"holdings": self._held, "waiting": self._waiting, "stale": self._stale, "session": self._dates[-1]}
+
+    @property
+    def n_closed(self) -> np.ndarray:
+        """(n_sessions,) int64 holdings closed at their last price."""
+        if self.priced.all():
+            return np.zeros(len(self.gross), np.int64)
+        return self.closed.sum(axis=1)
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """(n_traded, n_assets) what was held just before trading, where anything traded, once it is at the end."""
+        return self._before[: np.count_nonzero(self.traded)].copy()
+
+    @property
+    def earned(self) -> np.ndarray:
+        """What each asset earned."""
+        earned = np.empty(self.market.shape)
+        np.multiply(self._state.holdings, self.market[0], out=earned[0])
+        np.multiply(self.after[:-1], self.market[1:], out=earned[1:])
+        return earned
+
+    def trades(self, borrows: bool) -> Trades:
+        """Return what was traded and, where short positions cost anything, what was short."""
+        traded, short = np.zeros(len(self.gross)), np.zeros(len(self.gross))
+        identity = np.arange(len(self._held), dtype=np.int64)
+        traded[self.traded] = net_trades(self.before, self.after[self.traded], identity, len(identity))
+        if borrows:
+            short = net_shorts(self.after, identity, len(identity))
+        return Trades(traded, short)
+
+    @property
+    def gaps(self) -> Gaps | None:
+        """What a parent must know of assets that could not be traded; None where all could be."""
+        if not ((self._state.stale > 0) & (self._state.holdings != 0)).any():
+            if self.priced.all() or not self._held_unpriced:
+                return None
+        return Gaps(self.market, self.priced | self.closed)
+
+    @property
+    def _held_unpriced(self) -> bool:
+        """Whether anything without a price was held just before or just after trading."""
+        held = (self.after != 0) & ~self.priced  # what does not trade is the same before and after
+        return bool(held.any() or ((self.before != 0) & ~self.priced[self.traded]).any())

@@ -1,0 +1,314 @@
+"""Aggregation: the children's blocks on one calendar, and their net streams on its common sessions.
+
+1. Each child's rows are laid on the parent's sessions; where a child has no session it earns nothing and holds what it
+   held.
+2. Net streams are compounded between common sessions: a weekend that only one child trades through accrues to the next
+   common session. Nothing is zero-filled and nothing is dropped.
+3. A child's history is counted in common sessions since its stream began.
+
+None of this depends on the parent but for its calendar: sleeves over the same children share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from metabt.estimators.windows import Windows
+from metabt.numerics.kernels import kernel
+from metabt.walk.block import Gaps, MetaState
+from metabt.walk.book import Opened, Start
+
+KEPT_BOOKS = 2
+"""Sets of sessions for which the children's books are kept side by side."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One child laid on the sessions of its parent."""
+
+    child: Opened | None
+    """None where it has no session in the partition."""
+    start: Start
+    """What it brings along."""
+    rows: np.ndarray
+    """(n_sessions,) int64 the child's newest session as of each of the parent's; -1 before its first."""
+    fresh: np.ndarray
+    """(n_sessions,) bool: the child has a session."""
+    open_ended: np.ndarray
+    """(n_sessions,) bool: its data have not ended for good."""
+    in_step: bool = False
+    """Its sessions are the parent's, one for one."""
+
+    def stream(self, name: str) -> np.ndarray:
+        """Return a stream of its block, (n_sessions,), 0 where it has no session."""
+        if self.child is None:
+            return np.zeros(len(self.rows))
+        if self.in_step:
+            return getattr(self.child.block, name)
+        return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """(n_sessions,) bool: its stream has begun."""
+        begin = np.iinfo(np.int64).max if self.child is None else self.child.block.begin
+        return self.start.begun | (self.rows >= begin)
+
+    @property
+    def live(self) -> np.ndarray:
+        """(n_sessions,) bool: it has taken a non-empty decision, and its data have not ended."""
+        made = self.child.block.decisions.rows if self.child else np.empty(0, np.int64)
+        return (self.start.live | (self.rows >= made[0] if len(made) else False)) & self.open_ended
+
+    @property
+    def traded(self) -> np.ndarray:
+        """(n_sessions,) bool: something in it or beneath it traded."""
+        if self.child is None:
+            return np.zeros(len(self.rows), bool)
+        return self.child.block.traded if self.in_step else self.fresh & self.child.block.traded[self.rows]
+
+    def around(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return its book just before and just after trading at the parent's sessions `at`, (n_rows, n_columns)."""
+        if self.child is None:
+            book = np.tile(self.start.book, (len(at), 1))
+            return book, book
+        if self.in_step:
+            return self.child.book.around(at)
+        rows, stays = self.rows[at], ~self.fresh[at]
+        before, after = self.child.book.around(np.maximum(rows, 0))
+        after[rows < 0] = self.start.book
+        before[stays] = after[stays]
+        return before, after
+
+    def earned(self, weights: np.ndarray) -> np.ndarray | float:
+        """Return what each physical asset earned it, added up with a weight per session of the parent, (n_assets,)."""
+        if self.child is None:
+            return 0.0
+        if self.in_step:
+            return self.child.book.earned(weights)
+        own = np.zeros(len(self.child.block.dates))
+        own[self.rows[self.fresh]] = weights[self.fresh]
+        return self.child.book.earned(own)
+
+    def full_gaps(self, n_columns: int) -> Gaps:
+        """Return where its assets could be traded, on the parent's sessions."""
+        # what has ended for good is traded at its last price whenever the parent trades
+        between = np.repeat(~self.open_ended[:, None], n_columns, axis=1)
+        if self.child is None:
+            return Gaps(np.zeros(between.shape), between)
+        gaps, fresh = self.child.book.full_gaps, self.fresh[:, None]
+        return Gaps(np.where(fresh, gaps.returns[self.rows], 0.0), np.where(fresh, gaps.tradable[self.rows], between))
+
+
+def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetime64) -> Aligned:
+    """Lay one child on the parent's sessions.
+
+    Parameters
+    ----------
+    dates : (n_sessions,) the parent's sessions
+    child : its block of the same partition; None where it has no session in it
+    start : what it brings along from before
+    end : the last session it will ever have; NaT while its data go on
+    """
+    open_ended = np.ones(len(dates), bool) if np.isnat(end) else dates <= end
+    if child is None or not len(child.block.dates):
+        return Aligned(None, start, np.full(len(dates), -1), np.zeros(len(dates), bool), open_ended)
+    own = child.block.dates
+    if own is dates or np.array_equal(own, dates):
+        return Aligned(child, start, np.arange(len(dates)), np.ones(len(dates), bool), open_ended, in_step=True)
+    rows = np.searchsorted(own, dates, side="right") - 1
+    return Aligned(child, start, rows, (rows >= 0) & (own[rows] == dates), open_ended)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All children on the sessions of their parent; (n_sessions, n_children) unless said otherwise."""
+
+    dates: np.ndarray
+    """(n_sessions,) the parent's sessions."""
+    common: np.ndarray
+    """(n_sessions,) bool: sessions it decides and estimates on."""
+    ends: np.ndarray
+    """(n_children,) last session of a child whose data have ended for good, else NaT."""
+    children: tuple[Aligned, ...]
+    """The children, in the order of the parent's spec."""
+    _shared: Shared = field(default_factory=lambda: Shared())
+    _books: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        dates: np.ndarray,
+        common: np.ndarray,
+        ends: np.ndarray,
+        children: Sequence[Opened | None],
+        starts: Sequence[Start],
+    ) -> Gathered:
+        """Lay the children on the parent's sessions."""
+        laid = [align(dates, *pair) for pair in zip(children, starts, ends, strict=True)]
+        return cls(dates, common, ends, tuple(laid))
+
+    @cached_property
+    def gross(self) -> np.ndarray:
+        """Returns before costs, 0 where the child has no session."""
+        return np.stack([child.stream("gross") for child in self.children], axis=1)
+
+    @cached_property
+    def net(self) -> np.ndarray:
+        """Returns after costs."""
+        return np.stack([child.stream("net") for child in self.children], axis=1)
+
+    @cached_property
+    def alive(self) -> np.ndarray:
+        """Whether the stream has begun."""
+        return np.stack([child.alive for child in self.children], axis=1)
+
+    @cached_property
+    def live(self) -> np.ndarray:
+        """Whether the child has taken a non-empty decision, and its data have not ended."""
+        return np.stack([child.live for child in self.children], axis=1)
+
+    @cached_property
+    def traded(self) -> np.ndarray:
+        """Whether something in the child or beneath it traded."""
+        return np.stack([child.traded for child in self.children], axis=1)
+
+    @cached_property
+    def rows_traded(self) -> np.ndarray:
+        """(n_rows,) int64 sessions in which anything in any child trades."""
+        return np.flatnonzero(self.traded.any(axis=1))
+
+    def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the children's books side by side just before and just after trading, each (n_rows, n_columns).
+
+        Sleeves over the same children mostly trade in the same sessions, so the last few are kept: not to be changed.
+        """
+        key = rows.tobytes()
+        if key not in self._books:
+            books = [child.around(rows) for child in self.children]
+            while len(self._books) >= KEPT_BOOKS:
+                self._books.pop(next(iter(self._books)))
+            before, after = (np.concatenate(side, axis=1) for side in zip(*books, strict=True))
+            self._books[key] = before, after
+        return self._books[key]
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """The gaps of all children side by side, (n_sessions, n_columns); None when none has any."""
+        if all(child.child is None or child.child.book.gaps is None for child in self.children):
+            return None
+        return self.full_gaps
+
+    @cached_property
+    def full_gaps(self) -> Gaps:
+        """The same, spelled out where nobody has any."""
+        gaps = [child.full_gaps(len(child.start.book)) for child in self.children]
+        return Gaps(
+            np.concatenate([gap.returns for gap in gaps], axis=1),
+            np.concatenate([gap.tradable for gap in gaps], axis=1),
+        )
+
+    def streams(self, state: MetaState, cap: int) -> Streams:
+        """Compound net streams between common sessions and append them to what the state remembers.
+
+        `cap` is the number of sessions of history beyond which more makes no difference.
+        """
+        fresh = not len(state.streams) and np.isnan(state.accrued).all() and not state.lengths.any()
+        returns, accrued, begun = self._from_start if fresh else self._compounded(state.accrued)
+        if len(state.streams):
+            returns = np.concatenate([state.streams, returns])
+        shared = self._shared if fresh else Shared()
+        if cap not in shared.lengths:
+            shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
+        sessions = self.dates[self.common]
+        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, shared)
+
+    @cached_property
+    def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._compounded(np.full(len(self.children), np.nan))
+
+    def _compounded(self, accrued: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return compounded returns (n_common, n_children), what accrued since, and sessions of stream so far."""
+        accrued, compounded = accrued.copy(), np.empty((int(self.common.sum()), len(self.children)))
+        _compound(np.ascontiguousarray(self.net), self.common, accrued, compounded)
+        return compounded, accrued, np.cumsum(self.alive[self.common], axis=0)
+
+
+@dataclass
+class Shared:
+    """What sleeves that read the same streams from the start need not compute twice."""
+
+    windows: dict[bytes, Windows] = field(default_factory=dict)
+    """Windows, and with them their covariances, by where they begin and end."""
+    lengths: dict[int, np.ndarray] = field(default_factory=dict)
+    """Sessions of stream, (n_common, n_children), by what they are capped at."""
+    last_change: np.ndarray | None = None
+    """(n_rows, n_children) as `last_change` returns it."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The children's net streams on common sessions, as far back as a decision can look."""
+
+    returns: np.ndarray
+    """(n_before + n_common, n_children) compounded net returns, oldest first."""
+    before: int
+    """Rows that belong to earlier partitions."""
+    lengths: np.ndarray
+    """(n_common, n_children) sessions of stream up to each common session, capped."""
+    accrued: np.ndarray
+    """(n_children,) since the last common session, NaN where there was no session."""
+    sessions: np.ndarray
+    """(n_common,) datetime64[D] common sessions of the partition."""
+    shared: Shared
+    """What others that read the same returns have computed already."""
+
+    def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
+        """Return the windows that end before the rows `stops` and are `lengths` long."""
+        key = stops.tobytes() + lengths.tobytes()
+        sessions = self.sessions[stops - self.before - 1]
+        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths, sessions=sessions))
+
+    def varying(self, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return which columns are not constant over their windows, (n_decisions, n_children) bool.
+
+        `stops` (n_decisions,) is the row after each window, `lengths` (n_decisions, n_children) its columns' rows.
+        """
+        if self.shared.last_change is None:
+            self.shared.last_change = last_change(self.returns)
+        return self.shared.last_change[stops - 1] > stops[:, None] - lengths
+
+
+@kernel()
+def _compound(net, common, accrued, compounded):
+    """Write net returns compounded to each common session, (n_common, n_children); `accrued` is updated in place."""
+    row = 0
+    for t in range(net.shape[0]):
+        for c in range(net.shape[1]):
+            # a single return passes unrounded: (1 + 0)(1 + r) - 1 is not r
+            if np.isnan(accrued[c]) or accrued[c] == 0.0:
+                accrued[c] = net[t, c]
+            elif net[t, c] != 0.0:
+                accrued[c] = (1.0 + accrued[c]) * (1.0 + net[t, c]) - 1.0
+        if common[t]:
+            for c in range(net.shape[1]):
+                compounded[row, c] = accrued[c]
+                accrued[c] = np.nan
+            row += 1
+
+
+def last_change(returns: np.ndarray) -> np.ndarray:
+    """Return the newest row, up to each row, that differs from the one before it, (n_rows, n_children); -1: none."""
+    newest = np.full(returns.shape, -1)
+    _last_change(returns, newest)
+    return newest
+
+
+@kernel()
+def _last_change(returns, newest):
+    for t in range(1, len(returns)):
+        for c in range(returns.shape[1]):
+            newest[t, c] = t if returns[t, c] != returns[t - 1, c] else newest[t - 1, c]

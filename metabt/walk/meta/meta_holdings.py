@@ -1,0 +1,100 @@
+"""Meta holdings: shares in a meta sleeve's children over one partition, all at once or decision by decision."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from metabt.walk import holdings
+from metabt.walk.block import Carried, Gaps, MetaState, Shares
+from metabt.walk.meta.aggregation import Gathered
+from metabt.walk.meta.flattening import Layout, net_by
+from metabt.walk.timing import check_alive, drifted
+
+
+class MetaHoldings:
+    """What a meta sleeve holds; (n_sessions, n_children) unless said otherwise, filled up to where it has come."""
+
+    def __init__(self, state: MetaState, children: Gathered, layout: Layout) -> None:
+        """Stand before the first session, with what the partition before left."""
+        self._state, self._children, self._layout = state, children, layout
+        n_sessions = len(children.dates)
+        self.before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
+        self.gross, self._dealt = np.empty(n_sessions), np.zeros(n_sessions, bool)
+        self._shares, self.carried = state.holdings.copy(), state.carried.copy()
+        self._stop = 0
+
+    def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
+        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,).
+
+        Raises
+        ------
+        RunError
+            If the book is ruined on the way.
+        """
+        rows = slice(self._stop, stop)
+        made = (self.before[rows], self.after[rows], self.gross[rows], self._dealt[rows])
+        args = (self._children.gross[rows], due[rows], targets, self._shares, *made)
+        if self._gaps is None:
+            ruin = holdings.hold_shares(*args)
+        else:
+            books, returns, tradable = (matrix[rows] for matrix in self._beneath)
+            beyond = (made[rows] for made in self._beyond)
+            ruin = holdings.hold_shares_with_gaps(
+                *args, self._layout.child_of, books, returns, tradable, self.carried, *beyond
+            )
+        check_alive(ruin, self._children.dates[rows], self.gross[rows])
+        self._stop = stop
+
+    def ahead(self) -> np.ndarray:
+        """Return what is held at the close of the next session before anything is traded, (n_children,)."""
+        market = self._children.gross[self._stop]
+        gain = (self._shares * market).sum()
+        if self._gaps is not None:
+            gain += (self.carried * self._gaps.returns[self._stop]).sum()
+        return drifted(self._shares, market, float(gain))
+
+    @cached_property
+    def _gaps(self) -> Gaps | None:
+        # what is still carried from before is traded, or drifts on, in a partition without gaps too
+        children = self._children
+        return children.full_gaps if children.gaps is not None or self._state.carried.any() else None
+
+    @cached_property
+    def _beneath(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The children's books after trading, their assets' returns, and whether they could be traded."""
+        assert self._gaps is not None
+        _, books = self._children.around(np.arange(len(self.gross)))
+        return books, np.ascontiguousarray(self._gaps.returns), np.ascontiguousarray(self._gaps.tradable)
+
+    @cached_property
+    def _beyond(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is carried beside the shares just before and just after trading, (n_sessions, n_columns)."""
+        return np.empty_like(self._beneath[0]), np.empty_like(self._beneath[0])
+
+    @property
+    def traded(self) -> np.ndarray:
+        """(n_sessions,) bool: something in it or beneath it traded."""
+        rows = self._children.rows_traded
+        dealt_in = (self.before[rows] != 0) | (self.after[rows] != 0)
+        traded = self._dealt.copy()
+        traded[rows] |= (self._children.traded[rows] & dealt_in).any(axis=1)
+        return traded
+
+    def held(self, due: np.ndarray) -> Shares:
+        """Return what it held, once it has come to the end; `due` is what was traded, (n_sessions,)."""
+        # + 0.0: no loss of nothing is -0.0, whether or not something is carried
+        earned = np.concatenate([self._state.holdings[None], self.after[:-1]]) * self._children.gross + 0.0
+        if self._gaps is None:
+            return Shares(self.before, self.after, earned, due >= 0, None)
+        extra = np.concatenate([self._state.carried[None], self._beyond[1][:-1]]) * self._gaps.returns
+        earned = earned + net_by(extra, self._layout.child_of, earned.shape[1])
+        return Shares(self.before, self.after, earned, due >= 0, _sparse(self._state.carried, *self._beyond))
+
+
+def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:
+    rows, columns = np.nonzero((before != 0) | (after != 0))
+    if not len(rows) and not start.any():
+        return None
+    return Carried(rows, columns, before[rows, columns], after[rows, columns], start)

@@ -1,0 +1,172 @@
+"""Walk a meta sleeve over one partition.
+
+1. aggregate: the children's realised net streams on its own calendar
+2. decide on them (metabt.walk.meta.optimize_meta)
+3. hold shares in the children, drifting with their gross streams
+4. flatten to physical assets where anything trades, net, and charge the netted trades at its own rates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from metabt.portfolio.built_estimators import build_optimizer
+from metabt.portfolio.sleeve import Meta
+from metabt.walk.block import Block, Decisions, MetaState, Shares
+from metabt.walk.book import Opened, Start
+from metabt.walk.concatenation import join_decisions
+from metabt.walk.holdings import Trades, charge, saved_by_netting
+from metabt.walk.meta.aggregation import Gathered, Streams
+from metabt.walk.meta.book import MetaBook
+from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
+from metabt.walk.meta.meta_holdings import MetaHoldings
+from metabt.walk.meta.optimize_meta import MetaDecisions, eligible_children, optimize_meta, warm_up_ends
+from metabt.walk.path_dependent import Pending
+from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
+from metabt.walk.timing import begin_of, days_between, due_in, from_first, keep, schedule
+
+
+@dataclass(frozen=True)
+class MetaInputs:
+    """What a meta sleeve reads for one partition: its children's blocks and its calendar."""
+
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D]"""
+    common: np.ndarray
+    """(n_sessions,) bool: sessions it decides and estimates on."""
+    children: Sequence[Opened | None]
+    """(n_children,) in the order of the spec; None where a child has no session in the partition."""
+    starts: Sequence[Start]
+    """(n_children,) what they bring along from before."""
+    ends: np.ndarray
+    """(n_children,) datetime64[D] last session of a child whose data are closed, else NaT."""
+    layout: Layout
+    """What the columns of its own book stand for."""
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        """The children on its sessions: the same for every sleeve over them that shares these inputs."""
+        return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
+
+    def at(self, rows: Any) -> Any:
+        """Return which of its sessions some common sessions are."""
+        return np.flatnonzero(self.common)[rows]
+
+    def spread(self, due: np.ndarray) -> np.ndarray:
+        """Return what is due in each common session by session, (n_sessions,), -1 where nothing is."""
+        spread = np.full(len(self.dates), -1, np.int64)
+        spread[self.common] = due
+        return spread
+
+    def book(self, held: Shares) -> MetaBook:
+        """Return the book that shares in these children stand for."""
+        return MetaBook(held, self.layout, self.gathered)
+
+
+def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch) -> tuple[MetaState, Block]:
+    """Take a meta sleeve over one partition; see metabt.walk.walk_forward.advance."""
+    children, n_sessions = inputs.gathered, len(inputs.dates)
+    with watch.lap(AGGREGATION, n_sessions):
+        cap = max(spec.lookback, spec.history)
+        streams = children.streams(state, cap)
+    opens, clock = schedule(spec, state, inputs.dates[inputs.common])
+    rows = np.flatnonzero(opens)
+    rows = rows[children.live[inputs.at(rows)].any(axis=1)]
+    hold = MetaHoldings(state, children, inputs.layout)
+    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
+    with watch.lap(OPTIMIZE_META, len(rows)):
+        decisions, warm = decide(spec, state, inputs, streams, rows, hold)
+    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
+    due = inputs.spread(due)
+    with watch.lap(FLATTENING, n_sessions):
+        hold.until(n_sessions, due, targets)
+        held, traded = hold.held(due), hold.traded
+        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
+        days = days_between(state.session, inputs.dates)
+        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+        netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
+    begin, started = begin_of(state.started, trades.traded)
+    block = Block(
+        dates=inputs.dates,
+        begin=begin,
+        gross=hold.gross,
+        cost=cost,
+        net=net,
+        turnover=trades.traded / 2,
+        netting=netting,
+        traded=traded,
+        closed=np.zeros(n_sessions, np.int64),
+        decisions=replace(decisions, rows=inputs.at(decisions.rows)),
+        held=held,
+    )
+    after = replace(
+        state,
+        **clock,
+        holdings=held.after[-1],
+        carried=hold.carried,
+        queue=queue,
+        warm=warm,
+        unpaid=replace(unpaid, saved=saved),
+        live=state.live or bool(len(decisions.rows)),
+        started=started,
+        lengths=streams.lengths[-1] if len(streams.lengths) else state.lengths,
+        streams=streams.returns[-cap:],
+        accrued=streams.accrued,
+        session=inputs.dates[-1],
+    )
+    return after, block
+
+
+def _decide(
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
+) -> tuple[Decisions, bool]:
+    """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
+    decided = optimize_meta(spec, streams, rows, inputs.gathered.live[inputs.at(rows)], state.warm)
+    return _meta_decisions(decided, rows, state.live), decided.warm
+
+
+def _decide_in_turn(
+    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
+) -> tuple[Decisions, bool]:
+    """Do the same, after the warm-up one after another, from what is held by then as well."""
+    live = inputs.gathered.live[inputs.at(rows)]
+    done = warm_up_ends(live, eligible_children(spec, streams, rows, live), state.warm)
+    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold)
+    if not done.any():
+        return early, warm
+    pending = Pending(spec, state, hold, inputs.common, len(rows))
+    for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
+        pending.add(row, weights)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending.weigh)
+    begun = state.live or bool(len(early.rows))
+    return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
+
+
+def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
+    decisions = Decisions(rows, decided.weights, decided.risk, tuple(decided.status), decided.reasons)
+    return from_first(keep(decisions, decided.kept), live)
+
+
+def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
+    """Return the trades of the netted book, and those of the children were each to trade for itself.
+
+    Short positions are added up only where they cost anything.
+    """
+    layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
+    rows = np.flatnonzero(traded)
+    before, after = book.around(rows)
+    netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
+    netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+    if layout.n_apart == len(layout.symbols):  # no asset is in two children: nothing can cancel
+        apart = netted
+    else:
+        apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
+    if borrows:
+        _, whole = book.around(np.arange(n_sessions))
+        short = net_shorts(whole, layout.asset_of, len(layout.symbols))
+    return Trades(netted, short), Trades(apart, np.zeros(n_sessions))

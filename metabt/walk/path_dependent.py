@@ -1,0 +1,76 @@
+"""Path-dependent decisions: each depends on what is held when it is taken, one after another over a partition.
+
+1. Hold up to the session of the next decision, trading what is due on the way.
+2. It trades away from the newest decision that is not traded yet or, where there is none, from what is then held.
+3. Note when it will be traded; empty decisions before a sleeve's first non-empty one are none.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from metabt.estimators.windows import Windows
+from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.walk.block import State
+from metabt.walk.decision import PathDependentDecisions
+
+
+class Hold(Protocol):
+    """What a sleeve holds, up to where it has come (metabt.walk.leaf_holdings, metabt.walk.meta.meta_holdings)."""
+
+    def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
+        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,)."""
+
+    def ahead(self) -> np.ndarray:
+        """Return what is held at the close of the next session before anything is traded, (n_items,)."""
+
+
+class Pending:
+    """The decisions of one partition as they are taken, and which of them each session trades."""
+
+    def __init__(self, spec: Leaf | Meta, state: State, hold: Hold, sessions: np.ndarray, most: int) -> None:
+        """Begin with what the partition before left.
+
+        Parameters
+        ----------
+        sessions : (n_sessions,) bool, which of the book's sessions are the schedule's
+        most : decisions that may be taken
+        """
+        self._spec, self._hold, self._sessions = spec, hold, np.flatnonzero(sessions)
+        self._signs = spec.signs if isinstance(spec, Leaf) else np.ones(len(spec.children))
+        queued = len(state.queue.due)
+        self._weights = np.concatenate([state.queue.weights, np.empty((most, len(self._signs)))])
+        self._due = np.full(len(sessions), -1, np.int64)
+        self._due[sessions], _ = state.queue.split(len(self._sessions))
+        self._live, self._count = state.live, queued
+        self._traded = int(state.queue.due[-1]) if queued else -1
+
+    def add(self, row: int, weights: np.ndarray) -> None:
+        """Note the decision at a row of the schedule's calendar, (n_items,) as held."""
+        self._live = self._live or bool(weights.any())
+        if not self._live:
+            return
+        self._weights[self._count] = weights
+        self._traded = row + self._spec.lag
+        if self._traded < len(self._sessions):
+            self._due[self._sessions[self._traded]] = self._count
+        self._count += 1
+
+    def weigh(self, rows: np.ndarray, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """Take the decisions at `rows` of the schedule's calendar, holding on the way.
+
+        Returns
+        -------
+        weights : (n_decisions, n_items), positive
+        status : (n_decisions,)
+        """
+        turns, weights, status = PathDependentDecisions(self._spec, windows, support), np.zeros(support.shape), []
+        for k, row in enumerate(rows.tolist()):
+            self._hold.until(int(self._sessions[row]), self._due, self._weights)
+            previous = self._weights[self._count - 1] if self._traded >= row else self._hold.ahead()
+            weights[k], said = turns.weigh(k, previous * self._signs)
+            self.add(row, weights[k] * self._signs + 0.0)
+            status.append(said)
+        return weights, status

@@ -1,0 +1,79 @@
+"""Timing: which sessions decide, when a decision is traded, and where a stream begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from metabt.errors import RunError
+from metabt.portfolio.sleeve import Rules
+from metabt.walk.block import Decisions, State
+from metabt.walk.holdings import ALIVE, Queue
+
+
+def schedule(spec: Rules, state: State, dates: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return which of the schedule's sessions are scheduled, and the clock to take along."""
+    first = 0 if spec.start is None else int(np.searchsorted(dates, np.datetime64(spec.start)))
+    opens = np.zeros(len(dates), bool)
+    scheduled = state.scheduled
+    if first < len(dates):
+        opens[first:] = spec.schedule.opens(dates[first:], state.scheduled, state.index)
+        scheduled = dates[-1]
+    return opens, {"index": state.index + len(dates) - first, "scheduled": scheduled}
+
+
+def from_first(decisions: Decisions, live: bool) -> Decisions:
+    """Leave out the empty decisions before a sleeve's first non-empty one."""
+    held = decisions.weights.any(axis=1)
+    return keep(decisions, live | np.maximum.accumulate(held))
+
+
+def keep(decisions: Decisions, rows: np.ndarray) -> Decisions:
+    """Return the decisions at `rows`, (n_decisions,) bool."""
+    if rows.all():
+        return decisions
+    status = tuple(text for text, kept in zip(decisions.status, rows, strict=True) if kept)
+    return Decisions(
+        decisions.rows[rows], decisions.weights[rows], decisions.risk[rows], status, decisions.reasons[rows]
+    )
+
+
+def due_in(
+    queue: Queue, rows: np.ndarray, weights: np.ndarray, lag: int, n_sessions: int
+) -> tuple[np.ndarray, np.ndarray, Queue]:
+    """Return which decision each session trades, all decisions that may be traded, and what stays queued."""
+    queue = queue.extend(rows, weights, lag)
+    due, rest = queue.split(n_sessions)
+    return due, np.ascontiguousarray(queue.weights), rest
+
+
+def drifted(held: np.ndarray, returns: np.ndarray, gain: float) -> np.ndarray:
+    """Return what holdings, (n_items,), have become after a session in which their book earned `gain`."""
+    return held * (1.0 + returns) / (1.0 + gain)
+
+
+def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
+    """Raise RunError with the session if a book was ruined."""
+    if ruin != ALIVE:
+        raise RunError(
+            f"ruined on {dates[ruin]}: the book returned {gross[ruin]:.4g}, wanted more than -1; "
+            "lower its leverage (bounds, short weights) or leave out what ruins it"
+        )
+
+
+def begin_of(started: bool, traded: np.ndarray) -> tuple[int, bool]:
+    """Return the first row of the stream, one after the first trade, and whether a trade has been made.
+
+    `traded` (n_sessions,) is the sum of absolute trades.
+    """
+    if started:
+        return 0, True
+    trades = np.flatnonzero(traded)
+    return (int(trades[0]) + 1, True) if len(trades) else (len(traded), False)
+
+
+def days_between(previous: np.datetime64 | None, dates: np.ndarray) -> np.ndarray:
+    """Return calendar days since the session before, (n_sessions,), 0 for the first of all."""
+    first = dates[:1] if previous is None else np.array([previous])
+    return np.diff(np.concatenate([first, dates])).astype("timedelta64[D]").astype(np.float64)

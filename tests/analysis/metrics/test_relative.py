@@ -1,0 +1,58 @@
+"""A stream against a benchmark: the formulas of NumPy and SciPy, and the laws of the market portfolio."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from metabt.analysis.metrics.relative import relative
+from tests.analysis.metrics.streams import heavy_tailed, stream
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_formulas(seed: int) -> None:
+    r, b = heavy_tailed(seed), heavy_tailed(seed + 100)
+    r = r + 0.7 * b
+    active = r - b
+    expected = {
+        "beta": stats.linregress(b, r).slope,
+        "tracking_error": active.std(ddof=1) * 365.25**0.5,
+        "information_ratio": active.mean() / active.std(ddof=1) * 365.25**0.5,
+        "benchmark_sessions": len(r),
+    }
+    assert relative(stream(r), b) == pytest.approx(expected)
+
+
+def test_sessions_without_a_benchmark_do_not_count() -> None:
+    r, b = heavy_tailed(1), heavy_tailed(2)
+    gone = np.concatenate([np.full(100, np.nan), b[100:800], np.full(100, np.nan)])
+    assert relative(stream(r), gone) == pytest.approx(relative(stream(r[100:800]), b[100:800]))
+    assert relative(stream(r), gone)["benchmark_sessions"] == 700
+
+
+def test_the_benchmark_itself() -> None:
+    found = relative(stream(heavy_tailed(3)), heavy_tailed(3))
+    assert found["beta"] == pytest.approx(1.0) and found["tracking_error"] == 0.0
+    assert np.isnan(found["information_ratio"])
+
+
+def test_a_levered_benchmark() -> None:
+    b = heavy_tailed(4)
+    one, two = (relative(stream(leverage * b), b) for leverage in (1.5, 2.0))
+    assert (one["beta"], two["beta"]) == pytest.approx((1.5, 2.0))
+    assert two["tracking_error"] == pytest.approx(2 * one["tracking_error"])
+    assert two["information_ratio"] == pytest.approx(one["information_ratio"])
+
+
+def test_a_benchmark_that_stands_still() -> None:
+    r = heavy_tailed(5)
+    found = relative(stream(r), np.zeros(len(r)))
+    assert np.isnan(found["beta"])
+    assert found["tracking_error"] == pytest.approx(r.std(ddof=1) * 365.25**0.5)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_sessions(n: int) -> None:
+    found = relative(stream(np.full(n, 0.01)), np.full(n, 0.02))
+    assert found.pop("benchmark_sessions") == n and all(np.isnan(value) for value in found.values())

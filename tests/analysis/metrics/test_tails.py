@@ -1,0 +1,70 @@
+"""Moments and tails: closed forms, and the formulas of NumPy and SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from metabt.analysis.metrics.ratios import probabilistic_sharpe
+from metabt.analysis.metrics.tails import losses, shape
+from tests.analysis.metrics.streams import heavy_tailed, stream
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 19, 20, 21, 22, 40, 41, 500])
+def test_value_at_risk_and_expected_shortfall_of_any_number_of_sessions(n: int) -> None:
+    net = heavy_tailed(n, n)
+    value_at_risk, shortfall = losses(stream(net)).values()
+    assert value_at_risk == pytest.approx(-np.quantile(net, 0.05))
+    assert shortfall == pytest.approx(-net[net <= np.quantile(net, 0.05)].mean()) and shortfall >= value_at_risk
+
+
+def test_the_tail_of_even_steps() -> None:
+    found = losses(stream(np.arange(101) / 100 - 0.5))
+    assert found == pytest.approx({"var_95": 0.45, "expected_shortfall_95": 0.475})
+
+
+def test_a_tail_of_gains_is_a_negative_loss() -> None:
+    assert losses(stream([0.01, 0.03])) == pytest.approx({"var_95": -0.011, "expected_shortfall_95": -0.01})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_moments_are_those_of_scipy(seed: int) -> None:
+    net = heavy_tailed(seed)
+    assert shape(stream(net)) == pytest.approx({"skew": stats.skew(net), "kurtosis": stats.kurtosis(net)})
+
+
+def test_a_fair_coin_has_the_least_kurtosis() -> None:
+    assert shape(stream([0.01, -0.01] * 50)) == pytest.approx({"skew": 0.0, "kurtosis": -2.0})
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
+def test_moments_of_a_coin(p: float) -> None:
+    gains = round(100 * p)
+    q, variance = 1 - p, p * (1 - p)
+    expected = {"skew": (q - p) / variance**0.5, "kurtosis": (1 - 6 * variance) / variance}
+    assert shape(stream([1.0] * gains + [0.0] * (100 - gains))) == pytest.approx(expected)
+
+
+def test_moments_do_not_move_with_the_mean() -> None:
+    net = heavy_tailed(1)
+    assert shape(stream(net + 0.5)) == pytest.approx(shape(stream(net)))
+
+
+@pytest.mark.parametrize(("skew", "kurtosis", "expected"), [(0.0, 3.0, 0.982), (-2.448, 10.164, 0.913)])
+def test_the_published_example_of_the_probabilistic_sharpe_ratio(skew: float, kurtosis: float, expected: float) -> None:
+    # Bailey and Lopez de Prado (2012): 24 months at a Sharpe ratio of 0.458 a month, were they normal and as they are
+    months = np.tile([1.0, -1.0], 12)
+    net = months + 0.458 * months.std(ddof=1)
+    assert probabilistic_sharpe(stream(net), skew, kurtosis - 3) == pytest.approx(expected, abs=5e-4)
+
+
+def test_no_skew_and_no_tail_is_the_normal_case() -> None:
+    net = heavy_tailed(2, 300)
+    x = net.mean() / net.std(ddof=1)
+    expected = stats.norm.cdf(x * np.sqrt(299) / np.sqrt(1 + x * x / 2))
+    assert probabilistic_sharpe(stream(net), 0.0, 0.0) == pytest.approx(expected)
+
+
+def test_a_mean_of_zero_is_even_odds() -> None:
+    assert probabilistic_sharpe(stream([0.01, -0.01] * 5), 0.0, -2.0) == pytest.approx(0.5)

@@ -1,0 +1,198 @@
+"""A benchmark beside a portfolio: its curve and metrics against pandas, what it names, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metabt
+from metabt import lakehouse
+from metabt.analysis.benchmark import Benchmark
+from metabt.api.completion import completed
+from metabt.data.dataset import Dataset
+from metabt.data.prices import Prices
+from metabt.errors import ConfigError, DataError, RunError
+from metabt.runs.record import read_record
+from metabt.runs.reproduce import reproduce
+from metabt.runs.sweep import run_sweep
+from tests.engines.test_backtest_engine import same, tree
+from tests.runs.test_sweep import book, job
+from tests.shared.panels import coins, stocks
+
+
+def mixed() -> dict[str, Any]:
+    """Return a tree over stocks on weekdays and coins on every day."""
+    leaf = {"lookback": 20, "schedule": "weekly", "optimizer": "inverse_volatility"}
+    return {
+        "name": "mixed",
+        **leaf,
+        "sleeves": {
+            "stocks": {**leaf, "dataset": "stocks", "universe": ["AA", "BB"]},
+            "coins": {**leaf, "dataset": "coins", "universe": "all"},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def prices() -> dict[str, pd.DataFrame]:
+    """Return stocks and coins, and an index with gaps that begins late and ends early."""
+    index = stocks(9, 130)[["AA", "BB"]].rename(columns={"AA": "IDX", "BB": "OTHER"}).iloc[60:115]
+    index.iloc[5:8, 0] = np.nan
+    return {"stocks": stocks(5), "coins": coins(5), "indices": index}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    lakehouse.ingest(tmp_path / "lake", "stocks", stocks(5).rename_axis("date"))
+    return tmp_path / "lake"
+
+
+def compounded(closes: pd.Series, sessions: pd.DatetimeIndex) -> pd.Series:
+    """Return what a price changed by between sessions, on those within its first and its last observation."""
+    closes = closes.dropna()
+    last = closes.reindex(closes.index.union(sessions)).ffill()[sessions]
+    returns = last.pct_change().iloc[1:]
+    return returns[(sessions[:-1] >= closes.index[0]) & (sessions[1:] <= closes.index[-1])]
+
+
+@pytest.mark.parametrize(("benchmark", "dataset"), [("DD", "stocks"), ("XET", "coins"), ("indices:IDX", "indices")])
+def test_the_curve_and_what_is_measured_against_it(
+    prices: dict[str, pd.DataFrame], benchmark: str, dataset: str
+) -> None:
+    result = metabt.backtest(mixed(), prices, benchmark=benchmark)
+    symbol = benchmark.rpartition(":")[2]
+    assert result.benchmark == f"benchmark:{symbol}" and result.benchmark not in result.paths
+    closes, metrics = prices[dataset][symbol], result.metrics()
+    root, years = result.returns(), metrics["years"]
+    inception = root.index[-1] - pd.Timedelta(days=round(years["mixed"] * 365.25))
+    expected = compounded(closes, pd.DatetimeIndex([inception, *root.index]))
+    curve = result.returns(result.benchmark)
+    pd.testing.assert_series_equal(curve["net"], expected, check_names=False, check_freq=False)
+    assert curve["nav"].to_numpy() == pytest.approx((1 + expected).cumprod().to_numpy())
+    assert (curve["gross"] == curve["net"]).all() and not curve[["cost", "turnover"]].any(axis=None)
+    depth = curve["nav"] / np.maximum(curve["nav"].cummax(), 1.0) - 1
+    assert metrics.loc[result.benchmark, "max_drawdown"] == pytest.approx(-depth.min())
+    for path in result.paths:
+        net = result.returns(path)["net"]
+        first = net.index[-1] - pd.Timedelta(days=round(years[path] * 365.25))
+        b = compounded(closes, pd.DatetimeIndex([first, *net.index]))
+        r, per_year = net[b.index], len(net) / years[path]
+        assert metrics.loc[path, "beta"] == pytest.approx(r.cov(b) / b.var())
+        assert metrics.loc[path, "tracking_error"] == pytest.approx((r - b).std() * per_year**0.5)
+        assert metrics.loc[path, "information_ratio"] == pytest.approx((r - b).mean() / (r - b).std() * per_year**0.5)
+        assert metrics.loc[path, "benchmark_sessions"] == len(b)
+
+
+def test_nothing_else_changes(prices: dict[str, pd.DataFrame]) -> None:
+    plain, against = (metabt.backtest(mixed(), prices, benchmark=name) for name in (None, "AA"))
+    assert plain.benchmark is None and plain.run_id != against.run_id
+    others = [name for name in plain.tables if name not in ("returns", "metrics", "stages")]
+    assert same({name: plain.tables[name] for name in others}, {name: against.tables[name] for name in others})
+    pd.testing.assert_frame_equal(plain.returns(), against.returns())
+    columns = list(plain.metrics().columns)
+    pd.testing.assert_frame_equal(plain.metrics(), against.metrics().loc[list(plain.paths), columns])
+    lines = [[line.split() for line in result.summary().splitlines()] for result in (plain, against)]
+    assert lines[1][:-1] == lines[0] and lines[1][-1][0] == "benchmark:AA"
+
+
+def test_it_is_part_of_what_names_a_run(prices: dict[str, pd.DataFrame]) -> None:
+    def named(benchmark: str, frames: dict[str, pd.DataFrame] = prices) -> str:
+        return metabt.backtest(mixed(), frames, benchmark=benchmark).run_id
+
+    corrected = prices["indices"].copy()
+    corrected.iloc[3, 0] *= 1.01
+    assert named("DD") == named("stocks:DD")
+    assert len({named("DD"), named("EE"), named("IDX"), named("IDX", {**prices, "indices": corrected})}) == 4
+    assert named("DD") == named("DD", {**prices, "indices": corrected})
+
+
+def test_no_block_knows_of_it(lake: Path) -> None:
+    metabt.backtest(tree(), lake)
+    against = metabt.backtest(tree(), lake, benchmark="EE")
+    assert not against.found and against.frame("stages")["cache_hit"].all()
+    assert metabt.backtest(tree(), lake, benchmark="EE").found
+
+
+def test_it_is_stored_loaded_reproduced_and_explained(lake: Path) -> None:
+    plain, against = (metabt.backtest(tree(), lake, benchmark=name) for name in (None, "EE"))
+    loaded = metabt.load(lake, against.run_id)
+    assert same(loaded.tables, against.tables) and loaded.benchmark == "benchmark:EE"
+    assert loaded.summary() == against.summary()
+    lakehouse.ingest(lake, "stocks", stocks(5).rename_axis("date") * 1.5)
+    found = reproduce(lake, against.run_id)
+    assert found.differs is None and found.inputs == ()
+    with metabt.connect(lake) as connection:
+        from metabt.runs.comparison import compare
+
+        lines = [cause.text for cause in compare(connection, plain.run_id, against.run_id).differences]
+        assert lines == ["benchmark: null -> stocks:EE"]
+        assert read_record(connection, against.run_id).benchmark == "stocks:EE"
+        again = metabt.backtest(tree(), lake, benchmark="EE")
+        texts = [cause.text for cause in compare(connection, against.run_id, again.run_id).differences]
+    assert "those of the benchmark stocks:EE differ" in texts
+
+
+def test_a_sweep_has_it_too(lake: Path) -> None:
+    jobs = [job(book(), f"benchmark={name}", benchmark=name) for name in ("EE", "AA", None, "nope")]
+    *good, bad = run_sweep(jobs, str(lake)).runs
+    assert "nope" in str(bad.error) and all(run.error is None for run in good)
+    assert good[0].metrics["beta"] != good[1].metrics["beta"] and "beta" not in good[2].metrics
+    alone = metabt.backtest(book(), {"stocks": stocks(5)}, benchmark="EE")
+    assert alone.run_id == good[0].run_id
+    summary = metabt.load(lake, alone.run_id)
+    pd.testing.assert_frame_equal(summary.returns("benchmark:EE"), alone.returns("benchmark:EE"))
+    assert same(completed(lake, alone.run_id).tables, alone.tables)
+
+
+def test_a_flat_baseline_and_a_view_have_it_too(prices: dict[str, pd.DataFrame]) -> None:
+    flat = metabt.backtest(mixed(), prices, benchmark="AA", is_meta_backtest=False)
+    cut = metabt.backtest(mixed(), prices, benchmark="AA", end="2021-05-03")
+    assert flat.metrics().loc["mixed", "beta"] > 0
+    assert cut.returns("benchmark:AA").index[-1] == cut.returns().index[-1] == pd.Timestamp("2021-05-03")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "says"),
+    [
+        ("DDD", "benchmark 'DDD' is no symbol of dataset coins, stocks, nor of any other; did you mean 'DD'?"),
+        ("indices:IDY", "dataset 'indices' has no symbol 'IDY'; did you mean 'IDX'?"),
+        ("index:IDX", "benchmark 'index:IDX' is no symbol"),
+        (True, "benchmark is True, wanted a symbol such as SPY, or DATASET:SYMBOL; quote it"),
+        ("", "benchmark is '', wanted a symbol"),
+    ],
+)
+def test_what_is_no_symbol_is_refused(prices: dict[str, pd.DataFrame], benchmark: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        metabt.backtest(mixed(), prices, benchmark=benchmark)
+    assert says in str(caught.value)
+    with pytest.raises(ConfigError):
+        metabt.plan(mixed(), prices, benchmark=benchmark)
+
+
+def test_the_tree_s_own_datasets_come_first_and_two_of_them_are_ambiguous(prices: dict[str, pd.DataFrame]) -> None:
+    twice = {**prices, "more": prices["stocks"].rename(columns={"AA": "IDX"})}
+    own = metabt.backtest(mixed(), twice, benchmark="DD")
+    assert own.run_id == metabt.backtest(mixed(), prices, benchmark="stocks:DD").run_id
+    with pytest.raises(ConfigError, match="symbol of datasets indices, more; say which: indices:IDX or more:IDX"):
+        metabt.backtest(mixed(), twice, benchmark="IDX")
+
+
+def test_one_without_a_price_in_the_view_is_refused(prices: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(RunError, match=r"benchmark 'indices:IDX' has prices from 2021-03-29 .* leave benchmark unset"):
+        metabt.backtest(mixed(), prices, benchmark="IDX", end="2021-03-20")
+
+
+def test_one_that_never_had_a_price_is_refused() -> None:
+    dates = np.datetime64("2021-01-04") + np.arange(5)
+    benchmark = Benchmark(Dataset.of(Prices("d", dates, ("X",), np.full((5, 1), np.nan))))
+    with pytest.raises(DataError, match="benchmark 'd:X' has no price at all"):
+        benchmark.returns_between(dates)
+
+
+def test_a_sleeve_cannot_be_called_as_its_rows_are(prices: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(ConfigError, match="a sleeve is called 'benchmark:AA'"):
+        metabt.backtest({**mixed(), "name": "benchmark:AA"}, prices, benchmark="AA")

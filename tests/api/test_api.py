@@ -1,0 +1,125 @@
+"""What names a run, and what a lakehouse makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+import metabt
+from metabt import lakehouse
+from metabt.estimators import registry
+from metabt.runs.request import CODE
+from metabt.values.source_files import code_modules
+from tests.engines.test_backtest_engine import LEAF, same, tree
+from tests.shared.panels import stocks
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    lakehouse.ingest(tmp_path / "lake", "stocks", stocks(5).rename_axis("date"))
+    return tmp_path / "lake"
+
+
+def snapshots(lake: Path) -> int:
+    with lakehouse.attach(lake, read_only=True) as connection:
+        return lakehouse.snapshot(connection)
+
+
+def test_the_same_run_is_found_and_has_the_same_bytes(lake: Path) -> None:
+    first = metabt.backtest(tree(), lake)
+    stored = snapshots(lake)
+    second = metabt.backtest(tree(), lake)
+    assert (first.found, second.found) == (False, True)
+    assert first.run_id == second.run_id and snapshots(lake) == stored
+    assert same(first.tables, second.tables)
+    assert same(first.tables, metabt.load(lake, first.run_id[:8]).tables)
+
+
+def test_a_frame_and_a_lakehouse_give_one_answer_under_one_name(lake: Path) -> None:
+    in_memory = metabt.backtest(tree(), {"stocks": stocks(5)})
+    assert in_memory.run_id == metabt.backtest(tree(), lake).run_id
+    assert same(in_memory.tables, metabt.load(lake).tables)
+
+
+def test_what_a_run_depends_on_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = stocks(5)
+    names = {
+        "as it is": metabt.backtest(tree(), {"stocks": prices}).run_id,
+        "name": metabt.backtest(tree(name="other"), {"stocks": prices}).run_id,
+        "setting": metabt.backtest(tree(lag=2), {"stocks": prices}).run_id,
+        "end": metabt.backtest(tree(), {"stocks": prices}, end="2021-06-01").run_id,
+        "flat": metabt.backtest(tree(), {"stocks": prices}, is_meta_backtest=False).run_id,
+    }
+    corrected = prices.copy()
+    corrected.iloc[70, 0] *= 1.001
+    names["price"] = metabt.backtest(tree(), {"stocks": corrected}).run_id
+    unrelated = prices.copy()
+    unrelated["EE"] *= 2
+    assert metabt.backtest(tree(), {"stocks": unrelated}).run_id == names["as it is"]
+    monkeypatch.setattr("metabt.runs.request.code_digest", lambda *entries: "other code")
+    names["code"] = metabt.backtest(tree(), {"stocks": prices}).run_id
+    assert len(set(names.values())) == len(names)
+
+
+def test_a_run_is_named_by_all_the_code_that_it_runs() -> None:
+    modules = set(code_modules(*CODE))
+    walked = {"metabt.walk.walk_forward", "metabt.walk.leaf", "metabt.walk.meta.meta_sleeve", "metabt.walk.holdings"}
+    assembled = {"metabt.build.flat_baseline", "metabt.analysis.run_tables", "metabt.analysis.metrics.performance"}
+    assert walked | assembled <= modules
+    for name in (*registry.OPTIMIZERS.values(), *registry.SELECTORS.values()):
+        assert name.partition(":")[0] in modules
+    assert not {name for name in modules if name.startswith(("metabt.cli", "metabt.report", "metabt.config"))}
+
+
+def test_the_version_of_a_plug_in_names_a_run_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skfolio")
+    settings = {
+        "name": "x",
+        **LEAF,
+        "schedule": {"every": 50},
+        "universe": "all",
+        "optimizer": "skfolio.InverseVolatility",
+    }
+
+    def named() -> tuple[str, str]:
+        prices = {"stocks": stocks(5)}
+        return metabt.backtest(settings, prices).run_id, metabt.backtest(
+            {**settings, "optimizer": "equal"}, prices
+        ).run_id
+
+    before = named()
+    found = registry.metadata_of
+
+    def newer_solver(package: str) -> SimpleNamespace:
+        real = found(package)
+        other = "0.0.0" if package == "clarabel" else real.version
+        return SimpleNamespace(name=real.name, version=other, requires=real.requires)
+
+    monkeypatch.setattr(registry, "metadata_of", newer_solver)
+    registry.requirements.cache_clear()
+    after = named()
+    registry.requirements.cache_clear()
+    assert before[0] != after[0] and before[1] == after[1]
+
+
+def test_a_run_that_fails_stores_nothing(lake: Path) -> None:
+    stored = snapshots(lake)
+    with pytest.raises(metabt.MetabtError, match="nothing was traded"):
+        metabt.backtest(tree(), lake, end="2021-01-20")
+    with metabt.connect(lake) as connection:
+        assert connection.execute("select count(*) from runs").fetchall() == [(0,)]
+    assert snapshots(lake) == stored
+
+
+def test_appended_data_are_another_run_that_agrees_with_the_first(lake: Path) -> None:
+    first = metabt.backtest(tree(), lake)
+    more = stocks(5, sessions=140).iloc[130:]
+    lakehouse.ingest(lake, "stocks", more.rename_axis("date"))
+    second = metabt.backtest(tree(), lake)
+    fresh = metabt.backtest(tree(), {"stocks": pd.concat([stocks(5), more])})
+    assert second.run_id == fresh.run_id != first.run_id and not second.found
+    assert same(second.tables, fresh.tables)
+    assert second.returns().loc[: first.returns().index[-1]].equals(first.returns())

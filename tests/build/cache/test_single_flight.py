@@ -1,0 +1,235 @@
+"""One computes, the others wait; whoever dies lets go."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from metabt.build.cache import single_flight
+from metabt.build.cache.object_store import ObjectStore
+from tests.build.cache.stores import SCHEMA, Hooked, finish, key_of, plain, refusing, sections, start
+
+KEY = key_of("a")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / ".cache"
+
+
+def is_free(root: Path, key: str = KEY) -> bool:
+    with (root / "locks" / key[:2]).open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def compute_once(root: Path, computed: Path, ready: int, gate: int) -> None:
+    """Do what a run does for a block; each computation adds a byte to `computed`."""
+    with ObjectStore(root) as store:
+        assert store.get(KEY, SCHEMA) is None
+        os.write(ready, b"r")
+        os.read(gate, 1)
+        with store.claim(KEY):
+            if store.get(KEY, SCHEMA) is None:
+                with computed.open("ab", buffering=0) as file:
+                    file.write(b"x")
+                time.sleep(0.1)
+                store.put(KEY, SCHEMA, sections("a"))
+        store.flush()
+        assert plain(store.get(KEY, SCHEMA)) == plain(sections("a"))
+
+
+def test_of_four_processes_one_computes(root: Path, tmp_path: Path) -> None:
+    (waiting, ready), (gate, opener) = os.pipe(), os.pipe()
+    children = [start(lambda: compute_once(root, tmp_path / "computed", ready, gate)) for _ in range(4)]
+    os.close(ready)  # a child that dies writes nothing, and is not waited for
+    assert b"".join(os.read(waiting, 1) for _ in children) == b"rrrr"  # none begins before all have looked
+    os.write(opener, b"gogo")
+    assert [finish(child) for child in children] == [0, 0, 0, 0]
+    print(f"4 processes, 1 key: computed {len((tmp_path / 'computed').read_bytes())} time")
+    assert (tmp_path / "computed").read_bytes() == b"x"
+
+
+def test_of_four_threads_one_computes(root: Path) -> None:
+    computed: list[int] = []
+    gate = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        gate.wait()
+        with store.claim(KEY):
+            if store.get(KEY, SCHEMA) is None:
+                computed.append(number)
+                time.sleep(0.05)
+                store.put(KEY, SCHEMA, sections("a"))
+
+    with ObjectStore(root) as store:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(computed) == 1
+
+
+def test_the_claim_of_a_killed_process_is_free(root: Path) -> None:
+    inside, told = os.pipe()
+
+    def hold() -> None:
+        with ObjectStore(root).claim(KEY):
+            os.write(told, b"x")
+            signal.pause()
+
+    child = start(hold)
+    os.read(inside, 1)
+    assert not is_free(root)
+    os.kill(child, signal.SIGKILL)
+    assert finish(child) == -signal.SIGKILL
+    assert is_free(root)
+    with ObjectStore(root) as store, store.claim(KEY):
+        assert not is_free(root)
+
+
+def test_a_claim_lasts_until_its_put_is_published(root: Path) -> None:
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def hold(name: str) -> None:
+        if name == "fsync":
+            waiting.set()
+            go_on.wait(10)
+
+    with ObjectStore(root, disk=Hooked(hold)) as store:
+        with store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert waiting.wait(10)
+        assert not is_free(root)
+        go_on.set()
+        store.flush()
+        assert is_free(root)
+        assert store.get(KEY, SCHEMA) is not None
+
+
+def test_a_child_that_inherited_a_claim_does_not_keep_it(root: Path) -> None:
+    gate, opener = os.pipe()
+    with ObjectStore(root) as store, store.claim(KEY):
+        child = start(lambda: os.read(gate, 1))
+    assert is_free(root)
+    os.write(opener, b"x")
+    assert finish(child) == 0
+
+
+def put_nothing(store: ObjectStore) -> None:
+    with store.claim(KEY):
+        pass
+
+
+def put_another(store: ObjectStore) -> None:
+    with store.claim(KEY):
+        store.put(key_of("another"), SCHEMA, sections("another"))
+
+
+def fail(store: ObjectStore) -> None:
+    with pytest.raises(ZeroDivisionError), store.claim(KEY):
+        raise ZeroDivisionError
+
+
+def put_and_fail(store: ObjectStore) -> None:
+    with pytest.raises(ZeroDivisionError), store.claim(KEY):
+        store.put(KEY, SCHEMA, sections("a"))
+        raise ZeroDivisionError
+
+
+def put_twice(store: ObjectStore) -> None:
+    with store.claim(KEY):
+        store.put(KEY, SCHEMA, sections("a"))
+        store.put(KEY, SCHEMA, sections("a"))
+
+
+@pytest.mark.parametrize("use", [put_nothing, put_another, fail, put_and_fail, put_twice])
+@pytest.mark.parametrize("refused", [False, True], ids=["written", "disk full"])
+def test_however_a_claim_ends_it_is_free(root: Path, use: Callable[[ObjectStore], None], refused: bool) -> None:
+    disk = refusing("write", errno.ENOSPC) if refused else None
+    n_files = len(os.listdir("/proc/self/fd"))
+    with ObjectStore(root, disk=disk, warn=lambda text: None) as store:
+        use(store)
+        store.flush()
+        assert is_free(root)
+    assert len(os.listdir("/proc/self/fd")) == n_files
+
+
+def test_many_claims_whose_puts_are_queued_do_not_wait_for_each_other(root: Path) -> None:
+    # keys that share a lock file, one after another, from several threads
+    keys = [KEY[:2] + f"{number:062x}" for number in range(40)]
+
+    def work(mine: list[str]) -> None:
+        for key in mine:
+            with store.claim(key):
+                store.put(key, SCHEMA, sections(key))
+
+    with ObjectStore(root) as store:
+        threads = [threading.Thread(target=work, args=(keys[number::4],), daemon=True) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        store.flush()
+        assert sorted(key for key, _ in store.keys()) == keys
+
+
+def test_a_claim_inside_a_claim_is_refused(root: Path) -> None:
+    with ObjectStore(root) as store:
+        with store.claim(KEY), pytest.raises(RuntimeError, match="leave that one first"):
+            with store.claim(key_of("b")):
+                pass
+        with store.claim(key_of("b")):
+            pass
+
+
+def test_without_locks_the_work_goes_on_and_it_is_told_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(single_flight.fcntl, "flock", refuse)
+    told: list[str] = []
+    with ObjectStore(root, warn=told.append) as store:
+        for name in range(3):
+            with store.claim(key_of(name)):
+                store.put(key_of(name), SCHEMA, sections(name))
+        store.flush()
+        assert store.counts.published == 3
+    assert len(told) == 1 and "No locks available" in told[0]
+
+
+def test_an_interruption_while_waiting_for_room_leaves_the_claim_to_be_released(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with ObjectStore(root) as store:
+        monkeypatch.setattr(store._background._room, "acquire", interrupted)
+        with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert is_free(root)
+
+
+def test_a_pool_that_takes_nothing_lets_the_claim_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no threads")
+
+    monkeypatch.setattr("metabt.build.cache.background_writer.ThreadPoolExecutor.submit", refuse)
+    with ObjectStore(root) as store:
+        with pytest.raises(RuntimeError, match="no threads"), store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert is_free(root)

@@ -1,0 +1,127 @@
+"""Foresight: what it calls known is found, what it calls unknown is computed or lies behind something that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metabt import BacktestEngine, MemoryCache
+from metabt.build.cache import NoCache
+from metabt.build.keys import BLOCK
+from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.ports import Sealed
+from metabt.data.prices import Prices
+from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.resolve import resolve
+from tests.build.test_build_system import decade, nested
+from tests.engines.test_laws import SEEDS, examples
+from tests.runs.test_sweep import SYMBOLS
+from tests.shared import panels, trees
+from tests.walk.test_concatenation import monthly
+
+
+class Counting(MemoryCache):
+    """A cache that counts how often each object is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: dict[str, int] = {}
+        self.claims = 0
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        self.reads[key] = self.reads.get(key, 0) + 1
+        return super().get(key, kind)
+
+    def claim(self, key: str) -> object:  # type: ignore[override]
+        self.claims += 1
+        return super().claim(key)
+
+
+def panels_of(prices: Mapping[str, pd.DataFrame]) -> dict[str, Prices]:
+    return {name: to_prices(name, frame) for name, frame in prices.items()}
+
+
+def engine(tree: dict, prices: Mapping[str, pd.DataFrame], cache: MemoryCache | None = None) -> BacktestEngine:
+    return BacktestEngine([resolve(tree, symbols=SYMBOLS)], panels_of(prices), cache=cache)
+
+
+def corrected() -> dict[str, pd.DataFrame]:
+    prices = decade()
+    prices.loc["2015-06-10", "DD"] *= 1.03
+    return {"stocks": prices}
+
+
+def test_before_a_run_nothing_is_known_and_after_it_everything() -> None:
+    cache = Counting()
+    job = engine(nested(), {"stocks": decade()}, cache)
+    assert set(known_blocks(job.plan, cache).values()) == {0}
+    assert set(known_blocks(job.plan, NoCache()).values()) == {0}
+    job.run()
+    assert known_blocks(job.plan, cache) == {key: len(node.partitions) for key, node in job.plan.nodes.items()}
+
+
+def test_it_reads_no_prices() -> None:
+    cache = MemoryCache()
+    job = engine(nested(), {"stocks": decade()}, cache)
+    job.run()
+    unread = {
+        name: replace(it, read_prices=lambda rows: pytest.fail("read prices")) for name, it in job.datasets.items()
+    }
+    again = BacktestEngine(job.portfolios, unread, cache=cache)
+    assert sum(known_blocks(again.plan, cache).values()) == job.plan.n_blocks
+    assert again.run().computed == 0
+
+
+def test_after_a_correction_what_follows_something_unknown_is_unknown() -> None:
+    cache = MemoryCache()
+    engine(nested(), {"stocks": decade()}, cache).run()
+    job = engine(nested(), corrected(), cache)
+    known = {job.plan.nodes[key].label: count for key, count in known_blocks(job.plan, cache).items()}
+    # from 2015 on, nobody can tell; the walk will find most of it
+    assert known == {"book/core/a": 10, "book/core/b": 10, "book/core": 10, "book/c": 5, "book": 5}
+    assert job.run().computed == 3
+
+
+@examples(25)
+@given(trees.portfolios(), trees.portfolios(), SEEDS, st.integers(30, 120))
+def test_it_promises_no_more_than_a_run_finds(first: dict, then: dict, seed: int, row: int) -> None:
+    """The second run is of another tree, over prices with another one in them; it may share what it can."""
+    prices, cache = panels.market(seed), MemoryCache()
+    with monthly():
+        engine(first, prices, cache).run()
+        for tree in (first, then):
+            prices["stocks"].loc[prices["stocks"].index[row], "AA"] = 77.0
+            job = engine(tree, prices, cache)
+            known = known_blocks(job.plan, cache)
+            walked = job.run()
+            for key, node in job.plan.nodes.items():
+                walk = walked.walks[key]
+                assert known[key] <= len(walk.blocks) - walk.computed, node.label
+            if not any(walk.failure for walk in walked.walks.values()):
+                assert sum(known_blocks(job.plan, cache).values()) == job.plan.n_blocks
+
+
+def test_what_was_looked_up_is_at_hand_and_is_not_claimed() -> None:
+    cache = Counting()
+    engine(nested(), {"stocks": decade()}, cache).run()
+    cache.reads.clear()
+    cache.claims = 0
+    recalling = Recalling(cache)
+    job = engine(nested(), {"stocks": decade()}, recalling)  # type: ignore[arg-type]
+    assert sum(known_blocks(job.plan, recalling).values()) == 50
+    assert job.run().computed == 0
+    assert set(cache.reads.values()) == {1} and len(cache.reads) == 50 and cache.claims == 0
+
+
+def test_what_was_not_there_is_asked_for_again() -> None:
+    cache, other = MemoryCache(), Recalling(MemoryCache())
+    recalling = Recalling(cache)
+    assert recalling.get("a", BLOCK) is None
+    sealed = cache.put("a", BLOCK, {})
+    assert recalling.get("a", BLOCK) is sealed and other.get("a", BLOCK) is None
+    assert other.put("a", BLOCK, {}).parts == {} and other.get("a", BLOCK) is not None

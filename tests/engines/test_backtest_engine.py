@@ -1,0 +1,267 @@
+"""The engine: what a forest shares, what a cache spares, and what is refused before anything is computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metabt
+from metabt import BacktestEngine, MemoryCache
+from metabt.errors import ConfigError, DataError, RunError
+from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.resolve import resolve
+from metabt.values.tables import Coded, Table
+from tests.shared.panels import market, stocks
+
+LEAF = {"dataset": "stocks", "lookback": 20, "schedule": "weekly"}
+
+
+def tree(**changes: Any) -> dict:
+    sleeves = {
+        "a": {**LEAF, "universe": ["AA", "BB"], "optimizer": "inverse_volatility"},
+        "b": {**LEAF, "universe": ["BB", "CC", "DD"], "optimizer": "min_variance", "lag": 2},
+    }
+    return {
+        "name": "book",
+        "lookback": 30,
+        "schedule": {"every": 5},
+        "optimizer": "min_variance",
+        "sleeves": sleeves,
+        **changes,
+    }
+
+
+def same(one: dict[str, Table], other: dict[str, Table], ignoring: tuple[str, ...] = ("stages",)) -> bool:
+    """Return whether two runs have the same bytes in every table."""
+    pairs = [(one[name][c], other[name][c]) for name in one if name not in ignoring for c in one[name]]
+    return one.keys() == other.keys() and all(bits(a) == bits(b) for a, b in pairs)
+
+
+def bits(column: np.ndarray | Coded) -> object:
+    if isinstance(column, Coded):
+        return [column.values[code] if code >= 0 else None for code in column.codes]
+    return column.tobytes()
+
+
+def engine(trees: list[dict], prices: dict[str, pd.DataFrame], **options: Any) -> BacktestEngine:
+    panels = {name: to_prices(name, frame) for name, frame in prices.items()}
+    symbols = {name: panel.symbols for name, panel in panels.items()}
+    return BacktestEngine([resolve(t, symbols=symbols) for t in trees], panels, **options)
+
+
+def test_a_second_run_with_the_same_cache_computes_nothing_and_has_the_samebits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prices, cache = market(3, gaps=True), MemoryCache()
+    first = metabt.backtest(tree(), prices, cache=cache)
+    assert not any(first.frame("stages")["cache_hit"])
+    monkeypatch.setattr(
+        "metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed a block that was known")
+    )
+    second = metabt.backtest(tree(), prices, cache=cache)
+    assert all(second.frame("stages")["cache_hit"])
+    assert same(first.tables, second.tables)
+
+
+def test_one_changed_setting_recomputes_its_path_to_the_root_alone() -> None:
+    prices, cache = {"stocks": stocks(5)}, MemoryCache()
+    metabt.backtest(tree(), prices, cache=cache)
+    changed = tree()
+    changed["sleeves"]["a"]["lookback"] = 25
+    stages = metabt.backtest(changed, prices, cache=cache).frame("stages")
+    hits = stages.groupby("path")["cache_hit"].agg(["min", "max"])
+    assert hits.loc["book/b"].tolist() == [True, True]
+    assert not hits.loc[["book", "book/a"]].any(axis=None)
+
+
+def test_one_changed_price_recomputes_the_sleeves_that_hold_it() -> None:
+    prices, cache = stocks(5, sessions=600), MemoryCache()
+    metabt.backtest(tree(), {"stocks": prices}, cache=cache)
+    corrected = prices.copy()
+    corrected.loc[corrected.index[550], "AA"] *= 1.01
+    stages = metabt.backtest(tree(), {"stocks": corrected}, cache=cache).frame("stages")
+    recomputed = set(stages[~stages["cache_hit"]].apply(lambda row: (row["path"], row["partition"]), axis=1))
+    years = {str(year) for year in corrected.index[550:].year}
+    assert recomputed == {(path, year) for path in ("book", "book/a") for year in years}
+
+
+def test_a_forest_computes_what_its_trees_share_once() -> None:
+    prices = {"stocks": stocks(5)}
+    other = tree(name="other", optimizer="equal")
+    job = engine([tree(), other], prices)
+    # two roots over the same two leaves
+    assert len(job.plan.nodes) == 4
+    walks = job.run()
+    for position, settings in enumerate((tree(), other)):
+        alone = metabt.backtest(settings, prices).tables
+        assert same(job.assemble(walks, position), alone)
+
+
+def test_equal_siblings_are_one_node() -> None:
+    settings = tree(sleeves={"x": tree()["sleeves"]["a"], "y": tree()["sleeves"]["a"]})
+    assert len(engine([settings], {"stocks": stocks(5)}).plan.nodes) == 2
+
+
+@pytest.mark.parametrize(("cache", "at_once"), [(MemoryCache(), 1), (None, 2)])
+def test_progress_counts_every_block(cache: MemoryCache | None, at_once: int) -> None:
+    """One after another where blocks are remembered, else a sleeve at a time: two partitions of three sleeves."""
+    calls: list[tuple[int, int, str]] = []
+    prices = {"stocks": stocks(5, sessions=400)}
+    metabt.backtest(tree(), prices, cache=cache, progress=lambda *call: calls.append(call))
+    assert {total for _, total, _ in calls} == {6}
+    assert [done for done, _, _ in calls] == list(range(at_once, 7, at_once))
+
+
+def test_a_walk_at_once_has_the_tables_of_one_from_partition_to_partition() -> None:
+    prices = {"stocks": stocks(5, sessions=700)}
+    one, other = (metabt.backtest(tree(), prices, cache=cache) for cache in (None, MemoryCache()))
+    assert same(one.tables, other.tables)
+
+
+def test_stages_carry_the_names_of_the_design() -> None:
+    stages = metabt.backtest(tree(), {"stocks": stocks(5)}).frame("stages")
+    assert set(stages[stages["path"] == "book"]["stage"]) == {
+        "meta.aggregation",
+        "risk.optimize_meta",
+        "meta.flattening",
+    }
+    assert set(stages[stages["path"] == "book/a"]["stage"]) == {"selection", "optimization", "holding"}
+    assert (stages["seconds"] >= 0).all() and (stages["rows"] >= 0).all()
+
+
+def test_an_append_leaves_the_past_as_it_was() -> None:
+    prices = stocks(9, sessions=500, gaps=True)
+    whole = metabt.backtest(tree(), {"stocks": prices}).returns()
+    part = metabt.backtest(tree(), {"stocks": prices.iloc[:410]}).returns()
+    assert whole.loc[part.index].equals(part)
+
+
+def test_the_flat_baseline_is_one_leaf_under_the_roots_optimizer() -> None:
+    prices = {"stocks": stocks(5)}
+    flat = metabt.backtest(tree(), prices, is_meta_backtest=False)
+    rules = {key: tree()[key] for key in ("lookback", "schedule", "optimizer")}
+    leaf = {"name": "book", "dataset": "stocks", "universe": ["AA", "BB", "CC", "DD"], **rules}
+    assert same(flat.tables, metabt.backtest(leaf, prices).tables, ignoring=("stages", "sleeves"))
+
+
+def test_a_forest_of_flat_baselines_keeps_them_apart() -> None:
+    prices = {"stocks": stocks(5)}
+    other = tree(name="other", sleeves={"c": {**LEAF, "universe": ["EE"]}, "d": {**LEAF, "universe": ["AA"]}})
+    job = engine([tree(), other], prices, is_meta_backtest=False)
+    walks = job.run()
+    for position, settings in enumerate((tree(), other)):
+        alone = metabt.backtest(settings, prices, is_meta_backtest=False).tables
+        assert same(job.assemble(walks, position), alone)
+
+
+def test_bounds_of_the_root_must_suit_its_flat_baseline() -> None:
+    settings = tree(optimizer={"name": "min_variance", "min_weight": 0.4})
+    with pytest.raises(ConfigError, match="4 assets of the flat baseline at min_weight 0.4 make 1.6"):
+        metabt.backtest(settings, {"stocks": stocks(5)}, is_meta_backtest=False)
+
+
+def test_orders_are_the_last_targets_or_what_the_book_will_be() -> None:
+    prices = stocks(5)
+    yearly = tree(schedule={"every": 60}, lag=0)
+    result = metabt.backtest(yearly, {"stocks": prices})
+    orders, traded = result.orders, result.weights
+    if not orders["pending"].any():
+        assert orders["target"].to_dict() == pytest.approx(traded.iloc[-1][orders.index].to_dict(), abs=1e-15)
+    pending = 0
+    for stop in range(100, 125):
+        now = metabt.backtest(yearly, {"stocks": prices.iloc[:stop]}).orders
+        later = metabt.backtest(yearly, {"stocks": prices.iloc[: stop + 2]}).weights
+        if not now["pending"].any():
+            assert (now["trade"] == 0).all()
+            continue
+        # leaf b, lag 2, trades two sessions later: what it holds then is what it decided, at the root's drifted share
+        pending += 1
+        assert now["target"].sum() == pytest.approx(1.0, abs=1e-12)
+        assert now["target"].to_dict() == pytest.approx(later.iloc[-1][now.index].to_dict(), abs=0.02)
+        assert now["trade"].to_dict() == pytest.approx((now["target"] - now["held"]).to_dict())
+    assert pending > 3
+
+
+def test_the_flat_baseline_of_mixed_calendars_lives_on_shared_sessions() -> None:
+    prices = market(4, gaps=False)
+    coin = {"dataset": "coins", "lookback": 20, "universe": ["XBT"], "direction": "short"}
+    settings = tree(sleeves={**tree()["sleeves"], "coin": coin}, start="2021-03-10", optimizer="inverse_volatility")
+    flat = metabt.backtest(settings, prices, is_meta_backtest=False)
+    shared = prices["stocks"].index.intersection(prices["coins"].index)
+    assert flat.returns().index.isin(shared).all()
+    decided = flat.sleeve_weights().iloc[-1]
+    assert decided["XBT"] < 0 and (decided[["AA", "BB"]] > 0).all()
+    window = prices["stocks"].loc[shared].join(prices["coins"].loc[shared]).pct_change().loc[: decided.name].iloc[-30:]
+    scale = 1 / window[decided.index].std()
+    assert decided.abs().to_dict() == pytest.approx((scale / scale.sum()).to_dict(), abs=1e-12)
+
+
+def test_an_asset_on_both_sides_has_no_flat_baseline() -> None:
+    settings = tree()
+    settings["sleeves"]["a"]["direction"] = "short"
+    with pytest.raises(ConfigError, match="'BB' is long in one and short in the other of 'book/a' and 'book/b'"):
+        metabt.backtest(settings, {"stocks": stocks(5)}, is_meta_backtest=False)
+
+
+def test_a_leaf_is_no_meta_backtest() -> None:
+    with pytest.raises(ConfigError, match="portfolio 'x' is a single leaf"):
+        metabt.backtest({"name": "x", **LEAF, "universe": ["AA"]}, {"stocks": stocks(5)}, is_meta_backtest=True)
+
+
+WRONG = {
+    "symbol": (
+        {"universe": ["AA", "BBB"]},
+        ConfigError,
+        "'book/a': dataset 'stocks' has no symbol 'BBB'; did you mean 'BB'",
+    ),
+    "dataset": ({"dataset": "stock"}, ConfigError, "no dataset is called 'stock'; did you mean 'stocks'"),
+    "lookback": ({"lookback": 500}, DataError, "has 130 sessions, a lookback of 500 returns needs 501"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_the_data_cannot_serve_is_refused(wrong: str) -> None:
+    change, error, says = WRONG[wrong]
+    settings = tree()
+    settings["sleeves"]["a"].update(change)
+    with pytest.raises(error, match=says):
+        metabt.backtest(settings, {"stocks": stocks(5)})
+
+
+def test_one_symbol_from_two_datasets_is_refused() -> None:
+    settings = tree()
+    settings["sleeves"]["a"]["dataset"] = "copy"
+    with pytest.raises(ConfigError, match="take 'BB' from two datasets, 'copy' and 'stocks'"):
+        metabt.backtest(settings, {"stocks": stocks(5), "copy": stocks(5)})
+
+
+def test_a_ruined_sleeve_fails_the_run_with_its_path_and_session() -> None:
+    prices = stocks(5)
+    prices.iloc[60:, 0] *= 4.0
+    settings = tree()
+    settings["sleeves"]["a"].update({"universe": ["AA"], "direction": "short"})
+    with pytest.raises(RunError, match=f"sleeve 'book/a': ruined on {prices.index[60]:%Y-%m-%d}"):
+        metabt.backtest(settings, {"stocks": prices})
+
+
+def test_a_sleeve_that_is_yet_to_start_changes_nothing() -> None:
+    settings = tree()
+    settings["sleeves"]["later"] = {**LEAF, "universe": ["EE"], "start": "2030-01-01"}
+    prices = {"stocks": stocks(5)}
+    assert metabt.backtest(settings, prices).returns().equals(metabt.backtest(tree(), prices).returns())
+    with pytest.raises(RunError, match="nothing was traded .* with decisions from 2030-01-01 on"):
+        metabt.backtest(tree(), prices, start="2030-01-01")
+
+
+def test_a_view_in_which_nothing_trades_is_an_error() -> None:
+    with pytest.raises(RunError, match="nothing was traded"):
+        metabt.backtest(tree(), {"stocks": stocks(5)}, end="2021-01-20")
+
+
+@pytest.mark.parametrize("engine_name", ["dask", "Ray"])
+def test_an_engine_that_is_not_there_is_named(engine_name: str) -> None:
+    with pytest.raises(ConfigError, match=f"engine is '{engine_name}'.*wanted one of"):
+        metabt.backtest(tree(), {"stocks": stocks(5)}, engine=engine_name)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+from skfolio.optimization import HierarchicalRiskParity
+from skfolio.seriation import BaseSeriation
+
+from metabt.estimators.registry import optimizer
+from metabt.estimators.windows import Windows
+from tests.shared.returns import factor_returns, simple_returns
+
+
+def pearson(X: np.ndarray) -> np.ndarray:
+    """Return the distances sqrt((1 - rho) / 2)."""
+    D = np.sqrt(np.maximum(1 - np.corrcoef(X.T), 0) / 2)
+    np.fill_diagonal(D, 0)
+    return (D + D.T) / 2
+
+
+def naive_order(X: np.ndarray) -> list[int]:
+    """Return the shortest leaf order of SciPy's Ward tree, by recursion over all pairs of ends."""
+    D, n = pearson(X), X.shape[1]
+    Z = hierarchy.linkage(squareform(D, checks=False), "ward")
+
+    def best(node: int) -> dict[tuple[int, int], tuple[float, list[int]]]:
+        if node < n:
+            return {(node, node): (0.0, [node])}
+        one, two = best(int(Z[node - n, 0])), best(int(Z[node - n, 1]))
+        found: dict[tuple[int, int], tuple[float, list[int]]] = {}
+        for (u, m), (left, before) in one.items():
+            for (k, w), (right, after) in two.items():
+                length = left + D[m, k] + right
+                if (u, w) not in found or length < found[u, w][0]:
+                    found[u, w] = (length, before + after)
+        return found | {(w, u): (length, order[::-1]) for (u, w), (length, order) in found.items()}
+
+    _, order = min(best(2 * n - 2).values(), key=lambda item: item[0])
+    ends = [(X[:, i].var(ddof=1), i) for i in (order[0], order[-1])]
+    return order if ends[0] <= ends[1] else order[::-1]
+
+
+def naive_weights(X: np.ndarray, order: list[int]) -> np.ndarray:
+    """Return hierarchical risk parity's weights for an order, recursively."""
+    S = np.cov(X.T)
+    w = np.zeros(X.shape[1])
+
+    def risk(part: list[int]) -> float:
+        v = 1 / S[part, part]
+        v /= v.sum()
+        return float(v @ S[np.ix_(part, part)] @ v)
+
+    def split(part: list[int], weight: float) -> None:
+        if len(part) == 1:
+            w[part] = weight
+            return
+        left, right = part[: len(part) // 2], part[len(part) // 2 :]
+        share = 1 - risk(left) / (risk(left) + risk(right))
+        split(left, weight * share)
+        split(right, weight * (1 - share))
+
+    split(order, 1.0)
+    return w
+
+
+@pytest.mark.parametrize("assets", [2, 3, 5, 9, 14])
+def test_a_naive_implementation_agrees(assets: int) -> None:
+    for seed in range(4):
+        X = factor_returns(seed, 60, assets)
+        assert np.allclose(optimizer("hrp").fit(X).weights_, naive_weights(X, naive_order(X)), rtol=1e-10)
+
+
+class Given(BaseSeriation):
+    """The order it is given: SciPy's, which skfolio takes, is not optimal (scipy issue 11227)."""
+
+    def __init__(self, order: list[int]) -> None:
+        self.order = order
+
+    def fit(self, X: np.ndarray, y: None = None) -> Given:
+        self.n_features_in_ = len(self.order)
+        self.ordering_ = np.array(self.order)
+        return self
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.0, 0.12), (0.08, 1.0), (0.06, 0.15)])
+@pytest.mark.parametrize("stop", [400, 4000, 8000])
+def test_skfolio_agrees_on_real_returns(sp500: pd.DataFrame, stop: int, bounds: tuple[float, float]) -> None:
+    X = simple_returns(sp500)[stop - 252 : stop, :11]
+    lo, hi = bounds
+    theirs = HierarchicalRiskParity(seriation_estimator=Given(naive_order(X)), min_weights=lo, max_weights=hi)
+    ours = optimizer("hrp", min_weight=lo, max_weight=hi).fit(X).weights_
+    assert np.allclose(ours, theirs.fit(X).weights_, rtol=1e-9)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([(0.5, 1.2), (0.0, 1.0), (0.9, 5.0), (1.0, 1.0)]))
+def test_bounds_hold_at_every_split(seed: int, assets: int, scaled: tuple[float, float]) -> None:
+    lo, hi = scaled[0] / assets, min(scaled[1] / assets, 1.0)
+    w = optimizer("hrp", min_weight=lo, max_weight=hi).fit(factor_returns(seed, 50, assets)).weights_
+    assert abs(w.sum() - 1) < 1e-12 and w.min() >= lo - 1e-15 and w.max() <= hi + 1e-15
+
+
+def test_the_order_of_the_columns_does_not_matter(sp500: pd.DataFrame) -> None:
+    X = simple_returns(sp500)[-252:]
+    w = optimizer("hrp").fit(X).weights_
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(20)
+        assert np.allclose(optimizer("hrp").fit(X[:, order]).weights_, w[order], rtol=1e-9)
+
+
+def test_fewer_rows_than_assets_and_equal_assets() -> None:
+    X = factor_returns(2, 5, 12)
+    X[:, 3] = X[:, 8]
+    w = optimizer("hrp").fit(X).weights_
+    assert (w > 0).all() and abs(w.sum() - 1) < 1e-12
+
+
+def test_no_solution_without_variance() -> None:
+    X = factor_returns(2, 30, 4)
+    X[:, 2] = 0.01
+    weights, solved = optimizer("hrp").weigh(Windows.single(X), np.ones((1, 4), bool))
+    assert not solved.any() and not weights.any()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+
+import numpy as np
+import pytest
+
+from metabt.errors import ConfigError, RunError
+from metabt.estimators import registry
+from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
+from metabt.estimators.selectors.base import Selector
+from metabt.estimators.windows import Windows
+from tests.shared.returns import market_returns
+
+PARAMETERS = {"fixed": {"weights": {"A": 1.0}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_is_built_by_name(name: str) -> None:
+    rule = optimizer(name, max_weight=0.5, **PARAMETERS.get(name, {}))
+    assert isinstance(rule, Optimizer) and rule.max_weight == 0.5 and rule.min_weight == 0.0
+    assert rule.__doc__ and rule.__doc__ != Optimizer.__doc__
+
+
+@pytest.mark.parametrize("name", known_selectors())
+def test_every_selector_is_built_by_name(name: str) -> None:
+    rule = selector(name, **PARAMETERS.get(name, {}))
+    assert isinstance(rule, Selector) and 0 < rule.most(7) <= 7
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: optimizer("min_varience"), "no optimizer is called 'min_varience'; did you mean 'min_variance'"),
+        (lambda: selector("log_mpz"), "no selector is called 'log_mpz'; did you mean 'log_mps'"),
+        (lambda: optimizer("os.system"), "no optimizer is called 'os.system'"),
+        (lambda: optimizer("metabt.estimators.optimizers.erc:EqualRiskContribution"), "no optimizer is called"),
+        (lambda: optimizer("erc", max_wieght=0.3), "has no parameter 'max_wieght'; did you mean 'max_weight'"),
+        (lambda: optimizer("equal", covariance="sample"), "has no parameter 'covariance'"),
+        (lambda: optimizer("erc", max_weight="0.3"), "max_weight is '0.3'; wanted a finite number"),
+        (lambda: optimizer("erc", max_weight=True), "max_weight is True; wanted a finite number"),
+        (lambda: optimizer("erc", max_weight=float("nan")), "wanted a finite number"),
+        (lambda: optimizer("erc", covariance="sampel"), "did you mean 'sample'"),
+        (lambda: optimizer("erc", covariance=3), "covariance is 3; wanted a word"),
+        (lambda: selector("top_k"), "needs the parameter 'k'"),
+        (lambda: selector("top_k", k=2.5), "k is 2.5; wanted a whole number"),
+        (lambda: selector("top_k", k=2, by="momentun"), "did you mean 'momentum'"),
+        (lambda: selector("log_mps", exponents={"momentum": "x"}), "exponents.momentum is 'x'; wanted a finite"),
+        (lambda: selector("log_mps", min_efficiency="high"), "wanted a finite number"),
+    ],
+)
+def test_what_a_configuration_cannot_mean_is_refused(build, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        build()
+    assert message in str(error.value)
+
+
+def test_whole_numbers_are_floats_where_floats_are_wanted() -> None:
+    assert repr(optimizer("erc", max_weight=1).max_weight) == "1.0"
+    assert selector("log_mps", cluster_distance=1).cluster_distance == 1.0
+
+
+class Heaviest:
+    """An estimator of the plain convention, as another package might bring it."""
+
+    def __init__(self, power: float = 1.0, max_weight: float = 1.0) -> None:
+        self.power = power
+
+    def fit(self, X: np.ndarray) -> Heaviest:
+        if (X > 0.5).any():
+            raise ValueError("too wild")
+        w = X.std(axis=0) ** self.power
+        self.weights_ = w / w.sum()
+        return self
+
+
+class Even:
+    """A plain selector: every other column."""
+
+    def fit(self, X: np.ndarray) -> Even:
+        self._support = np.arange(X.shape[1]) % 2 == 0
+        return self
+
+    def get_support(self) -> np.ndarray:
+        return self._support
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install two plug-ins, as a distribution with entry points would."""
+    points = EntryPoints(
+        [
+            EntryPoint("heaviest", "tests.estimators.test_registry:Heaviest", "metabt.optimizers"),
+            EntryPoint("even", "tests.estimators.test_registry:Even", "metabt.selectors"),
+        ]
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda group: points.select(group=group))
+
+
+def test_entry_points_are_estimators(plugins: None) -> None:
+    assert "heaviest" in known_optimizers() and "even" in known_selectors()
+    X = market_returns(0, 60, 4)
+    rule = optimizer("heaviest", power=2)
+    windows = Windows(X, np.array([30, 60]), np.array([30, 30]))
+    support = np.array([[True, True, False, True], [False, False, False, False]])
+    weights, solved = rule.weigh(windows, support)
+    expected = X[:30, support[0]].std(0) ** 2
+    assert np.allclose(weights[0, support[0]], expected / expected.sum(), rtol=1e-12)
+    assert solved.tolist() == [True, False] and not weights[1].any() and not weights[:, 2].any()
+    assert selector("even").fit(X).get_support().tolist() == [True, False, True, False]
+    with pytest.raises(ConfigError, match="did you mean 'power'"):
+        optimizer("heaviest", powr=2)
+
+
+def test_failures_of_a_plugin_keep_their_reason(plugins: None) -> None:
+    X = market_returns(0, 60, 4)
+    X[40, 0] = 0.9
+    rule = optimizer("heaviest")
+    weights, solved = rule.weigh(Windows(X, np.array([30, 60]), np.array([30, 30])), np.ones((2, 4), bool))
+    assert solved.tolist() == [True, False] and not weights[1].any()
+    assert rule.failures_ == ((1, "ValueError: too wild"),)
+
+
+def test_weights_outside_the_bounds_of_a_plugin_are_no_solution(plugins: None) -> None:
+    rule = optimizer("heaviest", max_weight=0.26, power=3)
+    with pytest.raises(RunError):
+        rule.fit(market_returns(0, 60, 4) * [1, 1, 1, 5])
+    assert "wanted them within [0, 0.26]" in rule.failures_[0][1]
+
+
+def test_the_registry_imports_neither_skfolio_nor_pandas() -> None:
+    code = (
+        "import sys; from metabt.estimators import registry; registry.optimizer('erc'); "
+        "print({'skfolio', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,1 @@
+"""What tests share: the oracle, the replay, the leak detector, panels, trees, servers."""
