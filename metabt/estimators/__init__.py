@@ -8,6 +8,7 @@
    `plugins/` lets in skfolio's estimators under the same two interfaces.
 4. `current_decision` tells which session is being decided, for whoever must name it when a process dies.
 
-Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins`, when it is named.
+Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins` and packaging in `registry`,
+when a plug-in is named.
 Offers: `registry.optimizer`, `registry.selector`, `Optimizer`, `Selector`, `Windows`.
 """
