@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from metabt.analysis.metrics.stream import NAN, Stream
+from metabt.numerics.dispersion import deviation
 
 
 def relative(stream: Stream, benchmark: np.ndarray) -> dict[str, float]:
@@ -31,24 +32,18 @@ def relative(stream: Stream, benchmark: np.ndarray) -> dict[str, float]:
     both = ~np.isnan(benchmark)
     r, b = (stream.net, benchmark) if both.all() else (stream.net[both], benchmark[both])
     active = r - b
-    deviation = _deviation(active)
+    error = deviation(active)
     annual = math.sqrt(stream.per_year)
     return {
         "beta": _beta(r, b),
-        "tracking_error": deviation * annual,
-        "information_ratio": float(active.mean()) / deviation * annual if deviation > 0 else NAN,
+        "tracking_error": error * annual,
+        "information_ratio": float(active.mean()) / error * annual if error > 0 else NAN,
         "benchmark_sessions": float(len(b)),
     }
 
 
 def _beta(r: np.ndarray, b: np.ndarray) -> float:
-    if not _deviation(b) > 0:
+    if not deviation(b) > 0:
         return NAN
     moved = b - b.mean()
     return float(moved @ r) / float(moved @ moved)
-
-
-def _deviation(values: np.ndarray) -> float:
-    if len(values) < 2:
-        return NAN
-    return float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0

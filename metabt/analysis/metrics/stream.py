@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.numerics.dispersion import is_constant
+
 DAYS_PER_YEAR = 365.25
 NAN = float("nan")
 
@@ -74,14 +76,12 @@ class Stream:
 
     @cached_property
     def squares(self) -> float:
-        """Sum of squares of centred net returns, exactly 0 where they are all the same."""
-        # rounding of the mean would leave a constant stream a deviation of 1e-19, and a Sharpe ratio of 1e16
-        varies = len(self) and self.net.min() < self.net.max()
-        return float(np.square(self.centred).sum()) if varies else 0.0
+        """Sum of squares of centred net returns, exactly 0 where they are constant (metabt.numerics.dispersion)."""
+        return 0.0 if is_constant(self.net) else float(np.square(self.centred).sum())
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation of net returns (ddof 1), exactly 0 where they are all the same."""
+        """Sample standard deviation of net returns (ddof 1), exactly 0 where they are constant."""
         return math.sqrt(self.squares / (len(self) - 1)) if len(self) > 1 else NAN
 
 
