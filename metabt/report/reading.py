@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from metabt.analysis.summary import metrics_by_path
 from metabt.values.tables import Coded, Table
 
 Tables = Mapping[str, Table]
@@ -51,9 +52,4 @@ def children(tables: Tables, path: str) -> list[str]:
 
 def metrics(tables: Tables) -> dict[str, dict[str, float]]:
     """Return path -> metric -> value."""
-    table = tables["metrics"]
-    found: dict[str, dict[str, float]] = {}
-    rows = zip(texts(table, "path"), texts(table, "metric"), numbers(table, "value").tolist(), strict=True)
-    for path, metric, value in rows:
-        found.setdefault(str(path), {})[str(metric)] = value
-    return found
+    return metrics_by_path(tables["metrics"])

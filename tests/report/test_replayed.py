@@ -95,7 +95,10 @@ def test_baselines_are_those_of_the_result(long: metabt.Result) -> None:
     for row, (name, values) in zip(facts.rows, found.statistics.iterrows(), strict=True):
         cells = dict(zip(facts.columns, row, strict=True))
         assert cells["Sharpe"] == number("sharpe", values["sharpe"])
-        assert cells["CAGR"] == percent(values["cagr"]) and cells["Cost p.a."] == percent(values["cost"], 3)
+        assert cells["Total return"] == percent(values["total_return"])
+        assert cells["Cost p.a."] == percent(
+            values["cost"], 3
+        )
         assert cells["Beta"] == number("beta", values["beta"]) and cells["Tracking error"] != "\N{EN DASH}"
         if name != "portfolio":
             low, high = (number("sharpe", values[end]) for end in ("sharpe_low", "sharpe_high"))
@@ -256,7 +259,7 @@ def test_what_fails_on_the_way_is_said(result: metabt.Result, monkeypatch: pytes
     def fails(*args: object) -> None:
         raise ConfigError("optimizer 'acme' is not installed")
 
-    monkeypatch.setattr("metabt.runs.replay.walk_beside", fails)
+    monkeypatch.setattr("metabt.runs.replay.walk_baselines", fails)
     run = told(result)
     section = baselines(run)
     assert section is not None and not section.figures

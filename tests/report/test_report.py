@@ -32,7 +32,7 @@ from metabt.report.sections.allocation import allocation
 from metabt.report.sections.costs import costs
 from metabt.report.sections.newest import targets
 from metabt.report.sections.rolling import windows
-from metabt.report.sections.tree import columns, tree
+from metabt.report.sections.tree import tree
 from metabt.values.tables import Coded, concat
 from tests.shared.reported import ENDING, EVIL, IMAGE, backtested, closes, stored_row
 
@@ -129,10 +129,13 @@ def test_every_sleeve_and_metric_is_in_the_tree(result: metabt.Result, run: Run)
     facts = table(tree(run))
     assert [row[0].strip() for row in facts.rows] == [path.rpartition("/")[2] for path in result.paths]
     assert [len(row[0]) - len(row[0].lstrip()) for row in facts.rows] == [path.count("/") for path in result.paths]
-    root, names = result.metrics().loc["mine"], columns(run)
-    assert {"cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit"} <= set(names)
-    assert facts.rows[0][1 + names.index("cagr")] == lines.percent(root["cagr"])
-    assert facts.rows[0][1 + names.index("sharpe")] == f"{root['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
+    root, cells = result.metrics().loc["mine"], dict(zip(facts.columns, facts.rows[0], strict=True))
+    shown = ["CAGR", "Volatility", "Sharpe", "Max drawdown", "Turnover p.a.", "Cost p.a.", "Netting benefit p.a."]
+    assert list(cells) == ["Sleeve", *shown]
+    assert cells["CAGR"] == lines.percent(root["cagr"])
+    assert cells["Sharpe"] == f"{root['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
+    further = table(tree(run), "Further metrics")
+    assert further.rows[0][further.columns.index("Total return")] == lines.percent(root["total_return"])
     assert list(facts.paths) == list(result.paths) and all(facts.sparks)
 
 

@@ -81,7 +81,7 @@ def test_what_is_told_together_is_what_the_metrics_say() -> None:
     pair = Pair(told(leaf(50)), told(leaf(50, "equal")), [])  # few sessions, of which one more would be seen
     one, other = pair.metrics("")
     facts = together(pair)
-    assert cell(facts, "tracking difference p.a.") == lines.percent(other["cagr"] - one["cagr"])
+    assert cell(facts, "tracking difference") == lines.percent(other["total_return"] - one["total_return"])
     assert value(cell(facts, "Sharpe of B less that of A")) == pytest.approx(other["sharpe"] - one["sharpe"], abs=6e-4)
     assert cell(facts, "its 90% interval") == "none: it takes 42 sessions"
     net = [run.streams.own("mine", "net") for run in pair.runs]

@@ -93,6 +93,8 @@ class Book:
     parts: dict[pd.Timestamp, dict[str, float]] = field(default_factory=dict)
     """Each child's share of the session's gross return (by symbol for a leaf)."""
     keys: list[Key] = field(default_factory=list)
+    bought: float = 0.0
+    """The sum of absolute trades of the first purchase, until it is on the first row."""
 
     def live(self, t: pd.Timestamp) -> bool:
         """Return whether a first decision, which is never an empty one, was taken at or before `t`."""
@@ -298,11 +300,17 @@ def settle(
     begun: bool,
     owed: float,
 ) -> tuple[bool, float]:
-    """File the session's row if the stream has begun; return (has it begun by now, cost owed by the next row)."""
+    """File the session's row if the stream has begun; return (has it begun by now, cost owed by the next row).
+
+    The first row, which pays for the first purchase, has its turnover too.
+    """
     t = book.sessions[i]
     volume = sum(abs(after[s] - before[s]) for s in after)
     if begun:
-        book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, volume / 2)
+        book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, (book.bought + volume) / 2)
+        book.bought = 0.0
+    elif volume > 0:
+        book.bought = volume
     cost = spec.rate() * volume
     if i + 1 < len(book.sessions):
         cost += spec.borrow(t, book.sessions[i + 1], after)

@@ -33,7 +33,7 @@ class Stream:
     net: np.ndarray
     """(n_sessions,) returns after costs."""
     turnover: np.ndarray
-    """(n_sessions,) half the sum of absolute trades, fraction of NAV."""
+    """(n_sessions,) half the sum of absolute trades, fraction of NAV; the first purchase is in the first session's."""
     netting: np.ndarray
     """(n_sessions,) cost saved by netting trades of children, fraction of NAV."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.analysis.summary import with_growth
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
@@ -46,7 +47,9 @@ def together(pair: Pair) -> Facts:
     shared, bootstrap = pair.common, Bootstrap()
     one, other = shared.returns.T
     difference, low, high = bootstrap.sharpe_difference(other, one, shared.per_year)
-    growth = [values.get("cagr", np.nan) for values in pair.metrics("")]
+    metrics = pair.metrics("")
+    (grown,) = with_growth(("total_return", "cagr"), metrics[:1])  # both have one length
+    growth = [values.get(grown, np.nan) for values in metrics]
     error = float((other - one).std(ddof=1)) * np.sqrt(shared.per_year) if len(one) > 1 else np.nan
     interval = f"{_number(low)} to {_number(high)}"
     if len(one) < bootstrap.fewest:
@@ -54,7 +57,7 @@ def together(pair: Pair) -> Facts:
     rows = [
         ("common sessions", f"{len(shared.dates):,}, {shared.dates[0]} to {shared.dates[-1]}"),
         ("correlation", _number(correlation(one, other))),
-        ("tracking difference p.a.", percent(growth[1] - growth[0])),
+        ("tracking difference" + (" p.a." if grown == "cagr" else ""), percent(growth[1] - growth[0])),
         ("tracking error p.a.", percent(error)),
         ("Sharpe of B less that of A", _number(difference)),
         (f"its {bootstrap.level:.0%} interval", interval),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from metabt.analysis.summary import with_growth
 from metabt.report import lines
 from metabt.report.reading import root
 from metabt.report.replayed import Missing
@@ -32,7 +33,7 @@ NAMES = {
     "flat": "flat: without recursion",
 }
 """What baselines are called on the page."""
-SHOWN = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover", "cost", "allocation_change")
+SHOWN = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover", "cost", "allocation_change")
 """Measures of each; the comparison is behind the first."""
 RELATIVE = ("beta", "tracking_error", "information_ratio")
 """Measures against the benchmark, where there is one."""
@@ -87,7 +88,7 @@ def pays(values: Mapping[str, float | bool]) -> str:
 
 def table(run: Run, first: str, measured: Measured, bootstrap: Bootstrap) -> Facts:
     """Return what was measured, a row each, the portfolio's first."""
-    names = [*SHOWN, *(name for name in RELATIVE if name in measured[first])]
+    names = [*with_growth(SHOWN, measured.values()), *(name for name in RELATIVE if name in measured[first])]
     rows = []
     for name, values in measured.items():
         label = run.label(run.root) if name == first else NAMES.get(name, name)
@@ -109,7 +110,7 @@ def table(run: Run, first: str, measured: Measured, bootstrap: Bootstrap) -> Fac
         "LOOK-AHEAD holds the weights that the "
         "optimizers make of the full history, which nobody could have known: a yardstick, and no strategy."
     )
-    if run.beside and len(names) > len(SHOWN):
+    if run.beside and names[-1] in RELATIVE:
         note += f" Beta, tracking error and information ratio are against {run.beside[0]}."
     return Facts(columns, rows, note)
 
