@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from metabt.analysis.metrics.stream import DAYS_PER_YEAR
+from metabt.analysis.calendar_time import DAYS_PER_YEAR
+from metabt.analysis.common_sessions import Series
 from metabt.report import reading
 from metabt.report.allocation_path import Shares, held_shares
 from metabt.report.reading import Tables, texts
@@ -96,6 +97,10 @@ class Run:
             return np.datetime64("NaT")
         before: np.datetime64 = dates[-1] - np.timedelta64(round(years * DAYS_PER_YEAR), "D")
         return before
+
+    def series(self, path: str) -> Series:
+        """Return a sleeve's net returns, as they are put beside those of others."""
+        return Series(self.streams.own(path, "date"), self.streams.own(path, "net"), self.inception(path))
 
     def sessions_per_year(self, path: str) -> float:
         """Return the measured sessions a year of a sleeve's stream; NaN where it has none."""

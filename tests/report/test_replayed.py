@@ -96,9 +96,7 @@ def test_baselines_are_those_of_the_result(long: metabt.Result) -> None:
         cells = dict(zip(facts.columns, row, strict=True))
         assert cells["Sharpe"] == number("sharpe", values["sharpe"])
         assert cells["Total return"] == percent(values["total_return"])
-        assert cells["Cost p.a."] == percent(
-            values["cost"], 3
-        )
+        assert cells["Cost p.a."] == percent(values["cost"], 3)
         assert cells["Beta"] == number("beta", values["beta"]) and cells["Tracking error"] != "\N{EN DASH}"
         if name != "portfolio":
             low, high = (number("sharpe", values[end]) for end in ("sharpe_low", "sharpe_high"))

@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.analysis.calendar_time import years_between
+from metabt.analysis.common_sessions import Series
 from metabt.numerics.dispersion import is_constant
 
-DAYS_PER_YEAR = 365.25
 NAN = float("nan")
 
 
@@ -40,6 +41,11 @@ class Stream:
     def __len__(self) -> int:
         """Return the number of sessions."""
         return len(self.net)
+
+    @property
+    def series(self) -> Series:
+        """Its net returns, as they are put beside those of others."""
+        return Series(self.dates, self.net, self.inception)
 
     @cached_property
     def days(self) -> np.ndarray:
@@ -83,8 +89,3 @@ class Stream:
     def deviation(self) -> float:
         """Sample standard deviation of net returns (ddof 1), exactly 0 where they are constant."""
         return math.sqrt(self.squares / (len(self) - 1)) if len(self) > 1 else NAN
-
-
-def years_between(first: np.datetime64, last: np.datetime64) -> float:
-    """Return calendar years from one date to another."""
-    return float((last - first).astype("timedelta64[D]").astype(int)) / DAYS_PER_YEAR

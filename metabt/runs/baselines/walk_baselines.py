@@ -69,7 +69,7 @@ class BaselineWalk:
 
     def _measured(self, name: str, bootstrap: Bootstrap) -> dict[str, float | bool]:
         root, (tree, *_) = self.roots[name], self.roots.values()
-        beside = {} if root is tree else sharpe_difference(_stream(tree), _stream(root), bootstrap)
+        beside = {} if root is tree else sharpe_difference(tree.stream.series, root.stream.series, bootstrap)
         meta = bool(root.sleeve.sleeves)
         return {
             **_metrics(self.tables[name], root.path),
@@ -154,12 +154,6 @@ def _walk(
                 raise
             found.left_out[name] = str(error)
     return views[0] if views else []
-
-
-def _stream(root: SleeveHistory) -> tuple[np.ndarray, np.ndarray]:
-    """Return dates and net returns of a stream from the session of its first trade, which earns nothing yet."""
-    dates = np.concatenate([[root.inception], root.dates[root.begin :]])
-    return dates, np.concatenate([[0.0], root.rows("net")[root.begin :]])
 
 
 def _metrics(tables: dict[str, Table], path: str) -> dict[str, float]:
