@@ -27,7 +27,11 @@ def is_constant(returns: np.ndarray, axis: int = 0) -> np.ndarray:
     """
     if returns.shape[axis] == 0:
         return np.ones(np.delete(returns.shape, axis), bool)
-    high, low = returns.max(axis=axis), returns.min(axis=axis)
+    return within_rounding(returns.min(axis=axis), returns.max(axis=axis))
+
+
+def within_rounding(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return whether series are constant, given their lowest and their highest return, as `is_constant` does."""
     found: np.ndarray = high - low <= ROUNDING * (1.0 + np.maximum(np.abs(high), np.abs(low)))
     return found
 

@@ -101,9 +101,3 @@ class Run:
     def series(self, path: str) -> Series:
         """Return a sleeve's net returns, as they are put beside those of others."""
         return Series(self.streams.own(path, "date"), self.streams.own(path, "net"), self.inception(path))
-
-    def sessions_per_year(self, path: str) -> float:
-        """Return the measured sessions a year of a sleeve's stream; NaN where it has none."""
-        values = self.metrics.get(path, {})
-        years = values.get("years", 0.0)
-        return values.get("sessions", 0.0) / years if years > 0 else float("nan")
