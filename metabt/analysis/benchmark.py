@@ -47,7 +47,7 @@ class Benchmark:
 
     @property
     def path(self) -> str:
-        """What its rows are called by."""
+        """Path of its rows in `returns` and `metrics`."""
         return f"{PREFIX}{self.symbol}"
 
     @cached_property

@@ -108,9 +108,17 @@ def on_common_sessions(*series: Series) -> CommonSessions:
 
 
 def compounded(returns: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Return what returns, (n_sessions,), compound to from each bound to the next, (n_bounds - 1,).
+    """Return what returns compound to from each bound to the next.
 
-    A bound is the row at whose close a period ends and the next one begins; -1 is the close before the first row.
+    Parameters
+    ----------
+    returns : (n_sessions,) simple returns
+    bounds : (n_bounds,) int64, increasing: rows at whose close a period ends and the next one begins; -1 is the close
+        before the first row
+
+    Returns
+    -------
+    (n_bounds - 1,) simple returns; that of a period of one session has its very bits
     """
     steps = np.diff(bounds)
     single = returns[bounds[1:]]
@@ -121,7 +129,17 @@ def compounded(returns: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def summed(amounts: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Return what amounts, (n_sessions,), add up to from each bound to the next, (n_bounds - 1,)."""
+    """Return what amounts add up to from each bound to the next.
+
+    Parameters
+    ----------
+    amounts : (n_sessions,) such as costs, fractions of NAV
+    bounds : (n_bounds,) rows, as in `compounded`
+
+    Returns
+    -------
+    (n_bounds - 1,) sums
+    """
     if len(bounds) < 2:
         return np.empty(0)
     found: np.ndarray = np.add.reduceat(amounts[: bounds[-1] + 1], bounds[:-1] + 1)

@@ -44,12 +44,12 @@ def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> 
 
 @dataclass(frozen=True)
 class _View:
-    """What the assets beneath a root are drawn from."""
+    """A root within the view, and the datasets that its assets are drawn from."""
 
     root: SleeveHistory
     """The root within the view."""
     plan: Plan
-    """The forest that it stands in."""
+    """The forest that it belongs to."""
     _selected: dict[str, tuple[np.ndarray, Prices]] = field(default_factory=dict)
 
     @cached_property

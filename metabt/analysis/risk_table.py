@@ -29,7 +29,7 @@ class _Shares:
     path: str
     """Sleeve whose risk is shared out."""
     measure: str
-    """What is meant by risk."""
+    """Measure of risk: realised, realised_asset or ex_ante_asset."""
     dates: np.ndarray
     """(n_rows,) datetime64[D]"""
     items: np.ndarray

@@ -43,7 +43,10 @@ def assemble(
     cache: Cache | None = None,
     keep: str = "all",
 ) -> dict[str, Table]:
-    """Return the tables of one run, without their `run_id` column; with `keep` summary the smaller half of them.
+    """Return the tables of one run by name, without their `run_id` column.
+
+    `end` is the last session of the view, an ISO date; None is the root's last. With `keep` "summary" the tables are
+    those of SUMMARY. `cache` is where risk by asset is remembered.
 
     Raises
     ------
@@ -166,7 +169,7 @@ class TradedBook:
 
     @classmethod
     def of(cls, root: SleeveHistory) -> TradedBook:
-        """Look the root's shares through where it matters."""
+        """Return the root's book in those sessions, looked through to (leaf, asset)."""
         rows = np.flatnonzero(root.rows("traded"))
         return cls(rows, *root.book.around(rows))
 

@@ -22,9 +22,9 @@ class SleeveHistory:
     """One sleeve over the whole view: its blocks end to end, cut at the end."""
 
     path: str
-    """Where it stands in the tree."""
+    """Its path in the tree."""
     sleeve: Sleeve
-    """What it is."""
+    """Its name, spec and children."""
     node: Node
     """Its calendar and layout."""
     walk: Walk
@@ -72,7 +72,7 @@ class SleeveHistory:
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_children) what each child of a meta sleeve earned it."""
+        """(n_sessions, n_children) contribution of each child to a meta sleeve's gross return."""
         return self._held.earned[: self.size]
 
     @property
@@ -92,13 +92,13 @@ class SleeveHistory:
 
     @property
     def items(self) -> tuple[str, ...]:
-        """What it weights: symbols, or the names of its children in the order of its spec."""
+        """(n_items,) names of what it weights: symbols, or its children in the order of its spec."""
         spec = self.sleeve.spec
         return spec.universe if isinstance(spec, Leaf) else tuple(child.name for child in self.sleeve.ordered)
 
     @property
     def pending(self) -> bool:
-        """Its newest decision has not been traded in full within the view."""
+        """Whether its newest decision has not been traded in full within the view."""
         if not len(self.decisions.rows):
             return False
         newest = self.decisions.rows[-1]
@@ -114,7 +114,7 @@ class SleeveHistory:
 
     @cached_property
     def stream(self) -> Stream:
-        """What it realised, from the first session after its inception.
+        """Its realised stream, from the first session after its inception.
 
         The first purchase, made at the inception, is in the turnover of the first session, which pays for it.
         """
@@ -144,10 +144,21 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
 def next_book(
     history: SleeveHistory, beneath: Mapping[str, SleeveHistory], held: np.ndarray, share: float
 ) -> np.ndarray:
-    """Return a sleeve's book by column, (n_columns,), once what it and those beneath it decided is traded.
+    """Return target weights by column of a sleeve's book, (n_columns,), fractions of its own NAV.
 
-    What has nothing pending stays as it drifted. `held` (n_columns,) is its part of the root's book, and `share` its
-    part of the root's NAV. A leaf of which nothing is held is taken at its newest decision.
+    They are those after all pending decisions in it and beneath it are traded at the last close; where none is pending,
+    holdings stay as they drifted. A leaf of which nothing is held is taken at its newest decision.
+
+    Parameters
+    ----------
+    history : SleeveHistory
+        The sleeve.
+    beneath : mapping of str to SleeveHistory
+        The sleeves of its tree, by path.
+    held : (n_columns,)
+        Its part of the root's book at the last close, fractions of the root's NAV.
+    share : float
+        Its part of the root's NAV.
     """
     newest = history.decisions.weights[-1] if len(history.decisions.rows) else None
     if not history.sleeve.sleeves:

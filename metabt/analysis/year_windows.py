@@ -32,6 +32,10 @@ class YearWindows:
         ----------
         dates : (n_sessions,) datetime64[D], strictly increasing
         ends : (n_windows,) datetime64[D], whether sessions or not
+
+        Returns
+        -------
+        A window for each of `ends`, in their order
         """
         starts, stops = (np.searchsorted(dates, limits, side="right") for limits in (year_before(ends), ends))
         return cls(starts, stops)
@@ -53,10 +57,16 @@ class YearWindows:
         return np.arange(len(self._window)) + np.repeat(self.starts - before, self.counts)
 
     def moments(self, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and sample standard deviation (ddof 1) of each window, (n_windows,) both.
+        """Return mean and sample standard deviation (ddof 1) of each window.
 
-        `returns` (n_sessions,). The deviation is exactly 0 where they are constant (metabt.numerics.dispersion), and
-        NaN of fewer than two.
+        Parameters
+        ----------
+        returns : (n_sessions,) simple returns of the sessions that the windows were made of
+
+        Returns
+        -------
+        mean, deviation : (n_windows,) a session each; the mean of none is NaN. The deviation is exactly 0 where the
+            returns are constant (metabt.numerics.dispersion), and NaN of fewer than two
         """
         mean, centred = self._centred(returns)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -65,7 +75,16 @@ class YearWindows:
         return mean, np.where(self.counts > 1, np.sqrt(np.where(moves, variance, 0.0)), np.nan)
 
     def correlation(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Return the correlation of two series in each window, (n_windows,); NaN where one of them is constant."""
+        """Return the correlation of two series in each window.
+
+        Parameters
+        ----------
+        one, other : (n_sessions,) simple returns of the sessions that the windows were made of
+
+        Returns
+        -------
+        (n_windows,) correlations; NaN where one of them is constant
+        """
         (_, x), (_, y) = self._centred(one), self._centred(other)
         moves = ~(self._constant(one) | self._constant(other))
         squares = np.where(moves, self._sums(x * x) * self._sums(y * y), np.nan)

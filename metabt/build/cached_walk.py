@@ -27,7 +27,7 @@ from metabt.walk.stopwatch import Stopwatch
 from metabt.walk.walk_forward import advance
 
 INITIAL = "initial"
-"""What stands for the digest of the state before a sleeve's first session."""
+"""Used in keys for the digest of the state before a sleeve's first session."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class CachedWalk:
     """Spec digest -> what ended the walk of a sleeve."""
 
     def __post_init__(self) -> None:
-        """Stand before the first session."""
+        """Set every sleeve to its state before its first session; call `enter` before `step`."""
         self.states: dict[str, WalkState] = {key: initial_state(node) for key, node in self.plan.nodes.items()}
         self.after: dict[str, str | None] = dict.fromkeys(self.states, INITIAL)
         self._readings = Readings(self.plan, self.markets or Markets(self.plan))

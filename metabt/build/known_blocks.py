@@ -17,12 +17,12 @@ from metabt.portfolio.sleeve import Meta
 
 
 class Recalling:
-    """A cache that reads each object once: what was looked up beforehand is at hand when it is needed."""
+    """A cache that reads each object once: what was looked up beforehand is kept in memory."""
 
     remembers = True
 
     def __init__(self, cache: Cache) -> None:
-        """Stand before `cache`."""
+        """Wrap `cache`, with nothing recalled yet."""
         self._cache = cache
         self._seen: dict[str, Sealed] = {}
 

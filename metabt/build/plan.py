@@ -23,13 +23,13 @@ class Node:
     """One distinct sleeve of the forest."""
 
     spec: Leaf | Meta
-    """What is computed."""
+    """Its resolved settings."""
     label: str
     """A path that it has in some tree, for messages."""
     calendar: Calendar
     """Its sessions."""
     layout: Layout
-    """What the columns of its book stand for."""
+    """Child, leaf and asset of each column of its book."""
     partitions: Mapping[str, slice]
     """Rows of its sessions by partition."""
 
@@ -46,7 +46,7 @@ class Plan:
     """A forest that is ready to be walked."""
 
     trees: tuple[Sleeve, ...]
-    """What was asked for."""
+    """The trees, as they were given."""
     datasets: Mapping[str, Dataset]
     """Prices by dataset, unread."""
     nodes: Mapping[str, Node]
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def n_blocks(self) -> int:
-        """Blocks to be had."""
+        """Number of blocks of all sleeves, one per partition with sessions; fleeting roots are counted too."""
         return sum(self.sizes.values())
 
 

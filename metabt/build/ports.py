@@ -97,10 +97,13 @@ class Cache(Protocol):
     """False spares the engine the keys."""
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, or None."""
+        """Return the object of that kind that was put under the key, or None."""
 
     def claim(self, key: str) -> AbstractContextManager[Any]:
-        """Wait until nobody else computes the key; whoever leaves without a put lets the next one try."""
+        """Return a context manager that waits on entry until no other process or thread computes the key.
+
+        Leaving it without a put lets the next one compute.
+        """
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""

@@ -26,19 +26,19 @@ from metabt.values.digests import joint_digest
 
 
 class Lost(Exception):
-    """Something that a shard was to continue from is not to be had; it must begin at the first partition."""
+    """A stored block that a shard needs to go on from is gone; the caller must begin again at the first partition."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What one sleeve left in one partition, without the block."""
+    """The outcome of one sleeve in one partition, without the block."""
 
     key: str = ""
-    """What its block is addressed by; empty where nothing is remembered."""
+    """Key of its block; empty where nothing is remembered."""
     state: str = ""
     """Digest of the state after it."""
     found: bool = False
-    """The block was not computed but found."""
+    """True if the block was found, False if it was computed."""
     laps: tuple[Lap, ...] = ()
     """Where the time went."""
     failure: str | None = None
@@ -47,18 +47,18 @@ class Mark:
 
 @dataclass(frozen=True)
 class Report:
-    """What a shard has done in one partition."""
+    """The outcome of a shard in one partition; it is small, without blocks."""
 
     label: str
     """The partition."""
     token: str
     """What the next partition continues from: one digest of all states after this one."""
     steps: Mapping[str, Mark]
-    """Spec digest -> what its own sleeves did in it."""
+    """Spec digest -> outcome of each of its own sleeves."""
     newest: Mapping[str, Mark]
     """Spec digest -> the newest mark of every sleeve it holds a state of."""
     kept: bool
-    """Everything computed so far is stored where others find it."""
+    """Whether everything computed so far is stored where other processes find it."""
 
 
 Blocks = Mapping[str, Sealed]
@@ -69,7 +69,7 @@ Given = Sequence[tuple[Mapping[str, Mark], Blocks | None]]
 
 @dataclass
 class Shard:
-    """Some sleeves, and how far they have come."""
+    """Some sleeves of a plan with their states, walked partition by partition."""
 
     plan: Plan
     """The whole forest."""
@@ -82,7 +82,7 @@ class Shard:
     _token: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        """Stand before the first session."""
+        """Set every sleeve to its state before its first session; `advance` takes it on from there."""
         self._begin()
 
     def _begin(self) -> None:
@@ -93,7 +93,7 @@ class Shard:
     def advance(
         self, label: str, previous: Report | None, given: Given = (), failed: Mapping[str, str] | None = None
     ) -> tuple[Report, Blocks]:
-        """Take its sleeves over one partition.
+        """Take its sleeves over one partition; return its report and the blocks.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class Shard:
         Raises
         ------
         Lost
-            If it has to be continued from what is not stored.
+            If a stored block that it has to go on from is gone.
         """
         self._continue_from(previous)
         self._enter(label, given, failed or {})
@@ -121,7 +121,10 @@ class Shard:
         return Report(label, self._token, steps, dict(self._newest), kept), blocks
 
     def probe(self, label: str, previous: Report | None, given: Given, key: str, tell: Callable[[str], None]) -> None:
-        """Walk one sleeve over a partition, telling beforehand what it decides; forget it, but for what is stored."""
+        """Walk one sleeve over a partition as `advance` would, and keep nothing but what is stored.
+
+        `tell(session)` is called before each decision of foreign code, `key` is the sleeve's spec digest.
+        """
         self._continue_from(previous)
         walker, newest = self._walker, dict(self._newest)
         states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)

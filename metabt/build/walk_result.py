@@ -22,7 +22,7 @@ from metabt.walk.walk_forward import advance
 
 @dataclass(frozen=True)
 class WalkResult:
-    """What an executor hands back."""
+    """Result of walking a plan: a Walk (blocks, end state, failure) per distinct sleeve, and their books on demand."""
 
     plan: Plan
     """What was walked."""

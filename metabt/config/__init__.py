@@ -32,7 +32,7 @@ _EXPORTS = {
     "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }
-"""Name -> module; imported when it is first asked for: Hydra takes long, and most commands need it for nothing."""
+"""Name -> module, imported when the name is first used: Hydra takes long, and most commands do not need it."""
 
 __all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]
 

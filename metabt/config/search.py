@@ -32,7 +32,7 @@ class ConfSource(FileConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return the scheme that search paths name this source by."""
+        """Return the scheme of this source in search paths."""
         return "conf"
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -65,18 +65,21 @@ def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
 
 
 def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
-    """Return what Hydra composes, its own `hydra` node included; in a multirun without the values that are swept."""
+    """Return what Hydra composes, its own `hydra` node included; in a multirun, overrides that sweep are left out."""
     prepare()
     return loader(dirs).load_configuration(PRIMARY, overrides, mode, from_shell=False)
 
 
 def loader(dirs: tuple[Path, ...]) -> ConfigLoaderImpl:
-    """Return what finds and composes the files of `dirs`."""
+    """Return Hydra's loader over the files of `dirs`."""
     return ConfigLoaderImpl(search_path(dirs))
 
 
 def prepare() -> None:
-    """Set up what Hydra keeps per process, without touching the state of an application that hosts us."""
+    """Set up what Hydra keeps per process (version base, resolvers, plug-ins, `ConfSource`), but no GlobalHydra.
+
+    That one belongs to an application of Hydra's that may host this process.
+    """
     setbase("1.3")
     setup_globals()
     Plugins.instance()

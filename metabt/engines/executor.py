@@ -1,4 +1,4 @@
-"""Executor: what the engine asks of whoever walks a plan."""
+"""Executor: the interface of what walks a plan."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from metabt.build.walk_result import WalkResult
 
 
 class Executor(Protocol):
-    """Where a plan is walked."""
+    """Walks a plan, to the same bits wherever it does."""
 
     @property
     def name(self) -> str:
         """Name in configuration and in the `runs` table."""
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
-        """Walk every node over every partition."""
+        """Walk every node over every partition, through `cache`; `progress` is called after each block, or None."""

@@ -58,6 +58,18 @@ _REQUIRED = re.compile(r"[\w.-]+")
 def optimizer(name: str, **params: Any) -> Optimizer:
     """Return the optimizer that a configuration calls `name`.
 
+    Parameters
+    ----------
+    name : str
+        One of OPTIMIZERS, `skfolio.X`, or an entry point of an installed package.
+    **params
+        Parameters of its constructor, as plain values.
+
+    Returns
+    -------
+    Optimizer
+        A fresh one; foreign ones are wrapped (`FittedOptimizer`).
+
     Raises
     ------
     ConfigError
@@ -78,6 +90,18 @@ def optimizer(name: str, **params: Any) -> Optimizer:
 def selector(name: str, **params: Any) -> Selector:
     """Return the selector that a configuration calls `name`.
 
+    Parameters
+    ----------
+    name : str
+        One of SELECTORS, `skfolio.X`, or an entry point of an installed package.
+    **params
+        Parameters of its constructor, as plain values.
+
+    Returns
+    -------
+    Selector
+        A fresh one; foreign ones are wrapped (`FittedSelector`).
+
     Raises
     ------
     ConfigError
@@ -97,9 +121,9 @@ def selector(name: str, **params: Any) -> Selector:
 
 
 def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of metabt's own estimators as their constructors type them: 1 is 1.0 where it means that.
+    """Return the parameters of an estimator as its constructor types them: 1 becomes 1.0 where a float is wanted.
 
-    Those of plug-ins, and of names that are not known, are returned as they are.
+    `kind` is optimizer or selector. Parameters of plug-ins, and of names that are not known, are returned as they are.
 
     Raises
     ------
@@ -111,19 +135,19 @@ def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]
 
 
 def known_optimizers() -> tuple[str, ...]:
-    """Return every name that `optimizer` resolves, except skfolio's."""
+    """Return every name that `optimizer` takes, except skfolio's; sorted."""
     return tuple(sorted({*OPTIMIZERS, *_plugins("optimizer")}))
 
 
 def known_selectors() -> tuple[str, ...]:
-    """Return every name that `selector` resolves, except skfolio's."""
+    """Return every name that `selector` takes, except skfolio's; sorted."""
     return tuple(sorted({*SELECTORS, *_plugins("selector")}))
 
 
 def distribution(kind: str, name: str) -> tuple[str, str] | None:
-    """Return the name and version of the installed package an estimator comes from; None for metabt's own.
+    """Return the name and the version of the installed package that an estimator comes from; None for metabt's own.
 
-    `kind` is optimizer or selector. A run is addressed by these versions too: another one may give other weights.
+    `kind` is optimizer or selector. Keys of runs and blocks include them: another version may give other weights.
     """
     if name.startswith("skfolio."):
         return "skfolio", version("skfolio")
@@ -137,7 +161,7 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
 def requirements(kind: str, name: str) -> dict[str, str]:
     """Return the versions of the package an estimator comes from and of all that it requires; empty for metabt's own.
 
-    A solver beneath a plug-in decides its weights as much as the plug-in does.
+    `kind` is optimizer or selector. A solver beneath a plug-in decides its weights as much as the plug-in does.
     """
     found: dict[str, str] = {}
     own = distribution(kind, name)

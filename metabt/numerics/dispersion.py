@@ -31,15 +31,30 @@ def is_constant(returns: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def within_rounding(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return whether series are constant, given their lowest and their highest return, as `is_constant` does."""
+    """Return whether series are constant, as `is_constant` does.
+
+    Parameters
+    ----------
+    low, high : the lowest and the highest return of each, of one shape
+
+    Returns
+    -------
+    bool, of that shape; False where one of them is NaN
+    """
     found: np.ndarray = high - low <= ROUNDING * (1.0 + np.maximum(np.abs(high), np.abs(low)))
     return found
 
 
 def deviation(returns: np.ndarray) -> float:
-    """Return the sample standard deviation (ddof 1) of one series, (n_returns,).
+    """Return the sample standard deviation (ddof 1) of one series.
 
-    It is exactly 0 where the series is constant, and NaN of fewer than two returns.
+    Parameters
+    ----------
+    returns : (n_returns,) as fractions
+
+    Returns
+    -------
+    a fraction a session: exactly 0 where the series is constant, NaN of fewer than two returns
     """
     if len(returns) < 2:
         return float("nan")

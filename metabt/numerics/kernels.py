@@ -31,13 +31,13 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import _nrt
 
 FAST = {"reassoc", "contract"}
-"""What may be done to sums; not-a-number, infinities and signed zeros keep their meaning."""
+"""Liberties that the compiler takes with sums; not-a-number, infinities and signed zeros keep their meaning."""
 
 FLAGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DISABLE_JIT", "BOUNDSCHECK", "USING_SVML")
 """Settings of the compiler that can change a bit of a result."""
 
 COMPILED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
-"""How every kernel is compiled."""
+"""Options of numba that every kernel is compiled with."""
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -49,7 +49,7 @@ def compiler_flags() -> dict[str, str]:
 
 @cache
 def store() -> str:
-    """Return the directory of machine code made from the present kernels under the present flags."""
+    """Return the directory of machine code of the present kernels, compiled under the present flags."""
     total = hashlib.sha256(repr(compiler_flags()).encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         source = path.read_bytes()
@@ -59,7 +59,7 @@ def store() -> str:
 
 
 def _writable() -> Path:
-    """Return where machine code may be stored: where numba is told to, beside the package, or in the user's cache."""
+    """Return where machine code may be stored: NUMBA_CACHE_DIR, beside the package, or the user's cache."""
     if vars(config)["CACHE_DIR"]:
         return Path(vars(config)["CACHE_DIR"])
     beside = PACKAGE / "__pycache__"
@@ -75,7 +75,7 @@ class MachineCode(FunctionCache):
     """Machine code of one kernel, which is loaded without what only compiling needs."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        """Take the present store, whatever numba is told of its own: kernels of others keep theirs."""
+        """Store the function's machine code in `store()`; where numba stores that of other packages stays as it is."""
         before = vars(config)["CACHE_DIR"]
         vars(config)["CACHE_DIR"] = store()
         try:
@@ -92,18 +92,18 @@ class MachineCode(FunctionCache):
 
 @cache
 def _name_runtime() -> None:
-    """Tell LLVM where the functions lie that a kernel's wrapper calls, as numba does before it compiles."""
+    """Give LLVM the addresses of the functions that a kernel's wrapper calls, as numba does before it compiles."""
     for name, address in _nrt.c_helpers.items():
         binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return what marks a function that only kernels call."""
+    """Return a decorator that compiles a function which only kernels call; `options` go to numba."""
     return _decorated({**COMPILED, "no_cpython_wrapper": True, **options}, stored=False)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return what marks a function that Python calls."""
+    """Return a decorator that compiles a function which Python calls, at its first call; `options` go to numba."""
     return _decorated({**COMPILED, **options}, stored=True)
 
 

@@ -27,7 +27,7 @@ from metabt.numerics.kernels import compiler_flags
 _BRING_BLAS = {"numpy", "scipy.linalg", "sklearn", "torch"}
 """Modules that load a numeric library with threads of its own."""
 _pinned: ContextVar[bool] = ContextVar("pinned", default=False)
-"""Threads are down to one already, by a caller further up."""
+"""Whether a caller further up has limited threads to one already."""
 
 
 @cache
@@ -54,7 +54,7 @@ def numeric_platform() -> dict[str, object]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep numeric libraries to one thread, whatever the process was started with."""
+    """Within the block, limit numeric libraries to one thread, so that sums are never split."""
     if _pinned.get():
         yield
         return
@@ -68,5 +68,5 @@ def one_thread() -> Iterator[None]:
 
 @cache
 def _controller(_loaded: frozenset[str]) -> ThreadpoolController:
-    """Return what limits the libraries that are loaded now; finding them takes milliseconds, so it is done once."""
+    """Return a controller of the libraries that are loaded now; finding them takes milliseconds, so it is kept."""
     return ThreadpoolController()

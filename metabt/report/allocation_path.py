@@ -20,7 +20,7 @@ from metabt.values.tables import Table
 
 @dataclass(frozen=True)
 class Shares:
-    """What the root held of its children."""
+    """The root's holdings of its children, fractions of its NAV."""
 
     after: np.ndarray
     """(n_sessions, n_children) at the close, after trading."""
@@ -29,7 +29,7 @@ class Shares:
 
 
 def held_shares(streams: Streams, decisions: Table, children: Sequence[str], leaves: Sequence[str], lag: int) -> Shares:
-    """Return the shares of `children` in the root; `leaves` tell which sessions its calendar has."""
+    """Return the shares of `children` in the root; the paths of its `leaves` decide which sessions are common."""
     made = decided(decisions, streams.root)
     names = [path.rpartition("/")[2] for path in children]
     targets = np.zeros((len(made.dates), len(children)))

@@ -37,23 +37,23 @@ RUNS = "SELECT run_id FROM runs WHERE status = 'ok' ORDER BY started_at DESC, ru
 
 @dataclass(frozen=True)
 class Alarm:
-    """One object that is not what its key stands for."""
+    """One cached object whose bytes are not those that are computed under its key."""
 
     sleeve: str
     """Path of a sleeve that it belongs to."""
     partition: str
     """Its partition; `risk` for risk by asset at a root's decisions."""
     key: str
-    """What it is stored under."""
+    """Its key."""
     file: Path
-    """Where it lies."""
+    """Path of its file."""
     parts: tuple[str, ...]
     """Parts whose bytes differ."""
 
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit has found."""
+    """Findings of an audit."""
 
     runs: int
     """Stored runs that were walked."""
@@ -100,7 +100,7 @@ class Hiding:
         return None
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Wait for nobody: others would only find what is there."""
+        """Return at once: nothing is written, so that other processes need not be kept out."""
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
@@ -117,7 +117,7 @@ class Hiding:
         return known
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Return False: nothing is written."""
         return False
 
 
@@ -127,7 +127,9 @@ def sampled(key: str, share: float) -> bool:
 
 
 def audit(lakehouse: str | Path, share: float, progress: Progress | None = None) -> Audited:
-    """Compute a share of the cached objects of all stored runs again.
+    """Compute a share of the cached objects of all stored runs again, and compare their bytes.
+
+    `share`, 0 to 1, is that of all keys; `progress` is called as `progress(done, blocks, last)`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Execution: one request, walked and assembled; whoever wants it stored does that."""
+"""Execution: one request is walked and assembled; storing the run is left to the caller."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from metabt.values.tables import Table
 
 @dataclass(frozen=True)
 class Execution:
-    """What came out of walking one request."""
+    """Tables of one request, and the time that they took."""
 
     tables: dict[str, Table]
     """The run's tables."""
     seconds: float
-    """Engine time."""
+    """Engine time, seconds, without compiling."""
 
 
 def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
-    """Walk one request and assemble its tables; nothing is stored but blocks in the cache."""
+    """Walk one request and assemble its tables; nothing is stored but blocks in `cache` (None: not even these).
+
+    Raises
+    ------
+    ConfigError, DataError, RunError
+        As `BacktestEngine.run` and `BacktestEngine.assemble`.
+    """
     began = perf_counter()
     shape = False if asked.flat else None
     with compilation() as compiled:
@@ -46,5 +52,5 @@ def cache_of(source: Frames | Lakehouse) -> Cache | None:
 
 
 def now() -> datetime.datetime:
-    """Return the present, UTC, as `runs` records it."""
+    """Return the present in UTC, without a time zone, as `runs` records it."""
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

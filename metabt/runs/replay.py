@@ -29,7 +29,7 @@ from metabt.values.tables import Table
 
 @dataclass(frozen=True)
 class Attributed:
-    """Where a run's return came from, over the whole view."""
+    """Contributions and effects of one run over the whole view."""
 
     contributions: Table
     """As `Origin.attribution` returns it."""
@@ -43,15 +43,15 @@ class Attributed:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run came from."""
+    """The request and the cache of a run, to walk it again."""
 
     request: Request
-    """What was asked for."""
+    """The resolved tree, its view and its data."""
     cache: Cache | None
-    """Where its blocks are remembered; None is nowhere, and they are computed again."""
+    """Cache that has its blocks; None has none, and they are computed again."""
 
     def recalling(self) -> Origin:
-        """Return the same for several questions: each block is read, or computed, for the first of them."""
+        """Return the same over a cache in memory: for several walks each block is read, or computed, once."""
         return replace(self, cache=RecallingCache(self.cache) if self.cache else MemoryCache())
 
     def attribution(self, every: str | None) -> Table:

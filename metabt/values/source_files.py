@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 FROM = re.compile(r"^[ \t]*from (metabt[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
-"""A module, and what is wanted of it: names, or modules of a package."""
+"""`from MODULE import NAMES`: a module, and names in it or modules of a package."""
 IMPORT = re.compile(r"^[ \t]*import (.*)", re.MULTILINE)
-"""Modules."""
+"""`import MODULES`."""
 CLASS = re.compile(r"""["'](metabt(?:\.\w+)+):\w+["']""")
 """How the registry names a class: module:Class."""
 COMMENT = re.compile(r"#.*")

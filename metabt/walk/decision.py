@@ -2,7 +2,7 @@
 
 1. the sleeve's optimizer solves every window that has something to weight
 2. what it leaves unsolved goes down the fallback chain, under the same bounds, and is marked `fallback:NAME`
-3. what nobody solves, and what has no support, is cash
+3. what no optimizer of the chain solves, and what has no support, is cash
 """
 
 from __future__ import annotations

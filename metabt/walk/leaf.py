@@ -26,12 +26,12 @@ from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, schedule
 
 CHUNK = 2**20
-"""Bytes of covariances that are made at a time, about: they are read again while a processor has them at hand."""
+"""Bytes of covariances that are made at a time, about: they are read again while they are in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class LeafInputs:
-    """What a leaf reads for one partition: its sessions, and up to `lookback` sessions before them."""
+    """The inputs of a leaf for one partition: its sessions, and up to `lookback` sessions before them."""
 
     dates: np.ndarray
     """(n_sessions,) datetime64[D]"""
@@ -46,7 +46,7 @@ class LeafInputs:
     dollar_volume: np.ndarray | None = None
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
-    """Windows that others which read the same have cut, and with them their moments; None where nobody else does."""
+    """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""

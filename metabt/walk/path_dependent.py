@@ -18,20 +18,20 @@ from metabt.walk.decision import PathDependentDecisions
 
 
 class Hold(Protocol):
-    """What a sleeve holds, up to where it has come (metabt.walk.leaf_holdings, metabt.walk.meta.meta_holdings)."""
+    """Holdings that are filled in session by session (metabt.walk.leaf_holdings, metabt.walk.meta.meta_holdings)."""
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
-        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,)."""
+        """Fill in the sessions up to the one before `stop`, which trade the rows of `targets` that are due."""
 
     def ahead(self) -> np.ndarray:
-        """Return what is held at the close of the next session before anything is traded, (n_items,)."""
+        """Return the holdings at the close of the next session before anything is traded, (n_items,)."""
 
 
 class Pending:
     """The decisions of one partition as they are taken, and which of them each session trades."""
 
     def __init__(self, spec: Leaf | Meta, state: State, hold: Hold, sessions: np.ndarray, most: int) -> None:
-        """Begin with what the partition before left.
+        """Begin with the decisions that the partition before left untraded.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
 """Contributions: what every child and asset of a tree contributed to returns, as rows of a table.
 
-Each row tells two things of an item of a sleeve, linked by Carino's factors (metabt.analysis.attribution.linking):
+Each row has two amounts of an item of a sleeve, linked by Carino's factors (metabt.analysis.attribution.linking):
 
 - `own`: what it contributed to the net return of the sleeve itself. With the sleeve's costs, a sleeve's rows add up to
   its total return.
@@ -8,7 +8,7 @@ Each row tells two things of an item of a sleeve, linked by Carino's factors (me
   up to the row of the sleeve in its parent; those of the root, its costs among them, to the portfolio's total return.
 
 Costs are a row of their own. A sleeve pays for the trades of its own book; the portfolio for those that are left once
-its sleeves' trades are netted, which is why costs beneath the root are nothing to the root. Cash earns nothing and has
+its sleeves' trades are netted, which is why the `root` of costs beneath the root is 0. Cash earns nothing and has
 no row.
 """
 

@@ -1,7 +1,7 @@
 """Look through: what every (leaf, asset) beneath a sleeve earned it, added up with factors over sessions.
 
 1. A leaf knows what each asset earned, `h_{t-1} r_t`.
-2. A meta sleeve hands its children its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
+2. A meta sleeve's children get its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
 3. A position that could not be traded with the shares earns beside them, in its own column.
 """
 
@@ -36,7 +36,7 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
 
 
 def earned(history: SleeveHistory) -> np.ndarray:
-    """Return what each item of a sleeve earned it, (n_sessions, n_items)."""
+    """Return the contribution of each item to a sleeve's gross return, (n_sessions, n_items)."""
     held = history.walk.whole.held
     return np.asarray(held.earned)[: history.size]
 

@@ -1,8 +1,8 @@
 """A stream against a benchmark, on common sessions: r the stream's net returns, b the benchmark's, a = r - b.
 
 Both are compounded between the sessions in which the stream has a row and the benchmark a price
-(metabt.analysis.common_sessions). Their number is told, and N is how many returns between them a year has, as measured.
-There is no risk-free rate.
+(metabt.analysis.common_sessions). Their number is among the metrics, and N is the number of returns between them a
+year, as measured. There is no risk-free rate.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cache: where blocks are remembered, for one process (`memory`) or in a lakehouse (`disk`).
 
-`recalling` keeps at hand what was read from another cache.
+`recalling` keeps in memory what was read from another cache.
 
 1. `codec` turns blocks and states into Arrow and back, without pickle; `sealing` takes the digests that later keys
    build on.

@@ -36,7 +36,7 @@ CLASSES: dict[str, Any] = {
         AssetRisk,
     )
 }
-"""What may be stored, by name."""
+"""Name -> class that may be stored."""
 
 STORED_AS = {"b": "u1", "M": "i8"}
 """Kind of a NumPy type -> the type its bytes are stored as, where Arrow lays it out otherwise."""

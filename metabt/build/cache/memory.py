@@ -10,28 +10,31 @@ from metabt.build.ports import Sealed
 
 
 class NoCache:
-    """Remembers nothing, and so needs no keys."""
+    """A cache that keeps nothing, so that no keys are computed for it."""
 
     remembers = False
 
     def get(self, key: str, kind: str) -> None:
-        """Find nothing."""
+        """Return None."""
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Let everybody compute."""
+        """Return at once: everyone computes."""
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Keep nothing."""
+        """Return the parts without digests, and keep nothing."""
         return Sealed(parts, {})
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Return False: other processes find nothing."""
         return False
 
 
 class MemoryCache:
-    """Remembers what was computed for as long as the process lives."""
+    """A cache in the memory of this process: pass the same one to several backtests, and they share their blocks.
+
+    Nothing is ever removed from it. Ray refuses it, since other processes cannot reach it.
+    """
 
     remembers = True
 
@@ -40,19 +43,64 @@ class MemoryCache:
         self.objects: dict[str, tuple[str, Sealed]] = {}
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, or None."""
+        """Return an object.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, as it was put.
+
+        Returns
+        -------
+        Sealed or None
+            Its parts and their digests; None where nothing of that kind is under the key.
+        """
         found = self.objects.get(key)
         return found[1] if found and found[0] == kind else None
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Let the process compute: it has the cache to itself."""
+        """Return at once: the process has the cache to itself.
+
+        Parameters
+        ----------
+        key : str
+            What is going to be computed.
+
+        Returns
+        -------
+        context manager
+            Within it the key is the caller's to compute.
+        """
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Remember the parts of an object, unless the key is taken; return them with their digests."""
+        """Keep the parts of an object, unless the key is taken.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+        parts : mapping of str to object
+            Its parts by name, such as a block and the state after it; they must not be changed afterwards.
+
+        Returns
+        -------
+        Sealed
+            What is under the key now, with a SHA-256 of each part.
+        """
         sealed, _ = seal(parts)
         return self.objects.setdefault(key, (kind, sealed))[1]
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Wait for nothing.
+
+        Returns
+        -------
+        bool
+            False: other processes find nothing here.
+        """
         return False

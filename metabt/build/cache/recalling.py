@@ -1,4 +1,4 @@
-"""A cache in front of another: what was found or computed once is at hand for as long as it lives."""
+"""A cache in front of another: what was found or computed once stays in memory as long as it lives."""
 
 from __future__ import annotations
 

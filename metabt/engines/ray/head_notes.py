@@ -11,7 +11,7 @@ from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _in
 
 
 def new_note() -> str:
-    """Return a name that nobody else uses."""
+    """Return a name for a note that no other process uses."""
     return f"metabt-{uuid4().hex}"
 
 
@@ -26,5 +26,5 @@ def read(note: str) -> str:
 
 
 def erase(note: str) -> None:
-    """Forget a name."""
+    """Remove what is written under a name."""
     _internal_kv_del(note)

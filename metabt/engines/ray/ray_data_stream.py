@@ -1,4 +1,4 @@
-"""Ray Data stream: partitions come in the order they are asked for, read ahead of whoever takes them.
+"""Ray Data stream: partitions come in the order in which they are wanted, read before they are taken.
 
 1. A read knows what to read and is small; it travels to a worker, which runs it and keeps the table it returns.
 2. Ray Data schedules the reads, a task each, and hands out references in order: the driver sees no prices.
@@ -65,7 +65,7 @@ class PriceRead:
     """Returns its prices, in whichever process; it is pickled."""
 
     def table(self) -> pa.Table:
-        """Return the prices as `blocks.from_table` takes them."""
+        """Return the prices as `price_blocks.from_table` takes them."""
         return to_table(self.read())
 
 
@@ -77,7 +77,7 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
     reads : sequence
         In the order in which they are wanted: for prices, that of time.
     ahead : int
-        How many reads, at most, have begun that nobody has taken; at least 1.
+        Largest number of reads that have begun and are not taken yet; at least 1.
 
     Raises
     ------

@@ -14,10 +14,13 @@ from metabt.walk.timing import check_alive, drifted
 
 
 class MetaHoldings:
-    """What a meta sleeve holds; (n_sessions, n_children) unless said otherwise, filled up to where it has come."""
+    """Shares in children, fractions of NAV, filled session by session; (n_sessions, n_children) unless said otherwise.
+
+    `until` fills in the next sessions, in order. Attributes that need the whole partition are read at its end.
+    """
 
     def __init__(self, state: MetaState, children: Gathered, layout: Layout) -> None:
-        """Stand before the first session, with what the partition before left."""
+        """Begin before the first session with what the partition before left; the state is not changed."""
         self._state, self._children, self._layout = state, children, layout
         n_sessions = len(children.dates)
         self.before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
@@ -26,7 +29,16 @@ class MetaHoldings:
         self._stop = 0
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
-        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,).
+        """Fill in the sessions up to the one before `stop`, which trade the rows of `targets` that are due.
+
+        Parameters
+        ----------
+        stop : int
+            The first session that is not filled in; never less than in the call before.
+        due : (n_sessions,) int64
+            Row of `targets` that each session of the partition trades, -1 for none.
+        targets : (n_decisions, n_children)
+            Decided weights.
 
         Raises
         ------
@@ -48,7 +60,7 @@ class MetaHoldings:
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
-        """Return what is held at the close of the next session before anything is traded, (n_children,)."""
+        """Return the shares at the close of the next session before anything is traded, (n_children,)."""
         market = self._children.gross[self._stop]
         gain = (self._shares * market).sum()
         if self._gaps is not None:
@@ -70,7 +82,7 @@ class MetaHoldings:
 
     @cached_property
     def _beyond(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is carried beside the shares just before and just after trading, (n_sessions, n_columns)."""
+        """Positions carried beside the shares, just before and just after trading, each (n_sessions, n_columns)."""
         return np.empty_like(self._beneath[0]), np.empty_like(self._beneath[0])
 
     @property
@@ -83,7 +95,10 @@ class MetaHoldings:
         return traded
 
     def held(self, due: np.ndarray) -> Shares:
-        """Return what it held, once it has come to the end; `due` is what was traded, (n_sessions,)."""
+        """Return the holdings of the whole partition, at its end.
+
+        `due`, (n_sessions,), is the decision that each session traded, -1 for none.
+        """
         # + 0.0: no loss of nothing is -0.0, whether or not something is carried
         earned = np.concatenate([self._state.holdings[None], self.after[:-1]]) * self._children.gross + 0.0
         if self._gaps is None:
