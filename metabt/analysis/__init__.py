@@ -7,7 +7,8 @@
    compounded in between, and counted. `year_windows` measures what is inside a calendar year, and `calendar_time` says
    what a year is. Whoever compares streams, here and above, asks these.
 4. `metrics_table` measures every stream (`metrics/`) and sets it against the `benchmark`; `risk_table` shares risk out
-   among children and, with `risk_by_asset`, among assets; `summary` prints the metrics as a tree.
+   among children and assets, with `realised_risk` as it came and with `risk_by_asset` as it was expected; `summary`
+   prints the metrics as a tree.
 5. `attribution/` says where a return came from, item by item and level by level.
 
 Imports: `build` and the rooms beneath it.
