@@ -49,11 +49,11 @@ def realised_by_asset(root: SleeveHistory) -> np.ndarray:
     periods = _Periods.of(root)
 
     def earned(weights: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(root.walk.whole.dates))
+        whole = np.zeros(len(root.block.dates))
         whole[root.begin : root.size] = periods.spread(weights)
         return root.book.earned(whole)
 
-    return realised_by(earned, periods.gross, len(root.node.layout.symbols))
+    return realised_by(earned, periods.gross, len(root.layout.symbols))
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class _Periods:
     def of(cls, history: SleeveHistory) -> _Periods:
         """Cut the stream of a sleeve at the sessions that all datasets beneath it have."""
         gross, dates = history.rows("gross")[history.begin :], history.dates[history.begin :]
-        common = history.dates[history.node.calendar.common[: history.size]]
-        clock = Series(common, np.zeros(len(common)))
+        clock = Series(history.common, np.zeros(len(history.common)))
         bounds, _ = on_common_sessions(Series(dates, gross, history.inception), clock).bounds
         growth = np.zeros(len(gross))
         if len(bounds) > 1:

@@ -61,7 +61,7 @@ class _View:
     def drawn(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Dataset -> the symbols drawn from it, and which assets of the root they are."""
         home = {symbol: leaf.dataset for _, leaf in self.root.sleeve.leaves() for symbol in leaf.universe}
-        symbols = np.array(self.root.node.layout.symbols)
+        symbols = np.array(self.root.layout.symbols)
         of = np.array([home[symbol] for symbol in symbols.tolist()])
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 

@@ -66,14 +66,14 @@ def _realised(histories: Sequence[SleeveHistory], items: Codes) -> list[_Shares]
         if history.sleeve.sleeves and history.begin < history.size:
             made.append(shares(history, "realised", history.items, realised_by_child(history)))
     root = histories[0]
-    return [*made, shares(root, "realised_asset", root.node.layout.symbols, realised_by_asset(root))]
+    return [*made, shares(root, "realised_asset", root.layout.symbols, realised_by_asset(root))]
 
 
 def _risk_by_asset(
     root: SleeveHistory, histories: Sequence[SleeveHistory], items: Codes, plan: Plan, cache: Cache
 ) -> _Shares:
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
-    beneath, layout = {history.path: history for history in histories}, root.node.layout
+    beneath, layout = {history.path: history for history in histories}, root.layout
     decided = np.array([status not in ("warmup", "cash") for status in root.decisions.status], bool)
     rows = root.decisions.rows[decided]
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))

@@ -10,11 +10,12 @@ import numpy as np
 
 from metabt.analysis.metrics.stream import Stream
 from metabt.build.plan import Node
-from metabt.build.ports import Walk
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.walk.block import Decisions, Shares
+from metabt.walk.block import Block, Decisions, Shares
 from metabt.walk.book import Book
+from metabt.walk.meta.aggregation import Gathered
+from metabt.walk.meta.flattening import Layout
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,35 @@ class SleeveHistory:
         return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked, end)
 
     @property
+    def block(self) -> Block:
+        """All its blocks end to end, beyond the view as well."""
+        return self.walk.whole
+
+    @property
     def book(self) -> Book:
-        """Its holdings by column."""
+        """Its holdings by column of the layout."""
         return self.walked.opened(self.node).book
+
+    @property
+    def layout(self) -> Layout:
+        """What the columns of its book stand for."""
+        return self.node.layout
+
+    @property
+    def gathered(self) -> Gathered:
+        """The children of a meta sleeve on its sessions."""
+        return self.walked.inputs(self.node).gathered
 
     @cached_property
     def dates(self) -> np.ndarray:
         """(n_sessions,) sessions of the book within the view."""
         sessions = self.node.calendar.sessions
         return sessions[: np.searchsorted(sessions, self.end, side="right")]
+
+    @property
+    def common(self) -> np.ndarray:
+        """(n_common,) sessions of the view that all datasets beneath it have: it decides on these."""
+        return self.dates[self.node.calendar.common[: self.size]]
 
     @property
     def size(self) -> int:
@@ -59,32 +80,28 @@ class SleeveHistory:
     @property
     def begin(self) -> int:
         """First row of the stream; `size` where it does not begin within the view."""
-        return min(self.walk.whole.begin, self.size)
+        return min(self.block.begin, self.size)
 
     def rows(self, name: str) -> np.ndarray:
         """Return a per-session array, such as `net`, within the view."""
-        return getattr(self.walk.whole, name)[: self.size]
+        return getattr(self.block, name)[: self.size]
 
     @property
     def shares(self) -> np.ndarray:
         """(n_sessions, n_children) weights of a meta sleeve's children after trading."""
-        return self._held.after[: self.size]
+        held = self.block.held
+        assert isinstance(held, Shares)  # a leaf's are read through its book
+        return held.after[: self.size]
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_children) contribution of each child to a meta sleeve's gross return."""
-        return self._held.earned[: self.size]
-
-    @property
-    def _held(self) -> Shares:
-        held = self.walk.whole.held
-        assert isinstance(held, Shares)  # a leaf's are read through its book
-        return held
+        """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return."""
+        return np.asarray(self.block.held.earned)[: self.size]
 
     @cached_property
     def decisions(self) -> Decisions:
         """Decisions within the view."""
-        made = self.walk.whole.decisions
+        made = self.block.decisions
         kept = int(np.searchsorted(made.rows, self.size))
         return Decisions(
             made.rows[:kept], made.weights[:kept], made.risk[:kept], made.status[:kept], made.reasons[:kept]
@@ -170,7 +187,7 @@ def next_book(
     books, first = [], 0
     for c, child in enumerate(history.sleeve.ordered):
         below = beneath[f"{history.path}/{child.name}"]
-        columns = held[first : first + below.node.layout.n_columns]
+        columns = held[first : first + below.layout.n_columns]
         books.append(weights[c] * next_book(below, beneath, columns, share * now[c]))
         first += len(columns)
     return np.concatenate(books)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.api.result import Result
 from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
-from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import cache_of, execute, now

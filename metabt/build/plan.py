@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metabt.data.calendars import Calendar, calendar_of
@@ -33,6 +33,11 @@ class Node:
     partitions: Mapping[str, slice]
     """Rows of its sessions by partition."""
 
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Digests of the sleeves right beneath it, in the order of its spec."""
+        return () if isinstance(self.spec, Leaf) else tuple(child.digest for child in self.spec.children)
+
     def footprint(self, rows: slice) -> str:
         """Return, for messages, what the windows and covariances of some sessions take in memory at most."""
         n_items = len(self.spec.universe) if isinstance(self.spec, Leaf) else len(self.spec.children)
@@ -55,6 +60,12 @@ class Plan:
     """Partitions in time order."""
     fleeting: frozenset[str] = frozenset()
     """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
+
+    def remembered(self, label: str) -> Iterator[Node]:
+        """Yield the sleeves that have sessions in a partition, children first, but for fleeting ones."""
+        for key, node in self.nodes.items():
+            if label in node.partitions and key not in self.fleeting:
+                yield node
 
     @property
     def sizes(self) -> dict[str, int]:

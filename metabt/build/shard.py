@@ -86,7 +86,7 @@ class Shard:
         self._begin()
 
     def _begin(self) -> None:
-        self._walker = CachedWalk(self.plan, self.cache, self.markets)
+        self._walk = CachedWalk(self.plan, self.cache, self.markets)
         self._newest: dict[str, Mark] = {}
         self._token = ""
 
@@ -112,7 +112,7 @@ class Shard:
         steps, blocks = {}, {}
         for key in self.keys:
             if label in self.plan.nodes[key].partitions:
-                step = self._walker.step(self.plan.nodes[key])
+                step = self._walk.step(self.plan.nodes[key])
                 steps[key] = self._newest[key] = _mark(step)
                 if step.sealed is not None:
                     blocks[key] = step.sealed
@@ -126,20 +126,20 @@ class Shard:
         `tell(session)` is called before each decision of foreign code, `key` is the sleeve's spec digest.
         """
         self._continue_from(previous)
-        walker, newest = self._walker, dict(self._newest)
-        states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)
+        walk, newest = self._walk, dict(self._newest)
+        states, after, failures = dict(walk.states), dict(walk.lineage.after), dict(walk.failures)
         self._enter(label, given, {})
         with telling_decisions(tell):
-            self._walker.step(self.plan.nodes[key])
+            self._walk.step(self.plan.nodes[key])
         self.cache.flush()
-        walker.states, walker.after, walker.failures, self._newest = states, after, failures, newest
+        walk.states, walk.lineage.after, walk.failures, self._newest = states, after, failures, newest
 
     def _enter(self, label: str, given: Given, failed: Mapping[str, str]) -> None:
-        self._walker.failures.update({key: RunError(why) for key, why in failed.items()})
-        self._walker.enter(label)
+        self._walk.failures.update({key: RunError(why) for key, why in failed.items()})
+        self._walk.enter(label)
         for marks, blocks in given:
             for key, mark in marks.items():
-                self._walker.adopt(self.plan.nodes[key], self._given(key, mark, blocks))
+                self._walk.adopt(self.plan.nodes[key], self._given(key, mark, blocks))
                 self._newest[key] = mark
 
     def _given(self, key: str, mark: Mark, blocks: Blocks | None) -> Step:
@@ -156,7 +156,7 @@ class Shard:
         elif previous.token != self._token:
             self._begin()
             for key, mark in previous.newest.items():
-                self._walker.adopt(self.plan.nodes[key], self._stored(key, mark))
+                self._walk.adopt(self.plan.nodes[key], self._stored(key, mark))
             self._newest = dict(previous.newest)
             self._token = previous.token
 

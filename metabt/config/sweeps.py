@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, cast
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from metabt.config.composition import check_hydra, draft, explained, finish
 from metabt.config.files import PRIMARY, conf_dirs
+from metabt.config.grid import grid
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
 from metabt.config.search import load, loader, prepare, search_path
@@ -109,8 +109,7 @@ def _check_jobs(overrides: list[str], dirs: tuple[Path, ...]) -> None:
     if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in swept):
         return
     own = [text for text, override in zip(overrides, parsed, strict=True) if override.is_hydra_override()]
-    batch = BasicSweeper.split_arguments(swept, None)[0]
-    for job in compose_jobs(batch, lambda texts: load(dirs, [*own, *texts]), dirs):
+    for job in compose_jobs(grid(swept), lambda texts: load(dirs, [*own, *texts]), dirs):
         if job.error is not None:
             raise ConfigError(job.error)
 

@@ -17,10 +17,9 @@ from metabt.build.cache import NoCache
 from metabt.build.flat_baseline import flatten_tree, join_prices
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
-from metabt.engines.executor import Executor
 from metabt.engines.local import Local
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread

@@ -19,8 +19,7 @@ from metabt.build.cost_estimate import seconds_missing
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
-from metabt.engines.executor import Executor
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.engines.local import Local
 from metabt.errors import ConfigError, nearest
 

@@ -9,6 +9,7 @@
 4. `current_decision` reports the session before foreign code decides on it, so that it can be named if the process
    dies.
 
-Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins`, when it is named.
+Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins` and packaging in `registry`,
+when a plug-in is named.
 Offers: `registry.optimizer`, `registry.selector`, `Optimizer`, `Selector`, `Windows`.
 """

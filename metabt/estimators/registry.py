@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -50,9 +49,6 @@ SELECTORS: Mapping[str, str] = types.MappingProxyType(
     }
 )
 """Native selectors: name -> module:class."""
-
-_REQUIRED = re.compile(r"[\w.-]+")
-"""The name at the beginning of a package's requirement."""
 
 
 def optimizer(name: str, **params: Any) -> Optimizer:
@@ -159,24 +155,31 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
 
 @cache
 def requirements(kind: str, name: str) -> dict[str, str]:
-    """Return the versions of the package an estimator comes from and of all that it requires; empty for metabt's own.
+    """Return package -> version of what an estimator comes from and of all that this requires; empty for metabt's own.
 
-    `kind` is optimizer or selector. A solver beneath a plug-in decides its weights as much as the plug-in does.
+    `kind` is optimizer or selector. A solver beneath a plug-in decides its weights as much as the plug-in does. What a
+    package requires on other systems or versions of Python is left out, and what is optional unless it is asked for by
+    name (`package[extra]`).
     """
-    found: dict[str, str] = {}
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    found, seen = dict[str, str](), set[tuple[str, str]]()
     own = distribution(kind, name)
-    pending = [own[0]] if own else []
+    pending = [Requirement(own[0])] if own else []
     while pending:
-        package = pending.pop()
+        wanted = pending.pop()
         try:
-            installed = metadata_of(package)
-        except PackageNotFoundError:  # an optional requirement that is not there changes nothing
+            installed = metadata_of(wanted.name)
+        except PackageNotFoundError:  # a requirement that is not there changes nothing
             continue
-        key = installed.name.lower().replace("_", "-")
-        if key not in found:
-            found[key] = installed.version
-            required = [text for text in installed.requires or () if "extra ==" not in text]
-            pending += [begun[0] for text in required if (begun := _REQUIRED.match(text))]
+        key = canonicalize_name(installed.name)
+        found[key] = installed.version
+        for extra in {"", *wanted.extras}:
+            if (key, extra) not in seen:
+                seen.add((key, extra))
+                required = map(Requirement, installed.requires or ())
+                pending += [it for it in required if it.marker is None or it.marker.evaluate({"extra": extra})]
     return found
 
 

@@ -1,7 +1,7 @@
 """Platform: what, besides code and versions, decides the last bits of the same arithmetic.
 
 1. the processor and the features for which numba compiles
-2. the features for which NumPy picks its loops
+2. the features that NumPy was built for, and those it has found to pick its loops by
 3. NumPy's BLAS: its version and the kernel it has picked
 
 Threads are pinned to one: with more of them sums are split in other places.
@@ -19,7 +19,6 @@ from functools import cache
 import numpy as np
 from llvmlite import binding
 from numba.core import config
-from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]  # no public name
 from threadpoolctl import ThreadpoolController, threadpool_info
 
 from metabt.numerics.kernels import compiler_flags
@@ -39,15 +38,17 @@ def numeric_platform() -> dict[str, object]:
         # SciPy brings a BLAS of its own, which is loaded or not as chance will have it and not used by any kernel
         if library["user_api"] == "blas" and "scipy.libs" not in str(library["filepath"])
     ]
-    compiler = vars(config)
+    compiler, numpy = vars(config), np.show_config(mode="dicts")
+    loops = numpy["SIMD Extensions"]
     return {
         "machine": platform.machine(),
         "system": platform.system(),
         "compiled_for": compiler["CPU_NAME"] or binding.get_host_cpu_name(),
         "compiler_features": compiler["CPU_FEATURES"] or binding.get_host_cpu_features().flatten(),
         "compiler_flags": compiler_flags(),
-        "numpy_features": sorted(name for name, has in __cpu_features__.items() if has),
-        "numpy_build": np.__config__.CONFIG["Build Dependencies"]["blas"]["name"],
+        # NumPy leaves out a list that is empty
+        "numpy_features": sorted({*loops.get("baseline", ()), *loops.get("found", ())}),
+        "numpy_build": numpy["Build Dependencies"]["blas"]["name"],
         "blas": sorted(blas, key=str),
     }
 

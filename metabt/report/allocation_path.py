@@ -16,6 +16,7 @@ import numpy as np
 from metabt.report.decisions import decided
 from metabt.report.streams import Streams
 from metabt.values.tables import Table
+from metabt.walk.drift import drift
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,6 @@ def _drifted(gross: np.ndarray, root: np.ndarray, rows: np.ndarray, targets: np.
     held = traded.get(-1, np.zeros(gross.shape[1]))
     for t in range(len(gross)):
         earned[t] = held * gross[t]
-        held = traded[t] if t in traded else held * (1.0 + gross[t]) / (1.0 + root[t])
+        held = traded[t] if t in traded else drift(held, gross[t], root[t])
         after[t] = held
     return Shares(after, earned)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.runs.request import Request
@@ -34,9 +34,8 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
         As `BacktestEngine.run` and `BacktestEngine.assemble`.
     """
     began = perf_counter()
-    shape = False if asked.flat else None
     with compilation() as compiled:
-        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
+        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, executor=executor, cache=cache)
         tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)

@@ -44,6 +44,11 @@ class Request:
     benchmark: Benchmark | None = None
     """Benchmark of every sleeve; None is none."""
 
+    @property
+    def shape(self) -> bool | None:
+        """What `is_meta_backtest` has to be for an engine to walk it."""
+        return False if self.flat else None
+
     @cached_property
     def digests(self) -> dict[str, str]:
         """Dataset -> digest of all that the tree may read of it."""

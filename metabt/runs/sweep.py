@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.summary import metrics_by_path
-from metabt.build.cache import NoCache
-from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.cache import NoCache, Recalling
+from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
-from metabt.engines.executor import Executor
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
@@ -178,7 +177,7 @@ class _Forest:
         self.benchmarks: dict[str, Benchmark] = {}
         self._resolve()
         self._find()
-        self.engines = [self._engine(flat) for flat in (False, True)]
+        self.engines = [self._engine(shape) for shape in (None, False)]
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
@@ -237,11 +236,11 @@ class _Forest:
         for entry in self.entries:
             entry.found = entry.asked is not None and entry.run_id in stored
 
-    def _engine(self, flat: bool) -> tuple[list[Entry], BacktestEngine]:
+    def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
         entries, trees = [], []
         datasets: Mapping[str, Dataset] = {}
         for entry in self.entries:
-            if entry.asked and not entry.found and entry.asked.flat == flat:
+            if entry.asked and not entry.found and entry.asked.shape == shape:
                 try:
                     # one tree at a time, so that one without a plan fails alone
                     self._check(entry.asked)
@@ -252,7 +251,7 @@ class _Forest:
                 trees.append(entry.asked.tree)
                 datasets = entry.asked.datasets
         options: dict[str, Any] = {
-            "is_meta_backtest": _shape(flat),
+            "is_meta_backtest": shape,
             "cache": self.cache,
             "keep": self.keep,
             "executor": self.executor,
@@ -337,10 +336,6 @@ def _text(job: Job) -> str:
 def _config(entry: Entry) -> dict[str, Any]:
     assert entry.job.config is not None  # a job has a configuration or an error
     return entry.job.config
-
-
-def _shape(flat: bool) -> bool | None:
-    return False if flat else None
 
 
 def _named(plan: Plan) -> int:

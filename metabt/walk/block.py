@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.walk.holdings import Queue, Unpaid
+from metabt.walk.costs import Unpaid
+from metabt.walk.holdings import Queue
 from metabt.walk.stacked_arrays import Rows
 
 HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)

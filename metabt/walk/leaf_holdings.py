@@ -9,9 +9,10 @@ import numpy as np
 
 from metabt.walk import holdings
 from metabt.walk.block import Gaps, LeafState
-from metabt.walk.holdings import Trades
+from metabt.walk.costs import Trades
+from metabt.walk.drift import drift
 from metabt.walk.meta.flattening import net_shorts, net_trades
-from metabt.walk.timing import check_alive, drifted
+from metabt.walk.timing import check_alive
 
 
 class LeafHoldings:
@@ -71,7 +72,7 @@ class LeafHoldings:
     def ahead(self) -> np.ndarray:
         """Return the holdings at the close of the next session before anything is traded, (n_assets,)."""
         market = self.market[self._stop]
-        return drifted(self._held, market, float((self._held * market).sum()))
+        return drift(self._held, market, float((self._held * market).sum()))
 
     @property
     def carry(self) -> dict[str, Any]:

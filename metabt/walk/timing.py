@@ -51,11 +51,6 @@ def due_in(
     return due, np.ascontiguousarray(queue.weights), rest
 
 
-def drifted(held: np.ndarray, returns: np.ndarray, gain: float) -> np.ndarray:
-    """Return what holdings, (n_items,), have become after a session in which their book earned `gain`."""
-    return held * (1.0 + returns) / (1.0 + gain)
-
-
 def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
     """Raise RunError, which names the session, unless `ruin` is ALIVE; else it is the row of the ruin."""
     if ruin != ALIVE:

@@ -19,7 +19,6 @@ from metabt.build import plan
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
-from metabt.build.ports import WalkState
 from metabt.build.walk_result import WalkResult
 from metabt.data import dataset
 from metabt.data import prices as prices_module
@@ -31,7 +30,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block
 from metabt.walk.concatenation import join
 from metabt.walk.stacked_arrays import StackedArrays
-from metabt.walk.walk_forward import advance
+from metabt.walk.walk_forward import State, advance
 from tests.engines.test_laws import SEEDS, WEEKDAY, examples
 from tests.shared import panels, trees
 from tests.shared.returns import OPTIMIZERS
@@ -76,7 +75,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> WalkResult
     return found
 
 
-def in_one(found: WalkResult, node: Node) -> tuple[WalkState, Block]:
+def in_one(found: WalkResult, node: Node) -> tuple[State, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
     if isinstance(node.spec, Leaf):

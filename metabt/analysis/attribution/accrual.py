@@ -14,7 +14,6 @@ import numpy as np
 from metabt.analysis.attribution.effects import cost_of
 from metabt.analysis.attribution.labels import COSTS
 from metabt.analysis.attribution.linking import factors
-from metabt.analysis.attribution.look_through import earned
 from metabt.analysis.sleeve_history import SleeveHistory
 
 
@@ -33,6 +32,6 @@ class Accrual:
 def accrued(sleeve: SleeveHistory) -> Accrual:
     """Return the contributions of a sleeve's items to its own net return, up to each session."""
     net = sleeve.rows("net")
-    amounts = np.column_stack([earned(sleeve), cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
+    amounts = np.column_stack([sleeve.earned, cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
     values = np.cumsum(factors(net)[:, None] * amounts, axis=0)
     return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.items, COSTS), values[sleeve.begin :])

@@ -1,12 +1,13 @@
-"""Caches that need no disk: one that remembers nothing, and one that lives as long as the process."""
+"""Caches that need no disk: of nothing, of what one process computes, and around another cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
 
 from metabt.build.cache.sealing import seal
-from metabt.build.ports import Sealed
+from metabt.build.ports import Cache, Sealed
 
 
 class NoCache:
@@ -104,3 +105,52 @@ class MemoryCache:
             False: other processes find nothing here.
         """
         return False
+
+
+class Around:
+    """A cache around another one: what it does not do in its own way, the other does."""
+
+    def __init__(self, behind: Cache) -> None:
+        """Use `behind`; this one remembers if that one does."""
+        self.behind, self.remembers = behind, behind.remembers
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what the other finds under the key, or None."""
+        return self.behind.get(key, kind)
+
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait as long as the other does."""
+        return self.behind.claim(key)
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Hand the parts of an object on to the other, and return what it returns."""
+        return self.behind.put(key, kind, parts)
+
+    def flush(self) -> bool:
+        """Finish what the other has to do, and return what it returns."""
+        return self.behind.flush()
+
+
+class Recalling(Around):
+    """Reads each object once: what another cache gave or took is kept for as long as this one lives."""
+
+    def __init__(self, behind: Cache) -> None:
+        """Start empty in front of `behind`."""
+        super().__init__(behind)
+        self._recalled: dict[tuple[str, str], Sealed] = {}
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Cache]]:
+        """Travel without what was recalled."""
+        return type(self), (self.behind,)
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what is recalled under the key, or else what the other finds."""
+        found = self._recalled.get((key, kind)) or super().get(key, kind)
+        if found is not None:
+            self._recalled[key, kind] = found
+        return found
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Hand the parts of an object on, and recall them."""
+        self._recalled[key, kind] = sealed = super().put(key, kind, parts)
+        return sealed

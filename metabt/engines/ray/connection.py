@@ -145,7 +145,10 @@ def _hush() -> None:
     """Keep what Ray says of dying workers off standard output, where results go: the run says what matters of it."""
     from ray._private import worker  # there is no public way
 
-    worker.print_to_stdstream = lambda data, ignore_prefix: LOG.debug("%s", "\n".join(map(str, data["lines"])))
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda data, *_, **__: LOG.debug("%s", "\n".join(map(str, data["lines"])))
+    else:
+        LOG.debug("this Ray has no worker.print_to_stdstream: what it says of dying workers may be on standard output")
 
 
 def _bring_token() -> None:

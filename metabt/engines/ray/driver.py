@@ -26,9 +26,9 @@ from metabt.build.cost_estimate import components, leaves_beneath, seconds_of, s
 from metabt.build.inputs import initial_state
 from metabt.build.keys import WALK, basis
 from metabt.build.plan import Plan
-from metabt.build.ports import Cache, Progress, Walk
+from metabt.build.ports import Cache, Progress
 from metabt.build.shard import Blocks, Lost, Mark, Report
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
 from metabt.engines.ray.crashing_sleeve import CrashingSleeve

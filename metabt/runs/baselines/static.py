@@ -58,7 +58,7 @@ def _full(history: SleeveHistory) -> np.ndarray:
     """Decide on one window: from the latest beginning of a child that is eligible at the end, to the end."""
     spec, state = history.sleeve.spec, initial_state(history.node)
     assert isinstance(spec, Meta) and isinstance(state, MetaState)
-    gathered = history.walked.inputs(history.node).gathered
+    gathered = history.gathered
     stop = int(gathered.common[: history.size].sum())
     streams = gathered.streams(state, cap=len(gathered.dates))
     lengths = streams.lengths[stop - 1]

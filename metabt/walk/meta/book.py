@@ -32,15 +32,11 @@ class MetaBook:
         held, carried = self.held, self.held.carried
         before, after = self.children.around(rows)
         # + 0.0: no share of a short is 0.0 and not -0.0, whether or not something is carried
-        before = self._spread(held.before[rows]) * before + 0.0
-        after = self._spread(held.after[rows]) * after + 0.0
+        before = np.take(held.before[rows], self.layout.child_of, axis=1) * before + 0.0
+        after = np.take(held.after[rows], self.layout.child_of, axis=1) * after + 0.0
         if carried is None:
             return before, after
         return _add(before, rows, carried, carried.before), _add(after, rows, carried, carried.after)
-
-    def _spread(self, shares: np.ndarray) -> np.ndarray:
-        """Return each column's share of its child, (n_rows, n_columns)."""
-        return np.take(shares, self.layout.child_of, axis=1)
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return contributions of physical assets to gross returns, (n_assets,), added up with a weight per session.

@@ -8,9 +8,10 @@ import numpy as np
 
 from metabt.walk import holdings
 from metabt.walk.block import Carried, Gaps, MetaState, Shares
+from metabt.walk.drift import drift
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout, net_by
-from metabt.walk.timing import check_alive, drifted
+from metabt.walk.timing import check_alive
 
 
 class MetaHoldings:
@@ -65,7 +66,7 @@ class MetaHoldings:
         gain = (self._shares * market).sum()
         if self._gaps is not None:
             gain += (self.carried * self._gaps.returns[self._stop]).sum()
-        return drifted(self._shares, market, float(gain))
+        return drift(self._shares, market, float(gain))
 
     @cached_property
     def _gaps(self) -> Gaps | None:

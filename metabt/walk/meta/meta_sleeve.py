@@ -20,7 +20,7 @@ from metabt.portfolio.sleeve import Meta
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.holdings import Trades, charge, saved_by_netting
+from metabt.walk.costs import Trades, charge, saved_by_netting
 from metabt.walk.meta.aggregation import Gathered, Streams
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
@@ -142,7 +142,7 @@ def _decide_in_turn(
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending.weigh)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending)
     begun = state.live or bool(len(early.rows))
     return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
 
