@@ -101,6 +101,7 @@ def test_baselines_are_those_of_the_result(long: metabt.Result) -> None:
         if name != "portfolio":
             low, high = (number("sharpe", values[end]) for end in ("sharpe_low", "sharpe_high"))
             assert cells["90% interval"] == f"{low} to {high}"
+            assert cells["Sessions"] == f"{len(long.returns()):,}" == number("sessions", values["common_sessions"])
             assert cells["Portfolio's less this"] == number("sharpe", values["sharpe_difference"])
     assert facts.note.endswith("are against benchmark:BB.")
 

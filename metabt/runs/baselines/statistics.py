@@ -25,4 +25,5 @@ def sharpe_difference(one: Series, other: Series, bootstrap: Bootstrap) -> dict[
     shared = on_common_sessions(one, other)
     first, second = shared.returns.T
     difference, low, high = bootstrap.sharpe_difference(first, second, shared.per_year)
-    return {"sharpe_difference": difference, "sharpe_low": low, "sharpe_high": high}
+    interval = {"sharpe_low": low, "sharpe_high": high}
+    return {"sharpe_difference": difference, **interval, "common_sessions": float(shared.count)}

@@ -47,7 +47,7 @@ FLAT = "flat"
 """The baseline without recursion."""
 MEASURES = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics that are set beside each other."""
-RELATIVE = ("beta", "tracking_error", "information_ratio")
+RELATIVE = ("beta", "tracking_error", "information_ratio", "benchmark_sessions")
 """Those that there are besides where the run has a benchmark."""
 
 

@@ -102,6 +102,7 @@ def test_streams_are_compared_on_the_sessions_that_both_have() -> None:
     )
     both = pd.concat([(1 + own).cumprod() for own in (one, other)], axis=1).dropna().pct_change().dropna()
     years = (both.index[-1] - other.index[0]).days / 365.25
+    assert found["common_sessions"] == len(other)
     sharpes = both.mean() / both.std() * (len(both) / years) ** 0.5
     assert found["sharpe_difference"] == pytest.approx(sharpes[0] - sharpes[1])
     assert found["sharpe_low"] <= found["sharpe_difference"] <= found["sharpe_high"]
