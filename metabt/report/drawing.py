@@ -109,7 +109,7 @@ def _heat_map(axes: Axes, trace: Mapping[str, Any], layout: Mapping[str, Any]) -
         for (row, column), value in np.ndenumerate(found):
             if np.isfinite(value):
                 colour = "white" if abs(value) > 0.6 else "black"
-                text = f"{value:.2f}\n{trace['customdata'][row][column]:,}"
+                text = f"{value:.2f}\n{trace['text'][row][column]}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
 
 

@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 import metabt
+from metabt.report.comparison.measured import sleeves
+from metabt.report.comparison.overview import together
+from metabt.report.comparison.pair import Pair
 from metabt.report.run import Run
 from metabt.report.section import Chart
 from metabt.report.sections.correlation import FEWEST, averages, correlation, in_pairs, matrix
@@ -69,7 +72,8 @@ def test_each_cell_of_the_map_is_its_pair_on_its_own_common_sessions(result: met
     at = {path.partition("/")[2]: place for place, path in enumerate(run.paths[1:])}
     assert found[at["same"], at["weekdays"]] == pytest.approx(1.0, abs=1e-12)
     (trace,) = chart(correlation(run), "correlation-map").traces
-    assert trace["customdata"] == counts.tolist() and "%{customdata" in trace["hovertemplate"]
+    assert trace["text"] == [[f"{count:,}" for count in row] for row in counts.tolist()]
+    assert all("%{text}" in trace[template] for template in ("hovertemplate", "texttemplate"))
     assert "sessions that both have" in chart(correlation(run), "correlation-map").caption
 
 
@@ -110,9 +114,6 @@ def test_rolling_volatility_counts_the_sessions_of_its_own_year(result: metabt.R
 
 
 def test_two_runs_on_other_calendars_are_compared_where_both_have_a_session(result: metabt.Result) -> None:
-    from metabt.report.comparison.overview import together
-    from metabt.report.comparison.pair import Pair
-
     leaf = {"name": "r", "lookback": 10, "optimizer": "equal", "schedule": "monthly"}
     five = metabt.backtest({**leaf, "dataset": "weekdays", "universe": ["I"]}, prices())
     seven = metabt.backtest({**leaf, "dataset": "daily", "universe": ["SAME"]}, prices())
@@ -121,5 +122,6 @@ def test_two_runs_on_other_calendars_are_compared_where_both_have_a_session(resu
     count = len(five.returns().index.intersection(seven.returns().index))
     assert facts["correlation"] == "1.000" and facts["tracking error p.a."] == "0.00%"
     assert facts["common sessions"].startswith(f"{count:,}, ") and facts["Sharpe of B less that of A"] == "0.000"
+    assert sleeves(pair).rows[0][-1] == f"{count:,}" and sleeves(pair).columns[-1] == "Common sessions"
     one, other = pair.metrics("")
     assert one["sharpe"] == pytest.approx(other["sharpe"]) and one["volatility"] == pytest.approx(other["volatility"])

@@ -42,13 +42,14 @@ def sleeves(pair: Pair) -> Facts:
     names = with_growth(FIRST, [values for both in found.values() for values in both])
     for place, (one, other) in found.items():
         label = " " * place.count("/") + pair.one.label(pair.one.root + place)
-        rows.append((label, *(cell for name in names for cell in _cells(name, one, other))))
+        cells = (cell for name in names for cell in _cells(name, one, other))
+        rows.append((label, *cells, f"{pair.both[place].count:,}"))
     headings = [f"{heading(name)} {what}" for name in names for what in (*LETTERS, "difference")]
     same = all(shared.same for shared in pair.both.values())
     note = "The same sleeve is one with the same name in the same place." + (
         "" if same else " Where its sessions are not the same in both, its metrics are those of the sessions that are."
     )
-    return Facts(("Sleeve", *headings), rows, note, "Sleeves that both have")
+    return Facts(("Sleeve", *headings, "Common sessions"), rows, note, "Sleeves that both have")
 
 
 def alone(pair: Pair) -> Facts:

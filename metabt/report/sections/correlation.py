@@ -81,15 +81,15 @@ def _heat_map(run: Run, drawn: list[str]) -> Chart:
         "x": list(range(len(labels))),
         "y": list(range(len(labels))),
         "z": [lines.rounded(row, 3) for row in found],
-        "customdata": counts.tolist(),
         "zmin": -1,
         "zmax": 1,
         "diverging": True,
-        "text": [[f"{a}<br>{b}" for b in labels] for a in labels],
-        "hovertemplate": "%{text}<br>%{z:.2f}, %{customdata:,} common sessions<extra></extra>",
+        "text": [[f"{count:,}" for count in row] for row in counts.tolist()],  # Plotly writes no other data into cells
+        "hovertext": [[f"{a}<br>{b}" for b in labels] for a in labels],
+        "hovertemplate": "%{hovertext}<br>%{z:.2f}, %{text} common sessions<extra></extra>",
     }
     if len(drawn) <= WRITTEN:
-        trace |= {"texttemplate": "%{z:.2f}<br>%{customdata:,}"}
+        trace |= {"texttemplate": "%{z:.2f}<br>%{text}"}
     places = {"tickmode": "array", "tickvals": trace["x"], "automargin": True, "showgrid": False, "zeroline": False}
     short = [lines.label(_short(run.label(path))) for path in drawn]
     layout = {
