@@ -70,7 +70,7 @@ def run_engine(work: Work, cache: Cache | None = None) -> EngineRun:
 
 def _digested(prices: Prices) -> Dataset:
     dataset = Dataset.of(prices)
-    assert dataset.digests  # asked for here, and remembered
+    assert dataset.facts.digests  # asked for here, and remembered
     return dataset
 
 

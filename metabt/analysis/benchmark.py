@@ -38,12 +38,12 @@ class Benchmark:
     @property
     def symbol(self) -> str:
         """Its symbol."""
-        return self.dataset.symbols[0]
+        return self.dataset.facts.symbols[0]
 
     @property
     def name(self) -> str:
         """`DATASET:SYMBOL`, as configuration may state it."""
-        return f"{self.dataset.name}:{self.symbol}"
+        return f"{self.dataset.facts.name}:{self.symbol}"
 
     @property
     def path(self) -> str:
@@ -53,7 +53,7 @@ class Benchmark:
     @cached_property
     def digest(self) -> str:
         """Digest of its prices and its calendar."""
-        return self.dataset.digest(self.dataset.symbols)
+        return self.dataset.facts.digest(self.dataset.facts.symbols)
 
     @cached_property
     def series(self) -> Series:

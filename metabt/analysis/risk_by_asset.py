@@ -96,15 +96,15 @@ class _View:
     def _row(self, name: str, session: np.datetime64) -> int:
         """Return the newest row of a dataset's calendar as of a session, 0 before its first."""
         # its price may be one of an earlier partition: the digest of its own covers that
-        return max(int(np.searchsorted(self.plan.datasets[name].dates, session, side="right")) - 1, 0)
+        return max(int(np.searchsorted(self.plan.datasets[name].facts.dates, session, side="right")) - 1, 0)
 
     def observed(self, sessions: np.ndarray) -> dict[str, str]:
         """Return dataset -> digest of the closes between which returns on `sessions` are measured, by asset."""
         found = {}
         for name, (_, columns) in self.drawn.items():
-            dates = self.plan.datasets[name].dates
+            dates = self.plan.datasets[name].facts.dates
             span = slice(self._row(name, sessions[0]), int(np.searchsorted(dates, sessions[-1], side="right")))
             # by leaf: what their blocks are keyed by has been worked out already
-            leaves = [self.plan.datasets[name].digest_of(it, span, ("close",)) for it in self._universes[name]]
+            leaves = [self.plan.datasets[name].facts.digest_of(it, span, ("close",)) for it in self._universes[name]]
             found[name] = joint_digest([*leaves, array_digest(columns)])
         return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from metabt.api.result import Result
 from metabt.build.ports import Progress
 from metabt.engines.local import Local
-from metabt.runs.execution import cache_of, execute
+from metabt.runs.execution import execute
 from metabt.runs.reproduce import check_same_code, origin, recorded
 
 
@@ -35,15 +35,12 @@ def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = No
         For a run that is not there or failed, whose snapshot is gone, or which other code has made.
     """
     run, source, asked = recorded(lakehouse, run_id)
-    if run.keep == "all":
-        from metabt.lakehouse import load_run
-
-        tables = load_run(source.connection, run_id)[1]
-        return Result(run_id, tables, True, run.row["seconds"], partial(origin, lakehouse, run_id))
+    came_from = partial(origin, lakehouse, run_id)
+    found = source.find(run_id)
+    if found:
+        return Result(run_id, found[1], True, run.row["seconds"], came_from)
     check_same_code(run, asked, "is kept as a summary and cannot be completed")
-    done = execute(asked, Local(), cache_of(source), progress)
-    from metabt.lakehouse import commit_run
-
-    kept = {name: run.row[name] for name in ("sweep_id", "snapshot", "engine", "started_at", "overrides")}
-    commit_run(source.path, asked.row(**kept, seconds=done.seconds, keep="all"), done.tables, source.connection)
-    return Result(run_id, done.tables, False, done.seconds, partial(origin, lakehouse, run_id))
+    done = execute(asked, Local(), source.cache(), progress)
+    as_it_was = {name: run.row[name] for name in ("sweep_id", "engine", "started_at", "overrides")}
+    source.commit(asked, done.tables, **as_it_was, seconds=done.seconds, keep="all")
+    return Result(run_id, done.tables, False, done.seconds, came_from)

@@ -20,10 +20,11 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
-from metabt.runs.execution import cache_of, execute, now
+from metabt.runs.execution import execute, now
 from metabt.runs.plan_text import plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,24 +109,16 @@ def backtest(
     """
     executor = executor_of(engine)
     source = source_of(prices)
-    if isinstance(source, Lakehouse):
-        from metabt.lakehouse import check_writable
-
-        check_writable(source.path)
+    source.check_writable()
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
-    known = _stored(source, asked, cache)
+    came_from = _origin(source, asked, cache)
+    known = source.find(asked.run_id)
     if known:
-        return known
+        return _read_back(asked.run_id, *known, came_from)
     started = now()
-    memory = cache_of(source) if cache is None else cache
-    done = execute(asked, executor, memory, progress)
-    result = Result(asked.run_id, done.tables, seconds=done.seconds, origin=_origin(source, asked, cache))
-    if isinstance(source, Lakehouse):
-        from metabt.lakehouse import commit_run
-
-        facts = {"snapshot": source.snapshot, "engine": executor.name, "started_at": started, "seconds": done.seconds}
-        commit_run(source.path, asked.row(**facts), done.tables, source.connection)
-    return result
+    done = execute(asked, executor, source.cache() if cache is None else cache, progress)
+    source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
+    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from)
 
 
 def plan(
@@ -221,18 +214,18 @@ def load(lakehouse: str | Path, run: str = "latest") -> Result:
     StoreError
         If there is no lakehouse at the path, or it cannot be read.
     """
-    from metabt.lakehouse import resolve_run
+    from metabt.lakehouse import load_run, resolve_run
 
     with connect(lakehouse) as connection:
         run_id = resolve_run(connection, run)
-        return _read_back(connection, run_id, partial(_recorded, lakehouse, run_id))
+        return _read_back(run_id, *load_run(connection, run_id), partial(_recorded, lakehouse, run_id))
 
 
 def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
     """Return a function that makes the run's Origin; it opens a connection when it is called, not before."""
-    if isinstance(source, Lakehouse):
-        return partial(_recorded, source.path, asked.run_id, cache)
-    return partial(Origin, asked, cache)
+    if source.path is None:
+        return partial(Origin, asked, cache)
+    return partial(_recorded, source.path, asked.run_id, cache)
 
 
 def _recorded(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
@@ -241,10 +234,9 @@ def _recorded(lakehouse: str | Path, run_id: str, cache: Cache | None = None) ->
     return origin(lakehouse, run_id, cache)
 
 
-def _read_back(connection: duckdb.DuckDBPyConnection, run_id: str, origin: Callable[[], Origin]) -> Result:
-    from metabt.lakehouse import load_run
-
-    row, tables = load_run(connection, run_id)
+def _read_back(
+    run_id: str, row: Mapping[str, object], tables: dict[str, Table], origin: Callable[[], Origin]
+) -> Result:
     return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin)
 
 
@@ -260,13 +252,3 @@ def _request(
     found = resolved(tree, symbols, start, is_meta_backtest)
     against = benchmark_of(benchmark, source, found, symbols)
     return request(found, source.datasets([found]), end, is_meta_backtest, against)
-
-
-def _stored(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Result | None:
-    if isinstance(source, Frames):
-        return None
-    from metabt.lakehouse import find_run
-
-    if not find_run(source.connection, asked.run_id, keep="all"):
-        return None
-    return _read_back(source.connection, asked.run_id, _origin(source, asked, cache))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from metabt.data.dataset import Dataset
 from metabt.data.panel.panel import Panel
-from metabt.data.panel.plan import Names, Reading, Source
-from metabt.data.prices import Prices
+from metabt.data.panel.plan import Reading
 from metabt.errors import ConfigError, nearest
-from metabt.lakehouse.price_source import Lakehouse, source_of
+from metabt.lakehouse.price_source import source_of
 
 ENGINES = ("local", "ray")
 """Where partitions are computed."""
@@ -70,52 +67,9 @@ def open_panel(
     source = source_of(prices)
     name = _dataset(source.symbols(), dataset)
     wanted = None if symbols is None else tuple(dict.fromkeys(symbols))
-    found: Source = source.reader(name, wanted) if isinstance(source, Lakehouse) else Memory(source.prices(name))
+    found = source.dataset(name, wanted)
     panel = _on_ray(found) if engine == "ray" else Panel(Reading.all(found))
     return panel if wanted is None else panel.select(wanted)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A source of partitions whose prices are in memory."""
-
-    prices: Prices
-    """The whole dataset."""
-
-    @property
-    def dates(self) -> np.ndarray:
-        """(n_sessions,) datetime64[D]: the calendar of the prices."""
-        return self.prices.dates
-
-    @property
-    def symbols(self) -> Names:
-        """(n_assets,) symbols, sorted."""
-        return self.prices.symbols
-
-    @property
-    def has_volume(self) -> bool:
-        """Whether volumes are known."""
-        return self.prices.volume is not None
-
-    def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> MemoryPart:
-        """Return a callable that takes some partitions out; volumes and entry prices come along, whatever is asked."""
-        return MemoryPart(self.prices, rows, symbols)
-
-
-@dataclass(frozen=True)
-class MemoryPart:
-    """Some partitions of prices in memory."""
-
-    prices: Prices
-    """The whole dataset."""
-    rows: slice
-    """Rows of its calendar that are wanted."""
-    symbols: Names
-    """Symbols that are wanted."""
-
-    def __call__(self) -> Prices:
-        """Return the wanted rows and symbols, with the prices that assets enter the rows with."""
-        return self.prices.rows(self.rows).select(self.symbols)
 
 
 def _dataset(held: Mapping[str, object], dataset: str | None) -> str:
@@ -128,10 +82,10 @@ def _dataset(held: Mapping[str, object], dataset: str | None) -> str:
     return dataset
 
 
-def _on_ray(source: Source) -> Panel:
+def _on_ray(dataset: Dataset) -> Panel:
     from metabt.engines.ray.connection import connect
 
     connect()
-    from metabt.engines.ray.panels import OnRay, Shared
+    from metabt.engines.ray.panels import OnRay, shared
 
-    return Panel(Reading.all(Shared.of(source.prices) if isinstance(source, Memory) else source), OnRay())
+    return Panel(Reading.all(dataset if dataset.stored else shared(dataset.prices)), OnRay())

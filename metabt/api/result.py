@@ -11,11 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from metabt.analysis.summary import summary
 from metabt.errors import ConfigError, nearest
-from metabt.values.tables import Coded, Column, Table, texts
+from metabt.values.tables import Coded, Table, texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +96,7 @@ class Result:
         >>> metabt.backtest(tree, prices).returns()["net"].to_dict()
         {Timestamp('2021-01-08 00:00:00'): 0.125, Timestamp('2021-01-09 00:00:00'): -0.125}
         """
-        return self._of("returns", path, self.benchmark).set_index("date").drop(columns="path")
+        return self.frame("returns", path or self.name).set_index("date")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:
         """Return what a sleeve decided.
@@ -122,7 +120,7 @@ class Result:
         ConfigError
             If the portfolio has no such sleeve.
         """
-        return self._of("decisions", path).drop(columns="path").reset_index(drop=True)
+        return self.frame("decisions", path or self.name)
 
     def sleeve_weights(self, path: str | None = None) -> pd.DataFrame:
         """Return the weights of a sleeve's children or assets as it decided them.
@@ -143,7 +141,7 @@ class Result:
         ConfigError
             If the portfolio has no such sleeve.
         """
-        return self._wide(path, "weight").fillna(0.0)
+        return self.decisions(path).pivot(index="date", columns="item", values="weight").fillna(0.0)
 
     def risk_contributions(self, path: str | None = None) -> pd.DataFrame:
         """Return the shares of variance that a sleeve expected of its children or assets when it decided.
@@ -164,7 +162,7 @@ class Result:
         ConfigError
             If the portfolio has no such sleeve.
         """
-        wide = self._wide(path, "risk_contribution")
+        wide = self.decisions(path).pivot(index="date", columns="item", values="risk_contribution")
         return wide.where(wide.isna().all(axis=1), wide.fillna(0.0))
 
     def metrics(self) -> pd.DataFrame:
@@ -210,13 +208,16 @@ class Result:
         """
         return self.frame("risk")
 
-    def frame(self, table: str) -> pd.DataFrame:
+    def frame(self, table: str, path: str | None = None) -> pd.DataFrame:
         """Return a table as it is stored, without its column run_id.
 
         Parameters
         ----------
         table : str
             Its name, one of `Result.tables`.
+        path : str, optional
+            Path of a sleeve, or of the benchmark (`Result.benchmark`) in `returns` and `metrics`, to return its rows
+            alone, without their column path; None returns all rows.
 
         Returns
         -------
@@ -227,11 +228,18 @@ class Result:
         Raises
         ------
         ConfigError
-            If the run has no such table.
+            If the run has no such table, the portfolio no such sleeve, or the table no rows by sleeve.
         """
         if table not in self.tables:
             raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
-        return _frame(self.tables[table])
+        whole = _frame(self.tables[table])
+        if path is None:
+            return whole
+        if path not in self.paths and (path != self.benchmark or table not in ("returns", "metrics")):
+            raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
+        if "path" not in whole:
+            raise ConfigError(f"table '{table}' is of the whole portfolio, and has no rows of '{path}'; leave path out")
+        return whole[whole["path"] == path].drop(columns="path").reset_index(drop=True)
 
     def attribution(self, every: str | None = None) -> pd.DataFrame:
         """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions).
@@ -405,16 +413,6 @@ class Result:
 
         return write_figures(folder, {"run_id": self.run_id, "portfolio": self.name}, self.tables, format)
 
-    def _of(self, table: str, path: str | None, also: str | None = None) -> pd.DataFrame:
-        path = path or self.name
-        if path not in (*self.paths, also):
-            raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
-        frame = self.frame(table)
-        return frame[frame["path"] == path]
-
-    def _wide(self, path: str | None, values: str) -> pd.DataFrame:
-        return self._of("decisions", path).pivot(index="date", columns="item", values=values)
-
 
 @dataclass(frozen=True)
 class Baselines:
@@ -457,12 +455,6 @@ class Baselines:
 def _frame(table: Table) -> pd.DataFrame:
     import pandas as pd  # half of what starting a command takes, and most commands need no frame
 
-    return pd.DataFrame({name: _series(column) for name, column in table.items()})
-
-
-def _series(column: Column) -> np.ndarray:
-    if isinstance(column, Coded):
-        return np.array([*column.values, None], dtype=object)[column.codes]
-    if column.dtype.kind == "M":
-        return column.astype("datetime64[ns]")
-    return column
+    columns = {name: texts(column) if isinstance(column, Coded) else column for name, column in table.items()}
+    days = {name: column.astype("datetime64[ns]") for name, column in columns.items() if column.dtype.kind == "M"}
+    return pd.DataFrame(columns | days)

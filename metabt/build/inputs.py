@@ -102,7 +102,7 @@ class Markets:
         if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
             self._cut[key] = Market.of(prices, leaf.universe)
         window, _ = reach(leaf, rows)
-        ahead = len(dataset.dates) - len(prices.dates)
+        ahead = len(dataset.facts.dates) - len(prices.dates)
         return self._cut[key].rows(slice(window.start - ahead, window.stop - ahead))
 
 

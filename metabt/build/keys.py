@@ -67,9 +67,9 @@ def node_key(
     """
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        dataset, (window, before) = plan.datasets[spec.dataset], reach(spec, rows)
+        known, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
         fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
-        read = [str(before), dataset.calendar_digest(window), dataset.digest_of(spec.universe, window, fields)]
+        read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields)]
     else:
         ended = ends_of(spec, plan)
         read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]

@@ -129,7 +129,7 @@ class _Shared:
     def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
         names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
         if names not in self._calendars:
-            calendar = calendar_of([self._datasets[name] for name in names])
+            calendar = calendar_of([self._datasets[name].facts for name in names])
             self._calendars[names] = calendar, dict(partitions(calendar.sessions))
         return self._calendars[names]
 
@@ -144,9 +144,9 @@ class _Shared:
 
 def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
     """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
-    check_universes(tree, {name: dataset.symbols for name, dataset in datasets.items()})
+    check_universes(tree, {name: dataset.facts.symbols for name, dataset in datasets.items()})
     for path, leaf in tree.leaves():
-        n_sessions = len(datasets[leaf.dataset].dates)
+        n_sessions = len(datasets[leaf.dataset].facts.dates)
         if n_sessions <= leaf.lookback:
             raise DataError(
                 f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "

@@ -11,7 +11,6 @@ import gc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
     from metabt.api.result import Result
-    from metabt.data.prices import Prices
-    from metabt.lakehouse import Facts
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.record import Record
 
@@ -134,23 +131,11 @@ def _say_if_stale(source: Lakehouse, run: Record) -> None:
     from metabt.lakehouse import load_facts
 
     facts = load_facts(source.connection, run.wanted, source.snapshot)
-    if {name: _digest(known) for name, known in facts.items()} != run.config["data"]:
+    if {name: known.digest(known.symbols) for name, known in facts.items()} != run.config["data"]:
         last = calendar_of(list(facts.values())).sessions[-1]
         notice(
             f"prices have changed since this run: now up to {last}; `metabt weights --refresh` runs it on today's data"
         )
-
-
-def _digest(facts: Facts) -> str:
-    """Return the digest of all that is known of a dataset's symbols, as a run records it."""
-    from metabt.data.dataset import Dataset
-
-    def no_prices(rows: slice) -> Prices:
-        raise AssertionError("unreachable: a digest needs no price")
-
-    return Dataset(
-        facts.name, facts.dates, facts.symbols, facts.closed, partial(getattr, facts, "digests"), no_prices
-    ).digest(facts.symbols)
 
 
 def _of_result(result: Result) -> list[Order]:

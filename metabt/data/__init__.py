@@ -1,10 +1,11 @@
 """Data: prices in memory, as sessions x assets.
 
 1. `prices` holds one dataset's closes (and volumes, ...) on its sessions, and the simple returns between them.
-2. `dataset` is what is known of prices without reading one: sessions, symbols, digests; and how to read them.
+2. `facts` is what is known of a dataset without reading a price: sessions, symbols, digests; `dataset` adds how to read
+   them.
 3. `calendars` says on which sessions a sleeve has a book, and on which it decides.
 4. `panel/` is the lazy layer on top, for users' own functions of prices.
 
 Imports: `values` and `numerics`. It does not know where prices are stored: readers are arguments.
-Offers: `Prices`, `Dataset`, `Calendar`, `Panel`, `Sheet`.
+Offers: `Prices`, `Facts`, `Dataset`, `Calendar`, `Panel`, `Sheet`.
 """

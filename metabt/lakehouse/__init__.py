@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.catalog_location import confirm
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
-    from metabt.lakehouse.prices.dataset_facts import Facts, dataset_symbols, load_facts
+    from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
     from metabt.lakehouse.prices.price_panels import load_prices, read_rows
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
@@ -46,7 +46,6 @@ _EXPORTS = {
     "check_writable": "metabt.lakehouse.catalog.attachment",
     "commit_run": "metabt.lakehouse.runs.commits",
     "commit_runs": "metabt.lakehouse.runs.commits",
-    "Facts": "metabt.lakehouse.prices.dataset_facts",
     "dataset_symbols": "metabt.lakehouse.prices.dataset_facts",
     "load_facts": "metabt.lakehouse.prices.dataset_facts",
     "export": "metabt.lakehouse.sql.exports",
@@ -75,7 +74,6 @@ _EXPORTS = {
 
 __all__ = [
     "Change",
-    "Facts",
     "IngestReport",
     "QueryResult",
     "Reader",

@@ -1,6 +1,8 @@
 """Price source: frames in memory, or a lakehouse, behind the same methods.
 
-Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
+1. Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
+2. A source says where blocks of what is computed from it are remembered, and finds and stores its runs. What comes from
+   frames is not stored: nothing is found, and committing a run does nothing.
 """
 
 from __future__ import annotations
@@ -8,24 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from metabt.data.dataset import Dataset
+from metabt.data.dataset import Dataset, Names
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError
 from metabt.portfolio.sleeve import Sleeve
+from metabt.values.tables import Table
 
 if TYPE_CHECKING:
-    from metabt.lakehouse import Facts, Reader
+    from metabt.build.ports import Cache
 
 DATASET = "prices"
 """Name of the dataset that a single frame is."""
 
 
+class Named(Protocol):
+    """A run that can be stored."""
+
+    def row(self, **columns: object) -> dict[str, object]:
+        """Return the run's row in `runs`, completed by the `columns` that only its execution tells."""
+
+
 class Frames:
     """Prices in memory."""
+
+    path = None
+    """They are in no lakehouse."""
 
     def __init__(self, panels: Mapping[str, Prices]) -> None:
         """Take the prices of each dataset by its name."""
@@ -39,13 +52,31 @@ class Frames:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
-    def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols alone."""
-        return Dataset.of(self._panels[dataset].select((symbol,)))
+    def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
+        """Return a dataset, with some of its symbols or, with None, all.
 
-    def prices(self, dataset: str) -> Prices:
-        """Return all prices of a dataset."""
-        return self._panels[dataset]
+        Raises
+        ------
+        ConfigError
+            For a symbol that it does not have.
+        """
+        from metabt.data.panel.sheet import known
+
+        panel = self._panels[name]
+        some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
+        return Dataset.of(panel.select(some) if some else panel)
+
+    def check_writable(self) -> None:
+        """Do nothing: no run is stored."""
+
+    def cache(self) -> None:
+        """Return None: no cache belongs to prices in memory."""
+
+    def find(self, run_id: str) -> None:
+        """Return None: no run is stored."""
+
+    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+        """Do nothing."""
 
 
 class Lakehouse:
@@ -71,30 +102,54 @@ class Lakehouse:
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
-        facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
-        return {name: self._dataset(known) for name, known in facts.items()}
+        return self._datasets(wanted(trees))
 
-    def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols alone; no price is read yet."""
-        return self._dataset(self._lake.load_facts(self.connection, {dataset: (symbol,)}, self.snapshot)[dataset])
-
-    def reader(self, dataset: str, symbols: tuple[str, ...] | None = None) -> Reader:
-        """Return a reader of a dataset's prices, of some of its symbols or, with None, of all.
+    def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
+        """Return a dataset, with some of its symbols or, with None, all; no price is read yet.
 
         Raises
         ------
         ConfigError
             For a dataset or a symbol that the lakehouse does not have.
         """
-        return self._reader(self._lake.load_facts(self.connection, {dataset: symbols}, self.snapshot)[dataset])
+        return self._datasets({name: symbols})[name]
 
-    def _reader(self, known: Facts) -> Reader:
-        return self._lake.Reader(self.path, self.snapshot, known, self.connection)
+    def check_writable(self) -> None:
+        """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
+        self._lake.check_writable(self.path)
 
-    def _dataset(self, known: Facts) -> Dataset:
-        reader = self._reader(known)
-        digests = partial(getattr, known, "digests")
-        return Dataset(known.name, known.dates, known.symbols, known.closed, digests, reader, stored=True)
+    def cache(self) -> Cache:
+        """Return the lakehouse's own cache of blocks."""
+        from metabt.build.cache.disk import DIRECTORY, DiskCache
+
+        return DiskCache(self.path / DIRECTORY)
+
+    def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
+        """Return the row and the tables of a run that is stored whole and did not fail; None where there is none."""
+        if not self._lake.find_run(self.connection, run_id, keep="all"):
+            return None
+        return self._lake.load_run(self.connection, run_id)
+
+    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+        """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
+
+        Parameters
+        ----------
+        run : what names it
+        tables : its tables by name, without run_id
+        columns : engine, started_at (UTC), seconds and whatever else `runs` has of its execution, but the snapshot
+
+        Raises
+        ------
+        StoreError
+            If the lakehouse cannot be written; nothing is stored then.
+        """
+        self._lake.commit_run(self.path, run.row(snapshot=self.snapshot, **columns), tables, self.connection)
+
+    def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
+        reader = self._lake.Reader(self.path, self.snapshot, self.connection)
+        facts = self._lake.load_facts(self.connection, wanted, self.snapshot)
+        return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

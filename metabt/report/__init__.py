@@ -5,15 +5,14 @@
 2. `contents` lists the builders of `sections/` (one run) and `comparison/` (two) in reading order. Each returns a
    `section` of figures and tables. A new section is a file there and an entry in `contents`.
 3. Sections share `streams`, `decisions`, `allocation_path`, `attribution_rows`; charts share `lines` and `colours`.
-4. `markup` escapes and writes HTML, `page` writes the file; `side_by_side` does so for two results in memory. `drawing`
-   draws a chart without a browser, `figures` writes the main ones as png, svg or pdf.
+4. `markup` escapes and writes HTML, `page` writes the file. `drawing` draws a chart without a browser, `figures` writes
+   the main ones as png, svg or pdf.
 
 Imports: `runs` and the rooms beneath it; plotly, matplotlib.
 Offers: the names below.
 """
 
 from metabt.report.figures import Format, write_figures
-from metabt.report.page import check_folder, render, write_page, write_report
-from metabt.report.side_by_side import write_comparison
+from metabt.report.page import check_folder, render, write_comparison, write_page, write_report
 
 __all__ = ["Format", "check_folder", "render", "write_comparison", "write_figures", "write_page", "write_report"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metabt.report.reading import numbers, texts
-from metabt.values.tables import Table
+from metabt.report.reading import numbers
+from metabt.values.tables import Table, texts
 
 EFFECTS = ("allocation", "selection", "interaction")
 """Names of the effects of an item."""
@@ -37,19 +37,19 @@ class AttributionRow:
 def by_sleeve(table: Table) -> dict[str, list[AttributionRow]]:
     """Return path -> its rows, in the order of the table."""
     found: dict[str, list[AttributionRow]] = {}
-    columns = [texts(table, name) for name in ("path", "item", "kind")]
+    columns = [texts(table[name]) for name in ("path", "item", "kind")]
     values = (numbers(table, "own").tolist(), numbers(table, "root").tolist())
     for path, item, kind, own, root in zip(*columns, *values, strict=True):
-        found.setdefault(str(path), []).append(AttributionRow(str(item), str(kind), own, root))
+        found.setdefault(path, []).append(AttributionRow(item, kind, own, root))
     return found
 
 
 def by_effect(table: Table) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
     """Return path -> (kind, item) -> effect -> contribution to the portfolio's net return."""
     found: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
-    columns = [texts(table, name) for name in ("path", "kind", "item", "effect")]
+    columns = [texts(table[name]) for name in ("path", "kind", "item", "effect")]
     for path, kind, item, effect, root in zip(*columns, numbers(table, "root").tolist(), strict=True):
-        found.setdefault(str(path), {}).setdefault((str(kind), str(item)), {})[str(effect)] = root
+        found.setdefault(path, {}).setdefault((kind, item), {})[effect] = root
     return found
 
 

@@ -14,15 +14,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from metabt.errors import StoreError
+from metabt.errors import MetabtError, StoreError
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.contents import sections
 from metabt.report.markup import markup
-from metabt.report.reading import Tables, root
+from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Section
+from metabt.runs.input_differences import Difference, request_differences
+from metabt.values.tables import texts
 
 if TYPE_CHECKING:
     from metabt.runs.replay import Origin
@@ -56,10 +58,35 @@ def write_report(result: Reported, path: str | Path, baselines: bool | None = No
     return write_page(path, run_of(result, Replayed.wanted(result.origin, baselines)))
 
 
+def write_comparison(result: Reported, other: Reported, path: str | Path) -> Path:
+    """Write the page of two results and return where; neither is walked again.
+
+    Raises
+    ------
+    ConfigError
+        If both are one run, or have no time in common.
+    StoreError
+        If the file cannot be written.
+    """
+    found, untold = _differences(result, other)
+    return write_page(path, Pair(run_of(result), run_of(other), found, untold))
+
+
 def run_of(result: Reported, again: Replayed | None = None) -> Run:
     """Return a result in memory as a run."""
-    row = {"run_id": result.run_id, "portfolio": root(result.tables), "seconds": result.seconds}
+    parents_first = texts(result.tables["sleeves"]["path"])
+    row = {"run_id": result.run_id, "portfolio": parents_first[0], "seconds": result.seconds}
     return Run(row, result.tables, again)
+
+
+def _differences(result: Reported, other: Reported) -> tuple[list[Difference], str]:
+    """Return the differences between the inputs of two results, and the reason where they are not known, else ''."""
+    if result.origin is None or other.origin is None:
+        return [], "it is not known where both came from; take them from metabt.backtest or metabt.load"
+    try:
+        return request_differences(result.origin().request, other.origin().request), ""
+    except MetabtError as error:
+        return [], str(error)
 
 
 def write_page(path: str | Path, told: Run | Pair) -> Path:

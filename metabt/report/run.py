@@ -12,11 +12,12 @@ import numpy as np
 
 from metabt.analysis.calendar_time import DAYS_PER_YEAR
 from metabt.analysis.common_sessions import Series
-from metabt.report import reading
+from metabt.analysis.summary import metrics_by_path
 from metabt.report.allocation_path import Shares, held_shares
-from metabt.report.reading import Tables, texts
+from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
+from metabt.values.tables import texts
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,17 @@ class Run:
     @cached_property
     def paths(self) -> list[str]:
         """Paths of all sleeves, parents first."""
-        return reading.paths(self.tables)
+        return list(texts(self.tables["sleeves"]["path"]))
 
     @cached_property
     def root(self) -> str:
         """The root's path."""
-        return reading.root(self.tables)
+        return min(self.paths, key=lambda path: path.count("/"))
 
     @cached_property
     def children(self) -> list[str]:
         """Paths of the root's children; empty where it is a leaf."""
-        return reading.children(self.tables, self.root)
+        return [path for path in self.paths if path.rpartition("/")[0] == self.root]
 
     @cached_property
     def beside(self) -> list[str]:
@@ -63,7 +64,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
         """Path -> metric -> value."""
-        return reading.metrics(self.tables)
+        return metrics_by_path(self.tables["metrics"])
 
     @cached_property
     def streams(self) -> Streams:
@@ -75,8 +76,7 @@ class Run:
         """Path -> resolved spec, as plain values."""
         sleeves = self.tables["sleeves"]
         return {
-            str(path): json.loads(str(spec))
-            for path, spec in zip(texts(sleeves, "path"), texts(sleeves, "spec"), strict=True)
+            path: json.loads(spec) for path, spec in zip(texts(sleeves["path"]), texts(sleeves["spec"]), strict=True)
         }
 
     @cached_property

@@ -64,7 +64,7 @@ def compare(con: duckdb.DuckDBPyConnection, one_id: str, other_id: str) -> Compa
     first, second = (_stream(con, record) for record in (one, other))
     spans = ((str(first[0][0]), str(first[0][-1])), (str(second[0][0]), str(second[0][-1])))
     found_inputs = tuple(differences(con, one, other))
-    return Comparison(one, other, found_inputs, metrics, first_difference(first, second), spans)
+    return Comparison(one, other, found_inputs, metrics, first_session_apart(first, second), spans)
 
 
 def _stream(con: duckdb.DuckDBPyConnection, record: Record) -> Stream:
@@ -74,7 +74,7 @@ def _stream(con: duckdb.DuckDBPyConnection, record: Record) -> Stream:
     return np.asarray(found["date"]).astype("datetime64[D]"), np.asarray(found["net"], np.float64)
 
 
-def first_difference(one: Stream, other: Stream) -> str | None:
+def first_session_apart(one: Stream, other: Stream) -> str | None:
     """Return the first date with another net return, or that only one has, from where both began to where one ends."""
     first, last = max(one[0][0], other[0][0]), min(one[0][-1], other[0][-1])
     rows = [{date: net for date, net in zip(*stream, strict=True) if first <= date <= last} for stream in (one, other)]

@@ -9,7 +9,6 @@ from time import perf_counter
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.lakehouse.price_source import Frames, Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.runs.request import Request
 from metabt.values.tables import Table
@@ -39,15 +38,6 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
         tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)
-
-
-def cache_of(source: Frames | Lakehouse) -> Cache | None:
-    """Return the cache that belongs to a source of prices: a lakehouse's own, or none."""
-    if isinstance(source, Frames):
-        return None
-    from metabt.build.cache.disk import DIRECTORY, DiskCache
-
-    return DiskCache(source.path / DIRECTORY)
 
 
 def now() -> datetime.datetime:

@@ -22,12 +22,11 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse.price_source import Lakehouse
-from metabt.runs.execution import cache_of
 from metabt.runs.input_differences import Difference, version_differences
 from metabt.runs.record import Record, at_snapshot, read_record
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, stored_tree
-from metabt.values.tables import Coded, Column, Table
+from metabt.values.tables import Coded, Column, Table, texts
 
 TIMED = "stages"
 """The table of times and cache hits, which no second run repeats."""
@@ -104,7 +103,7 @@ def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Or
     """
     run, source, asked = recorded(lakehouse, run_id)
     check_same_code(run, asked, "cannot be walked again for what its tables do not hold")
-    return Origin(asked, cache_of(source) if cache is None else cache)
+    return Origin(asked, source.cache() if cache is None else cache)
 
 
 def check_same_code(run: Record, asked: Request, cannot: str) -> None:
@@ -169,7 +168,7 @@ def _cut(column: Column, size: int) -> Column:
 
 def _first(one: Column, other: Column) -> int | None:
     """Return the first row in which two columns of one length differ."""
-    unequal = _texts(one) != _texts(other) if isinstance(one, Coded) else ~_same(one, np.asarray(other))
+    unequal = texts(one) != texts(other) if isinstance(one, Coded) else ~_same(one, np.asarray(other))
     rows = np.flatnonzero(unequal)
     return int(rows[0]) if len(rows) else None
 
@@ -181,12 +180,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one.view(np.int64) == other.view(np.int64)) | (np.isnan(one) & np.isnan(other))
 
 
-def _texts(column: Column) -> np.ndarray:
-    assert isinstance(column, Coded)
-    return np.array([*column.values, None], dtype=object)[column.codes]
-
-
 def _value(column: Column, row: int) -> str:
     if isinstance(column, Coded):
-        return str(_texts(column)[row])
+        return str(texts(column)[row])
     return repr(column[row].item()) if column.dtype.kind != "M" else str(column[row])

@@ -52,7 +52,7 @@ class Request:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Dataset -> digest of all that the tree may read of it."""
-        return {name: self.datasets[name].digest(symbols) for name, symbols in wanted([self.tree]).items()}
+        return {name: self.datasets[name].facts.digest(symbols) for name, symbols in wanted([self.tree]).items()}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -166,7 +166,8 @@ def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, sym
     """
     if text is None:
         return None
-    found = Benchmark(source.alone(*find_benchmark(text, symbols, tree)))
+    name, symbol = find_benchmark(text, symbols, tree)
+    found = Benchmark(source.dataset(name, (symbol,)))
     if found.path in {path for path, _ in tree.walk()}:
         raise ConfigError(f"a sleeve is called '{found.path}', as are the rows of the benchmark; rename it")
     return found

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.summary import metrics_by_path
-from metabt.build.cache import NoCache, Recalling
+from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
@@ -31,7 +31,7 @@ from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.runs.execution import cache_of, now
+from metabt.runs.execution import now
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.values.digests import digest
 from metabt.values.tables import Table
@@ -171,7 +171,7 @@ class _Forest:
         self, jobs: Sequence[Job], lakehouse: str, keep: str, say: Callable[[str], None] | None = None
     ) -> None:
         self.source, self.keep = Lakehouse(Path(lakehouse)), keep
-        self.cache: Cache = Recalling(cache_of(self.source) or NoCache())
+        self.cache: Cache = Recalling(self.source.cache())
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.benchmarks: dict[str, Benchmark] = {}

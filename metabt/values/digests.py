@@ -32,11 +32,11 @@ def digest(value: object) -> str:
     TypeError
         For anything but None, bool, int, float, str, dates, arrays, and lists, tuples, dicts or dataclasses of these.
     """
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(json_form(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def canonical(value: object) -> object:
+def json_form(value: object) -> object:
     """Return `value` as JSON types in which 1 and 1.0 stay apart and mappings are ordered by key."""
     if value is None or isinstance(value, bool | str | int):
         return value
@@ -45,13 +45,13 @@ def canonical(value: object) -> object:
     if isinstance(value, np.ndarray):
         return {"array": array_digest(value)}
     if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
+        return [json_form(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {type(value).__name__: canonical({f.name: getattr(value, f.name) for f in fields(value)})}
+        return {type(value).__name__: json_form({f.name: getattr(value, f.name) for f in fields(value)})}
     if isinstance(value, np.datetime64):
         return str(value)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: canonical(item) for key, item in value.items()}
+        return {key: json_form(item) for key, item in value.items()}
     raise TypeError(
         f"cannot fingerprint {type(value).__name__} {value!r}; use plain values, or register it as a plug-in"
     )

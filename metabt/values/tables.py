@@ -94,10 +94,10 @@ Column = np.ndarray | Coded
 Table = dict[str, Column]
 
 
-def texts(column: Column) -> list[str]:
-    """Return the texts of a text column, one a row; the column has no NULL."""
+def texts(column: Column) -> np.ndarray:
+    """Return a text column row by row, (n_rows,) objects: str, or None where it is NULL."""
     assert isinstance(column, Coded)
-    return [column.values[code] for code in column.codes]
+    return np.array([*column.values, None], dtype=object)[column.codes]  # -1 is the last of them
 
 
 def concat(tables: Sequence[Table]) -> Table:

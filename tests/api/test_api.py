@@ -10,6 +10,7 @@ import pytest
 
 import metabt
 from metabt import lakehouse
+from metabt.errors import ConfigError
 from metabt.estimators import registry
 from metabt.runs.request import CODE
 from metabt.values.source_files import code_modules
@@ -42,6 +43,25 @@ def test_a_frame_and_a_lakehouse_give_one_answer_under_one_name(lake: Path) -> N
     in_memory = metabt.backtest(tree(), {"stocks": stocks(5)})
     assert in_memory.run_id == metabt.backtest(tree(), lake).run_id
     assert same(in_memory.tables, metabt.load(lake).tables)
+
+
+def test_a_table_has_rows_of_a_sleeve_or_of_the_benchmark_alone() -> None:
+    result = metabt.backtest(tree(), {"stocks": stocks(5)}, benchmark="EE")
+    whole = result.frame("returns")
+    paths = [*result.paths, "benchmark:EE"]
+    assert sum(len(result.frame("returns", path)) for path in paths) == len(whole) > 0
+    for path in paths:
+        own = result.frame("returns", path)
+        assert own["net"].tolist() == whole.loc[whole["path"] == path, "net"].tolist() == [*result.returns(path)["net"]]
+        assert "path" not in own and own.index.tolist() == list(range(len(own)))
+    with pytest.raises(ConfigError, match="has no sleeve 'benchmark:EE'"):
+        result.decisions("benchmark:EE")
+    with pytest.raises(ConfigError, match="has no sleeve 'nobody'"):
+        result.returns("nobody")
+    with pytest.raises(ConfigError, match="table 'weights' is of the whole portfolio.*leave path out"):
+        result.frame("weights", result.name)
+    with pytest.raises(ConfigError, match="has no table 'return'; did you mean 'returns'"):
+        result.frame("return")
 
 
 def test_what_a_run_depends_on_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -308,7 +308,7 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     warm: tuple[Path, Result], statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake, first = warm
-    monkeypatch.setattr(lakehouse.Reader, "__call__", fail)
+    monkeypatch.setattr(lakehouse.Reader, "read", fail)
     monkeypatch.setattr(Dataset, "since", fail)
     kernels = ("build.cached_walk.advance", "walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
     for name in (*kernels, "analysis.risk_by_asset.ex_ante_asset_risk"):

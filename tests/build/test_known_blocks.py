@@ -69,9 +69,7 @@ def test_it_reads_no_prices() -> None:
     cache = MemoryCache()
     job = engine(nested(), {"stocks": decade()}, cache)
     job.run()
-    unread = {
-        name: replace(it, read_prices=lambda rows: pytest.fail("read prices")) for name, it in job.datasets.items()
-    }
+    unread = {name: replace(it, part=lambda *wanted: pytest.fail("read prices")) for name, it in job.datasets.items()}
     again = BacktestEngine(job.portfolios, unread, cache=cache)
     assert sum(known_blocks(again.plan, cache).values()) == job.plan.n_blocks
     assert again.run().computed == 0

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.data.dataset import Dataset
+from metabt.data.dataset import Dataset, Names, Part
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from tests.engines.test_laws import examples
@@ -35,15 +36,15 @@ def corrected(row: int, symbol: str) -> Prices:
     return replace(old, close=close)
 
 
-def unread(of: Prices) -> Dataset:
-    """Return the dataset of a panel, whose prices nobody may read."""
-    return replace(Dataset.of(of), read_prices=lambda rows: pytest.fail("read prices"))
+def unread(of: Prices) -> Facts:
+    """Return what is known of a dataset whose prices nobody may read."""
+    return replace(Dataset.of(of), part=lambda *wanted: pytest.fail("read prices")).facts
 
 
 def test_what_is_known_is_known_without_reading_a_price() -> None:
-    dataset = unread(panel())
-    assert list(dataset.partitions) == ["2019", "2020", "2021"]
-    assert len(dataset.digest(dataset.symbols)) == len(dataset.digest_of(("AA",), slice(0, 9), ("close",))) == 64
+    facts = unread(panel())
+    assert list(facts.partitions) == ["2019", "2020", "2021"]
+    assert len(facts.digest(facts.symbols)) == len(facts.digest_of(("AA",), slice(0, 9), ("close",))) == 64
 
 
 def test_prices_and_digests_are_read_once() -> None:
@@ -52,16 +53,16 @@ def test_prices_and_digests_are_read_once() -> None:
 
     def digests() -> object:
         reads.append("digests")
-        return source.digests
+        return source.facts.digests
 
-    def prices(rows: slice) -> Prices:
+    def prices(rows: slice, symbols: Names, fields: Names) -> Part:
         reads.append(f"prices from {rows.start}")
-        return source.prices.rows(rows)
+        return source.part(rows, symbols, fields)
 
-    dataset = replace(source, read_digests=digests, read_prices=prices)
+    dataset = replace(source, facts=replace(source.facts, read_digests=digests), part=prices)
     for symbol in ("AA", "BB"):
-        dataset.digest((symbol,))
-        dataset.digest_of((symbol,), slice(0, 9), ("close",))
+        dataset.facts.digest((symbol,))
+        dataset.facts.digest_of((symbol,), slice(0, 9), ("close",))
         assert dataset.prices.select([symbol]).symbols == (symbol,)
     assert reads == ["digests", "prices from 0"]
 
@@ -69,15 +70,15 @@ def test_prices_and_digests_are_read_once() -> None:
 def test_prices_are_read_from_the_partition_on_that_is_asked_for() -> None:
     reads: list[slice] = []
     source = Dataset.of(panel())
-    opens = [part.start for part in source.partitions.values()]
+    opens = [part.start for part in source.facts.partitions.values()]
 
-    def prices(rows: slice) -> Prices:
+    def prices(rows: slice, symbols: Names, fields: Names) -> Part:
         reads.append(rows)
-        return source.prices.rows(rows)
+        return source.part(rows, symbols, fields)
 
-    dataset = replace(source, read_prices=prices)
+    dataset = replace(source, part=prices)
     whole = source.prices
-    for row in (opens[2] + 1, opens[2], len(source.dates) - 1, opens[1] + 5, 0, opens[2]):
+    for row in (opens[2] + 1, opens[2], len(source.facts.dates) - 1, opens[1] + 5, 0, opens[2]):
         found = dataset.since(row)
         assert len(found.dates) >= len(whole.dates) - row
         rest = slice(len(whole.dates) - len(found.dates), None)
@@ -108,7 +109,7 @@ def test_a_digest_is_of_all_that_its_partitions_hold_and_of_nothing_later(
 
 def test_returns_are_a_function_of_what_the_digest_covers() -> None:
     before, after = panel(), corrected(270, "CC")
-    one, other = Dataset.of(before), Dataset.of(after)
+    one, other = Facts.of(before), Facts.of(after)
     for label, rows in one.partitions.items():
         same = one.digest_of(("CC",), rows, ("close",)) == other.digest_of(("CC",), rows, ("close",))
         column = before.symbols.index("CC")
@@ -116,17 +117,17 @@ def test_returns_are_a_function_of_what_the_digest_covers() -> None:
 
 
 def test_fields_symbols_and_the_span_have_digests_of_their_own() -> None:
-    dataset, rows = unread(panel()), slice(0, SESSIONS)
+    facts, rows = unread(panel()), slice(0, SESSIONS)
     digests = [
-        dataset.digest_of(("AA",), rows, ("close",)),
-        dataset.digest_of(("AA",), rows, ("close", "volume")),
-        dataset.digest_of(("AA", "BB"), rows, ("close",)),
-        dataset.digest_of(("BB",), rows, ("close",)),
-        dataset.digest_of(("AA",), slice(0, 5), ("close",)),
-        dataset.digest_of(("AA",), slice(SESSIONS - 5, SESSIONS), ("close",)),
+        facts.digest_of(("AA",), rows, ("close",)),
+        facts.digest_of(("AA",), rows, ("close", "volume")),
+        facts.digest_of(("AA", "BB"), rows, ("close",)),
+        facts.digest_of(("BB",), rows, ("close",)),
+        facts.digest_of(("AA",), slice(0, 5), ("close",)),
+        facts.digest_of(("AA",), slice(SESSIONS - 5, SESSIONS), ("close",)),
     ]
     assert len(set(digests)) == len(digests)
-    assert dataset.digest_of(("AA",), slice(0, 5), ("close",)) == dataset.digest_of(("AA",), slice(1, 3), ("close",))
+    assert facts.digest_of(("AA",), slice(0, 5), ("close",)) == facts.digest_of(("AA",), slice(1, 3), ("close",))
 
 
 def test_volume_changes_the_digest_of_volume_alone() -> None:

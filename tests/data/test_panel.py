@@ -169,8 +169,8 @@ def test_only_chosen_symbols_are_asked_for(lake: Path) -> None:
     panel = open_panel(lake, symbols=["CC", "AA", "CC"])
     assert panel.symbols == ("AA", "CC")
     assert same(panel.compute(), open_panel(lake).select(["AA", "CC"]).compute())
-    read = panel.select(["CC"]).plan.recipe(1).read  # type: ignore[attr-defined]
-    assert read.selection.symbols == ("CC",)
+    read, *_ = panel.select(["CC"]).plan.recipe(1).args  # type: ignore[attr-defined]
+    assert read().symbols == ("CC",)
 
 
 def test_a_panel_stays_as_it_was_when_more_is_ingested(lake: Path) -> None:

@@ -18,7 +18,7 @@ from metabt import lakehouse
 from metabt.cli.explanation import comparison_rows, comparison_text, explanation_rows, explanation_text
 from metabt.config import Job
 from metabt.errors import StoreError
-from metabt.runs.comparison import compare, first_difference
+from metabt.runs.comparison import compare, first_session_apart
 from metabt.runs.explain import Explanation, explain
 from metabt.values.ranges import spans
 from tests.shared.panels import STOCKS, random_walk
@@ -233,12 +233,14 @@ def dated(first: str, *net: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_streams_differ_from_where_both_have_begun() -> None:
     one = dated("2020-01-01", 0.1, 0.2, 0.3, 0.4)
-    assert first_difference(one, one) is None
-    assert first_difference(one, dated("2020-01-02", 0.2, 0.3)) is None, "other beginnings and ends are no difference"
-    assert first_difference(one, dated("2020-01-02", 0.2, np.nextafter(0.3, 1))) == "2020-01-03"
+    assert first_session_apart(one, one) is None
+    assert first_session_apart(one, dated("2020-01-02", 0.2, 0.3)) is None, (
+        "other beginnings and ends are no difference"
+    )
+    assert first_session_apart(one, dated("2020-01-02", 0.2, np.nextafter(0.3, 1))) == "2020-01-03"
     without = tuple(column[[0, 1, 3]] for column in one)
-    assert first_difference(one, without) == first_difference(without, one) == "2020-01-03"
-    assert first_difference(one, dated("2021-01-01", 0.1)) is None
+    assert first_session_apart(one, without) == first_session_apart(without, one) == "2020-01-03"
+    assert first_session_apart(one, dated("2021-01-01", 0.1)) is None
 
 
 def test_a_comparison_says_which_sessions_its_metrics_are_of(lake: Path, first: tuple[Path, str]) -> None:

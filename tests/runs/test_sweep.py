@@ -29,7 +29,6 @@ from metabt.data.prices import Prices
 from metabt.errors import MetabtError, RunError
 from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
-from metabt.runs.execution import cache_of
 from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
 from metabt.values.tables import Table, texts
 from tests.engines.test_backtest_engine import same
@@ -403,7 +402,7 @@ def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_sweep(grid()[:3], str(lake))
     assert stored(lake) == {}
-    cache = cache_of(Lakehouse(lake))
+    cache = Lakehouse(lake).cache()
     assert cache is not None
     again = run_sweep(grid()[:3], str(lake))
     # what was put before is published in the background, and waited for by whoever wants it

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import duckdb
 
-from metabt.data.dataset import Dataset
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse import load_facts
 from metabt.lakehouse.prices.dataset_facts import Wanted
 
 
 def panel_digest(panel: Prices) -> str:
-    return Dataset.of(panel).digest(panel.symbols)
+    return Facts.of(panel).digest(panel.symbols)
 
 
 def stored_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, str]:
-    def unread() -> Prices:
-        raise AssertionError("digests need no prices")
-
-    return {
-        name: Dataset(name, known.dates, known.symbols, known.closed, known.digests.copy, unread).digest(known.symbols)
-        for name, known in load_facts(con, wanted, at).items()
-    }
+    return {name: known.digest(known.symbols) for name, known in load_facts(con, wanted, at).items()}

@@ -20,7 +20,7 @@ from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
 from metabt.build.walk_result import WalkResult
-from metabt.data import dataset
+from metabt.data import facts
 from metabt.data import prices as prices_module
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
@@ -49,7 +49,7 @@ def monthly() -> Iterator[None]:
     with (
         patch.object(prices_module, "partitions", months),
         patch.object(plan, "partitions", months),
-        patch.object(dataset, "partitions", months),
+        patch.object(facts, "partitions", months),
     ):
         yield
 

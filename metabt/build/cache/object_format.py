@@ -5,7 +5,7 @@
 3. The sections follow, each at a multiple of 64 bytes, so that arrays can be used where they lie; zeros in between.
 4. The file ends where the last section does.
 
-A file is sound when its header is the very line that `encode` writes for that content, names the wanted key and
+A file is sound when its header is the very line that `file_pieces` writes for that content, names the wanted key and
 schema and accounts for the file's exact length, when each section has its hash, and when what is between is zero.
 """
 
@@ -82,7 +82,7 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def encode(key: str, schema: str, sections: Mapping[str, Section]) -> list[bytes | memoryview]:
+def file_pieces(key: str, schema: str, sections: Mapping[str, Section]) -> list[bytes | memoryview]:
     """Return the pieces of an object's file, in order.
 
     Raises

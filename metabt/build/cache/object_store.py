@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 
 from metabt.build.cache.background_writer import Background
-from metabt.build.cache.object_format import Section, encode, is_key
+from metabt.build.cache.object_format import Section, file_pieces, is_key
 from metabt.build.cache.single_flight import Claim, Claims
 from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import Bad, entries, object_path, read_object, set_aside
@@ -106,7 +106,7 @@ class ObjectStore:
         """
         _require_key(key)
         if self._background.writes:
-            pieces = encode(key, schema, sections)
+            pieces = file_pieces(key, schema, sections)
             self._background.submit(key, pieces, partial(self._claims.after_put, key))
 
     def claim(self, key: str) -> Claim:

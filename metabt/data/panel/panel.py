@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.data.dataset import Names
 from metabt.data.panel.causality import check_causal
-from metabt.data.panel.plan import Keeping, Names, Plan
+from metabt.data.panel.plan import Keeping, Plan
 from metabt.data.panel.recipes import Function
 from metabt.data.panel.scheduling import Here, Scheduler
 from metabt.data.panel.sheet import Sheet, join_sheets, known

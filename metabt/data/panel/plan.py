@@ -9,40 +9,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
 
 import numpy as np
 
-from metabt.data.panel.recipes import FromPrices, Function, Mapped, Picked, Recipe, Trimmed
-from metabt.data.prices import Prices, partitions
+from metabt.data.dataset import FIELDS, Dataset, Names
+from metabt.data.panel.recipes import Function, Recipe, cut, mapped, picked, trimmed
 
-Names = tuple[str, ...]
 Partitions = tuple[tuple[str, slice], ...]
 """(label, rows of the plan's sessions), in time order."""
-
-
-class Source(Protocol):
-    """The prices of one dataset, read by partitions."""
-
-    @property
-    def dates(self) -> np.ndarray:
-        """(n_sessions,) datetime64[D]: its calendar."""
-
-    @property
-    def symbols(self) -> Names:
-        """(n_assets,) its symbols, sorted."""
-
-    @property
-    def has_volume(self) -> bool:
-        """Whether volumes are known."""
-
-    def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> Callable[[], Prices]:
-        """Return a callable that reads some symbols in `rows` of the calendar, whole partitions; it must pickle.
-
-        `volume` and `entry` say whether volumes, and the prices that assets enter the rows with, are needed.
-        """
 
 
 @dataclass(frozen=True)
@@ -87,25 +63,26 @@ class Reading(Plan):
     symbols: Names
     """Sorted."""
     fields: Names
-    """Fields to read, of close, returns and volume."""
-    source: Source
-    """Reads the prices."""
+    """Of close, returns and volume."""
+    dataset: Dataset
+    """Whose they are."""
     start: int
-    """The first session, as a row of the source's calendar."""
+    """The first session, as a row of the dataset's calendar."""
 
     @classmethod
-    def all(cls, source: Source) -> Reading:
-        """Return a plan that reads all sessions, symbols and fields of a source."""
-        fields = ("close", "returns", "volume") if source.has_volume else ("close", "returns")
-        return cls(source.dates, tuple(partitions(source.dates)), source.symbols, fields, source, 0)
+    def all(cls, dataset: Dataset) -> Reading:
+        """Return all that a dataset has."""
+        facts = dataset.facts
+        fields = tuple(name for name in FIELDS if name != "volume" or facts.has_volume)
+        return cls(facts.dates, tuple(facts.partitions.items()), facts.symbols, fields, dataset, 0)
 
     def recipe(self, k: int) -> Recipe:
         """Read the whole partition that holds partition `k`, which may be a cut of it."""
         label, rows = self.partitions[k]
-        whole = dict(partitions(self.source.dates))[label]
+        whole = self.dataset.facts.partitions[label]
         first = self.start + rows.start - whole.start
-        read = self.source.part(whole, self.symbols, volume="volume" in self.fields, entry="returns" in self.fields)
-        return FromPrices(read, slice(first, first + rows.stop - rows.start), self.fields)
+        read = self.dataset.part(whole, self.symbols, self.fields)
+        return partial(cut, read, slice(first, first + rows.stop - rows.start), self.fields)
 
     def cut(self, rows: slice) -> Plan:
         """Return a plan that reads fewer partitions."""
@@ -149,7 +126,8 @@ class Mapping(Plan):
         """Take as many earlier partitions as `before` sessions reach back."""
         label, own = self.partitions[k]
         reached = [j for j in range(k) if self.partitions[j][1].stop > own.start - self.before]
-        return Mapped(self.function, tuple(self.child.recipe(j) for j in (*reached, k)), self.before, label)
+        parts = tuple(self.child.recipe(j) for j in (*reached, k))
+        return partial(mapped, self.function, parts, self.before, label)
 
 
 @dataclass(frozen=True)
@@ -169,7 +147,7 @@ class Picking(Plan):
 
     def recipe(self, k: int) -> Recipe:
         """Leave the other columns out."""
-        return Picked(self.child.recipe(k), self.chosen, self.chosen_fields)
+        return partial(picked, self.child.recipe(k), self.chosen, self.chosen_fields)
 
 
 @dataclass(frozen=True)
@@ -193,7 +171,7 @@ class Cutting(Plan):
         recipe, whole = self.child.recipe(below), self.child.partitions[below][1]
         first = self.rows.start + left.start - whole.start
         size = left.stop - left.start
-        return recipe if size == whole.stop - whole.start else Trimmed(recipe, slice(first, first + size))
+        return recipe if size == whole.stop - whole.start else partial(trimmed, recipe, slice(first, first + size))
 
 
 def _cut(parts: Partitions, rows: slice) -> Partitions:

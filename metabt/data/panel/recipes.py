@@ -1,19 +1,21 @@
 """Recipes: how one partition of a panel is computed, as a value that another process can call.
 
-1. `FromPrices` reads whole partitions, with the prices that assets enter them with, and cuts afterwards: the returns
-   of a cut are those of the whole.
-2. `Mapped` calls a function with up to `before` sessions ahead of the partition, and the partition. It never gets a
+A recipe is a `functools.partial` of one of the functions here:
+
+1. `cut` reads whole partitions, with the prices that assets enter them with, and cuts afterwards: the returns of a cut
+   are those of the whole.
+2. `mapped` calls a function with up to `before` sessions ahead of the partition, and the partition. It never gets a
    later session, and what it returns is trimmed to the partition.
-3. `Picked` and `Trimmed` leave columns and rows out of what a function returned.
+3. `picked` and `trimmed` leave columns and rows out of what a function returned.
+4. `kept` is a partition that is in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from metabt.data.dataset import Names, Part
 from metabt.data.panel.sheet import Sheet, join_sheets
-from metabt.data.prices import Prices
 from metabt.errors import DataError
 from metabt.numerics.platform import one_thread
 
@@ -23,106 +25,63 @@ Function = Callable[[Sheet], Sheet]
 """A user's function: takes a sheet, and returns one with a row for each row that it was given."""
 
 
-@dataclass(frozen=True)
-class FromPrices:
-    """A partition of prices."""
-
-    read: Callable[[], Prices]
-    """Returns the whole partitions that hold the rows."""
-    rows: slice
-    """Sessions wanted, counted from the first that is read."""
-    fields: tuple[str, ...]
-    """Which of close, returns and volume are wanted."""
-
-    def __call__(self) -> Sheet:
-        """Read, cut and keep the wanted fields."""
-        prices = self.read().rows(self.rows)
-        return Sheet(prices.dates, prices.symbols, {name: getattr(prices, name) for name in self.fields})
+def cut(read: Part, rows: slice, fields: Names) -> Sheet:
+    """Return `rows` of the whole partitions that `read` returns, counted from their first session, and some fields."""
+    prices = read().rows(rows)
+    return Sheet(prices.dates, prices.symbols, {name: getattr(prices, name) for name in fields})
 
 
-@dataclass(frozen=True)
-class Held:
-    """A partition that is in memory."""
-
-    sheet: Sheet
-    """The partition."""
-
-    def __call__(self) -> Sheet:
-        """Return the partition."""
-        return self.sheet
+def kept(sheet: Sheet) -> Sheet:
+    """Return a partition that is in memory."""
+    return sheet
 
 
-@dataclass(frozen=True)
-class Mapped:
-    """The answer of a function to a partition and some sessions before it."""
+def mapped(function: Function, parts: tuple[Recipe, ...], before: int, label: str) -> Sheet:
+    """Call the recipes of the sheets that a function needs, call the function, and trim what it returns.
 
-    function: Function
-    """Given a sheet, returns one of the same sessions."""
-    parts: tuple[Recipe, ...]
-    """Earlier partitions as far back as needed, and the partition itself, last."""
-    before: int
-    """Sessions ahead of the partition that the function sees, at most."""
-    label: str
-    """The partition's label."""
+    Parameters
+    ----------
+    function : given a sheet, returns one of the same sessions
+    parts : earlier partitions as far back as needed, and the partition itself, last
+    before : sessions ahead of the partition that the function sees, at most
+    label : the partition's label
 
-    def __call__(self) -> Sheet:
-        """Follow the recipes, call the function and trim what it returns.
-
-        Raises
-        ------
-        DataError
-            For an answer that is no sheet, or has other sessions than it was given.
-        """
-        sheets = [part() for part in self.parts]
-        own = len(sheets[-1].dates)
-        whole = join_sheets(sheets)
-        given = whole.rows(slice(max(len(whole.dates) - own - self.before, 0), None))
-        with one_thread():
-            answer = self.function(given)
-        self._check(answer, given, own)
-        return answer.rows(slice(len(given.dates) - own, None))
-
-    def _check(self, answer: object, given: Sheet, own: int) -> None:
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        if not isinstance(answer, Sheet):
-            raise DataError(
-                f"function '{name}' returned a {type(answer).__name__} for partition {self.label}, wanted a Sheet; "
-                "return sheet.derive(name=matrix)"
-            )
-        if answer.dates.tobytes() != given.dates.tobytes():
-            history = len(given.dates) - own
-            raise DataError(
-                f"function '{name}' returned {len(answer.dates)} sessions for partition {self.label}, wanted the "
-                f"{len(given.dates)} that it was given ({history} before the partition and its own {own}); "
-                "return a row for each, NaN where nothing is known"
-            )
+    Raises
+    ------
+    DataError
+        For an answer that is no sheet, or has other sessions than it was given.
+    """
+    sheets = [part() for part in parts]
+    own = len(sheets[-1].dates)
+    whole = join_sheets(sheets)
+    given = whole.rows(slice(max(len(whole.dates) - own - before, 0), None))
+    with one_thread():
+        answer = function(given)
+    _check(function, answer, given, own, label)
+    return answer.rows(slice(len(given.dates) - own, None))
 
 
-@dataclass(frozen=True)
-class Picked:
-    """Some columns of a partition."""
-
-    part: Recipe
-    """Where they are from."""
-    symbols: tuple[str, ...] | None
-    """Which symbols; None is all."""
-    fields: tuple[str, ...] | None
-    """Which fields; None is all."""
-
-    def __call__(self) -> Sheet:
-        """Leave the other columns out."""
-        return self.part().pick(self.symbols, self.fields)
+def picked(part: Recipe, symbols: Names | None, fields: Names | None) -> Sheet:
+    """Return some columns of a partition; None is all."""
+    return part().pick(symbols, fields)
 
 
-@dataclass(frozen=True)
-class Trimmed:
-    """Some rows of a partition."""
+def trimmed(part: Recipe, rows: slice) -> Sheet:
+    """Return some rows of a partition, counted from its first."""
+    return part().rows(rows)
 
-    part: Recipe
-    """Where they are from."""
-    rows: slice
-    """Sessions wanted, counted from the partition's first."""
 
-    def __call__(self) -> Sheet:
-        """Leave the other rows out."""
-        return self.part().rows(self.rows)
+def _check(function: Function, answer: object, given: Sheet, own: int, label: str) -> None:
+    name = getattr(function, "__qualname__", repr(function))
+    if not isinstance(answer, Sheet):
+        raise DataError(
+            f"function '{name}' returned a {type(answer).__name__} for partition {label}, wanted a Sheet; "
+            "return sheet.derive(name=matrix)"
+        )
+    if answer.dates.tobytes() != given.dates.tobytes():
+        history = len(given.dates) - own
+        raise DataError(
+            f"function '{name}' returned {len(answer.dates)} sessions for partition {label}, wanted the "
+            f"{len(given.dates)} that it was given ({history} before the partition and its own {own}); "
+            "return a row for each, NaN where nothing is known"
+        )

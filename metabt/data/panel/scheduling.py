@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from metabt.data.panel.plan import Plan
-from metabt.data.panel.recipes import Held, Recipe
+from metabt.data.panel.recipes import Recipe, kept
 from metabt.data.panel.sheet import Sheet
 
 
@@ -31,4 +32,4 @@ class Here:
 
     def persist(self, plan: Plan) -> tuple[Recipe, ...]:
         """Compute every partition, and keep them in memory."""
-        return tuple(Held(sheet) for sheet in self.sheets(plan))
+        return tuple(partial(kept, sheet) for sheet in self.sheets(plan))

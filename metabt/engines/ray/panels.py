@@ -8,18 +8,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import ray
 
-from metabt.data.panel.plan import Names, Plan
+from metabt.data.dataset import Dataset, Names, Part
+from metabt.data.facts import Digests, Facts, digests_of
+from metabt.data.panel.plan import Plan
 from metabt.data.panel.recipes import Recipe
 from metabt.data.panel.sheet import Sheet
 from metabt.data.prices import Prices, partitions
 from metabt.engines.ray.price_blocks import from_table, sheet_from_table, sheet_to_table, to_table
 from metabt.engines.ray.ray_data_stream import stream
+
+Refs = Mapping[int, ray.ObjectRef]
+"""First row of each partition -> where it is."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +33,11 @@ class OnRay:
 
     def sheets(self, plan: Plan) -> Iterator[Sheet]:
         """Yield every partition, in time order, as views of the object store."""
-        return (sheet_from_table(ray.get(ref)) for ref in _references(plan))
+        return (_fetched(ref) for ref in _references(plan))
 
     def persist(self, plan: Plan) -> tuple[Recipe, ...]:
         """Compute every partition, and keep them in the object store."""
-        return tuple(Fetched(ref) for ref in _references(plan))
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A partition in the object store, as a recipe."""
-
-    ref: ray.ObjectRef
-    """Reference to its table."""
-
-    def __call__(self) -> Sheet:
-        """Return a view of it."""
-        return sheet_from_table(ray.get(self.ref))
+        return tuple(partial(_fetched, ref) for ref in _references(plan))
 
 
 @dataclass(frozen=True)
@@ -59,43 +52,28 @@ class SheetRead:
         return sheet_to_table(self.recipe())
 
 
-@dataclass(frozen=True)
-class Shared:
-    """Prices in the object store, as a source."""
-
-    refs: Mapping[int, ray.ObjectRef]
-    """First row of each partition -> where it is."""
-    dates: np.ndarray
-    """(n_sessions,) datetime64[D]: the calendar of the prices."""
-    symbols: Names
-    """(n_assets,) symbols, sorted."""
-    has_volume: bool
-    """Whether volumes are known."""
-
-    @classmethod
-    def of(cls, prices: Prices) -> Shared:
-        """Put every partition into the object store."""
-        parts = [rows for _, rows in partitions(prices.dates)]
-        refs = {rows.start: ray.put(to_table(prices.rows(rows))) for rows in parts}
-        return cls(refs, prices.dates, prices.symbols, prices.volume is not None)
-
-    def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> SharedPart:
-        """Return a callable that views one partition in the object store."""
-        return SharedPart(self.refs[rows.start], symbols)
+def shared(prices: Prices) -> Dataset:
+    """Put every partition of prices into the object store, and return the dataset that reads them there."""
+    refs = {rows.start: ray.put(to_table(prices.rows(rows))) for _, rows in partitions(prices.dates)}
+    return Dataset(replace(Facts.of(prices), read_digests=partial(_digests, refs)), partial(_part, refs))
 
 
-@dataclass(frozen=True)
-class SharedPart:
-    """A partition of prices in the object store."""
+def _digests(refs: Refs) -> Digests:
+    parts = (digests_of(from_table(ray.get(ref))) for ref in refs.values())
+    return {cell: text for part in parts for cell, text in part.items()}
 
-    ref: ray.ObjectRef
-    """Where it is."""
-    symbols: Names
-    """Symbols wanted."""
 
-    def __call__(self) -> Prices:
-        """Return the wanted symbols."""
-        return from_table(ray.get(self.ref)).select(self.symbols)
+def _part(refs: Refs, rows: slice, symbols: Names, fields: Names) -> Part:
+    return partial(_viewed, refs[rows.start], symbols)
+
+
+def _viewed(ref: ray.ObjectRef, symbols: Names) -> Prices:
+    return from_table(ray.get(ref)).select(symbols)
+
+
+def _fetched(ref: ray.ObjectRef) -> Sheet:
+    """Return a view of a partition in the object store; with its reference, that is a recipe."""
+    return sheet_from_table(ray.get(ref))
 
 
 def _references(plan: Plan) -> Iterator[ray.ObjectRef]:

@@ -44,14 +44,11 @@ class PricePartitions:
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
         window, _ = reach(leaf, rows)
-        touched = {
-            label: part
-            for label, part in self.plan.datasets[leaf.dataset].partitions.items()
-            if part.stop > window.start and part.start < window.stop
-        }
-        if any((leaf.dataset, label) not in self._parts for label in touched):
+        facts = self.plan.datasets[leaf.dataset].facts
+        labels = facts.touched(window)
+        if any((leaf.dataset, label) not in self._parts for label in labels):
             return self._unfed.of(leaf, rows)
-        first, joined = next(iter(touched.values())).start, self._joined_at(leaf.dataset, tuple(touched))
+        first, joined = facts.partitions[labels[0]].start, self._joined_at(leaf.dataset, labels)
         return Market.of(joined, leaf.universe).rows(slice(window.start - first, window.stop - first))
 
     def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:

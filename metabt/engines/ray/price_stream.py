@@ -18,7 +18,6 @@ from metabt.build.inputs import reach
 from metabt.build.plan import Node, Plan
 from metabt.engines.ray.price_partitions import Part
 from metabt.engines.ray.ray_data_stream import PriceRead, stream
-from metabt.lakehouse import Reader
 from metabt.portfolio.sleeve import Leaf
 
 AHEAD = 2
@@ -76,23 +75,20 @@ class PriceStream:
         parts = sorted(
             (label, name)
             for name, begin in begins.items()
-            for label in self._plan.datasets[name].partitions
+            for label in self._plan.datasets[name].facts.partitions
             if label >= begin
         )
         return {(name, label): self._read(name, label) for label, name in parts}
 
     def _read(self, name: str, label: str) -> PriceRead:
         dataset = self._plan.datasets[name]
-        assert isinstance(dataset.read_prices, Reader)  # it is stored
-        return PriceRead(name, label, dataset.read_prices.part(dataset.partitions[label]))
+        return PriceRead(name, label, dataset.whole(dataset.facts.partitions[label]))
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)
         window, _ = reach(node.spec, node.partitions[label])
-        parts = self._plan.datasets[node.spec.dataset].partitions.items()
-        return [
-            (node.spec.dataset, name) for name, rows in parts if rows.stop > window.start and rows.start < window.stop
-        ]
+        facts = self._plan.datasets[node.spec.dataset].facts
+        return [(node.spec.dataset, name) for name in facts.touched(window)]
 
     def _draw(self) -> None:
         if self._stream is None:

@@ -10,12 +10,11 @@ One statement each, for all wanted datasets together: a statement costs far more
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
+from metabt.data.facts import Cell, Facts
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.prices.calendars import read_calendars
@@ -23,34 +22,11 @@ from metabt.lakehouse.prices.snapshots import read_at
 
 Wanted = Mapping[str, tuple[str, ...] | None]
 """Dataset -> symbols, or None for all that it has."""
-Cell = tuple[str, str, str]
-"""What a digest covers: symbol, partition, field."""
 
 DIGESTS = (
     "SELECT dataset, symbol, partition, field, digest FROM digests{at} WHERE list_contains($1::VARCHAR[], dataset) "
     "OR (dataset, symbol) IN (SELECT (unnest($2::VARCHAR[]), unnest($3::VARCHAR[])))"
 )
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a dataset without reading a price."""
-
-    name: str
-    """The dataset's name."""
-    dates: np.ndarray
-    """(n_sessions,) datetime64[D], increasing: the dataset's own calendar, whichever symbols are wanted."""
-    symbols: tuple[str, ...]
-    """The wanted symbols, sorted, each once."""
-    closed: bool
-    """True when no more data will ever come."""
-    digests: dict[Cell, str]
-    """(symbol, partition, field) -> digest, of the wanted symbols."""
-
-    @property
-    def has_volume(self) -> bool:
-        """Whether the dataset has volumes; every symbol of it has a digest of them then."""
-        return any(field == "volume" for _, _, field in self.digests)
 
 
 @reported
@@ -86,7 +62,7 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
         known = dataset_symbols(con, at)
         held = {name: set(chosen(known, name, symbols)) for name, symbols in wanted.items()}
     return {
-        name: Facts(name, calendars[name], tuple(sorted(held[name])), bool(closed[name]), digests[name])
+        name: Facts.stated(name, calendars[name], tuple(sorted(held[name])), bool(closed[name]), digests[name])
         for name in wanted
     }
 

@@ -17,10 +17,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.data.dataset import FIELDS, Names
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import Facts, Wanted, load_facts
+from metabt.lakehouse.prices.dataset_facts import Wanted, load_facts
 from metabt.lakehouse.prices.snapshots import read_at
 from metabt.values.buffers import to_numpy
 
@@ -87,7 +89,7 @@ def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int
     StoreError
         For a snapshot that the lakehouse does not have.
     """
-    return read_selection(con, selection(known, rows), at)
+    return read_selection(con, selection(known, rows, known.symbols, FIELDS), at)
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,8 @@ class Selection:
     """Year before them -> positions of the symbols whose last price before them is in it."""
 
 
-def selection(
-    known: Facts, rows: slice, symbols: tuple[str, ...] | None = None, *, volume: bool = True, entry: bool = True
-) -> Selection:
-    """Return what has to be read for some rows of a dataset's calendar, whole partitions.
+def selection(known: Facts, rows: slice, symbols: Names, fields: Names) -> Selection:
+    """Return what reads some rows of a dataset's calendar, whole partitions.
 
     Parameters
     ----------
@@ -121,20 +121,18 @@ def selection(
         What is known of the dataset.
     rows : slice
         Rows of its calendar.
-    symbols : tuple, optional
-        Some of its symbols, sorted; all by default.
-    volume : bool
-        Read volumes, where there are any.
-    entry : bool
-        Read what the symbols enter the partitions with, which is in files before them.
+    symbols : tuple
+        Some of its symbols, sorted.
+    fields : tuple
+        Of close, which is always read; volume, where there is any; and returns, for which what the symbols enter the
+        partitions with is read too, which is in files before them.
     """
-    symbols = known.symbols if symbols is None else symbols
-    volume = volume and known.has_volume
+    volume = "volume" in fields and known.has_volume
     dates = known.dates[rows]
     if len(dates) == len(known.dates):
         return Selection(known.name, dates, symbols, volume, known.closed, None, {})
     first, last = (int(str(date)[:4]) for date in dates[[0, -1]])
-    entered = _entered(known, symbols, first) if entry else {}
+    entered = _entered(known, symbols, first) if "returns" in fields else {}
     return Selection(known.name, dates, symbols, volume, known.closed, (first, last), entered)
 
 

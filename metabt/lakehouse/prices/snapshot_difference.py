@@ -14,10 +14,11 @@ from typing import Literal
 import duckdb
 import numpy as np
 
+from metabt.data.facts import Cell
 from metabt.data.prices import partitions
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import Cell, Wanted, read_digests
+from metabt.lakehouse.prices.dataset_facts import Wanted, read_digests
 from metabt.lakehouse.prices.snapshots import read_at
 from metabt.values.digests import array_digest
 

@@ -10,7 +10,7 @@ from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
-from metabt.runs.comparison import first_difference
+from metabt.runs.comparison import first_session_apart
 
 ROW = ("status", "engine", "snapshot", "started_at")
 """Columns of `runs` that are shown as they are."""
@@ -93,7 +93,7 @@ def calendars(pair: Pair) -> str:
 def parted(pair: Pair) -> str:
     """Return the first session from which the net returns of the roots are not the same to the bit."""
     one, other = ((run.streams.dates, run.streams.own(run.root, "net")) for run in pair.runs)
-    when = first_difference(one, other)
+    when = first_session_apart(one, other)
     return when or f"none: they are the same to the bit{'' if pair.common.same else ' as long as both have them'}"
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.summary import with_growth
 from metabt.report import lines
-from metabt.report.reading import root
 from metabt.report.replayed import Missing
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
@@ -130,7 +129,7 @@ def _listed(names: list[str]) -> str:
 def _growth(run: Run, beside: BaselineWalk) -> Chart:
     traces: list[dict[str, Any]] = []
     for slot, (name, tables) in enumerate(beside.tables.items()):
-        traces += _pair(run, name, Streams(tables["returns"], root(tables)), slot)
+        traces += _pair(run, name, Run({"run_id": name}, tables).streams, slot)
     layout = lines.panels(0.64, 0.36)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
     layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.report.lines import percent
-from metabt.report.reading import numbers, texts, where
+from metabt.report.reading import numbers, where
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
+from metabt.values.tables import texts
 
 
 def newest(run: Run) -> Section:
@@ -20,11 +21,9 @@ def decision(run: Run) -> Facts:
     decisions = where(run.tables["decisions"], "path", run.root)
     dates = numbers(decisions, "date")
     rows = np.flatnonzero(dates == dates.max()) if len(dates) else np.empty(0, int)
-    items, status, reason = (texts(decisions, name) for name in ("item", "status", "reason"))
+    items, status, reason = (texts(decisions[name]) for name in ("item", "status", "reason"))
     weight, share = numbers(decisions, "weight"), numbers(decisions, "risk_contribution")
-    cells = [
-        (str(items[i]), percent(weight[i]), percent(share[i]), str(status[i] or ""), str(reason[i] or "")) for i in rows
-    ]
+    cells = [(items[i], percent(weight[i]), percent(share[i]), status[i] or "", reason[i] or "") for i in rows]
     note = f"Decided on {dates.max()}." if len(dates) else "The portfolio has not decided anything yet."
     return Facts(("Item", "Weight", "Share of risk", "Status", "Reason"), cells, note, "Of the portfolio")
 
@@ -32,10 +31,10 @@ def decision(run: Run) -> Facts:
 def targets(run: Run) -> Facts:
     """Return a table of what is held and what is to be held, by asset, the largest targets first."""
     orders = run.tables["orders"]
-    symbols = texts(orders, "symbol")
+    symbols = texts(orders["symbol"])
     columns = [numbers(orders, name) for name in ("held", "target", "trade")]
     order = np.argsort(-np.abs(columns[1]), kind="stable")
-    rows = [(str(symbols[i]), *(percent(column[i]) for column in columns)) for i in order]
+    rows = [(symbols[i], *(percent(column[i]) for column in columns)) for i in order]
     pending = bool(len(symbols)) and bool(numbers(orders, "pending").any())
     note = "Not traded yet when the data ended." if pending else "Already traded when the data ended."
     return Facts(("Asset", "Held", "Target", "Trade"), rows, note if rows else "Nothing is held.", "Of assets")

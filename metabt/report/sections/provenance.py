@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from metabt.report.reading import texts
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
+from metabt.values.tables import texts
 
 PLAIN = ("run_id", "portfolio", "status", "engine", "snapshot", "started_at", "seconds")
 """Columns of `runs` that are shown as they are."""
@@ -53,4 +53,4 @@ def _text(run: Run) -> str:
     if run.row.get("config"):
         return json.dumps(json.loads(run.row["config"]), indent=2, ensure_ascii=False)
     sleeves = run.tables["sleeves"]
-    return "\n".join(f"{path}: {spec}" for path, spec in zip(run.paths, texts(sleeves, "spec"), strict=True))
+    return "\n".join(f"{path}: {spec}" for path, spec in zip(run.paths, texts(sleeves["spec"]), strict=True))

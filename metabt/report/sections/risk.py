@@ -7,9 +7,10 @@ import numpy as np
 from metabt.report import lines
 from metabt.report.decisions import decided, largest
 from metabt.report.lines import percent
-from metabt.report.reading import numbers, texts, where
+from metabt.report.reading import numbers, where
 from metabt.report.run import Run
 from metabt.report.section import Chart, Facts, Section
+from metabt.values.tables import texts
 
 ROUNDING = 1e-9
 """A share of variance that is nothing but what rounding leaves of a fully invested stream."""
@@ -51,9 +52,9 @@ def realised(run: Run) -> Facts:
     """Return the realised share of variance of each child of every meta sleeve."""
     table = where(run.tables["risk"], "measure", "realised")
     shares: dict[str, dict[str, float]] = {}
-    columns = zip(texts(table, "path"), texts(table, "item"), numbers(table, "contribution").tolist(), strict=True)
+    columns = zip(texts(table["path"]), texts(table["item"]), numbers(table, "contribution").tolist(), strict=True)
     for path, item, share in columns:
-        shares.setdefault(str(path), {})[str(item)] = share
+        shares.setdefault(path, {})[item] = share
     rows = []
     for path in run.paths:
         parent, _, item = path.rpartition("/")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from metabt.build.cache.disk import DiskCache
-from metabt.build.cache.object_format import MAGIC, encode
+from metabt.build.cache.object_format import MAGIC, file_pieces
 from metabt.build.cache.object_store import Counts, ObjectStore, Section
 from metabt.errors import StoreError
 from tests.build.cache.stores import SCHEMA, Hooked, fill, key_of, path_of, plain, section, sections
@@ -421,7 +421,7 @@ def test_a_read_records_its_day(store: ObjectStore) -> None:
 
 
 def test_the_pieces_of_a_file_are_its_bytes(store: ObjectStore) -> None:
-    assert b"".join(encode(KEY, SCHEMA, sections("a"))) == stored(store).read_bytes()
+    assert b"".join(file_pieces(KEY, SCHEMA, sections("a"))) == stored(store).read_bytes()
 
 
 def test_a_file_in_the_place_of_a_lakehouses_cache_is_named_once(tmp_path: Path) -> None:

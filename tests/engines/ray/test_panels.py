@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from metabt import Panel, Sheet, open_panel
+from metabt.data.facts import Facts
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import ingest
+from metabt.lakehouse.price_source import to_prices
 from tests.data.test_panel import bars, leaky, moving_sum, same
 
 
@@ -103,6 +105,17 @@ def test_what_travels_is_small(cluster: None, lake: Path) -> None:
         plan = open_panel(prices, engine="ray").map_overlap(moving_sum(300), before=299).plan
         sizes = [len(ray.cloudpickle.dumps(plan.recipe(k))) for k in range(4)]
         assert max(sizes) < 8 * 4 * 900 / 2  # half of the closes alone
+
+
+def test_prices_in_the_object_store_are_known_by_the_same_digest(cluster: None) -> None:
+    from metabt.engines.ray.panels import shared
+
+    prices = to_prices("prices", bars())
+    known, view = Facts.of(prices), shared(prices)
+    assert view.facts.digest(known.symbols) == known.digest(known.symbols)
+    rows = known.partitions["2019"]
+    part = view.part(rows, ("AA", "CC"), ("returns",))()
+    assert part.returns.tobytes() == prices.rows(rows).select(("AA", "CC")).returns.tobytes()
 
 
 def test_a_panel_on_ray_connects_before_it_is_composed(monkeypatch: pytest.MonkeyPatch, lake: Path) -> None:

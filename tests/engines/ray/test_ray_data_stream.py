@@ -90,10 +90,10 @@ def test_a_lakehouse_streams_what_it_has(cluster: None, tmp_path: Path) -> None:
     from metabt.lakehouse.price_source import Lakehouse
 
     ingest(tmp_path / "lake", "stocks", stocks(3, 700, gaps=True))
-    reader = Lakehouse(tmp_path / "lake").reader("stocks")
-    whole = reader(slice(0, 700))
+    dataset = Lakehouse(tmp_path / "lake").dataset("stocks")
+    whole = dataset.prices
     parts = partitions(whole.dates)
-    reads = [PriceRead("stocks", label, reader.part(rows, ("AA", "DD"), volume=False)) for label, rows in parts]
+    reads = [PriceRead("stocks", label, dataset.part(rows, ("AA", "DD"), ("returns",))) for label, rows in parts]
     assert len(parts) == 3 and max(len(ray.cloudpickle.dumps(read)) for read in reads) < 5000
     found = [from_table(ray.get(ref)) for _, ref in stream(reads)]
     assert np.concatenate([part.close for part in found]).tobytes() == whole.select(("AA", "DD")).close.tobytes()

@@ -1,0 +1,120 @@
+"""Facts: what is known of a dataset without reading one of its prices, and the digests that address it.
+
+1. `digests` has a digest of what each symbol observed in each partition, by field.
+2. `digest_of` joins those of some symbols over some rows of the calendar: the inputs of a block.
+3. `digest` joins all of them with the calendar: the inputs of a run.
+
+What many sleeves ask for is worked out once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+
+from metabt.data.prices import Prices, partitions
+from metabt.values.digests import array_digest, joint_digest
+
+Cell = tuple[str, str, str]
+"""What a digest covers: symbol, partition, field."""
+Digests = Mapping[Cell, str]
+"""Cell -> digest, for every partition in which the symbol has an observation."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one dataset."""
+
+    name: str
+    """The dataset's name."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], strictly increasing: its own calendar, whichever symbols are wanted."""
+    symbols: tuple[str, ...]
+    """(n_assets,) the wanted symbols, sorted, each once."""
+    closed: bool
+    """True when no more data will ever come."""
+    has_volume: bool
+    """Whether volumes are known of the dataset."""
+    read_digests: Callable[[], Digests]
+    """Returns the digests of its symbols; called once, when one is first asked for."""
+    _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
+    _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
+    _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(cls, prices: Prices) -> Facts:
+        """Return the facts of prices that are in memory."""
+        has_volume = prices.volume is not None
+        return cls(prices.name, prices.dates, prices.symbols, prices.closed, has_volume, partial(digests_of, prices))
+
+    @classmethod
+    def stated(cls, name: str, dates: np.ndarray, symbols: tuple[str, ...], closed: bool, digests: Digests) -> Facts:
+        """Return facts whose digests are known already; where there are volumes, every symbol has digests of them."""
+        has_volume = any(field == "volume" for _, _, field in digests)
+        return cls(name, dates, symbols, closed, has_volume, partial(_itself, digests))
+
+    @cached_property
+    def digests(self) -> Digests:
+        """The digests of its symbols."""
+        return self.read_digests()
+
+    @cached_property
+    def partitions(self) -> dict[str, slice]:
+        """Rows of its calendar by partition, in time order."""
+        return dict(partitions(self.dates))
+
+    def touched(self, rows: slice) -> tuple[str, ...]:
+        """Return the labels of the partitions that `rows` of the calendar touch, in time order; many sleeves ask."""
+        span = rows.start, rows.stop
+        if span not in self._labels:
+            parts = self.partitions.items()
+            self._labels[span] = tuple(it for it, part in parts if part.stop > rows.start and part.start < rows.stop)
+        return self._labels[span]
+
+    def calendar_digest(self, rows: slice) -> str:
+        """Return one digest of the sessions `rows`."""
+        span = rows.start, rows.stop
+        if span not in self._calendars:
+            self._calendars[span] = array_digest(self.dates[rows])
+        return self._calendars[span]
+
+    def digest_of(self, symbols: tuple[str, ...], rows: slice, fields: tuple[str, ...]) -> str:
+        """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
+        parts = self._digests_of(symbols, fields)
+        return joint_digest([parts[label] for label in self.touched(rows)])
+
+    def digest(self, symbols: tuple[str, ...]) -> str:
+        """Return one digest of its calendar and of all that `symbols` observed."""
+        fields = tuple(sorted({name for _, _, name in self.digests}))
+        observed = self.digest_of(symbols, slice(0, len(self.dates)), fields)
+        return joint_digest([self.calendar_digest(slice(0, len(self.dates))), str(self.closed), *fields, observed])
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The digests by partition and field, then by symbol: a key takes many symbols of few partitions."""
+        cells: dict[tuple[str, str], dict[str, str]] = {}
+        for (symbol, label, name), text in self.digests.items():
+            cells.setdefault((label, name), {})[symbol] = text
+        return cells
+
+    def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
+        """Return one digest by partition of what `symbols` observed in it."""
+        if (symbols, fields) not in self._observed:
+            self._observed[symbols, fields] = {}
+            for label in self.partitions:
+                cells = [self._cells.get((label, name), {}) for name in fields]
+                found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
+                self._observed[symbols, fields][label] = joint_digest([label, *symbols, *fields, *found])
+        return self._observed[symbols, fields]
+
+
+def digests_of(prices: Prices) -> Digests:
+    """Return the digests of prices that are in memory."""
+    return {(symbol, label, name): text for symbol, label, name, text in prices.digests()}
+
+
+def _itself(digests: Digests) -> Digests:
+    return digests
