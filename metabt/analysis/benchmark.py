@@ -2,8 +2,10 @@
 
 1. It is named: `SYMBOL` is looked for in the datasets that the tree draws on and, if none has it, in all others;
    `DATASET:SYMBOL` says in which.
-2. Its return between two sessions of a sleeve is what its last price changed by: it is held, and pays no costs.
-3. Before its first price and after its last it has no return, and the sleeve is not compared there.
+2. It has a return in every session in which it has a price: what that changed by since the price before. It is held,
+   and pays no costs.
+3. A sleeve is compared with it on the sessions that both have (metabt.analysis.common_sessions); its own rows are those
+   that it has in common with the root.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.analysis.common_sessions import Series, on_common_sessions
 from metabt.analysis.metrics.stream import Stream
 from metabt.data.dataset import Dataset
 from metabt.errors import ConfigError, DataError, RunError, nearest
@@ -53,8 +56,8 @@ class Benchmark:
         return self.dataset.facts.digest(self.dataset.facts.symbols)
 
     @cached_property
-    def span(self) -> tuple[np.datetime64, np.datetime64]:
-        """Sessions of its first and its last price.
+    def series(self) -> Series:
+        """Its returns, on the sessions in which it has a price.
 
         Raises
         ------
@@ -62,40 +65,29 @@ class Benchmark:
             If it never had one.
         """
         prices = self.dataset.prices
-        observed = prices.dates[prices.priced[:, 0]]
-        if not len(observed):
+        observed = prices.priced[:, 0]
+        if not observed.any():
             raise DataError(f"benchmark '{self.name}' has no price at all; choose another symbol")
-        return observed[0], observed[-1]
-
-    def returns_between(self, sessions: np.ndarray) -> np.ndarray:
-        """Return its simple returns from each of `sessions` to the next, (n_sessions - 1,); NaN beyond its prices."""
-        first, last = self.span
-        changed = self.dataset.prices.returns_between(sessions)[:, 0]
-        return np.where((sessions[:-1] >= first) & (sessions[1:] <= last), changed, np.nan)
-
-    def beside(self, stream: Stream) -> np.ndarray:
-        """Return its returns over the sessions of a stream, (n_sessions,); NaN beyond its prices."""
-        return self.returns_between(np.concatenate([[stream.inception], stream.dates]))
+        closes = prices.close[observed, 0]
+        return Series(prices.dates[observed], np.append(np.nan, closes[1:] / closes[:-1] - 1.0))
 
     def held_beside(self, stream: Stream) -> Stream:
-        """Return the stream of holding it, on those sessions of a stream in which it has a return.
+        """Return the stream of holding it, on the sessions that it has in common with a stream.
 
         Raises
         ------
         RunError
-            If there is none.
+            If there is no return between two of them.
         """
-        sessions = np.concatenate([[stream.inception], stream.dates])
-        returns = self.returns_between(sessions)
-        (rows,) = np.nonzero(~np.isnan(returns))
-        if not len(rows):
-            first, last = self.span
+        shared = on_common_sessions(stream.series, self.series)
+        if not len(shared.returns):
+            first, last = self.series.dates[[0, -1]]
             raise RunError(
                 f"benchmark '{self.name}' has prices from {first} to {last}, the portfolio a stream from "
-                f"{stream.inception} to {sessions[-1]}; choose one with prices in between, or leave benchmark unset"
+                f"{stream.inception} to {stream.dates[-1]}; choose one with prices in between, or leave benchmark unset"
             )
-        net, nothing = returns[rows], np.zeros(len(rows))
-        return Stream(sessions[rows[0]], sessions[rows + 1], net, nothing, net, nothing, nothing)
+        net, nothing = shared.returns[:, 1], np.zeros(len(shared.returns))
+        return Stream(shared.since, shared.ends, net, nothing, net, nothing, nothing)
 
 
 def find_benchmark(text: object, symbols: Symbols, tree: Sleeve) -> tuple[str, str]:

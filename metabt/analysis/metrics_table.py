@@ -46,7 +46,7 @@ def _table(paths: Sequence[str], values: Sequence[dict[str, float]]) -> Table:
 
 def _of_sleeve(history: SleeveHistory, benchmark: Benchmark | None) -> dict[str, float]:
     stream = history.stream
-    compared = relative(stream, benchmark.beside(stream)) if benchmark else {}
+    compared = relative(stream, benchmark.series) if benchmark else {}
     return {**performance(stream), **compared, **{name: float(count) for name, count in _counts(history).items()}}
 
 

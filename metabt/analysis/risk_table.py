@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metabt.analysis.realised_risk import realised_by_asset, realised_by_child
 from metabt.analysis.risk_by_asset import exposures
 from metabt.analysis.sleeve_history import SleeveHistory, looked_through
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
-from metabt.estimators.moments.risk_contribution import realised, realised_by
 from metabt.values.tables import Cells, Coded, Codes, Table
 
 
@@ -64,21 +64,9 @@ def _realised(histories: Sequence[SleeveHistory], items: Codes) -> list[_Shares]
     made = []
     for history in histories:
         if history.sleeve.sleeves and history.begin < history.size:
-            found = realised(history.earned[history.begin :], history.rows("gross")[history.begin :])
-            made.append(shares(history, "realised", history.items, found))
+            made.append(shares(history, "realised", history.items, realised_by_child(history)))
     root = histories[0]
-    return [*made, shares(root, "realised_asset", root.layout.symbols, _realised_by_asset(root))]
-
-
-def _realised_by_asset(root: SleeveHistory) -> np.ndarray:
-    """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
-
-    def earned(weights: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(root.block.dates))
-        whole[root.begin : root.size] = weights
-        return root.book.earned(whole)
-
-    return realised_by(earned, root.rows("gross")[root.begin :], len(root.layout.symbols))
+    return [*made, shares(root, "realised_asset", root.layout.symbols, realised_by_asset(root))]
 
 
 def _risk_by_asset(

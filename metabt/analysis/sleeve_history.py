@@ -68,6 +68,11 @@ class SleeveHistory:
         return sessions[: np.searchsorted(sessions, self.end, side="right")]
 
     @property
+    def common(self) -> np.ndarray:
+        """(n_common,) sessions of the view that all datasets beneath it have: it decides on these."""
+        return self.dates[self.node.calendar.common[: self.size]]
+
+    @property
     def size(self) -> int:
         """Sessions within the view."""
         return len(self.dates)
@@ -126,11 +131,16 @@ class SleeveHistory:
 
     @cached_property
     def stream(self) -> Stream:
-        """Its realised stream, from the first session after its inception."""
+        """Its realised stream, from the first session after its inception.
+
+        The first purchase, made at the inception, is in the turnover of the first session, which pays for it.
+        """
         begin = self.begin
         inception = self.inception if begin < self.size else self.end
-        columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "turnover", "netting")}
-        return Stream(inception, self.dates[begin:], **columns)
+        columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "netting")}
+        turnover = self.rows("turnover")[begin:].copy()
+        turnover[:1] += self.rows("turnover")[begin - 1 : begin]
+        return Stream(inception, self.dates[begin:], turnover=turnover, **columns)
 
 
 def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:

@@ -432,7 +432,8 @@ class Baselines:
 
         Index: their names, `portfolio` first. Columns, float64: metrics of the root; `allocation_change`, the mean
         absolute change of a child's weight in the root between decisions; `sharpe_difference`, the portfolio's Sharpe
-        ratio less the baseline's, in an interval from `sharpe_low` to `sharpe_high`. `look_ahead`, bool, is the last.
+        ratio less the baseline's, in an interval from `sharpe_low` to `sharpe_high`; `common_sessions`, the number of
+        sessions that both have, on which it is measured. `look_ahead`, bool, is the last.
         """
         import pandas as pd
 

@@ -2,8 +2,8 @@
 
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
-2. Sort by Sharpe ratio; ties stay in the order of the sweep, what has no Sharpe ratio comes after what has one, and
-   what failed comes last, with its error.
+2. Sort by Sharpe ratio; what has none comes after what has one, by its total return. Ties stay in the order of the
+   sweep, and what failed comes last, with its error.
 3. Print the first 50, and the query that gives the rest.
 """
 
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metabt.analysis.summary import COLUMNS
+from metabt.analysis.summary import COLUMNS, with_growth
 
 if TYPE_CHECKING:
     from metabt.runs.sweep import Outlook, Sweep, Swept
 
-METRICS = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover")
-"""Metrics of a configuration that are shown, in this order; the first ranks it."""
+METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
+"""Metrics of a configuration that are shown, in this order; the first ranks it, and the second where it has no first.
+The total return is shown where a configuration has no CAGR."""
 SHOWN = 50
 """Largest number of rows that are printed."""
 WIDEST = 40
@@ -62,9 +63,10 @@ def ranking(sweep: Sweep) -> str:
     ranked = sorted(sweep.runs, key=_place)
     settings = [_settings(run.overrides) for run in ranked]
     names = short_names(differing(settings))
-    headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in METRICS)]
+    metrics = with_growth(METRICS, [run.metrics for run in ranked])
+    headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in metrics)]
     rows = [
-        [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run)]
+        [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run, metrics)]
         for rank, (run, own) in enumerate(zip(ranked[:SHOWN], settings, strict=False), start=1)
     ]
     errors = [_first_line(run.error) if run.status == "failed" else "" for run in ranked[:SHOWN]]
@@ -115,18 +117,21 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _place(run: Swept) -> tuple[bool, bool, float]:
-    sharpe = run.metrics.get(METRICS[0], np.nan)
-    return run.status == "failed", not np.isfinite(sharpe), -sharpe if np.isfinite(sharpe) else 0.0
+def _place(run: Swept) -> tuple[bool, tuple[float, ...]]:
+    """Return what sorts a configuration before others: what has no value comes after all that have one."""
+    values = (run.metrics.get(metric, np.nan) for metric in METRICS[:2])
+    return run.status == "failed", next(
+        ((place, -value) for place, value in enumerate(values) if np.isfinite(value)), (2, 0.0)
+    )
 
 
 def _identity(rank: int, run: Swept) -> list[str]:
     return ["-" if run.status == "failed" else str(rank), run.run_id[:12]]
 
 
-def _figures(run: Swept) -> list[str]:
-    values = [run.metrics.get(metric, np.nan) for metric in METRICS]
-    formats = [COLUMNS[metric][1] for metric in METRICS]
+def _figures(run: Swept, metrics: Sequence[str]) -> list[str]:
+    values = [run.metrics.get(metric, np.nan) for metric in metrics]
+    formats = [COLUMNS[metric][1] for metric in metrics]
     return [
         form.format(value).strip() if np.isfinite(value) else "-" for value, form in zip(values, formats, strict=True)
     ]

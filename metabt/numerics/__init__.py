@@ -4,8 +4,9 @@
    that happens for the first time, and how long it takes.
 2. `vectors` and `reductions` are the instructions kernels are written in: sums whose order is fixed, so that a result's
    bits depend on the data alone.
-3. `platform` says what else decides last bits (processor, BLAS, flags), and keeps libraries to one thread.
+3. `dispersion` says which series are constant but for rounding, so that nothing is divided by what rounding leaves.
+4. `platform` says what else decides last bits (processor, BLAS, flags), and keeps libraries to one thread.
 
 Imports: `values`. Beyond NumPy: numba, llvmlite, threadpoolctl.
-Offers: `kernel` and `inner` (decorators), `numeric_platform`, `one_thread`.
+Offers: `kernel` and `inner` (decorators), `is_constant`, `deviation`, `numeric_platform`, `one_thread`.
 """

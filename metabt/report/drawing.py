@@ -108,8 +108,9 @@ def _heat_map(axes: Axes, trace: Mapping[str, Any], layout: Mapping[str, Any]) -
     if "texttemplate" in trace:
         for (row, column), value in np.ndenumerate(found):
             if np.isfinite(value):
-                dark = abs(value) > 0.6
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black")
+                colour = "white" if abs(value) > 0.6 else "black"
+                text = f"{value:.2f}\n{trace['text'][row][column]}"
+                axes.text(column, row, text, ha="center", va="center", color=colour)
 
 
 def _dress(axes: Axes, layout: Mapping[str, Any]) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from metabt.analysis.metrics.stream import DAYS_PER_YEAR
+from metabt.analysis.calendar_time import DAYS_PER_YEAR
+from metabt.analysis.common_sessions import Series
+from metabt.analysis.summary import metrics_by_path
 from metabt.report.allocation_path import Shares, held_shares
-from metabt.report.reading import Tables, numbers
+from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
 from metabt.values.tables import texts
@@ -62,12 +64,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
         """Path -> metric -> value."""
-        table = self.tables["metrics"]
-        found: dict[str, dict[str, float]] = {}
-        rows = zip(texts(table["path"]), texts(table["metric"]), numbers(table, "value").tolist(), strict=True)
-        for path, metric, value in rows:
-            found.setdefault(path, {})[metric] = value
-        return found
+        return metrics_by_path(self.tables["metrics"])
 
     @cached_property
     def streams(self) -> Streams:
@@ -101,8 +98,6 @@ class Run:
         before: np.datetime64 = dates[-1] - np.timedelta64(round(years * DAYS_PER_YEAR), "D")
         return before
 
-    def sessions_per_year(self, path: str) -> float:
-        """Return the measured sessions a year of a sleeve's stream; NaN where it has none."""
-        values = self.metrics.get(path, {})
-        years = values.get("years", 0.0)
-        return values.get("sessions", 0.0) / years if years > 0 else float("nan")
+    def series(self, path: str) -> Series:
+        """Return a sleeve's net returns, as they are put beside those of others."""
+        return Series(self.streams.own(path, "date"), self.streams.own(path, "net"), self.inception(path))

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.analysis.summary import with_growth
 from metabt.runs.input_differences import Difference, differences
 from metabt.runs.record import Record, read_record
 
 if TYPE_CHECKING:
     import duckdb
 
-METRICS = ("sharpe", "cagr")
-"""Metrics of the root that are compared."""
 QUERY = "SELECT date, net FROM returns WHERE run_id = $1 AND path = $2 ORDER BY date"
 
 Stream = tuple[np.ndarray, np.ndarray]
@@ -60,7 +59,8 @@ def compare(con: duckdb.DuckDBPyConnection, one_id: str, other_id: str) -> Compa
 
     one, other = read_record(con, one_id), read_record(con, other_id)
     found = root_metrics(con, [one_id, other_id])
-    metrics = {name: (found[one_id][name], found[other_id][name]) for name in METRICS}
+    names = with_growth(("sharpe", "total_return", "cagr"), found.values())
+    metrics = {name: (found[one_id].get(name, np.nan), found[other_id].get(name, np.nan)) for name in names}
     first, second = (_stream(con, record) for record in (one, other))
     spans = ((str(first[0][0]), str(first[0][-1])), (str(second[0][0]), str(second[0][-1])))
     found_inputs = tuple(differences(con, one, other))

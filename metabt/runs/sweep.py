@@ -16,9 +16,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metabt.analysis.benchmark import Benchmark, Symbols
+from metabt.analysis.summary import metrics_by_path
 from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
@@ -35,7 +34,7 @@ from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.runs.execution import now
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.values.digests import digest
-from metabt.values.tables import Table, texts
+from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     from metabt.config import Job
@@ -359,15 +358,10 @@ def _assemble(entry: Entry, engine: BacktestEngine, walked: WalkResult, position
 
 
 def _swept(entry: Entry, earlier: Mapping[str, Mapping[str, float]]) -> Swept:
+    metrics: Mapping[str, float] = {}
     if entry.found:
         metrics = earlier[entry.run_id]
-    else:
-        metrics = _root_metrics(entry.tables["metrics"], entry) if entry.tables else {}
+    elif entry.tables and entry.asked:
+        metrics = metrics_by_path(entry.tables["metrics"])[entry.asked.tree.name]
     status = "ok" if entry.error is None else "failed"
     return Swept(entry.run_id, entry.job.overrides, status, entry.error, entry.found, metrics)
-
-
-def _root_metrics(table: Table, entry: Entry) -> dict[str, float]:
-    assert entry.asked is not None
-    rows = zip(texts(table["path"]), texts(table["metric"]), np.asarray(table["value"]).tolist(), strict=True)
-    return {metric: value for path, metric, value in rows if path == entry.asked.tree.name}

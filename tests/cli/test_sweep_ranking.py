@@ -75,6 +75,27 @@ def test_the_figures_are_those_of_the_root() -> None:
     assert row.split()[2:] == ["0.50", "7.00%", "14.00%", "30.00%", "0.25"]
 
 
+def test_the_total_return_stands_where_there_is_no_rate_a_year() -> None:
+    short, long = {"cagr": math.nan, "total_return": 0.012}, {"total_return": 0.31}
+    heading, row = ranking(sweep_of(swept(1, **short))).splitlines()
+    assert heading.split()[2:5] == ["Sharpe", "Total", "return"] and "CAGR" not in heading
+    assert row.split()[2:4] == ["0.50", "1.20%"]
+    heading, first, second = ranking(sweep_of(swept(1, sharpe=0.6, **short), swept(2, **long))).splitlines()
+    assert heading.split()[2:6] == ["Sharpe", "Total", "return", "CAGR"]
+    assert first.split()[3:5] == ["1.20%", "-"] and second.split()[3:5] == ["31.00%", "7.00%"]
+    assert "Total" not in ranking(sweep_of(swept(1, **long))).splitlines()[0]
+
+
+BEST_FIRST = ((0.9, 0.0), (0.1, 9.0), (math.nan, 0.3), (math.nan, 0.2), (math.nan, -0.1), (math.nan, math.nan))
+"""Sharpe ratios and total returns, the best first."""
+
+
+@given(st.permutations(range(len(BEST_FIRST))))
+def test_without_a_sharpe_ratio_the_total_return_ranks(places: list[int]) -> None:
+    runs = [swept(place, sharpe=BEST_FIRST[place][0], total_return=BEST_FIRST[place][1]) for place in places]
+    assert order(ranking(sweep_of(*runs))) == ids(*sorted(runs, key=lambda run: places[runs.index(run)]))
+
+
 def test_only_what_differs_is_a_column() -> None:
     runs = [
         swept(number, "portfolio=demo", f"portfolio.optimizer={name}", "portfolio.lookback=20")

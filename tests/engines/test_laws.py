@@ -298,7 +298,7 @@ def test_a_stale_holding_is_closed_and_counted() -> None:
     result = metabt.backtest(tree, prices)
     # B is worth 0.55 of 1.05 after its rise, and is sold after two sessions without a price; its fall to 55 is nobody's
     found = result.returns()
-    assert found["turnover"].tolist() == pytest.approx([0, 0, 0.5 * 0.55 / 1.05, 0], abs=1e-15)
+    assert found["turnover"].tolist() == pytest.approx([0.5, 0, 0.5 * 0.55 / 1.05, 0], abs=1e-15)
     assert found["cost"].tolist() == pytest.approx([0.01, 0, 0, 0.01 * 0.55 / 1.05], abs=1e-15)
     assert found["gross"].tolist() == pytest.approx([0.05, 0, 0, 0], abs=1e-15)
     assert result.weights["B"].iloc[-1] == 0.0

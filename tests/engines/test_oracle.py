@@ -43,8 +43,8 @@ def test_a_leaf_drifts_trades_and_pays_one_session_later() -> None:
     assert [str(t.date()) for t in book.decisions] == ["2024-01-03", "2024-01-05"]
     # lag 1: bought at the close of the 4th, |trades| = 1/2 + 1/2 = 1, cost 1 x 100 bp = 0.01, first row on the 5th.
     assert list(book.rows) == [pd.Timestamp("2024-01-05"), pd.Timestamp("2024-01-06")]
-    # 5th: R = 0.5 x 0 + 0.5 x (-20 %) = -0.10; net = 0.99 x 0.90 - 1 = -0.109; nothing traded.
-    assert row(book, "2024-01-05") == pytest.approx([-0.10, 0.01, -0.109, 0.0], abs=1e-15)
+    # 5th: R = 0.5 x 0 + 0.5 x (-20 %) = -0.10; net = 0.99 x 0.90 - 1 = -0.109; nothing traded but what was bought.
+    assert row(book, "2024-01-05") == pytest.approx([-0.10, 0.01, -0.109, 0.5], abs=1e-15)
     # A: 0.5 / 0.9 = 5/9, B: 0.5 x 0.8 / 0.9 = 4/9
     assert held(book, "2024-01-05") == pytest.approx({"A": 5 / 9, "B": 4 / 9}, abs=1e-15)
     # 6th: nothing moves, back to 1/2 each: trades of 1/18 each, turnover 1/18; the cost is owed to the 7th.
@@ -57,7 +57,7 @@ def test_lag_zero_trades_at_the_close_it_decided_on() -> None:
     book = oracle.run({"name": "x", "universe": ["A"], "schedule": {"every": 1}, "lookback": 1, "lag": 0}, prices)["x"]
     assert list(book.decisions)[0] == pd.Timestamp("2024-01-02")
     assert held(book, "2024-01-02") == {"A": 1.0}
-    assert row(book, "2024-01-03") == pytest.approx([0.1, 0, 0.1, 0], abs=1e-15)
+    assert row(book, "2024-01-03") == pytest.approx([0.1, 0, 0.1, 0.5], abs=1e-15)
 
 
 def test_a_short_leaf_loses_when_its_assets_rise_and_pays_borrow_over_the_weekend() -> None:
@@ -77,8 +77,8 @@ def test_a_short_leaf_loses_when_its_assets_rise_and_pays_borrow_over_the_weeken
     book = oracle.run(tree, prices)["short"]
     assert book.decisions[pd.Timestamp("2024-01-05")].weights == {"A": -0.5, "B": -0.5}
     # NAV 1, shorts of 1, cash of 2. 365 bp a year = 1 bp a day, three days from Friday to Monday: c = 3e-4 x 1.
-    # Monday: R = -0.5 x 10 % = -0.05; net = (1 - 0.0003) x 0.95 - 1
-    assert row(book, "2024-01-08") == pytest.approx([-0.05, 3e-4, 0.9997 * 0.95 - 1, 0], abs=1e-15)
+    # Monday: R = -0.5 x 10 % = -0.05; net = (1 - 0.0003) x 0.95 - 1; the turnover is that of Friday's shorts
+    assert row(book, "2024-01-08") == pytest.approx([-0.05, 3e-4, 0.9997 * 0.95 - 1, 0.5], abs=1e-15)
     # A: -0.5 x 1.1 / 0.95 = -0.55/0.95, B: -0.5 / 0.95; shorts of 1.05/0.95 for one day
     assert held(book, "2024-01-08") == pytest.approx({"A": -0.55 / 0.95, "B": -0.5 / 0.95}, abs=1e-15)
     gain = 0.5 * 0.5 / 0.95  # B halves
@@ -92,8 +92,9 @@ def test_a_trade_waits_for_a_price_and_cash_absorbs_the_difference() -> None:
     book = oracle.run(tree, prices)["x"]
     # decided on the 2nd, due on the 3rd, where B has no price: A is bought, one half stays in cash
     assert held(book, "2024-01-03") == {"A": 0.5, "B": 0.0}
-    # B is bought on the 4th at 120, after its jump: its 20 % is nobody's. Turnover is 1/2 x 0.5.
-    assert row(book, "2024-01-04") == pytest.approx([0, 0, 0, 0.25], abs=1e-15)
+    # B is bought on the 4th at 120, after its jump: its 20 % is nobody's. Turnover is 1/2 x 0.5, and
+    # as much for A, bought on the 3rd: the first purchase is on the first row.
+    assert row(book, "2024-01-04") == pytest.approx([0, 0, 0, 0.25 + 0.25], abs=1e-15)
     assert held(book, "2024-01-04") == {"A": 0.5, "B": 0.5}
     assert row(book, "2024-01-05") == pytest.approx([0.05, 0, 0.05, 0], abs=1e-15)
 
@@ -137,9 +138,9 @@ def test_opposite_trades_of_two_sleeves_are_netted_in_the_parents_book() -> None
     assert root.decisions[first].status == "warmup"
     assert held(root, "2024-01-02") == pytest.approx({"A": 1 / 3}, abs=1e-15)
     assert root.saved[first] == pytest.approx(0.01 * 2 / 3, abs=1e-15)
-    # 3rd: R = 1/3 x 10 %; charged on the netted third
+    # 3rd: R = 1/3 x 10 %; charged on the netted third, of which the turnover is one half
     gross, cost = 1 / 30, 0.01 / 3
-    assert row(root, "2024-01-03") == pytest.approx([gross, cost, (1 - cost) * (1 + gross) - 1, 0], abs=1e-15)
+    assert row(root, "2024-01-03") == pytest.approx([gross, cost, (1 - cost) * (1 + gross) - 1, 1 / 6], abs=1e-15)
     # nobody trades any more: the shares drift with the children's streams, (1 + 0.1, 1 - 0.1) / 3 / (1 + 1/30)
     parts = {path.split("/")[1]: w for (path, _), w in root.after[second].items()}
     # short: share 0.9/3.1, its own holding -1.1/0.9 of its NAV, together -1.1/3.1

@@ -95,11 +95,13 @@ def test_baselines_are_those_of_the_result(long: metabt.Result) -> None:
     for row, (name, values) in zip(facts.rows, found.statistics.iterrows(), strict=True):
         cells = dict(zip(facts.columns, row, strict=True))
         assert cells["Sharpe"] == number("sharpe", values["sharpe"])
-        assert cells["CAGR"] == percent(values["cagr"]) and cells["Cost p.a."] == percent(values["cost"], 3)
+        assert cells["Total return"] == percent(values["total_return"])
+        assert cells["Cost p.a."] == percent(values["cost"], 3)
         assert cells["Beta"] == number("beta", values["beta"]) and cells["Tracking error"] != "\N{EN DASH}"
         if name != "portfolio":
             low, high = (number("sharpe", values[end]) for end in ("sharpe_low", "sharpe_high"))
             assert cells["90% interval"] == f"{low} to {high}"
+            assert cells["Sessions"] == f"{len(long.returns()):,}" == number("sessions", values["common_sessions"])
             assert cells["Portfolio's less this"] == number("sharpe", values["sharpe_difference"])
     assert facts.note.endswith("are against benchmark:BB.")
 

@@ -31,8 +31,7 @@ from metabt.report.sections import tails as losses
 from metabt.report.sections.allocation import allocation
 from metabt.report.sections.costs import costs
 from metabt.report.sections.newest import targets
-from metabt.report.sections.rolling import windows
-from metabt.report.sections.tree import columns, tree
+from metabt.report.sections.tree import tree
 from metabt.values.tables import Coded, concat
 from tests.shared.reported import ENDING, EVIL, IMAGE, backtested, closes, stored_row
 
@@ -129,10 +128,13 @@ def test_every_sleeve_and_metric_is_in_the_tree(result: metabt.Result, run: Run)
     facts = table(tree(run))
     assert [row[0].strip() for row in facts.rows] == [path.rpartition("/")[2] for path in result.paths]
     assert [len(row[0]) - len(row[0].lstrip()) for row in facts.rows] == [path.count("/") for path in result.paths]
-    root, names = result.metrics().loc["mine"], columns(run)
-    assert {"cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit"} <= set(names)
-    assert facts.rows[0][1 + names.index("cagr")] == lines.percent(root["cagr"])
-    assert facts.rows[0][1 + names.index("sharpe")] == f"{root['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
+    root, cells = result.metrics().loc["mine"], dict(zip(facts.columns, facts.rows[0], strict=True))
+    shown = ["CAGR", "Volatility", "Sharpe", "Max drawdown", "Turnover p.a.", "Cost p.a.", "Netting benefit p.a."]
+    assert list(cells) == ["Sleeve", *shown]
+    assert cells["CAGR"] == lines.percent(root["cagr"])
+    assert cells["Sharpe"] == f"{root['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
+    further = table(tree(run), "Further metrics")
+    assert further.rows[0][further.columns.index("Total return")] == lines.percent(root["total_return"])
     assert list(facts.paths) == list(result.paths) and all(facts.sparks)
 
 
@@ -303,19 +305,11 @@ def test_drawdowns_are_the_deepest_and_their_causes_add_up(result: metabt.Result
     assert falls.deepest(np.array([0.9, 0.95, 1.0]))[0] == falls.Drawdown(-1, 0, 2, pytest.approx(-0.1))
 
 
-def test_correlations_are_those_of_pandas(run: Run) -> None:
-    X = correlations.begun(run, run.paths[1:])
-    X[:40, 0] = np.nan
-    np.testing.assert_allclose(correlations.pairwise(X), pd.DataFrame(X).corr().to_numpy(), atol=1e-9)
-    assert np.isnan(correlations.pairwise(X[: correlations.FEWEST - 1])).all()
-
-
-def test_rolling_windows_are_those_of_pandas(result: metabt.Result) -> None:
-    net = result.returns()["net"]
-    ends = np.array([49, 50, len(net) - 1])
-    mean, deviation = windows(net.to_numpy(), 50, ends)
-    np.testing.assert_allclose(mean, net.rolling(50).mean().iloc[ends])
-    np.testing.assert_allclose(deviation, net.rolling(50).std().iloc[ends])
+def test_correlations_are_those_of_pandas(result: metabt.Result, run: Run) -> None:
+    found, counts = correlations.matrix(correlations.in_pairs(run, run.paths[1:]))
+    streams = pd.concat([result.returns(path)["net"] for path in run.paths[1:]], axis=1)  # one calendar
+    np.testing.assert_allclose(found, streams.corr().to_numpy(), atol=1e-9)
+    assert counts.tolist() == (streams.notna().T.astype(int) @ streams.notna().astype(int)).to_numpy().tolist()
 
 
 def test_tails_are_the_worst_sessions(result: metabt.Result, run: Run) -> None:

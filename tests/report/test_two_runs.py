@@ -18,6 +18,7 @@ from metabt.report.run import Run
 from metabt.report.section import Facts
 from metabt.runs.input_differences import Difference
 from tests.shared.reported import EVIL, backtested, closes, stored_row
+from tests.shared.side_by_side import inception_of, per_year, side_by_side, values_of
 
 
 def told(result: metabt.Result) -> Run:
@@ -53,15 +54,17 @@ def test_roots_are_compared_on_common_sessions(results: tuple[metabt.Result, met
     one, other = (result.returns() for result in results)
     days = one.index.intersection(other.index)
     assert 0 < len(days) < max(len(one), len(other))  # a lag of two begins a session later
-    nav = np.column_stack([frame.loc[days, "nav"] for frame in (one, other)])
-    returns = nav[1:] / nav[:-1] - 1
+    since = inception_of(other["net"], results[1].metrics().loc["mine", "years"])
+    assert since in one.index and since not in other.index  # where the later one is worth 1, and the earlier something
+    values = [one["nav"], values_of(other["net"], since)]
+    returns, count = side_by_side(values, [one.index, other.index])
     facts = together(pair)
-    assert float(cell(facts, "correlation")) == pytest.approx(np.corrcoef(returns.T)[0, 1], abs=5e-4)
+    assert count == len(days) == len(returns)
+    assert float(cell(facts, "correlation")) == pytest.approx(returns[0].corr(returns[1]), abs=5e-4)
     assert cell(facts, "common sessions").startswith(f"{len(days):,}, {str(days[0])[:10]}")
-    years = (days[-1] - days[0]).days / 365.25
-    error = (returns[:, 1] - returns[:, 0]).std(ddof=1) * (len(returns) / years) ** 0.5
+    error = (returns[1] - returns[0]).std() * per_year(returns, values) ** 0.5
     assert cell(facts, "tracking error p.a.") == f"{error:.2%}"
-    assert "compounded in between" in facts.note
+    assert "compounded in between" in facts.note and "the first trade of the later one" in calendars(pair)
 
 
 def test_metrics_of_the_same_sessions_are_those_that_are_stored() -> None:
@@ -81,11 +84,11 @@ def test_what_is_told_together_is_what_the_metrics_say() -> None:
     pair = Pair(told(leaf(50)), told(leaf(50, "equal")), [])  # few sessions, of which one more would be seen
     one, other = pair.metrics("")
     facts = together(pair)
-    assert cell(facts, "tracking difference p.a.") == lines.percent(other["cagr"] - one["cagr"])
+    assert cell(facts, "tracking difference") == lines.percent(other["total_return"] - one["total_return"])
     assert value(cell(facts, "Sharpe of B less that of A")) == pytest.approx(other["sharpe"] - one["sharpe"], abs=6e-4)
     assert cell(facts, "its 90% interval") == "none: it takes 42 sessions"
     net = [run.streams.own("mine", "net") for run in pair.runs]
-    error = (net[1] - net[0]).std(ddof=1) * pair.one.sessions_per_year("mine") ** 0.5
+    error = (net[1] - net[0]).std(ddof=1) * (one["sessions"] / one["years"]) ** 0.5
     assert cell(facts, "tracking error p.a.") == lines.percent(error)
 
 
@@ -104,21 +107,37 @@ def test_a_run_that_ends_earlier_is_measured_as_it_is_alone() -> None:
     assert any("left out" in note for note in notes), "what other sessions have no metrics of is told"
 
 
-def test_a_run_that_begins_later_is_measured_from_its_first_session() -> None:
+def test_a_run_that_begins_later_is_measured_from_its_first_trade() -> None:
     late = leaf(120, start="2020-03-02")
     pair = Pair(told(leaf(120)), told(late), [])
-    assert pair.common.since == pair.common.dates[0] == pair.other.streams.dates[0]
-    assert len(pair.common.returns) == len(pair.common.dates) - 1
+    assert pair.common.since == pair.other.inception("mine") < pair.common.dates[0] == pair.other.streams.dates[0]
+    assert len(pair.common.returns) == len(pair.common.dates) == len(late.returns())
+    for name, found in pair.metrics("")[1].items():
+        assert found == pytest.approx(late.metrics().loc["mine", name], rel=1e-9, abs=1e-12, nan_ok=True), name
     assert parted(pair) >= str(pair.common.dates[0]), "what only one has before the other begins is no difference"
 
 
 def test_runs_of_two_sessions_are_told_without_a_warning() -> None:
     early, late = leaf(36), leaf(37, start="2020-01-03")  # a warning is an error here
     pair = Pair(told(early), told(late), [])
-    assert len(pair.common.dates) == 2 and len(pair.common.returns) == 1
-    facts = together(pair)
-    assert cell(facts, "tracking error p.a.") == "\N{EN DASH}" == cell(facts, "correlation")
+    assert len(pair.common.dates) == 2 == len(pair.common.returns)
+    assert cell(together(pair), "correlation") == "1.000"  # of any two points
     assert "tracking" in render(pair)
+
+
+def test_runs_of_one_return_have_no_dispersion_to_tell() -> None:
+    """The first trade of one is in a session that the other does not have: two sessions, and one return."""
+    prices = closes().iloc[:39]
+    other = prices.drop(prices.index[[35, 36]])
+    tree = {"name": "mine", "universe": ["A", "D"], "lookback": 30, "schedule": {"every": 10}}
+    early, late = (
+        metabt.backtest({**tree, "start": start}, frame) for start, frame in ((None, other), ("2020-02-18", prices))
+    )
+    pair = Pair(told(early), told(late), [])
+    facts = together(pair)
+    assert len(pair.common.dates) == 2 and len(pair.common.returns) == 1
+    assert cell(facts, "tracking error p.a.") == "\N{EN DASH}" == cell(facts, "correlation")
+    assert "the close of the first of them" in calendars(pair) and "tracking" in render(pair)
 
 
 def test_the_newest_decision_is_drawn_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +160,14 @@ def test_differences_have_a_sign_where_they_are_seen() -> None:
 def test_metrics_on_common_sessions_follow_their_definitions(
     results: tuple[metabt.Result, metabt.Result], pair: Pair
 ) -> None:
-    days = pair.common.dates
+    other = results[1].returns()["net"]
+    since = inception_of(other, results[1].metrics().loc["mine", "years"])
+    years = (other.index[-1] - since).days / 365.25
     for result, found in zip(results, pair.metrics(""), strict=True):
-        nav = result.returns().loc[days, "nav"].to_numpy()
-        years = (days[-1] - days[0]).astype(int) / 365.25
+        whole = result.returns()
+        nav = np.append(whole["nav"].get(since, 1.0), whole.loc[other.index, "nav"])
         assert found["cagr"] == pytest.approx((nav[-1] / nav[0]) ** (1 / years) - 1)
+        assert found["turnover"] == pytest.approx(whole.loc[other.index, "turnover"].sum() / years)
         returns = nav[1:] / nav[:-1] - 1
         assert found["sharpe"] == pytest.approx(returns.mean() / returns.std(ddof=1) * (len(returns) / years) ** 0.5)
 
@@ -154,9 +176,9 @@ def test_netting_benefits_on_common_sessions_are_those_of_the_sessions() -> None
     results = backtested(lag=1, netted=5), backtested(lag=2, netted=5)
     both = Pair(*map(told, results), [])
     days = both.common.dates
-    years = (days[-1] - days[0]).astype(int) / 365.25
+    years = (days[-1] - both.other.inception("mine")).astype(int) / 365.25
     for result, found in zip(results, both.metrics(""), strict=True):
-        saved = result.returns().loc[days[1:], "netting_benefit"].sum()  # the first session is where both begin
+        saved = result.returns().loc[days, "netting_benefit"].sum()
         assert found["netting_benefit"] == pytest.approx(saved / years) and saved > 0
 
 

@@ -93,6 +93,10 @@ class Book:
     parts: dict[pd.Timestamp, dict[str, float]] = field(default_factory=dict)
     """Each child's share of the session's gross return (by symbol for a leaf)."""
     keys: list[Key] = field(default_factory=list)
+    common: set[pd.Timestamp] = field(default_factory=set)
+    """The common sessions of a meta sleeve."""
+    bought: float = 0.0
+    """The sum of absolute trades of the first purchase, until it is on the first row."""
 
     def live(self, t: pd.Timestamp) -> bool:
         """Return whether a first decision, which is never an empty one, was taken at or before `t`."""
@@ -298,11 +302,17 @@ def settle(
     begun: bool,
     owed: float,
 ) -> tuple[bool, float]:
-    """File the session's row if the stream has begun; return (has it begun by now, cost owed by the next row)."""
+    """File the session's row if the stream has begun; return (has it begun by now, cost owed by the next row).
+
+    The first row, which pays for the first purchase, has its turnover too.
+    """
     t = book.sessions[i]
     volume = sum(abs(after[s] - before[s]) for s in after)
     if begun:
-        book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, volume / 2)
+        book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, (book.bought + volume) / 2)
+        book.bought = 0.0
+    elif volume > 0:
+        book.bought = volume
     cost = spec.rate() * volume
     if i + 1 < len(book.sessions):
         cost += spec.borrow(t, book.sessions[i + 1], after)
@@ -377,6 +387,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     book = Book(spec.path, sessions, keys=[key for child in children.values() for key in child.keys])
     home = {leaf.path: leaf.dataset for leaf in spec.leaves()}
     owner = {key: name for name, child in children.items() for key in child.keys}
+    book.common = set(common)
     streams = {name: accrued(child, common) for name, child in children.items()}
     ends = {name: last_day(child, market, closed) for name, child in zip(children, spec.children, strict=True)}
     positions = dict.fromkeys(book.keys, 0.0)
@@ -473,10 +484,25 @@ def varies(values: list[float]) -> bool:
 
 
 def realised_risk(book: Book) -> dict[str, float]:
-    """Return cov(part, R) / var(R) by child, the parts summing to R."""
-    parts = pd.DataFrame(book.parts).T
-    total = parts.sum(axis=1)
-    return {name: np.cov(parts[name], total, ddof=1)[0, 1] / total.var(ddof=1) for name in parts}
+    """Return cov(part, R) / var(R) by child, between common sessions, the parts summing to R; {} of fewer than two.
+
+    What a child earns in a session is a part of what the sleeve had grown to by then: the parts of an amount of money
+    add up to all of it.
+    """
+    periods: list[dict[str, float]] = []
+    begun = book.sessions[book.sessions.index(next(iter(book.parts))) - 1] in book.common
+    worth, earned = 1.0, dict.fromkeys(next(iter(book.parts.values())), 0.0)
+    for t, parts in book.parts.items():
+        earned = {name: earned[name] + worth * part for name, part in parts.items()}
+        worth *= 1 + sum(parts.values())
+        if t in book.common:
+            periods += [earned] if begun else []
+            begun, worth, earned = True, 1.0, dict.fromkeys(parts, 0.0)
+    if len(periods) < 2:
+        return {}
+    frame = pd.DataFrame(periods)
+    total = frame.sum(axis=1)
+    return {name: np.cov(frame[name], total, ddof=1)[0, 1] / total.var(ddof=1) for name in frame}
 
 
 # ---------------------------------------------------------------------------------------- estimators

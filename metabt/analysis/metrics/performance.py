@@ -14,6 +14,7 @@ from metabt.analysis.metrics.ratios import (
     probabilistic_sharpe,
     sharpe,
     sortino,
+    total_return,
     volatility,
 )
 from metabt.analysis.metrics.stream import Stream
@@ -25,6 +26,7 @@ def performance(stream: Stream) -> dict[str, float]:
     """Return the metrics of one stream by name."""
     growth, fall, moments = cagr(stream), drawdown(stream), shape(stream)
     return {
+        "total_return": total_return(stream),
         "cagr": growth,
         "volatility": volatility(stream),
         "sharpe": sharpe(stream),

@@ -1,5 +1,7 @@
 """Growth, dispersion and what a stream earned for its risk; no risk-free rate, every threshold is 0.
 
+Growth is told as a rate from a year on: a rate of weeks would be a loss of 3 % raised to the power of 50.
+
 With r the net returns of n sessions, m their mean, s their standard deviation (ddof 1), Y calendar years and N = n / Y
 sessions per year. QuantStats and empyrical annualise with a constant 252 sessions per year where this takes N, and
 empyrical grows over n / 252 years where this takes Y: on a calendar with gaps, or with weekends, theirs are off by as
@@ -14,11 +16,22 @@ import numpy as np
 
 from metabt.analysis.metrics.stream import NAN, Stream
 
+SHORTEST = 365
+"""Calendar days from the inception to the last session from which on growth is told as a rate a year."""
+
+
+def total_return(stream: Stream) -> float:
+    """Return the compounded net return of all sessions, `NAV - 1`; NaN without one."""
+    return float(stream.nav[-1]) - 1.0 if len(stream) else NAN
+
 
 def cagr(stream: Stream) -> float:
-    """Return the compound annual growth rate, `NAV^(1 / Y) - 1`; NaN where the NAV fell below 0."""
+    """Return the compound annual growth rate, `NAV^(1 / Y) - 1`.
+
+    NaN where fewer than 365 days lie between the inception and the last session, or where the NAV fell below 0.
+    """
     nav = float(stream.nav[-1])
-    return nav ** (1 / stream.years) - 1 if stream.years > 0 and nav >= 0 else NAN
+    return nav ** (1 / stream.years) - 1 if stream.days[-1] >= SHORTEST and nav >= 0 else NAN
 
 
 def volatility(stream: Stream) -> float:
@@ -43,7 +56,10 @@ def sortino(stream: Stream) -> float:
 
 
 def calmar(growth: float, deepest: float) -> float:
-    """Return the Calmar ratio, CAGR over maximum drawdown (Young 1991), over the whole stream rather than 36 months."""
+    """Return the Calmar ratio, CAGR over maximum drawdown (Young 1991), over the whole stream rather than 36 months.
+
+    NaN where either is not defined.
+    """
     return growth / deepest if deepest > 0 else NAN
 
 

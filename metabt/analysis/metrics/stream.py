@@ -12,7 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-DAYS_PER_YEAR = 365.25
+from metabt.analysis.calendar_time import years_between
+from metabt.analysis.common_sessions import Series
+from metabt.numerics.dispersion import is_constant
+
 NAN = float("nan")
 
 
@@ -31,13 +34,18 @@ class Stream:
     net: np.ndarray
     """(n_sessions,) returns after costs."""
     turnover: np.ndarray
-    """(n_sessions,) half the sum of absolute trades, fraction of NAV."""
+    """(n_sessions,) half the sum of absolute trades, fraction of NAV; the first purchase is in the first session's."""
     netting: np.ndarray
     """(n_sessions,) cost saved by netting trades of children, fraction of NAV."""
 
     def __len__(self) -> int:
         """Return the number of sessions."""
         return len(self.net)
+
+    @property
+    def series(self) -> Series:
+        """Its net returns, as they are put beside those of others."""
+        return Series(self.dates, self.net, self.inception)
 
     @cached_property
     def days(self) -> np.ndarray:
@@ -74,17 +82,10 @@ class Stream:
 
     @cached_property
     def squares(self) -> float:
-        """Sum of squares of centred net returns, exactly 0 where they are all the same."""
-        # rounding of the mean would leave a constant stream a deviation of 1e-19, and a Sharpe ratio of 1e16
-        varies = len(self) and self.net.min() < self.net.max()
-        return float(np.square(self.centred).sum()) if varies else 0.0
+        """Sum of squares of centred net returns, exactly 0 where they are constant (metabt.numerics.dispersion)."""
+        return 0.0 if is_constant(self.net) else float(np.square(self.centred).sum())
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation of net returns (ddof 1), exactly 0 where they are all the same."""
+        """Sample standard deviation of net returns (ddof 1), exactly 0 where they are constant."""
         return math.sqrt(self.squares / (len(self) - 1)) if len(self) > 1 else NAN
-
-
-def years_between(first: np.datetime64, last: np.datetime64) -> float:
-    """Return calendar years from one date to another."""
-    return float((last - first).astype("timedelta64[D]").astype(int)) / DAYS_PER_YEAR

@@ -10,12 +10,12 @@ def trading(stream: Stream) -> dict[str, float]:
 
     Returns
     -------
-    turnover, cost, netting_benefit : sums a year, fractions of NAV
+    turnover, cost, netting_benefit : sums a year, fractions of NAV, the first purchase among what was traded
     break_even_cost : the cost per unit of notional traded at which the stream would have earned nothing before
         compounding, `sum gross / (2 sum turnover)`, a fraction: 0.001 is 10 basis points. It is a proxy of capacity:
         costs grow with size, so what earns more per unit traded can grow further. It is no amount of
         money, which would take volumes and a model of market impact. Negative where the stream lost, NaN where
-        nothing was traded after the inception.
+        nothing was traded.
     """
     years, traded = stream.years, 2.0 * float(stream.turnover.sum())
     sums = {"turnover": stream.turnover, "cost": stream.cost, "netting_benefit": stream.netting}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from metabt.estimators.moments import arrays
+from metabt.numerics.dispersion import is_constant
 from metabt.numerics.kernels import FAST, inner, kernel
 
 
@@ -94,14 +95,13 @@ def _deviations(returns, begin, rows, held, count, deviations):
 
 
 def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
-    """Return shares of realised variance, (n_items + 1,), the last one cash; NaN where the stream does not vary.
+    """Return shares of realised variance, (n_items + 1,), the last one cash; NaN where the stream is constant.
 
     `earned` (n_sessions, n_items) is what each item contributed to `gross` (n_sessions,).
     """
     items = np.concatenate([earned, (gross - earned.sum(axis=1))[:, None]], axis=1)
     centred = gross - gross.mean() if len(gross) else gross
-    variance = centred @ centred
-    return centred @ items / variance if variance > 0 else np.full(items.shape[1], np.nan)
+    return np.full(items.shape[1], np.nan) if is_constant(gross) else centred @ items / (centred @ centred)
 
 
 def realised_by(earned: Callable[[np.ndarray], np.ndarray], gross: np.ndarray, n_items: int) -> np.ndarray:
@@ -111,8 +111,8 @@ def realised_by(earned: Callable[[np.ndarray], np.ndarray], gross: np.ndarray, n
     `sum_t weight_t x_tc`, (n_items,); `gross` (n_sessions,) is the stream.
     """
     centred = gross - gross.mean() if len(gross) else gross
-    variance = centred @ centred
-    if not variance > 0:
+    if is_constant(gross):
         return np.full(n_items + 1, np.nan)
+    variance = centred @ centred
     items = earned(centred) / variance
     return np.append(items, centred @ gross / variance - items.sum())

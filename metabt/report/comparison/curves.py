@@ -17,11 +17,11 @@ SLOTS = (1, 2)
 
 def curves(pair: Pair) -> Section:
     """Return one figure of both."""
-    shared = pair.common
-    keep = lines.thin(len(shared.dates))
+    dates, navs = pair.common.dates, pair.common.navs
+    keep = lines.thin(len(dates))
     traces: list[dict[str, Any]] = []
     for side, (label, slot) in enumerate(zip(pair.labels, SLOTS, strict=True)):
-        nav = shared.navs[:, side]
+        nav = navs[:, side]
         name = lines.label(label)
         common = {"name": name, "slot": slot, "mode": "lines", "legendgroup": name, "line": {"width": 1.6}}
         above = {"y": lines.rounded(nav[keep]), "hovertemplate": f"{name} %{{y:.4g}}<extra></extra>"}
@@ -32,17 +32,16 @@ def curves(pair: Pair) -> Section:
             "hovertemplate": f"{name} %{{y:.1%}}<extra></extra>",
         }
         traces += [{**common, **above}, {**common, **below}]
-    ratio = shared.navs[:, 1] / shared.navs[:, 0]
-    traces.append(_ratio(ratio[keep]))
+    traces.append(_ratio((navs[:, 1] / navs[:, 0])[keep]))
     layout = lines.panels(0.5, 0.25, 0.25)
     layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
     layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     layout["yaxis3"] |= {"title": {"text": "B / A"}}
     caption = (
         "Of the portfolios, net of costs, on the sessions that both have; growth is logarithmic. Where B / A rises, B "
-        "earns more than A." + lines.thinned(len(shared.dates), len(keep))
+        "earns more than A." + lines.thinned(len(dates), len(keep))
     )
-    chart = Chart("pair-growth", caption, traces, layout, lines.days(shared.dates[keep]), 40)
+    chart = Chart("pair-growth", caption, traces, layout, lines.days(dates[keep]), 40)
     return Section("curves", "Growth and drawdown", [chart])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from metabt.analysis.summary import with_growth
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
 from metabt.report.sections.tree import columns, heading, number
 
-FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
+FIRST = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics of sleeves."""
 WITHOUT = (
     "On the sessions that both have; what is measured against a benchmark is known of a run's own sessions alone and "
@@ -37,33 +38,38 @@ def _roots(pair: Pair) -> Facts:
 def sleeves(pair: Pair) -> Facts:
     """Return the main metrics of every sleeve that both have: A, B and their difference."""
     rows = []
-    for place in pair.both:
-        one, other = pair.metrics(place)
-        name = " " * place.count("/") + pair.one.label(pair.one.root + place)
-        rows.append((name, *(cell for metric in FIRST for cell in _cells(metric, one, other))))
-    headings = [f"{heading(name)} {what}" for name in FIRST for what in (*LETTERS, "difference")]
+    found = {place: pair.metrics(place) for place in pair.both}
+    names = with_growth(FIRST, [values for both in found.values() for values in both])
+    for place, (one, other) in found.items():
+        label = " " * place.count("/") + pair.one.label(pair.one.root + place)
+        cells = (cell for name in names for cell in _cells(name, one, other))
+        rows.append((label, *cells, f"{pair.both[place].count:,}"))
+    headings = [f"{heading(name)} {what}" for name in names for what in (*LETTERS, "difference")]
     same = all(shared.same for shared in pair.both.values())
     note = "The same sleeve is one with the same name in the same place." + (
         "" if same else " Where its sessions are not the same in both, its metrics are those of the sessions that are."
     )
-    return Facts(("Sleeve", *headings), rows, note, "Sleeves that both have")
+    return Facts(("Sleeve", *headings, "Common sessions"), rows, note, "Sleeves that both have")
 
 
 def alone(pair: Pair) -> Facts:
     """Return the sleeves that only one of the runs has."""
     rows = []
+    growth = with_growth(("total_return", "cagr"), [values for run in pair.runs for values in run.metrics.values()])
     for letter, run, mine, others in zip(LETTERS, pair.runs, pair.places, pair.places[::-1], strict=True):
         known = set(others)
-        rows += [_lonely(run, place, letter) for place in mine if place not in known]
+        rows += [_lonely(run, place, letter, growth) for place in mine if place not in known]
     note = "Each over all of its own sessions."
-    return Facts(("Sleeve", "Only in", "Kind", "CAGR", "Sharpe"), rows, note, "Sleeves of one alone", "words")
+    return Facts(
+        ("Sleeve", "Only in", "Kind", *map(heading, growth), "Sharpe"), rows, note, "Sleeves of one alone", "words"
+    )
 
 
-def _lonely(run: Run, place: str, letter: str) -> tuple[str, ...]:
+def _lonely(run: Run, place: str, letter: str, growth: Sequence[str]) -> tuple[str, ...]:
     path = run.root + place
     values = run.metrics.get(path, {})
     kind = str(run.specs[path]["kind"])
-    return path, letter, kind, number("cagr", values.get("cagr")), number("sharpe", values.get("sharpe"))
+    return path, letter, kind, *(number(name, values.get(name)) for name in (*growth, "sharpe"))
 
 
 def _cells(name: str, one: dict[str, float], other: dict[str, float]) -> Sequence[str]:

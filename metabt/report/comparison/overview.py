@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.analysis.summary import with_growth
+from metabt.numerics.dispersion import deviation
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
@@ -46,15 +48,17 @@ def together(pair: Pair) -> Facts:
     shared, bootstrap = pair.common, Bootstrap()
     one, other = shared.returns.T
     difference, low, high = bootstrap.sharpe_difference(other, one, shared.per_year)
-    growth = [values.get("cagr", np.nan) for values in pair.metrics("")]
-    error = float((other - one).std(ddof=1)) * np.sqrt(shared.per_year) if len(one) > 1 else np.nan
+    metrics = pair.metrics("")
+    (grown,) = with_growth(("total_return", "cagr"), metrics[:1])  # both have one length
+    growth = [values.get(grown, np.nan) for values in metrics]
+    error = deviation(other - one) * np.sqrt(shared.per_year)
     interval = f"{_number(low)} to {_number(high)}"
     if len(one) < bootstrap.fewest:
         interval = f"none: it takes {bootstrap.fewest} sessions"
     rows = [
-        ("common sessions", f"{len(shared.dates):,}, {shared.dates[0]} to {shared.dates[-1]}"),
-        ("correlation", _number(correlation(one, other))),
-        ("tracking difference p.a.", percent(growth[1] - growth[0])),
+        ("common sessions", f"{shared.count:,}, {shared.dates[0]} to {shared.dates[-1]}"),
+        ("correlation", _number(shared.correlation)),
+        ("tracking difference" + (" p.a." if grown == "cagr" else ""), percent(growth[1] - growth[0])),
         ("tracking error p.a.", percent(error)),
         ("Sharpe of B less that of A", _number(difference)),
         (f"its {bootstrap.level:.0%} interval", interval),
@@ -77,18 +81,13 @@ def calendars(pair: Pair) -> str:
     if any(shared.alone):
         only = [f"{n:,} that only {letter} has" for n, letter in zip(shared.alone, LETTERS, strict=True) if n]
         how.append(f"sessions in between ({', '.join(only)})")
-    since = "their first trade, which is the same" if shared.begins else "the close of the first of them"
+    since = "the close of the first of them"
+    if shared.begins:
+        since = "their first trade, which is the same" if shared.traded else "the first trade of the later one"
     return (
         f"The runs have other {' and '.join(how or ['first trades'])}: they are compared on the sessions that both "
         f"have, from {since}, with returns compounded in between."
     )
-
-
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the correlation of two streams, NaN where one does not move."""
-    if len(one) < 2 or not np.ptp(one) or not np.ptp(other):
-        return np.nan
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def parted(pair: Pair) -> str:

@@ -43,11 +43,11 @@ class Pair:
         first, second = (str(run.row["run_id"])[:12] for run in self.runs)
         if self.one.row["run_id"] == self.other.row["run_id"]:
             raise ConfigError(f"both are run {first}, which has no other beside it; name two runs")
-        if len(self.common.dates) < 2:
+        if self.common.count < 2:
             spans = [f"{run.streams.dates[0]} to {run.streams.dates[-1]}" for run in self.runs]
             raise ConfigError(
                 f"run {first} has sessions from {spans[0]}, run {second} from {spans[1]}: they share "
-                f"{len(self.common.dates)}, and a comparison takes two or more; name runs of the same time"
+                f"{self.common.count}, and a comparison takes two or more; name runs of the same time"
             )
 
     @property
@@ -87,5 +87,5 @@ class Pair:
             return [run.metrics.get(path, {}) for run, path in zip(self.runs, paths, strict=True)]
         if not len(shared.returns):
             return [{}, {}]
-        cuts = [cut(run, path, shared) for run, path in zip(self.runs, paths, strict=True)]
-        return [performance(it) for it in cuts]
+        sides = zip(self.runs, paths, shared.bounds, strict=True)
+        return [performance(cut(run, path, shared, bounds)) for run, path, bounds in sides]

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from metabt.analysis.summary import with_growth
 from metabt.report import lines
 from metabt.report.replayed import Missing
 from metabt.report.run import Run
@@ -31,9 +32,9 @@ NAMES = {
     "flat": "flat: without recursion",
 }
 """Baseline -> its name on the page."""
-SHOWN = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover", "cost", "allocation_change")
+SHOWN = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover", "cost", "allocation_change")
 """Measures that are listed of each; the comparison with the portfolio comes after the first."""
-RELATIVE = ("beta", "tracking_error", "information_ratio")
+RELATIVE = ("beta", "tracking_error", "information_ratio", "benchmark_sessions")
 """Measures against the benchmark, where there is one."""
 
 Measured = Mapping[str, Mapping[str, float | bool]]
@@ -86,38 +87,39 @@ def pays(values: Mapping[str, float | bool]) -> str:
 
 def table(run: Run, first: str, measured: Measured, bootstrap: Bootstrap) -> Facts:
     """Return what was measured, a row each, the portfolio's first."""
-    names = [*SHOWN, *(name for name in RELATIVE if name in measured[first])]
+    names = [*with_growth(SHOWN, measured.values()), *(name for name in RELATIVE if name in measured[first])]
     rows = []
     for name, values in measured.items():
         label = run.label(run.root) if name == first else NAMES.get(name, name)
         cells = [number(metric, float(values[metric])) for metric in names]
-        rows.append((label, cells[0], *([""] * 3 if name == first else _compared(values)), *cells[1:]))
+        rows.append((label, cells[0], *([""] * 4 if name == first else _compared(values)), *cells[1:]))
     columns = (
         "",
         heading(names[0]),
         "Portfolio's less this",
         f"{bootstrap.level:.0%} interval",
+        "Sessions",
         "Pays?",
         *map(heading, names[1:]),
     )
     note = (
         "Net of costs, at the same rates; turnover and costs are a year's. Allocation change is the mean absolute "
         "change of a sleeve's weight from one decision to the next: the lower, the stabler. The difference in "
-        "Sharpe is measured on shared sessions, its interval by a stationary bootstrap of both streams together, which "
-        f"takes {bootstrap.fewest} sessions; the recursion pays where all of it is above zero. "
-        "LOOK-AHEAD holds the weights that the "
+        "Sharpe is measured on the sessions that both have, of which the number is given, its interval by a stationary "
+        f"bootstrap of both streams together, which takes {bootstrap.fewest} sessions; the recursion pays where all of "
+        "it is above zero. LOOK-AHEAD holds the weights that the "
         "optimizers make of the full history, which nobody could have known: a yardstick, and no strategy."
     )
-    if run.beside and len(names) > len(SHOWN):
+    if run.beside and names[-1] in RELATIVE:
         note += f" Beta, tracking error and information ratio are against {run.beside[0]}."
     return Facts(columns, rows, note)
 
 
-def _compared(values: Mapping[str, float | bool]) -> tuple[str, str, str]:
+def _compared(values: Mapping[str, float | bool]) -> tuple[str, str, str, str]:
     difference, low, high = (
         number("sharpe", float(values[name])) for name in ("sharpe_difference", "sharpe_low", "sharpe_high")
     )
-    return difference, f"{low} to {high}", pays(values)
+    return difference, f"{low} to {high}", number("common_sessions", float(values["common_sessions"])), pays(values)
 
 
 def _listed(names: list[str]) -> str:

@@ -1,15 +1,27 @@
-"""Correlation of sleeves: of pairs over their common sessions, and the rolling average of the root's children."""
+"""Correlation of sleeves: of each pair over its common sessions, and the rolling average of the root's children."""
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
+from metabt.analysis.calendar_time import year_before
+from metabt.analysis.common_sessions import CommonSessions, on_common_sessions
+from metabt.analysis.year_windows import YearWindows
 from metabt.report import lines
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
 
 FEWEST = 20
-"""Sessions that two streams must share."""
+"""Returns on common sessions that a pair takes."""
+POINTS = 300
+"""Windows drawn."""
+WRITTEN = 12
+"""Sleeves up to which a cell has its numbers written into it."""
+
+Pairs = dict[tuple[int, int], CommonSessions]
+"""Two places in a list of sleeves, the lower one first -> both on their common sessions."""
 
 
 def correlation(run: Run) -> Section | None:
@@ -22,31 +34,47 @@ def correlation(run: Run) -> Section | None:
     return Section("correlation", "Correlation of sleeves", [figure for figure in figures if figure is not None])
 
 
-def begun(run: Run, paths: list[str]) -> np.ndarray:
-    """Return net returns on the root's sessions, (n_sessions, n_paths), NaN before a sleeve begins."""
-    columns = []
-    for path in paths:
-        column = run.streams.on_root(path, "net")
-        own = run.streams.own(path, "date")
-        column[: np.searchsorted(run.streams.dates, own[0]) if len(own) else None] = np.nan
-        columns.append(column)
-    return np.column_stack(columns)
+def in_pairs(run: Run, paths: list[str]) -> Pairs:
+    """Return sleeves two by two, every one with itself too."""
+    series = [run.series(path) for path in paths]
+    places = [*combinations(range(len(series)), 2), *((i, i) for i in range(len(series)))]
+    return {(i, j): on_common_sessions(series[i], series[j]) for i, j in places}
 
 
-def pairwise(X: np.ndarray) -> np.ndarray:
-    """Return the correlation of each pair of columns over the rows that both have, NaN where they are too few."""
-    there = np.isfinite(X).astype(float)
-    Z = np.nan_to_num(X)
-    count, sums = there.T @ there, Z.T @ there
-    with np.errstate(invalid="ignore", divide="ignore"):
-        covariance = Z.T @ Z / count - sums * sums.T / count**2
-        variance = np.maximum((Z**2).T @ there / count - (sums / count) ** 2, 0.0)
-        found = covariance / np.sqrt(variance * variance.T)
-    return np.where((count >= FEWEST) & (variance > 0) & (variance.T > 0), np.clip(found, -1.0, 1.0), np.nan)
+def matrix(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of every two sleeves, NaN where it is not known, and their common sessions, (n, n)."""
+    size = 1 + max(max(places) for places in pairs)
+    found, counts = np.full((size, size), np.nan), np.zeros((size, size), np.int64)
+    for (i, j), shared in pairs.items():
+        counts[i, j] = counts[j, i] = shared.count
+        if len(shared.returns) >= FEWEST:
+            found[i, j] = found[j, i] = shared.correlation
+    return found, counts
+
+
+def averages(pairs: Pairs, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what is known of the pairs of different sleeves in the year up to each date of `ends`, (n_windows,).
+
+    Returns
+    -------
+    the mean of their correlations, NaN where there is none; how many pairs have one; the fewest common sessions of them
+    """
+    total, number = np.zeros(len(ends)), np.zeros(len(ends), np.int64)
+    fewest = np.full(len(ends), np.iinfo(np.int64).max)
+    for (i, j), shared in pairs.items():
+        if i == j:
+            continue
+        windows = YearWindows.of(shared.ends, ends)
+        found = np.where(windows.counts >= FEWEST, windows.correlation(*shared.returns.T), np.nan)
+        known = np.isfinite(found)
+        total += np.where(known, found, 0.0)
+        number += known
+        fewest = np.where(known, np.minimum(fewest, windows.counts), fewest)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan), number, fewest
 
 
 def _heat_map(run: Run, drawn: list[str]) -> Chart:
-    found = pairwise(begun(run, drawn))
+    found, counts = matrix(in_pairs(run, drawn))
     labels = [lines.label(path.partition("/")[2]) for path in drawn]
     trace = {
         "type": "heatmap",
@@ -56,11 +84,12 @@ def _heat_map(run: Run, drawn: list[str]) -> Chart:
         "zmin": -1,
         "zmax": 1,
         "diverging": True,
-        "text": [[f"{a}<br>{b}" for b in labels] for a in labels],
-        "hovertemplate": "%{text}<br>%{z:.2f}<extra></extra>",
+        "text": [[f"{count:,}" for count in row] for row in counts.tolist()],  # Plotly writes no other data into cells
+        "hovertext": [[f"{a}<br>{b}" for b in labels] for a in labels],
+        "hovertemplate": "%{hovertext}<br>%{z:.2f}, %{text} common sessions<extra></extra>",
     }
-    if len(drawn) <= 12:
-        trace |= {"texttemplate": "%{z:.2f}"}
+    if len(drawn) <= WRITTEN:
+        trace |= {"texttemplate": "%{z:.2f}<br>%{text}"}
     places = {"tickmode": "array", "tickvals": trace["x"], "automargin": True, "showgrid": False, "zeroline": False}
     short = [lines.label(_short(run.label(path))) for path in drawn]
     layout = {
@@ -68,8 +97,11 @@ def _heat_map(run: Run, drawn: list[str]) -> Chart:
         "yaxis": {**places, "ticktext": short, "autorange": "reversed"},
         "hovermode": "closest",
     }
-    caption = "Net returns, over the sessions that two sleeves have in common." + lines.beyond(
-        len(run.paths) - 1 - len(drawn), "sleeves further from the root are"
+    caption = (
+        "Net returns of each pair on the sessions that both have, compounded in between; "
+        + ("the number beneath" if len(drawn) <= WRITTEN else "what is shown with a cell")
+        + f" is how many sessions these are, and fewer than {FEWEST} returns have no correlation."
+        + lines.beyond(len(run.paths) - 1 - len(drawn), "sleeves further from the root are")
     )
     return Chart("correlation-map", caption, [trace], layout, height=max(20, min(34, 8 + 2 * len(drawn))))
 
@@ -79,31 +111,30 @@ def _short(label: str) -> str:
 
 
 def _rolling(run: Run) -> Chart | None:
-    per_year = run.sessions_per_year(run.root)
-    X = begun(run, run.children[: lines.MAX_CURVES])
-    window = round(per_year) if np.isfinite(per_year) else 0
-    if window < FEWEST or len(X) <= window:
+    dates, drawn = run.streams.dates, run.children[: lines.MAX_CURVES]
+    ends = dates[lines.thin(len(dates), POINTS)]
+    ends = ends[year_before(ends) >= run.inception(run.root)]
+    average, number, fewest = averages(in_pairs(run, drawn), ends)
+    if not number.any():
         return None
-    ends = lines.thin(len(X), 300)
-    ends = ends[ends >= window - 1]
-    average = np.array([_average(pairwise(X[end + 1 - window : end + 1])) for end in ends])
     trace = {
         "name": "average",
         "slot": 1,
         "mode": "lines",
         "line": {"width": 1.5},
         "y": lines.rounded(average, 3),
-        "hovertemplate": "%{y:.2f}<extra></extra>",
+        "text": [_counted(*counts) for counts in zip(number.tolist(), fewest.tolist(), strict=True)],
+        "hovertemplate": "%{y:.2f}, %{text}<extra></extra>",
     }
     caption = (
-        f"Average over the pairs of the portfolio's sleeves, in windows of one year ({window} sessions); a "
-        "sleeve that does not move in a window is in no pair of it."
-        + lines.beyond(len(run.children) - X.shape[1], "sleeves beyond the first are")
+        "Average over the pairs of the portfolio's sleeves, each on the sessions that both have, in calendar windows "
+        f"of one year; a pair that has fewer than {FEWEST} returns in a window, or a sleeve that does not move in it, "
+        "is left out of it." + lines.beyond(len(run.children) - len(drawn), "sleeves beyond the first are")
     )
     layout = {"yaxis": {"range": [-1, 1]}, "showlegend": False}
-    return Chart("correlation-rolling", caption, [trace], layout, lines.days(run.streams.dates[ends]), 16)
+    return Chart("correlation-rolling", caption, [trace], layout, lines.days(ends), 16)
 
 
-def _average(found: np.ndarray) -> float:
-    pairs = found[np.triu_indices(len(found), 1)]
-    return float(np.nanmean(pairs)) if np.isfinite(pairs).any() else np.nan
+def _counted(number: int, fewest: int) -> str:
+    """Return in words how many pairs there are, and how many common sessions each of them has at least."""
+    return f"{number:,} pair{'s' * (number != 1)} of {fewest:,} common sessions or more" if number else "no pair"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from metabt.analysis.summary import with_growth
 from metabt.report import lines
 from metabt.report.lines import percent
 from metabt.report.run import Run
@@ -59,15 +60,18 @@ def _by_year(run: Run, path: str, column: str, name: str, **line: float | str) -
 def by_sleeve(run: Run) -> Facts:
     """Return cost, netting benefit and the growth lost to costs, for every sleeve that trades."""
     rows = []
+    yearly = with_growth(("total_return", "cagr"), run.metrics.values()) == ["cagr"]
     for path in run.paths:
         values = run.metrics.get(path, {})
-        gross, years = run.streams.own(path, "gross"), values.get("years", 0.0)
-        cagr = float(np.prod(1.0 + gross) ** (1.0 / years) - 1.0) if years > 0 and len(gross) else np.nan
-        cells = (cagr, values.get("cagr", np.nan), cagr - values.get("cagr", np.nan))
+        gross, net = run.streams.own(path, "gross"), values.get("cagr" if yearly else "total_return", np.nan)
+        power = 1.0 / values["years"] if yearly and np.isfinite(net) else 1.0
+        grown = float(np.prod(1.0 + gross) ** power - 1.0) if len(gross) else np.nan
+        cells = (grown, net, grown - net)
         charged = (values.get("cost", np.nan), values.get("netting_benefit", np.nan))
         rows.append(
             (" " * path.count("/") + run.label(path), *map(percent, cells), *(percent(value, 3) for value in charged))
         )
-    columns = ("Sleeve", "CAGR gross", "CAGR net", "Drag", "Cost p.a.", "Netting benefit p.a.")
+    growth = "CAGR" if yearly else "Total return"
+    columns = ("Sleeve", f"{growth} gross", f"{growth} net", "Drag", "Cost p.a.", "Netting benefit p.a.")
     note = "Netting benefit is what the children's trades would have cost on their own, beyond what they cost together."
     return Facts(columns, rows, note, "By sleeve")

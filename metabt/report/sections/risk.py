@@ -66,6 +66,6 @@ def realised(run: Run) -> Facts:
     return Facts(
         ("Sleeve", "Share of its parent's variance"),
         rows,
-        "Realised, over the whole run: cov(s r, R) / var(R).",
+        "Realised, over the whole run: cov(s r, R) / var(R), between the sessions that all beneath a parent have.",
         "Realised",
     )

@@ -1,12 +1,13 @@
-"""Rolling Sharpe and volatility of the root and its children, over one year of each one's own sessions."""
+"""Rolling Sharpe and volatility of the root and its children, of each one's own sessions in calendar windows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from metabt.analysis.calendar_time import year_before
+from metabt.analysis.year_windows import YearWindows
 from metabt.report import lines
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
@@ -16,7 +17,7 @@ POINTS = 600
 
 
 def rolling(run: Run) -> Section | None:
-    """Return the chart, None where no sleeve has a year of sessions."""
+    """Return the chart, None where no sleeve has a year of them."""
     shown = [run.root, *run.children][: lines.MAX_CURVES]
     traces = [trace for path in shown for trace in _pair(run, path)]
     if not traces:
@@ -25,7 +26,7 @@ def rolling(run: Run) -> Section | None:
     layout["yaxis"] |= {"title": {"text": "Sharpe"}}
     layout["yaxis2"] |= {"tickformat": "~%", "rangemode": "tozero", "title": {"text": "volatility"}}
     caption = (
-        "Net of costs, annualised, in windows of one year of measured sessions, without a risk-free rate."
+        "Net of costs, in calendar windows of one year, annualised by the sessions inside, without a risk-free rate."
         + lines.beyond(1 + len(run.children) - len(shown), "sleeves beyond the first are")
     )
     return Section(
@@ -33,22 +34,16 @@ def rolling(run: Run) -> Section | None:
     )
 
 
-def windows(net: np.ndarray, window: int, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation (ddof 1) of the `window` returns up to each of `ends`."""
-    seen = sliding_window_view(net, window)[ends - window + 1]
-    return seen.mean(axis=1), seen.std(axis=1, ddof=1)
-
-
 def _pair(run: Run, path: str) -> list[dict[str, Any]]:
-    per_year, net = run.sessions_per_year(path), run.streams.own(path, "net")
-    window = round(per_year) if np.isfinite(per_year) else 0
-    if window < 2 or len(net) < window:
+    series = run.series(path)
+    ends = series.dates[lines.thin(len(series.dates), POINTS)]
+    ends = ends[year_before(ends) >= series.since]
+    if not len(ends):
         return []
-    ends = lines.thin(len(net), POINTS)
-    ends = ends[ends >= window - 1]
-    mean, deviation = windows(net, window, ends)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sharpe = np.where(deviation > 1e-12, mean / deviation * np.sqrt(per_year), np.nan)
+    windows = YearWindows.of(series.dates, ends)
+    mean, deviation = windows.moments(series.returns)
+    annual = np.sqrt(windows.counts)
+    sharpe = mean / np.where(deviation > 0, deviation, np.nan) * annual
     common = {
         "name": lines.label(run.label(path)),
         "path": path,
@@ -56,8 +51,9 @@ def _pair(run: Run, path: str) -> list[dict[str, Any]]:
         "mode": "lines",
         "legendgroup": str(run.slots[path]),
         "line": {"width": 2.2 if path == run.root else 1.1},
-        "x": lines.days(run.streams.own(path, "date")[ends]),
+        "x": lines.days(ends),
+        "text": [f"{count:,} sessions" for count in windows.counts.tolist()],
     }
-    above = {"y": lines.rounded(sharpe, 4), "hovertemplate": "%{y:.2f}"}
-    below = {"y": lines.rounded(deviation * np.sqrt(per_year), 4), "yaxis": "y2", "hovertemplate": "%{y:.1%}"}
+    above = {"y": lines.rounded(sharpe, 4), "hovertemplate": "%{y:.2f} (%{text})"}
+    below = {"y": lines.rounded(deviation * annual, 4), "yaxis": "y2", "hovertemplate": "%{y:.1%} (%{text})"}
     return [{**common, **above}, {**common, **below, "showlegend": False}]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from metabt.analysis.summary import with_growth
 from metabt.report.lines import percent, thin
 from metabt.report.run import Run
 from metabt.report.section import Facts, Section
 
-FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit")
+FIRST = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit")
 """Metrics beside the curves; all others have a table of their own."""
 NAMES = {
     "cagr": "CAGR",
@@ -40,15 +41,15 @@ def tree(run: Run) -> Section:
     """Return the section: a row per sleeve, from which a reader may choose curves, and the benchmark last."""
     shown = [*run.paths, *run.beside]
     names = columns(run)
-    first = [name for name in names if name in FIRST]
+    first = with_growth([name for name in names if name in FIRST], [run.metrics.get(path, {}) for path in shown])
     note = (
-        "Net of costs; a sleeve begins when it first trades. Turnover is half the sum of absolute trades; netting "
-        "benefit is cost saved by netting the trades of sleeves. Choose a sleeve, and the curves show it and what is "
-        "beneath it; choose it again, and they show all."
+        "Net of costs; a sleeve begins when it first trades, and has a CAGR after a year. Turnover is half the sum of "
+        "absolute trades, the first purchase among them; netting benefit is cost saved by netting the trades of "
+        "sleeves. Choose a sleeve, and the curves show it and what is beneath it; choose it again, and they show all."
     )
     sparks = [spark(run.streams.own(path, "nav")) for path in shown]
     tables = [Facts(_headings(first), _rows(run, shown, first), note, paths=run.paths, sparks=sparks)]
-    further = [name for name in names if name not in FIRST]
+    further = [name for name in names if name not in (*first, "cagr")]
     if further:
         tables.append(Facts(_headings(further), _rows(run, shown, further), title="Further metrics"))
     return Section("sleeves", "Sleeves", tables=tables)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metabt.numerics.dispersion import deviation
+
 CHUNK = 2**20
 """Number of blocks that are drawn at a time, about."""
 STILL = 1e-12
@@ -80,14 +82,14 @@ class Bootstrap:
         """Return the difference of two annual Sharpe ratios, and the ends of its interval; NaN where undefined.
 
         `one` and `other` (n_sessions,) are returns of the same sessions, of which a year has `per_year`. Fewer than two
-        blocks have no interval: samples would be nothing but the streams themselves, begun elsewhere.
+        blocks have no interval, since samples would be nothing but the streams themselves, begun elsewhere.
         """
         n_sessions, rng = len(one), np.random.default_rng(self.seed)
         if n_sessions < 2:
             return np.nan, np.nan, np.nan
         scale = np.sqrt(per_year)
         difference = float((_sharpe(one) - _sharpe(other)) * scale)
-        if n_sessions < self.fewest:
+        if n_sessions < self.fewest or np.isnan(difference):
             return difference, np.nan, np.nan
         size, drawn = max(CHUNK * self.block // n_sessions, 1), []
         for first in range(0, self.samples, size):
@@ -101,8 +103,8 @@ class Bootstrap:
 
 def _sharpe(returns: np.ndarray) -> float:
     """Return mean over standard deviation (ddof 1); NaN without dispersion."""
-    deviation = float(returns.std(ddof=1)) if np.ptp(returns) > 0.0 else np.nan
-    return float(returns.mean()) / deviation
+    dispersion = deviation(returns)
+    return float(returns.mean()) / dispersion if dispersion > 0 else np.nan
 
 
 def _resampled(returns: np.ndarray, blocks: Blocks) -> np.ndarray:
@@ -111,6 +113,5 @@ def _resampled(returns: np.ndarray, blocks: Blocks) -> np.ndarray:
     mean, square = blocks.sums(returns) / n_sessions, blocks.sums(returns**2) / n_sessions
     variance = square - mean**2
     moves = variance > STILL * square
-    deviation = np.sqrt(np.where(moves, variance, np.nan) * n_sessions / (n_sessions - 1))
-    sharpe: np.ndarray = mean / deviation
+    sharpe: np.ndarray = mean / np.sqrt(np.where(moves, variance, np.nan) * n_sessions / (n_sessions - 1))
     return sharpe

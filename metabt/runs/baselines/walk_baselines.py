@@ -23,6 +23,7 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble, view
 from metabt.analysis.sleeve_history import SleeveHistory
+from metabt.analysis.summary import metrics_by_path
 from metabt.build.cache import MemoryCache
 from metabt.build.ports import Cache
 from metabt.data.dataset import Dataset
@@ -34,7 +35,7 @@ from metabt.runs.baselines.bootstrap import Bootstrap
 from metabt.runs.baselines.static import first_weights, full_weights
 from metabt.runs.baselines.statistics import allocation_change, sharpe_difference
 from metabt.runs.baselines.trees import reweighted, static
-from metabt.values.tables import Table, texts
+from metabt.values.tables import Table
 
 PORTFOLIO = "portfolio"
 """Name of the tree itself among its baselines."""
@@ -44,9 +45,9 @@ STATICS = {"static_first": first_weights, "static_full (LOOK-AHEAD)": full_weigh
 """Baseline that holds weights of the tree for good -> function that finds these weights."""
 FLAT = "flat"
 """The baseline without recursion."""
-MEASURES = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
+MEASURES = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
 """Metrics that are set beside each other."""
-RELATIVE = ("beta", "tracking_error", "information_ratio")
+RELATIVE = ("beta", "tracking_error", "information_ratio", "benchmark_sessions")
 """Those that there are besides where the run has a benchmark."""
 
 
@@ -68,7 +69,7 @@ class BaselineWalk:
 
     def _measured(self, name: str, bootstrap: Bootstrap) -> dict[str, float | bool]:
         root, (tree, *_) = self.roots[name], self.roots.values()
-        beside = {} if root is tree else sharpe_difference(_stream(tree), _stream(root), bootstrap)
+        beside = {} if root is tree else sharpe_difference(tree.stream.series, root.stream.series, bootstrap)
         meta = bool(root.sleeve.sleeves)
         return {
             **_metrics(self.tables[name], root.path),
@@ -155,15 +156,6 @@ def _walk(
     return views[0] if views else []
 
 
-def _stream(root: SleeveHistory) -> tuple[np.ndarray, np.ndarray]:
-    """Return dates and net returns of a stream from the session of its first trade, which earns nothing yet."""
-    dates = np.concatenate([[root.inception], root.dates[root.begin :]])
-    return dates, np.concatenate([[0.0], root.rows("net")[root.begin :]])
-
-
 def _metrics(tables: dict[str, Table], path: str) -> dict[str, float]:
-    table = tables["metrics"]
-    values = np.asarray(table["value"]).tolist()
-    rows = zip(texts(table["path"]), texts(table["metric"]), values, strict=True)
-    measured = {metric: value for of, metric, value in rows if of == path}
+    measured = metrics_by_path(tables["metrics"])[path]
     return {name: measured[name] for name in (*MEASURES, *RELATIVE) if name in measured}

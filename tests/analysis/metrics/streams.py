@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from metabt.analysis.common_sessions import Series
 from metabt.analysis.metrics.performance import performance
 from metabt.analysis.metrics.stream import Stream
 
@@ -17,6 +18,12 @@ def stream(net: Sequence[float] | np.ndarray, days: Sequence[int] | None = None,
     nothing = np.zeros(len(returns))
     stated = {"gross": returns, "cost": nothing, "turnover": nothing, "netting": nothing, **columns}
     return Stream(inception, inception + since.astype("timedelta64[D]"), net=returns, **stated)
+
+
+def beside(returns: np.ndarray) -> Series:
+    """Return a benchmark with a price in every session of `stream`, and at its inception."""
+    whole = stream(returns)
+    return Series(whole.dates, whole.net, whole.inception)
 
 
 def measured(net: Sequence[float] | np.ndarray, days: Sequence[int] | None = None) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import metabt
+from metabt.analysis.summary import with_growth
 from tests.analysis.metrics.streams import heavy_tailed, measured
 
 LEAF = {
@@ -39,6 +40,7 @@ def test_metrics_of_a_stream_follow_their_definitions(result: metabt.Result) -> 
     depth, x = nav / nav.cummax() - 1, net.mean() / deviation
     skew, kurtosis = stats.skew(net), stats.kurtosis(net, fisher=False)
     expected = {
+        "total_return": nav.iloc[-1] - 1,
         "cagr": nav.iloc[-1] ** (1 / years) - 1,
         "volatility": deviation * per_year**0.5,
         "sharpe": x * per_year**0.5,
@@ -126,17 +128,19 @@ def test_a_constant_stream() -> None:
 
 def test_a_stream_of_cash() -> None:
     found = measured([0.0] * 5)
-    assert found["volatility"] == found["cagr"] == found["var_95"] == found["max_drawdown"] == 0.0
-    assert all(np.isnan(found[name]) for name in ("sharpe", "sortino", "calmar", "omega", "hit_rate"))
+    assert found["volatility"] == found["total_return"] == found["var_95"] == found["max_drawdown"] == 0.0
+    assert all(np.isnan(found[name]) for name in ("cagr", "sharpe", "sortino", "calmar", "omega", "hit_rate"))
+    assert measured([0.0] * 365)["cagr"] == 0.0
 
 
 def test_one_session() -> None:
     found = measured([-0.02], [2])
-    assert found["cagr"] == pytest.approx(0.98 ** (365.25 / 2) - 1)
+    assert found["total_return"] == pytest.approx(-0.02)
     assert found["max_drawdown"] == pytest.approx(0.02) and found["max_drawdown_days"] == 2.0
     assert found["var_95"] == found["expected_shortfall_95"] == 0.02
     assert found["omega"] == found["hit_rate"] == 0.0
-    assert all(np.isnan(found[name]) for name in ("volatility", "sharpe", "skew", "kurtosis", "probabilistic_sharpe"))
+    undefined = ("cagr", "calmar", "volatility", "sharpe", "skew", "kurtosis", "probabilistic_sharpe")
+    assert all(np.isnan(found[name]) for name in undefined)
 
 
 def test_no_session() -> None:
@@ -147,4 +151,28 @@ def test_no_session() -> None:
 
 
 def test_a_nav_beneath_zero_has_no_growth_rate() -> None:
-    assert np.isnan(measured([-1.5, 0.1])["cagr"]) and measured([-1.0, 0.1])["cagr"] == -1.0
+    lost, gone = measured([-1.5, 0.1], [1, 365]), measured([-1.0, 0.1], [1, 365])
+    assert np.isnan(lost["cagr"]) and lost["total_return"] == pytest.approx(-0.5 * 1.1 - 1)
+    assert gone["cagr"] == gone["total_return"] == -1.0
+
+
+@pytest.mark.parametrize(("last", "told"), [(3, False), (363, False), (364, False), (365, True), (366, True)])
+def test_growth_is_a_rate_a_year_from_a_year_on(last: int, told: bool) -> None:
+    found = measured([0.1, -0.2, 0.05], [1, 2, last])
+    total = 1.1 * 0.8 * 1.05 - 1
+    assert found["total_return"] == pytest.approx(total)
+    assert np.isfinite(found["sharpe"]) and np.isfinite(found["volatility"])
+    assert found["cagr"] == pytest.approx((1 + total) ** (365.25 / last) - 1 if told else np.nan, nan_ok=True)
+    assert found["calmar"] == pytest.approx(found["cagr"] / 0.2, nan_ok=True)
+
+
+def test_a_view_of_weeks_shows_what_was_earned_in_them(sp500: pd.DataFrame) -> None:
+    result = metabt.backtest(LEAF, sp500.iloc[:120])
+    metrics, net = result.metrics().loc["x"], result.returns()["net"]
+    assert np.isnan(metrics["cagr"]) and np.isnan(metrics["calmar"])
+    assert metrics["total_return"] == pytest.approx((1 + net).prod() - 1)
+    heading, line = (text.split() for text in result.summary().splitlines()[1:])
+    assert heading[:3] == ["Sleeve", "Total", "return"] and "CAGR" not in heading
+    assert line[1] == f"{metrics['total_return']:.2%}"
+    both = with_growth(("total_return", "cagr", "sharpe"), [metrics, {"total_return": 0.1, "cagr": 0.05}])
+    assert both == ["total_return", "cagr", "sharpe"], "where only some have a rate, both are shown"

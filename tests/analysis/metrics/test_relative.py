@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from metabt.analysis.common_sessions import Series
 from metabt.analysis.metrics.relative import relative
-from tests.analysis.metrics.streams import heavy_tailed, stream
+from tests.analysis.metrics.streams import beside, heavy_tailed, stream
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -21,25 +22,28 @@ def test_formulas(seed: int) -> None:
         "information_ratio": active.mean() / active.std(ddof=1) * 365.25**0.5,
         "benchmark_sessions": len(r),
     }
-    assert relative(stream(r), b) == pytest.approx(expected)
+    assert relative(stream(r), beside(b)) == pytest.approx(expected)
 
 
 def test_sessions_without_a_benchmark_do_not_count() -> None:
     r, b = heavy_tailed(1), heavy_tailed(2)
-    gone = np.concatenate([np.full(100, np.nan), b[100:800], np.full(100, np.nan)])
-    assert relative(stream(r), gone) == pytest.approx(relative(stream(r[100:800]), b[100:800]))
-    assert relative(stream(r), gone)["benchmark_sessions"] == 700
+    whole, part = beside(b), relative(stream(r[100:800]), beside(b[100:800]))
+    known = Series(whole.dates[100:800], b[100:800], whole.dates[99])
+    assert relative(stream(r), known) == pytest.approx(part) and part["benchmark_sessions"] == 700
+    first = Series(known.dates, known.returns)  # without a price before its first, that is where both are measured from
+    expected = relative(stream(r[101:800]), beside(b[101:800]))
+    assert relative(stream(r), first) == pytest.approx({**expected, "benchmark_sessions": 700})
 
 
 def test_the_benchmark_itself() -> None:
-    found = relative(stream(heavy_tailed(3)), heavy_tailed(3))
+    found = relative(stream(heavy_tailed(3)), beside(heavy_tailed(3)))
     assert found["beta"] == pytest.approx(1.0) and found["tracking_error"] == 0.0
     assert np.isnan(found["information_ratio"])
 
 
 def test_a_levered_benchmark() -> None:
     b = heavy_tailed(4)
-    one, two = (relative(stream(leverage * b), b) for leverage in (1.5, 2.0))
+    one, two = (relative(stream(leverage * b), beside(b)) for leverage in (1.5, 2.0))
     assert (one["beta"], two["beta"]) == pytest.approx((1.5, 2.0))
     assert two["tracking_error"] == pytest.approx(2 * one["tracking_error"])
     assert two["information_ratio"] == pytest.approx(one["information_ratio"])
@@ -47,12 +51,12 @@ def test_a_levered_benchmark() -> None:
 
 def test_a_benchmark_that_stands_still() -> None:
     r = heavy_tailed(5)
-    found = relative(stream(r), np.zeros(len(r)))
+    found = relative(stream(r), beside(np.zeros(len(r))))
     assert np.isnan(found["beta"])
     assert found["tracking_error"] == pytest.approx(r.std(ddof=1) * 365.25**0.5)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_sessions(n: int) -> None:
-    found = relative(stream(np.full(n, 0.01)), np.full(n, 0.02))
+    found = relative(stream(np.full(n, 0.01)), beside(np.full(n, 0.02)))
     assert found.pop("benchmark_sessions") == n and all(np.isnan(value) for value in found.values())

@@ -11,7 +11,7 @@ from scipy import stats
 
 import metabt
 from metabt.analysis.metrics.relative import relative
-from tests.analysis.metrics.streams import heavy_tailed, measured, stream
+from tests.analysis.metrics.streams import beside, heavy_tailed, measured, stream
 
 LEAF = {"name": "x", "universe": "all", "lookback": 63, "optimizer": "inverse_volatility"}
 
@@ -116,9 +116,9 @@ def test_against_a_benchmark(seed: int) -> None:
     b = heavy_tailed(seed + 100)
     r = heavy_tailed(seed) + 0.7 * b
     index = pd.date_range("2020-01-02", periods=len(r))
-    net, beside, found = pd.Series(r, index), pd.Series(b, index), relative(stream(r), b)
-    assert found["beta"] == pytest.approx(empyrical.beta(net, beside))
-    assert found["beta"] == pytest.approx(quantstats.greeks(net, beside)["beta"])
+    net, index_net, found = pd.Series(r, index), pd.Series(b, index), relative(stream(r), beside(b))
+    assert found["beta"] == pytest.approx(empyrical.beta(net, index_net))
+    assert found["beta"] == pytest.approx(quantstats.greeks(net, index_net)["beta"])
     a_session = found["information_ratio"] / 365.25**0.5
-    assert a_session == pytest.approx(empyrical.excess_sharpe(net, beside))
-    assert a_session == pytest.approx(quantstats.information_ratio(net, beside, prepare_returns=False))
+    assert a_session == pytest.approx(empyrical.excess_sharpe(net, index_net))
+    assert a_session == pytest.approx(quantstats.information_ratio(net, index_net, prepare_returns=False))

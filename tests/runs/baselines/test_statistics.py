@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from metabt.analysis.common_sessions import Series
 from metabt.runs.baselines.bootstrap import Bootstrap
-from metabt.runs.baselines.statistics import allocation_change, shared, sharpe_difference
+from metabt.runs.baselines.statistics import allocation_change, sharpe_difference
 from tests.analysis.metrics.streams import measured
 
 
@@ -90,19 +92,26 @@ def test_fewer_than_two_blocks_have_a_difference_and_no_interval() -> None:
     assert np.isfinite(difference) and np.isnan(ends).all()
 
 
-def test_returns_compound_between_shared_sessions() -> None:
-    days = np.arange("2021-01-01", "2021-01-06", dtype="datetime64[D]")
-    one = (days, np.array([0.0, 0.1, 0.1, 0.1, 0.1]))
-    dates, returns, beside = shared(one, (days[[1, 3, 4]], np.array([0.0, 0.2, 0.3])))
-    assert dates.tolist() == days[[1, 3, 4]].tolist()
-    np.testing.assert_allclose(returns, [0.21, 0.1], rtol=0, atol=1e-15)
-    np.testing.assert_allclose(beside, [0.2, 0.3], rtol=0, atol=1e-15)
+def test_streams_are_compared_on_the_sessions_that_both_have() -> None:
+    """A sleeve of every day and one of weekdays: pandas on the values of both, annualised by what is compared."""
+    days = pd.date_range("2021-01-01", "2022-02-28")
+    rng = np.random.default_rng(7)
+    one, other = (pd.Series(rng.normal(0.001, 0.02, len(own)), own) for own in (days, days[days.day_of_week < 5]))
+    found = sharpe_difference(
+        *(Series(own.index.values.astype("datetime64[D]"), own.to_numpy()) for own in (one, other)), Bootstrap(20)
+    )
+    both = pd.concat([(1 + own).cumprod() for own in (one, other)], axis=1).dropna().pct_change().dropna()
+    years = (both.index[-1] - other.index[0]).days / 365.25
+    assert found["common_sessions"] == len(other)
+    sharpes = both.mean() / both.std() * (len(both) / years) ** 0.5
+    assert found["sharpe_difference"] == pytest.approx(sharpes[0] - sharpes[1])
+    assert found["sharpe_low"] <= found["sharpe_difference"] <= found["sharpe_high"]
 
 
 def test_on_one_calendar_the_difference_is_that_of_the_metrics() -> None:
     dates = np.arange("2021-01-01", "2021-12-31", dtype="datetime64[D]")
     nets = np.random.default_rng(6).normal(0.001, 0.01, (2, len(dates) - 1))
     sharpes = [measured(net)["sharpe"] for net in nets]
-    found = sharpe_difference(*((dates, np.append(0.0, net)) for net in nets), Bootstrap(50))
+    found = sharpe_difference(*(Series(dates[1:], net, dates[0]) for net in nets), Bootstrap(50))
     assert found["sharpe_difference"] == pytest.approx(sharpes[0] - sharpes[1], abs=1e-10)
     assert found["sharpe_low"] <= found["sharpe_difference"] <= found["sharpe_high"]

@@ -1,0 +1,31 @@
+"""Calendar time: years between dates, and the date a year before one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DAYS_PER_YEAR = 365.25
+
+
+def years_between(first: np.datetime64, last: np.datetime64) -> float:
+    """Return calendar years of 365.25 days from one date to another, negative where the second is the earlier one."""
+    return float((last - first).astype("timedelta64[D]").astype(int)) / DAYS_PER_YEAR
+
+
+def year_before(dates: np.ndarray) -> np.ndarray:
+    """Return the same day of the year before.
+
+    Parameters
+    ----------
+    dates : datetime64, of any shape
+
+    Returns
+    -------
+    datetime64[D] of the same shape; of 29 February the 28th, as `pandas.DateOffset(years=1)` has it
+    """
+    days = dates.astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    first = (months - 12).astype("datetime64[D]")
+    last = (months - 11).astype("datetime64[D]") - 1
+    found: np.ndarray = np.minimum(first + (days - months.astype("datetime64[D]")), last)
+    return found

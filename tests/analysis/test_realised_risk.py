@@ -1,0 +1,60 @@
+"""Realised shares of risk where children live on other calendars: right values by symmetry, and sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import metabt
+from tests.shared import panels
+
+LEAF = {"lookback": 2, "optimizer": "equal", "schedule": "monthly"}
+
+
+def shares(result: metabt.Result, measure: str) -> dict[str, float]:
+    risk = result.risk
+    return risk[(risk["measure"] == measure) & (risk["path"] == "r")].set_index("item")["contribution"].to_dict()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), kept=st.floats(0.1, 0.9), lag=st.integers(0, 2))
+def test_the_same_index_on_two_calendars_makes_half_of_the_risk_each(seed: int, kept: float, lag: int) -> None:
+    """Traded back to one half each at every common session, both earn the same until the next one."""
+    rng = np.random.default_rng(seed)
+    days = pd.date_range("2020-01-01", periods=150)
+    index = pd.Series(100 * np.exp(np.cumsum(rng.normal(0, 0.02, 150))), days)
+    seen = (rng.random(150) < kept) | np.isin(np.arange(150), [*range(25), 149])
+    prices = {"every day": index.to_frame("D"), "some": index[seen].to_frame("S")}
+    begin = {"start": str(days[20].date()), "lookback": 2, "optimizer": "equal"}
+    leaf = {**begin, "schedule": {"every": 999}, "universe": "all", "lag": 0}
+    sleeves = {name: {**leaf, "dataset": name} for name in prices}
+    tree = {"name": "r", **begin, "lookback": 999, "schedule": {"every": 1}, "lag": lag, "sleeves": sleeves}
+    result = metabt.backtest(tree, prices)
+    found, by_asset = shares(result, "realised"), shares(result, "realised_asset")
+    assert found == pytest.approx({"every day": 0.5, "some": 0.5, "cash": 0.0}, abs=1e-9)
+    assert by_asset == pytest.approx({"D": 0.5, "S": 0.5, "cash": 0.0}, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_on_one_calendar_it_is_session_by_session(seed: int) -> None:
+    """Without a weekend in between, shares are those of every session: held by pandas from the flattened weights."""
+    prices = panels.stocks(seed, 200)
+    sleeves = {"a": {**LEAF, "universe": ["AA", "BB"]}, "b": {**LEAF, "universe": ["CC"]}}
+    result = metabt.backtest({"name": "r", "lookback": 20, "schedule": "monthly", "sleeves": sleeves}, prices)
+    returns, held, earned = prices.pct_change(), None, {}
+    for t in prices.index[prices.index >= result.weights.index[0]]:
+        if held is not None:
+            gained = held * returns.loc[t]
+            earned[t] = gained
+            held = held * (1 + returns.loc[t]) / (1 + gained.sum())
+        if t in result.weights.index:
+            held = result.weights.loc[t].reindex(prices.columns).fillna(0.0)
+    frame = pd.DataFrame(earned).T
+    total = frame.sum(axis=1)
+    found = shares(result, "realised_asset")
+    for symbol in ("AA", "BB", "CC"):
+        assert found[symbol] == pytest.approx(frame[symbol].cov(total) / total.var(), abs=1e-10)
+    assert shares(result, "realised")["a"] == pytest.approx(found["AA"] + found["BB"], abs=1e-10)
