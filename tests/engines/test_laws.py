@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt.data.prices import Prices
-from metabt.estimators.registry import optimizer
-from metabt.estimators.windows import Windows
 from tests.shared import oracle, panels, trees
 from tests.shared.agreement import assert_agrees
 from tests.shared.leak_detector import KEYS, decoded, differs, first_difference
 from tests.shared.replay import asset_returns, replay
+from tests.shared.solving import near
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 SEEDS = st.integers(0, 5)
@@ -77,15 +76,6 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees(tree: dict, seed: int
     books = oracle.run(tree, prices, optimizers=solvers)
     assume(not any(begins_with_rounding(book) for book in books.values()))
     assert_agrees(result, books)
-
-
-def near(name: str, X: np.ndarray, settings: dict, held: np.ndarray, sold: np.ndarray) -> np.ndarray | None:
-    """Return the weights of one window, decided while something is held; see tests/optimizers/test_turnover."""
-    columns, support = np.hstack([X, np.zeros((len(X), len(sold)))]), np.zeros((1, X.shape[1] + len(sold)), bool)
-    support[0, : X.shape[1]] = True
-    decisions = optimizer(name, **settings).in_turn(Windows.single(columns), support)
-    weights, solved = decisions.weigh(0, np.concatenate([held, sold]))
-    return weights[: X.shape[1]] if solved else None
 
 
 def begins_with_rounding(book: oracle.Book) -> bool:

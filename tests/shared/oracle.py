@@ -406,7 +406,8 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
                     book.decisions[t] = decision
                     queue[j + spec.lag] = decision.weights
             if j in queue:
-                shares = {name: queue[j].get(name, 0.0) for name in children}
+                target = queue.pop(j)
+                shares = {name: target.get(name, 0.0) for name in children}
                 book.closed[t] |= {key for key in book.keys if t > ends[owner[key]]}  # out, at the last price
 
         after = dict(before)
