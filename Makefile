@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench rebuild scaling faults lint clean
+.PHONY: help install demo test lowest bench rebuild scaling faults lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+LOWEST := .venv-lowest
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +28,17 @@ demo: $(STAMP)  ## ingest the demo prices, run portfolio=demo, print what came o
 test: $(STAMP)  ## the default test suite
 	$(VENV)/bin/python -m pytest -n auto
 
+lowest: $(LOWEST)/.installed  ## the default test suite with every direct dependency at its lower bound
+	NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/kernels $(LOWEST)/bin/python -m pytest -n auto
+
+# An environment of its own; what the dependencies need in turn is up to pip.
+$(LOWEST)/.installed: pyproject.toml .ci/lowest.py
+	rm -rf $(LOWEST) && $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check packaging
+	$(LOWEST)/bin/python .ci/lowest.py > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -r $(LOWEST)/requirements.txt -e .
+	@touch $@
+
 bench: $(PEERS)  ## metabt against skfolio, bt and a plain loop; writes benchmarks/RESULTS.md
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/peers.py
 
@@ -48,6 +60,6 @@ lint: $(STAMP)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-clean:  ## remove the environment and what tools cache; results under data/ stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean:  ## remove the environments and what tools cache; results under data/ stay
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

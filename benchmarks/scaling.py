@@ -33,8 +33,8 @@ import ray
 
 from benchmarks.build_system import prices
 from metabt.build.cache.disk import DiskCache
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.executor import Executor
 from metabt.engines.local import Local
 from metabt.engines.ray import Ray
 from metabt.engines.ray.connection import connect

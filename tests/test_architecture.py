@@ -58,6 +58,7 @@ LIBRARIES = {
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),
     "ray": ("metabt.engines.ray",),
+    "packaging": ("metabt.estimators.registry",),
     "skfolio": ("metabt.estimators.plugins",),
     "sklearn": ("metabt.estimators.plugins",),
     "pandas": ("metabt.values.frames", "metabt.api.result"),

@@ -18,7 +18,7 @@ from benchmarks.pieces import Subset, n_windows, pieces
 from benchmarks.results import page, times
 from benchmarks.works import Market, Portfolio, Rule, Work, works
 from metabt.estimators.registry import known_optimizers
-from tests.estimators.optimizers.test_hrp import naive_order, pearson
+from tests.shared.optimality import naive_order, pearson
 from tests.shared.returns import market_returns
 
 RULES = [

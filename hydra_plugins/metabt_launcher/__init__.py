@@ -6,18 +6,22 @@
 
 # No `from __future__ import annotations`: Hydra runs this file before it is in sys.modules, where dataclasses would
 # look the annotations up.
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from metabt.config.grid import grid
 
 
 class Forest(Protocol):
@@ -35,10 +39,14 @@ class MetabtLauncherConf:
 
 
 @dataclass
-class MetabtSweeperConf(BasicSweeperConf):
+class MetabtSweeperConf:
     """What `hydra/sweeper=metabt` means; its settings are those of Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.metabt_launcher.MetabtSweeper"
+    max_batch_size: int | None = None
+    """Jobs that are handed to the launcher at once; all by default."""
+    params: dict[str, str] | None = None
+    """Overrides of every sweep, which those of the command line replace."""
 
 
 class MetabtLauncher(Launcher):
@@ -67,11 +75,35 @@ class MetabtLauncher(Launcher):
         ]
 
 
-class MetabtSweeper(BasicSweeper):
-    """List the jobs of a sweep."""
+class MetabtSweeper(Sweeper):
+    """List the jobs of a sweep.
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher: composing each job takes longer than to run it, and one must not stop the rest."""
+    Composing them is left to the launcher: it takes longer than to run them, and one that cannot be composed must not
+    stop the others.
+    """
+
+    def __init__(self, max_batch_size: int | None = None, params: Mapping[str, str] | None = None) -> None:
+        if max_batch_size is not None and max_batch_size < 1:
+            raise HydraException(f"hydra.sweeper.max_batch_size is {max_batch_size}, wanted at least 1")
+        self._size, self._params = max_batch_size, dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives a sweeper."""
+        self._parser = OverridesParser.create(config_loader=hydra_context.config_loader)
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch all jobs, a batch after another, and return what became of them; raise what the first failure was."""
+        stated = [f"{key}={value}" for key, value in self._params.items()]
+        jobs = grid(self._parser.parse_overrides([*stated, *arguments]))
+        launched = []
+        for first in range(0, len(jobs), size := self._size or len(jobs)):
+            launched.append(self._launcher.launch(jobs[first : first + size], initial_job_idx=first))
+            for job in launched[-1]:
+                _ = job.return_value  # raises what the job has raised
+        return launched
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="metabt", node=MetabtLauncherConf, provider="metabt")

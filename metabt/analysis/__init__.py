@@ -1,4 +1,4 @@
-"""Analysis: what a walk comes to, as tables.
+"""Analysis: the results of a walk, as tables.
 
 1. `sleeve_history` puts one sleeve's blocks end to end over the whole view.
 2. `run_tables` makes the tables of a run from the histories of all sleeves: returns, decisions, weights, contributions,

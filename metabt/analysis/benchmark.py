@@ -44,7 +44,7 @@ class Benchmark:
 
     @property
     def path(self) -> str:
-        """What its rows are called by."""
+        """Path of its rows in `returns` and `metrics`."""
         return f"{PREFIX}{self.symbol}"
 
     @cached_property
@@ -68,7 +68,7 @@ class Benchmark:
         return observed[0], observed[-1]
 
     def returns_between(self, sessions: np.ndarray) -> np.ndarray:
-        """Return what it changed by from each of `sessions` to the next, (n_sessions - 1,); NaN beyond its prices."""
+        """Return its simple returns from each of `sessions` to the next, (n_sessions - 1,); NaN beyond its prices."""
         first, last = self.span
         changed = self.dataset.prices.returns_between(sessions)[:, 0]
         return np.where((sessions[:-1] >= first) & (sessions[1:] <= last), changed, np.nan)

@@ -2,9 +2,9 @@
 
 1. A sleeve's stream is summed up (metabt.analysis.metrics.performance), and set against the benchmark
    (metabt.analysis.metrics.relative).
-2. How often it did something other than decide plainly is counted.
+2. Its decisions that are not ok (fallback, warm-up, cash) and its excluded items are counted.
 3. Trees of a forest that share a sleeve, end together and have one benchmark share its metrics.
-4. The benchmark is summed up by what can be said of something that is held and does not trade.
+4. The benchmark has the metrics of a stream that is held and does not trade.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _of_sleeve(history: SleeveHistory, benchmark: Benchmark | None) -> dict[str,
 
 
 def _counts(history: SleeveHistory) -> dict[str, int]:
-    """Return how often something other than a plain decision happened."""
+    """Return the numbers of a sleeve's decisions by status, of excluded items by reason, and of stale closings."""
     status, reasons = history.decisions.status, history.decisions.reasons
     counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
     return {

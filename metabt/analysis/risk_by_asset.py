@@ -44,12 +44,12 @@ def _found(view: _View, rows: np.ndarray, weights: np.ndarray, cache: Cache) -> 
 
 @dataclass(frozen=True)
 class _View:
-    """What the assets beneath a root are drawn from."""
+    """A root within the view, and the datasets that its assets are drawn from."""
 
     root: SleeveHistory
     """The root within the view."""
     plan: Plan
-    """The forest that it stands in."""
+    """The forest that it belongs to."""
     _selected: dict[str, tuple[np.ndarray, Prices]] = field(default_factory=dict)
 
     @cached_property
@@ -61,7 +61,7 @@ class _View:
     def drawn(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Dataset -> the symbols drawn from it, and which assets of the root they are."""
         home = {symbol: leaf.dataset for _, leaf in self.root.sleeve.leaves() for symbol in leaf.universe}
-        symbols = np.array(self.root.node.layout.symbols)
+        symbols = np.array(self.root.layout.symbols)
         of = np.array([home[symbol] for symbol in symbols.tolist()])
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
 

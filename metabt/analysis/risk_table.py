@@ -29,7 +29,7 @@ class _Shares:
     path: str
     """Sleeve whose risk is shared out."""
     measure: str
-    """What is meant by risk."""
+    """Measure of risk: realised, realised_asset or ex_ante_asset."""
     dates: np.ndarray
     """(n_rows,) datetime64[D]"""
     items: np.ndarray
@@ -67,25 +67,25 @@ def _realised(histories: Sequence[SleeveHistory], items: Codes) -> list[_Shares]
             found = realised(history.earned[history.begin :], history.rows("gross")[history.begin :])
             made.append(shares(history, "realised", history.items, found))
     root = histories[0]
-    return [*made, shares(root, "realised_asset", root.node.layout.symbols, _realised_by_asset(root))]
+    return [*made, shares(root, "realised_asset", root.layout.symbols, _realised_by_asset(root))]
 
 
 def _realised_by_asset(root: SleeveHistory) -> np.ndarray:
     """Return realised shares of variance by asset and, last, of cash; what each asset earned is looked through."""
 
     def earned(weights: np.ndarray) -> np.ndarray:
-        whole = np.zeros(len(root.walk.whole.dates))
+        whole = np.zeros(len(root.block.dates))
         whole[root.begin : root.size] = weights
         return root.book.earned(whole)
 
-    return realised_by(earned, root.rows("gross")[root.begin :], len(root.node.layout.symbols))
+    return realised_by(earned, root.rows("gross")[root.begin :], len(root.layout.symbols))
 
 
 def _risk_by_asset(
     root: SleeveHistory, histories: Sequence[SleeveHistory], items: Codes, plan: Plan, cache: Cache
 ) -> _Shares:
     """Return ex-ante risk contributions of physical assets at the root's decisions, on the root's common sessions."""
-    beneath, layout = {history.path: history for history in histories}, root.node.layout
+    beneath, layout = {history.path: history for history in histories}, root.layout
     decided = np.array([status not in ("warmup", "cash") for status in root.decisions.status], bool)
     rows = root.decisions.rows[decided]
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))

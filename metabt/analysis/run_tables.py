@@ -43,7 +43,10 @@ def assemble(
     cache: Cache | None = None,
     keep: str = "all",
 ) -> dict[str, Table]:
-    """Return the tables of one run, without their `run_id` column; with `keep` summary the smaller half of them.
+    """Return the tables of one run by name, without their `run_id` column.
+
+    `end` is the last session of the view, an ISO date; None is the root's last. With `keep` "summary" the tables are
+    those of SUMMARY. `cache` is where risk by asset is remembered.
 
     Raises
     ------
@@ -166,18 +169,18 @@ class TradedBook:
 
     @classmethod
     def of(cls, root: SleeveHistory) -> TradedBook:
-        """Look the root's shares through where it matters."""
+        """Return the root's book in those sessions, looked through to (leaf, asset)."""
         rows = np.flatnonzero(root.rows("traded"))
         return cls(rows, *root.book.around(rows))
 
 
 def _weights(root: SleeveHistory, traded: TradedBook) -> Table:
-    before, after = (root.node.layout.net(book) for book in (traded.before, traded.after))
+    before, after = (root.layout.net(book) for book in (traded.before, traded.after))
     cells = Cells((before != 0) | (after != 0))
     held, target = cells.values(before), cells.values(after)
     return {
         "date": cells.lines(root.dates[traded.rows]),
-        "symbol": Coded(cells.items(), root.node.layout.symbols),
+        "symbol": Coded(cells.items(), root.layout.symbols),
         "before": held,
         "target": target,
         "trade": target - held,
@@ -185,7 +188,7 @@ def _weights(root: SleeveHistory, traded: TradedBook) -> Table:
 
 
 def _contributions(root: SleeveHistory, tree: Sleeve, traded: TradedBook) -> Table:
-    layout, cells = root.node.layout, Cells((traded.before != 0) | (traded.after != 0))
+    layout, cells = root.layout, Cells((traded.before != 0) | (traded.after != 0))
     return {
         "date": cells.lines(root.dates[traded.rows]),
         "path": Coded(cells.items(layout.leaf_of), _leaf_paths(tree)),
@@ -204,7 +207,7 @@ def _leaf_paths(sleeve: Sleeve, above: str = "") -> tuple[str, ...]:
 
 def _orders(root: SleeveHistory, histories: list[SleeveHistory], traded: TradedBook) -> Table:
     beneath = {history.path: history for history in histories}
-    layout, pending = root.node.layout, any(history.pending for history in histories)
+    layout, pending = root.layout, any(history.pending for history in histories)
     _, newest = root.book.around(np.array([root.size - 1]))
     due = next_book(root, beneath, newest[0], 1.0)[None] if pending else traded.after[-1:]
     target, held = layout.net(due)[0], layout.net(newest)[0]

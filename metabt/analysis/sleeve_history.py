@@ -10,11 +10,12 @@ import numpy as np
 
 from metabt.analysis.metrics.stream import Stream
 from metabt.build.plan import Node
-from metabt.build.ports import Walk
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.walk.block import Decisions, Shares
+from metabt.walk.block import Block, Decisions, Shares
 from metabt.walk.book import Book
+from metabt.walk.meta.aggregation import Gathered
+from metabt.walk.meta.flattening import Layout
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class SleeveHistory:
     """One sleeve over the whole view: its blocks end to end, cut at the end."""
 
     path: str
-    """Where it stands in the tree."""
+    """Its path in the tree."""
     sleeve: Sleeve
-    """What it is."""
+    """Its name, spec and children."""
     node: Node
     """Its calendar and layout."""
     walk: Walk
@@ -41,9 +42,24 @@ class SleeveHistory:
         return cls(path, sleeve, node, walked.walks[sleeve.spec.digest], walked, end)
 
     @property
+    def block(self) -> Block:
+        """All its blocks end to end, beyond the view as well."""
+        return self.walk.whole
+
+    @property
     def book(self) -> Book:
-        """Its holdings by column."""
+        """Its holdings by column of the layout."""
         return self.walked.opened(self.node).book
+
+    @property
+    def layout(self) -> Layout:
+        """What the columns of its book stand for."""
+        return self.node.layout
+
+    @property
+    def gathered(self) -> Gathered:
+        """The children of a meta sleeve on its sessions."""
+        return self.walked.inputs(self.node).gathered
 
     @cached_property
     def dates(self) -> np.ndarray:
@@ -59,32 +75,28 @@ class SleeveHistory:
     @property
     def begin(self) -> int:
         """First row of the stream; `size` where it does not begin within the view."""
-        return min(self.walk.whole.begin, self.size)
+        return min(self.block.begin, self.size)
 
     def rows(self, name: str) -> np.ndarray:
         """Return a per-session array, such as `net`, within the view."""
-        return getattr(self.walk.whole, name)[: self.size]
+        return getattr(self.block, name)[: self.size]
 
     @property
     def shares(self) -> np.ndarray:
         """(n_sessions, n_children) weights of a meta sleeve's children after trading."""
-        return self._held.after[: self.size]
+        held = self.block.held
+        assert isinstance(held, Shares)  # a leaf's are read through its book
+        return held.after[: self.size]
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_children) what each child of a meta sleeve earned it."""
-        return self._held.earned[: self.size]
-
-    @property
-    def _held(self) -> Shares:
-        held = self.walk.whole.held
-        assert isinstance(held, Shares)  # a leaf's are read through its book
-        return held
+        """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return."""
+        return np.asarray(self.block.held.earned)[: self.size]
 
     @cached_property
     def decisions(self) -> Decisions:
         """Decisions within the view."""
-        made = self.walk.whole.decisions
+        made = self.block.decisions
         kept = int(np.searchsorted(made.rows, self.size))
         return Decisions(
             made.rows[:kept], made.weights[:kept], made.risk[:kept], made.status[:kept], made.reasons[:kept]
@@ -92,13 +104,13 @@ class SleeveHistory:
 
     @property
     def items(self) -> tuple[str, ...]:
-        """What it weights: symbols, or the names of its children in the order of its spec."""
+        """(n_items,) names of what it weights: symbols, or its children in the order of its spec."""
         spec = self.sleeve.spec
         return spec.universe if isinstance(spec, Leaf) else tuple(child.name for child in self.sleeve.ordered)
 
     @property
     def pending(self) -> bool:
-        """Its newest decision has not been traded in full within the view."""
+        """Whether its newest decision has not been traded in full within the view."""
         if not len(self.decisions.rows):
             return False
         newest = self.decisions.rows[-1]
@@ -114,7 +126,7 @@ class SleeveHistory:
 
     @cached_property
     def stream(self) -> Stream:
-        """What it realised, from the first session after its inception."""
+        """Its realised stream, from the first session after its inception."""
         begin = self.begin
         inception = self.inception if begin < self.size else self.end
         columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "turnover", "netting")}
@@ -139,10 +151,21 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
 def next_book(
     history: SleeveHistory, beneath: Mapping[str, SleeveHistory], held: np.ndarray, share: float
 ) -> np.ndarray:
-    """Return a sleeve's book by column, (n_columns,), once what it and those beneath it decided is traded.
+    """Return target weights by column of a sleeve's book, (n_columns,), fractions of its own NAV.
 
-    What has nothing pending stays as it drifted. `held` (n_columns,) is its part of the root's book, and `share` its
-    part of the root's NAV. A leaf of which nothing is held is taken at its newest decision.
+    They are those after all pending decisions in it and beneath it are traded at the last close; where none is pending,
+    holdings stay as they drifted. A leaf of which nothing is held is taken at its newest decision.
+
+    Parameters
+    ----------
+    history : SleeveHistory
+        The sleeve.
+    beneath : mapping of str to SleeveHistory
+        The sleeves of its tree, by path.
+    held : (n_columns,)
+        Its part of the root's book at the last close, fractions of the root's NAV.
+    share : float
+        Its part of the root's NAV.
     """
     newest = history.decisions.weights[-1] if len(history.decisions.rows) else None
     if not history.sleeve.sleeves:
@@ -154,7 +177,7 @@ def next_book(
     books, first = [], 0
     for c, child in enumerate(history.sleeve.ordered):
         below = beneath[f"{history.path}/{child.name}"]
-        columns = held[first : first + below.node.layout.n_columns]
+        columns = held[first : first + below.layout.n_columns]
         books.append(weights[c] * next_book(below, beneath, columns, share * now[c]))
         first += len(columns)
     return np.concatenate(books)

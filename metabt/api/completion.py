@@ -13,7 +13,21 @@ from metabt.runs.reproduce import check_same_code, origin, recorded
 
 
 def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = None) -> Result:
-    """Return a stored run whole; one of which a summary is kept is assembled from its blocks, and kept whole.
+    """Return a stored run whole; one of which a summary is kept is assembled from its blocks, and stored whole.
+
+    Parameters
+    ----------
+    lakehouse : str or Path
+        Directory of the lakehouse.
+    run_id : str
+        The run's whole identity.
+    progress : callable, optional
+        Called as `progress(done, blocks, last)` while blocks are walked; None is silence.
+
+    Returns
+    -------
+    Result
+        All tables of the run.
 
     Raises
     ------

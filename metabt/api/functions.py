@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.api.result import Result
 from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
-from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import cache_of, execute, now
@@ -41,25 +41,70 @@ def backtest(
     benchmark: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Walk a portfolio forward and return what came out.
+    """Walk a portfolio forward and return its run; prices in a lakehouse have the run stored there.
+
+    A lakehouse that has the run already, the same configuration, data and code, returns it without computing.
 
     Parameters
     ----------
-    tree : a dict as in `conf/portfolio`, a Sleeve, or a name from `conf/portfolio`
-    prices : a lakehouse path (the run is stored there, or found if it was run before), a wide frame with a row per
-        session and a column per symbol, or {dataset: wide frame}
-    start : earliest decision, ISO date; earlier prices still serve as lookback
-    end : last session of the view, ISO date
-    engine : auto, local or ray, or an executor such as `metabt.Ray(workers=4)`
-    cache : where blocks are remembered; None is the cache of a lakehouse, and nowhere for prices in memory
-    is_meta_backtest : None walks the tree as it is; False walks its flat baseline
-    benchmark : SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against
-    progress : called with blocks done, blocks in all, and what was done last
+    tree : dict, Sleeve or str
+        A portfolio as `conf/portfolio` spells it, one that is resolved, or the name of a file in `conf/portfolio`.
+    prices : str, Path, DataFrame, Prices or dict
+        Path of a lakehouse; a wide frame of prices above 0, a row per session (dates as index), a column per symbol,
+        NaN where there is no price; or {dataset: wide frame or Prices}. A single frame is the dataset `prices`.
+    start : str, optional
+        Earliest decision, ISO date; earlier prices still serve as lookback. None leaves it to the tree. A Sleeve is
+        resolved already and takes none.
+    end : str, optional
+        Last session of the view, ISO date. None is the tree's last: no later than the last date of any of its datasets
+        that is not closed.
+    engine : {"auto", "local", "ray"} or executor
+        Where blocks are computed: `local` is this process, `auto` decides by the work that is missing. An executor is
+        such as `metabt.Ray(workers=4)`.
+    cache : Cache, optional
+        Where blocks are remembered, such as `metabt.MemoryCache()`. None is the lakehouse's own cache, and nowhere for
+        prices in memory.
+    is_meta_backtest : bool, optional
+        None walks the tree as it is. True refuses a tree that is a single leaf. False walks the flat baseline: all
+        assets of the leaves in one sleeve under the root's optimizer.
+    benchmark : str, optional
+        SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against; None is no benchmark.
+    progress : callable, optional
+        Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
+        that names the last one.
+
+    Returns
+    -------
+    Result
+        The run's tables; `found` says whether it was read back instead of computed.
 
     Raises
     ------
-    ConfigError, DataError, RunError, StoreError
-        With who, what was found, what was wanted and the cure; nothing is stored then.
+    ConfigError
+        For a tree, a date, an engine, a symbol or a benchmark that cannot be what was meant.
+    DataError
+        For prices that must not be used (not positive, repeated dates that differ), or too few of them for a lookback.
+    RunError
+        If a sleeve is ruined or a plug-in fails, nothing is traded in the view, or Ray's workers keep dying.
+    StoreError
+        If the lakehouse cannot be read or written. Nothing of the run is stored after any of these errors.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, metabt
+    >>> sessions = pd.bdate_range("2020-01-01", periods=300, name="date")
+    >>> moves = np.random.default_rng(0).normal(0.0005, 0.01, (300, 4))
+    >>> prices = pd.DataFrame(100 * np.cumprod(1 + moves, axis=0), sessions, ["A", "B", "C", "D"])
+    >>> tree = {
+    ...     "name": "demo",
+    ...     "defaults": {"lookback": 60, "optimizer": "inverse_volatility"},
+    ...     "sleeves": {"ab": {"universe": ["A", "B"]}, "cd": {"universe": ["C", "D"]}},
+    ... }
+    >>> result = metabt.backtest(tree, prices)
+    >>> result.paths
+    ('demo', 'demo/ab', 'demo/cd')
+    >>> list(result.returns("demo/ab"))
+    ['gross', 'cost', 'net', 'turnover', 'netting_benefit', 'nav']
     """
     executor = executor_of(engine)
     source = source_of(prices)
@@ -92,9 +137,36 @@ def plan(
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
 ) -> str:
-    """Return the resolved tree, its schedule and its blocks as text, without running anything.
+    """Return the resolved tree, its schedule and its blocks as text; nothing is computed and nothing stored.
 
-    Takes what `backtest` takes and raises what it raises.
+    Parameters
+    ----------
+    tree : dict, Sleeve or str
+        As for `backtest`.
+    prices : str, Path, DataFrame, Prices or dict
+        As for `backtest`; of a lakehouse calendars and digests are read, no prices.
+    start : str, optional
+        Earliest decision, ISO date, as for `backtest`.
+    end : str, optional
+        Last session of the view, ISO date, as for `backtest`.
+    is_meta_backtest : bool, optional
+        As for `backtest`: False plans the flat baseline, for which prices are read.
+    benchmark : str, optional
+        SYMBOL, or DATASET:SYMBOL; it is checked, and does not appear in the text.
+
+    Returns
+    -------
+    str
+        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks.
+
+    Raises
+    ------
+    ConfigError
+        For a tree, a date, a symbol or a benchmark that cannot be what was meant.
+    DataError
+        For prices that must not be used, or too few of them for a lookback.
+    StoreError
+        If the lakehouse cannot be read.
     """
     source = source_of(prices)
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
@@ -103,7 +175,18 @@ def plan(
 
 
 def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
-    """Return a read-only DuckDB connection in which every table is reachable by its name.
+    """Return a read-only DuckDB connection in which every table of a lakehouse is reachable by its name.
+
+    Parameters
+    ----------
+    lakehouse : str or Path
+        Directory of the lakehouse.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        ``con.sql("select * from weights").df()`` is a frame. No other file can be read through it. The caller closes
+        it; it is a context manager.
 
     Raises
     ------
@@ -116,12 +199,27 @@ def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
 
 
 def load(lakehouse: str | Path, run: str = "latest") -> Result:
-    """Return a stored run by the beginning of its run_id, by its portfolio's name, or the latest.
+    """Return a stored run.
+
+    Parameters
+    ----------
+    lakehouse : str or Path
+        Directory of the lakehouse.
+    run : str
+        "latest", or a portfolio's name: the newest such run that did not fail; or any unique beginning of a run_id.
+
+    Returns
+    -------
+    Result
+        The run's tables, read into memory, with `found` True. Of a run of which a sweep kept the summary, tables that
+        were not kept are empty.
 
     Raises
     ------
+    ConfigError
+        If `run` means no run, or several.
     StoreError
-        If there is no such run.
+        If there is no lakehouse at the path, or it cannot be read.
     """
     from metabt.lakehouse import resolve_run
 
@@ -131,7 +229,7 @@ def load(lakehouse: str | Path, run: str = "latest") -> Result:
 
 
 def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
-    """Return what finds where a run came from; no connection is kept until somebody asks."""
+    """Return a function that makes the run's Origin; it opens a connection when it is called, not before."""
     if isinstance(source, Lakehouse):
         return partial(_recorded, source.path, asked.run_id, cache)
     return partial(Origin, asked, cache)

@@ -25,21 +25,45 @@ def open_panel(
     *,
     engine: str = "local",
 ) -> Panel:
-    """Return a lazy panel of sessions x assets with the fields close, returns and, where it is known, volume.
+    """Return a lazy panel of sessions x assets; no price is read until something of it is computed.
 
     Parameters
     ----------
-    prices : a lakehouse path (read as it is now, whatever is ingested later), a wide frame with a row per session and
-        a column per symbol, Prices, or {dataset: any of the last two}
-    dataset : which one; may be left out where there is one
-    symbols : which ones; all by default
-    engine : local, in this process; or ray: the cluster that this process is connected to, or that RAY_ADDRESS names,
-        or else an instance of its own
+    prices : str, Path, DataFrame, Prices or dict
+        Path of a lakehouse, read as it is now, whatever is ingested later; a wide frame, a row per session (dates as
+        index), a column per symbol; or {dataset: wide frame or Prices}.
+    dataset : str, optional
+        Name of the dataset. None is the only one there is.
+    symbols : iterable of str, optional
+        Symbols of the panel; None is all of the dataset. They are sorted, each once.
+    engine : {"local", "ray"}
+        Where partitions (calendar years) are computed: in this process, or on Ray: the cluster that this process is
+        connected to, or that RAY_ADDRESS names, or else a private instance on this machine.
+
+    Returns
+    -------
+    Panel
+        Its fields are `close`, `returns` (simple, 0 where an asset has no return) and, where it is known, `volume`.
 
     Raises
     ------
     ConfigError
-        For a dataset, a symbol or an engine that is not there.
+        For a dataset, a symbol or an engine that is not there, or no dataset named where there are several.
+    DataError
+        For prices in memory that must not be used.
+    StoreError
+        If the lakehouse cannot be read.
+
+    Examples
+    --------
+    >>> import pandas as pd, metabt
+    >>> sessions = pd.to_datetime(["2020-12-30", "2020-12-31", "2021-01-04"])
+    >>> prices = pd.DataFrame({"A": [10.0, 11.0, 11.0], "B": [20.0, 20.0, 15.0]}, sessions)
+    >>> panel = metabt.open_panel(prices)
+    >>> panel
+    Panel(2020-12-30 .. 2021-01-04: 3 sessions in 2 partitions; symbols: 2; fields: close, returns)
+    >>> panel.to_pandas("returns").loc["2021-01-04"].to_dict()
+    {'A': 0.0, 'B': -0.25}
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine is '{engine}'{nearest(engine, ENGINES)}; wanted one of {', '.join(ENGINES)}")
@@ -53,19 +77,19 @@ def open_panel(
 
 @dataclass(frozen=True)
 class Memory:
-    """Prices in memory, as a source."""
+    """A source of partitions whose prices are in memory."""
 
     prices: Prices
-    """All of them."""
+    """The whole dataset."""
 
     @property
     def dates(self) -> np.ndarray:
-        """(n_sessions,) their calendar."""
+        """(n_sessions,) datetime64[D]: the calendar of the prices."""
         return self.prices.dates
 
     @property
     def symbols(self) -> Names:
-        """What they are prices of."""
+        """(n_assets,) symbols, sorted."""
         return self.prices.symbols
 
     @property
@@ -74,7 +98,7 @@ class Memory:
         return self.prices.volume is not None
 
     def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> MemoryPart:
-        """Return what takes some partitions out."""
+        """Return a callable that takes some partitions out; volumes and entry prices come along, whatever is asked."""
         return MemoryPart(self.prices, rows, symbols)
 
 
@@ -83,14 +107,14 @@ class MemoryPart:
     """Some partitions of prices in memory."""
 
     prices: Prices
-    """All of them."""
+    """The whole dataset."""
     rows: slice
-    """Sessions wanted."""
+    """Rows of its calendar that are wanted."""
     symbols: Names
-    """Symbols wanted."""
+    """Symbols that are wanted."""
 
     def __call__(self) -> Prices:
-        """Take them out."""
+        """Return the wanted rows and symbols, with the prices that assets enter the rows with."""
         return self.prices.rows(self.rows).select(self.symbols)
 
 

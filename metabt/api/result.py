@@ -26,18 +26,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """One run of one portfolio."""
+    """One run of one portfolio; `metabt.backtest` and `metabt.load` make it.
+
+    A `path` names a sleeve, from the root down: `demo/equities/technology`. All returns, costs and weights are
+    fractions of the NAV of the sleeve that they belong to; dates are sessions, datetime64[ns] in frames.
+    """
 
     run_id: str
     """Digest of configuration, data and code."""
     tables: dict[str, Table]
-    """Tables by name, without their run_id column."""
+    """Table name -> column name -> column, without the column run_id; `frame` returns one as a frame."""
     found: bool = False
-    """It was computed before and read back."""
+    """True if the run was read back, False if it was computed."""
     seconds: float = 0.0
-    """Engine time: plan, advance and assemble, without reading, writing and compiling."""
+    """Engine time, seconds: plan, advance and assemble, without reading, writing and compiling."""
     origin: Callable[[], Origin] | None = field(default=None, repr=False, compare=False)
-    """Finds where it came from, for what its tables do not hold."""
+    """Returns the request and the cache that the run came from, to walk it again; None where that is not known."""
 
     @property
     def name(self) -> str:
@@ -57,32 +61,121 @@ class Result:
 
     @cached_property
     def weights(self) -> pd.DataFrame:
-        """Flattened targets of the root, a row per session at which anything trades x a column per symbol."""
+        """Flattened targets of the root, fractions of its NAV, negative for shorts.
+
+        Index `date`: the sessions at which anything trades. Columns `symbol`, float64; 0 where nothing is held.
+        """
         frame = self.frame("weights")
         return frame.pivot(index="date", columns="symbol", values="target").fillna(0.0)
 
     def returns(self, path: str | None = None) -> pd.DataFrame:
-        """Return gross, cost, net, turnover, netting_benefit and nav of a sleeve or the benchmark; default the root.
+        """Return the stream of a sleeve or of the benchmark.
 
-        A row per session. Costs, and what netting saved of them, are on the session that is charged.
+        Parameters
+        ----------
+        path : str, optional
+            Path of a sleeve, or of the benchmark (`Result.benchmark`); None is the root.
+
+        Returns
+        -------
+        DataFrame
+            Index `date`: sessions from the one after the first trade on. Columns, all float64: `gross` and `net`
+            returns of the session; `cost` that it is charged, for trades at the close before it and for borrowing;
+            `turnover`, half the sum of absolute trades at its close; `netting_benefit`, the cost not charged because
+            trades of sleeves cancel; `nav`, at its close, 1 at that of the first trade.
+
+        Raises
+        ------
+        ConfigError
+            If the portfolio has no such sleeve.
+
+        Examples
+        --------
+        >>> import pandas as pd, metabt
+        >>> sessions = pd.date_range("2021-01-04", periods=6)
+        >>> prices = pd.DataFrame({"A": [4.0, 4.0, 4.0, 4.0, 5.0, 5.0], "B": [8.0, 8.0, 8.0, 8.0, 8.0, 6.0]}, sessions)
+        >>> tree = {"name": "pair", "universe": ["A", "B"], "lookback": 2, "schedule": {"every": 1}}
+        >>> metabt.backtest(tree, prices).returns()["net"].to_dict()
+        {Timestamp('2021-01-08 00:00:00'): 0.125, Timestamp('2021-01-09 00:00:00'): -0.125}
         """
         return self._of("returns", path, self.benchmark).set_index("date").drop(columns="path")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:
-        """Return a sleeve's decisions, a row per date and item; default the root."""
+        """Return what a sleeve decided.
+
+        Parameters
+        ----------
+        path : str, optional
+            Path of a sleeve; None is the root.
+
+        Returns
+        -------
+        DataFrame
+            A row per session of decision and item (a child or an asset), numbered. Columns: `date`; `item`, text;
+            `weight`, float64, negative for shorts; `risk_contribution`, float64, ex-ante share of variance, NaN in
+            warm-up, in cash and where there is no variance; `status`, text: ok, warmup, fallback:NAME or cash;
+            `reason`, text: why the optimizer was not given the item (ineligible, unselected, waiting), else empty.
+            Items that are not live have no row.
+
+        Raises
+        ------
+        ConfigError
+            If the portfolio has no such sleeve.
+        """
         return self._of("decisions", path).drop(columns="path").reset_index(drop=True)
 
     def sleeve_weights(self, path: str | None = None) -> pd.DataFrame:
-        """Return decided weights of a sleeve's children or assets, a row per decision; default the root."""
+        """Return the weights of a sleeve's children or assets as it decided them.
+
+        Parameters
+        ----------
+        path : str, optional
+            Path of a sleeve; None is the root.
+
+        Returns
+        -------
+        DataFrame
+            Index `date`: the sessions of its decisions. Columns `item`, float64 fractions of the sleeve's NAV; 0 where
+            an item was not live yet.
+
+        Raises
+        ------
+        ConfigError
+            If the portfolio has no such sleeve.
+        """
         return self._wide(path, "weight").fillna(0.0)
 
     def risk_contributions(self, path: str | None = None) -> pd.DataFrame:
-        """Return ex-ante shares of variance, a row per decision: NaN in warm-up and cash, else they sum to one."""
+        """Return the shares of variance that a sleeve expected of its children or assets when it decided.
+
+        Parameters
+        ----------
+        path : str, optional
+            Path of a sleeve; None is the root.
+
+        Returns
+        -------
+        DataFrame
+            Index `date`: the sessions of its decisions. Columns `item`, float64. A row sums to one, and is NaN in
+            warm-up, in cash and where there is no variance.
+
+        Raises
+        ------
+        ConfigError
+            If the portfolio has no such sleeve.
+        """
         wide = self._wide(path, "risk_contribution")
         return wide.where(wide.isna().all(axis=1), wide.fillna(0.0))
 
     def metrics(self) -> pd.DataFrame:
-        """Return every metric, a row per sleeve, parents first, and one of the benchmark last."""
+        """Return every metric of every sleeve.
+
+        Returns
+        -------
+        DataFrame
+            Index `path`: the sleeves, parents first, and the benchmark last where there is one. Columns `metric`,
+            float64, from `cagr` on; NaN where a metric has no meaning. metabt.analysis.metrics has their formulas.
+        """
         frame = self.frame("metrics")
         wide = frame.pivot(index="path", columns="metric", values="value")
         rows = [*self.paths, *([self.benchmark] if self.benchmark else [])]
@@ -90,21 +183,46 @@ class Result:
 
     @property
     def contributions(self) -> pd.DataFrame:
-        """What each leaf contributes to the flattened targets: date, path, symbol, weight."""
+        """The flattened targets of the root by leaf and asset.
+
+        A row per session at which anything trades, leaf and asset, numbered. Columns: `date`; `path` of the leaf and
+        `symbol`, text; `weight`, float64 fraction of the root's NAV, negative for shorts.
+        """
         return self.frame("contributions")
 
     @property
     def orders(self) -> pd.DataFrame:
-        """The flattened targets of the newest decision by symbol: traded last, or pending."""
+        """The flattened targets of the newest decision: what was traded last, or what is going to be.
+
+        Index `symbol`. Columns: `date`, the session of the decision; `held`, `target` and `trade`, float64 fractions
+        of the root's NAV; `pending`, bool, whether the decision is yet to be traded (`trade` is 0 where it is not).
+        """
         return self.frame("orders").set_index("symbol")
 
     @property
     def risk(self) -> pd.DataFrame:
-        """Realised risk contributions, and ex-ante ones by asset at the root."""
+        """Contributions to risk, realised and expected.
+
+        A row each, numbered. Columns: `path` of the sleeve whose variance is shared out, text; `date`; `measure`,
+        text: realised (by child, at every meta sleeve), realised_asset or ex_ante_asset (at the root); `item`, text, a
+        child, an asset or cash; `contribution`, float64 share of variance, which sum to one by sleeve, date and
+        measure.
+        """
         return self.frame("risk")
 
     def frame(self, table: str) -> pd.DataFrame:
-        """Return a table as it is stored, without run_id; text columns become categories' values.
+        """Return a table as it is stored, without its column run_id.
+
+        Parameters
+        ----------
+        table : str
+            Its name, one of `Result.tables`.
+
+        Returns
+        -------
+        DataFrame
+            Rows in the order in which they are stored, numbered. Columns as in the lakehouse's table: dates are
+            datetime64[ns], numbers float64 or int64, flags bool, and texts have None where there is none.
 
         Raises
         ------
@@ -116,20 +234,29 @@ class Result:
         return _frame(self.tables[table])
 
     def attribution(self, every: str | None = None) -> pd.DataFrame:
-        """Return what every child and asset contributed to returns: path, date, kind, item, own, root.
+        """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions).
 
-        A sleeve's rows, its costs among them, add up in `own` to its own total return, and in `root` to what the sleeve
-        contributed to the portfolio's: asset within sleeve within parent (metabt.analysis.attribution.contributions).
-        The run is walked again for it, from the blocks that are remembered.
+        The run is walked again for it: from the blocks that its cache has, else from prices.
 
         Parameters
         ----------
-        every : year or month cuts the same amounts by calendar; None is the whole view
+        every : {"year", "month"}, optional
+            Cuts the same amounts by calendar; None is one period, the whole view.
+
+        Returns
+        -------
+        DataFrame
+            A row per sleeve, period and item, numbered. Columns: `path` of the sleeve, text; `date`, last session of
+            the period; `kind`, text: child, asset or costs; `item`, text; `own` and `root`, float64, linked by
+            Carino's factors. A sleeve's rows add up in `own` to its total net return, and in `root` to what it
+            contributed to the portfolio's.
 
         Raises
         ------
         ConfigError
-            If the result does not know where it came from.
+            For another period, or if the result does not know where it came from.
+        StoreError
+            If prices or settings of a stored run can no longer be read.
         """
         return _frame(self._origin().attribution(every))
 
@@ -137,8 +264,26 @@ class Result:
         """Return allocation, selection, interaction and costs against the tree in which nothing is chosen.
 
         That tree has the same sleeves, schedules and costs, with equal weights of all children and of all assets of
-        every leaf. Rows are path, date, kind, item, effect, own, root (metabt.analysis.attribution.brinson); the rest
-        is as in `attribution`.
+        every leaf (metabt.analysis.attribution.brinson; Brinson, Hood and Beebower 1986). Both are walked for it.
+
+        Parameters
+        ----------
+        every : {"year", "month"}, optional
+            Cuts the same amounts by calendar; None is one period, the whole view.
+
+        Returns
+        -------
+        DataFrame
+            A row per sleeve, period, item and effect, numbered. Columns as of `attribution` and `effect`, text:
+            allocation, selection, interaction or costs. `own` is of the sleeve's net return, `root` of the portfolio's,
+            both less the benchmark tree's.
+
+        Raises
+        ------
+        ConfigError
+            For another period, or if the result does not know where it came from.
+        StoreError
+            If prices or settings of a stored run can no longer be read.
         """
         return _frame(self._origin().brinson(every))
 
@@ -146,17 +291,31 @@ class Result:
         """Return the run beside its baselines: the same sleeves and costs, weighted in simpler ways.
 
         They are `equal`, `inverse_volatility`, `static_first`, `static_full (LOOK-AHEAD)` and `flat`
-        (metabt.runs.baselines.walk_baselines), walked up to the end of the view.
+        (metabt.runs.baselines.walk_baselines), walked up to the end of the view. The differences in the Sharpe ratio
+        get an interval from a stationary bootstrap (Politis and Romano 1994).
 
         Parameters
         ----------
-        samples, block, level, seed : of the stationary bootstrap of differences in the Sharpe ratio: histories, mean
-            sessions of a block, probability of the interval, and what fixes the draws
+        samples : int
+            Histories that are drawn.
+        block : int
+            Mean length of a block, sessions.
+        level : float
+            Probability of the interval, between 0 and 1.
+        seed : int
+            Fixes the draws.
+
+        Returns
+        -------
+        Baselines
+            Statistics, NAVs and a Result each; names that say LOOK-AHEAD could not have been held.
 
         Raises
         ------
         ConfigError
             For a leaf alone or a flat run, or if the result does not know where it came from.
+        StoreError
+            If prices or settings of a stored run can no longer be read.
         """
         from metabt.runs.baselines.bootstrap import Bootstrap
 
@@ -174,20 +333,33 @@ class Result:
         return self.origin()
 
     def summary(self) -> str:
-        """Return the metrics of every sleeve, a line each, indented as the tree is."""
+        """Return the main metrics of every sleeve as text.
+
+        Returns
+        -------
+        str
+            A line with the view, a line with headings, and a line per sleeve, indented as the tree is.
+        """
         return summary(self.tables)
 
     def report(self, path: str | Path, *, against: Result | None = None, baselines: bool | None = None) -> Path:
-        """Write the run's HTML report, one self-contained file, and return where.
+        """Write the run's HTML report, one self-contained file.
 
         Parameters
         ----------
-        path : the file
-        against : another run, to write one page of both side by side
-        baselines : None tells baselines and attribution too, for which the run is walked again from the blocks that are
-            remembered; where it cannot be, the report says why. The flat baseline of more than 300 assets, which takes
-            longest, is among them where this is True. False leaves all of it out, as does a page of two runs, which has
-            no place for them
+        path : str or Path
+            The file, which is replaced; its folder must exist.
+        against : Result, optional
+            Another run, to write one page of both side by side.
+        baselines : bool, optional
+            False leaves baselines and attribution out. None walks the run again for them, from the blocks that its
+            cache has, and leaves the flat baseline of more than 300 assets out, which takes longest; True includes it.
+            Where the run cannot be walked again, the report says why. A page of two runs has neither.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
@@ -207,9 +379,27 @@ class Result:
         return write_comparison(self, against, path)
 
     def figures(self, folder: str | Path, format: Format = "png") -> list[Path]:
-        """Write the report's main charts into a folder, as png, svg or pdf, and return the files.
+        """Write the report's main charts into a folder, a file each.
 
-        Raises what `metabt.report.write_figures` raises.
+        Parameters
+        ----------
+        folder : str or Path
+            Where the files go: `growth.png` and so on. It is made where it is missing; files of the same name are
+            replaced.
+        format : {"png", "svg", "pdf"}
+            Format of the files.
+
+        Returns
+        -------
+        list of Path
+            The files. A leaf alone has no charts of sleeves.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such format.
+        StoreError
+            If matplotlib is not installed or a file cannot be written.
         """
         from metabt.report import write_figures
 
@@ -228,22 +418,23 @@ class Result:
 
 @dataclass(frozen=True)
 class Baselines:
-    """A run beside what it is compared with; names that say LOOK-AHEAD are yardsticks which nobody could have held."""
+    """A run beside its baselines; those whose names say LOOK-AHEAD have weights that could not have been known."""
 
     results: dict[str, Result]
     """Name -> summary of a run that is not stored: the root's returns and decisions, all metrics. The tree's, called
     `portfolio`, is the first."""
     measured: dict[str, dict[str, float | bool]]
-    """Name -> measure -> value."""
+    """Name -> column of `statistics` -> value."""
     left_out: dict[str, str]
     """Name -> why there is no such baseline."""
 
     @property
     def statistics(self) -> pd.DataFrame:
-        """A row each: metrics, and the portfolio's Sharpe ratio less the baseline's with its interval.
+        """What is measured of the portfolio and of each baseline.
 
-        `allocation_change` is the mean absolute change of a child's weight in the root between decisions, and
-        `sharpe_low` and `sharpe_high` end the interval of `sharpe_difference`.
+        Index: their names, `portfolio` first. Columns, float64: metrics of the root; `allocation_change`, the mean
+        absolute change of a child's weight in the root between decisions; `sharpe_difference`, the portfolio's Sharpe
+        ratio less the baseline's, in an interval from `sharpe_low` to `sharpe_high`. `look_ahead`, bool, is the last.
         """
         import pandas as pd
 
@@ -252,7 +443,11 @@ class Baselines:
 
     @property
     def navs(self) -> pd.DataFrame:
-        """NAVs of all roots, a column each; NaN before the first trade and where one has no session."""
+        """NAVs of all roots, each 1 at the close of its first trade.
+
+        Index `date`: the sessions of any of them. Columns: their names, `portfolio` first, float64; NaN before the
+        first trade, and where one has no session.
+        """
         import pandas as pd
 
         return pd.DataFrame({name: result.returns()["nav"] for name, result in self.results.items()})

@@ -1,14 +1,15 @@
-"""Build: what there is to compute, what it is called, and what of it is known.
+"""Build: what a run has to compute, the keys of its blocks, and which of them are known.
 
 1. `plan` finds the distinct sleeves of a forest of trees, children first; `flat_baseline` makes a tree without its
    recursion; `cost_estimate` says what a plan costs before it runs.
-2. `inputs` cuts what a block is computed from out of prices, or hands on the children's blocks.
+2. `inputs` makes what a block is computed from: cut out of prices for a leaf, the children's blocks for a meta sleeve.
 3. `keys` names each block by the digest of its code, settings, start state and inputs.
 4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything.
 5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown; `walk_result` is a
-   forest after its walk, `shard` the sleeves that one process walks for others.
-6. `ports` are the interfaces that executors, caches and progress bars implement.
+   forest after its walk and the interface of the executors that walk one, `shard` the sleeves that one process walks
+   for others.
+6. `ports` are the interfaces that caches and progress bars implement.
 
 Imports: `walk` and the rooms beneath it. It knows neither Ray nor DuckDB.
-Offers: `plan_forest`, `Plan`, `node_key`, `CachedWalk`, `WalkResult`, `Cache`, `MemoryCache`, `DiskCache`.
+Offers: `plan_forest`, `Plan`, `node_key`, `CachedWalk`, `WalkResult`, `Executor`, `Cache`, `MemoryCache`, `DiskCache`.
 """

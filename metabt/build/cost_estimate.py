@@ -6,7 +6,8 @@ what comes out.
 1. A block of a leaf costs a fixed part, a part per decision and asset, and one per decision, asset and asset
    (covariance, solver); wide clustering and foreign estimators cost more.
 2. A block of a meta sleeve costs a fixed part and a part per session and column of its book.
-3. Sleeves are shared out longest first, each to whoever has least so far (Graham 1969: at most 4/3 of the optimum).
+3. Sleeves are shared out longest first, each to the share that has least so far (Graham 1969: at most 4/3 of the
+   optimum).
 """
 
 from __future__ import annotations

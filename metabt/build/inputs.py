@@ -1,7 +1,7 @@
-"""Inputs: what a block is computed from, cut out of prices or handed on from the children's blocks.
+"""Inputs of a block: cut out of prices for a leaf, the children's blocks for a meta sleeve.
 
 1. A leaf reads the sessions of its partition and, ahead of them, as many as its lookback reaches.
-2. A meta sleeve reads its children's blocks of the same partition, and what they bring along from before it.
+2. A meta sleeve reads its children's blocks of the same partition, and their states before it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Market:
     """The columns of one leaf's universe over some rows of its calendar."""
 
     returns: np.ndarray
-    """(n_sessions, n_assets)"""
+    """(n_sessions, n_assets) simple returns, 0 in gaps."""
     observed: np.ndarray
     """(n_sessions, n_assets) bool"""
     priced: np.ndarray
@@ -42,7 +42,7 @@ class Market:
 
     @classmethod
     def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
-        """Return what a leaf reads of prices; the returns of all of them are worked out once."""
+        """Return the columns of `universe` of some prices; returns are worked out for all symbols together, once."""
         at, volume = prices.columns(universe), prices.dollar_volume
         observed, priced = (_flags(matrix, at, prices.complete) for matrix in (prices.observed, prices.priced))
         return cls(_cut(prices.returns, at), observed, priced, None if volume is None else _cut(volume, at))
@@ -79,7 +79,7 @@ def _set(n_rows: int, n_columns: int, first: bool) -> np.ndarray:
 
 
 class PriceSource(Protocol):
-    """Where leaves get their prices."""
+    """Gives leaves their prices."""
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
@@ -89,7 +89,7 @@ class Markets:
     """The datasets' columns by leaf, cut once from what is held of the prices, which are read when first asked for."""
 
     def __init__(self, plan: Plan) -> None:
-        """Take the prices by dataset, and how far back any sleeve looks."""
+        """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
         self._lookback = max(node.spec.lookback for node in plan.nodes.values())
         self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
@@ -120,16 +120,16 @@ def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
 
 
 class Readings:
-    """What leaves read: made once for those that read the same, so that they share moments."""
+    """Inputs of leaves, made once for leaves that read the same prices, so that they share windows and moments."""
 
     def __init__(self, plan: Plan, markets: PriceSource) -> None:
-        """Take the plan and where prices come from."""
+        """Take the plan and the source of prices; nothing is read yet."""
         self._markets = markets
         self._readers = Counter(reading(node.spec) for node in plan.nodes.values() if isinstance(node.spec, Leaf))
         self.forget()
 
     def forget(self) -> None:
-        """Do without what was kept: it belonged to a partition that is over."""
+        """Drop the inputs that were kept; call it when a partition is over."""
         self._kept: dict[tuple[object, ...], LeafInputs] = {}
         self._left = self._readers.copy()
 
@@ -154,7 +154,7 @@ class Readings:
 
 
 def reading(leaf: Leaf) -> tuple[object, ...]:
-    """Return what decides which prices a leaf reads."""
+    """Return a key that is equal for leaves which read the same prices."""
     return leaf.dataset, leaf.universe, leaf.lookback, build_selector(leaf.selector).reads_volume
 
 
@@ -183,7 +183,7 @@ def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
 
 
 def start_of(node: Node, states: Mapping[str, LeafState | MetaState]) -> Start:
-    """Return what a sleeve brings into the next partition, from the states of all sleeves by spec digest."""
+    """Return a sleeve's start of the next partition, from the states of all sleeves by spec digest."""
     state = states[node.spec.digest]
     return Start(state.live, state.started, _book_of(node.spec, states))
 

@@ -14,14 +14,14 @@ What is left out changes no key: names, paths, the order of keys and siblings, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
-from metabt.data.dataset import Dataset
+from metabt.build.ports import Sealed
 from metabt.estimators.registry import requirements
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
@@ -33,6 +33,9 @@ FORMAT = 3
 
 BLOCK, ASSET_RISK = "block", "exposure"
 """Kinds of what is stored: a block with the state after it; risk by physical asset at a root's decisions."""
+
+INITIAL = "initial"
+"""What stands for the digest of the state before a sleeve's first session."""
 
 WALK = ("metabt.walk.walk_forward", "metabt.build.inputs", "metabt.build.cached_walk")
 """Modules that, with all they import, decide what a block is."""
@@ -62,40 +65,60 @@ def node_key(
     `states` has the digests of all sleeves' states before the partition, `outputs` those of the blocks in it, by spec
     digest. No price is read.
     """
-    spec, state = node.spec, str(states[node.spec.digest])
+    spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        return leaf_key(node, label, state, plan.datasets[spec.dataset])
-    children = [(_beneath(child, outputs), _beneath(child, states)) for child in spec.children]
-    return meta_key(node, label, state, children, ends_of(spec, plan))
+        dataset, (window, before) = plan.datasets[spec.dataset], reach(spec, rows)
+        fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
+        read = [str(before), dataset.calendar_digest(window), dataset.digest_of(spec.universe, window, fields)]
+    else:
+        ended = ends_of(spec, plan)
+        read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]
+        read += [_beneath(child, digests) for child in spec.children for digests in (outputs, states)]
+    plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
+    made = joint_digest([BLOCK, basis(*WALK), spec.digest, *plugins])
+    return joint_digest([made, str(states[spec.digest]), *read])
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:
     """Return one digest of a sleeve and all beneath it: its book is looked through to theirs, which its own omits."""
     own = digests.get(spec.digest) or ""
-    return (
-        own if isinstance(spec, Leaf) else joint_digest([own, *(_beneath(child, digests) for child in spec.children)])
-    )
+    if isinstance(spec, Leaf):
+        return own
+    return joint_digest([own, *(_beneath(child, digests) for child in spec.children)])
 
 
-def leaf_key(node: Node, label: str, state: str, dataset: Dataset) -> str:
-    """Return the key of a leaf's block; `state` is the digest of its start state. No price is read."""
-    spec, rows = node.spec, node.partitions[label]
-    assert isinstance(spec, Leaf)
-    window, before = reach(spec, rows)
-    fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
-    observed = dataset.digest_of(spec.universe, window, fields)
-    return joint_digest([_head(spec), state, str(before), dataset.calendar_digest(window), observed])
+class Lineage:
+    """What the keys of a partition build on: the states before it and the blocks in it, by digest.
 
-
-def meta_key(node: Node, label: str, state: str, children: Sequence[tuple[str, str]], ends: np.ndarray) -> str:
-    """Return the key of a meta sleeve's block.
-
-    `children` are, in the order of its spec, digests of the blocks of each child and all beneath it in the partition,
-    and of the states that they start from; `ends` is as in MetaInputs.
+    None is the digest of what is not known.
     """
-    rows, calendar = node.partitions[label], node.calendar
-    sessions = array_digest(calendar.sessions[rows], calendar.common[rows], ends)
-    return joint_digest([_head(node.spec), state, sessions, *(text for child in children for text in child)])
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin before the first session of every sleeve of a plan."""
+        self._plan = plan
+        self.after: dict[str, str | None] = dict.fromkeys(plan.nodes, INITIAL)
+        """Spec digest -> digest of the newest state."""
+        self.enter("")
+
+    def enter(self, label: str) -> None:
+        """Begin a partition: every sleeve starts from its newest state."""
+        self._label, self._before = label, dict(self.after)
+        self._outputs: dict[str, str | None] = {}
+
+    def add(self, node: Node, sealed: Sealed | None) -> None:
+        """Note a sleeve's block in the partition and the state after it; None where they are not known."""
+        digests = {} if sealed is None else sealed.digests
+        self.after[node.spec.digest] = digests.get("state")
+        self._outputs[node.spec.digest] = digests.get("block")
+
+    def reaches(self, node: Node) -> bool:
+        """Return whether all that the key of a sleeve's block builds on is known; of its children, once they are in."""
+        beneath = [digests.get(child, "") for child in node.children for digests in (self._before, self._outputs)]
+        return None not in (self._before[node.spec.digest], *beneath)
+
+    def key(self, node: Node) -> str:
+        """Return the key of a sleeve's block in the partition."""
+        return node_key(self._plan, node, self._label, self._before, self._outputs)
 
 
 def asset_risk_key(
@@ -104,14 +127,3 @@ def asset_risk_key(
     """Return the key of risk by asset: what `ex_ante_asset_risk` takes (metabt.walk.asset_risk), prices by digest."""
     measured = [array_digest(weights), array_digest(sessions, stops), lookback, dict(observed)]
     return digest([ASSET_RISK, basis("metabt.walk.asset_risk"), *measured])
-
-
-def _head(spec: Leaf | Meta) -> str:
-    """Return what the keys of all blocks of a sleeve begin with."""
-    plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
-    return _joined_once(BLOCK, basis(*WALK), spec.digest, *plugins)
-
-
-@cache
-def _joined_once(*texts: str) -> str:
-    return joint_digest(texts)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metabt.data.calendars import Calendar, calendar_of
@@ -23,15 +23,20 @@ class Node:
     """One distinct sleeve of the forest."""
 
     spec: Leaf | Meta
-    """What is computed."""
+    """Its resolved settings."""
     label: str
     """A path that it has in some tree, for messages."""
     calendar: Calendar
     """Its sessions."""
     layout: Layout
-    """What the columns of its book stand for."""
+    """Child, leaf and asset of each column of its book."""
     partitions: Mapping[str, slice]
     """Rows of its sessions by partition."""
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Digests of the sleeves right beneath it, in the order of its spec."""
+        return () if isinstance(self.spec, Leaf) else tuple(child.digest for child in self.spec.children)
 
     def footprint(self, rows: slice) -> str:
         """Return, for messages, what the windows and covariances of some sessions take in memory at most."""
@@ -46,7 +51,7 @@ class Plan:
     """A forest that is ready to be walked."""
 
     trees: tuple[Sleeve, ...]
-    """What was asked for."""
+    """The trees, as they were given."""
     datasets: Mapping[str, Dataset]
     """Prices by dataset, unread."""
     nodes: Mapping[str, Node]
@@ -56,6 +61,12 @@ class Plan:
     fleeting: frozenset[str] = frozenset()
     """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
 
+    def remembered(self, label: str) -> Iterator[Node]:
+        """Yield the sleeves that have sessions in a partition, children first, but for fleeting ones."""
+        for key, node in self.nodes.items():
+            if label in node.partitions and key not in self.fleeting:
+                yield node
+
     @property
     def sizes(self) -> dict[str, int]:
         """Spec digest -> blocks of the sleeve: one per partition in which it has sessions."""
@@ -63,7 +74,7 @@ class Plan:
 
     @property
     def n_blocks(self) -> int:
-        """Blocks to be had."""
+        """Number of blocks of all sleeves, one per partition with sessions; fleeting roots are counted too."""
         return sum(self.sizes.values())
 
 

@@ -1,18 +1,14 @@
-"""Ports: what the engine asks of whoever remembers what was computed, and what a walk hands over on the way."""
+"""Ports: what a walk asks of a cache and of a progress bar, and the values that pass between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from metabt.errors import RunError
-from metabt.walk.block import Block, LeafState, MetaState
-from metabt.walk.concatenation import join
 
-WalkState = LeafState | MetaState
 Progress = Callable[[int, int, str], None]
 """Called with blocks done, blocks in all, and what was done last."""
 
@@ -59,37 +55,6 @@ class Step:
     """What ended the walk of the sleeve, in this partition or earlier."""
 
 
-@dataclass
-class Walk:
-    """One sleeve, walked over all its partitions."""
-
-    state: WalkState
-    """What the last partition left."""
-    blocks: Sequence[Block] = field(default_factory=list)
-    """Its blocks in time order; where they are stored, they may be read when they are looked at."""
-    laps: list[Lap] = field(default_factory=list)
-    """Where the time went."""
-    computed: int = 0
-    """Blocks that were not found but computed."""
-    failure: RunError | None = None
-    """What ended the walk early; sleeves above have the same."""
-
-    def add(self, step: Step) -> None:
-        """Append what the next partition brought."""
-        self.failure = self.failure or step.failure
-        if step.sealed is not None:
-            self.state = step.sealed.parts["state"]
-            assert isinstance(self.blocks, list)  # those that are read when they are looked at are all there
-            self.blocks.append(step.sealed.parts["block"])
-            self.computed += not step.found
-            self.laps += step.laps
-
-    @cached_property
-    def whole(self) -> Block:
-        """All its blocks end to end, once it is finished."""
-        return join(list(self.blocks))
-
-
 class Cache(Protocol):
     """Where what was computed is remembered."""
 
@@ -97,10 +62,13 @@ class Cache(Protocol):
     """False spares the engine the keys."""
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, or None."""
+        """Return the object of that kind that was put under the key, or None."""
 
     def claim(self, key: str) -> AbstractContextManager[Any]:
-        """Wait until nobody else computes the key; whoever leaves without a put lets the next one try."""
+        """Return a context manager that waits on entry until no other process or thread computes the key.
+
+        Leaving it without a put lets the next one compute.
+        """
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""

@@ -26,19 +26,19 @@ from metabt.values.digests import joint_digest
 
 
 class Lost(Exception):
-    """Something that a shard was to continue from is not to be had; it must begin at the first partition."""
+    """A stored block that a shard needs to go on from is gone; the caller must begin again at the first partition."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What one sleeve left in one partition, without the block."""
+    """The outcome of one sleeve in one partition, without the block."""
 
     key: str = ""
-    """What its block is addressed by; empty where nothing is remembered."""
+    """Key of its block; empty where nothing is remembered."""
     state: str = ""
     """Digest of the state after it."""
     found: bool = False
-    """The block was not computed but found."""
+    """True if the block was found, False if it was computed."""
     laps: tuple[Lap, ...] = ()
     """Where the time went."""
     failure: str | None = None
@@ -47,18 +47,18 @@ class Mark:
 
 @dataclass(frozen=True)
 class Report:
-    """What a shard has done in one partition."""
+    """The outcome of a shard in one partition; it is small, without blocks."""
 
     label: str
     """The partition."""
     token: str
     """What the next partition continues from: one digest of all states after this one."""
     steps: Mapping[str, Mark]
-    """Spec digest -> what its own sleeves did in it."""
+    """Spec digest -> outcome of each of its own sleeves."""
     newest: Mapping[str, Mark]
     """Spec digest -> the newest mark of every sleeve it holds a state of."""
     kept: bool
-    """Everything computed so far is stored where others find it."""
+    """Whether everything computed so far is stored where other processes find it."""
 
 
 Blocks = Mapping[str, Sealed]
@@ -69,7 +69,7 @@ Given = Sequence[tuple[Mapping[str, Mark], Blocks | None]]
 
 @dataclass
 class Shard:
-    """Some sleeves, and how far they have come."""
+    """Some sleeves of a plan with their states, walked partition by partition."""
 
     plan: Plan
     """The whole forest."""
@@ -82,18 +82,18 @@ class Shard:
     _token: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        """Stand before the first session."""
+        """Set every sleeve to its state before its first session; `advance` takes it on from there."""
         self._begin()
 
     def _begin(self) -> None:
-        self._walker = CachedWalk(self.plan, self.cache, self.markets)
+        self._walk = CachedWalk(self.plan, self.cache, self.markets)
         self._newest: dict[str, Mark] = {}
         self._token = ""
 
     def advance(
         self, label: str, previous: Report | None, given: Given = (), failed: Mapping[str, str] | None = None
     ) -> tuple[Report, Blocks]:
-        """Take its sleeves over one partition.
+        """Take its sleeves over one partition; return its report and the blocks.
 
         Parameters
         ----------
@@ -105,14 +105,14 @@ class Shard:
         Raises
         ------
         Lost
-            If it has to be continued from what is not stored.
+            If a stored block that it has to go on from is gone.
         """
         self._continue_from(previous)
         self._enter(label, given, failed or {})
         steps, blocks = {}, {}
         for key in self.keys:
             if label in self.plan.nodes[key].partitions:
-                step = self._walker.step(self.plan.nodes[key])
+                step = self._walk.step(self.plan.nodes[key])
                 steps[key] = self._newest[key] = _mark(step)
                 if step.sealed is not None:
                     blocks[key] = step.sealed
@@ -121,22 +121,25 @@ class Shard:
         return Report(label, self._token, steps, dict(self._newest), kept), blocks
 
     def probe(self, label: str, previous: Report | None, given: Given, key: str, tell: Callable[[str], None]) -> None:
-        """Walk one sleeve over a partition, telling beforehand what it decides; forget it, but for what is stored."""
+        """Walk one sleeve over a partition as `advance` would, and keep nothing but what is stored.
+
+        `tell(session)` is called before each decision of foreign code, `key` is the sleeve's spec digest.
+        """
         self._continue_from(previous)
-        walker, newest = self._walker, dict(self._newest)
-        states, after, failures = dict(walker.states), dict(walker.after), dict(walker.failures)
+        walk, newest = self._walk, dict(self._newest)
+        states, after, failures = dict(walk.states), dict(walk.lineage.after), dict(walk.failures)
         self._enter(label, given, {})
         with telling_decisions(tell):
-            self._walker.step(self.plan.nodes[key])
+            self._walk.step(self.plan.nodes[key])
         self.cache.flush()
-        walker.states, walker.after, walker.failures, self._newest = states, after, failures, newest
+        walk.states, walk.lineage.after, walk.failures, self._newest = states, after, failures, newest
 
     def _enter(self, label: str, given: Given, failed: Mapping[str, str]) -> None:
-        self._walker.failures.update({key: RunError(why) for key, why in failed.items()})
-        self._walker.enter(label)
+        self._walk.failures.update({key: RunError(why) for key, why in failed.items()})
+        self._walk.enter(label)
         for marks, blocks in given:
             for key, mark in marks.items():
-                self._walker.adopt(self.plan.nodes[key], self._given(key, mark, blocks))
+                self._walk.adopt(self.plan.nodes[key], self._given(key, mark, blocks))
                 self._newest[key] = mark
 
     def _given(self, key: str, mark: Mark, blocks: Blocks | None) -> Step:
@@ -153,7 +156,7 @@ class Shard:
         elif previous.token != self._token:
             self._begin()
             for key, mark in previous.newest.items():
-                self._walker.adopt(self.plan.nodes[key], self._stored(key, mark))
+                self._walk.adopt(self.plan.nodes[key], self._stored(key, mark))
             self._newest = dict(previous.newest)
             self._token = previous.token
 

@@ -1,28 +1,63 @@
-"""Walk result: a forest after the walk, every sleeve end to end, with the books that its blocks describe."""
+"""Walk result: a forest after the walk, every sleeve end to end, with its book; and who makes one, an executor."""
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
-from metabt.build.cached_walk import out_of_memory
+from metabt.build.cached_walk import ended
 from metabt.build.inputs import Readings, initial_state, meta_inputs, opened
 from metabt.build.plan import Node, Plan
-from metabt.build.ports import Lap, Walk
+from metabt.build.ports import Cache, Lap, Progress, Step
 from metabt.errors import RunError
-from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.portfolio.sleeve import Leaf
+from metabt.walk.block import Block
 from metabt.walk.book import Opened, Start
+from metabt.walk.concatenation import join
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.stopwatch import Stopwatch
-from metabt.walk.walk_forward import advance
+from metabt.walk.walk_forward import State, advance
+
+
+@dataclass
+class Walk:
+    """One sleeve, walked over all its partitions."""
+
+    state: State
+    """What the last partition left."""
+    blocks: Sequence[Block] = field(default_factory=list)
+    """Its blocks in time order; where they are stored, they may be read when they are looked at."""
+    laps: list[Lap] = field(default_factory=list)
+    """Where the time went."""
+    computed: int = 0
+    """Blocks that were not found but computed."""
+    failure: RunError | None = None
+    """What ended the walk early; sleeves above have the same."""
+
+    def add(self, step: Step) -> None:
+        """Append what the next partition brought."""
+        self.failure = self.failure or step.failure
+        if step.sealed is not None:
+            self.state = step.sealed.parts["state"]
+            assert isinstance(self.blocks, list)  # those that are read when they are looked at are all there
+            self.blocks.append(step.sealed.parts["block"])
+            self.computed += not step.found
+            self.laps += step.laps
+
+    @cached_property
+    def whole(self) -> Block:
+        """All its blocks end to end, once it is finished."""
+        return join(list(self.blocks))
 
 
 @dataclass(frozen=True)
 class WalkResult:
-    """What an executor hands back."""
+    """Result of walking a plan: a Walk (blocks, end state, failure) per distinct sleeve, and their books on demand."""
 
     plan: Plan
     """What was walked."""
@@ -32,30 +67,44 @@ class WalkResult:
     _opened: MutableMapping[str, Opened] = field(default_factory=dict)
     _notes: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
 
-    def failure_beneath(self, node: Node) -> RunError | None:
-        """Return what ended the walk of a child early, if anything did."""
-        children = node.spec.children if isinstance(node.spec, Meta) else ()
-        return next((f for child in children if (f := self.walks[child.digest].failure)), None)
+    def walk(self, node: Node, readings: Readings | None = None) -> Walk:
+        """Return the walk of a sleeve over all partitions at once, what is beneath it having been walked.
+
+        `readings` are what leaves read. The bits are those of a walk from partition to partition, whose blocks this one
+        is end to end: a decision depends on its own window, and a state on what came before.
+        """
+        failure = next((f for key in node.children if (f := self.walks[key].failure)), None)
+        walk, watch = Walk(initial_state(node), failure=failure), Stopwatch()
+        if failure:
+            return walk
+        rows, span = slice(0, len(node.calendar.sessions)), f"{self.plan.labels[0]}-{self.plan.labels[-1]}"
+        try:
+            inputs = self.inputs(node) if readings is None or node.children else readings.of(node, rows)
+            walk.state, block = advance(node.spec, walk.state, inputs, watch)
+        except (RunError, MemoryError) as error:
+            walk.failure = ended(node, span, rows, error)
+            return walk
+        walk.laps = [Lap(span, stage, seconds, n_rows, False) for stage, seconds, n_rows in watch.laps]
+        walk.blocks, walk.computed = [block], len(node.partitions)
+        return walk
 
     def complete(self, root: Node) -> WalkResult:
         """Return the forest with the walk of a root that is not remembered: made now, and forgotten with the answer."""
         key = root.spec.digest
         if key not in self.plan.fleeting:
             return self
-        walk = walk_through(self, root)
+        walk = self.walk(root)
         self.walks[key].computed = walk.computed
         return replace(self, walks=ChainMap({key: walk}, self.walks), _opened=ChainMap({}, self._opened))
 
     def inputs(self, node: Node) -> MetaInputs:
         """Return what a meta sleeve reads over all partitions; sleeves over the same children share it."""
-        assert isinstance(node.spec, Meta)
-        children = tuple(child.digest for child in node.spec.children)
-        if children not in self._inputs:
-            nodes = [self.plan.nodes[key] for key in children]
+        if node.children not in self._inputs:
+            nodes = [self.plan.nodes[key] for key in node.children]
             starts = [Start(False, False, np.zeros(child.layout.n_columns)) for child in nodes]
             rows = slice(0, len(node.calendar.sessions))
-            self._inputs[children] = meta_inputs(node, rows, self.plan, [self.opened(n) for n in nodes], starts)
-        return self._inputs[children]
+            self._inputs[node.children] = meta_inputs(node, rows, self.plan, [self.opened(n) for n in nodes], starts)
+        return self._inputs[node.children]
 
     def opened(self, node: Node) -> Opened:
         """Return a sleeve over all partitions with its book."""
@@ -83,26 +132,12 @@ class WalkResult:
         return sum(self.walks[key].computed for key in leaves)
 
 
-def walk_through(walked: WalkResult, node: Node, readings: Readings | None = None) -> Walk:
-    """Return the walk of a sleeve over all partitions at once, what is beneath it having been walked.
+class Executor(Protocol):
+    """Where a plan is walked."""
 
-    `readings` are what leaves read. The bits are those of a walk from partition to partition, whose blocks this one is
-    end to end: a decision depends on its own window, and a state on what came before.
-    """
-    walk, watch = Walk(initial_state(node), failure=walked.failure_beneath(node)), Stopwatch()
-    if walk.failure:
-        return walk
-    rows, span = slice(0, len(node.calendar.sessions)), f"{walked.plan.labels[0]}-{walked.plan.labels[-1]}"
-    try:
-        inputs = walked.inputs(node) if readings is None or isinstance(node.spec, Meta) else readings.of(node, rows)
-        walk.state, block = advance(node.spec, walk.state, inputs, watch)
-    except RunError as error:
-        walk.failure = RunError(f"sleeve '{node.label}': {error}")
-        return walk
-    except MemoryError as error:
-        walk.failure = out_of_memory(node, span, rows, error)
-        return walk
-    walk.laps += [Lap(span, stage, seconds, rows, False) for stage, seconds, rows in watch.laps]
-    walk.blocks = [block]
-    walk.computed = len(node.partitions)
-    return walk
+    @property
+    def name(self) -> str:
+        """Name in configuration and in the `runs` table."""
+
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
+        """Walk every node over every partition."""

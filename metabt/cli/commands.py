@@ -1,4 +1,4 @@
-"""What each command does: read its configuration, call one function of the package, print what came back.
+"""Commands, a function each: read its configuration, call one function of the package, print the result.
 
 Results go to standard output; progress, notices and hints go to standard error, so that output can be piped.
 """
@@ -51,7 +51,7 @@ def ingest(
     closed: bool | None = None,
     catalog: str | None = None,
 ) -> None:
-    """Store the prices of a file and say what was stored."""
+    """Store the prices of a file in a dataset, and print what was stored."""
     from metabt.lakehouse import ingest as store
 
     where, catalog = founded(lakehouse, catalog)
@@ -75,7 +75,7 @@ def backtest(
     keep: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Walk a portfolio forward and print its summary; with `multirun`, all combinations of the values and a ranking."""
+    """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
     if not multirun:
         refuse_sweep_options(keep, dry_run)
         run_backtest(_composed(lakehouse, overrides, config_dir), quiet=quiet)
@@ -88,7 +88,7 @@ def backtest(
 
 
 def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
-    """Run one composed configuration and print what came out."""
+    """Run one composed configuration and print the run's summary."""
     from concurrent.futures import ThreadPoolExecutor
 
     from metabt.cli.progress_bar import compilation_notice, progress_bar
@@ -122,7 +122,7 @@ def runs(lakehouse: str | None, layout: Layout = "table") -> None:
 
 
 def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None) -> None:
-    """Print what a query returns, or write it to a file."""
+    """Print the answer to one reading statement, or write it to the file `output`."""
     from metabt.lakehouse import export, query
 
     if output is not None:

@@ -21,10 +21,10 @@ from metabt.cli.sigterm import Stopped, stoppable
 from metabt.errors import MetabtError
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What numeric libraries read when they load."""
+"""Environment variables for numeric libraries, which read them when they load."""
 
 KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
-"""What becomes of a command that does not end by itself."""
+"""End of the message for a command that is interrupted or stopped."""
 
 OVERRIDES = """\
 overrides are KEY=VALUE, as in Hydra:
@@ -36,7 +36,7 @@ overrides are KEY=VALUE, as in Hydra:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Run the command that `argv` states (None is sys.argv) and return its exit code."""
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
     args = parse(sys.argv[1:] if argv is None else argv)
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Call the command that was asked for."""
+    """Call the function of the parsed command with its arguments."""
     from metabt.lakehouse.catalog.connections import begin
 
     values = vars(args)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _extensions(lakehouse: str | None) -> tuple[str, ...]:
-    """Return what the catalogue of the lakehouse needs of DuckDB, as far as that can be told from its folder."""
+    """Return the extensions of DuckDB that the lakehouse's catalogue probably needs, judged by its folder."""
     from metabt.cli.printing import place
     from metabt.lakehouse.catalog.catalog_location import likely
 

@@ -11,12 +11,12 @@ Layout = str
 
 
 def place(lakehouse: str | None) -> str:
-    """Return the lakehouse that was named, else the one that configuration names."""
+    """Return the lakehouse that the command line names; None there is the one that configuration names."""
     return founded(lakehouse, None)[0]
 
 
 def founded(lakehouse: str | None, catalog: str | None) -> tuple[str, str | None]:
-    """Return the lakehouse that was named, else that of configuration, and where its catalogue is, if that is said.
+    """Return the lakehouse and the catalogue that the command line names, else those of configuration.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def founded(lakehouse: str | None, catalog: str | None) -> tuple[str, str | None
 
 
 def agreed(lakehouse: str, catalog: str | None) -> None:
-    """Raise StoreError if there is a lakehouse with another catalogue than configuration names."""
+    """Raise StoreError if `lakehouse` is there and has another catalogue than `catalog`; None allows any."""
     if catalog is not None:
         from metabt.lakehouse import confirm
 
@@ -41,17 +41,17 @@ def agreed(lakehouse: str, catalog: str | None) -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout) -> None:
-    """Print rows with named columns."""
+    """Print rows with named columns to standard output, as `layout` says."""
     from metabt.lakehouse import QueryResult
 
     print(QueryResult(tuple(columns), ("",) * len(columns), tuple(rows)).to(layout))
 
 
 def hint(*lines: str) -> None:
-    """Say something that is no result, after an empty line."""
+    """Print lines that are no result to standard error, after an empty one."""
     print("\n".join(["", *lines]), file=sys.stderr)
 
 
 def notice(line: str) -> None:
-    """Say something that is no result."""
+    """Print a line that is no result to standard error."""
     print(line, file=sys.stderr, flush=True)

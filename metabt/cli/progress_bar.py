@@ -1,4 +1,4 @@
-"""What a terminal shows while a backtest runs: a bar over blocks, and when kernels are compiled for first use."""
+"""Progress on a terminal while a backtest runs: a bar over blocks, and a notice when kernels are compiled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bar:
 
 @contextmanager
 def progress_bar(*, shown: bool) -> Iterator[Bar]:
-    """Give a bar, and take it off the screen whatever happens."""
+    """Yield a bar, which is silent unless `shown`; it is taken off the screen after the block, also on an error."""
     bar = Bar(shown=shown)
     try:
         yield bar
@@ -44,7 +44,7 @@ def progress_bar(*, shown: bool) -> Iterator[Bar]:
 
 @contextmanager
 def compilation_notice(*, shown: bool) -> Iterator[None]:
-    """Say on standard error that kernels are compiled, once, and how long it took; say nothing when none are."""
+    """Within the block, print to standard error when kernels begin to be compiled, and after it how long that took."""
     if not shown:
         yield
         return

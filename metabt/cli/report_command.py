@@ -4,7 +4,7 @@
 2. Meanwhile the engine is imported and the lakehouse is opened as the run read it, to walk the run again.
 3. The page is written (metabt.report).
 
-Of two runs neither is walked again: what differs is told from what they recorded.
+Of two runs neither is walked again: what differs between them is read from what they recorded.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _pair(where: str, name: str, other: str) -> Pair:
 
 
 def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
-    """Return a stored run."""
+    """Return a stored run with its tables; one that is kept as a summary is assembled whole."""
     from metabt.lakehouse import connect, load_run, resolve_run
     from metabt.report.run import Run
     from metabt.runs.record import read_record
@@ -93,7 +93,7 @@ def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecu
 
 
 def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Replayed | None:
-    """Return what finds where a run came from, while its tables are read; None where that is not wanted."""
+    """Return the run to be walked again, its origin found on a thread; None where `baselines` is False."""
     from metabt.report.replayed import Replayed
 
     if pool is None or baselines is False:

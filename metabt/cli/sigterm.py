@@ -2,8 +2,8 @@
 
 1. The first one raises KeyboardInterrupt in the main thread, which every library passes on, or turns into an error of
    its own: actors are released and transactions rolled back on the way out.
-2. Whatever it has become leaves as `Stopped`.
-3. Further ones change nothing: a command may be sent it both by itself and with its process group.
+2. Any error that leaves the block after it is replaced by `Stopped`.
+3. Further signals change nothing: a command may get one by itself and one with its process group.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """SIGTERM has come. Like KeyboardInterrupt it is no Exception: nobody but the command line handles it."""
+    """SIGTERM has come. Like KeyboardInterrupt it is no Exception, so that only the command line handles it."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise Stopped out of the block when SIGTERM has ended it; only a main thread can be told."""
+    """Raise Stopped out of the block when SIGTERM has ended it; outside the main thread nothing is done."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What `metabt backtest -m` runs: all configurations as one forest, or with another launcher each by itself."""
+"""`metabt backtest -m`: run all configurations as one forest or, with another launcher, each by itself."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class SweepTask:
     """The configurations of one command line, run as they are handed over."""
 
     alone: Callable[..., None]
-    """Runs one configuration by itself; told whether to be `quiet`."""
+    """Runs one configuration by itself, without progress where `quiet`."""
     lakehouse: str | None
-    """Where to run, if not where the configurations say."""
+    """Lakehouse of the command line; None is each configuration's own."""
     keep: str | None
-    """`summary` or `all`: which tables of each run to store; None if nothing was said."""
+    """`summary` or `all`: which tables of each run to store; None is the default."""
     quiet: bool
     """Show no progress and no hints."""
     dry_run: bool
-    """Only say what would be computed."""
+    """Print what would be computed, and compute nothing."""
     done: list[Sweep] = field(default_factory=list)
-    """Sweeps that have been run; a sweeper may hand over its jobs in batches."""
+    """Sweeps that have been run: one, or one for each batch of jobs of a sweeper."""
 
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one configuration by itself."""
@@ -42,7 +42,7 @@ class SweepTask:
         self.alone(placed(config, self.lakehouse), quiet=self.quiet)
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
-        """Run all configurations at once, print their ranking and return what became of each."""
+        """Run all configurations at once, print their ranking and return a result each, in their order."""
         ready = [job if job.config is None else replace(job, config=placed(job.config, self.lakehouse)) for job in jobs]
         lakehouse = _one_lakehouse(ready)
         if self.dry_run:
@@ -66,7 +66,7 @@ class SweepTask:
         return swept
 
     def report_failures(self) -> None:
-        """Say how many configurations failed.
+        """Raise if configurations failed, with their number.
 
         Raises
         ------

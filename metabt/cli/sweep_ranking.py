@@ -1,7 +1,7 @@
-"""What is said of a sweep: beforehand what there is to compute, afterwards its configurations, the best first.
+"""Texts about a sweep: beforehand what there is to compute, afterwards its configurations, the best first.
 
-1. The columns of the ranking are the overrides in which configurations differ, by the shortest name that tells them
-   apart, and the root's metrics.
+1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
+   and the root's metrics.
 2. Sort by Sharpe ratio; ties stay in the order of the sweep, what has no Sharpe ratio comes after what has one, and
    what failed comes last, with its error.
 3. Print the first 50, and the query that gives the rest.
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from metabt.runs.sweep import Outlook, Sweep, Swept
 
 METRICS = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover")
-"""What is shown of a configuration, in this order; the first is what it is ranked by."""
+"""Metrics of a configuration that are shown, in this order; the first ranks it."""
 SHOWN = 50
-"""Rows that are printed."""
+"""Largest number of rows that are printed."""
 WIDEST = 40
-"""Characters of an override's value that are printed."""
+"""Largest number of characters of an override's value that are printed."""
 
 
 def forecast(outlook: Outlook) -> str:
-    """Return what a sweep is about to compute."""
+    """Return the text that says what a sweep is going to compute."""
     others = {"cannot run": outlook.n_failed, "stored already": outlook.n_found}
     aside = ", ".join(f"{number} {what}" for what, number in others.items() if number)
     jobs = _count(outlook.n_jobs, "configuration") + (f" ({aside})" if aside else "")
@@ -40,13 +40,13 @@ def forecast(outlook: Outlook) -> str:
 
 
 def conclusion(sweep: Sweep) -> str:
-    """Return what a sweep has computed."""
+    """Return the text that says what a sweep has computed and how long it took."""
     runs, blocks = _count(len(sweep.runs), "configuration"), _count(sweep.computed, "block")
     return f"sweep {sweep.sweep_id[:12]} of {runs}: {blocks} computed, {sweep.seconds:.1f} s"
 
 
 def failures(runs: Sequence[Swept]) -> str | None:
-    """Return how many configurations failed and why the first did; None if all ran."""
+    """Return the text that says how many configurations failed and why the first did; None if none did."""
     failed = [run for run in runs if run.status == "failed"]
     if not failed:
         return None
@@ -58,7 +58,7 @@ def failures(runs: Sequence[Swept]) -> str | None:
 
 
 def ranking(sweep: Sweep) -> str:
-    """Return the table of a sweep."""
+    """Return the configurations of a sweep as a table of text, the best first, at most SHOWN."""
     ranked = sorted(sweep.runs, key=_place)
     settings = [_settings(run.overrides) for run in ranked]
     names = short_names(differing(settings))

@@ -33,7 +33,13 @@ def explain(lakehouse: str | None, name: str = "latest", other: str | None = Non
 
 
 def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False) -> None:
-    """Compute a stored run again, without any cache, and say whether every byte is the same."""
+    """Compute a stored run again, without any cache, and print whether every byte is the same.
+
+    Raises
+    ------
+    RunError
+        If one is not.
+    """
     from metabt.cli.progress_bar import compilation_notice, progress_bar
     from metabt.lakehouse import attach, resolve_run
     from metabt.runs.reproduce import reproduce as reproduced
@@ -64,7 +70,7 @@ def cache(
     max_size: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Say what is in the cache, check it, or remove what is not used."""
+    """Print what is in the cache, verify it, or remove what is not used, as `action` says."""
     from metabt.build.cache.disk import DIRECTORY
     from metabt.lakehouse.catalog.catalog_location import located, require
 

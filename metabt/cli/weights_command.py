@@ -1,7 +1,7 @@
 """`metabt weights`: what to hold now, the trades to get there, and the same on today's data.
 
 1. The run is found; of one that a sweep kept as a summary, the rest is assembled from cached blocks first.
-2. If prices have changed since it read them, that is said; with `refresh` the same tree is run on today's.
+2. If prices have changed since it read them, a notice says so; with `refresh` the same tree is run on today's.
 3. Its newest flattened targets are printed or, given what is held, the trades.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from metabt.runs.record import Record
 
 COLUMNS = ("symbol", "held", "target", "trade", "pending", "date")
-"""What is printed of an order."""
+"""Columns of an order that are printed."""
 ORDERS = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE run_id = $1 ORDER BY symbol"
 CLOSES = (
     "SELECT symbol, arg_max(close, date) FROM prices WHERE dataset IN (SELECT unnest($1::VARCHAR[])) GROUP BY symbol"
@@ -62,7 +62,7 @@ def weights(
 
 
 def completed_run(lakehouse: str, run_id: str) -> Result:
-    """Return a run of which a summary is kept as a whole, and say so."""
+    """Return a run of which a summary is kept, assembled whole; a notice on standard error says so."""
     notice(f"run {run_id[:12]} is kept as a summary: assembling the rest from cached blocks")
     from metabt.api.completion import completed
 
@@ -111,7 +111,7 @@ def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
 
 
 def _refreshed(source: Lakehouse, run: Record) -> Result:
-    """Return the run's tree on the prices that there are now; stored, and found where that was run before."""
+    """Return a run of the same tree on today's prices; it is stored, or read back where it was run before."""
     from metabt.api import functions
     from metabt.cli.progress_bar import compilation_notice
     from metabt.runs.request import stored_tree

@@ -4,7 +4,8 @@
    files that include each other in a circle.
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
    composes, `edits` edits the tree by path.
-3. `jobs` composes all configurations of a sweep, `sweeps` runs them: all at once, or each by another launcher.
+3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,
+   or each by another launcher.
 4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
 
 Nothing here instantiates anything: names are resolved by `metabt.estimators.registry`, never by importing a path that a
@@ -32,7 +33,7 @@ _EXPORTS = {
     "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }
-"""Name -> module; imported when it is first asked for: Hydra takes long, and most commands need it for nothing."""
+"""Name -> module, imported when the name is first used: Hydra takes long, and most commands do not need it."""
 
 __all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]
 

@@ -5,7 +5,7 @@
 3. Apply the edits, then resolve interpolations; what reads environment variables is refused, since settings are stored.
 4. Check the settings, and that nothing asks to be instantiated.
 
-What a setting or a sleeve may be is checked where it is used, so that YAML, Python and the command line get one answer.
+Values of settings and sleeves are checked where they are used, so that YAML, Python and the command line agree.
 """
 
 from __future__ import annotations
@@ -63,7 +63,13 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
 
 
 def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[str, Any]:
-    """Return the tree of `conf/portfolio/NAME.yaml`."""
+    """Return the tree of `conf/portfolio/NAME.yaml` as plain values, its interpolations resolved.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it cannot be composed.
+    """
     return compose([f"portfolio={name}"], config_dir=config_dir)["portfolio"]
 
 
@@ -100,7 +106,13 @@ def draft(composed: DictConfig, hydra: DictConfig | None = None) -> dict[str, An
 
 
 def finish(plain: dict[str, Any], tree_edits: list[str]) -> dict[str, Any]:
-    """Return a draft with the edits applied and everything resolved and checked; the draft itself is changed."""
+    """Return the configuration of a draft: edits applied, interpolations resolved, checked. `plain` itself is changed.
+
+    Raises
+    ------
+    ConfigError
+        For an edit, an interpolation or a setting that cannot be.
+    """
     for text in tree_edits:
         edits.apply(plain, text)
     if _asks_for_resolution(plain):
@@ -111,7 +123,7 @@ def finish(plain: dict[str, Any], tree_edits: list[str]) -> dict[str, Any]:
 
 
 def _asks_for_resolution(node: Any) -> bool:
-    """Return whether OmegaConf has anything to resolve or to miss, which costs it as much as all the rest of a job."""
+    """Return whether a draft holds interpolations or missing values; else OmegaConf, which is slow, is not needed."""
     if isinstance(node, str):
         return "${" in node or node == "???"
     values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
@@ -119,7 +131,7 @@ def _asks_for_resolution(node: Any) -> bool:
 
 
 def check(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration if every setting is known and possible.
+    """Return the configuration unchanged, if every setting is known and none is missing.
 
     Raises
     ------
@@ -142,7 +154,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_hydra(node: Any, path: str = "hydra") -> None:
-    """Refuse to let Hydra itself call anything that a configuration file names.
+    """Raise ConfigError where a file would have Hydra itself call anything but Hydra's plug-ins.
 
     Raises
     ------
@@ -157,7 +169,7 @@ def check_hydra(node: Any, path: str = "hydra") -> None:
 
 @contextmanager
 def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
-    """Turn what Hydra, OmegaConf and YAML raise into a ConfigError that a reader can act on."""
+    """Within the block, turn errors of Hydra, OmegaConf and YAML into ConfigError with the culprit and the cure."""
     try:
         yield
     except MissingConfigException as error:
@@ -199,7 +211,7 @@ def _first_lines(error: BaseException) -> str:
 
 
 def _refuse_environment(node: Any, path: str) -> None:
-    """Refuse what would put an environment variable, perhaps a secret, among the settings that a run is stored with."""
+    """Raise ConfigError for an interpolation that reads an environment variable: settings are stored with a run."""
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         _refuse_environment(value, f"{path}.{key}")
     if isinstance(node, str) and ENVIRONMENT.search(node):

@@ -11,7 +11,7 @@ PRIMARY = "config"
 
 
 def conf_dirs(config_dir: str | Path | None = None) -> tuple[Path, ...]:
-    """Return the folders to search, the first that has a file wins.
+    """Return the folders to search for a file, in order: `config_dir` (None is ./conf), then metabt's own.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Job:
     """One configuration of a sweep."""
 
     overrides: tuple[str, ...]
-    """What was set on the command line, as a run of its own would be given it."""
+    """The overrides of the command line that make this configuration by itself."""
     config: dict[str, Any] | None
     """What `compose` returns for these overrides; None if they cannot be composed."""
     error: str | None

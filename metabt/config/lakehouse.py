@@ -11,7 +11,7 @@ from metabt.config.files import PRIMARY, conf_dirs
 
 
 def stated_lakehouse(config_dir: str | Path | None = None) -> tuple[str, str | None]:
-    """Return the lakehouse that configuration names and its catalogue, if that is stated.
+    """Return the lakehouse that configuration names, and its catalogue or None.
 
     Raises
     ------
@@ -29,7 +29,10 @@ def stated_lakehouse(config_dir: str | Path | None = None) -> tuple[str, str | N
 
 
 def _plainly_stated(file: Path) -> tuple[str, str | None] | None:
-    """Return what a file names in so many words; to import Hydra takes as long as printing weights."""
+    """Return the lakehouse and the catalogue that a file states literally; None where only Hydra can tell.
+
+    Importing Hydra takes as long as printing weights.
+    """
     try:
         settings = yaml.safe_load(file.read_bytes())
     except yaml.YAMLError:

@@ -31,18 +31,18 @@ SETTINGS = (
     "benchmark",
     "portfolio",
 )
-"""What `conf/config.yaml` may state."""
+"""Settings that `conf/config.yaml` may state."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
 CARRIER = f"++{CARRIED}."
 """Prefix of an override that carries an edit."""
 KINDS = {"set": "", "add": "+", "force": "++", "delete": "~"}
-"""How an override was prefixed."""
+"""Kind of an override -> its prefix."""
 
 
 @lru_cache(maxsize=4096)  # the jobs of a sweep share most of their overrides, and the grammar takes its time
 def parse(text: str) -> Override:
-    """Return a parsed override, to be read and not changed.
+    """Return a parsed override. Parsed ones are kept: the caller must not change it.
 
     Raises
     ------
@@ -80,14 +80,14 @@ def is_edit(text: str) -> bool:
 
 
 def encode(text: str) -> str:
-    """Return an edit in a form that Hydra composes without looking into it."""
+    """Return an edit as an override that Hydra carries as text, without reading it."""
     override = parse(text)
     key, _, value = text.lstrip("+~").partition("=")
     return f"{CARRIER}{kind(override)}.{key}={value if '=' in text else 'null'}"
 
 
 def decode(text: str) -> str:
-    """Return the edit that `encode` was given; what carries no edit comes back as it is."""
+    """Return the edit from which `encode` made `text`; any other override is returned unchanged."""
     if not text.startswith(CARRIER):
         return text
     name, _, rest = text.removeprefix(CARRIER).partition(".")

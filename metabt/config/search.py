@@ -12,36 +12,62 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.types import RunMode
 from hydra.version import setbase
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from metabt.config.files import PRIMARY
 
 OWN_DEFAULTS = "_sleeve_defaults_"
 """Key under which a file's mapping `defaults` travels through Hydra."""
+HEADER = 512
+"""Characters of a file within which it may state its package, `# @package NAME`."""
 
 
-class ConfSource(FileConfigSource):
+class ConfSource(ConfigSource):
     """Files of a conf folder, in which `defaults` may be a sleeve's mapping."""
 
     @staticmethod
     def scheme() -> str:
-        """Return the scheme that search paths name this source by."""
+        """Return the scheme of this source in search paths."""
         return "conf"
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Load a file, setting a mapping `defaults` aside for `restore_defaults`."""
-        result = super().load_config(config_path)
-        config = result.config
+        file = self._file(config_path)
+        if not file.is_file():
+            raise ConfigLoadError(f"Config not found : {file}")
+        config = OmegaConf.load(file)
         if isinstance(config, DictConfig) and isinstance(config.get("defaults"), DictConfig):
             config[OWN_DEFAULTS] = config.pop("defaults")
-        return result
+        header = self._get_header_dict(file.read_text(encoding="utf-8")[:HEADER])
+        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header=header)
+
+    def available(self) -> bool:
+        """Return whether the folder exists."""
+        return self.is_group("")
+
+    def is_group(self, config_path: str) -> bool:
+        """Return whether a path beneath the folder is one of its folders."""
+        return Path(self.path, config_path).is_dir()
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether a path beneath the folder, with or without its suffix, is a file."""
+        return self._file(config_path).is_file()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return the names of the groups and files of a group."""
+        names: list[str] = []
+        for path in Path(self.path, config_path).iterdir():
+            self._list_add_result(names, str(Path(config_path, path.name)), path.name, results_filter)
+        return sorted(set(names))
+
+    def _file(self, config_path: str) -> Path:
+        return Path(self.path, self._normalize_file_name(config_path))
 
 
 def options(dirs: tuple[Path, ...], group: str) -> list[str]:
@@ -65,22 +91,24 @@ def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
 
 
 def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
-    """Return what Hydra composes, its own `hydra` node included; in a multirun without the values that are swept."""
+    """Return what Hydra composes, its own `hydra` node included; in a multirun, overrides that sweep are left out."""
     prepare()
     return loader(dirs).load_configuration(PRIMARY, overrides, mode, from_shell=False)
 
 
 def loader(dirs: tuple[Path, ...]) -> ConfigLoaderImpl:
-    """Return what finds and composes the files of `dirs`."""
+    """Return Hydra's loader over the files of `dirs`."""
     return ConfigLoaderImpl(search_path(dirs))
 
 
 def prepare() -> None:
-    """Set up what Hydra keeps per process, without touching the state of an application that hosts us."""
+    """Set up what Hydra keeps per process (version base, resolvers, plug-ins, `ConfSource`), but no GlobalHydra.
+
+    That one belongs to an application of Hydra's that may host this process.
+    """
     setbase("1.3")
     setup_globals()
-    Plugins.instance()
-    SourcesRegistry.instance().register(ConfSource)
+    Plugins.instance().register(ConfSource)
 
 
 def restore_defaults(node: Any) -> Any:

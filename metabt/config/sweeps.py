@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, cast
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,23 +26,24 @@ from omegaconf import DictConfig, OmegaConf
 
 from metabt.config.composition import check_hydra, draft, explained, finish
 from metabt.config.files import PRIMARY, conf_dirs
+from metabt.config.grid import grid
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
 from metabt.config.search import load, loader, prepare, search_path
 from metabt.errors import ConfigError
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
-"""What hands over all jobs at once."""
+"""Name of the launcher that runs all jobs at once."""
 
 
 class Task(Protocol):
-    """What a sweep runs. Launchers that start processes pickle it."""
+    """Runs configurations, one or all at once. It must pickle: some launchers start processes."""
 
     def __call__(self, config: dict[str, Any], /) -> Any:
         """Run one configuration by itself."""
 
     def forest(self, jobs: Sequence[Job], /) -> Sequence[Any]:
-        """Run all configurations at once and return an answer for each."""
+        """Run all configurations at once; return a result each, in their order."""
 
 
 def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = None, at_once: bool = False) -> None:
@@ -82,7 +82,7 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
 
 @dataclass(frozen=True)
 class _Carried:
-    """A task as Hydra's launchers call it: with what they composed and the edits that they carried."""
+    """A task as Hydra's launchers call it: takes what they composed, applies the edits that it carries, runs it."""
 
     task: Task
     dirs: tuple[Path, ...]
@@ -103,20 +103,19 @@ def _is_launcher(text: str) -> bool:
 
 
 def _check_jobs(overrides: list[str], dirs: tuple[Path, ...]) -> None:
-    """Compose every job once; a sweep that another sweeper samples cannot be listed beforehand."""
+    """Compose every job once, so that a mistake shows before any has run; jobs of another sweeper are not known yet."""
     parsed = OverridesParser.create(loader(dirs)).parse_overrides(overrides)
     swept = [override for override in parsed if not override.is_hydra_override()]
     if any(override.is_sweep_override() and not override.is_discrete_sweep() for override in swept):
         return
     own = [text for text, override in zip(overrides, parsed, strict=True) if override.is_hydra_override()]
-    batch = BasicSweeper.split_arguments(swept, None)[0]
-    for job in compose_jobs(batch, lambda texts: load(dirs, [*own, *texts]), dirs):
+    for job in compose_jobs(grid(swept), lambda texts: load(dirs, [*own, *texts]), dirs):
         if job.error is not None:
             raise ConfigError(job.error)
 
 
 def _run_jobs(task: _Carried, overrides: list[str], dirs: tuple[Path, ...]) -> None:
-    """Do what `hydra.main` does, without its handling of sys.argv and of errors."""
+    """Run Hydra's multirun as `hydra.main` does, but take `overrides` for sys.argv, and let errors through."""
     prepare()
     backup = get_gh_backup()
     GlobalHydra.instance().clear()

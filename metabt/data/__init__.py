@@ -5,6 +5,6 @@
 3. `calendars` says on which sessions a sleeve has a book, and on which it decides.
 4. `panel/` is the lazy layer on top, for users' own functions of prices.
 
-Imports: `values` and `numerics`. It does not know where prices are stored: readers are handed in.
+Imports: `values` and `numerics`. It does not know where prices are stored: readers are arguments.
 Offers: `Prices`, `Dataset`, `Calendar`, `Panel`, `Sheet`.
 """

@@ -25,11 +25,11 @@ class Calendar:
     common: np.ndarray
     """(n_sessions,) bool: it decides and estimates on these."""
     ended: bool
-    """Nothing will follow the last session, and what lies above goes on without it."""
+    """Whether no session will ever follow the last one; sleeves above go on without it then."""
 
 
 class Dated(Protocol):
-    """What has a calendar: a dataset, or a panel of prices."""
+    """Anything with a calendar: a dataset, or prices."""
 
     @property
     def dates(self) -> np.ndarray:
@@ -37,7 +37,7 @@ class Dated(Protocol):
 
     @property
     def closed(self) -> bool:
-        """No more data will ever come."""
+        """Whether no more data will ever come."""
 
 
 def calendar_of(datasets: Sequence[Dated]) -> Calendar:

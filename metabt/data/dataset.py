@@ -56,7 +56,11 @@ class Dataset:
         return self.since(0)
 
     def since(self, row: int) -> Prices:
-        """Return its prices from `row` of its calendar on or from earlier, as far back as anybody has asked for."""
+        """Return its prices from the partition of `row` of its calendar on, or from an earlier one.
+
+        Row r of the calendar is row `r - (len(self.dates) - len(prices.dates))` of what is returned. One reading, the
+        longest so far, is kept; threads must not call this at the same time.
+        """
         first = next((part.start for part in self.partitions.values() if part.start <= row < part.stop), 0)
         if not self._newest or len(self._newest[-1].dates) < len(self.dates) - first:
             self._newest[:] = [self.read_prices(slice(first, len(self.dates)))]

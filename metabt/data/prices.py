@@ -22,7 +22,7 @@ from metabt.values.digests import array_digest
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices of one dataset; the arrays it is given become read-only."""
+    """Prices of one dataset, sessions x assets; the arrays it is given become read-only."""
 
     name: str
     """The dataset's name."""
@@ -68,7 +68,7 @@ class Prices:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every asset has a price in every session."""
+        """True if every asset has a price in every session."""
         return bool(self.priced.all())
 
     @cached_property
@@ -125,9 +125,17 @@ class Prices:
         return None if self.volume is None else _frozen(self.close * self.volume)
 
     def returns_between(self, sessions: np.ndarray) -> np.ndarray:
-        """Return what the last prices changed by from each of `sessions` to the next, (n_sessions - 1, n_assets).
+        """Return simple returns over longer steps than sessions: from each of some dates to the next.
 
-        It is 0 before an asset's first price.
+        Parameters
+        ----------
+        sessions : (n_dates,) datetime64[D]
+            Strictly increasing, at least one; they need not be sessions of this dataset.
+
+        Returns
+        -------
+        (n_dates - 1, n_assets) float64
+            What the last price at or before a date changed by until the next date; 0 before an asset's first price.
         """
         rows = np.searchsorted(self.dates, sessions, side="right") - 1
         if rows[0] >= 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
@@ -136,11 +144,38 @@ class Prices:
         return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
 
     def columns(self, symbols: Sequence[str]) -> np.ndarray:
-        """Return where symbols stand, (n_symbols,) int64."""
+        """Return the columns of some symbols.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+            Symbols of the dataset; KeyError for another.
+
+        Returns
+        -------
+        (n_symbols,) int64
+            Positions in `symbols` and in the columns of every matrix.
+        """
         return np.array([self._place[symbol] for symbol in symbols], np.int64)
 
     def select(self, symbols: Sequence[str]) -> Prices:
-        """Return the panel of `symbols` alone, on this panel's whole calendar."""
+        """Return some symbols alone, on the dataset's whole calendar.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+            Symbols of the dataset, sorted and unique; KeyError for another.
+
+        Returns
+        -------
+        Prices
+            This object itself where all symbols are chosen, else copies of the columns.
+
+        Raises
+        ------
+        DataError
+            For symbols out of order, or one that is there twice.
+        """
         if tuple(symbols) == self.symbols:
             return self
         columns = self.columns(symbols)
@@ -150,7 +185,18 @@ class Prices:
         return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry)
 
     def rows(self, rows: slice) -> Prices:
-        """Return some consecutive sessions alone, with the prices that the assets enter them with."""
+        """Return some consecutive sessions alone; their returns are those that they have here.
+
+        Parameters
+        ----------
+        rows : slice
+            Positions of sessions, of step 1.
+
+        Returns
+        -------
+        Prices
+            Its `entry` is the last price of each asset before the first of the sessions.
+        """
         first, stop, _ = rows.indices(len(self.dates))
         if stop - first == len(self.dates):
             return self
@@ -159,7 +205,19 @@ class Prices:
         return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
-        """Yield (symbol, partition, field, digest) for every partition in which a symbol has an observation."""
+        """Yield a digest of what each symbol observed in each partition in which it has a price.
+
+        Yields
+        ------
+        symbol : str
+            Whose observations they are.
+        partition : str
+            Calendar year, such as 2020.
+        field : str
+            close, which covers the price that the symbol enters the partition with; or volume.
+        digest : str
+            SHA-256 (hex) of dates and values.
+        """
         for label, rows in partitions(self.dates):
             entry = self._last[rows.start - 1] if rows.start else self._entered
             for column, symbol in enumerate(self.symbols):
@@ -174,7 +232,7 @@ class Prices:
 
 
 def join_rows(parts: Sequence[Prices]) -> Prices:
-    """Return consecutive sessions of the same symbols as one."""
+    """Return consecutive sessions of the same symbols, in time order and at least one part, as one."""
     first = parts[0]
     if len(parts) == 1:
         return first

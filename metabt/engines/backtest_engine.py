@@ -3,7 +3,7 @@
 1. shape: a tree as it is, or its flat baseline (metabt.build.flat_baseline)
 2. plan: the union of the trees' distinct sleeves, children first (metabt.build.plan)
 3. walk: an executor takes every sleeve over every partition, through a cache (metabt.engines.local is the reference)
-4. assemble: what was walked becomes the tables of each tree (metabt.analysis.run_tables)
+4. assemble: the walked sleeves become the tables of each tree (metabt.analysis.run_tables)
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from metabt.build.cache import NoCache
 from metabt.build.flat_baseline import flatten_tree, join_prices
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
-from metabt.engines.executor import Executor
 from metabt.engines.local import Local
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
@@ -30,7 +29,7 @@ from metabt.values.tables import Table
 
 
 class BacktestEngine:
-    """Walks a forest of trees over panels of prices."""
+    """Walks a forest of trees over panels of prices: `assemble(run())` has the tables of the first of them."""
 
     def __init__(
         self,
@@ -42,22 +41,29 @@ class BacktestEngine:
         cache: Cache | None = None,
         keep: str = "all",
     ) -> None:
-        """Take the trees and the prices.
+        """Take the trees and the prices; nothing is walked yet.
 
         Parameters
         ----------
-        portfolios : trees to walk; distinct sleeves are walked once
-        prices : prices by dataset, in memory or to be read when a block is missing
-        is_meta_backtest : None walks each tree as it is; True insists that it has sleeves; False walks the flat
-            baseline instead: one sleeve over the union of its leaves' universes under the root's optimizer
-        executor : where to walk; default in this process
-        cache : where blocks are remembered; default nowhere
-        keep : "summary" where roots over other sleeves need not be remembered, else "all"
+        portfolios : sequence of Sleeve
+            Trees to walk; sleeves with equal specs are walked once.
+        prices : mapping of str to Prices or Dataset
+            Prices by dataset: in memory, or read when a block is missing.
+        is_meta_backtest : bool, optional
+            None walks each tree as it is; True refuses a tree that is a single leaf; False walks the flat baseline
+            instead: one sleeve over the union of its leaves' universes under the root's optimizer.
+        executor : executor, optional
+            Where to walk, such as `metabt.Ray()`; None is this process.
+        cache : Cache, optional
+            Where blocks are remembered, such as `metabt.MemoryCache()`; None is nowhere.
+        keep : {"all", "summary"}
+            With "summary", `assemble` returns the smaller half of the tables, and roots over other sleeves are walked
+            when they are assembled and not remembered.
 
         Raises
         ------
         ConfigError
-            If `is_meta_backtest` asks for what a tree cannot be.
+            If `is_meta_backtest` asks for what a tree cannot be, or bounds cannot hold in its flat baseline.
         """
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
@@ -82,13 +88,38 @@ class BacktestEngine:
 
     @cached_property
     def plan(self) -> Plan:
-        """What is going to be walked."""
+        """The union of the trees' distinct sleeves, children first; what `run` walks.
+
+        Raises
+        ------
+        ConfigError, DataError
+            For a dataset or a symbol that does not exist, a symbol that two datasets of one tree have, or a lookback
+            longer than the history.
+        """
         return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
 
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
 
         A sleeve that fails ends the walks of the sleeves above it; assembling their tables raises what it raised.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a
+            text that names the last one.
+
+        Returns
+        -------
+        WalkResult
+            The walked sleeves; it is for `assemble` of the same engine, and not part of the public API.
+
+        Raises
+        ------
+        ConfigError, DataError
+            As `plan` does, or for an executor and a cache that do not go together.
+        RunError
+            If the executor fails: Ray's workers keep dying, or its machines would not compute the same bits.
         """
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
@@ -96,7 +127,25 @@ class BacktestEngine:
     def assemble(
         self, walked: WalkResult, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
     ) -> dict[str, Table]:
-        """Return the tables of the tree at `position`, up to `end`, with its sleeves measured against a benchmark.
+        """Return the tables of one tree.
+
+        Parameters
+        ----------
+        walked : WalkResult
+            What `run` returned.
+        position : int
+            Which of the portfolios.
+        end : str, optional
+            Last session of the view, ISO date; None is the last of the tree's calendar.
+        benchmark : Benchmark, optional
+            What every sleeve is measured against (metabt.analysis.benchmark); None is nothing.
+
+        Returns
+        -------
+        dict of str to dict
+            Table name -> column name -> column, without the column run_id. Numbers, flags and dates are NumPy arrays,
+            (n_rows,). A text column has `codes`, (n_rows,), positions in its distinct `values`, -1 where there is none;
+            `metabt.Result("", tables).frame(name)` makes a frame of a table.
 
         Raises
         ------

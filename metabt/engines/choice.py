@@ -19,31 +19,30 @@ from metabt.build.cost_estimate import seconds_missing
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
-from metabt.engines.executor import Executor
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.engines.local import Local
 from metabt.errors import ConfigError, nearest
 
 ENGINES = ("auto", "local", "ray")
-"""Names in configuration."""
+"""Names of engines in configuration."""
 START = 12.0
 """Seconds that Ray takes on one machine until its first block."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where and how Ray runs."""
+    """Settings of Ray."""
 
     address: str | None = None
-    """Of a cluster; None is RAY_ADDRESS, or a private instance on this machine."""
+    """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine."""
     workers: int | None = None
-    """Processes that walk leaves; None is one per processor."""
+    """Number of processes that walk leaves; None is one per processor."""
     dashboard: bool = False
-    """Start the web page of a private instance."""
+    """Whether to start the web page of a private instance."""
 
     @classmethod
     def stated(cls, settings: Mapping[str, object] | None) -> Cluster:
-        """Return what configuration states.
+        """Return the settings that configuration states; None and null are the defaults.
 
         Raises
         ------
@@ -71,16 +70,16 @@ class Cluster:
 
 
 class Auto:
-    """Local or Ray, whichever is done sooner."""
+    """Executor that walks locally or on Ray, whichever is done sooner."""
 
     def __init__(self, cluster: Cluster, say: Callable[[str], None] | None = None) -> None:
-        """Decide later, and `say` what and why."""
+        """Take Ray's settings; `walk` chooses, and calls `say` with a sentence that names the engine and the reason."""
         self._cluster, self._say = cluster, say
         self._chosen: Executor = Local()
 
     @property
     def name(self) -> str:
-        """What was chosen."""
+        """Name of the engine that was chosen; local before `walk`."""
         return self._chosen.name
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
@@ -132,7 +131,7 @@ def executor_of(
     ----------
     engine : auto, local or ray
     cluster : address, workers and dashboard of Ray, as in `conf/config.yaml`
-    say : told what `auto` has chosen, and why
+    say : called with a sentence on what `auto` has chosen, and why; None is silence
 
     Raises
     ------

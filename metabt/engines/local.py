@@ -8,8 +8,8 @@ from __future__ import annotations
 from metabt.build.cached_walk import CachedWalk
 from metabt.build.inputs import Markets, Readings, initial_state, reading
 from metabt.build.plan import Plan
-from metabt.build.ports import Cache, Progress, Walk
-from metabt.build.walk_result import WalkResult, walk_through
+from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.portfolio.sleeve import Leaf
 
 
@@ -20,36 +20,33 @@ class Local:
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled."""
+        result = WalkResult(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
         if not cache.remembers:
-            return _walk_through(plan, progress)
-        walker = CachedWalk(plan, cache)
-        walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}
-        done = known = 0
+            _walk_by_sleeve(result, progress)
+            return result
+        cached_walk, done, known = CachedWalk(plan, cache), 0, 0
         for label in plan.labels:
-            walker.enter(label)
-            for key, node in plan.nodes.items():
-                if label in node.partitions and key not in plan.fleeting:
-                    step = walker.step(node)
-                    walks[key].add(step)
-                    known += step.found
-                    done += 1
-                    if progress:
-                        progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
+            cached_walk.enter(label)
+            for node in plan.remembered(label):
+                step = cached_walk.step(node)
+                result.walks[node.spec.digest].add(step)
+                known += step.found
+                done += 1
+                if progress:
+                    progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
         cache.flush()
-        return WalkResult(plan, walks)
+        return result
 
 
-def _walk_through(plan: Plan, progress: Progress | None) -> WalkResult:
+def _walk_by_sleeve(result: WalkResult, progress: Progress | None) -> None:
     """Walk one node after another; leaves that read the same are neighbours, so that little is kept for later."""
-    walked = WalkResult(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
-    readings, done = Readings(plan, Markets(plan)), 0
+    plan, readings, done = result.plan, Readings(result.plan, Markets(result.plan)), 0
     alike = {key: reading(node.spec) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
     metas = [key for key in plan.nodes if key not in alike]
     for key in (*sorted(alike, key=alike.__getitem__), *metas):
         node = plan.nodes[key]
         if key not in plan.fleeting:
-            walked.walks[key] = walk_through(walked, node, readings)
+            result.walks[key] = result.walk(node, readings)
             done += len(node.partitions)
             if progress:
                 progress(done, plan.n_blocks, node.label)
-    return walked

@@ -6,8 +6,10 @@
    behind `hrp`, `decorrelate` and `log_mps`.
 3. `registry` is the closed list of names that a configuration may use, `parameters` checks what is stated for one;
    `plugins/` lets in skfolio's estimators under the same two interfaces.
-4. `current_decision` tells which session is being decided, for whoever must name it when a process dies.
+4. `current_decision` reports the session before foreign code decides on it, so that it can be named if the process
+   dies.
 
-Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins`, when it is named.
+Imports: `values`, `numerics`, `data`. Beyond NumPy: SciPy, numba; skfolio in `plugins` and packaging in `registry`,
+when a plug-in is named.
 Offers: `registry.optimizer`, `registry.selector`, `Optimizer`, `Selector`, `Windows`.
 """

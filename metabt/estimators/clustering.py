@@ -245,7 +245,7 @@ def _name(n, source, into, node, left, right):
 def spans(n, left, right, start, leaves, order):
     """Write the first position and the number of leaves of every node, and the leaf at each position.
 
-    The child with more leaves comes to be the right one: `least_sums` takes its leaves a vector at a time.
+    The child with more leaves becomes the right one: `least_sums` takes its leaves a vector at a time.
     """
     for node in range(2 * n - 1):
         leaves[node] = 1

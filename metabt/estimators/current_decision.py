@@ -1,6 +1,6 @@
-"""Current decision: which one is being made, so that it can be named when the process does not survive it.
+"""Current decision: the session is reported before foreign code decides on it, to name it if the process dies of it.
 
-Nobody listens unless a sleeve is under suspicion; then every decision that foreign code makes is told beforehand.
+Nothing is reported outside `telling_decisions`, which is entered only for sleeves that may have ended a process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _listener: ContextVar[Callable[[str], None] | None] = ContextVar("witness", defa
 
 
 def deciding(session: str) -> None:
-    """Tell the witness, if there is one, which session is about to be decided on."""
+    """Report the session that is about to be decided on; outside `telling_decisions` this does nothing."""
     tell = _listener.get()
     if tell is not None:
         tell(session)
@@ -21,7 +21,7 @@ def deciding(session: str) -> None:
 
 @contextmanager
 def telling_decisions(tell: Callable[[str], None]) -> Iterator[None]:
-    """Have every decision of foreign code told beforehand."""
+    """Within the block, call `tell(session)` before each decision of foreign code, in this context alone."""
     token = _listener.set(tell)
     try:
         yield

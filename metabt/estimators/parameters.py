@@ -18,7 +18,7 @@ from metabt.errors import ConfigError, nearest
 
 
 def checked_parameters(who: str, builder: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `params` as the types that the builder's signature states.
+    """Return `params` as values of the types that the signature of `builder` states; messages begin with `who`.
 
     Raises
     ------
@@ -39,7 +39,9 @@ def checked_parameters(who: str, builder: Callable[..., Any], params: Mapping[st
 
 
 def typed(who: str, value: Any, hint: Any) -> Any:
-    """Return `value` as `hint` has it: whole numbers become floats where a float is wanted, nothing else changes.
+    """Return `value` as type `hint`: whole numbers become floats where a float is wanted, nothing else changes.
+
+    Messages begin with `who`.
 
     Raises
     ------

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -51,12 +50,21 @@ SELECTORS: Mapping[str, str] = types.MappingProxyType(
 )
 """Native selectors: name -> module:class."""
 
-_REQUIRED = re.compile(r"[\w.-]+")
-"""The name at the beginning of a package's requirement."""
-
 
 def optimizer(name: str, **params: Any) -> Optimizer:
     """Return the optimizer that a configuration calls `name`.
+
+    Parameters
+    ----------
+    name : str
+        One of OPTIMIZERS, `skfolio.X`, or an entry point of an installed package.
+    **params
+        Parameters of its constructor, as plain values.
+
+    Returns
+    -------
+    Optimizer
+        A fresh one; foreign ones are wrapped (`FittedOptimizer`).
 
     Raises
     ------
@@ -78,6 +86,18 @@ def optimizer(name: str, **params: Any) -> Optimizer:
 def selector(name: str, **params: Any) -> Selector:
     """Return the selector that a configuration calls `name`.
 
+    Parameters
+    ----------
+    name : str
+        One of SELECTORS, `skfolio.X`, or an entry point of an installed package.
+    **params
+        Parameters of its constructor, as plain values.
+
+    Returns
+    -------
+    Selector
+        A fresh one; foreign ones are wrapped (`FittedSelector`).
+
     Raises
     ------
     ConfigError
@@ -97,9 +117,9 @@ def selector(name: str, **params: Any) -> Selector:
 
 
 def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of metabt's own estimators as their constructors type them: 1 is 1.0 where it means that.
+    """Return the parameters of an estimator as its constructor types them: 1 becomes 1.0 where a float is wanted.
 
-    Those of plug-ins, and of names that are not known, are returned as they are.
+    `kind` is optimizer or selector. Parameters of plug-ins, and of names that are not known, are returned as they are.
 
     Raises
     ------
@@ -111,19 +131,19 @@ def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]
 
 
 def known_optimizers() -> tuple[str, ...]:
-    """Return every name that `optimizer` resolves, except skfolio's."""
+    """Return every name that `optimizer` takes, except skfolio's; sorted."""
     return tuple(sorted({*OPTIMIZERS, *_plugins("optimizer")}))
 
 
 def known_selectors() -> tuple[str, ...]:
-    """Return every name that `selector` resolves, except skfolio's."""
+    """Return every name that `selector` takes, except skfolio's; sorted."""
     return tuple(sorted({*SELECTORS, *_plugins("selector")}))
 
 
 def distribution(kind: str, name: str) -> tuple[str, str] | None:
-    """Return the name and version of the installed package an estimator comes from; None for metabt's own.
+    """Return the name and the version of the installed package that an estimator comes from; None for metabt's own.
 
-    `kind` is optimizer or selector. A run is addressed by these versions too: another one may give other weights.
+    `kind` is optimizer or selector. Keys of runs and blocks include them: another version may give other weights.
     """
     if name.startswith("skfolio."):
         return "skfolio", version("skfolio")
@@ -135,24 +155,31 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
 
 @cache
 def requirements(kind: str, name: str) -> dict[str, str]:
-    """Return the versions of the package an estimator comes from and of all that it requires; empty for metabt's own.
+    """Return package -> version of what an estimator comes from and of all that this requires; empty for metabt's own.
 
-    A solver beneath a plug-in decides its weights as much as the plug-in does.
+    `kind` is optimizer or selector. A solver beneath a plug-in decides its weights as much as the plug-in does. What a
+    package requires on other systems or versions of Python is left out, and what is optional unless it is asked for by
+    name (`package[extra]`).
     """
-    found: dict[str, str] = {}
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    found, seen = dict[str, str](), set[tuple[str, str]]()
     own = distribution(kind, name)
-    pending = [own[0]] if own else []
+    pending = [Requirement(own[0])] if own else []
     while pending:
-        package = pending.pop()
+        wanted = pending.pop()
         try:
-            installed = metadata_of(package)
-        except PackageNotFoundError:  # an optional requirement that is not there changes nothing
+            installed = metadata_of(wanted.name)
+        except PackageNotFoundError:  # a requirement that is not there changes nothing
             continue
-        key = installed.name.lower().replace("_", "-")
-        if key not in found:
-            found[key] = installed.version
-            required = [text for text in installed.requires or () if "extra ==" not in text]
-            pending += [begun[0] for text in required if (begun := _REQUIRED.match(text))]
+        key = canonicalize_name(installed.name)
+        found[key] = installed.version
+        for extra in {"", *wanted.extras}:
+            if (key, extra) not in seen:
+                seen.add((key, extra))
+                required = map(Requirement, installed.requires or ())
+                pending += [it for it in required if it.marker is None or it.marker.evaluate({"extra": extra})]
     return found
 
 

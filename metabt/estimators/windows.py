@@ -19,7 +19,7 @@ WIDE = 100
 """Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
 
 REMEMBERED = 2
-"""Estimates of the same windows that are kept, the newest: a sweep over selectors has one for each."""
+"""Estimates that windows keep, the newest ones: a sweep over selectors has one for each."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Windows:
     names: tuple[str, ...] = ()
     """(n_assets,) symbols, for estimators that constrain assets by name; a meta sleeve's children have none."""
     sessions: np.ndarray | None = None
-    """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where nobody knows."""
+    """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where they are not known."""
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -72,7 +72,7 @@ class Windows:
         return mean_and_covariance(self.returns, self.stops, self.lengths)
 
     def estimated(self, key: Hashable, estimate: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return what is estimated of them under a key, remembered: sleeves may share windows."""
+        """Return `estimate()`, kept under `key` for the next sleeve over these windows; the newest REMEMBERED stay."""
         if key not in self._estimates:
             found = estimate()
             while len(self._estimates) >= REMEMBERED:
@@ -89,11 +89,11 @@ class Windows:
         return [self.names[column] if self.names else f"x{column}" for column in columns]
 
     def when(self, decision: int | np.integer) -> str:
-        """Return what a message calls the decision: its session, where it is known."""
+        """Return the name of a decision in messages: its session (ISO date), or its number where that is not known."""
         return f"decision {decision}" if self.sessions is None else str(self.sessions[decision])
 
     def take(self, decisions: np.ndarray | slice) -> Windows:
-        """Return the windows of some decisions."""
+        """Return the windows of some decisions, given by positions, a mask or a slice; returns are shared."""
         sessions = None if self.sessions is None else self.sessions[decisions]
         return replace(self, stops=self.stops[decisions], lengths=self.lengths[decisions], sessions=sessions)
 

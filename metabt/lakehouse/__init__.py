@@ -2,11 +2,11 @@
 
 1. `catalog/` attaches a lakehouse: where its catalogue is (SQLite or PostgreSQL), its schema, transactions.
 2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
-3. `prices/` hands prices out: what is known of them without reading, panels, digests, snapshots and what changed
-   between them.
+3. `prices/` reads prices: what is known of them without reading, panels, digests, snapshots and what changed between
+   them.
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
-6. `price_source` is the one place where prices come from, for whoever runs a tree: frames, or a lakehouse.
+6. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.
 Offers: the names below; each is imported when it is first asked for.
@@ -71,7 +71,7 @@ _EXPORTS = {
     "snapshot": "metabt.lakehouse.prices.snapshots",
     "execute": "metabt.lakehouse.catalog.statements",
 }
-"""Name -> module; imported when it is first asked for, so that nobody waits for what a command does not need."""
+"""Name -> module, which is imported when the name is first used: a command imports only what it needs."""
 
 __all__ = [
     "Change",

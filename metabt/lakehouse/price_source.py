@@ -1,4 +1,4 @@
-"""Price source: frames handed over in Python, or a lakehouse.
+"""Price source: frames in memory, or a lakehouse, behind the same methods.
 
 Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
 """
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from metabt.lakehouse import Facts, Reader
 
 DATASET = "prices"
-"""What the dataset of a single frame is called."""
+"""Name of the dataset that a single frame is."""
 
 
 class Frames:
     """Prices in memory."""
 
     def __init__(self, panels: Mapping[str, Prices]) -> None:
-        """Take the panels by dataset."""
+        """Take the prices of each dataset by its name."""
         self._panels = dict(panels)
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return what each dataset holds."""
+        """Return dataset -> its symbols, sorted."""
         return {name: panel.symbols for name, panel in self._panels.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
-        """Return what the trees read, with their symbols alone."""
+        """Return the datasets that the trees read, by name, with the trees' symbols alone."""
         return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
 
     def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols."""
+        """Return a dataset with one of its symbols alone."""
         return Dataset.of(self._panels[dataset].select((symbol,)))
 
     def prices(self, dataset: str) -> Prices:
@@ -52,9 +52,10 @@ class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
     def __init__(self, path: Path, snapshot: int | None = None, *, writes: bool = False) -> None:
-        """Attach the lakehouse for reading, as it is now or as it was at a snapshot.
+        """Attach the lakehouse, as it is now or as it was at a snapshot.
 
-        With `writes` the connection will serve for storing a run too: attaching anew takes as long as storing it.
+        Without `writes` it is attached for reading alone. With it the same connection can store a run, which saves
+        attaching anew.
         """
         from metabt import lakehouse
 
@@ -65,20 +66,20 @@ class Lakehouse:
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return what each dataset holds."""
+        """Return dataset -> its symbols, sorted."""
         return self._lake.dataset_symbols(self.connection, self.snapshot)
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
-        """Return what the trees may read; their prices are read when they are first asked for."""
+        """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
         facts = self._lake.load_facts(self.connection, wanted(trees), self.snapshot)
         return {name: self._dataset(known) for name, known in facts.items()}
 
     def alone(self, dataset: str, symbol: str) -> Dataset:
-        """Return a dataset with one of its symbols, whose prices are read when they are first asked for."""
+        """Return a dataset with one of its symbols alone; no price is read yet."""
         return self._dataset(self._lake.load_facts(self.connection, {dataset: (symbol,)}, self.snapshot)[dataset])
 
     def reader(self, dataset: str, symbols: tuple[str, ...] | None = None) -> Reader:
-        """Return what reads a dataset's prices, all its symbols or some of them.
+        """Return a reader of a dataset's prices, of some of its symbols or, with None, of all.
 
         Raises
         ------
@@ -118,10 +119,12 @@ def source_of(prices: Any) -> Frames | Lakehouse:
 
 
 def to_prices(name: str, prices: Any) -> Prices:
-    """Return a wide frame (a row per session, a column per symbol) as a panel.
+    """Return a wide frame (a row per session, a column per symbol) as the prices of dataset `name`.
 
     Raises
     ------
+    ConfigError
+        For anything else than a frame or Prices.
     DataError
         For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive.
     """

@@ -15,10 +15,10 @@ from numba.core import event
 
 
 class Compilation(event.Listener):
-    """Times the outermost compilations while it listens."""
+    """Listener of numba that adds up the seconds of outermost compilations."""
 
     def __init__(self, on_first: Callable[[], None] | None = None) -> None:
-        """Call `on_first` when the first compilation begins."""
+        """Listen to nothing yet; `on_first()` is called once, when the first compilation begins."""
         self.seconds = 0.0
         self._on_first = on_first
         self._told = False
@@ -27,7 +27,7 @@ class Compilation(event.Listener):
         self._collects = False
 
     def on_start(self, event: event.Event) -> None:
-        """Note that a compilation begins."""
+        """Note that a compilation begins; the outermost one starts the clock and pauses garbage collection."""
         if self._depth == 0:
             self._began = perf_counter()
             if self._on_first is not None and not self._told:
@@ -38,7 +38,7 @@ class Compilation(event.Listener):
         self._depth += 1
 
     def on_end(self, event: event.Event) -> None:
-        """Note that a compilation ends."""
+        """Note that a compilation ends; the outermost one stops the clock and resumes garbage collection."""
         self._depth -= 1
         if self._depth == 0:
             self.seconds += perf_counter() - self._began
@@ -48,7 +48,10 @@ class Compilation(event.Listener):
 
 @contextmanager
 def compilation(on_first: Callable[[], None] | None = None) -> Iterator[Compilation]:
-    """Listen to compilations; `seconds` of what is given says how long they took."""
+    """Within the block, time compilations: `seconds` of the yielded listener is how long they took so far.
+
+    `on_first()` is called once, when the first compilation begins.
+    """
     listener = Compilation(on_first)
     with event.install_listener("numba:compile", listener):
         yield listener

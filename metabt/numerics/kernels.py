@@ -4,10 +4,11 @@
 marks what only kernels call: it has no wrapper for Python, and no cache of its own, since the kernel's contains it.
 numba compiles an `inner` anew for every literal number among its arguments: pass `np.int64(0)`, not 0.
 
-numba would run a stored kernel although an `inner` in another file, or a flag of the compiler, has changed since. So
-machine code is stored apart for each state of the files that hold kernels, and of the flags. And numba would import
-all that it can compile before it loads the first stored kernel, SciPy's linear algebra with it: that waits here until
-there is something to compile.
+numba would run a stored kernel although an `inner` or a constant in another file, or a flag of the compiler, has
+changed since. So machine code is stored apart for each state of the flags, of the files that hold kernels, and of all
+that these import. And numba would import all that it can compile before it loads the first stored kernel, SciPy's
+linear algebra with it: that waits here until there is something to compile (`MachineCode`). This takes private names of
+numba's; where one is gone, kernels are loaded as numba does it, from the same place.
 
 `FAST` lets a sum change its order to use vector registers: the same machine code then sums every window, so bits depend
 on the data alone.
@@ -18,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,18 +30,21 @@ from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
-from numba.core.runtime.nrt import _nrt
+from numba.core.runtime import nrt
+
+from metabt.values.source_files import ROOT, code_modules, module_files
 
 FAST = {"reassoc", "contract"}
-"""What may be done to sums; not-a-number, infinities and signed zeros keep their meaning."""
+"""Liberties that the compiler takes with sums; not-a-number, infinities and signed zeros keep their meaning."""
 
 FLAGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DISABLE_JIT", "BOUNDSCHECK", "USING_SVML")
 """Settings of the compiler that can change a bit of a result."""
 
 COMPILED: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
-"""How every kernel is compiled."""
+"""Options of numba that every kernel is compiled with."""
 
-PACKAGE = Path(__file__).parents[1]
+IMPORTED = f"from {__name__} import".encode()
+"""What stands in a file that holds kernels."""
 
 
 def compiler_flags() -> dict[str, str]:
@@ -49,20 +54,19 @@ def compiler_flags() -> dict[str, str]:
 
 @cache
 def store() -> str:
-    """Return the directory of machine code made from the present kernels under the present flags."""
+    """Return the directory of machine code of the present kernels, compiled under the present flags."""
     total = hashlib.sha256(repr(compiler_flags()).encode())
-    for path in sorted(PACKAGE.rglob("*.py")):
-        source = path.read_bytes()
-        if b"metabt.numerics.kernels" in source:
-            total.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + source + b"\0")
+    holders = [name for name, path in module_files().items() if IMPORTED in path.read_bytes()]
+    for name, path in sorted(code_modules(*holders).items()):
+        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return str(_writable() / f"metabt-kernels-{total.hexdigest()[:16]}")
 
 
 def _writable() -> Path:
-    """Return where machine code may be stored: where numba is told to, beside the package, or in the user's cache."""
+    """Return where machine code may be stored: NUMBA_CACHE_DIR, beside the package, or the user's cache."""
     if vars(config)["CACHE_DIR"]:
         return Path(vars(config)["CACHE_DIR"])
-    beside = PACKAGE / "__pycache__"
+    beside = ROOT / "__pycache__"
     try:
         beside.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=beside):
@@ -74,15 +78,6 @@ def _writable() -> Path:
 class MachineCode(FunctionCache):
     """Machine code of one kernel, which is loaded without what only compiling needs."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        """Take the present store, whatever numba is told of its own: kernels of others keep theirs."""
-        before = vars(config)["CACHE_DIR"]
-        vars(config)["CACHE_DIR"] = store()
-        try:
-            super().__init__(function)
-        finally:
-            vars(config)["CACHE_DIR"] = before
-
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kernel for these types of arguments; None if it has not been compiled yet."""
         _name_runtime()
@@ -93,17 +88,17 @@ class MachineCode(FunctionCache):
 @cache
 def _name_runtime() -> None:
     """Tell LLVM where the functions lie that a kernel's wrapper calls, as numba does before it compiles."""
-    for name, address in _nrt.c_helpers.items():
+    for name, address in nrt._nrt.c_helpers.items():
         binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return what marks a function that only kernels call."""
+    """Return a decorator that compiles a function which only kernels call; `options` go to numba."""
     return _decorated({**COMPILED, "no_cpython_wrapper": True, **options}, stored=False)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return what marks a function that Python calls."""
+    """Return a decorator that compiles a function which Python calls, at its first call; `options` go to numba."""
     return _decorated({**COMPILED, **options}, stored=True)
 
 
@@ -111,7 +106,32 @@ def _decorated(options: dict[str, Any], stored: bool) -> Callable[[Callable[...,
     def decorate(function: Callable[..., Any]) -> Any:
         compiled: Any = njit(**options)(function)
         if stored and isinstance(compiled, Dispatcher):  # told not to compile, numba hands the function back
-            compiled._cache = MachineCode(function)  # type: ignore[attr-defined]  # as enable_caching sets it
+            with _storing():
+                if _can_load_alone(compiled):
+                    compiled._cache = MachineCode(function)  # type: ignore[attr-defined]  # as enable_caching sets it
+                else:
+                    compiled.enable_caching()
         return compiled
 
     return decorate
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Let numba store in the present store, whatever it is told of its own: functions of others keep theirs."""
+    before = vars(config)["CACHE_DIR"]
+    vars(config)["CACHE_DIR"] = store()
+    try:
+        yield
+    finally:
+        vars(config)["CACHE_DIR"] = before
+
+
+def _can_load_alone(compiled: Dispatcher) -> bool:
+    """Return whether numba has the private names that MachineCode is made of."""
+    return (
+        hasattr(FunctionCache, "_load_overload")
+        and hasattr(FunctionCache, "_guard_against_spurious_io_errors")
+        and hasattr(getattr(nrt, "_nrt", None), "c_helpers")
+        and hasattr(compiled, "_cache")
+    )

@@ -1,7 +1,7 @@
 """Platform: what, besides code and versions, decides the last bits of the same arithmetic.
 
 1. the processor and the features for which numba compiles
-2. the features for which NumPy picks its loops
+2. the features that NumPy was built for, and those it has found to pick its loops by
 3. NumPy's BLAS: its version and the kernel it has picked
 
 Threads are pinned to one: with more of them sums are split in other places.
@@ -19,7 +19,6 @@ from functools import cache
 import numpy as np
 from llvmlite import binding
 from numba.core import config
-from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]  # no public name
 from threadpoolctl import ThreadpoolController, threadpool_info
 
 from metabt.numerics.kernels import compiler_flags
@@ -27,7 +26,7 @@ from metabt.numerics.kernels import compiler_flags
 _BRING_BLAS = {"numpy", "scipy.linalg", "sklearn", "torch"}
 """Modules that load a numeric library with threads of its own."""
 _pinned: ContextVar[bool] = ContextVar("pinned", default=False)
-"""Threads are down to one already, by a caller further up."""
+"""Whether a caller further up has limited threads to one already."""
 
 
 @cache
@@ -39,22 +38,24 @@ def numeric_platform() -> dict[str, object]:
         # SciPy brings a BLAS of its own, which is loaded or not as chance will have it and not used by any kernel
         if library["user_api"] == "blas" and "scipy.libs" not in str(library["filepath"])
     ]
-    compiler = vars(config)
+    compiler, numpy = vars(config), np.show_config(mode="dicts")
+    loops = numpy["SIMD Extensions"]
     return {
         "machine": platform.machine(),
         "system": platform.system(),
         "compiled_for": compiler["CPU_NAME"] or binding.get_host_cpu_name(),
         "compiler_features": compiler["CPU_FEATURES"] or binding.get_host_cpu_features().flatten(),
         "compiler_flags": compiler_flags(),
-        "numpy_features": sorted(name for name, has in __cpu_features__.items() if has),
-        "numpy_build": np.__config__.CONFIG["Build Dependencies"]["blas"]["name"],
+        # NumPy leaves out a list that is empty
+        "numpy_features": sorted({*loops.get("baseline", ()), *loops.get("found", ())}),
+        "numpy_build": numpy["Build Dependencies"]["blas"]["name"],
         "blas": sorted(blas, key=str),
     }
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep numeric libraries to one thread, whatever the process was started with."""
+    """Within the block, limit numeric libraries to one thread, so that sums are never split."""
     if _pinned.get():
         yield
         return
@@ -68,5 +69,5 @@ def one_thread() -> Iterator[None]:
 
 @cache
 def _controller(_loaded: frozenset[str]) -> ThreadpoolController:
-    """Return what limits the libraries that are loaded now; finding them takes milliseconds, so it is done once."""
+    """Return a controller of the libraries that are loaded now; finding them takes milliseconds, so it is kept."""
     return ThreadpoolController()

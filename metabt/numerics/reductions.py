@@ -21,7 +21,7 @@ from numba.core import cgutils
 from metabt.numerics.vectors import LANES, begin, data, instruction, load, spread, store
 
 CHAINS = 4
-"""Vectors that are taken at a time, whose results do not wait for each other."""
+"""Number of vectors that are taken at a time; their additions do not wait for each other."""
 
 COUNTS = ir.VectorType(ir.IntType(64), LANES)
 NUMBERS = ir.VectorType(ir.DoubleType(), LANES)
@@ -52,13 +52,13 @@ START: dict[Join, Any] = {
     _least: ir.Constant(NUMBERS, [float("inf")] * LANES),
     _greatest: ir.Constant(NUMBERS, [float("-inf")] * LANES),
 }
-"""What a reduction of nothing is."""
+"""Value of a reduction over no numbers."""
 
 
 def _fold(builder: Any, base: Any, first: Any, rows: Any, joins: Sequence[Join], take: Callable[..., Any]) -> list[Any]:
     """Return the reductions of a stretch: `take(values, inside)` returns (which lanes count, what is joined) of each.
 
-    None for the lanes is all of them; `inside` tells those of the stretch, None where all are.
+    None for the lanes is all of them; `inside` are the lanes of the stretch, None where all are.
     """
     chains = [[begin(builder, START[join]) for join in joins] for _ in range(CHAINS)]
     size = rows.type

@@ -29,18 +29,18 @@ PAIR = 2 * LANES
 """Columns of two panels."""
 
 CHAINS = 3
-"""Sums that a column's mean is the sum of, of every third row: one alone would wait for each addition."""
+"""Sums, each of every third row, that add up to a column's sum: one alone would wait for each addition."""
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 
 
 def instruction(function: Callable[..., Any]) -> Any:
-    """Return what marks a function that says how a kernel's call of it is compiled."""
+    """Return a function for kernels to call; `function` says how a call of it is compiled."""
     return intrinsic(function)
 
 
 def data(context: Any, builder: Any, signature: Any, args: Any, which: int) -> Any:
-    """Return where the data of an array among the arguments begin."""
+    """Return the address at which the data of array argument number `which` begin."""
     return context.make_array(signature.args[which])(context, builder, value=args[which]).data
 
 

@@ -1,6 +1,6 @@
 """Portfolio: a tree of sleeves as values, with every default filled in.
 
-1. `templates` writes out a sleeve that stands for many.
+1. `templates` expands a sleeve that is written once for many.
 2. `resolve` turns a tree of plain values (YAML, dict) into sleeves and refuses what is wrong with it, by path;
    `settings` has one parser for each key.
 3. `sleeve` has the values: `Sleeve` (a node with its name), `Leaf` and `Meta` (its resolved settings, without names);

@@ -1,4 +1,4 @@
-"""Built estimators: what a sleeve states by name and parameters, as objects, each built once in a process."""
+"""Built estimators: the optimizers and selectors that sleeves name, each built once in a process and shared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ _bounded: dict[tuple[str, float, float], Estimator] = {}
 
 
 def build_optimizer(estimator: Estimator) -> Optimizer:
-    """Return the optimizer of that name and those parameters, built once."""
+    """Return the optimizer of that name and those parameters; the same object for equal ones.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
     key = estimator.digest
     if key not in _optimizers:
         _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
@@ -21,7 +27,13 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
 
 
 def build_selector(estimator: Estimator) -> Selector:
-    """Return the selector of that name and those parameters, built once."""
+    """Return the selector of that name and those parameters; the same object for equal ones.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a parameter of the wrong type or range.
+    """
     key = estimator.digest
     if key not in _selectors:
         _selectors[key] = registry.selector(estimator.name, **estimator.params)
@@ -29,7 +41,7 @@ def build_selector(estimator: Estimator) -> Selector:
 
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
-    """Return `estimator` under the bounds of `by`, unless it states its own."""
+    """Return `estimator` with the bounds of the optimizer `by`, where it states none of its own."""
     key = (estimator.digest, by.min_weight, by.max_weight)
     if key not in _bounded:
         bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}

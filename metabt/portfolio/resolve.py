@@ -23,7 +23,7 @@ from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
 from metabt.portfolio.templates import expand
 
 MAX_DEPTH = 32
-"""Levels a tree may have."""
+"""Largest number of levels of a tree."""
 
 _RULES = {f.name for f in fields(Rules)}
 _OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
@@ -46,11 +46,11 @@ def resolve(
 
     Parameters
     ----------
-    tree : the root, as in DESIGN section 7
-    symbols : what each dataset holds; needed for `universe: all`, and for a leaf that names no dataset when there is
-        one dataset only
-    start : earliest decision, ISO date; replaces what the tree says
-    leaves : filled with the leaves of the tree, and asked for those of trees resolved before with the same symbols
+    tree : mapping of settings of the root, as `conf/portfolio` spells it
+    symbols : dataset -> symbols; None is unknown. Needed for `universe: all`, and for a leaf that names no dataset
+        when there is one dataset only
+    start : earliest decision, ISO date; replaces every `start` in the tree; None leaves them
+    leaves : leaves that were resolved before with the same symbols; those of this tree are added to it
 
     Raises
     ------
@@ -217,7 +217,7 @@ def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
 
 
 def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None:
-    """Raise ConfigError unless the symbols that the optimizers' parameters speak of are there; None for no symbols."""
+    """Raise ConfigError where an optimizer's parameters name a symbol outside `universe`; None allows no symbols."""
     for estimator in (spec.optimizer, *spec.fallback):
         for name in build_optimizer(estimator).named:
             if universe is None:

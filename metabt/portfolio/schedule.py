@@ -2,8 +2,8 @@
 
 1. `start` sets index 0: the first session on or after it (default: the calendar's first session).
 2. `every: k` takes the sessions with index 0, k, 2k, ...
-3. `weekly | monthly | quarterly | yearly` takes the first session of each period. That a session opens a period can be
-   told from the session before it, so the rule needs no knowledge of the next one; index 0 opens no period.
+3. `weekly | monthly | quarterly | yearly` takes the first session of each period. Whether a
+   session opens a period follows from the session before it, never from the next one; index 0 opens no period.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Schedule:
         Raises
         ------
         ConfigError
-            Otherwise.
+            If both or none are given, or for one that is unknown or below 1.
         """
         if (self.every is None) == (self.period is None):
             raise ConfigError(f"schedule: got {self!r}, wanted either {{every: k}} or one of {', '.join(PERIODS)}")
@@ -47,7 +47,7 @@ class Schedule:
         return self.period or {"every": self.every}
 
     def opens(self, dates: np.ndarray, previous: np.datetime64 | None, index: int) -> np.ndarray:
-        """Return a mask of the scheduled sessions.
+        """Return which sessions are scheduled, (n_sessions,) bool.
 
         Parameters
         ----------

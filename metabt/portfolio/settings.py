@@ -90,7 +90,7 @@ def _text(key: str, values: Sequence[object]) -> str:
 
 
 def parse_date(key: str, value: object) -> str:
-    """Return a date as ISO text; raises ConfigError for anything that is none."""
+    """Return a date, or a text that is one, as ISO text; ConfigError, which names `key`, for anything else."""
     if isinstance(value, datetime.date):
         return value.isoformat()[:10]
     try:
@@ -115,4 +115,4 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "direction": _one_of("long", "short"),
     "dataset": _text,
 }
-"""Setting -> what turns its stated values, outermost first, into the value of a spec."""
+"""Setting -> parser: takes the key and its stated values, outermost first, and returns the value of a spec."""

@@ -23,12 +23,12 @@ class Estimator:
     """An optimizer or a selector by its registered name."""
 
     name: str
-    """Name in the registry."""
+    """Name in the registry (metabt.estimators.registry)."""
     params: Mapping[str, object] = field(default_factory=dict)
-    """Its parameters, plain values."""
+    """Parameter -> plain value, as its constructor takes them."""
 
     def plain(self) -> dict[str, object]:
-        """Return the estimator as configuration spells it."""
+        """Return the name and the parameters as one mapping, as configuration spells an estimator."""
         return {"name": self.name, **self.params}
 
     @cached_property
@@ -50,13 +50,13 @@ class Costs:
 
     @property
     def rate(self) -> float:
-        """Cost of trading one unit of notional, a fraction."""
+        """Commission and slippage per unit of traded notional, a fraction: 10 bp are 0.001."""
         return (self.commission_bp + self.slippage_bp) * 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What leaves and meta sleeves have in common."""
+    """Settings that leaves and meta sleeves have in common."""
 
     optimizer: Estimator = Estimator("equal")
     """Turns a window of returns into weights."""
@@ -67,7 +67,7 @@ class Rules:
     lag: int = 1
     """Sessions between a decision and the close it is traded at."""
     costs: Costs = Costs()
-    """What its own book is charged on its own netted trades."""
+    """What its own book is charged on its own trades, netted by asset."""
     start: str | None = None
     """ISO date of the earliest decision; None is the first session."""
     fallback: tuple[Estimator, ...] = (Estimator("inverse_volatility"), Estimator("equal"))
@@ -113,7 +113,7 @@ class Leaf(Rules):
 
     @property
     def holds_shorts(self) -> bool:
-        """Some asset is held short."""
+        """Whether some asset is held short."""
         return self.direction == "short" or bool(self.shorts)
 
     @cached_property
@@ -130,7 +130,7 @@ class Meta(Rules):
     children: tuple[Leaf | Meta, ...]
     """(n_children,) specs, ordered by digest; equal children stay apart."""
     warmup: str = "equal"
-    """Before every live child is eligible: `equal` holds 1/N of them, `wait` holds nothing."""
+    """Until every live child is eligible: `equal` holds 1/N of each live child, `wait` holds nothing."""
     min_history: int = 0
     """Sessions of stream that make a child eligible; 0 is the lookback."""
 
@@ -142,40 +142,99 @@ class Meta(Rules):
 
 @dataclass(frozen=True)
 class Sleeve:
-    """A named node of a tree: a spec and the names of what lies beneath it."""
+    """A named node of a resolved tree: a spec and the named sleeves beneath it.
+
+    A tree stated as a dict (as in `conf/portfolio`) becomes one when it is resolved. What is built by hand is not
+    checked here; `metabt.backtest` and `metabt.plan` check its symbols and its history.
+
+    Examples
+    --------
+    >>> from metabt.portfolio.sleeve import Estimator, Leaf, Sleeve
+    >>> ab = Sleeve("ab", Leaf(dataset="prices", universe=("A", "B"), lookback=60))
+    >>> cd = Sleeve("cd", Leaf(dataset="prices", universe=("C", "D"), lookback=60))
+    >>> tree = Sleeve.meta("demo", (ab, cd), optimizer=Estimator("erc", {"min_weight": 0.25}), lookback=120)
+    >>> [path for path, _ in tree.walk()]
+    ['demo', 'demo/ab', 'demo/cd']
+    >>> tree.spec.schedule, tree.spec.lag
+    (Schedule(every=None, period='monthly'), 1)
+    """
 
     name: str
-    """One part of a path such as demo/equities/technology."""
+    """One part of a path such as demo/equities/technology: text without '/'."""
     spec: Leaf | Meta
-    """What is computed."""
+    """What is computed, without names; equal specs are computed once."""
     sleeves: tuple[Sleeve, ...] = ()
-    """Children as the configuration lists them."""
+    """Children as the configuration lists them; empty for a leaf."""
 
     @classmethod
     def meta(cls, name: str, sleeves: tuple[Sleeve, ...], **rules: object) -> Sleeve:
-        """Return the meta sleeve over `sleeves`."""
+        """Return a meta sleeve over other sleeves.
+
+        Parameters
+        ----------
+        name : str
+            Its part of a path.
+        sleeves : tuple of Sleeve
+            Its children, in the order in which tables list them; at least one.
+        **rules
+            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, warmup, min_history
+            (`Rules` and `Meta` have their types and defaults).
+
+        Returns
+        -------
+        Sleeve
+            Its spec has the children's specs, ordered by digest.
+        """
         specs = sorted((sleeve.spec for sleeve in sleeves), key=lambda spec: spec.digest)
         return cls(name, Meta(children=tuple(specs), **rules), sleeves)  # type: ignore[arg-type]  # checked by resolve
 
     @cached_property
     def ordered(self) -> tuple[Sleeve, ...]:
-        """Children in the order of `spec.children`."""
+        """Children in the order of `spec.children`, which is that of columns and items."""
         return tuple(sorted(self.sleeves, key=lambda sleeve: sleeve.spec.digest))
 
     def plain(self) -> dict[str, object]:
-        """Return the resolved tree as plain values, names and all."""
+        """Return the resolved tree as plain values.
+
+        Returns
+        -------
+        dict
+            `name`, every field of the spec, and `children`, the same of each child, where there are any. It is what a
+            run's `config` records.
+        """
         children = {"children": [child.plain() for child in self.sleeves]} if self.sleeves else {}
         return {"name": self.name, **self.spec.plain(), **children}
 
     def walk(self, above: str = "") -> Iterator[tuple[str, Sleeve]]:
-        """Yield (path, sleeve) of this node and of all beneath it, parents first, siblings as listed."""
+        """Yield this node and all beneath it, parents first, siblings as listed.
+
+        Parameters
+        ----------
+        above : str
+            Path of the parent; the empty text makes this node a root.
+
+        Yields
+        ------
+        path : str
+            Names from the root down, separated by '/'.
+        sleeve : Sleeve
+            The node.
+        """
         path = f"{above}/{self.name}" if above else self.name
         yield path, self
         for sleeve in self.sleeves:
             yield from sleeve.walk(path)
 
     def leaves(self) -> Iterator[tuple[str, Leaf]]:
-        """Yield (path, leaf) of every leaf."""
+        """Yield every leaf, in the order of `walk`.
+
+        Yields
+        ------
+        path : str
+            Names from this node down, separated by '/'.
+        leaf : Leaf
+            Its spec.
+        """
         for path, sleeve in self.walk():
             if isinstance(sleeve.spec, Leaf):
                 yield path, sleeve.spec

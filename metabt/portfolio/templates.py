@@ -1,7 +1,7 @@
 """Templates: one sleeve written for many.
 
-1. A sleeve with `expand: {variable: [values], ...}` stands for one sleeve per combination of the values, in the order
-   in which they are listed; its key is the pattern of their names.
+1. A sleeve with `expand: {variable: [values], ...}` becomes one sleeve per combination of the values, in the order in
+   which they are listed; its key is the pattern of their names.
 2. Text that is exactly "{variable}" becomes the value itself: a number, a list, a mapping.
 3. "{variable}" inside a longer text is written into it; "{variable.key}" reads an item of a mapping.
 """
@@ -40,7 +40,10 @@ def expand(where: str, pattern: str, template: Mapping[str, object]) -> Iterator
 
 
 def fill(where: str, value: object, known: Mapping[str, object]) -> object:
-    """Return `value` with every place in its texts, however deep, filled from `known`."""
+    """Return `value` with every "{variable}" in its texts, however deep, replaced from `known`.
+
+    Messages begin with `where`, a path.
+    """
     if isinstance(value, str):
         whole = _PLACE.fullmatch(value)
         if whole:

@@ -16,11 +16,12 @@ import numpy as np
 from metabt.report.decisions import decided
 from metabt.report.streams import Streams
 from metabt.values.tables import Table
+from metabt.walk.drift import drift
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What the root held of its children."""
+    """The root's holdings of its children, fractions of its NAV."""
 
     after: np.ndarray
     """(n_sessions, n_children) at the close, after trading."""
@@ -29,7 +30,7 @@ class Shares:
 
 
 def held_shares(streams: Streams, decisions: Table, children: Sequence[str], leaves: Sequence[str], lag: int) -> Shares:
-    """Return the shares of `children` in the root; `leaves` tell which sessions its calendar has."""
+    """Return the shares of `children` in the root; the paths of its `leaves` decide which sessions are common."""
     made = decided(decisions, streams.root)
     names = [path.rpartition("/")[2] for path in children]
     targets = np.zeros((len(made.dates), len(children)))
@@ -72,6 +73,6 @@ def _drifted(gross: np.ndarray, root: np.ndarray, rows: np.ndarray, targets: np.
     held = traded.get(-1, np.zeros(gross.shape[1]))
     for t in range(len(gross)):
         earned[t] = held * gross[t]
-        held = traded[t] if t in traded else held * (1.0 + gross[t]) / (1.0 + root[t])
+        held = traded[t] if t in traded else drift(held, gross[t], root[t])
         after[t] = held
     return Shares(after, earned)

@@ -10,32 +10,32 @@ from metabt.report.reading import numbers, texts
 from metabt.values.tables import Table
 
 EFFECTS = ("allocation", "selection", "interaction")
-"""Effects that an item may have."""
+"""Names of the effects of an item."""
 
 MAX_ASSETS = 6_000
-"""Assets listed of all leaves together; each leaf has at least `FEWEST`."""
+"""Largest number of assets listed of all leaves together; each leaf has at least `FEWEST`."""
 FEWEST = 4
 """Assets listed of a leaf with more than these."""
 MOST = 40
-"""Assets listed of a leaf at most."""
+"""Largest number of assets listed of a leaf."""
 
 
 @dataclass(frozen=True)
 class AttributionRow:
-    """What one item of a sleeve made of a return."""
+    """What one item of a sleeve contributed to returns."""
 
     item: str
     """A child or an asset, or costs."""
     kind: str
     """child, asset or costs."""
     own: float
-    """In the sleeve."""
+    """Contribution to the sleeve's net return, a fraction."""
     root: float
-    """In the portfolio."""
+    """Contribution to the portfolio's net return, a fraction."""
 
 
 def by_sleeve(table: Table) -> dict[str, list[AttributionRow]]:
-    """Return path -> its amounts, in the order of the table."""
+    """Return path -> its rows, in the order of the table."""
     found: dict[str, list[AttributionRow]] = {}
     columns = [texts(table, name) for name in ("path", "item", "kind")]
     values = (numbers(table, "own").tolist(), numbers(table, "root").tolist())
@@ -45,7 +45,7 @@ def by_sleeve(table: Table) -> dict[str, list[AttributionRow]]:
 
 
 def by_effect(table: Table) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
-    """Return path -> (kind, item) -> effect -> what it made of the portfolio's return."""
+    """Return path -> (kind, item) -> effect -> contribution to the portfolio's net return."""
     found: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
     columns = [texts(table, name) for name in ("path", "kind", "item", "effect")]
     for path, kind, item, effect, root in zip(*columns, numbers(table, "root").tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Colours of what is drawn: they stay apart for colour-blind readers, a set for each background.
+"""Colours of sleeves in charts: distinct for colour-blind readers, a set for each background.
 
 The first colour is the portfolio's own. What comes after the last begins again behind the first.
 """

@@ -51,11 +51,11 @@ BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     excluded,
     provenance,
 )
-"""Every section there is."""
+"""Builders of the page of one run, in reading order."""
 
 
 OF_PAIRS: tuple[Callable[[Pair], Section], ...] = (overview, both_curves, inputs, measured, allocations)
-"""Every section of two runs."""
+"""Builders of the page of two runs, in reading order."""
 
 
 def sections(run: Run | Pair) -> list[Section]:

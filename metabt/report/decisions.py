@@ -12,10 +12,10 @@ from metabt.values.tables import Coded, Table
 
 @dataclass(frozen=True)
 class DecisionMatrix:
-    """What one sleeve decided."""
+    """The decisions of one sleeve."""
 
     dates: np.ndarray
-    """(n_decisions,)."""
+    """(n_decisions,) sessions that were decided on."""
     items: list[str]
     """Names of children, or symbols."""
     weights: np.ndarray
@@ -25,7 +25,7 @@ class DecisionMatrix:
 
 
 def decided(decisions: Table, path: str) -> DecisionMatrix:
-    """Return what a sleeve decided."""
+    """Return the decisions of the sleeve at `path`, from the table `decisions`."""
     own = where(decisions, "path", path)
     column = own["item"]
     assert isinstance(column, Coded)

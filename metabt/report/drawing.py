@@ -53,7 +53,7 @@ def draw(chart: Chart, title: str) -> Figure:
 
 
 def _left_out(chart: Chart) -> str:
-    """Return the sentence that says how many sleeves wait on the page to be chosen, if any do."""
+    """Return the sentence that says how many sleeves the page shows once they are chosen; empty if none."""
     paths = {trace.get("path") for trace in chart.traces if trace.get("visible", True) is not True}
     return beyond(len(paths), "sleeves are")
 

@@ -16,7 +16,7 @@ from metabt.report.reading import Tables
 from metabt.report.run import Run
 
 Format = Literal["png", "svg", "pdf"]
-"""Of a picture."""
+"""Format of a picture."""
 MAIN = ("growth", "risk-ex-ante", "drifted", "holdings", "correlation-map")
 """Names of the charts that become pictures."""
 DPI = 150
@@ -24,9 +24,7 @@ DPI = 150
 
 
 def write_figures(folder: str | Path, run: Mapping[str, Any], tables: Tables, form: Format = "png") -> list[Path]:
-    """Write the main charts of a run into a folder, which is made, and return the files.
-
-    A leaf alone has no sleeves, and so no charts of them.
+    """Write the main charts of a run into a folder, which is made where it is missing.
 
     Parameters
     ----------
@@ -36,7 +34,13 @@ def write_figures(folder: str | Path, run: Mapping[str, Any], tables: Tables, fo
         The columns of `runs`, or at least run_id and portfolio.
     tables : mapping
         Table name -> columns, as in the lakehouse.
-    form : png, svg or pdf
+    form : {"png", "svg", "pdf"}
+        Format of the files.
+
+    Returns
+    -------
+    list of Path
+        The files. A leaf alone has no charts of sleeves.
 
     Raises
     ------

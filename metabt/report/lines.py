@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 MAX_POINTS = 1_500
-"""Sessions drawn of one curve."""
+"""Largest number of sessions drawn of one curve."""
 OTHERS = -1
-"""The colour of what has none of its own."""
+"""Place in the palette of what has no colour of its own."""
 MAX_CURVES = 24
-"""Sleeves drawn in one chart."""
+"""Largest number of sleeves drawn in one chart."""
 
 
 def label(text: str) -> str:

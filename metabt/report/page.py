@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from metabt.runs.replay import Origin
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""What the page may load: nothing that it does not carry."""
+"""Content security policy: the page may load nothing that it does not carry."""
 
 
 class Reported(Protocol):
-    """What of a result its page needs."""
+    """The attributes of a result that its page reads."""
 
     @property
     def run_id(self) -> str:
@@ -44,11 +44,11 @@ class Reported(Protocol):
 
     @property
     def seconds(self) -> float:
-        """Engine time."""
+        """Engine time, seconds."""
 
     @property
     def origin(self) -> Callable[[], Origin] | None:
-        """Finds where it came from."""
+        """Returns the run's origin, to walk it again; None where that is not known."""
 
 
 def write_report(result: Reported, path: str | Path, baselines: bool | None = None) -> Path:
@@ -116,7 +116,7 @@ def _document(title: str, heading: str, subtitle: str, built: Sequence[Section])
 
 
 def _embedded(built: Sequence[Section]) -> str:
-    """Return JSON that cannot end the script element it stands in."""
+    """Return the figures as JSON that cannot end the script element around it."""
     drawn = {
         chart.name: {"data": chart.traces, "layout": chart.layout, "x": chart.x}
         for section in built

@@ -1,7 +1,7 @@
-"""Replayed: what a page says that a run's tables do not hold, from walking the run again; or why it cannot.
+"""Replayed: baselines and attribution of a run, computed on first access by walking it again from cached blocks.
 
-A page is written of whatever run there is: prices may be gone, a plug-in may be missing, the code may be another one.
-Then the sections that need the walk give the reason, and all others stay what they are.
+A run cannot be walked again where prices are gone, a plug-in is missing or the code is another one. Then both are a
+`Missing` with the reason, which the sections that need them show, and all others stay what they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Told = TypeVar("Told")
 
 FLAT_UP_TO = 300
-"""Assets up to which a page has the flat baseline without being asked for it: it takes longest."""
+"""Largest number of assets with which a page has the flat baseline unasked: it takes longest."""
 UNKNOWN = (
     "It is not known where this result came from, and the run has to be walked again for this; take it from "
     "metabt.backtest or metabt.load."
@@ -29,34 +29,34 @@ UNKNOWN = (
 
 @dataclass(frozen=True)
 class Missing:
-    """Stands for what cannot be told."""
+    """Takes the place of a result that cannot be computed."""
 
     reason: str
-    """Why."""
+    """The message of the error, for the page."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A run that can be walked again, perhaps."""
+    """A run that is walked again when its baselines or its attribution are first read."""
 
     origin: Callable[[], Origin] | None
-    """Finds where it came from."""
+    """Returns the run's request and cache; None where they are not known."""
     every: bool = False
-    """With baselines that take long."""
+    """Whether baselines include a flat one of more than FLAT_UP_TO assets."""
 
     @classmethod
     def wanted(cls, origin: Callable[[], Origin] | None, baselines: bool | None) -> Replayed | None:
-        """Return what is wanted: None is all that is quick, True is all, False is nothing."""
+        """Return the run to be walked again; None for `baselines` False. With True every baseline is included."""
         return None if baselines is False else cls(origin, baselines is True)
 
     @cached_property
     def beside(self) -> BaselineWalk | Missing:
-        """Return the run beside its baselines."""
+        """The run beside its baselines, or the reason why there are none."""
         return self._told(lambda origin: origin.beside(None if self.every else FLAT_UP_TO))
 
     @cached_property
     def attributed(self) -> Attributed | Missing:
-        """Return where its return came from."""
+        """Contributions and Brinson's effects over the whole view, or the reason why there are none."""
         return self._told(lambda origin: origin.attributed())
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Run: the stored tables of one run, and what several sections need of them, worked out once."""
+"""Run: the stored tables of one run; what several sections read from them is worked out once."""
 
 from __future__ import annotations
 
@@ -20,58 +20,58 @@ from metabt.report.streams import Streams
 
 @dataclass(frozen=True)
 class Run:
-    """One run."""
+    """One run, as its page reads it."""
 
     row: Mapping[str, Any]
     """The columns of `runs`, or at least run_id and portfolio."""
     tables: Tables
     """Tables by name, as in the lakehouse."""
     again: Replayed | None = None
-    """What its tables do not hold; None leaves it out."""
+    """Baselines and attribution, which its tables do not hold; None leaves them out."""
 
     @cached_property
     def paths(self) -> list[str]:
-        """Return the path of every sleeve, parents first."""
+        """Paths of all sleeves, parents first."""
         return reading.paths(self.tables)
 
     @cached_property
     def root(self) -> str:
-        """Return the root's path."""
+        """The root's path."""
         return reading.root(self.tables)
 
     @cached_property
     def children(self) -> list[str]:
-        """Return the paths of the root's children; none where it is a leaf."""
+        """Paths of the root's children; empty where it is a leaf."""
         return reading.children(self.tables, self.root)
 
     @cached_property
     def beside(self) -> list[str]:
-        """Return what has a stream and is no sleeve: what the portfolio is set against."""
+        """Paths that have a stream and are no sleeves: that of the benchmark, if there is one."""
         return [path for path in self.streams.paths if path not in self.slots]
 
     @cached_property
     def nearest(self) -> list[str]:
-        """Return the path of every sleeve, those nearest the root first."""
+        """Paths of all sleeves, those nearest the root first."""
         return sorted(self.paths, key=lambda path: path.count("/"))
 
     @cached_property
     def slots(self) -> dict[str, int]:
-        """Return the place of every sleeve's colour: the same in every chart."""
+        """Path -> place of its colour in the palette, the same in every chart."""
         return {path: slot for slot, path in enumerate(self.nearest)}
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Return path -> metric -> value."""
+        """Path -> metric -> value."""
         return reading.metrics(self.tables)
 
     @cached_property
     def streams(self) -> Streams:
-        """Return every sleeve's stream."""
+        """The streams of all sleeves."""
         return Streams(self.tables["returns"], self.root)
 
     @cached_property
     def specs(self) -> dict[str, dict[str, Any]]:
-        """Return path -> resolved spec."""
+        """Path -> resolved spec, as plain values."""
         sleeves = self.tables["sleeves"]
         return {
             str(path): json.loads(str(spec))
@@ -80,13 +80,13 @@ class Run:
 
     @cached_property
     def shares(self) -> Shares:
-        """Return what the root held of its children, session by session."""
+        """The root's holdings of its children, session by session."""
         leaves = [path for path in self.paths if self.specs[path]["kind"] == "leaf"]
         lag = int(self.specs[self.root]["lag"])
         return held_shares(self.streams, self.tables["decisions"], self.children, leaves, lag)
 
     def label(self, path: str) -> str:
-        """Return a sleeve's own name."""
+        """Return the last part of a path: the sleeve's own name."""
         return path.rpartition("/")[2]
 
     def inception(self, path: str) -> np.datetime64:

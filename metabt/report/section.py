@@ -1,4 +1,4 @@
-"""What a page is made of: a section has figures and tables, and each says what to read in it."""
+"""Sections of a page: each has figures and tables, with captions and notes that say what to read in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure and what to read in it; colours and fonts belong to the page, which knows the background."""
+    """One figure with its caption; colours and fonts are the page's, which knows the background."""
 
     name: str
     """Identifier on the page."""
@@ -23,7 +23,7 @@ class Chart:
     x: list[str] = field(default_factory=list)
     """Dates that the traces without an `x` of their own share."""
     height: int = 26
-    """In lines of text."""
+    """Height, in lines of text."""
     hint: str = ""
     """What a reader can do with it on the page."""
 
@@ -37,12 +37,12 @@ class Facts:
     rows: Sequence[tuple[str, ...]]
     """Cells; leading spaces are levels of the tree."""
     note: str = ""
-    """What to know about it, or what its being empty means."""
+    """Text beneath the table: what to know about it, or what it means that it is empty."""
     title: str = ""
     """Heading within its section."""
     kind: Literal["numbers", "words", "prose", "remark", "tint"] = "numbers"
     """What the cells are: numbers; words, aligned to the left; long words, which may be broken; numbers and a remark in
-    the last column; returns, told apart by colour too."""
+    the last column; returns, which are coloured by sign and size."""
     paths: Sequence[str] = ()
     """The sleeves of the first rows, those that choose what the curves show."""
     sparks: Sequence[str] = ()
@@ -54,9 +54,9 @@ class Branch:
     """A row of a tree, and the rows that it folds away."""
 
     cells: tuple[str, ...]
-    """Its name first."""
+    """Texts of the cells, the name first."""
     beneath: Sequence[Branch] = ()
-    """In their order."""
+    """Rows beneath it, in their order."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Folded:
     columns: tuple[str, ...]
     """Headings."""
     root: Branch
-    """Open at first."""
+    """The first row, which is open at first."""
     note: str = ""
     """What to know about it."""
     title: str = ""
@@ -82,10 +82,10 @@ class Section:
     title: str
     """Heading."""
     figures: Sequence[Chart] = ()
-    """Drawn first."""
+    """Charts, above the tables."""
     tables: Sequence[Facts | Folded] = ()
-    """Listed below."""
+    """Tables, below the charts."""
     text: str = ""
     """Preformatted text, folded away."""
     side_by_side: bool = False
-    """Figures stand beside each other where there is room."""
+    """Whether figures stand beside each other where there is room."""

@@ -25,7 +25,7 @@ def write_comparison(result: Reported, other: Reported, path: str | Path) -> Pat
 
 
 def _differences(result: Reported, other: Reported) -> tuple[list[Difference], str]:
-    """Return what differs between the inputs of two results, or why that cannot be told."""
+    """Return the differences between the inputs of two results, and the reason where they are not known, else ''."""
     if result.origin is None or other.origin is None:
         return [], "it is not known where both came from; take them from metabt.backtest or metabt.load"
     try:

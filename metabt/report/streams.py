@@ -1,4 +1,4 @@
-"""Streams: what every sleeve returned, put on the sessions of the root's book.
+"""Streams: the table `returns` by sleeve, also on the sessions of the root's book.
 
 A root's book has a row for every session of any dataset beneath it, so that each sleeve's sessions are among them. A
 sleeve begins at its own first trade; on sessions of others it earns nothing.
@@ -34,7 +34,7 @@ class Streams:
 
     @property
     def paths(self) -> list[str]:
-        """Whose streams there are."""
+        """Paths that have a stream: sleeves, and the benchmark if there is one."""
         return [path for path, rows in self._rows.items() if len(rows)]
 
     @cached_property
@@ -47,7 +47,7 @@ class Streams:
         return numbers(self.table, column)[self._rows.get(path, np.empty(0, np.int64))]
 
     def places(self, path: str) -> np.ndarray:
-        """Return where a sleeve's sessions are among the root's; those before the root began are at 0."""
+        """Return the rows of the root's stream on a sleeve's sessions; 0 for those before the root began."""
         return np.searchsorted(self.dates, self.own(path, "date"))
 
     def on_root(self, path: str, column: str) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Runs: one run, or many, from request to record.
 
-1. `request` is one run that is asked for, and what names it; `plan_text` says what it takes, before it runs.
+1. `request` is one run that is asked for, with its identity; `plan_text` describes its plan before it runs.
 2. `execution` walks a request and assembles its tables; `sweep` does so for many configurations as one forest.
 3. `record` reads back what a stored run says of its inputs. From it `reproduce` computes the run again and compares
    every byte, `replay` walks it again for attribution and `baselines/`, `audit` computes a sample of cached blocks
    again.
 4. `explain` says why blocks were computed, against a `previous_run`; `comparison` sets two runs side by side, and
-   `input_differences` says what they were made of.
-5. `trade_list` gets from what is held to what should be held.
+   `input_differences` finds the inputs in which they differ.
+5. `trade_list` makes the trades from present holdings to targets.
 
 Imports: `engines`, `config` and the rooms beneath them.
 Offers: `request`, `execute`, `sweep`, `reproduce`, `explain`, `compare`, `Origin`.

@@ -18,12 +18,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from metabt.build.cache import Around
 from metabt.build.cache.disk import DIRECTORY, DiskCache
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import object_path
-from metabt.build.cached_walk import INITIAL
-from metabt.build.keys import BLOCK, node_key
-from metabt.build.plan import Plan
+from metabt.build.known_blocks import followed
 from metabt.build.ports import Cache, Progress, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
@@ -37,23 +36,23 @@ RUNS = "SELECT run_id FROM runs WHERE status = 'ok' ORDER BY started_at DESC, ru
 
 @dataclass(frozen=True)
 class Alarm:
-    """One object that is not what its key stands for."""
+    """One cached object whose bytes are not those that are computed under its key."""
 
     sleeve: str
     """Path of a sleeve that it belongs to."""
     partition: str
     """Its partition; `risk` for risk by asset at a root's decisions."""
     key: str
-    """What it is stored under."""
+    """Its key."""
     file: Path
-    """Where it lies."""
+    """Path of its file."""
     parts: tuple[str, ...]
     """Parts whose bytes differ."""
 
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit has found."""
+    """Findings of an audit."""
 
     runs: int
     """Stored runs that were walked."""
@@ -69,14 +68,13 @@ class Audited:
     """Those of which other bytes came out."""
 
 
-class Hiding:
+class Hiding(Around):
     """A cache that hides a sample of its objects and compares them with what is computed instead; it writes nothing."""
 
-    remembers = True
-
-    def __init__(self, cache: Cache, share: float) -> None:
-        """Hide a `share`, 0 to 1, of what `cache` holds."""
-        self._cache, self._share = cache, share
+    def __init__(self, behind: Cache, share: float) -> None:
+        """Hide a `share`, 0 to 1, of what `behind` holds."""
+        super().__init__(behind)
+        self._share = share
         self._hidden: dict[str, Sealed] = {}
         self.found: set[str] = set()
         """Keys of the objects that the cache had."""
@@ -89,7 +87,7 @@ class Hiding:
 
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return what was put under the key, unless it is to be computed."""
-        known = self._cache.get(key, kind)
+        known = super().get(key, kind)
         if known is None:
             self.missing.add(key)
             return None
@@ -100,7 +98,7 @@ class Hiding:
         return None
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Wait for nobody: others would only find what is there."""
+        """Return at once: nothing is written, so that other processes need not be kept out."""
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
@@ -117,7 +115,7 @@ class Hiding:
         return known
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Return False: nothing is written."""
         return False
 
 
@@ -127,7 +125,9 @@ def sampled(key: str, share: float) -> bool:
 
 
 def audit(lakehouse: str | Path, share: float, progress: Progress | None = None) -> Audited:
-    """Compute a share of the cached objects of all stored runs again.
+    """Compute a share of the cached objects of all stored runs again, and compare their bytes.
+
+    `share`, 0 to 1, is that of all keys; `progress` is called as `progress(done, blocks, last)`.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def audit(lakehouse: str | Path, share: float, progress: Progress | None = None)
                 alarms.update(_alarms(cache, store, risk))
         new = set(cache.wrong) - known - set(alarms)
         if new:
-            places = {key: place for key, place in _named_keys(engine.plan, store) if key in new}
+            places = {key: (node.label, label) for label, node, key, _ in followed(engine.plan, store) if key in new}
             alarms.update(_alarms(cache, store, places))
         n_runs += len(group)
     n_found, n_missing = len(cache.found), len(cache.missing - cache.found)
@@ -191,21 +191,6 @@ def _engine(group: Group, cache: Cache) -> BacktestEngine:
     first, asked = group[0]
     trees = [asked.tree for _, asked in group]
     return BacktestEngine(trees, asked.datasets, is_meta_backtest=first.shape, cache=cache)
-
-
-def _named_keys(plan: Plan, cache: Cache) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the key of every block of a plan that can be reached, with its sleeve and partition."""
-    states: dict[str, str | None] = dict.fromkeys(plan.nodes, INITIAL)
-    for label in plan.labels:
-        before, outputs = dict(states), dict[str, str | None]()
-        for digest, node in plan.nodes.items():
-            if label not in node.partitions:
-                continue
-            key = node_key(plan, node, label, before, outputs)
-            yield key, (node.label, label)
-            found = cache.get(key, BLOCK)
-            states[digest] = found.digests["state"] if found else None
-            outputs[digest] = found.digests["block"] if found else None
 
 
 def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:

@@ -44,12 +44,12 @@ class Comparison:
 
     @property
     def is_one_run(self) -> bool:
-        """Both are the same run."""
+        """Whether both are the same run."""
         return self.one.run_id == self.other.run_id
 
 
 def compare(con: duckdb.DuckDBPyConnection, one_id: str, other_id: str) -> Comparison:
-    """Return what makes two runs differ.
+    """Return the inputs in which two runs differ, and the effect on their roots.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Execution: one request, walked and assembled; whoever wants it stored does that."""
+"""Execution: one request is walked and assembled; storing the run is left to the caller."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.executor import Executor
 from metabt.lakehouse.price_source import Frames, Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.runs.request import Request
@@ -17,20 +17,25 @@ from metabt.values.tables import Table
 
 @dataclass(frozen=True)
 class Execution:
-    """What came out of walking one request."""
+    """Tables of one request, and the time that they took."""
 
     tables: dict[str, Table]
     """The run's tables."""
     seconds: float
-    """Engine time."""
+    """Engine time, seconds, without compiling."""
 
 
 def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
-    """Walk one request and assemble its tables; nothing is stored but blocks in the cache."""
+    """Walk one request and assemble its tables; nothing is stored but blocks in `cache` (None: not even these).
+
+    Raises
+    ------
+    ConfigError, DataError, RunError
+        As `BacktestEngine.run` and `BacktestEngine.assemble`.
+    """
     began = perf_counter()
-    shape = False if asked.flat else None
     with compilation() as compiled:
-        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=shape, executor=executor, cache=cache)
+        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, executor=executor, cache=cache)
         tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)
@@ -46,5 +51,5 @@ def cache_of(source: Frames | Lakehouse) -> Cache | None:
 
 
 def now() -> datetime.datetime:
-    """Return the present, UTC, as `runs` records it."""
+    """Return the present in UTC, without a time zone, as `runs` records it."""
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -1,10 +1,10 @@
-"""Explain a run: why each of its blocks was computed and not found.
+"""Explain a run: why each of its blocks had to be computed.
 
 1. The run is compared with the newest earlier one of the same portfolio, or else with the one that shares most sleeves.
 2. A sleeve that this one does not have is compared with the newest earlier run that has it.
 3. For every sleeve with a computed block the inputs of its keys are gone through: its own settings, the sleeves
    beneath it, the prices of its universe, the code of the walk, libraries and platform.
-4. What is left is a block that nobody had remembered: it was pruned, or computed without this cache.
+4. What is left is a block that no cache had remembered: it was pruned, or computed without this cache.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class Recomputed:
     """One sleeve of which some block was computed."""
 
     path: str
-    """Where it stands in the tree."""
+    """Its path in the tree."""
     computed: tuple[str, ...]
     """Partitions whose block was computed, in time order."""
     partitions: tuple[str, ...]
     """All its partitions."""
     causes: tuple[Difference, ...]
-    """Why."""
+    """Inputs that made it necessary."""
     since: str | None
     """The earlier run in which its blocks were known; None where there is none."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why the blocks of one run were computed."""
+    """The causes for which blocks of one run were computed."""
 
     run: Record
     """The run."""
@@ -131,7 +131,7 @@ class _Explaining:
         return Recomputed(path, missed, tuple(blocks), tuple(causes), past.record.run_id)
 
     def _earlier(self, place: str) -> tuple[PreviousRun | None, str]:
-        """Return the earlier run to compare a sleeve with, and where it stands there."""
+        """Return the earlier run to compare a sleeve with, and the sleeve's place in it."""
         spec, past = self._specs[place], self._open(self._reference) if self._reference else None
         if past is None or spec not in past.specs.values():
             other = newest_with(self._con, self._run, spec)

@@ -1,7 +1,7 @@
 """What differs between the inputs of two runs, down to a key of the configuration, a symbol, a module, a library.
 
 1. Configuration: both trees as `portfolio.sleeves.equities.optimizer.max_weight`, key by key; a sleeve that only
-   changed its name is told as that.
+   changed its name is reported as renamed.
 2. Prices: where the digests of what was read differ, the two snapshots are compared
    (metabt.lakehouse.prices.price_changes).
 3. Code, libraries, plug-ins and platform as the runs recorded them.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metabt.runs.request import Request
 
 NOTHING = "(nothing)"
-"""Stands for a setting that one side does not have."""
+"""Text in place of a setting that one side does not have."""
 NAMES = ("name", "children", "kind")
 """Keys of a node of the tree that are no settings."""
 
@@ -36,7 +36,7 @@ class Difference:
     kind: str
     """configuration, child, prices, code, library, plug-in, platform, format; first or unknown."""
     text: str
-    """What it is, from the earlier to the later."""
+    """The input, and its values from the earlier to the later run."""
 
 
 def differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> list[Difference]:
@@ -49,7 +49,7 @@ def differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> l
 
 
 def request_differences(one: Request, other: Request) -> list[Difference]:
-    """Return what differs between what was asked for in two runs, of prices only in which dataset they do."""
+    """Return what differs between two requests; of prices only the datasets that differ."""
     before, after = (json.loads(json.dumps(asked.config)) for asked in (one, other))
     datasets = [name for name in one.digests if other.digests.get(name, one.digests[name]) != one.digests[name]]
     found = [

@@ -9,7 +9,10 @@ from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
 
 
 def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
-    """Return the resolved tree, a line per sleeve, then what walking it takes."""
+    """Return the resolved tree, a line per sleeve, then the numbers of sleeves, sessions, partitions and blocks.
+
+    `end` is the last session of the view, an ISO date; None is the root's last.
+    """
     rows = [(path, sleeve, plan.nodes[sleeve.spec.digest]) for path, sleeve in tree.walk()]
     labels = ["  " * path.count("/") + sleeve.name for path, sleeve, _ in rows]
     width = max(len(label) for label in labels)

@@ -1,4 +1,4 @@
-"""Earlier runs that a run can be compared with, and what became of their inputs since.
+"""Earlier runs that a run can be compared with, and the changes of their inputs since.
 
 1. `newest_comparable`: the newest one of the same portfolio, or else the one that shares most sleeves with the run.
 2. `newest_with`: the newest one that has a given sleeve.
@@ -49,12 +49,12 @@ class PreviousRun:
     specs: Specs
     """Its sleeves."""
     changes: tuple[PriceChange, ...] | str
-    """What became of prices since, or why that cannot be told."""
+    """Changes of prices since, or the reason why they are not known."""
     everywhere: tuple[Difference, ...]
     """What differs in libraries, platform and the code of the walk."""
 
     def place_of(self, spec: Mapping[str, Any], place: str) -> str:
-        """Return where a sleeve stands in it: in the same place, if it can be."""
+        """Return the place of a sleeve's spec in it: `place` itself, if that has it."""
         places = [there for there, other in self.specs.items() if other == spec]
         return place if place in places else places[0]
 

@@ -1,4 +1,4 @@
-"""Record: what a stored run says of its inputs, read back without the code that made it."""
+"""Record: the inputs of a stored run as it recorded them, read back without the code that made it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One stored run that did not fail, without what came out of it."""
+    """One stored run that did not fail, without its tables."""
 
     run_id: str
     """Its identity."""
     portfolio: str
     """Name and path of its root."""
     snapshot: int
-    """State of the lakehouse that it read."""
+    """Number of the snapshot of the lakehouse that it read."""
     keep: str
     """`all` or `summary`: which of its tables are stored."""
     started_at: datetime
@@ -59,7 +59,7 @@ class Record:
 
     @property
     def shape(self) -> bool | None:
-        """What `is_meta_backtest` has to be to run it again."""
+        """Value of `is_meta_backtest` with which it runs again: False for a flat run, else None."""
         return False if self.config["flat"] else None
 
 

@@ -14,8 +14,7 @@ from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.build.cache import MemoryCache
-from metabt.build.cache.recalling import RecallingCache
+from metabt.build.cache import MemoryCache, Recalling
 from metabt.build.ports import Cache
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import ConfigError
@@ -29,7 +28,7 @@ from metabt.values.tables import Table
 
 @dataclass(frozen=True)
 class Attributed:
-    """Where a run's return came from, over the whole view."""
+    """Contributions and effects of one run over the whole view."""
 
     contributions: Table
     """As `Origin.attribution` returns it."""
@@ -43,16 +42,16 @@ class Attributed:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run came from."""
+    """The request and the cache of a run, to walk it again."""
 
     request: Request
-    """What was asked for."""
+    """The resolved tree, its view and its data."""
     cache: Cache | None
-    """Where its blocks are remembered; None is nowhere, and they are computed again."""
+    """Cache that has its blocks; None has none, and they are computed again."""
 
     def recalling(self) -> Origin:
-        """Return the same for several questions: each block is read, or computed, for the first of them."""
-        return replace(self, cache=RecallingCache(self.cache) if self.cache else MemoryCache())
+        """Return the same over a cache in memory: for several walks each block is read, or computed, once."""
+        return replace(self, cache=Recalling(self.cache) if self.cache else MemoryCache())
 
     def attribution(self, every: str | None) -> Table:
         """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions)."""
@@ -88,9 +87,7 @@ class Origin:
     def _views(self, *others: Sleeve) -> list[list[SleeveHistory]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
         asked = self.request
-        job = BacktestEngine(
-            [asked.tree, *others], asked.datasets, is_meta_backtest=False if asked.flat else None, cache=self.cache
-        )
+        job = BacktestEngine([asked.tree, *others], asked.datasets, is_meta_backtest=asked.shape, cache=self.cache)
         walked = job.run()
         job.cache.flush()
         return [view(tree, walked, asked.end) for tree in job.portfolios]

@@ -2,7 +2,7 @@
 
 1. The tree comes from the recorded configuration, the prices from the recorded snapshot.
 2. It is walked without any cache, and assembled as it was kept.
-3. Every table but `stages`, which tells of time, is compared row by row and column by column; NaN is NaN.
+3. Every table but `stages`, which has times, is compared row by row and column by column; NaN is NaN.
 4. Where bytes differ, so should an input: code, libraries, platform, data. Which one is said.
 
 `origin` is another use of a recorded run: it is walked again for what its tables do not hold.
@@ -30,7 +30,7 @@ from metabt.runs.request import Request, benchmark_of, request, stored_tree
 from metabt.values.tables import Coded, Column, Table
 
 TIMED = "stages"
-"""The table that tells of time and of the cache, which no second run repeats."""
+"""The table of times and cache hits, which no second run repeats."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Reproduction:
 
 
 def reproduce(lakehouse: str | Path, run_id: str, progress: Progress | None = None) -> Reproduction:
-    """Return whether a stored run, computed again without a cache, has the same bytes.
+    """Compute a stored run again, without a cache, and return whether it has the same bytes.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
 
 
 def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
-    """Return where a stored run came from; its blocks are remembered by `cache`, or by the lakehouse's own.
+    """Return the request and the cache of a stored run: `cache`, or with None the lakehouse's own.
 
     Raises
     ------
@@ -108,7 +108,10 @@ def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Or
 
 
 def check_same_code(run: Record, asked: Request, cannot: str) -> None:
-    """Raise StoreError, saying what differs, where this code would name the request otherwise than the run is named."""
+    """Raise StoreError, saying what differs, where this code gives the request another run_id than the run has.
+
+    The message is "run ID `cannot`", with the cause.
+    """
     if asked.run_id != run.run_id:
         raise StoreError(
             f"run {run.short} {cannot}: {_named(_inputs(run, asked))}, so it would "

@@ -1,4 +1,4 @@
-"""Request: one run that is asked for, and what names it.
+"""Request: one run that is asked for, and its identity.
 
 `run_id = H(resolved tree with names, end of the view, flat or not, benchmark, digests of the data, code, libraries,
 platform)`
@@ -34,15 +34,20 @@ class Request:
     """One run that is asked for: a resolved tree, its view, and what it reads."""
 
     tree: Sleeve
-    """What to walk."""
+    """The resolved tree."""
     end: str | None
-    """Last session of the view, ISO date."""
+    """Last session of the view, ISO date; None is the last of the tree's calendar."""
     flat: bool
-    """Walk the flat baseline instead."""
+    """Whether the flat baseline is walked instead."""
     datasets: Mapping[str, Dataset]
-    """What the tree may read, and perhaps more."""
+    """Datasets by name: those that the tree reads, and perhaps more."""
     benchmark: Benchmark | None = None
-    """What every sleeve is measured against."""
+    """Benchmark of every sleeve; None is none."""
+
+    @property
+    def shape(self) -> bool | None:
+        """What `is_meta_backtest` has to be for an engine to walk it."""
+        return False if self.flat else None
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -72,11 +77,11 @@ class Request:
 
     @property
     def versions(self) -> dict[str, Any]:
-        """What the run was made with: code by module, libraries, plug-ins, platform."""
+        """Versions of the code by module, of libraries, plug-ins and the platform."""
         return {**_basis(), "modules": module_digests(*CODE), "plugins": self.plugins}
 
     def row(self, **columns: object) -> dict[str, object]:
-        """Return the run's row in `runs`, completed by what only its execution tells."""
+        """Return the run's row in `runs`; `columns` are those that only its execution has, or that replace others."""
         stated = {
             "run_id": self.run_id,
             "sweep_id": None,
@@ -104,14 +109,20 @@ def resolved(
     is_meta_backtest: bool | None,
     leaves: dict[str, Sleeve] | None = None,
 ) -> Sleeve:
-    """Return a tree with every default filled in, checked against the `symbols` that each dataset holds.
+    """Return a tree with every default filled in and checked.
 
-    `leaves` lets trees share what they have in common, as in `resolve`.
+    Parameters
+    ----------
+    tree : a dict as in `conf/portfolio`, a Sleeve, or the name of a file in `conf/portfolio`
+    symbols : dataset -> the symbols that it has
+    start : earliest decision, ISO date; None leaves it to the tree. A Sleeve is resolved already and takes none
+    is_meta_backtest : True refuses a tree that is a single leaf
+    leaves : leaves that were resolved before, as in `resolve`
 
     Raises
     ------
     ConfigError
-        If it cannot be what was meant.
+        If the tree cannot be what was meant.
     """
     start = start and parse_date("start", start)
     if isinstance(tree, str):
@@ -138,7 +149,7 @@ def request(
     is_meta_backtest: bool | None,
     benchmark: Benchmark | None = None,
 ) -> Request:
-    """Return the request for one tree."""
+    """Return the request for one resolved tree; ConfigError for an `end` that is no date."""
     end = end and parse_date("end", end)
     return Request(tree, end, is_meta_backtest is False and bool(tree.sleeves), datasets, benchmark)
 

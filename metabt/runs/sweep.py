@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols
-from metabt.build.cache import NoCache
-from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.cache import NoCache, Recalling
+from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
-from metabt.engines.executor import Executor
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
@@ -44,14 +43,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a sweep is about to compute."""
+    """Numbers of what a sweep is going to compute."""
 
     n_jobs: int
     """Configurations."""
     n_failed: int
-    """Those that cannot run."""
+    """Configurations that cannot run."""
     n_found: int
-    """Those that are stored already."""
+    """Configurations that are stored already."""
     n_blocks: int
     """Blocks that the others name, each configuration for itself."""
     n_distinct: int
@@ -66,30 +65,30 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Swept:
-    """One configuration of a sweep, done."""
+    """The result of one configuration of a sweep."""
 
     run_id: str
     """Its identity."""
     overrides: tuple[str, ...]
-    """What was set for it."""
+    """Its overrides."""
     status: str
     """ok or failed."""
     error: str | None
-    """Why it failed."""
+    """Message of the error that ended it; None where it is ok."""
     found: bool
-    """It was stored before."""
+    """Whether it was stored before."""
     metrics: Mapping[str, float]
     """The root's metrics; empty where it failed."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep, done."""
+    """The result of a sweep."""
 
     sweep_id: str
     """Digest of the runs it is made of."""
     outlook: Outlook
-    """What it was about to compute."""
+    """Numbers of what it was going to compute."""
     runs: tuple[Swept, ...]
     """Its configurations, in their order."""
     computed: int
@@ -102,18 +101,18 @@ class Sweep:
 
 @dataclass
 class Entry:
-    """One configuration on its way."""
+    """One configuration of a sweep, from request to tables."""
 
     job: Job
-    """What was asked for."""
+    """The configuration."""
     asked: Request | None = None
-    """What it resolved to."""
+    """Its request; None where it cannot run."""
     error: str | None = None
-    """Why it cannot run."""
+    """Message of the error because of which it cannot run, or that ended it."""
     found: bool = False
-    """It is stored already."""
+    """Whether it is stored already."""
     tables: dict[str, Table] = field(default_factory=dict)
-    """What came out."""
+    """Its tables, once it is assembled."""
     seconds: float = 0.0
     """Engine time of its own."""
 
@@ -126,7 +125,7 @@ class Entry:
 
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
-    """Return what a sweep would compute, without computing it."""
+    """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
     return _Forest(jobs, lakehouse, "summary").outlook()
 
 
@@ -139,16 +138,16 @@ def run_sweep(
     announce: Callable[[Outlook], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Sweep:
-    """Run many configurations as one forest, and store what came out.
+    """Run many configurations as one forest, and store all runs in one transaction.
 
     Parameters
     ----------
     jobs : the configurations
-    lakehouse : where prices are and runs go
+    lakehouse : directory of the lakehouse that prices are read from and runs are stored in
     keep : "summary" stores metrics of all sleeves, and streams and decisions of the roots; "all" stores everything
-    progress : called with blocks done, blocks in all, and what was done last
-    announce : called with what is about to be computed
-    say : told where it is computed, when that was not stated
+    progress : called with the number of blocks done, the number of all blocks, and a text that names the last one
+    announce : called once, before the walk, with the numbers of what is going to be computed
+    say : called with a sentence that names the engine, where none was stated
 
     Raises
     ------
@@ -179,12 +178,12 @@ class _Forest:
         self.benchmarks: dict[str, Benchmark] = {}
         self._resolve()
         self._find()
-        self.engines = [self._engine(flat) for flat in (False, True)]
+        self.engines = [self._engine(shape) for shape in (None, False)]
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
     def _executor(self, say: Callable[[str], None] | None) -> Executor:
-        """Return where all configurations are walked that can be: a forest is walked in one place."""
+        """Return the executor of the whole forest, which all configurations must agree on."""
         stated = {}
         for entry in self.entries:
             if entry.error is None:
@@ -238,11 +237,11 @@ class _Forest:
         for entry in self.entries:
             entry.found = entry.asked is not None and entry.run_id in stored
 
-    def _engine(self, flat: bool) -> tuple[list[Entry], BacktestEngine]:
+    def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
         entries, trees = [], []
         datasets: Mapping[str, Dataset] = {}
         for entry in self.entries:
-            if entry.asked and not entry.found and entry.asked.flat == flat:
+            if entry.asked and not entry.found and entry.asked.shape == shape:
                 try:
                     # one tree at a time, so that one without a plan fails alone
                     self._check(entry.asked)
@@ -253,7 +252,7 @@ class _Forest:
                 trees.append(entry.asked.tree)
                 datasets = entry.asked.datasets
         options: dict[str, Any] = {
-            "is_meta_backtest": _shape(flat),
+            "is_meta_backtest": shape,
             "cache": self.cache,
             "keep": self.keep,
             "executor": self.executor,
@@ -268,7 +267,7 @@ class _Forest:
             check_data(asked.tree, asked.datasets)
 
     def outlook(self) -> Outlook:
-        """Return what is to be computed."""
+        """Return the numbers of what is to be computed."""
         plans = [engine.plan for entries, engine in self.engines if entries]
         known = [known_blocks(plan, self.cache) for plan in plans]
         return Outlook(
@@ -283,7 +282,7 @@ class _Forest:
         )
 
     def run(self, progress: Progress | None) -> None:
-        """Walk what is not known, and assemble every tree."""
+        """Walk the blocks that are not known, and assemble the tables of every tree."""
         for entries, engine in self.engines:
             if not entries:
                 continue
@@ -300,7 +299,7 @@ class _Forest:
         self.cache.flush()
 
     def commit(self, started: object, looked: Outlook) -> Sweep:
-        """Store all runs at once."""
+        """Store all runs in one transaction, and return the sweep's result."""
         from metabt.lakehouse import commit_runs, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
@@ -340,12 +339,8 @@ def _config(entry: Entry) -> dict[str, Any]:
     return entry.job.config
 
 
-def _shape(flat: bool) -> bool | None:
-    return False if flat else None
-
-
 def _named(plan: Plan) -> int:
-    """Return the blocks that the trees of a plan name, each for itself."""
+    """Return the number of blocks of all trees of a plan, those that trees share counted for each."""
     return sum(len(plan.nodes[sleeve.spec.digest].partitions) for tree in plan.trees for _, sleeve in tree.walk())
 
 

@@ -1,4 +1,4 @@
-"""From what is held to what should be held.
+"""Trades from present holdings to target weights.
 
 1. What a symbol should be worth is its target weight times NAV; what it is worth is its value, or shares x last close.
 2. The trade is the difference. A symbol that is held and no longer wanted is sold.
@@ -30,18 +30,18 @@ class Holding:
 
 @dataclass(frozen=True)
 class Trade:
-    """What to do in one symbol."""
+    """The trade in one symbol."""
 
     symbol: str
     """The asset."""
     target: float
-    """Weight it should have, a fraction of NAV."""
+    """Target weight, a fraction of NAV."""
     held_value: float
-    """What is held now, in the currency of NAV."""
+    """Value that is held now, in the currency of NAV."""
     target_value: float
-    """What should be held."""
+    """Value that should be held, in the currency of NAV."""
     trade_value: float
-    """To buy (positive) or sell (negative)."""
+    """Value to buy (positive) or sell (negative), in the currency of NAV."""
     trade_shares: float | None
     """The same in shares at the last close; None where no close is known."""
 
@@ -76,7 +76,7 @@ def plan_trades(
     ----------
     targets : symbol -> weight, a fraction of NAV
     closes : symbol -> last close
-    holdings : what is held
+    holdings : positions that are held now, a symbol each
     nav : worth of the whole portfolio, cash included; positive
 
     Raises

@@ -55,7 +55,7 @@ def from_numpy(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Arra
 
 
 def from_texts(texts: Sequence[str | None]) -> pa.Array:
-    """Return texts as Arrow; None is NULL."""
+    """Return texts as an Arrow array, (n_texts,); None is NULL."""
     encoded = [b"" if text is None else text.encode() for text in texts]
     starts = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum([len(item) for item in encoded], out=starts[1:])

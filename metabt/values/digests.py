@@ -58,7 +58,7 @@ def canonical(value: object) -> object:
 
 
 def joint_digest(texts: Iterable[str]) -> str:
-    """Return the SHA-256 (hex) of texts one after another, each told from the next: the fast way for many digests."""
+    """Return one SHA-256 (hex) of texts in order, a separator between them: faster than `digest` for many digests."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def code_digest(*entries: str) -> str:
 
 @cache
 def module_digests(*entries: str) -> dict[str, str]:
-    """Return a short digest of each of these modules and of every metabt module they import, directly or not."""
+    """Return module -> short digest of its source, for these modules and all of metabt that they import."""
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         for name, path in sorted(code_modules(*entries).items())

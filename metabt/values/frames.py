@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
-    """Return a matrix as a frame, dates x symbols."""
+    """Return a matrix, (n_dates, n_symbols), as a frame with index `date` and columns `symbol`."""
     import pandas as pd
 
     index = pd.DatetimeIndex(dates.astype("datetime64[ns]"), name="date")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 
 def plural(count: int, noun: str) -> str:
-    """Return `1 block`, `2 blocks`."""
+    """Return a number with its noun, such as `1 block` or `2 blocks`; the plural takes an s."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def spans(labels: Sequence[str], among: Sequence[str] | None = None) -> str:
     """Return labels in time order with neighbours joined: `2005-2007, 2012`.
 
-    `among` has all labels there are, in time order; without them calendar years follow one another.
+    `labels` and `among` are in time order; neighbours are neighbours in `among`. None: labels are calendar years.
     """
     runs: list[list[str]] = []
     place = {label: i for i, label in enumerate(among or _years(labels))}

@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 FROM = re.compile(r"^[ \t]*from (metabt[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
-"""A module, and what is wanted of it: names, or modules of a package."""
+"""`from MODULE import NAMES`: a module, and names in it or modules of a package."""
 IMPORT = re.compile(r"^[ \t]*import (.*)", re.MULTILINE)
-"""Modules."""
+"""`import MODULES`."""
 CLASS = re.compile(r"""["'](metabt(?:\.\w+)+):\w+["']""")
 """How the registry names a class: module:Class."""
 COMMENT = re.compile(r"#.*")
@@ -26,7 +26,7 @@ COMMENT = re.compile(r"#.*")
 
 def code_modules(*entries: str) -> dict[str, Path]:
     """Return the modules `entries` and every metabt module they import, directly or not, with their files."""
-    files, found, pending = _files(), dict[str, Path](), list(entries)
+    files, found, pending = module_files(), dict[str, Path](), list(entries)
     while pending:
         name = pending.pop()
         if name in files and name not in found:
@@ -56,7 +56,7 @@ def _listed(text: str) -> Iterator[str]:
 
 
 @cache
-def _files() -> dict[str, Path]:
+def module_files() -> dict[str, Path]:
     """Return name -> file of every module; without the top package, which only exports again."""
     found = {}
     for path in ROOT.rglob("*.py"):

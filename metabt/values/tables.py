@@ -10,10 +10,10 @@ import numpy as np
 
 
 class Codes:
-    """Gives texts their codes, in the order in which they first come."""
+    """Numbers distinct texts in the order in which they first come."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without texts."""
         self._known: dict[str, int] = {}
 
     @property
@@ -22,7 +22,7 @@ class Codes:
         return tuple(self._known)
 
     def of(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the code of each text, (n_texts,) int32."""
+        """Return the code of each text, (n_texts,) int32; new texts get the next codes."""
         known = self._known
         if len(set(texts)) == 1:
             return np.full(len(texts), known.setdefault(texts[0], len(known)), np.int32)
@@ -72,20 +72,20 @@ class Cells:
 
     @cached_property
     def _whole(self) -> bool:
-        """Whether every cell is chosen, as most often: nothing has to be looked for then."""
+        """Whether every cell is chosen, as most often: nothing has to be searched then."""
         return bool(self.chosen.all())
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
-        """Return what a matrix of that shape has in them, (n_cells,); its own memory, if it can be, is not copied."""
+        """Return the chosen cells of a matrix of that shape, (n_cells,); a view of it where all are chosen."""
         return matrix.reshape(-1) if self._whole else matrix[self.chosen]
 
     def lines(self, labels: np.ndarray) -> np.ndarray:
-        """Return the label of each cell's line, (n_cells,), given one a line."""
+        """Return the label of each chosen cell's line, (n_cells,); `labels` has one a line."""
         n_items = self.chosen.shape[1]
         return np.repeat(labels, n_items if self._whole else np.count_nonzero(self.chosen, axis=1))
 
     def items(self, codes: np.ndarray | None = None) -> np.ndarray:
-        """Return the code of each cell's item, (n_cells,) int32, given one an item; default its position."""
+        """Return the code of each chosen cell's item, (n_cells,) int32; `codes` has one an item, None is positions."""
         codes = np.arange(self.chosen.shape[1]) if codes is None else codes
         return self.values(np.broadcast_to(codes.astype(np.int32), self.chosen.shape))
 
@@ -95,7 +95,7 @@ Table = dict[str, Column]
 
 
 def texts(column: Column) -> list[str]:
-    """Return a text column row by row."""
+    """Return the texts of a text column, one a row; the column has no NULL."""
     assert isinstance(column, Coded)
     return [column.values[code] for code in column.codes]
 

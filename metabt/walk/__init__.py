@@ -3,7 +3,8 @@
 1. `walk_forward` is that function: a leaf goes to `leaf`, a meta sleeve to `meta/`.
 2. `timing` says which sessions decide and when a decision is traded; `decision` turns windows into weights and a
    status, `path_dependent` where weights depend on what is held by then.
-3. `holdings` has the arithmetic of drift, trades and costs, as kernels; `leaf_holdings` applies it to a leaf's assets.
+3. `holdings` trades what is due, as kernels, with `drift` in between; `costs` charges for it; `leaf_holdings` applies
+   both to a leaf's assets.
 4. `block` is what a sleeve leaves behind, and the state it takes into the next partition; `book` looks its holdings
    through to assets; `asset_risk` shares a root's risk out among them.
 5. `concatenation` puts blocks end to end over `stacked_arrays`; `stopwatch` times the stages.

@@ -36,7 +36,7 @@ def ex_ante_asset_risk(
     Parameters
     ----------
     weights : (n_decisions, n_assets) decided weights, looked through
-    sessions : (n_sessions,) what the root decides on, from the session before the first that is seen
+    sessions : (n_sessions,) datetime64[D] sessions the root decides on, from the one before the first that is seen
     stops : (n_decisions,) row of `sessions` after the last that each decision may see
     lookback : sessions of returns that a decision sees, where there are as many
     panels : prices, each with the (n_symbols,) columns of `weights` that its symbols have

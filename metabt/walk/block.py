@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.walk.holdings import Queue, Unpaid
+from metabt.walk.costs import Unpaid
+from metabt.walk.holdings import Queue
 from metabt.walk.stacked_arrays import Rows
 
 HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)
 """Why an item of a decision has no weight."""
 REASONS = ("", "ineligible", "unselected", "waiting", "not live")
-"""Those reasons as stored."""
+"""Texts of those reasons, as stored; codes are positions."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Gaps:
-    """What a parent must know where assets of a book could not always be traded."""
+    """Returns and tradability of a book's assets, which a parent needs where some could not always be traded."""
 
     returns: np.ndarray
     """(n_sessions, n_columns) the assets' returns."""
@@ -48,14 +49,14 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Assets:
-    """What a leaf held, as fractions of its NAV."""
+    """Holdings of a leaf, fractions of its NAV."""
 
     after: Rows
     """(n_sessions, n_assets) just after trading at the session's close."""
     before: Rows
     """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
     earned: Rows
-    """(n_sessions, n_assets) what each asset earned; sums to gross."""
+    """(n_sessions, n_assets) contribution of each asset to the gross return; a row sums to it."""
     gaps: Gaps | None
     """None where every holding could be traded in every session."""
 
@@ -78,14 +79,14 @@ class Carried:
 
 @dataclass(frozen=True)
 class Shares:
-    """What a meta sleeve held of its children, as fractions of its NAV."""
+    """A meta sleeve's holdings of its children, fractions of its NAV."""
 
     before: np.ndarray
     """(n_sessions, n_children) just before trading."""
     after: np.ndarray
     """(n_sessions, n_children) just after."""
     earned: np.ndarray
-    """(n_sessions, n_children) what each child earned; sums to gross."""
+    """(n_sessions, n_children) contribution of each child to the gross return; a row sums to it."""
     dealt: np.ndarray
     """(n_sessions,) bool: a decision of its own was traded."""
     carried: Carried | None
@@ -103,7 +104,7 @@ class Block:
     gross: np.ndarray
     """(n_sessions,) returns before costs."""
     cost: np.ndarray
-    """(n_sessions,) what the session was charged, fraction of NAV."""
+    """(n_sessions,) costs that the session is charged, fraction of NAV."""
     net: np.ndarray
     """(n_sessions,) returns after costs."""
     turnover: np.ndarray
@@ -115,14 +116,14 @@ class Block:
     closed: np.ndarray
     """(n_sessions,) int64 holdings of a leaf closed at their last price because they had none for too long."""
     decisions: Decisions
-    """What was decided."""
+    """Its decisions in these sessions."""
     held: Assets | Shares
-    """What was held."""
+    """Its holdings: Assets of a leaf, Shares of a meta sleeve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What both kinds of sleeve take into the next partition."""
+    """State that both kinds of sleeve take into the next partition."""
 
     index: int = 0
     """Index of the next session of the schedule's calendar, counted from `start`."""
@@ -133,18 +134,18 @@ class State:
     holdings: np.ndarray
     """(n_items,) drifted weights of assets, or shares of children."""
     queue: Queue
-    """Decisions not yet traded."""
+    """Decisions that are not traded yet."""
     unpaid: Unpaid = Unpaid()
-    """Costs not yet charged."""
+    """Costs that are not charged yet."""
     live: bool = False
-    """It has taken a non-empty decision."""
+    """Whether it has taken a non-empty decision."""
     started: bool = False
-    """It has traded, so its next session belongs to its stream."""
+    """Whether it has traded, so that its next session belongs to its stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeafState(State):
-    """What a leaf takes along besides."""
+    """State that a leaf takes along besides."""
 
     waiting: np.ndarray
     """(n_assets,) targets of trades that wait for a price, NaN where none does."""
@@ -161,10 +162,10 @@ class LeafState(State):
 
 @dataclass(frozen=True, kw_only=True)
 class MetaState(State):
-    """What a meta sleeve takes along besides."""
+    """State that a meta sleeve takes along besides."""
 
     warm: bool = False
-    """Warm-up is over."""
+    """Whether warm-up is over."""
     lengths: np.ndarray
     """(n_children,) int64 common sessions of stream, at most what a decision can use."""
     streams: np.ndarray

@@ -30,11 +30,11 @@ class Book(Protocol):
 
     @property
     def gaps(self) -> Gaps | None:
-        """What a parent must know of assets that could not be traded; None where that is nothing."""
+        """Returns and tradability of its columns, for a parent; None where all could always be traded."""
 
     @property
     def full_gaps(self) -> Gaps:
-        """The same where there is nothing to know, for a parent that still carries what it could not trade before."""
+        """The same, also where all could be traded, for a parent that still carries positions from before."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LeafBook:
     held: Assets
     """Its holdings."""
     traded: np.ndarray
-    """(n_sessions,) bool."""
+    """(n_sessions,) bool: something traded."""
 
     def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return holdings just before and just after trading, each (n_rows, n_assets)."""
@@ -54,7 +54,7 @@ class LeafBook:
         return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
-        """Return what each asset earned, added up with a weight per session, (n_assets,)."""
+        """Return contributions of each asset to gross returns, added up with a weight per session, (n_assets,)."""
         return weights @ np.asarray(self.held.earned)
 
     @cached_property
@@ -64,33 +64,33 @@ class LeafBook:
 
     @property
     def gaps(self) -> Gaps | None:
-        """What a parent must know of assets that could not be traded; None where all could be."""
+        """Returns and tradability of its assets, for a parent; None where all could always be traded."""
         return self.held.gaps
 
     @property
     def full_gaps(self) -> Gaps:
-        """The same, spelled out where all could be traded."""
+        """The same, also where all could be traded."""
         shape = self.held.after.shape
         return self.held.gaps or Gaps(np.zeros(shape), np.ones(shape, bool))
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A block and the book that it stands for: what a parent reads."""
+    """A block and its book, as a parent reads them."""
 
     block: Block
-    """What the sleeve did."""
+    """The sleeve's block."""
     book: Book
-    """What it held."""
+    """Its holdings by column of its layout, in the sessions of the block."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a child brings along from before the partition."""
+    """State of a child before the partition, as far as its parent reads it."""
 
     live: bool
-    """It has taken a non-empty decision."""
+    """Whether it has taken a non-empty decision."""
     begun: bool
-    """Its stream has begun."""
+    """Whether its stream has begun."""
     book: np.ndarray
     """(n_columns,) its holdings after its last session."""

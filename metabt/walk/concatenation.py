@@ -36,6 +36,8 @@ def _begin(blocks: Sequence[Block]) -> int:
 
 def join_decisions(parts: Sequence[Decisions]) -> Decisions:
     """Return consecutive decisions on the rows of one block as one."""
+    if len(parts) == 1:
+        return parts[0]
     names = ("rows", "weights", "risk", "reasons")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Decisions(status=tuple(chain.from_iterable(part.status for part in parts)), **arrays)

@@ -1,4 +1,4 @@
-"""Holdings: drift, trades and costs of one book over one partition, with NAV accounting.
+"""Holdings: drift and trades of one book over one partition, with NAV accounting.
 
 Per session t, in this order:
 
@@ -7,7 +7,7 @@ Per session t, in this order:
 3. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference
 4. close what has had no price for `stale_after` sessions at its last price
 
-Costs are charged to the next session: `net_{t+1} = (1 - c_t)(1 + R_{t+1}) - 1`.
+What was traded is charged for in `metabt.walk.costs`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.numerics.kernels import FAST, inner, kernel
-from metabt.portfolio.sleeve import Costs
+from metabt.walk.drift import drift
+
+_drift = inner()(drift)
+"""The formula inside kernels, for one holding at a time."""
 
 ALIVE = -1
 """What the kernels return when no session ruined the book; else the row of that session."""
-
-ROUNDING = 1e-12
-"""Part of what is traded by which sums of the same trades in another order may differ."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,6 @@ def earnings(held, returns):
     for a in range(len(held)):
         gain += held[a] * returns[a]
     return gain
-
-
-@inner()
-def _drift(held, returns, gain, drifted):
-    """Write what holdings have become by the end of a session."""
-    for a in range(len(held)):
-        drifted[a] = held[a] * (1.0 + returns[a]) / (1.0 + gain)
 
 
 @inner()
@@ -108,7 +101,8 @@ def hold_assets(
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
-        _drift(holdings, row, gain, kept)
+        for a in range(n_assets):
+            kept[a] = _drift(holdings[a], row[a], gain)
         if due[t] < 0 and settled and _all(priced[t]):
             for a in range(n_assets):
                 holdings[a] = after[t, a] = kept[a]
@@ -162,7 +156,7 @@ def hold_shares(
         if not 1.0 + gain > 0.0:
             return t
         for c in range(n_children):
-            shares[c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            shares[c] = _drift(shares[c], returns[t, c], gain)
             before[t, c] = shares[c]
             if due[t] >= 0:
                 shares[c] = targets[due[t], c]
@@ -204,12 +198,12 @@ def hold_shares_with_gaps(
         if not 1.0 + gain > 0.0:
             return t
         for c in range(n_children):
-            before[t, c] = shares[c] * (1.0 + returns[t, c]) / (1.0 + gain)
+            before[t, c] = _drift(shares[c], returns[t, c], gain)
             shares[c] = targets[due[t], c] if due[t] >= 0 else before[t, c]
             after[t, c] = shares[c]
         traded[t] = due[t] >= 0
         for j in range(n_columns):
-            carried[j] = carried[j] * (1.0 + asset_returns[t, j]) / (1.0 + gain)
+            carried[j] = _drift(carried[j], asset_returns[t, j], gain)
             carried_before[t, j] = carried[j]
             if tradable[t, j]:
                 if carried[j] != 0.0:
@@ -219,65 +213,3 @@ def hold_shares_with_gaps(
                 carried[j] += (before[t, child_of[j]] - shares[child_of[j]]) * books[t, j]
             carried_after[t, j] = carried[j]
     return ALIVE
-
-
-@dataclass(frozen=True)
-class Trades:
-    """What a book trades and is short of, netted over whatever holds the same asset."""
-
-    traded: np.ndarray
-    """(n_sessions,) sum of absolute trades, fraction of NAV."""
-    short: np.ndarray
-    """(n_sessions,) sum of short positions held over to the next session, positive."""
-
-
-@dataclass(frozen=True)
-class Unpaid:
-    """What the last session of a partition leaves to be charged in the next."""
-
-    traded: float = 0.0
-    """Sum of absolute trades at its close."""
-    short: float = 0.0
-    """Short positions held over from it."""
-    saved: float = 0.0
-    """Cost that netting saved there."""
-
-
-def charge(
-    gross: np.ndarray, trades: Trades, days: np.ndarray, costs: Costs, unpaid: Unpaid
-) -> tuple[np.ndarray, np.ndarray, Unpaid]:
-    """Charge each session with the trades of the session before it and the borrow since then.
-
-    Parameters
-    ----------
-    gross : (n_sessions,) returns before costs
-    days : (n_sessions,) calendar days since the session before
-
-    Returns
-    -------
-    cost : (n_sessions,) what the session is charged, a fraction of NAV
-    net : (n_sessions,) `(1 - cost)(1 + gross) - 1`
-    unpaid : what the next partition's first session will be charged
-    """
-    traded = _shifted(unpaid.traded, trades.traded)
-    short = _shifted(unpaid.short, trades.short)
-    cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
-    net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
-    return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))
-
-
-def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid) -> tuple[np.ndarray, float]:
-    """Return what netting saves each session in costs, where it would have been charged, and what is left for the next.
-
-    `apart` are the trades if each child traded for itself, `netted` those of the book; (n_sessions,), fraction of NAV.
-    """
-    cancelled = apart.traded - netted.traded  # never negative but for rounding: |a + b| <= |a| + |b|
-    saved = costs.rate * np.where(cancelled > ROUNDING * apart.traded, cancelled, 0.0)
-    return _shifted(unpaid.saved, saved), float(saved[-1])
-
-
-def _shifted(first: float, values: np.ndarray) -> np.ndarray:
-    """Return the values one session later, (n_sessions,), behind what the partition before left."""
-    later = np.empty_like(values)
-    later[0], later[1:] = first, values[:-1]
-    return later

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -18,20 +17,20 @@ from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.decision import Take, at_once
-from metabt.walk.holdings import charge
+from metabt.walk.costs import charge
+from metabt.walk.decision import weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, schedule
 
 CHUNK = 2**20
-"""Bytes of covariances that are made at a time, about: they are read again while a processor has them at hand."""
+"""Bytes of covariances that are made at a time, about: they are read again while they are in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class LeafInputs:
-    """What a leaf reads for one partition: its sessions, and up to `lookback` sessions before them."""
+    """The inputs of a leaf for one partition: its sessions, and up to `lookback` sessions before them."""
 
     dates: np.ndarray
     """(n_sessions,) datetime64[D]"""
@@ -46,7 +45,7 @@ class LeafInputs:
     dollar_volume: np.ndarray | None = None
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
-    """Windows that others which read the same have cut, and with them their moments; None where nobody else does."""
+    """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -97,28 +96,22 @@ def _decide(
     spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHoldings, watch: Stopwatch
 ) -> Decisions:
     """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
-    take: Take = partial(at_once, spec)
+    pending: Pending | None = None
     if build_optimizer(spec.optimizer).path_dependent:
-        take = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows)).weigh
-    eligible = _eligible(spec, inputs, rows)
-    n_parts = max(min(round(8 * eligible.size * eligible.shape[1] / CHUNK), len(rows)), 1)
-    cuts = zip(np.array_split(rows, n_parts), np.array_split(eligible, n_parts), strict=True)
-    parts = [_decide_some(spec, inputs, *cut, watch, take) for cut in cuts]
-    return from_first(parts[0] if len(parts) == 1 else join_decisions(parts), state.live)
-
-
-def _decide_some(
-    spec: Leaf, inputs: LeafInputs, rows: np.ndarray, eligible: np.ndarray, watch: Stopwatch, take: Take
-) -> Decisions:
-    windows = inputs.windows(spec, inputs.before + rows + 1)
-    with watch.lap(SELECTION, len(rows)):
-        support = build_selector(spec.selector).select(windows, eligible)
-    with watch.lap(OPTIMIZATION, len(rows)):
-        weights, status = take(rows, windows, support)
-        risk = windows.risk(weights)
-    reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
-    # + 0.0 turns the -0.0 of an unheld short into 0.0
-    return Decisions(rows, weights * spec.signs + 0.0, risk, tuple(status), reasons)
+        pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
+    whole, parts = _eligible(spec, inputs, rows), []
+    n_parts = max(min(round(8 * whole.size * whole.shape[1] / CHUNK), len(rows)), 1)
+    for part, eligible in zip(np.array_split(rows, n_parts), np.array_split(whole, n_parts), strict=True):
+        windows = inputs.windows(spec, inputs.before + part + 1)
+        with watch.lap(SELECTION, len(part)):
+            support = build_selector(spec.selector).select(windows, eligible)
+        with watch.lap(OPTIMIZATION, len(part)):
+            weights, status = pending.weigh(part, windows, support) if pending else weigh(spec, windows, support)
+            risk = windows.risk(weights)
+        reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
+        # + 0.0 turns the -0.0 of an unheld short into 0.0
+        parts.append(Decisions(part, weights * spec.signs + 0.0, risk, tuple(status), reasons))
+    return from_first(join_decisions(parts), state.live)
 
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:

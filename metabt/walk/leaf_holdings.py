@@ -9,22 +9,26 @@ import numpy as np
 
 from metabt.walk import holdings
 from metabt.walk.block import Gaps, LeafState
-from metabt.walk.holdings import Trades
+from metabt.walk.costs import Trades
+from metabt.walk.drift import drift
 from metabt.walk.meta.flattening import net_shorts, net_trades
-from metabt.walk.timing import check_alive, drifted
+from metabt.walk.timing import check_alive
 
 
 class LeafHoldings:
-    """What a leaf holds; (n_sessions, n_assets) unless said otherwise, filled up to where it has come."""
+    """A leaf's holdings, fractions of its NAV, filled session by session; (n_sessions, n_assets) unless said otherwise.
+
+    `until` fills in the next sessions, in order. Attributes that need the whole partition are read at its end.
+    """
 
     def __init__(
         self, state: LeafState, dates: np.ndarray, market: np.ndarray, priced: np.ndarray, stale_after: int
     ) -> None:
-        """Stand before the first session.
+        """Begin before the first session with what the partition before left; the state is not changed.
 
         Parameters
         ----------
-        state : what the partition before left
+        state : state after the partition before
         dates : (n_sessions,) datetime64[D]
         market : (n_sessions, n_assets) simple returns, 0 in gaps
         priced : (n_sessions, n_assets) bool
@@ -39,7 +43,16 @@ class LeafHoldings:
         self._stop = 0
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
-        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,).
+        """Fill in the sessions up to the one before `stop`, which trade the rows of `targets` that are due.
+
+        Parameters
+        ----------
+        stop : int
+            The first session that is not filled in; never less than in the call before.
+        due : (n_sessions,) int64
+            Row of `targets` that each session of the partition trades, -1 for none.
+        targets : (n_decisions, n_assets)
+            Decided weights.
 
         Raises
         ------
@@ -57,13 +70,13 @@ class LeafHoldings:
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
-        """Return what is held at the close of the next session before anything is traded, (n_assets,)."""
+        """Return the holdings at the close of the next session before anything is traded, (n_assets,)."""
         market = self.market[self._stop]
-        return drifted(self._held, market, float((self._held * market).sum()))
+        return drift(self._held, market, float((self._held * market).sum()))
 
     @property
     def carry(self) -> dict[str, Any]:
-        """What has changed in the state."""
+        """Fields of the state after the sessions that are filled in, by name."""
         return {"holdings": self._held, "waiting": self._waiting, "stale": self._stale, "session": self._dates[-1]}
 
     @property
@@ -75,19 +88,19 @@ class LeafHoldings:
 
     @cached_property
     def before(self) -> np.ndarray:
-        """(n_traded, n_assets) what was held just before trading, where anything traded, once it is at the end."""
+        """(n_traded, n_assets) holdings just before trading, in sessions in which anything traded; at the end."""
         return self._before[: np.count_nonzero(self.traded)].copy()
 
     @property
     def earned(self) -> np.ndarray:
-        """What each asset earned."""
+        """(n_sessions, n_assets) contribution of each asset to the gross return."""
         earned = np.empty(self.market.shape)
         np.multiply(self._state.holdings, self.market[0], out=earned[0])
         np.multiply(self.after[:-1], self.market[1:], out=earned[1:])
         return earned
 
     def trades(self, borrows: bool) -> Trades:
-        """Return what was traded and, where short positions cost anything, what was short."""
+        """Return the sums of absolute trades and, where it `borrows` at a cost, of short positions; at the end."""
         traded, short = np.zeros(len(self.gross)), np.zeros(len(self.gross))
         identity = np.arange(len(self._held), dtype=np.int64)
         traded[self.traded] = net_trades(self.before, self.after[self.traded], identity, len(identity))
@@ -97,7 +110,7 @@ class LeafHoldings:
 
     @property
     def gaps(self) -> Gaps | None:
-        """What a parent must know of assets that could not be traded; None where all could be."""
+        """Returns and tradability of its assets, for a parent; None where every holding could be traded; at the end."""
         if not ((self._state.stale > 0) & (self._state.holdings != 0)).any():
             if self.priced.all() or not self._held_unpriced:
                 return None

@@ -12,26 +12,27 @@ from typing import Protocol
 import numpy as np
 
 from metabt.estimators.windows import Windows
+from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import State
-from metabt.walk.decision import PathDependentDecisions
+from metabt.walk.decision import fall_back
 
 
 class Hold(Protocol):
-    """What a sleeve holds, up to where it has come (metabt.walk.leaf_holdings, metabt.walk.meta.meta_holdings)."""
+    """Holdings that are filled in session by session (metabt.walk.leaf_holdings, metabt.walk.meta.meta_holdings)."""
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
-        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,)."""
+        """Fill in the sessions up to the one before `stop`, which trade the rows of `targets` that are due."""
 
     def ahead(self) -> np.ndarray:
-        """Return what is held at the close of the next session before anything is traded, (n_items,)."""
+        """Return the holdings at the close of the next session before anything is traded, (n_items,)."""
 
 
 class Pending:
     """The decisions of one partition as they are taken, and which of them each session trades."""
 
     def __init__(self, spec: Leaf | Meta, state: State, hold: Hold, sessions: np.ndarray, most: int) -> None:
-        """Begin with what the partition before left.
+        """Begin with the decisions that the partition before left untraded.
 
         Parameters
         ----------
@@ -66,11 +67,16 @@ class Pending:
         weights : (n_decisions, n_items), positive
         status : (n_decisions,)
         """
-        turns, weights, status = PathDependentDecisions(self._spec, windows, support), np.zeros(support.shape), []
+        turns = build_optimizer(self._spec.optimizer).in_turn(windows, support)
+        weights, status = np.zeros(support.shape), np.full(len(rows), "cash", dtype=object)
         for k, row in enumerate(rows.tolist()):
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
             previous = self._weights[self._count - 1] if self._traded >= row else self._hold.ahead()
-            weights[k], said = turns.weigh(k, previous * self._signs)
+            weights[k], solved = turns.weigh(k, previous * self._signs)
+            one = slice(k, k + 1)
+            if solved:
+                status[k] = "ok"
+            else:
+                fall_back(self._spec, windows.take(one), support[one], weights[one], status[one])
             self.add(row, weights[k] * self._signs + 0.0)
-            status.append(said)
-        return weights, status
+        return weights, status.tolist()

@@ -15,7 +15,7 @@ class Stopwatch:
     """Collects (stage, seconds, rows) of one block; a stage that is taken up again goes on counting."""
 
     def __init__(self) -> None:
-        """Start with no stage."""
+        """Start without stages."""
         self._spent: dict[str, tuple[float, int]] = {}
 
     @property
@@ -24,7 +24,7 @@ class Stopwatch:
         return [(stage, seconds, rows) for stage, (seconds, rows) in self._spent.items()]
 
     def lap(self, stage: str, rows: int) -> Timed:
-        """Time a stage over `rows` decisions or sessions, for the length of a `with`."""
+        """Return a context manager that times a stage over `rows` decisions or sessions."""
         return Timed(self._spent, stage, rows)
 
 
@@ -34,15 +34,15 @@ class Timed:
     __slots__ = ("_began", "_rows", "_spent", "_stage")
 
     def __init__(self, spent: dict[str, tuple[float, int]], stage: str, rows: int) -> None:
-        """Take where the seconds go, and what the stage is called."""
+        """Time a stage of this name; its seconds and `rows` are added to `spent`."""
         self._spent, self._stage, self._rows = spent, stage, rows
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Start the clock."""
         self._began = perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Add the seconds."""
+        """Add the seconds, unless the block raised."""
         if kind is None:
             seconds = perf_counter() - self._began
             before, rows = self._spent.get(self._stage, (0.0, 0))

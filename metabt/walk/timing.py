@@ -13,7 +13,7 @@ from metabt.walk.holdings import ALIVE, Queue
 
 
 def schedule(spec: Rules, state: State, dates: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return which of the schedule's sessions are scheduled, and the clock to take along."""
+    """Return which of `dates` are scheduled, (n_sessions,) bool, and the state's fields `index` and `scheduled`."""
     first = 0 if spec.start is None else int(np.searchsorted(dates, np.datetime64(spec.start)))
     opens = np.zeros(len(dates), bool)
     scheduled = state.scheduled
@@ -24,7 +24,7 @@ def schedule(spec: Rules, state: State, dates: np.ndarray) -> tuple[np.ndarray, 
 
 
 def from_first(decisions: Decisions, live: bool) -> Decisions:
-    """Leave out the empty decisions before a sleeve's first non-empty one."""
+    """Return decisions without the empty ones before a sleeve's first; with `live` it was taken earlier."""
     held = decisions.weights.any(axis=1)
     return keep(decisions, live | np.maximum.accumulate(held))
 
@@ -42,19 +42,17 @@ def keep(decisions: Decisions, rows: np.ndarray) -> Decisions:
 def due_in(
     queue: Queue, rows: np.ndarray, weights: np.ndarray, lag: int, n_sessions: int
 ) -> tuple[np.ndarray, np.ndarray, Queue]:
-    """Return which decision each session trades, all decisions that may be traded, and what stays queued."""
+    """Return which decision each session trades, (n_sessions,), all decisions' weights, and the queue that is left.
+
+    The decisions at `rows`, (n_decisions,), with `weights`, (n_decisions, n_items), are queued for `lag` sessions.
+    """
     queue = queue.extend(rows, weights, lag)
     due, rest = queue.split(n_sessions)
     return due, np.ascontiguousarray(queue.weights), rest
 
 
-def drifted(held: np.ndarray, returns: np.ndarray, gain: float) -> np.ndarray:
-    """Return what holdings, (n_items,), have become after a session in which their book earned `gain`."""
-    return held * (1.0 + returns) / (1.0 + gain)
-
-
 def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
-    """Raise RunError with the session if a book was ruined."""
+    """Raise RunError, which names the session, unless `ruin` is ALIVE; else it is the row of the ruin."""
     if ruin != ALIVE:
         raise RunError(
             f"ruined on {dates[ruin]}: the book returned {gross[ruin]:.4g}, wanted more than -1; "

@@ -24,7 +24,7 @@ from metabt.data.dataset import Dataset
 from tests.engines.test_backtest_engine import same
 from tests.engines.test_laws import REFUSALS, SEEDS, examples
 from tests.shared import panels, trees
-from tests.shared.months import monthly, months
+from tests.walk.test_concatenation import monthly, months
 
 Prices = Mapping[str, pd.DataFrame]
 Blocks = set[tuple[str, str]]
@@ -310,11 +310,7 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     lake, first = warm
     monkeypatch.setattr(lakehouse.Reader, "__call__", fail)
     monkeypatch.setattr(Dataset, "since", fail)
-    kernels = (
-        "build.cached_walk.advance",
-        "analysis.risk_by_asset.ex_ante_asset_risk",
-        "walk.walk_forward.advance_leaf",
-    )
+    kernels = ("build.cached_walk.advance", "walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
     for name in (*kernels, "analysis.risk_by_asset.ex_ante_asset_risk"):
         monkeypatch.setattr(f"metabt.{name}", fail)
     second = metabt.backtest({**MIXED, "name": "other"}, lake)

@@ -14,7 +14,7 @@ import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
-from metabt.build import cached_walk, keys
+from metabt.build import keys
 from metabt.build.keys import WALK
 from metabt.build.plan import Node, Plan
 from metabt.data.prices import Prices
@@ -65,6 +65,9 @@ Keys = dict[tuple[str, str], str]
 """(path, partition) -> key."""
 
 
+node_key = keys.node_key
+
+
 class Seen:
     """The keys that a run asks for."""
 
@@ -72,7 +75,7 @@ class Seen:
         self.keys: Keys = {}
 
     def __call__(self, plan: Plan, node: Node, label: str, *digests: Any) -> str:
-        self.keys[node.label, label] = keys.node_key(plan, node, label, *digests)
+        self.keys[node.label, label] = node_key(plan, node, label, *digests)
         return self.keys[node.label, label]
 
 
@@ -82,7 +85,7 @@ def keys_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keys]:
 
     def run(tree: dict[str, Any] | Sleeve, data: Mapping[str, Prices] | None = None, **options: Any) -> Keys:
         seen, cache = Seen(), MemoryCache()
-        monkeypatch.setattr(cached_walk, "node_key", seen)
+        monkeypatch.setattr(keys, "node_key", seen)
         metabt.backtest(tree, data or panel(prices()), cache=cache, **options)
         assert set(seen.keys.values()) == {key for key, (kind, _) in cache.objects.items() if kind == keys.BLOCK}
         return dict(seen.keys)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt import BacktestEngine, MemoryCache
-from metabt.build.cache import NoCache
+from metabt.build.cache import NoCache, Recalling
 from metabt.build.keys import BLOCK
-from metabt.build.known_blocks import Recalling, known_blocks
+from metabt.build.known_blocks import known_blocks
 from metabt.build.ports import Sealed
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices

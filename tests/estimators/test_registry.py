@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from packaging.utils import canonicalize_name
 
 from metabt.errors import ConfigError, RunError
 from metabt.estimators import registry
@@ -113,6 +115,41 @@ def test_entry_points_are_estimators(plugins: None) -> None:
     assert selector("even").fit(X).get_support().tolist() == [True, False, True, False]
     with pytest.raises(ConfigError, match="did you mean 'power'"):
         optimizer("heaviest", powr=2)
+
+
+INSTALLED = {
+    "A_Plugin": (
+        'solver.x[fast]>=1; python_version >= "3"',
+        'elsewhere; sys_platform == "none"',
+        'optional; extra == "all"',
+        "absent (>=2)",
+        "A-Plugin[all]; extra == 'self'",
+    ),
+    "Solver-X": ('blas; extra == "fast"', 'slow; extra == "slow"', "a.plugin"),
+    "blas": (),
+    "elsewhere": (),
+    "optional": (),
+    "slow": (),
+}
+
+
+def test_requirements_are_those_that_hold_here_and_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Markers of other systems and extras that nobody names are left out; names are compared as pip does."""
+    found = {
+        canonicalize_name(name): SimpleNamespace(name=name, version="1", requires=list(needs))
+        for name, needs in INSTALLED.items()
+    }
+
+    def metadata(name: str) -> SimpleNamespace:
+        if canonicalize_name(name) not in found:
+            raise PackageNotFoundError(name)
+        return found[canonicalize_name(name)]
+
+    monkeypatch.setattr(registry, "distribution", lambda kind, name: ("a.plugin", "1"))
+    monkeypatch.setattr(registry, "metadata_of", metadata)
+    registry.requirements.cache_clear()
+    assert registry.requirements("optimizer", "theirs") == dict.fromkeys(["a-plugin", "solver-x", "blas"], "1")
+    registry.requirements.cache_clear()
 
 
 def test_failures_of_a_plugin_keep_their_reason(plugins: None) -> None:

@@ -22,6 +22,7 @@ SOURCES = (
 LEFT_AT_HOME = (
     ".git/x",
     ".venv/bin/python",
+    ".venv-lowest/bin/python",
     "data/lakehouse/catalog.sqlite",
     ".mypy_cache/x",
     "metabt/__pycache__/x.pyc",

@@ -8,8 +8,9 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from numpy._core._multiarray_umath import __cpu_dispatch__
+from numpy.lib.introspect import opt_func_info
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from metabt.numerics.platform import numeric_platform, one_thread
@@ -39,10 +40,11 @@ def test_it_is_the_same_in_every_process_whatever_was_loaded_before_and_however_
     assert numeric_platform() == elsewhere() == elsewhere(before) == elsewhere(**threads)
 
 
+LOOPS = np.show_config(mode="dicts")["SIMD Extensions"]
 OTHERS = {
     "what numba compiles for": ({"NUMBA_CPU_NAME": "generic"}, "compiled_for"),
     "how far numba optimises": ({"NUMBA_OPT": "1"}, "compiler_flags"),
-    "NumPy's loops": ({"NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__)}, "numpy_features"),
+    "NumPy's loops": ({"NPY_DISABLE_CPU_FEATURES": " ".join(LOOPS.get("found", []))}, "numpy_features"),
     "the kernel of BLAS": ({"OPENBLAS_CORETYPE": "Nehalem"}, "blas"),
 }
 
@@ -53,6 +55,12 @@ def test_it_tells_what_may_change_a_bit(what: str) -> None:
     environment, where = OTHERS[what]
     here, there = numeric_platform(), elsewhere(**environment)
     assert here[where] != there[where]
+
+
+def test_what_numpy_has_found_is_what_its_loops_were_picked_by() -> None:
+    picked = {loop["current"] for loops in opt_func_info().values() for loop in loops.values()}
+    picked = {name for loop in picked if not loop.startswith("baseline") for name in loop.split("__")}
+    assert picked <= set(numeric_platform()["numpy_features"])  # type: ignore[call-overload]
 
 
 def test_numeric_libraries_keep_to_one_thread_and_are_let_go_again() -> None:

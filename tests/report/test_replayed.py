@@ -256,7 +256,7 @@ def test_what_fails_on_the_way_is_said(result: metabt.Result, monkeypatch: pytes
     def fails(*args: object) -> None:
         raise ConfigError("optimizer 'acme' is not installed")
 
-    monkeypatch.setattr("metabt.runs.replay.walk_beside", fails)
+    monkeypatch.setattr("metabt.runs.replay.walk_baselines", fails)
     run = told(result)
     section = baselines(run)
     assert section is not None and not section.figures

@@ -16,7 +16,6 @@ from metabt import BacktestEngine
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
-from metabt.build.ports import WalkState
 from metabt.build.walk_result import WalkResult
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
@@ -26,7 +25,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block
 from metabt.walk.concatenation import join
 from metabt.walk.stacked_arrays import StackedArrays
-from metabt.walk.walk_forward import advance
+from metabt.walk.walk_forward import State, advance
 from tests.engines.test_laws import SEEDS, WEEKDAY, examples
 from tests.shared import panels, trees
 from tests.shared.months import monthly
@@ -54,7 +53,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> WalkResult
     return found
 
 
-def in_one(found: WalkResult, node: Node) -> tuple[WalkState, Block]:
+def in_one(found: WalkResult, node: Node) -> tuple[State, Block]:
     """Return what one walk over all partitions gives, the children as they were walked."""
     rows = slice(0, len(node.calendar.sessions))
     if isinstance(node.spec, Leaf):

@@ -21,7 +21,7 @@ from metabt.analysis.attribution.contributions import on_periods
 from metabt.analysis.attribution.effects import Effects, Side, cost_of, effects
 from metabt.analysis.attribution.labels import COSTS, Labels
 from metabt.analysis.attribution.linking import active_factors
-from metabt.analysis.attribution.look_through import earned, held_over
+from metabt.analysis.attribution.look_through import held_over
 from metabt.analysis.attribution.periods import by_period
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
@@ -95,16 +95,16 @@ def _effects(pair: _Pair, pairs: Mapping[str, _Pair]) -> Effects:
     """Return the effects of every item in every session, (n_sessions, n_items)."""
     order = _order(pair)
     if not pair.portfolio.sleeve.sleeves:
-        better = earned(pair.portfolio) - earned(pair.benchmark)[:, order]
+        better = pair.portfolio.earned - pair.benchmark.earned[:, order]
         return Effects(np.zeros_like(better), better, np.zeros_like(better))
     children = _children(pair, pairs)
     one = _side(pair.portfolio, [child.portfolio for child in children])
-    weights, own = held_over(pair.benchmark)[:, order], earned(pair.benchmark)[:, order]
+    weights, own = held_over(pair.benchmark)[:, order], pair.benchmark.earned[:, order]
     return effects(one, Side(weights, _returns(pair.benchmark, [child.benchmark for child in children]), own))
 
 
 def _side(history: SleeveHistory, children: list[SleeveHistory]) -> Side:
-    return Side(held_over(history), _returns(history, children), earned(history))
+    return Side(held_over(history), _returns(history, children), history.earned)
 
 
 def _returns(history: SleeveHistory, children: list[SleeveHistory]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Contributions: what every child and asset of a tree contributed to returns, as rows of a table.
 
-Each row tells two things of an item of a sleeve, linked by Carino's factors (metabt.analysis.attribution.linking):
+Each row has two amounts of an item of a sleeve, linked by Carino's factors (metabt.analysis.attribution.linking):
 
 - `own`: what it contributed to the net return of the sleeve itself. With the sleeve's costs, a sleeve's rows add up to
   its total return.
@@ -8,7 +8,7 @@ Each row tells two things of an item of a sleeve, linked by Carino's factors (me
   up to the row of the sleeve in its parent; those of the root, its costs among them, to the portfolio's total return.
 
 Costs are a row of their own. A sleeve pays for the trades of its own book; the portfolio for those that are left once
-its sleeves' trades are netted, which is why costs beneath the root are nothing to the root. Cash earns nothing and has
+its sleeves' trades are netted, which is why the `root` of costs beneath the root is 0. Cash earns nothing and has
 no row.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from metabt.analysis.attribution.effects import cost_of
 from metabt.analysis.attribution.labels import Labels
 from metabt.analysis.attribution.linking import factors
-from metabt.analysis.attribution.look_through import earned, looked_through
+from metabt.analysis.attribution.look_through import looked_through
 from metabt.analysis.attribution.periods import by_period
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
@@ -48,7 +48,7 @@ def _by_item(
         yield history.path, columns
         return
     children = [beneath[f"{history.path}/{child.name}"] for child in history.sleeve.ordered]
-    parts = np.split(columns, np.cumsum([child.node.layout.n_columns for child in children])[:-1], axis=1)
+    parts = np.split(columns, np.cumsum([child.layout.n_columns for child in children])[:-1], axis=1)
     yield history.path, np.stack([part.sum(axis=1) for part in parts], axis=1)
     for child, part in zip(children, parts, strict=True):
         yield from _by_item(child, beneath, part)
@@ -58,7 +58,7 @@ def _rows(history: SleeveHistory, root: np.ndarray, is_root: bool, view: np.ndar
     ends, _ = by_period(view, np.zeros(len(view)), every)
     linking = on_periods(view, history.dates, factors(history.rows("net")), every)
     cost = (linking @ cost_of(history.rows("cost"), history.rows("gross")))[:, None]
-    items = Labels.of_items(history, ends).rows(linking @ earned(history), root)
+    items = Labels.of_items(history, ends).rows(linking @ history.earned, root)
     return concat([items, Labels.of_costs(history, ends).rows(cost, cost if is_root else np.zeros_like(cost))])
 
 

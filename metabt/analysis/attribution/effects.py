@@ -27,11 +27,11 @@ class Side:
     """A portfolio or its benchmark; (n_sessions, n_children) each."""
 
     weights: np.ndarray
-    """What was held over the session, from the close before it."""
+    """Weights held over the session, from the close before it."""
     returns: np.ndarray
-    """What each child returned before costs."""
+    """Gross returns of each child."""
     earned: np.ndarray
-    """What each child earned: weights x returns, but for what could not be traded."""
+    """Contributions to the gross return: weights x returns, but for positions that could not be traded."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Effects:
     """Effects by child, (n_sessions, n_children) or linked, (n_periods, n_children)."""
 
     allocation: np.ndarray
-    """Holding more or less of it."""
+    """Effect of holding more or less of the child than the benchmark does."""
     selection: np.ndarray
-    """What it did better itself."""
+    """Effect of the child's return beyond that of the benchmark's child."""
     interaction: np.ndarray
-    """Both at once."""
+    """Effect of both at once."""
 
     @property
     def total(self) -> np.ndarray:
-        """What they come to."""
+        """Sum of the three effects by child."""
         return self.allocation + self.selection + self.interaction
 
     def linked(self, factors: np.ndarray) -> Effects:

@@ -1,4 +1,4 @@
-"""Labels: what rows of an attribution are of. Costs are rows of their own kind, beside children or assets."""
+"""Labels: path, date, kind and item of the rows of an attribution; costs are a kind beside children or assets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Labels:
         return cls(history.path, ends, COSTS, (COSTS,))
 
     def rows(self, own: np.ndarray, root: np.ndarray, effect: str | None = None) -> Table:
-        """Return a row per item and period, both (n_periods, n_items)."""
+        """Return a table with a row per item and period; `own` and `root` are (n_periods, n_items)."""
         codes = np.tile(np.arange(len(self.items), dtype=np.int32), len(self.ends))
         return {
             "path": Coded.constant(self.path, len(codes)),

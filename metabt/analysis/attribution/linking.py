@@ -21,7 +21,7 @@ def total_return(net: np.ndarray) -> float:
 
 
 def factors(net: np.ndarray) -> np.ndarray:
-    """Return what to multiply each session's amounts with, (n_sessions,), to have them add up to the total return.
+    """Return the factors of sessions, (n_sessions,), by which their amounts add up to the total return.
 
     `net` (n_sessions,) are the returns that the amounts of each session add up to, all above -1.
     """

@@ -1,7 +1,7 @@
 """Look through: what every (leaf, asset) beneath a sleeve earned it, added up with factors over sessions.
 
 1. A leaf knows what each asset earned, `h_{t-1} r_t`.
-2. A meta sleeve hands its children its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
+2. A meta sleeve's children get its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
 3. A position that could not be traded with the shares earns beside them, in its own column.
 """
 
@@ -20,9 +20,9 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
 
     `beneath` are the sleeves of its tree by path, `factors` (n_periods, n_sessions).
     """
-    held = history.walk.whole.held
+    held = history.block.held
     if isinstance(held, Assets):
-        return factors @ earned(history)
+        return factors @ history.earned
     before = held_over(history)
     parts = []
     for c, child in enumerate(history.sleeve.ordered):
@@ -33,12 +33,6 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
     if held.carried is not None:
         _add_carried(columns, history, held, factors)
     return columns
-
-
-def earned(history: SleeveHistory) -> np.ndarray:
-    """Return what each item of a sleeve earned it, (n_sessions, n_items)."""
-    held = history.walk.whole.held
-    return np.asarray(held.earned)[: history.size]
 
 
 def held_over(history: SleeveHistory) -> np.ndarray:
@@ -54,7 +48,7 @@ def _add_carried(columns: np.ndarray, history: SleeveHistory, held: Shares, fact
     later = carried.rows + 1
     seen = later < history.size
     rows, at = later[seen], carried.columns[seen]
-    returns = history.walked.inputs(history.node).gathered.full_gaps.returns
+    returns = history.gathered.full_gaps.returns
     amounts = carried.after[seen] * returns[rows, at]
     for period, factor in enumerate(factors):
         np.add.at(columns[period], at, factor[rows] * amounts)

@@ -1,7 +1,7 @@
 """A stream against a benchmark, session by session: r the stream's net returns, b the benchmark's, a = r - b.
 
-Only sessions in which the benchmark has a return count; their number is told. N is sessions per year of the stream, as
-measured. There is no risk-free rate.
+Only sessions in which the benchmark has a return count; their number is among the metrics. N is sessions per year of
+the stream, as measured. There is no risk-free rate.
 """
 
 from __future__ import annotations

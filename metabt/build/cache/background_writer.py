@@ -1,10 +1,10 @@
-"""Publish behind the caller's back, and stop writing when the disk refuses.
+"""Publish objects on threads; after the disk's first refusal nothing is written for the rest of the process.
 
-1. `submit` queues an object for a small pool of threads; an fsync waits for the disk, not for Python. The queue is
-   bounded, so that a slow disk slows the caller down instead of filling the memory.
+1. `submit` queues an object for THREADS threads; an fsync waits for the disk, not for Python. At most QUEUE objects are
+   queued or being written: a slow disk slows the caller down instead of filling the memory.
 2. The first object finds out whether the file system has hard links.
-3. The first refusal (disk full, read-only, ...) is told once; from then on nothing is written.
-4. Whatever happens to an object, what was to be done after it is done: a claim is released.
+3. The first OSError (disk full, read-only, ...) is reported once, by one warning.
+4. Whether an object is published or given up, what has to follow it is called: a claim is released.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from metabt.build.cache.publishing import links_work, publish
 from metabt.build.cache.syscalls import Disk
 
 THREADS = 4
-"""Objects that are published at the same time: an fsync is mostly waiting, and several share one."""
+"""Number of objects that are published at the same time: an fsync is mostly waiting, and several share one."""
 QUEUE = 64
-"""Objects that may wait or be in the making."""
+"""Largest number of objects that are queued or being written."""
 REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
@@ -31,16 +31,21 @@ REASONS = {
     errno.EACCES: "permission is denied; restore write permission",
     errno.EPERM: "permission is denied; restore write permission",
 }
-"""Why a disk refuses -> what it means and how to mend it."""
+"""Error number of a refusal -> what it means and how to mend it."""
 
 
 class Background:
-    """Publishes the objects of one store, as long as its disk lets it."""
+    """Publishes the objects of one store on threads, until its disk refuses one."""
 
     def __init__(self, root: Path, warn: Callable[[str], None], tell: Callable[[str], None], disk: Disk) -> None:
-        """Start nothing yet; `tell` hears 'published' or 'lost' for each object."""
+        """Take the store's directory and its disk; threads start with the first `submit`.
+
+        `warn(text)` is called once where the file system has no hard links, and once when the disk refuses an object.
+        `tell(event)` is called for each object that was written: 'published', or 'lost' where another process was
+        first. Both are called on threads.
+        """
         self.writes = True
-        """Whether the disk has not refused yet."""
+        """False once the disk has refused an object; then `submit` gives every object up."""
         self._root, self._warn, self._tell, self._disk = root, warn, tell, disk
         self._room = threading.BoundedSemaphore(QUEUE)
         self._lock = threading.Lock()
@@ -51,9 +56,17 @@ class Background:
     def submit(
         self, key: str, pieces: Sequence[bytes | memoryview], take_over: Callable[[], Callable[[], None]]
     ) -> None:
-        """Queue an object, waiting for room; what `take_over` then returns is called when it is published or given up.
+        """Queue an object; this blocks while QUEUE others are queued or being written.
 
-        An interruption while waiting leaves everything with the caller.
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        pieces : sequence of bytes
+            Its file, piece by piece; they must not change until it is published.
+        take_over : callable
+            Called once there is room. What it returns is called when the object is published or given up. An
+            interruption before that leaves the claim with the caller.
         """
         self._room.acquire()
         after = take_over()
@@ -69,7 +82,7 @@ class Background:
         task.add_done_callback(self._settle)
 
     def flush(self) -> None:
-        """Wait until everything queued is published or given up."""
+        """Wait until everything queued is published or given up; an error that is not the disk's is raised here."""
         with self._lock:
             tasks = list(self._open)
         for task in wait(tasks).done:

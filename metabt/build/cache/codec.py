@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.values.buffers import from_numpy, to_numpy
-from metabt.walk import block, holdings
+from metabt.walk import block, costs, holdings
 from metabt.walk.asset_risk import AssetRisk
 
 CLASSES: dict[str, Any] = {
@@ -32,11 +32,11 @@ CLASSES: dict[str, Any] = {
         block.MetaState,
         block.Shares,
         holdings.Queue,
-        holdings.Unpaid,
+        costs.Unpaid,
         AssetRisk,
     )
 }
-"""What may be stored, by name."""
+"""Name -> class that may be stored."""
 
 STORED_AS = {"b": "u1", "M": "i8"}
 """Kind of a NumPy type -> the type its bytes are stored as, where Arrow lays it out otherwise."""

@@ -1,4 +1,4 @@
-"""The cache of a lakehouse: objects on disk that any process may read and nobody trusts.
+"""The cache of a lakehouse: objects on disk that any process may read, verified before every use.
 
 An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (objects); the digest that a later key
 builds on is the one that was verified.
@@ -46,11 +46,11 @@ class DiskCache:
         self.store = ObjectStore(root)
 
     def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
-        """Travel as the directory: where it arrives it is a cache of its own over the same objects."""
+        """Pickle as the directory alone: unpickled, it is another cache over the same objects."""
         return DiskCache, (self.store.root.absolute(),)
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, verified; None where nothing is, or where it is not what was put."""
+        """Return the object under the key, every byte verified; None where there is none, or it is damaged."""
         found = self.store.get(key, SCHEMAS[kind])
         if found is None:
             return None
@@ -62,7 +62,7 @@ class DiskCache:
         return Sealed(parts, {name: section.sha256 for name, section in found.items()})
 
     def claim(self, key: str) -> AbstractContextManager[Any]:
-        """Wait until nobody else is computing the key."""
+        """Return a context manager that waits on entry until no other process or thread is computing the key."""
         return self.store.claim(key)
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:

@@ -1,37 +1,41 @@
-"""Caches that need no disk: one that remembers nothing, and one that lives as long as the process."""
+"""Caches that need no disk: of nothing, of what one process computes, and around another cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
 
 from metabt.build.cache.sealing import seal
-from metabt.build.ports import Sealed
+from metabt.build.ports import Cache, Sealed
 
 
 class NoCache:
-    """Remembers nothing, and so needs no keys."""
+    """A cache that keeps nothing, so that no keys are computed for it."""
 
     remembers = False
 
     def get(self, key: str, kind: str) -> None:
-        """Find nothing."""
+        """Return None."""
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Let everybody compute."""
+        """Return at once: everyone computes."""
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Keep nothing."""
+        """Return the parts without digests, and keep nothing."""
         return Sealed(parts, {})
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Return False: other processes find nothing."""
         return False
 
 
 class MemoryCache:
-    """Remembers what was computed for as long as the process lives."""
+    """A cache in the memory of this process: pass the same one to several backtests, and they share their blocks.
+
+    Nothing is ever removed from it. Ray refuses it, since other processes cannot reach it.
+    """
 
     remembers = True
 
@@ -40,19 +44,113 @@ class MemoryCache:
         self.objects: dict[str, tuple[str, Sealed]] = {}
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what was put under the key, or None."""
+        """Return an object.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, as it was put.
+
+        Returns
+        -------
+        Sealed or None
+            Its parts and their digests; None where nothing of that kind is under the key.
+        """
         found = self.objects.get(key)
         return found[1] if found and found[0] == kind else None
 
     def claim(self, key: str) -> AbstractContextManager[None]:
-        """Let the process compute: it has the cache to itself."""
+        """Return at once: the process has the cache to itself.
+
+        Parameters
+        ----------
+        key : str
+            What is going to be computed.
+
+        Returns
+        -------
+        context manager
+            Within it the key is the caller's to compute.
+        """
         return nullcontext()
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Remember the parts of an object, unless the key is taken; return them with their digests."""
+        """Keep the parts of an object, unless the key is taken.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+        parts : mapping of str to object
+            Its parts by name, such as a block and the state after it; they must not be changed afterwards.
+
+        Returns
+        -------
+        Sealed
+            What is under the key now, with a SHA-256 of each part.
+        """
         sealed, _ = seal(parts)
         return self.objects.setdefault(key, (kind, sealed))[1]
 
     def flush(self) -> bool:
-        """Have nothing that other processes could find."""
+        """Wait for nothing.
+
+        Returns
+        -------
+        bool
+            False: other processes find nothing here.
+        """
         return False
+
+
+class Around:
+    """A cache around another one: what it does not do in its own way, the other does."""
+
+    def __init__(self, behind: Cache) -> None:
+        """Use `behind`; this one remembers if that one does."""
+        self.behind, self.remembers = behind, behind.remembers
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what the other finds under the key, or None."""
+        return self.behind.get(key, kind)
+
+    def claim(self, key: str) -> AbstractContextManager[Any]:
+        """Wait as long as the other does."""
+        return self.behind.claim(key)
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Hand the parts of an object on to the other, and return what it returns."""
+        return self.behind.put(key, kind, parts)
+
+    def flush(self) -> bool:
+        """Finish what the other has to do, and return what it returns."""
+        return self.behind.flush()
+
+
+class Recalling(Around):
+    """Reads each object once: what another cache gave or took is kept for as long as this one lives."""
+
+    def __init__(self, behind: Cache) -> None:
+        """Start empty in front of `behind`."""
+        super().__init__(behind)
+        self._recalled: dict[tuple[str, str], Sealed] = {}
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Cache]]:
+        """Travel without what was recalled."""
+        return type(self), (self.behind,)
+
+    def get(self, key: str, kind: str) -> Sealed | None:
+        """Return what is recalled under the key, or else what the other finds."""
+        found = self._recalled.get((key, kind)) or super().get(key, kind)
+        if found is not None:
+            self._recalled[key, kind] = found
+        return found
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Hand the parts of an object on, and recall them."""
+        self._recalled[key, kind] = sealed = super().put(key, kind, parts)
+        return sealed

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from metabt.errors import StoreError
 
 MAGIC = b"metabt-object 1 "
-"""How every object begins; the digit is the format of this file."""
+"""First bytes of every object; the digit is the version of this format."""
 ALIGNMENT = 64
 """Bytes; a section begins at a multiple of it."""
 HEAD = 16_384
@@ -34,7 +34,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Fault(Exception):
-    """What is wrong with something that should be an object, as the end of a sentence about it."""
+    """A file is no sound object; the text is the end of a sentence about it."""
 
 
 class Section(NamedTuple):
@@ -48,7 +48,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What an object says of itself."""
+    """The header of an object: its key, its schema, and its sections."""
 
     key: str
     """64 hexadecimal digits."""

@@ -33,14 +33,14 @@ from metabt.errors import StoreError
 __all__ = ["Counts", "ObjectStore", "Section"]
 
 LOG = logging.getLogger("metabt.cache")
-"""Where a store complains, unless told otherwise."""
+"""Logger of a store's warnings, unless it is given another callable."""
 DAY = 86_400.0
 """Seconds after which a use is recorded anew; more often would turn every read into a write."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a store has done since it was opened."""
+    """Numbers of what a store has done since it was opened."""
 
     published: int
     """Objects written."""
@@ -51,7 +51,7 @@ class Counts:
     quarantined: int
     """Bad objects moved aside."""
     lost: int
-    """Objects that somebody else had published first."""
+    """Objects that another process or thread had published first."""
 
 
 class ObjectStore:
@@ -62,9 +62,9 @@ class ObjectStore:
     root : Path
         Directory of the store, made when something is put.
     warn : callable
-        Told, in a sentence, what went wrong; by default the logger `metabt.cache`.
-    disk : Disk
-        What carries out the changes.
+        Called with a sentence when something goes wrong; by default the logger `metabt.cache`.
+    disk : Disk, optional
+        Carries out the changes; None is the real one.
     """
 
     def __init__(self, root: Path, *, warn: Callable[[str], None] = LOG.warning, disk: Disk | None = None) -> None:
@@ -87,12 +87,12 @@ class ObjectStore:
 
     @property
     def counts(self) -> Counts:
-        """What was done so far; puts still queued are not counted."""
+        """Numbers so far; puts that are still queued are not counted."""
         with self._lock:
             return Counts(**{field.name: self._tally[field.name] for field in fields(Counts)})
 
     def get(self, key: str, schema: str) -> dict[str, Section] | None:
-        """Return the sections of an object, every byte verified; None when there is none to trust."""
+        """Return the sections of an object, every byte verified; None where there is none, or it is damaged."""
         _require_key(key)
         sections = self._read(key, schema)
         self._count("missed" if sections is None else "found")
@@ -101,8 +101,8 @@ class ObjectStore:
     def put(self, key: str, schema: str, sections: Mapping[str, Section]) -> None:
         """Queue an object for publication, unless the key is taken.
 
-        The data are not copied: nobody may change them before they are published. Their SHA-256 is taken on trust;
-        a wrong one makes an object that no `get` returns.
+        The data are not copied: the caller must not change them before they are published. Their SHA-256 is not
+        checked; a wrong one makes an object that no `get` returns.
         """
         _require_key(key)
         if self._background.writes:
@@ -110,9 +110,9 @@ class ObjectStore:
             self._background.submit(key, pieces, partial(self._claims.after_put, key))
 
     def claim(self, key: str) -> Claim:
-        """Return the claim on a key, to be entered with `with`; after entering, `get` again.
+        """Return the claim on a key, a context manager; within it, `get` again before computing.
 
-        It blocks until no other process and no other thread is inside of it, and its put, if there was one, is
+        Entering blocks until no other process and no other thread is inside of it, and its put, if there was one, is
         published. A thread can be inside of one claim at a time.
         """
         _require_key(key)

@@ -6,7 +6,7 @@
 3. What has been in quarantine for longer than `keep`.
 
 Others may read and write meanwhile. A stored run cannot break: an object can always be computed again, and one that
-is being read stays readable until its reader is done. Lock files stay, see `claims`.
+is being read stays readable until its reader is done. Lock files stay, see `single_flight`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from metabt.build.cache.verified_reading import QUARANTINE, SHARDS, entries, lis
 from metabt.errors import StoreError
 
 LEFT_BEHIND = 3_600.0
-"""Seconds after which a temporary file belongs to nobody."""
+"""Seconds after which a temporary file is taken to be left behind by a crash."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, or would be in a dry run."""
+    """Numbers of what was removed, or would be without `dry_run`."""
 
     objects: int
     """Objects removed."""
@@ -64,7 +64,7 @@ def prune(
     *,
     now: float | None = None,
 ) -> Pruned:
-    """Remove what is not used, and return how much that was.
+    """Remove what is not used from a store, and return how much that was.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def prune(
     max_size : int or None
         Bytes that objects may take up; None for any number.
     dry_run : bool
-        Only say what would be removed.
+        Remove nothing, and return what would be removed.
     now : float or None
         Seconds since the epoch from which ages are counted; None for the clock's.
 

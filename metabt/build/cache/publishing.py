@@ -2,7 +2,7 @@
 
 1. Open its directory; make it, and make that durable, where it is missing.
 2. Write everything to a temporary file in the same directory, under a name of its own, and fsync it.
-3. Link it to the object's name. Where that name is taken somebody else was first: the same key has the same bytes.
+3. Link it to the object's name. Where that name is taken another writer was first: the same key has the same bytes.
 4. Remove the temporary name, and fsync the directory.
 
 A file system may refuse hard links, which `links_work` finds out. There the temporary file is renamed instead: as
@@ -22,11 +22,13 @@ from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import DIRECTORY
 
 REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""How a file system says that it has no hard links, or not for us."""
+"""Error numbers of a file system that has no hard links, or refuses them to this process."""
 
 
 def publish(disk: Disk, root: Path, key: str, pieces: Sequence[bytes | memoryview], *, links: bool) -> bool:
-    """Publish the pieces of an object's file; return False where somebody else was first.
+    """Publish the pieces of an object's file; return False where another writer was first.
+
+    `links` says whether the file system has hard links, as `links_work` found.
 
     Raises
     ------

@@ -12,6 +12,6 @@ from metabt.build.ports import Sealed
 
 
 def seal(parts: Mapping[str, object]) -> tuple[Sealed, dict[str, pa.Buffer]]:
-    """Return the parts with their digests, and the bytes that the digests are of."""
+    """Return the parts with their digests, and the bytes of each part, of which the digest is the SHA-256."""
     data = {name: encode(value) for name, value in parts.items()}
     return Sealed(parts, {name: sha256(buffer).hexdigest() for name, buffer in data.items()}), data

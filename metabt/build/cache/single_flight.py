@@ -2,14 +2,14 @@
 
 1. Entering a claim locks `locks/ab`, with ab the first two digits of the key: an advisory lock of the operating
    system, which dies with its process. Keys that share a file wait for each other, which costs time and no result.
-2. Whoever has entered looks again: the object may have been published meanwhile.
+2. Having entered, a caller looks again: the object may have been published meanwhile.
 3. A `put` inside the claim takes the lock over and releases it once the object is published. Without one, leaving
    the claim releases it.
 
 Nothing that publishes ever waits for a claim, so a process may leave many claims behind whose objects are still in
 the queue. A thread inside a claim must not enter another: two that do so in opposite order would wait for ever.
 Where files cannot be locked, work may be done twice, with the same result. Lock files are never removed: a process
-that waits for a removed file would hold a lock that nobody else sees.
+that waits for a removed file would hold a lock that no other process sees.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Claim:
         self._handed_over = False
 
     def __enter__(self) -> Claim:
-        """Wait until the claim is ours."""
+        """Wait until no other process or thread is inside of the claim."""
         self._claims.enter(self)
         return self
 
@@ -62,12 +62,12 @@ class Claim:
         self._file = file
 
     def hand_over(self) -> Callable[[], None]:
-        """Return what releases the claim, which leaving it no longer does."""
+        """Return the function that releases the claim; leaving the `with` block no longer does."""
         self._handed_over = True
         return self.release
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Unlock the file, so that another process or thread may enter."""
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -104,7 +104,7 @@ class Claims:
             del self._inside[claim.key]
 
     def after_put(self, key: str) -> Callable[[], None]:
-        """Return what is to be called once an object is published: the release of its claim, if there is one."""
+        """Return the function to call once the object is published or given up: it releases the claim, if any."""
         claim = self._inside.pop(key, None)
         return claim.hand_over() if claim else _nothing
 
@@ -115,7 +115,7 @@ class Claims:
         except OSError as error:
             self._works = False
             if error.errno in REASONS:
-                return  # a disk that refuses to be written is told of by the first put
+                return  # a disk that refuses to be written is reported by the first put
             self._warn(
                 f"cache '{self._directory.parent}': files cannot be locked ({error.strerror}); "
                 "processes that run at the same time may compute the same twice, with the same result"

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-"""How a file is made: it must not exist, not even as a link."""
+"""Flags with which a file is made: it must not exist, not even as a link."""
 
 
 class Disk:
-    """The real one."""
+    """The disk: each method is one call of the operating system."""
 
     def mkdir(self, path: Path) -> None:
         """Make a directory that only its owner can enter."""

@@ -1,4 +1,4 @@
-"""Look after a store: what is in it, whether it is sound, and what may go.
+"""Upkeep of a store: count what is in it, verify it, remove what is not used.
 
 1. `stats` reads the headers, and hashes nothing else.
 2. `verify` hashes every byte of every object, and moves the bad ones to the quarantine.
@@ -31,12 +31,12 @@ from metabt.build.cache.verified_reading import (
 __all__ = ["Pruned", "Stats", "Verified", "parse_age", "parse_size", "prune", "stats", "verify"]
 
 UNREADABLE = "(unreadable)"
-"""Stands for the schema of an object without a sound header."""
+"""Schema under which objects without a sound header are counted."""
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What is in a store."""
+    """Numbers and sizes of what is in a store."""
 
     objects: int
     """Files in the place of an object, sound or not."""
@@ -56,7 +56,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of every byte has found."""
+    """Findings of a check of every byte."""
 
     sound: int
     """Objects with every hash right."""
@@ -69,7 +69,7 @@ class Verified:
 
 
 def stats(root: Path) -> Stats:
-    """Return what is in a store."""
+    """Return numbers and sizes of what is in a store; headers are read, nothing is hashed."""
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     uses = []
@@ -90,7 +90,7 @@ def stats(root: Path) -> Stats:
 
 
 def verify(root: Path) -> Verified:
-    """Return whether the objects of a store are sound, after moving those that are not to the quarantine."""
+    """Check every byte of every object, move those that are not sound to the quarantine, and return the findings."""
     sound, size = 0, 0
     bad: list[tuple[str, str]] = []
     unread: list[tuple[str, str]] = []

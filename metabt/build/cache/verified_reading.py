@@ -33,14 +33,14 @@ QUARANTINE = "quarantine"
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 """Names of the directories that hold objects: the first two digits of their keys."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""How a shard is opened."""
+"""Flags with which a shard is opened."""
 # without O_NONBLOCK a named pipe in an object's place would stop the reader for ever
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""How an object is opened."""
+"""Flags with which an object is opened."""
 
 
 class Bad(Exception):
-    """Something that must not be used as an object; its text is the end of a sentence about `path`."""
+    """What is at `path` must not be used as an object; the text is the end of a sentence about it."""
 
     def __init__(self, what: str, path: Path, seen: os.stat_result | None = None) -> None:
         super().__init__(what)
@@ -51,7 +51,7 @@ class Bad(Exception):
 
 
 def read_object(root: Path, key: str, schema: str | None) -> tuple[dict[str, Section], os.stat_result]:
-    """Return an object's sections, every byte verified, and its file's status before; any schema will do for None.
+    """Return an object's sections, every byte verified, and its file's status before; with None, of any schema.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def read_header(file: int, size: int) -> Header:
 
 
 def object_path(root: Path, key: str) -> Path:
-    """Return where an object lies."""
+    """Return the path of an object's file."""
     return root / key[:2] / key
 
 

@@ -16,7 +16,10 @@ from metabt.errors import DataError
 
 
 def check_causal(plan: Plan, scheduler: Scheduler, sessions: int) -> None:
-    """Raise DataError for the first of some sessions whose row is another one without the sessions behind it."""
+    """Raise DataError where a session's row changes when later sessions are taken away.
+
+    `sessions` of them, spread over the plan, are compared to the bit; `scheduler` computes them.
+    """
     chosen = np.unique(np.linspace(0, len(plan.dates) - 1, sessions, dtype=int)).tolist()
     for row in chosen:
         _compare(_last(plan.cut(slice(row, row + 1)), scheduler), _last(plan.until(row + 1), scheduler))

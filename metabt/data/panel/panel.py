@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Panel:
-    """A lazy panel; composing one reads nothing."""
+    """Sessions x assets, computed on demand, a partition (calendar year) at a time; `metabt.open_panel` makes one.
+
+    Methods that return a panel read and compute nothing. The panel itself never changes.
+    """
 
     plan: Plan
-    """What it stands for."""
+    """How each partition is read and computed."""
     scheduler: Scheduler = Here()
-    """Where it is computed."""
+    """Where partitions are computed: in this process, or on Ray."""
 
     def __repr__(self) -> str:
         dates = self.plan.dates
@@ -44,37 +47,64 @@ class Panel:
 
     @property
     def divisions(self) -> tuple[np.datetime64, ...]:
-        """The first session of every partition, then the last session."""
+        """The first session of every partition, then the last session: (npartitions + 1) datetime64[D]."""
         dates = self.plan.dates
         return (*(dates[rows.start] for _, rows in self.plan.partitions), dates[-1])
 
     @property
     def npartitions(self) -> int:
-        """How many partitions it has."""
+        """The number of partitions."""
         return len(self.plan.partitions)
 
     @property
     def partitions(self) -> Choice:
-        """Choose partitions: `panel.partitions[3]`, `panel.partitions[-2:]`."""
+        """The partitions, to choose from: `panel.partitions[3]`, `panel.partitions[-2:]`."""
         return Choice(self)
 
     @property
     def symbols(self) -> Names | None:
-        """Its columns; None where a function decides what they are."""
+        """Names of the columns; None where a function decides them."""
         return self.plan.symbols
 
     @property
     def fields(self) -> Names | None:
-        """Its fields; None where a function decides what they are."""
+        """Names of the fields; None where a function decides them."""
         return self.plan.fields
 
     def __getitem__(self, fields: str | tuple[str, ...]) -> Panel:
-        """Return one field, or several: `panel["close"]`, `panel["close", "volume"]`."""
+        """Return some fields alone: `panel["close"]`, `panel["close", "volume"]`.
+
+        Parameters
+        ----------
+        fields : str or tuple of str
+            Names of fields. Where a function decides what there is, they are looked for when it is computed.
+
+        Returns
+        -------
+        Panel
+            The same sessions and symbols.
+
+        Raises
+        ------
+        ConfigError
+            For a field that is not there, or none at all.
+        """
         names = (fields,) if isinstance(fields, str) else tuple(fields)
         return self._with(self.plan.pick(None, _chosen(names, self.fields, "field")))
 
     def select(self, symbols: Iterable[str]) -> Panel:
         """Return some symbols alone.
+
+        Parameters
+        ----------
+        symbols : iterable of str
+            Names of columns. Before any function they are sorted, each once, and others are not read; after one they
+            come in the order given.
+
+        Returns
+        -------
+        Panel
+            The same sessions and fields.
 
         Raises
         ------
@@ -85,12 +115,22 @@ class Panel:
         return self._with(self.plan.pick(_chosen(names, self.symbols, "symbol"), None))
 
     def between(self, start: str | np.datetime64 | None = None, end: str | np.datetime64 | None = None) -> Panel:
-        """Return the sessions from `start` to `end`, both included; None is open.
+        """Return the sessions from `start` to `end`, both included.
+
+        Parameters
+        ----------
+        start, end : str or datetime64, optional
+            Dates such as 2020-12-31; None is the panel's own first or last session.
+
+        Returns
+        -------
+        Panel
+            The same symbols and fields. A partition of which no session is left is neither read nor computed.
 
         Raises
         ------
         ConfigError
-            Where no session is left.
+            Where no session is left, or for text that is no date.
         """
         dates = self.plan.dates
         first = 0 if start is None else int(np.searchsorted(dates, _day(start)))
@@ -103,52 +143,119 @@ class Panel:
         return self._with(self.plan.cut(slice(first, stop)))
 
     def map_partitions(self, function: Function) -> Panel:
-        """Return what `function` makes of each partition alone.
+        """Return the panel of what `function` makes of each partition alone.
 
         Parameters
         ----------
         function : callable
-            Given a Sheet, returns one with the same sessions, such as ``sheet.derive(name=matrix)``.
+            Takes a Sheet and returns one with the same sessions, such as ``sheet.derive(name=matrix)``. It is called
+            once a partition, when that is computed; on Ray it travels pickled.
+
+        Returns
+        -------
+        Panel
+            The same sessions; symbols and fields are what the function returns, and must be the same for every
+            partition. Computing it raises DataError where they are not.
         """
         return self.map_overlap(function, before=0)
 
     def map_overlap(self, function: Function, *, before: int) -> Panel:
-        """Return what `function` makes of each partition and up to `before` sessions of the panel ahead of it.
+        """Return the panel of what `function` makes of each partition and of some sessions ahead of it.
 
-        It is never handed a later session than the partition's last. Its answer for the sessions ahead is dropped.
+        The function never gets a later session than the partition's last. Its rows for the sessions ahead are dropped.
 
         Parameters
         ----------
         function : callable
-            Given a Sheet, returns one with the same sessions, such as ``sheet.derive(name=matrix)``.
+            Takes a Sheet and returns one with the same sessions, such as ``sheet.derive(name=matrix)``. It is called
+            once a partition, when that is computed; on Ray it travels pickled.
         before : int
-            How many sessions of history it is shown; the first partitions have fewer, or none.
+            Sessions of history that the sheet begins with, at least 0; the first partitions have fewer, or none.
+
+        Returns
+        -------
+        Panel
+            The same sessions; symbols and fields are what the function returns, and must be the same for every
+            partition. Computing it raises DataError where they are not.
 
         Raises
         ------
         ConfigError
             For a negative number of sessions.
+
+        Examples
+        --------
+        >>> import pandas as pd, metabt
+        >>> sessions = pd.to_datetime(["2020-12-30", "2020-12-31", "2021-01-04", "2021-01-05"])
+        >>> closes = metabt.open_panel(pd.DataFrame({"A": [10.0, 12.0, 15.0, 12.0]}, sessions))["close"]
+        >>> def change(sheet):
+        ...     close = sheet["close"]
+        ...     before = close[[0, *range(len(close) - 1)]]  # row by row the close before, its own for the first
+        ...     return sheet.derive(change=close - before)
+        >>> closes.map_overlap(change, before=1).to_pandas("change")["A"].tolist()
+        [0.0, 2.0, 3.0, -3.0]
         """
         if before < 0:
             raise ConfigError(f"before is {before} sessions, wanted 0 or more: later ones are never shown")
         return self._with(self.plan.map(function, before))
 
     def sheets(self) -> Iterator[Sheet]:
-        """Compute and yield every partition in time order; what was yielded is not kept."""
+        """Compute every partition in time order.
+
+        Yields
+        ------
+        Sheet
+            One partition. None is kept, so that only what the caller keeps stays in memory.
+
+        Raises
+        ------
+        DataError
+            If a function returns no Sheet, or other sessions than it was given.
+        """
         return self.scheduler.sheets(self.plan)
 
     def compute(self) -> Sheet:
-        """Compute everything and return it as one sheet."""
+        """Compute everything.
+
+        Returns
+        -------
+        Sheet
+            All partitions as one, in memory.
+
+        Raises
+        ------
+        DataError
+            If a function returns no Sheet, other sessions than it was given, or other columns for some partitions.
+        """
         return join_sheets(list(self.sheets()))
 
     def persist(self) -> Panel:
-        """Compute everything and return a panel of it; partitions stay where they were computed."""
+        """Compute everything and keep each partition where it was computed: here, or in Ray's object store.
+
+        Returns
+        -------
+        Panel
+            The same values, which are not computed again; they are kept as long as this panel is.
+
+        Raises
+        ------
+        DataError
+            If a function returns no Sheet, or other sessions than it was given.
+        """
         plan = self.plan
         kept = self.scheduler.persist(plan)
         return self._with(Keeping(plan.dates, plan.partitions, plan.symbols, plan.fields, kept))
 
     def check_causal(self, sessions: int = 12) -> None:
-        """Compute some sessions again from a panel that ends with them, and compare: none may know what came later.
+        """Check that what the panel says of a session does not depend on later ones.
+
+        Some sessions are computed again from a panel that ends with them, and compared to the bit. A look-ahead that
+        shows in other sessions only is not found.
+
+        Parameters
+        ----------
+        sessions : int
+            How many sessions are checked, spread evenly from the first to the last.
 
         Raises
         ------
@@ -158,7 +265,23 @@ class Panel:
         check_causal(self.plan, self.scheduler, sessions)
 
     def to_pandas(self, field: str | None = None) -> pd.DataFrame:
-        """Compute one field and return it as a frame, dates x symbols; it may be left out where there is one."""
+        """Compute one field and return it as a frame.
+
+        Parameters
+        ----------
+        field : str, optional
+            Name of the field; None is the only one there is.
+
+        Returns
+        -------
+        DataFrame
+            Index `date`: the sessions, datetime64. Columns `symbol`, float64, NaN where nothing is known.
+
+        Raises
+        ------
+        ConfigError
+            For a field that is not there, or none named where there are several.
+        """
         return (self if field is None else self[field]).compute().to_pandas(field)
 
     def _with(self, plan: Plan) -> Panel:
@@ -167,10 +290,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Choice:
-    """The partitions of a panel, to choose from."""
+    """The partitions of a panel, to choose from by position; iterating yields a panel each."""
 
     panel: Panel
-    """Whose they are."""
+    """The panel that is chosen from."""
 
     def __len__(self) -> int:
         return self.panel.npartitions
@@ -180,6 +303,16 @@ class Choice:
 
     def __getitem__(self, which: int | slice) -> Panel:
         """Return one partition, or consecutive ones.
+
+        Parameters
+        ----------
+        which : int or slice
+            Position, from the end where it is negative, or a slice of step 1.
+
+        Returns
+        -------
+        Panel
+            Their sessions; the same symbols and fields.
 
         Raises
         ------

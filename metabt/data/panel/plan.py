@@ -1,4 +1,4 @@
-"""Plan: what a panel stands for, a tree of values that reads nothing.
+"""Plan: how a panel is read and computed, as a tree of values; composing one reads nothing.
 
 1. `Reading` is the leaf. Choosing rows, symbols or fields of it makes a smaller one: what is left out is never read.
 2. `Mapping` applies a function to another plan. `Picking` and `Cutting` choose from what it returns; partitions of
@@ -24,22 +24,25 @@ Partitions = tuple[tuple[str, slice], ...]
 
 
 class Source(Protocol):
-    """Where the prices of one dataset are."""
+    """The prices of one dataset, read by partitions."""
 
     @property
     def dates(self) -> np.ndarray:
-        """(n_sessions,) its calendar."""
+        """(n_sessions,) datetime64[D]: its calendar."""
 
     @property
     def symbols(self) -> Names:
-        """What it holds, sorted."""
+        """(n_assets,) its symbols, sorted."""
 
     @property
     def has_volume(self) -> bool:
         """Whether volumes are known."""
 
     def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> Callable[[], Prices]:
-        """Return what reads whole partitions, with volumes and prices on entry or without them; it travels."""
+        """Return a callable that reads some symbols in `rows` of the calendar, whole partitions; it must pickle.
+
+        `volume` and `entry` say whether volumes, and the prices that assets enter the rows with, are needed.
+        """
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Plan(ABC):
     dates: np.ndarray
     """(n_sessions,) datetime64[D], strictly increasing."""
     partitions: Partitions
-    """What is computed in one go."""
+    """Rows that are computed in one go, in time order."""
     symbols: Names | None
     """Its columns; None where a function decides."""
     fields: Names | None
@@ -57,7 +60,7 @@ class Plan(ABC):
 
     @abstractmethod
     def recipe(self, k: int) -> Recipe:
-        """Return how partition `k` comes about."""
+        """Return the recipe of partition `k`: called without arguments, it returns the partition's Sheet."""
 
     def cut(self, rows: slice) -> Plan:
         """Return some consecutive sessions alone."""
@@ -69,11 +72,11 @@ class Plan(ABC):
         return Picking(self.dates, self.partitions, *names, self, symbols, fields)
 
     def until(self, n_sessions: int) -> Plan:
-        """Return what it would be if there were no session behind its first `n_sessions`."""
+        """Return the same plan over data that end with its first `n_sessions`; functions see no later one."""
         return self.cut(slice(0, n_sessions))
 
     def map(self, function: Function, before: int) -> Plan:
-        """Return what a function makes of every partition and up to `before` sessions ahead of it."""
+        """Return the plan of what a function makes of each partition and up to `before` sessions ahead of it."""
         return Mapping(self.dates, self.partitions, None, None, self, function, before)
 
 
@@ -84,15 +87,15 @@ class Reading(Plan):
     symbols: Names
     """Sorted."""
     fields: Names
-    """Of close, returns and volume."""
+    """Fields to read, of close, returns and volume."""
     source: Source
-    """Where they are."""
+    """Reads the prices."""
     start: int
     """The first session, as a row of the source's calendar."""
 
     @classmethod
     def all(cls, source: Source) -> Reading:
-        """Return all that a source has."""
+        """Return a plan that reads all sessions, symbols and fields of a source."""
         fields = ("close", "returns", "volume") if source.has_volume else ("close", "returns")
         return cls(source.dates, tuple(partitions(source.dates)), source.symbols, fields, source, 0)
 
@@ -105,25 +108,25 @@ class Reading(Plan):
         return FromPrices(read, slice(first, first + rows.stop - rows.start), self.fields)
 
     def cut(self, rows: slice) -> Plan:
-        """Return what reads fewer partitions."""
+        """Return a plan that reads fewer partitions."""
         left = _cut(self.partitions, rows)
         return replace(self, dates=self.dates[rows], partitions=left, start=self.start + rows.start)
 
     def pick(self, symbols: Names | None, fields: Names | None) -> Plan:
-        """Return what reads fewer symbols or columns; symbols are sorted, as in every dataset."""
+        """Return a plan that reads fewer symbols or fields; symbols are sorted, as in every dataset."""
         symbols = self.symbols if symbols is None else tuple(sorted(symbols))
         return replace(self, symbols=symbols, fields=fields or self.fields)
 
 
 @dataclass(frozen=True)
 class Keeping(Plan):
-    """Partitions that were computed, and are kept somewhere."""
+    """Partitions that were computed, and are kept in memory or in an object store."""
 
     recipes: tuple[Recipe, ...]
-    """How to get at each."""
+    """Returns each from where it is kept."""
 
     def recipe(self, k: int) -> Recipe:
-        """Return how to get at partition `k`."""
+        """Return the recipe that takes partition `k` from where it is kept."""
         return self.recipes[k]
 
 

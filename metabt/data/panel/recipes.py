@@ -1,9 +1,9 @@
-"""Recipes: how one partition of a panel comes about, as a value that another process can follow.
+"""Recipes: how one partition of a panel is computed, as a value that another process can call.
 
 1. `FromPrices` reads whole partitions, with the prices that assets enter them with, and cuts afterwards: the returns
    of a cut are those of the whole.
-2. `Mapped` hands a function up to `before` sessions ahead of the partition, and the partition. It is never handed a
-   later one, and what it returns is trimmed to the partition.
+2. `Mapped` calls a function with up to `before` sessions ahead of the partition, and the partition. It never gets a
+   later session, and what it returns is trimmed to the partition.
 3. `Picked` and `Trimmed` leave columns and rows out of what a function returned.
 """
 
@@ -20,7 +20,7 @@ from metabt.numerics.platform import one_thread
 Recipe = Callable[[], Sheet]
 """Returns one partition."""
 Function = Callable[[Sheet], Sheet]
-"""What users map: a row of its answer for every row it is given."""
+"""A user's function: takes a sheet, and returns one with a row for each row that it was given."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Held:
     """A partition that is in memory."""
 
     sheet: Sheet
-    """What it holds."""
+    """The partition."""
 
     def __call__(self) -> Sheet:
-        """Return it."""
+        """Return the partition."""
         return self.sheet
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a function makes of a partition and some sessions before it."""
+    """The answer of a function to a partition and some sessions before it."""
 
     function: Function
     """Given a sheet, returns one of the same sessions."""

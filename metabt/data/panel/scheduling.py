@@ -1,4 +1,4 @@
-"""Scheduling: who follows the recipes of a plan, and where its partitions stay."""
+"""Scheduling: where the recipes of a plan are called, and where its partitions are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Scheduler(Protocol):
         """Yield every partition, in time order."""
 
     def persist(self, plan: Plan) -> tuple[Recipe, ...]:
-        """Compute every partition, keep each where it was computed, and return how to get at them."""
+        """Compute every partition, keep each where it was computed, and return recipes that take them from there."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Here:
     """In this process, one after the other: the reference."""
 
     def sheets(self, plan: Plan) -> Iterator[Sheet]:
-        """Yield every partition, in time order; only the one at hand is in memory."""
+        """Yield every partition, in time order; only the newest is kept in memory."""
         return (plan.recipe(k)() for k in range(len(plan.partitions)))
 
     def persist(self, plan: Plan) -> tuple[Recipe, ...]:

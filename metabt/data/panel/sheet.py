@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Sessions x assets; the arrays it is given become read-only."""
+    """Sessions x assets in memory, a matrix for every field; the arrays it is given become read-only."""
 
     dates: np.ndarray
     """(n_sessions,) datetime64[D], strictly increasing."""
@@ -46,19 +46,82 @@ class Sheet:
             array.flags.writeable = False
 
     def __getitem__(self, field: str) -> np.ndarray:
-        """Return the matrix of a field, (n_sessions, n_assets)."""
+        """Return the matrix of a field.
+
+        Parameters
+        ----------
+        field : str
+            Its name.
+
+        Returns
+        -------
+        (n_sessions, n_assets) float64
+            Read-only; NaN where nothing is known.
+
+        Raises
+        ------
+        ConfigError
+            For a field that is not there.
+        """
         return self.fields[known(field, self.fields, "field")]
 
     def derive(self, **fields: np.ndarray) -> Sheet:
-        """Return the same sessions of the same symbols with other fields."""
+        """Return a sheet of the same sessions and symbols with other fields.
+
+        Parameters
+        ----------
+        **fields : (n_sessions, n_assets) float64
+            The fields of the new sheet, each under its name; the old ones are not taken along. The arrays become
+            read-only.
+
+        Returns
+        -------
+        Sheet
+
+        Raises
+        ------
+        DataError
+            For a matrix of another shape or type.
+        """
         return Sheet(self.dates, self.symbols, fields)
 
     def rows(self, rows: slice) -> Sheet:
-        """Return some consecutive sessions alone."""
+        """Return some consecutive sessions alone.
+
+        Parameters
+        ----------
+        rows : slice
+            Positions of sessions, of step 1.
+
+        Returns
+        -------
+        Sheet
+            Views of the arrays, no copies.
+        """
         return Sheet(self.dates[rows], self.symbols, {name: matrix[rows] for name, matrix in self.fields.items()})
 
     def pick(self, symbols: Sequence[str] | None, fields: Sequence[str] | None) -> Sheet:
-        """Return some symbols and some fields alone, in the order given; None is all."""
+        """Return some symbols and some fields alone, in the order given.
+
+        Parameters
+        ----------
+        symbols : sequence of str, optional
+            Each once; None is all.
+        fields : sequence of str, optional
+            None is all.
+
+        Returns
+        -------
+        Sheet
+            The same sessions.
+
+        Raises
+        ------
+        ConfigError
+            For a symbol or a field that is not there.
+        DataError
+            For a symbol that is chosen twice.
+        """
         picked = {known(name, self.fields, "field"): self.fields[name] for name in fields or self.fields}
         if symbols is None:
             return Sheet(self.dates, self.symbols, picked)
@@ -66,7 +129,23 @@ class Sheet:
         return Sheet(self.dates, tuple(symbols), {name: matrix[:, columns] for name, matrix in picked.items()})
 
     def to_pandas(self, field: str | None = None) -> pd.DataFrame:
-        """Return one field as a frame, dates x symbols; the field may be left out where there is one."""
+        """Return one field as a frame.
+
+        Parameters
+        ----------
+        field : str, optional
+            Name of the field; None is the only one there is.
+
+        Returns
+        -------
+        DataFrame
+            Index `date`: the sessions, datetime64. Columns `symbol`, float64, NaN where nothing is known.
+
+        Raises
+        ------
+        ConfigError
+            For a field that is not there, or none named where there are several.
+        """
         from metabt.values.frames import wide_frame
 
         if field is None and len(self.fields) != 1:
@@ -75,7 +154,7 @@ class Sheet:
 
 
 def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
-    """Return consecutive sheets as one.
+    """Return consecutive sheets, in time order, as one.
 
     Raises
     ------

@@ -4,9 +4,9 @@
 2. `driver` walks a plan with `actors`: each holds a shard (metabt.build.shard), and no arithmetic lives here.
    `actor_progress` is one actor's way through the partitions, `crashing_sleeve` finds the sleeve that ends its process.
 3. Prices go to actors: `price_stream` says which partitions a plan misses, `ray_data_stream` reads them ahead through
-   Ray Data, `price_blocks` lays them out for the object store, `price_partitions` is what an actor was handed.
-4. Blocks go between actors: `block_buffers` is what a shard made of a partition, as one buffer; `stored_blocks` reads
-   them when they are looked at. `head_notes` keeps short texts beyond the end of their writer.
+   Ray Data, `price_blocks` lays them out for the object store, `price_partitions` are those that an actor has.
+4. Blocks go between actors: `block_buffers` packs what a shard made of a partition as one buffer; `stored_blocks` reads
+   blocks when they are first used. `head_notes` keeps short texts beyond the end of their writer.
 5. `panels` computes panels the same way. `executor` is the port behind `engine=ray`.
 """
 

@@ -20,15 +20,15 @@ from metabt.build.plan import Plan
 from metabt.build.shard import Report
 
 CALLS = 2
-"""Calls that an actor may have before it: while one is settled, the next one is being done."""
+"""Largest number of calls that an actor has not answered: while one is settled, the next one is being done."""
 
 
 @dataclass
 class ActorProgress:
-    """One actor and how far it has come."""
+    """One actor and its way through the partitions (a lane)."""
 
     name: str
-    """For messages."""
+    """Its name in messages."""
     keys: tuple[str, ...]
     """Spec digests of its sleeves, children first."""
     labels: tuple[str, ...]
@@ -40,7 +40,7 @@ class ActorProgress:
     reports: list[Report] = field(default_factory=list)
     """Confirmed, one per partition."""
     blocks: list[ray.ObjectRef | None] = field(default_factory=list)
-    """References to their blocks; None where nobody needs them any more."""
+    """References to their blocks; None where no other lane needs them any more."""
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Spec digest -> the position from which on a sleeve is not walked, and why: it ends its process."""
     deaths: Counter[int] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class ActorProgress:
         return cls(name, keys, tuple(label for label in plan.labels if label in own), hire, **more)
 
     def arrive(self) -> None:
-        """Hire an actor, if there is none, ahead of the first call."""
+        """Hire an actor ahead of the first call, unless there is one; its start then overlaps with other work."""
         _ = self.actor
 
     @property
@@ -74,7 +74,7 @@ class ActorProgress:
 
     @property
     def position(self) -> int:
-        """Partitions that are confirmed."""
+        """Number of partitions that are confirmed."""
         return len(self.reports)
 
     @property
@@ -84,21 +84,21 @@ class ActorProgress:
 
     @property
     def done(self) -> bool:
-        """Every partition is confirmed."""
+        """Whether every partition is confirmed."""
         return self.position == len(self.labels)
 
     @property
     def has_room(self) -> bool:
-        """Another call may be made."""
+        """Whether another call may be made."""
         return len(self._calls) < CALLS and self.next < len(self.labels)
 
     @property
     def waited_for(self) -> ray.ObjectRef | None:
-        """The report that comes next."""
+        """Reference to the report that comes next; None where no call is open."""
         return self._calls[0][0] if self._calls else None
 
     def call(self, given: Any) -> None:
-        """Have the next partition walked, with what it needs."""
+        """Call the actor for the next partition; `given` are the prices, or the blocks beneath, that it needs."""
         failed = {key: why for key, (position, why) in self.failed.items() if position <= self.next}
         self._calls.append(self.actor.advance.remote(self.labels[self.next], self.previous, given, failed))
 
@@ -123,17 +123,17 @@ class ActorProgress:
         return report
 
     def forget_calls(self) -> None:
-        """Do without what is not confirmed."""
+        """Forget the calls that are not confirmed; their partitions will be called for again."""
         self._calls.clear()
 
     def begin_again(self) -> None:
-        """Go back to the first partition."""
+        """Forget every report and block: the first partition is called for next."""
         self.forget_calls()
         self.reports.clear()
         self.blocks.clear()
 
     def release(self) -> None:
-        """Do without the actor: a new one is hired when there is more to do."""
+        """End the actor; a new one is hired when there is more to do."""
         self.forget_calls()
         if self._actor is not None:
             ray.kill(self._actor)  # one that is dead already stays so

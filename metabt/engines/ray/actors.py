@@ -24,10 +24,10 @@ from metabt.numerics.platform import one_thread
 
 
 class Actor(ABC):
-    """Holds a shard."""
+    """Holds a shard, the sleeves that one process walks."""
 
     def __init__(self, plan: Plan, cache: Cache | None, keys: Sequence[str]) -> None:
-        """Take the whole plan and the spec digests of the sleeves it is to walk."""
+        """Take the whole plan, the cache (None: nothing is remembered), and the spec digests of sleeves to walk."""
         self._feed = PricePartitions(plan)
         self._shard = Shard(plan, cache or NoCache(), keys, self._feed)
 
@@ -36,7 +36,7 @@ class Actor(ABC):
         return basis(*WALK)
 
     def probe(self, label: str, previous: Report | None, given: Any, key: str, note: str) -> None:
-        """Twin of Shard.probe; what is told is written down under `note`, where it outlives this process."""
+        """Twin of Shard.probe; sessions are written down under `note`, which outlives this process."""
         with one_thread():
             blocks = self._given(given)
             write_down(note, "")

@@ -2,8 +2,8 @@
 
 1. A process that is connected already stays connected as it is.
 2. An address, given or in RAY_ADDRESS, is attached to; what was not started here is never shut down.
-3. Otherwise a private instance is started: quiet, without usage statistics, without a dashboard unless asked, open to
-   nobody who lacks its token, which lies in a file that only this user can read.
+3. Otherwise a private instance is started: quiet, without usage statistics, without a dashboard unless asked. It takes
+   only clients with its token, which lies in a file that only this user can read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OWN_TOKEN = Path(".ray") / "auth_token"
 
 
 _names: list[str] = []
-"""What the cluster that this process has connected to was called; one machine has several addresses."""
+"""Address by which this process has connected to its cluster; one machine has several addresses."""
 
 
 def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard: bool = False) -> str:
@@ -55,7 +55,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
     Raises
     ------
     ConfigError
-        If Ray is not installed, or nobody answers at the address.
+        If Ray is not installed, no cluster answers at the address, or the process is connected to another one.
     """
     # Ray reads these once, when it is first imported
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -105,7 +105,7 @@ def _connected(here: str, wanted: str | None) -> str:
 
 
 def _probe(address: str) -> None:
-    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try again for minutes."""
+    """Raise OSError if no process listens at HOST:PORT: Ray itself would try again for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "://" not in address:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _own_end() -> Iterator[None]:
-    """Keep what this process does on SIGTERM, if it does anything: Ray puts a handler of its own in its place."""
+    """Restore this process's handler of SIGTERM after the block, in which Ray puts its own in its place."""
     before = signal.getsignal(signal.SIGTERM)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
@@ -145,11 +145,14 @@ def _hush() -> None:
     """Keep what Ray says of dying workers off standard output, where results go: the run says what matters of it."""
     from ray._private import worker  # there is no public way
 
-    worker.print_to_stdstream = lambda data, ignore_prefix: LOG.debug("%s", "\n".join(map(str, data["lines"])))
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda data, *_, **__: LOG.debug("%s", "\n".join(map(str, data["lines"])))
+    else:
+        LOG.debug("this Ray has no worker.print_to_stdstream: what it says of dying workers may be on standard output")
 
 
 def _bring_token() -> None:
-    """Give a private instance a token of its own, unless somebody has decided about that already."""
+    """Set a token for a private instance, unless the environment states one, or Ray has been imported before."""
     if "ray" in sys.modules or any(name in os.environ for name in ("RAY_AUTH_MODE", *TOKENS)):
         return
     folder = tempfile.mkdtemp(prefix="metabt-ray-")  # 0700

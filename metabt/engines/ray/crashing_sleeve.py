@@ -29,10 +29,10 @@ HOPELESS = 12
 
 
 class CrashingSleeve:
-    """Looks for the sleeves that actors die of."""
+    """Finds the sleeves that end the processes of their actors."""
 
     def __init__(self, plan: Plan, given: Callable[[ActorProgress, int], Any]) -> None:
-        """Take the plan, and what tells what a lane needs for a position."""
+        """Take the plan; `given(lane, position)` returns what a lane needs for a partition."""
         self._plan, self._given = plan, given
         self._alone: Counter[tuple[str, str]] = Counter()
         self._suspects: dict[str, int] = {}
@@ -61,7 +61,7 @@ class CrashingSleeve:
         return self._suspects.get(lane.name) == lane.next
 
     def examine(self, lane: ActorProgress) -> None:
-        """Walk each sleeve of a suspect lane alone, its calls being settled."""
+        """Walk each sleeve of a suspect lane alone in its next partition; no call of the lane may be open."""
         if lane.next != lane.position:
             return
         label, note = lane.labels[lane.position], new_note()

@@ -26,9 +26,9 @@ from metabt.build.cost_estimate import components, leaves_beneath, seconds_of, s
 from metabt.build.inputs import initial_state
 from metabt.build.keys import WALK, basis
 from metabt.build.plan import Plan
-from metabt.build.ports import Cache, Progress, Walk
+from metabt.build.ports import Cache, Progress
 from metabt.build.shard import Blocks, Lost, Mark, Report
-from metabt.build.walk_result import WalkResult
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
 from metabt.engines.ray.crashing_sleeve import CrashingSleeve
@@ -42,15 +42,15 @@ LOG = logging.getLogger("metabt.cluster")
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
 SHARE = 0.9
-"""Of a processor that each SleeveActor asks for; the rest is for reading prices."""
+"""Part of a processor that each SleeveActor asks for; the rest is for reading prices."""
 PATIENCE = 100.0
-"""Seconds that an actor may take to be there."""
+"""Seconds that an actor may take to start."""
 LISTEN = 5.0
-"""Seconds to wait for a report before looking whether the actors are there at all."""
+"""Seconds to wait for a report before looking whether the actors have started at all."""
 
 
 class Run:
-    """One plan on its way over a cluster that this process is connected to."""
+    """The walk of one plan over the cluster that this process is connected to."""
 
     def __init__(
         self, plan: Plan, cache: Cache, known: Mapping[str, int], progress: Progress | None, workers: int | None
@@ -96,7 +96,7 @@ class Run:
         return [*self.leaves, *self.metas]
 
     def finish(self) -> WalkResult:
-        """Walk to the end and return what came out."""
+        """Walk to the end and return the walked sleeves."""
         try:
             self._await_actors()
             while any(not lane.done for lane in self.lanes):
@@ -109,7 +109,7 @@ class Run:
                 lane.release()
 
     def _await_actors(self) -> None:
-        """Hire all actors at once, and wait until they are there."""
+        """Hire all actors at once, and wait until they have started."""
         began = monotonic()
         for lane in self.lanes:
             lane.arrive()
@@ -171,7 +171,7 @@ class Run:
 
     def _recover_from(self, error: ray.exceptions.RayTaskError, lane: ActorProgress) -> None:
         if isinstance(error.cause, Lost):
-            # blocks that nobody has stored are made again, by whoever made them and by whoever needs them
+            # blocks that are not stored are made again, by the lane that made them and by the one that needs them
             for other in [lane, *lane.sources]:
                 other.begin_again()
         elif isinstance(error.cause, ray.exceptions.RayError):
@@ -182,7 +182,7 @@ class Run:
             raise error.cause
 
     def _given(self, lane: ActorProgress, position: int) -> Any:
-        """Return what a lane needs for a partition; None while it is not to be had, or too far ahead."""
+        """Return what a lane needs for a partition; None while it is not made yet, or the lane is too far ahead."""
         label = lane.labels[position]
         if lane in self.leaves:
             return None if self._too_far(lane, label) else self.supply.references(lane.keys, label, self._oldest())
@@ -219,7 +219,7 @@ class Run:
             )
 
     def _forget_blocks(self, lane: ActorProgress) -> None:
-        """Let go of blocks that are stored and that everybody above has seen."""
+        """Drop references to blocks that are stored, and that every lane above has confirmed to have read."""
         above = [meta for meta in self.metas if lane in meta.sources and not meta.done]
         seen = min((meta.labels[meta.position] for meta in above), default="~")  # after every label
         for place, report in enumerate(lane.reports):
@@ -238,7 +238,7 @@ class Run:
 
 
 def _fill(walk: Walk, blocks: StoredBlocks) -> None:
-    """Tell a walk where its blocks are; of those that are stored only what the newest left is read at once."""
+    """Give a walk its blocks, which are read when they are first used, and the state that the newest one left."""
     if len(blocks):
         walk.state, walk.blocks = blocks.sealed(-1).parts["state"], blocks
     walk.computed = sum(not mark.found for mark in blocks.marks)

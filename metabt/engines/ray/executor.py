@@ -1,6 +1,6 @@
-"""The Ray executor: the port behind `engine=ray`.
+"""The Ray executor, which `engine=ray` names.
 
-Ray itself is imported when a plan is to be walked of which something is missing, not before.
+Ray itself is imported when a plan with missing blocks is walked, not before.
 """
 
 from __future__ import annotations
@@ -19,24 +19,40 @@ from metabt.errors import ConfigError
 
 @dataclass(frozen=True)
 class Ray:
-    """On Ray: in several processes of this machine, or on a cluster."""
+    """Executor that walks in several processes, of this machine or of a cluster: `backtest(..., engine=Ray())`."""
 
     address: str | None = None
-    """Of a cluster; None is RAY_ADDRESS, or a private instance on this machine."""
+    """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine, which ends with the process."""
     workers: int | None = None
-    """SleeveActors; None is as many as there are processors."""
+    """Number of processes that walk sleeves; None is one per processor."""
     dashboard: bool = False
-    """Start the web page of a private instance."""
+    """Whether to start the web page of a private instance."""
 
     name = "ray"
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled.
 
+        The engine calls it. Where every block is known already, Ray is not started.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to walk (metabt.build.plan).
+        cache : Cache
+            Where blocks are remembered; every process must be able to reach it.
+        progress : callable, optional
+            Called as `progress(done, blocks, last)`; None is silence.
+
+        Returns
+        -------
+        WalkResult
+            The walked sleeves, for `BacktestEngine.assemble`.
+
         Raises
         ------
         ConfigError
-            If there is no cluster to be had, or no room on it.
+            If no cluster answers, it has no room, or the cache is a MemoryCache.
         RunError
             If the machines of the cluster would not compute the same bits, or workers keep dying.
         """

@@ -1,7 +1,7 @@
-"""Panels on Ray: partitions are computed by tasks and stay in the object store until somebody takes them.
+"""Panels on Ray: partitions are computed by tasks, and stay in the object store until they are taken.
 
 1. Prices in memory are put into the object store once; every task views them there.
-2. A recipe travels with the read that follows it; `streaming` hands out references to what came of it, in order.
+2. A recipe travels with the read that calls it; `ray_data_stream` yields references to the tables, in order.
 3. `persist` keeps the references: the panel that it returns takes its partitions from the object store.
 """
 
@@ -24,7 +24,7 @@ from metabt.engines.ray.ray_data_stream import stream
 
 @dataclass(frozen=True)
 class OnRay:
-    """As many partitions at a time as there are CPUs, and no further ahead of whoever takes them."""
+    """Computes as many partitions at a time as there are CPUs, and no more ahead of the one that is taken."""
 
     def sheets(self, plan: Plan) -> Iterator[Sheet]:
         """Yield every partition, in time order, as views of the object store."""
@@ -40,7 +40,7 @@ class Fetched:
     """A partition in the object store, as a recipe."""
 
     ref: ray.ObjectRef
-    """Where it is."""
+    """Reference to its table."""
 
     def __call__(self) -> Sheet:
         """Return a view of it."""
@@ -52,10 +52,10 @@ class SheetRead:
     """One partition that is to be computed, as a read."""
 
     recipe: Recipe
-    """How."""
+    """Computes the partition."""
 
     def table(self) -> pa.Table:
-        """Compute it."""
+        """Return the computed partition as a table of one row."""
         return sheet_to_table(self.recipe())
 
 
@@ -66,9 +66,9 @@ class Shared:
     refs: Mapping[int, ray.ObjectRef]
     """First row of each partition -> where it is."""
     dates: np.ndarray
-    """(n_sessions,) their calendar."""
+    """(n_sessions,) datetime64[D]: the calendar of the prices."""
     symbols: Names
-    """What they are prices of."""
+    """(n_assets,) symbols, sorted."""
     has_volume: bool
     """Whether volumes are known."""
 
@@ -80,7 +80,7 @@ class Shared:
         return cls(refs, prices.dates, prices.symbols, prices.volume is not None)
 
     def part(self, rows: slice, symbols: Names, *, volume: bool, entry: bool) -> SharedPart:
-        """Return what views a partition."""
+        """Return a callable that views one partition in the object store."""
         return SharedPart(self.refs[rows.start], symbols)
 
 

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 )
 """Columns of a block of prices; `volume` and `entry` are null where there are none."""
 FIELD = "field:"
-"""What the name of a column begins with that holds a field of a sheet."""
+"""Prefix of the name of a column that holds a field of a sheet."""
 
 
 def to_table(prices: Prices) -> pa.Table:

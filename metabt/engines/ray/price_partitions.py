@@ -1,6 +1,6 @@
-"""Price partitions: those that were handed to a process, as leaves read them.
+"""Price partitions: those that a process got from the driver, as leaves read them.
 
-What was not handed over, because everyone thought that its blocks were known, is read from where the prices lie.
+Partitions that it did not get, since their blocks were expected to be known, are read from the lakehouse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Part = tuple[str, str]
 
 @dataclass
 class PricePartitions:
-    """Prices of the partitions at hand, shared with all other processes of the machine and read-only."""
+    """Prices of the present partitions, shared with all other processes of the machine and read-only."""
 
     plan: Plan
     """What is walked."""
@@ -30,11 +30,11 @@ class PricePartitions:
     _joined: dict[tuple[str, tuple[str, ...]], Prices] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Know where else prices could be read."""
+        """Begin without partitions; prices are read from the plan's datasets until `take` is called."""
         self._unfed = Markets(self.plan)
 
     def take(self, references: Mapping[Part, ray.ObjectRef]) -> None:
-        """Replace what is at hand."""
+        """Replace the present partitions by these."""
         self._joined = {}
         self._parts = {
             part: self._parts[part] if part in self._parts else from_table(ray.get(reference))

@@ -2,7 +2,7 @@
 
 1. The first block of each leaf that is not known says from where on its dataset is read, with the lookback ahead.
 2. One stream brings the partitions of all datasets, oldest first; it is drawn from as the lanes go on.
-3. A partition is let go of when no lane will look back as far. A lane that begins again reads what is gone by itself.
+3. A partition is dropped when no lane will look back as far. A lane that begins again reads what is gone by itself.
 
 Prices that were handed over in Python are with the actors already, as part of the plan.
 """
@@ -22,11 +22,11 @@ from metabt.lakehouse import Reader
 from metabt.portfolio.sleeve import Leaf
 
 AHEAD = 2
-"""Partitions that may be read before somebody asks for them."""
+"""Largest number of partitions that are read before a lane needs them."""
 
 
 class PriceStream:
-    """Prices on their way to the actors."""
+    """The partitions of prices that actors need, streamed in time order."""
 
     def __init__(self, plan: Plan, known: Mapping[str, int]) -> None:
         """Take the plan, and spec digest -> how many of a leaf's blocks need not be computed."""
@@ -44,7 +44,7 @@ class PriceStream:
     def references(self, keys: tuple[str, ...], label: str, oldest: str) -> dict[Part, ray.ObjectRef]:
         """Return the partitions that some leaves read for the partition `label`, where they miss its block.
 
-        `oldest` is the oldest partition that anybody still has to walk.
+        `oldest` is the oldest partition that a lane still has to walk.
         """
         wanted: dict[Part, None] = {}
         for key in keys:
@@ -57,7 +57,7 @@ class PriceStream:
         return {part: self._arrived[part] for part in wanted if part in self._arrived}
 
     def begin(self) -> None:
-        """Read the first partition, if any is to be read, ahead of whoever asks for it."""
+        """Begin to read the first partition, if any is to be read, before a lane needs it."""
         if self._reads:
             self._draw()
 

@@ -1,43 +1,35 @@
-"""Ray Data stream: partitions come in the order they are asked for, read ahead of whoever takes them.
+"""Ray Data stream: partitions come in the order in which they are wanted, read before they are taken.
 
 1. A read knows what to read and is small; it travels to a worker, which runs it and keeps the table it returns.
-2. Ray Data schedules the reads, a task each, and hands out references in order: the driver sees no prices.
-3. At most `ahead` reads have begun that nobody has taken, so memory does not grow with history.
+2. Each read is a Ray Data dataset of one block, which a thread executes; the driver takes references, in order, and
+   sees no prices.
+3. A read begins when an earlier one is taken: at most `ahead` have begun that nobody has taken, so memory does not grow
+   with history. Ray Data bounds bytes, and only within one dataset.
 4. Reads ask for no CPU of their own: actors that hold all of them cannot keep them from running.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from itertools import islice
+from threading import Thread
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import ray
-from ray.data import DataContext, Datasource, read_datasource
-from ray.data._internal.execution.backpressure_policy import (
-    ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY,
-    BackpressurePolicy,
-)
+from ray.data import DataContext, Dataset, Datasource, read_datasource
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from metabt.data.prices import Prices
 from metabt.engines.ray.price_blocks import to_table
 from metabt.errors import MetabtError
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
-    from ray.data._internal.execution.interfaces import PhysicalOperator
-
-REST = 0.02
-"""Seconds between two questions whether a read may begin, while none runs."""
-AHEAD = "metabt.ahead"
-"""Key, in Ray Data's settings, of how many reads may have begun that nobody has taken."""
 
 RETRIES = "\nFailed to "
 """How Ray Data goes on after the message of an error."""
@@ -65,7 +57,7 @@ class PriceRead:
     """Returns its prices, in whichever process; it is pickled."""
 
     def table(self) -> pa.Table:
-        """Return the prices as `blocks.from_table` takes them."""
+        """Return the prices as `price_blocks.from_table` takes them."""
         return to_table(self.read())
 
 
@@ -77,7 +69,7 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
     reads : sequence
         In the order in which they are wanted: for prices, that of time.
     ahead : int
-        How many reads, at most, have begun that nobody has taken; at least 1.
+        Largest number of reads that have begun and are not taken yet; at least 1.
 
     Raises
     ------
@@ -86,59 +78,64 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
     """
     if ahead < 1:
         raise ValueError(f"ahead is {ahead}; wanted at least 1: nothing is read that may not begin")
-    if not reads:
-        return
-    references = _references(_dataset(reads, ahead))
+    settings, rest = _settings(), iter(reads)
+    begun = deque(_begin(read, settings) for read in islice(rest, ahead))
     try:
-        yield from zip(reads, references, strict=True)
+        while begun:
+            begun[0].result()
+            begun.extend(_begin(read, settings) for read in islice(rest, 1))
+            yield begun.popleft().result()  # nothing here keeps the table any longer
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, MetabtError):
             # Ray Data appends advice on settings of its own, which are not the user's
             raise type(error.cause)(str(error.cause).partition(RETRIES)[0]) from None
         raise
-    finally:
-        references.close()
 
 
-def _references(dataset: Dataset) -> Generator[ray.ObjectRef, None, None]:
-    """Yield a reference to each read's table; the only place that knows how Ray Data hands them out."""
-    with _quiet():
-        bundles = dataset.iter_internal_ref_bundles()
-    for bundle in bundles:
-        (reference,) = bundle.block_refs
-        yield reference
+def _begin(read: AnyRead, settings: DataContext) -> Future[tuple[AnyRead, ray.ObjectRef]]:
+    """Return what is a read with the reference to its table once the read has ended."""
+    with _quiet(), DataContext.current(settings):
+        dataset = read_datasource(_One(read), num_cpus=0, override_num_blocks=1)
+    ended: Future[tuple[AnyRead, ray.ObjectRef]] = Future()
+    # a daemon: a read that nobody waits for does not keep the process from ending
+    Thread(target=_execute, args=(read, dataset, ended), name="metabt-read", daemon=True).start()
+    return ended
 
 
-def _dataset(reads: Sequence[Read], ahead: int) -> Dataset:
+def _execute(read: AnyRead, dataset: Dataset, ended: Future[tuple[AnyRead, ray.ObjectRef]]) -> None:
+    try:
+        (table,) = dataset.to_arrow_refs()
+        ended.set_result((read, table))
+    except BaseException as error:  # it is raised where the read is taken
+        ended.set_exception(error)
+
+
+def _settings() -> DataContext:
     with _quiet():
         settings = DataContext.get_current().copy()
         settings.enable_progress_bars = False
         settings.print_on_execution_start = False
-        settings.execution_options.preserve_order = True
         settings.target_max_block_size = None  # a partition is one block, however large
-        settings.execution_no_progress_timeout_s = -1  # a consumer may take its time
-        settings.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [_Window])
-        settings.set_config(AHEAD, ahead)
-        with DataContext.current(settings):
-            return read_datasource(_Reads(reads), num_cpus=0, override_num_blocks=len(reads))
+        settings.execution_no_progress_timeout_s = -1  # a read may take its time
+        return settings
 
 
-class _Reads(Datasource):
-    """A task for every read."""
+class _One(Datasource):
+    """One read."""
 
-    def __init__(self, reads: Sequence[Read]) -> None:
+    def __init__(self, read: Read) -> None:
         super().__init__()
-        self._reads = tuple(reads)
+        self._read = read
 
     def get_name(self) -> str:
-        return "Partitions"
+        return "Partition"
 
     def estimate_inmemory_data_size(self) -> None:
         return None
 
     def get_read_tasks(self, *_: object, **__: object) -> list[ReadTask]:
         unknown = BlockMetadata(num_rows=1, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(_Task(read), unknown) for read in self._reads]
+        return [ReadTask(_Task(self._read), unknown)]
 
 
 @dataclass(frozen=True)
@@ -150,18 +147,6 @@ class _Task:
 
     def __call__(self) -> list[pa.Table]:
         return [self.read.table()]
-
-
-class _Window(BackpressurePolicy):
-    """No read begins while as many as are wanted ahead have begun and wait to be taken."""
-
-    def can_add_input(self, op: PhysicalOperator) -> bool:
-        counts = op.metrics
-        waiting = counts.num_tasks_submitted - counts.num_outputs_taken + len(self._topology[op].output_queue)
-        free: bool = waiting < self._data_context.get_config(AHEAD)
-        if not free and not op.num_active_tasks():
-            time.sleep(REST)  # with nothing to wait for, Ray Data asks again at once: a processor is lost to that
-        return free
 
 
 @contextmanager

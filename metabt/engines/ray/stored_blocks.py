@@ -1,4 +1,4 @@
-"""Stored blocks of a sleeve in a lane: they are read when they are looked at, so the driver holds none."""
+"""Stored blocks of a sleeve in a lane: they are read each time they are used, so that the driver holds none."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class StoredBlocks(Sequence[Block]):
     """Blocks of one sleeve in time order, up to where its walk failed."""
 
     def __init__(self, label: str, cache: Cache, steps: Sequence[tuple[Mark, Sealed | None]]) -> None:
-        """Take what messages call the sleeve, and each partition's mark with its block, where that is not stored."""
+        """Take the sleeve's name in messages, and each partition's mark with its block, or None where it is stored."""
         self._label, self._cache, self._steps = label, cache, steps
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of blocks."""
         return len(self._made)
 
     def __getitem__(self, place: Any) -> Any:
-        """Return a block, or several."""
+        """Return a block, or a list of blocks for a slice; stored ones are read."""
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
         return self.sealed(place).parts["block"]
@@ -46,7 +46,7 @@ class StoredBlocks(Sequence[Block]):
         Raises
         ------
         RunError
-            If it was stored and is there no more.
+            If it was stored and is gone.
         """
         mark, held = self._made[place]
         found = held or self._cache.get(mark.key, BLOCK)

@@ -11,7 +11,7 @@ from metabt.numerics.vectors import LANES
 
 
 def aligned(*shapes: tuple[int, ...]) -> list[np.ndarray]:
-    """Return arrays, not filled, in which no vector lies across two of the processor's cache lines."""
+    """Return float64 arrays of these shapes, not filled, whose vectors never lie across two cache lines."""
     sizes = [math.prod(shape) for shape in shapes]
     room = np.empty(sum(sizes) + LANES)
     ends = list(accumulate(sizes, initial=-room.__array_interface__["data"][0] // room.itemsize % LANES))
@@ -19,12 +19,12 @@ def aligned(*shapes: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def matrix(returns: np.ndarray) -> np.ndarray:
-    """Return returns as kernels take them."""
+    """Return a matrix of returns as kernels take it: contiguous float64, read-only; copied only if need be."""
     return _read_only(np.ascontiguousarray(returns, dtype=np.float64))
 
 
 def index(rows: np.ndarray) -> np.ndarray:
-    """Return numbers of rows as kernels take them."""
+    """Return positions or numbers of rows as kernels take them: contiguous int64, read-only; copied only if need be."""
     return _read_only(np.ascontiguousarray(rows, dtype=np.int64))
 
 

@@ -21,11 +21,41 @@ if TYPE_CHECKING:
 
 
 def sample(windows: Windows, support: np.ndarray | None) -> np.ndarray:
-    """Return the sample covariance of every window, whatever the support."""
+    """Return the sample covariance (ddof 1) of every window.
+
+    Parameters
+    ----------
+    windows : Windows
+        Training windows of `n_decisions` decisions over `n_assets` columns.
+    support : (n_decisions, n_assets) bool or None
+        Not looked at: covariances are of all columns.
+
+    Returns
+    -------
+    (n_decisions, n_assets, n_assets)
+        The windows' own, not to be written to; NaN where a window has fewer than two rows.
+    """
     return windows.covariance
 
 
 def _ewma(half_life: float = HALF_LIFE) -> Moment:
+    """Return the estimator of exponentially weighted covariances (metabt.estimators.moments.ewma).
+
+    Parameters
+    ----------
+    half_life : float
+        Sessions after which a row weighs half as much, above 0.
+
+    Returns
+    -------
+    callable
+        Takes windows and their support, and returns (n_decisions, n_assets, n_assets).
+
+    Raises
+    ------
+    ConfigError
+        For a half-life that is not above 0.
+    """
     check_half_life(half_life)
     return lambda windows, support: ewma_covariance(windows.returns, windows.stops, windows.lengths, half_life)
 
@@ -43,7 +73,7 @@ COVARIANCES = Family(
     ),
     frozenset({"sample"}),
 )
-"""What `covariance` of an optimizer may be."""
+"""The estimators that the parameter `covariance` of an optimizer names."""
 
 Covariance = Annotated[Choice, COVARIANCES.canonical]
-"""The type of that parameter."""
+"""The type of that parameter: a name, or a mapping with a name and parameters."""

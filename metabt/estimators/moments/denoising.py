@@ -6,7 +6,7 @@
    without risk because of too few rows.
 4. The diagonal is scaled back to ones, and the variances are those of the sample (ddof 1).
 
-Columns that are identical keep no correlation of exactly one: which part of it is chance, nobody can tell.
+Columns that are identical keep no correlation of exactly one: part of it counts as chance.
 
 LAPACK finds the eigenvalues, one window after another, each matrix a copy of its own: the bits depend on the supported
 columns of the window alone, in their order, given that LAPACK keeps to one thread, as it does in a run.
@@ -41,8 +41,8 @@ def denoised(windows: Windows, support: np.ndarray | None = None) -> np.ndarray:
 
     Returns
     -------
-    (n_decisions, n_assets, n_assets), as the sample covariance where a window is not finite or of fewer than two rows,
-    and outside the support.
+    (n_decisions, n_assets, n_assets)
+        The sample covariance where a window is not finite or has fewer than two rows, and outside the support.
     """
     S = windows.covariance.copy()
     variance = np.diagonal(S, axis1=1, axis2=2)

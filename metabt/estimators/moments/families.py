@@ -2,7 +2,7 @@
 
 1. A configuration writes a name, `ewma`, or a name with parameters, `{name: ewma, half_life: 63}`.
 2. The name must be the family's, the parameters those of its builder (`metabt.estimators.parameters`).
-3. What is built takes windows and a support, and returns the moment of every decision, which nobody changes.
+3. What is built takes windows and a support, and returns the moment of every decision, not to be written to.
 4. Windows that several sleeves share, in a sweep or beneath one tree, are estimated once.
 """
 
@@ -28,22 +28,27 @@ class Moment(Protocol):
     """Estimates a moment of every window."""
 
     def __call__(self, windows: Windows, support: np.ndarray | None) -> np.ndarray:
-        """Return it; `support` is (n_decisions, n_assets) bool, the columns of each decision, or None for all."""
+        """Return the moment of every window: (n_decisions, n_assets) or (n_decisions, n_assets, n_assets).
+
+        `support` is (n_decisions, n_assets) bool, the columns of each decision, or None for all.
+        """
 
 
 @dataclass(frozen=True)
 class Family:
-    """Estimators of one moment."""
+    """The estimators of one moment, by name."""
 
     kind: str
-    """What messages call one of them."""
+    """Name of such an estimator in messages."""
     builders: Mapping[str, Callable[..., Moment]]
-    """By name."""
+    """Name -> callable that takes parameters and returns the estimator."""
     kept: frozenset[str]
-    """Those that windows keep themselves, or that cost nothing."""
+    """Names whose moment windows keep themselves, or that cost nothing; others are remembered with the windows."""
 
     def canonical(self, who: str, choice: Choice) -> Choice:
-        """Return a choice as parameters are typed: 63 is 63.0 where it means that, a name alone is that name.
+        """Return a choice with its parameters typed: 63 becomes 63.0 where a float is wanted.
+
+        A choice without parameters becomes the name alone. Messages begin with `who`.
 
         Raises
         ------
@@ -54,7 +59,7 @@ class Family:
         return {"name": name, **params} if params else name
 
     def build(self, who: str, choice: Choice) -> Moment:
-        """Return the estimator that a configuration chooses; raises what `canonical` does."""
+        """Return the estimator that a configuration chooses; errors are those of `canonical`."""
         return self._resolved(who, choice)[2]
 
     def _resolved(self, who: str, choice: Choice) -> tuple[str, dict[str, Any], Moment]:
@@ -74,7 +79,7 @@ class Family:
 
 
 def _once(key: tuple[str, ...], moment: Moment) -> Moment:
-    """Return the same moment, remembered with the windows."""
+    """Return a moment whose values are remembered with the windows, under `key` and the support."""
 
     def estimated(windows: Windows, support: np.ndarray | None) -> np.ndarray:
         asked = (*key, None if support is None else support.tobytes())

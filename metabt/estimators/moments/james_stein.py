@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
 
 def james_stein(windows: Windows, support: np.ndarray | None = None) -> np.ndarray:
-    """Return the shrunk mean of every window, (n_decisions, n_assets).
+    """Return the mean of every window, shrunk by James and Stein's intensity.
 
     Parameters
     ----------
     windows : Windows
         Training windows of `n_decisions` decisions over `n_assets` columns.
     support : (n_decisions, n_assets) bool, optional
-        The columns of each decision; outside, means are those of the sample. Default: all.
+        The columns of each decision. Default: all.
+
+    Returns
+    -------
+    (n_decisions, n_assets)
+        Mean simple return of a session; outside the support that of the sample; NaN where a window has no row.
     """
     mean = windows.mean.copy()
     for d in range(len(mean)):

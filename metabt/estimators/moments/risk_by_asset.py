@@ -17,7 +17,7 @@ from metabt.numerics.kernels import inner, kernel
 from metabt.numerics.vectors import LANES, TILE, add_outer
 
 ROWS = 4 * LANES
-"""Sessions of returns that are read again while a processor has them at hand."""
+"""Sessions of returns that are read again while they are in the processor's cache."""
 
 
 def ex_ante_by_asset(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -105,9 +105,10 @@ def realised(earned: np.ndarray, gross: np.ndarray) -> np.ndarray:
 
 
 def realised_by(earned: Callable[[np.ndarray], np.ndarray], gross: np.ndarray, n_items: int) -> np.ndarray:
-    """Return what `realised` does, (n_items + 1,), where what items earned is only known added up over sessions.
+    """Return shares of realised variance as `realised` does, (n_items + 1,), without the (n_sessions, n_items) matrix.
 
-    `earned` takes a weight per session, (n_sessions,), and returns `sum_t weight_t x_tc`, (n_items,).
+    `earned` takes a weight per session, (n_sessions,), and returns the weighted sums of what items contributed,
+    `sum_t weight_t x_tc`, (n_items,); `gross` (n_sessions,) is the stream.
     """
     centred = gross - gross.mean() if len(gross) else gross
     variance = centred @ centred

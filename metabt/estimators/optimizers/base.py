@@ -39,7 +39,7 @@ class Optimizer(ABC):
     named: tuple[str, ...] = ()
     """Symbols that its parameters speak of."""
     failures_: tuple[tuple[int, str], ...] = ()
-    """(decision, message) of what a plug-in could not solve in the last call; native ones fall back without words."""
+    """(decision, message) of what a plug-in could not solve in the last call; native ones give no message."""
 
     def __init__(self, *, min_weight: float = 0.0, max_weight: float = 1.0) -> None:
         if not (0.0 <= min_weight <= max_weight <= 1.0 and max_weight > 0.0):
@@ -51,7 +51,19 @@ class Optimizer(ABC):
         self.max_weight = float(max_weight)
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Set `weights_` from X, (n_observations, n_assets) simple returns, oldest first.
+        """Set `weights_`, (n_assets,), from one window of returns.
+
+        Parameters
+        ----------
+        X : (n_observations, n_assets)
+            Simple returns, oldest first, 0 in gaps; all columns are supported.
+        y : ignored
+            For tools that pass one.
+
+        Returns
+        -------
+        Self
+            The optimizer itself.
 
         Raises
         ------
@@ -71,11 +83,11 @@ class Optimizer(ABC):
 
     @property
     def path_dependent(self) -> bool:
-        """Whether a decision depends on what is held when it is taken: they are then taken one after another."""
+        """Whether a decision depends on what is held when it is taken, so that decisions are taken one by one."""
         return False
 
     def weigh(self, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights of every decision, taken while nothing is held.
+        """Return the weights of every decision, as if nothing were held when it is taken.
 
         Parameters
         ----------
@@ -89,6 +101,7 @@ class Optimizer(ABC):
         weights : (n_decisions, n_assets)
             0 outside the support, and in rows without a solution.
         solved : (n_decisions,) bool
+            Whether the decision has a solution.
         """
         support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
         weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
@@ -97,7 +110,20 @@ class Optimizer(ABC):
         return weights, solved
 
     def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
-        """Return the same decisions, to be taken one after another."""
+        """Return an object that takes the same decisions one after another, each from what is held by then.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows of `n_decisions` decisions over `n_assets` columns.
+        support : (n_decisions, n_assets) bool
+            The columns that each decision may hold.
+
+        Returns
+        -------
+        PathDependent
+            `weigh(decision, previous)` returns the weights of one of them.
+        """
         return PathDependent(self, windows, np.array(support, dtype=np.bool_))
 
     @abstractmethod
@@ -117,9 +143,21 @@ class PathDependent:
     """(n_decisions, n_assets) bool, the columns that each decision may hold."""
 
     def weigh(self, decision: int, previous: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Return the weights of one decision, (n_assets,), and whether it has a solution; 0 where it has none.
+        """Return the weights of one decision.
 
-        `previous`, (n_assets,), is what it trades away from.
+        Parameters
+        ----------
+        decision : int
+            Which of the windows.
+        previous : (n_assets,)
+            Weights that are held when it is taken, and traded away from.
+
+        Returns
+        -------
+        weights : (n_assets,)
+            0 where there is no solution.
+        solved : bool
+            Whether there is one.
         """
         one = slice(decision, decision + 1)
         weights, solved = self.optimizer.weigh(self.windows.take(one), self.support[one])

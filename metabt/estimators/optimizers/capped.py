@@ -3,8 +3,8 @@
 Minimising `sum_i w_i ln(w_i / t_i)` subject to `sum w = 1` and `lo <= w <= hi` gives `w_i = clip(c t_i, lo, hi)`.
 
 1. With the free assets, `c = (1 - what is fixed) / sum of their targets`.
-2. If clipping adds more than it takes away, c is too small for nobody at the upper bound: fix those that are above
-   it there. Else fix those that are below the lower bound. Repeat until none is outside: at most n rounds.
+2. If clipping takes away at least as much as it adds, c can only grow: fix those above the upper bound there. Else c
+   can only shrink: fix those below the lower bound there. Repeat until none is outside: at most n rounds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from metabt.numerics.kernels import inner, kernel
 
 
 def capped(target: np.ndarray, support: np.ndarray, lo: float, hi: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return `clip(c target, lo, hi)` of every row, and whether there is such a row.
+    """Return the weights `clip(c target, lo, hi)` that sum to one, of every decision.
 
     Parameters
     ----------

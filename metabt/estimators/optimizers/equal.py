@@ -11,7 +11,25 @@ from metabt.estimators.windows import Windows
 class Equal(Optimizer):
     """1/k on each of k assets; `max_weight` on each, the rest in cash, where `k max_weight < 1`.
 
-    Too few assets for the cap are no failure here: this is what a decision falls back on. `k min_weight > 1` is one.
+    Parameters
+    ----------
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight.
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range.
+
+    Notes
+    -----
+    Too few assets for the cap have a solution here, unlike elsewhere: other optimizers fall back on this one. No
+    solution: no supported asset, or `k min_weight > 1`.
+
+    References
+    ----------
+    DeMiguel, Garlappi and Uppal (2009), "Optimal versus naive diversification: how inefficient is the 1/N portfolio
+    strategy?", Review of Financial Studies 22.
     """
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:

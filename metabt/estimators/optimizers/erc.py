@@ -33,12 +33,18 @@ class EqualRiskContribution(Optimizer):
 
     Parameters
     ----------
-    covariance : name, or {name: ..., parameter: ...}
-        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    covariance : str or dict
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`), or one with
+        parameters: {"name": "ewma", "half_life": 63}.
     budgets : dict of symbol to float, optional
-        Positive; 1 for those that it leaves out. Only proportions among the supported assets count.
+        Positive; 1 for those that it leaves out. Only proportions among the supported assets count. None is 1 for all.
     min_weight, max_weight : float
         Bounds of every supported asset's weight; where they bind, constrained risk budgeting.
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, a budget that is not above 0, or an unknown covariance.
 
     Notes
     -----

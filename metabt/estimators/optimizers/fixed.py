@@ -20,6 +20,11 @@ class Fixed(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight; a decision whose proportions would leave them has no solution.
 
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, a negative weight, or none above 0.
+
     Notes
     -----
     No solution either where no supported asset has a weight.

@@ -26,10 +26,16 @@ class HierarchicalRiskParity(Optimizer):
 
     Parameters
     ----------
-    covariance : name, or {name: ..., parameter: ...}
-        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    covariance : str or dict
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`), or one with
+        parameters: {"name": "ewma", "half_life": 63}.
     min_weight, max_weight : float
         Bounds of every supported asset's weight; each split respects what they leave possible below it.
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, or an unknown covariance.
 
     Notes
     -----

@@ -16,8 +16,21 @@ from metabt.estimators.windows import Windows
 class InverseVolatility(Optimizer):
     """Weights proportional to 1/sigma: equal risk contributions if all correlations were the same.
 
-    Bounds are those of the entropy programme that `capped` solves; where k assets at `max_weight` stay below one, the
-    rest is cash, since this is what a decision falls back on. An asset without variance: no solution.
+    Parameters
+    ----------
+    min_weight, max_weight : float
+        Bounds of every supported asset's weight; where they bind, the weights are the nearest to the unbounded ones in
+        relative entropy (`metabt.estimators.optimizers.capped`).
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range.
+
+    Notes
+    -----
+    Variances are sample variances (ddof 1). Where k assets at `max_weight` stay below one, the rest is cash: other
+    optimizers fall back on this one. No solution: an asset without variance, or `k min_weight > 1`.
     """
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:

@@ -12,21 +12,31 @@ from metabt.estimators.windows import Windows
 
 
 class MaxSharpe(Optimizer):
-    """The tangency portfolio within the bounds: the one with the highest ratio of mean to volatility (Sharpe 1966).
+    """The tangency portfolio within the bounds: the one with the highest ratio of mean to volatility.
 
     Parameters
     ----------
-    mean : name, or {name: ..., parameter: ...}
-        `zero`, `sample`, `ewma` or `james_stein` (`metabt.estimators.moments.mean`).
-    covariance : name, or {name: ..., parameter: ...}
-        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    mean : str or dict
+        `zero`, `sample`, `ewma` or `james_stein` (`metabt.estimators.moments.mean`), or one with parameters.
+    covariance : str or dict
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`), or one with
+        parameters: {"name": "ewma", "half_life": 63}.
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
+
+    Raises
+    ------
+    ConfigError
+        For bounds out of order or range, or an unknown mean or covariance.
 
     Notes
     -----
     No solution where no portfolio within the bounds has a positive mean, or an asset has no variance. Bit-identical
     columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
+
+    References
+    ----------
+    Sharpe (1966), "Mutual fund performance", Journal of Business 39.
     """
 
     def __init__(

@@ -14,29 +14,39 @@ from metabt.estimators.windows import Windows
 
 
 class MeanVariance(Optimizer):
-    """The portfolio of highest utility within the bounds: mean less half of gamma times variance (Markowitz 1952).
+    """The portfolio of highest utility within the bounds: mean less half of gamma times variance.
 
     Parameters
     ----------
     risk_aversion : float
         gamma, above 0. Mean and variance grow alike with time, so that it is the same for daily and annual returns. The
         default of 2 maximises the mean less the variance; 1 comes close to the highest growth of wealth.
-    mean : name, or {name: ..., parameter: ...}
-        `zero`, `sample`, `ewma` or `james_stein` (`metabt.estimators.moments.mean`).
-    covariance : name, or {name: ..., parameter: ...}
-        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    mean : str or dict
+        `zero`, `sample`, `ewma` or `james_stein` (`metabt.estimators.moments.mean`), or one with parameters.
+    covariance : str or dict
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`), or one with
+        parameters: {"name": "ewma", "half_life": 63}.
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
     turnover_penalty : float
-        What the utility is lowered by per unit of turnover, the half of all that is traded away from what is held when
-        it is decided; at least 0. Utility is per session, so a cost that k sessions share counts a k-th.
+        Amount that is taken off the utility per unit of turnover, at least 0. Turnover is half the sum of absolute
+        trades, from what is held when it is decided. Utility is per session: of a cost for k sessions, a k-th counts.
     max_turnover : float, optional
-        Turnover of a decision at most, above 0. Where selling what is no longer supported takes more, it is as little
-        as possible. A sleeve that holds nothing is free to begin.
+        Turnover of a decision at most, above 0; None is no limit. Where selling what is no longer supported takes more,
+        it is as little as possible. A sleeve that holds nothing has no limit.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter out of range, or an unknown mean or covariance.
 
     Notes
     -----
     Bit-identical columns share their weight, and a singular covariance is treated, as in `MinVariance`.
+
+    References
+    ----------
+    Markowitz (1952), "Portfolio selection", Journal of Finance 7.
     """
 
     def __init__(
@@ -64,7 +74,7 @@ class MeanVariance(Optimizer):
         return self.turnover.matters
 
     def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
-        """Return the same decisions, to be taken one after another, each near what is held by then."""
+        """Return an object that takes the same decisions one after another, each near what is held by then."""
         turnover = self.turnover.times(1.0 / self.risk_aversion)
         return Nearby(self, windows, np.array(support, dtype=np.bool_), turnover, self._programme)
 

@@ -31,6 +31,11 @@ class MinCVaR(Optimizer):
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
 
+    Raises
+    ------
+    ConfigError
+        For a level that is not between 0 and 1, or bounds out of order or range.
+
     Notes
     -----
     A linear programme per window, milliseconds and not microseconds. Always has a solution, unless the bounds cannot

@@ -18,26 +18,36 @@ from metabt.estimators.windows import Windows
 
 
 class MinVariance(Optimizer):
-    """The portfolio of minimum variance within the bounds (Markowitz 1952).
+    """The portfolio of minimum variance within the bounds.
 
     Parameters
     ----------
-    covariance : name, or {name: ..., parameter: ...}
-        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`).
+    covariance : str or dict
+        `sample`, `ewma`, `ledoit_wolf`, `oas` or `denoised` (`metabt.estimators.moments.covariance`), or one with
+        parameters: {"name": "ewma", "half_life": 63}.
     min_weight, max_weight : float
         Bounds of every supported asset's weight.
     turnover_penalty : float
-        What the variance is raised by per unit of turnover, the half of all that is traded away from what is held when
-        it is decided; at least 0. With variances of daily returns, 1e-5 is a strong one.
+        Amount that is added to the variance per unit of turnover, at least 0. Turnover is half the sum of absolute
+        trades, from what is held when it is decided. With variances of daily returns, 1e-5 is a strong one.
     max_turnover : float, optional
-        Turnover of a decision at most, above 0. Where selling what is no longer supported takes more, it is as little
-        as possible. A sleeve that holds nothing is free to begin.
+        Turnover of a decision at most, above 0; None is no limit. Where selling what is no longer supported takes more,
+        it is as little as possible. A sleeve that holds nothing has no limit.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter out of range, or an unknown covariance.
 
     Notes
     -----
     Bit-identical columns share their weight evenly; where turnover matters, those of which as much is held. Where the
     covariance of the assets inside their bounds is singular, as with fewer rows than assets it may be, a ridge of 1e-8
     of each variance is added (1e-16 at least). Bounds that cannot sum to one over the supported assets: no solution.
+
+    References
+    ----------
+    Markowitz (1952), "Portfolio selection", Journal of Finance 7.
     """
 
     def __init__(
@@ -69,7 +79,7 @@ class MinVariance(Optimizer):
             weights[~wide], solved[~wide] = frontier(S, np.zeros(member.shape), member, lo, hi, False)
 
     def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
-        """Return the same decisions, to be taken one after another, each near what is held by then."""
+        """Return an object that takes the same decisions one after another, each near what is held by then."""
         half = self.turnover.times(0.5)  # of the variance, which the programme minimises half of
         return Nearby(self, windows, np.array(support, dtype=np.bool_), half, self._programme)
 

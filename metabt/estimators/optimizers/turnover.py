@@ -1,4 +1,7 @@
-"""Turnover: what trading costs an optimizer, how much of it there may be, and the decisions that keep to it."""
+"""Turnover: a price of trading, a limit on it, and decisions that keep to both.
+
+Turnover is half the sum of absolute trades, from what is held when a decision is taken.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,21 @@ from metabt.estimators.windows import Windows
 
 @dataclass(frozen=True)
 class Turnover:
-    """What trading costs an optimizer, and how much of it there may be."""
+    """A penalty on turnover and a limit on it, of one optimizer."""
 
     penalty: float = 0.0
     """Taken off the objective per unit of turnover, at least 0."""
     limit: float | None = None
-    """Turnover of a decision at most, above 0; None is any. Where more must be sold, as little as can be."""
+    """Turnover of a decision at most, above 0; None is no limit. Where more must be sold, it is as little as can be."""
 
     @classmethod
     def checked(cls, owner: str, penalty: float, limit: float | None) -> Turnover:
-        """Return both.
+        """Return both, checked; messages name the optimizer `owner`.
 
         Raises
         ------
         ConfigError
-            For a negative penalty, or a limit of nothing.
+            For a penalty below 0, or a limit that is not above 0.
         """
         if not 0.0 <= penalty < np.inf:
             raise ConfigError(f"{owner}: turnover_penalty is {penalty:g}; wanted it at least 0")
@@ -40,12 +43,12 @@ class Turnover:
         return cls(float(penalty), None if limit is None else float(limit))
 
     def times(self, scale: float) -> Turnover:
-        """Return the same for an objective that is `scale` times as large."""
+        """Return the same terms for an objective that is `scale` times as large."""
         return Turnover(self.penalty * scale, self.limit)
 
     @property
     def matters(self) -> bool:
-        """Whether decisions depend on what is held."""
+        """Whether there is a penalty or a limit, so that decisions depend on what is held."""
         return self.penalty > 0.0 or self.limit is not None
 
 
@@ -54,15 +57,15 @@ class Nearby(PathDependent):
     """Decisions near what is held: `min 1/2 w'Sw - q'w` and what trading costs, within the bounds and a turnover."""
 
     turnover: Turnover
-    """Its penalty is of this objective."""
+    """Penalty, in units of this objective, and limit."""
     programme: Callable[[Windows, np.ndarray], tuple[np.ndarray, np.ndarray]]
     """Returns S, (n_decisions, n_assets, n_assets), and q, (n_decisions, n_assets), of windows and their support."""
 
     def weigh(self, decision: int, previous: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return the weights of one decision, (n_assets,), and whether it has a solution.
 
-        `previous`, (n_assets,), is what it trades away from; what is held of others than the supported is sold. Where
-        nothing is held, there is nothing to stay near.
+        `previous`, (n_assets,), are the weights held; those of unsupported assets are sold. Where nothing is held, the
+        decision is the optimizer's own.
         """
         if not previous.any():
             return super().weigh(decision, previous)

@@ -29,7 +29,7 @@ REFUSED = {
     "StackingOptimization": "it needs other estimators as parameters",
     "SelectNonExpiring": "it needs dates of expiry by name",
 }
-"""Classes of the right kind that a decision has no use for, and why."""
+"""Class of the right kind -> why it is refused all the same."""
 
 BOUNDS = {"min_weight": "min_weights", "max_weight": "max_weights"}
 """metabt's name -> skfolio's name."""
@@ -42,7 +42,7 @@ BY_NAME = ("groups", "linear_constraints", "left_inequality", "views")
 
 
 def optimizer(name: str, params: Mapping[str, Any]) -> FittedOptimizer:
-    """Return the optimizer that skfolio calls `name`.
+    """Return skfolio's optimizer of class `name`, built with `params` for each window.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def optimizer(name: str, params: Mapping[str, Any]) -> FittedOptimizer:
 
 
 def selector(name: str, params: Mapping[str, Any]) -> FittedSelector:
-    """Return the pre-selection that skfolio calls `name`.
+    """Return skfolio's pre-selection of class `name`, built with `params` for each window.
 
     Raises
     ------

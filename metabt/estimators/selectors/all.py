@@ -9,7 +9,7 @@ from metabt.estimators.windows import Windows
 
 
 class All(Selector):
-    """Leave the choice to the optimizer."""
+    """Every eligible asset is selected: the choice is the optimizer's."""
 
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return `eligible`."""

@@ -18,24 +18,66 @@ class Selector(ABC):
     """Which of the eligible assets a decision may hold."""
 
     reads_volume: ClassVar[bool] = False
-    """It looks at traded volume, so volume is part of what its answers depend on."""
+    """Whether it reads traded volume; if so, digests of volumes are part of a block's key."""
     support_: np.ndarray
     """(n_assets,) bool, after `fit`."""
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Select from X, (n_observations, n_assets) simple returns, oldest first, all of them eligible."""
+        """Set `support_`, (n_assets,) bool, from one window of returns.
+
+        Parameters
+        ----------
+        X : (n_observations, n_assets)
+            Simple returns, oldest first, 0 in gaps; all columns are eligible.
+        y : ignored
+            For tools that pass one.
+
+        Returns
+        -------
+        Self
+            The selector itself.
+        """
         windows = Windows.single(np.asarray(X, dtype=np.float64))
         self.support_ = self.select(windows, np.ones((1, windows.returns.shape[1]), bool))[0]
         return self
 
     def get_support(self) -> np.ndarray:
-        """Return the (n_assets,) bool support that `fit` found."""
+        """Return the support that `fit` found.
+
+        Returns
+        -------
+        (n_assets,) bool
+        """
         return self.support_
 
     @abstractmethod
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
-        """Return the (n_decisions, n_assets) bool support of every decision, a subset of `eligible`."""
+        """Return which columns each decision may hold.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows of `n_decisions` decisions over `n_assets` columns.
+        eligible : (n_decisions, n_assets) bool
+            The columns that each decision may choose from.
+
+        Returns
+        -------
+        (n_decisions, n_assets) bool
+            The support of every decision, a subset of `eligible`.
+        """
 
     @abstractmethod
     def most(self, n_assets: int) -> int:
-        """Return how many of `n_assets` can be selected at most: what bounds on weights are checked against."""
+        """Return how many assets can be selected at most; bounds on weights are checked against it.
+
+        Parameters
+        ----------
+        n_assets : int
+            Assets in the universe.
+
+        Returns
+        -------
+        int
+            At most `n_assets`.
+        """

@@ -23,14 +23,14 @@ ROUNDING = 1e-12
 
 
 class Decorrelate(Selector):
-    """What is left of the eligible assets when those that move with the others are gone.
+    """The eligible assets that are left when those most correlated with the others are dropped.
 
     Parameters
     ----------
     max_correlation : float, optional
-        Absolute correlation that a pair may have, in [0, 1]. Left out, only k ends the dropping.
+        Absolute correlation that a pair may have, in [0, 1]. None: only k ends the dropping.
     k : int, optional
-        How many assets to keep at least, at least 1; all of them where fewer are eligible. Left out, it is 1.
+        How many assets to keep at least, at least 1; all of them where fewer are eligible. None is 1.
 
     Raises
     ------

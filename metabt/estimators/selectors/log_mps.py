@@ -85,7 +85,12 @@ class LogMPS(Selector):
         that a backtest over 2025 with it looks ahead.
     min_efficiency, max_drawdown, max_shortfall : float, optional
         Vetoes: least efficiency; largest drawdown in the window, 0.2 is 20 %; largest expected shortfall of a session
-        at 95 %.
+        at 95 %. None is no veto.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter out of range, or an unknown preset or metric.
 
     Notes
     -----
@@ -132,7 +137,20 @@ class LogMPS(Selector):
         return best_of_clusters(score, self._admitted(values, eligible), cluster, self.top)
 
     def scores(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
-        """Return the (n_decisions, n_assets) scores of the eligible assets, 0 for the others."""
+        """Return the scores that decide which assets of a cluster are kept.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows of `n_decisions` decisions over `n_assets` columns.
+        eligible : (n_decisions, n_assets) bool
+            The columns that each decision may choose from.
+
+        Returns
+        -------
+        (n_decisions, n_assets)
+            Scores of the eligible assets, 0 for the others.
+        """
         return self._scores(windows, measure(windows, False), np.array(eligible, dtype=np.bool_))
 
     def _scores(self, windows: Windows, values: np.ndarray, eligible: np.ndarray) -> np.ndarray:

@@ -25,6 +25,11 @@ class TopK(Selector):
         How many assets to keep, at least 1.
     by : {"momentum", "low_volatility", "sharpe"}
         Mean simple return; minus the variance; mean over volatility (0/0 = 0). Annualising would not change a rank.
+
+    Raises
+    ------
+    ConfigError
+        For k below 1.
     """
 
     def __init__(self, *, k: int, by: Literal["momentum", "low_volatility", "sharpe"] = "momentum") -> None:

@@ -2,7 +2,7 @@
 
 1. Each asset is free, or fixed at its lower or upper bound. Given which, `S_FF w_F = q_F - S_FB w_B + lam 1` with the
    sum gives the best weights and the multiplier `lam` (`target`).
-2. Go there from the feasible weights at hand, until the first bound: fix that asset, and repeat from 1 (`advance`).
+2. Go there from the present feasible weights, until the first bound: fix that asset, and repeat from 1 (`advance`).
 3. Where no bound is in the way, free the fixed asset that gains most by leaving its bound, and repeat from 1; where
    none gains, the Karush-Kuhn-Tucker conditions hold, exact up to rounding (`release`).
 

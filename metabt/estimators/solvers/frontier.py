@@ -83,7 +83,7 @@ def _stack(covariance, mean, support, lo, hi, tangency, squares, v, m, weights, 
 
 @inner()
 def _merge(column, first, count, group, size, kept):
-    """Write what stands for each asset, for how many and the column of the first; return how many there are."""
+    """Write the merged asset of each asset, and of how many each is made and its first column; return their number."""
     n = 0
     for a in range(count):
         if first[a] == a:

@@ -42,10 +42,10 @@ def near(covariance, mean, support, previous, lo, hi, kappa, limit, weights, squ
     ----------
     covariance, mean : (n_assets, n_assets), (n_assets,) S and q, of which the supported entries matter
     support : (n_assets,) bool
-    previous : (n_assets,) what is held; what is held of others than the supported is traded away
+    previous : (n_assets,) weights that are held; those of unsupported assets are sold
     lo, hi : bounds of every supported weight
     kappa : price of a unit that is traded, at least 0
-    limit : of what is traded; infinite for none. Where more must be, it is as little as can be.
+    limit : of the sum of absolute trades; infinite for none. Where more must be traded, it is as little as can be.
     weights : (n_assets,) zeros
     squares, v, m : scratch, as `work_arrays` makes it, of SQUARES matrices, VECTORS and NUMBERS
     """

@@ -1,4 +1,4 @@
-"""Sums over the rows of one window that stand for products with its covariance, which is never formed.
+"""Sums over the rows of one window in place of products with its covariance, which is never formed.
 
 D are the deviations of the window's returns from their means, `S = D'D` the scatter matrix of all its assets. The
 window's copy is (rows, n_assets), so that a pass over it runs along rows; deviations are kept for the few members of

@@ -38,7 +38,7 @@ def _alike(S, i, j, column, n):
 
 @inner()
 def share_evenly(weights, first, n, total, size):
-    """Give each of n weights the mean of its twins': where a solver's rounding told them apart."""
+    """Give each of n weights the mean of its twins' weights, which a solver's rounding may have made different."""
     for a in range(n):
         total[a], size[a] = 0.0, 0
     for a in range(n):

@@ -5,7 +5,7 @@ from their means, `S = D'D`:
 
 1. Copy the window, less its first row; the sums over time give means and variances.
 2. The working set starts with the assets that vary least with the average of all (one pass over the window).
-3. Solve the box programme (`active_set`) on the working set, going on from the weights and the factor at hand.
+3. Solve the box programme (`active_set`) on the working set, going on from the present weights and factor.
 4. The gradient of every asset is `D'(Dw)`, one more pass. Those that gain by entering join the working set, the ones
    that gain most first; repeat from 3. Where none gains, the weights are optimal among all assets.
 5. Where free assets turn out singular, start again with a ridge, as `frontier` does.

@@ -5,5 +5,5 @@
 2. `connections` opens DuckDB with the `extensions` it needs; `attachment` attaches the lakehouse and makes its tables.
 3. `schema` has the tables: columns, types, and how columns become Arrow and come back. A new column begins there.
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
-   first; `connection_loss` tells a server that is gone from a mistake.
+   first; `connection_loss` recognises in an error that a server is gone.
 """

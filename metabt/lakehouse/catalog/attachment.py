@@ -1,6 +1,6 @@
-"""Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `placement` says it has.
+"""Attach a lakehouse: DuckLake tables over Parquet files, with the catalogue that `catalog_location` finds.
 
-1. `check_writable` probes for permission with a real write, so that nobody computes for an hour to find out.
+1. `check_writable` probes for permission with a real write, so that it is known before an hour is spent on computing.
 2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.catalog.connections).
 3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
 
@@ -43,6 +43,11 @@ def attach(
         Where a new lakehouse's catalogue is made, ``postgres:host=HOST dbname=NAME``; METABT_CATALOG by default, and a
         SQLite file in the directory where that is not set either. A lakehouse that is there must have it.
 
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        One of its own, with the lakehouse as the database `lake` in use. The caller closes it.
+
     Raises
     ------
     StoreError
@@ -65,9 +70,9 @@ def attach(
 def attach_lake(
     con: duckdb.DuckDBPyConnection, where: Catalogue, *, read_only: bool = False, create: bool = False
 ) -> None:
-    """Attach the lakehouse to `con`.
+    """Attach the lakehouse to `con` as the database `lake`, and use it.
 
-    Where `con` has it for reading, it is attached anew for writing; one that has it for writing still knows the tables.
+    Where `con` has it for reading, it is attached anew for writing. Where it has it for writing, nothing is done.
 
     Raises
     ------
@@ -92,7 +97,18 @@ def attach_lake(
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise StoreError unless a lakehouse at `path` can be written or made; nothing is left behind."""
+    """Raise StoreError unless a lakehouse can be written, or made where there is none; nothing is left behind.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Raises
+    ------
+    StoreError
+        If its directory or its catalogue cannot be written.
+    """
     check_folder(path)
     root = located(path)
     (existing(root) or SqliteCatalogue(root)).check_writable()
@@ -101,7 +117,7 @@ def check_writable(path: str | Path) -> None:
 def check_folder(path: str | Path) -> None:
     """Raise StoreError unless files can be written in the directory of a lakehouse; nothing is left behind.
 
-    Permission bits alone do not tell (root ignores them, a mount may be read-only), so a file is written.
+    Permission bits are not enough (root ignores them, a mount may be read-only), so a temporary file is written.
     """
     root = located(path)
     for place in (root, root / DATA):

@@ -1,4 +1,4 @@
-"""Which catalogue a lakehouse has: its folder says, and whoever names another is refused.
+"""Which catalogue a lakehouse has: its folder says, and another one that is named is refused.
 
 1. `catalog.sqlite` in the folder is the catalogue itself; `catalog.postgres` says in one line where it is.
 2. A new lakehouse gets what its founder names, or METABT_CATALOG, or a SQLite file. In PostgreSQL it gets a schema of
@@ -29,7 +29,7 @@ Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError where a job would lose it."""
+    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError for a folder that a Ray job deletes."""
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))
@@ -52,14 +52,31 @@ def require(path: str | Path) -> Catalogue:
 
 
 def confirm(path: str | Path, catalog: str) -> None:
-    """Raise StoreError where the lakehouse at `path`, if there is one, has another catalogue than `catalog`."""
+    """Raise StoreError where a lakehouse is there and has another catalogue than the one that is named.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    catalog : str
+        ``postgres:host=HOST dbname=NAME``, as for `attach`.
+
+    Raises
+    ------
+    ConfigError
+        For a text that names no catalogue.
+    StoreError
+        For a lakehouse with another catalogue.
+    """
     found = existing(located(path))
     if found is not None:
         _compare(found, "catalog", parse_connection_string(catalog))
 
 
 def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
-    """Return the catalogue of the lakehouse at `path`; where there is none, decide where it will be, and record that.
+    """Return the catalogue of the lakehouse at `path`; where there is none, choose one and record it in the folder.
+
+    A new one is where `catalog` says, else METABT_CATALOG, else a SQLite file in the folder.
 
     Raises
     ------
@@ -77,7 +94,13 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
 
 
 def existing(root: Path) -> Catalogue | None:
-    """Return the catalogue of the lakehouse in a folder, checked against METABT_CATALOG, or None."""
+    """Return the catalogue of the lakehouse in a folder; None where there is no lakehouse.
+
+    Raises
+    ------
+    StoreError
+        If the folder has two catalogues, or another one than METABT_CATALOG names.
+    """
     inside, file, named = SqliteCatalogue(root), root / FILE, _environment()
     if not file.is_file():
         found: Catalogue | None = inside if inside.is_there() else None
@@ -91,7 +114,7 @@ def existing(root: Path) -> Catalogue | None:
 
 
 def likely(path: str | Path) -> Catalogue:
-    """Return the catalogue of the lakehouse at `path`; where there is none, that of one founded without a word."""
+    """Return the catalogue of the lakehouse at `path`; where there is none, the SQLite one that it would get."""
     root = located(path)
     return existing(root) or SqliteCatalogue(root)
 

@@ -1,8 +1,8 @@
-"""Connection loss: the server of a catalogue is gone, which is nobody's mistake and has a cure.
+"""Connection loss: the server of a catalogue is gone; the message says so, and what to do.
 
 1. `said` finds in DuckDB's message what the server or libpq said.
-2. `is_outage` tells an outage from every other error.
-3. `reported` makes it a StoreError of a function that reads.
+2. `is_outage` recognises an outage by its message.
+3. `reported` makes a function that reads raise StoreError for it.
 4. `whole` is a transaction and `close` the end of a connection that an outage does not make the end of the process.
 """
 
@@ -32,11 +32,11 @@ OUTAGES = (
     "attempting to fetch from an unsuccessful",
     "attempted to access index 0 within vector of size 0",
 )
-"""How an outage shows in a message; the last three are all that is said when it comes in the middle of a statement."""
+"""Parts of messages of an outage, in lower case; the last three come where it happens in the middle of a statement."""
 SAID = re.compile(r'": +(\S.*)')
-"""DuckDB puts what the server said behind the quoted statement or connection string."""
+"""What the server said, which DuckDB puts behind the quoted statement or connection string."""
 LOST = "server closed the connection"
-"""What to say where the message does not say it."""
+"""Words for an outage whose message has none of the server's."""
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -52,12 +52,12 @@ def said(reason: str) -> str:
 
 
 def is_outage(reason: str) -> bool:
-    """Return whether a message says that a server is gone, or was never there."""
+    """Return whether an error's message says that a server is gone, or was never there."""
     return any(sign in reason.lower() for sign in OUTAGES)
 
 
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
-    """Let an outage surface from `read` as a StoreError with its cure."""
+    """Return `read` so that it raises StoreError, with the cure, where the server is gone."""
 
     @wraps(read)
     def reading(con: Con, *args: P.args, **kwargs: P.kwargs) -> Answer:
@@ -73,10 +73,10 @@ def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenat
 
 @contextmanager
 def whole(con: Con) -> Iterator[None]:
-    """Commit what the block writes, or roll it back.
+    """Run the block in one transaction: commit at its end, roll back and raise where it raises.
 
-    That is not left to closing the connection: where a server is gone, DuckDB aborts the process that closes one with
-    an open transaction.
+    Rolling back is not left to closing the connection: where a server is gone, DuckDB aborts the process that closes
+    one with an open transaction.
     """
     con.execute("BEGIN")
     try:
@@ -101,7 +101,7 @@ def close(con: Con) -> None:
 
 
 def lost(reason: str) -> str:
-    """Say what happened to a reader, and what to do."""
+    """Return the message for a reader that has lost its server: what the server said, and what to do."""
     return (
         f"the connection to the lakehouse's catalogue was lost: {said(reason)}; see that the server runs and can be "
         "reached, then give the same command again: nothing is stored in part"

@@ -24,7 +24,7 @@ PREFIX = "postgres:"
 EXAMPLE = "postgres:host=HOST dbname=NAME user=NAME"
 """What is shown where the text is something else."""
 KEYWORDS = ("connect_timeout", "dbname", "host", "port", "schema", "service", "sslmode", "target_session_attrs", "user")
-"""What may be stated; paths of certificates and the like differ between machines and are libpq's own business."""
+"""Keywords that may be stated; paths of certificates and the like differ between machines, and are left to libpq."""
 PAIR = re.compile(r"\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)")
 """One keyword=value pair, its value with or without quotes."""
 SECRET = re.compile(r"password|passwd|://[^/\s]*:[^/\s]*@", re.IGNORECASE)
@@ -35,12 +35,12 @@ SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True)
 class ConnectionString:
-    """A place in PostgreSQL that a catalogue may be kept in."""
+    """A server, a database and a schema of PostgreSQL, for a catalogue."""
 
     words: tuple[tuple[str, str], ...]
     """libpq's keywords and their values, sorted."""
     schema: str | None
-    """Schema of the catalogue's tables; None where it is still to be chosen."""
+    """Schema of the catalogue's tables; None where it is not chosen yet."""
 
     @property
     def libpq(self) -> str:
@@ -57,17 +57,17 @@ class ConnectionString:
         return replace(self, schema=schema)
 
     def agrees(self, other: ConnectionString) -> bool:
-        """Return whether both can mean the same catalogue."""
+        """Return whether both can be the same catalogue: equal keywords, and schemas that are equal or not chosen."""
         return self.words == other.words and (self.schema == other.schema or None in (self.schema, other.schema))
 
 
 def parse_connection_string(text: str) -> ConnectionString:
-    """Return the place that a text names.
+    """Return the place that a text names, such as ``postgres:host=HOST dbname=NAME``.
 
     Raises
     ------
     ConfigError
-        If it names none, or holds a password; what it says is not repeated then.
+        If it names none, or holds a password; the message does not repeat the text then.
     """
     refuse_password(text)
     if not text.startswith(PREFIX) or text.startswith(f"{PREFIX}//"):

@@ -1,10 +1,10 @@
-"""Connections to nothing yet, with the extensions loaded that a catalogue needs.
+"""Connections of DuckDB in memory, with the extensions loaded that a catalogue needs, and no lakehouse attached yet.
 
 1. `opened` returns one.
-2. `begin` has one made in the background, for whoever needs one first: DuckDB checks the signatures of extensions,
+2. `begin` makes one on a thread, and the next call of `opened` returns it: DuckDB checks the signatures of extensions,
    which takes longer than most of what a command does, while another processor imports the rest.
-3. What every catalogue needs is loaded before it is asked which one it will probably be; whoever takes the connection
-   has what it still lacks loaded as well.
+3. The extension that every catalogue needs is loaded first, then those that the catalogue probably needs; `opened`
+   loads what is still missing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ COMMON = ("ducklake",)
 """Extensions that every catalogue needs."""
 
 _begun: list[Future[duckdb.DuckDBPyConnection]] = []
-"""A connection that is being made and that nobody has taken."""
+"""At most one connection that is being made, until `opened` takes it."""
 
 
 def begin(likely: Callable[[], Iterable[str]]) -> None:
-    """Have a connection made, for whoever asks for one first; `likely`, asked meanwhile, says what it needs."""
+    """Make a connection on a thread for the next call of `opened`; `likely()`, called there, names extensions."""
     if not _begun:
         pool = ThreadPoolExecutor(1)
         _begun.append(pool.submit(lambda: _equipped(_made(COMMON), likely())))
@@ -50,7 +50,7 @@ def opened(names: Iterable[str]) -> duckdb.DuckDBPyConnection:
 
 
 def _taken() -> duckdb.DuckDBPyConnection | None:
-    """Return the connection that was begun; none where that failed, for whoever asks may need something else."""
+    """Return the connection that was begun, once; None where none was, or it failed: a fresh one may not."""
     try:
         return _begun.pop().result() if _begun else None
     except MetabtError:
@@ -83,6 +83,6 @@ def _equipped(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> duckdb.Du
 
 
 def _spill() -> dict[str, str]:
-    """Return where DuckDB puts what memory has no room for: the working directory may be read-only, or a user's own."""
+    """Return the setting of DuckDB's folder for what memory has no room for: never the working directory."""
     # each connection has a folder of its own, made when it is needed: two would write to the same files in it
     return {"temp_directory": os.path.join(tempfile.gettempdir(), f"metabt-duckdb-{secrets.token_hex(8)}")}

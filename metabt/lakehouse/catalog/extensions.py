@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import duckdb
 
 EXTRAS = {"postgres_scanner": "pip install 'metabt[postgres]', or "}
-"""What to say first where an extension comes with an extra of metabt."""
+"""Extension -> how a message begins where it is missing and comes with an extra of metabt."""
 
 
 def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Load extensions from their wheels, or from DuckDB's own directory where a platform has no wheel.
+    """Load extensions into a connection: from their wheels, or from DuckDB's own directory where there is no wheel.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 1. One writer at a time: a writer holds an advisory lock, in a transaction of its own, which the server ends when its
    connection does. The server drops a client that no longer answers within half a minute.
 2. A fence behind the lock: DuckLake's own retries are off, so that a commit fails where any other was made since it
-   began to read. Who checks what is stored and then appends is never overtaken, even if the lock was lost meanwhile.
+   began to read. A writer that checks what is stored and then appends is never overtaken, even if it lost the lock.
 3. The whole of a commit is one transaction of PostgreSQL: readers see it or they do not.
 4. Errors carry what the server said, without the statements that DuckLake had sent.
 """
@@ -33,13 +33,13 @@ CONNECTION = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-"""What libpq is told where the catalogue's text does not say otherwise: notice soon that a server is gone."""
+"""Keywords for libpq where the catalogue's text has none: notice soon that a server is gone."""
 LOCK_SECONDS = 120.0
-"""How long a writer waits for the writers before it."""
+"""Seconds that a writer waits for the writers before it."""
 POLL_SECONDS = 0.02
-"""Between two attempts to take the lock."""
+"""Seconds between two attempts to take the lock, on average."""
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
-"""What the server is told for the connection that holds the lock: notice soon that a writer's machine is gone."""
+"""Settings of the server for the connection that holds the lock: notice soon that a writer's machine is gone."""
 ABSENT = "creating a new DuckLake is explicitly disabled"
 """What DuckLake says where a schema holds no catalogue."""
 CURES = (
@@ -69,11 +69,11 @@ class PostgresCatalogue:
     extensions = ("ducklake", "postgres_scanner")
     """DuckDB extensions that it needs."""
     conflicts = ("transaction conflict", "could not serialize access", "deadlock detected", "duplicate key value")
-    """What the message of an error contains that is worth another attempt."""
+    """Parts of the message of an error that is worth another attempt."""
 
     @property
     def options(self) -> tuple[str, ...]:
-        """How it is attached; nothing of the database but its schema becomes reachable."""
+        """Options of the ATTACH statement; nothing of the database but its schema becomes reachable."""
         name = quoted(str(self.place.schema))
         return (f"METADATA_SCHEMA {name}", f"META_SCHEMA {name}")
 
@@ -85,11 +85,11 @@ class PostgresCatalogue:
 
     @property
     def target(self) -> str:
-        """What DuckLake calls it."""
+        """The catalogue as DuckLake's ATTACH names it."""
         return f"postgres:{self.connection}"
 
     def __str__(self) -> str:
-        """Return what messages call it."""
+        """Return its name in messages."""
         return f"'{self.place}'"
 
     def check_writable(self) -> None:
@@ -106,7 +106,7 @@ class PostgresCatalogue:
             )
 
     def unreadable(self, reason: str) -> str:
-        """Say why it cannot be attached."""
+        """Return the message for a catalogue that cannot be attached, from DuckDB's reason."""
         if ABSENT in reason:
             return (
                 f"the catalogue of lakehouse '{self.root}' is not in {self}; restore that schema from a backup, "
@@ -115,7 +115,7 @@ class PostgresCatalogue:
         return f"the catalogue of lakehouse '{self.root}', {self}, cannot be opened: {said(reason)}{_cure(reason)}"
 
     def unwritten(self, reason: str) -> str:
-        """Say why nothing was written, as far as that can be known."""
+        """Return the message for a failed commit, from DuckDB's reason; it says if the commit may have been made."""
         if is_outage(reason):
             return (
                 f"the connection to its catalogue, {self}, was lost: {said(reason)}; see that the server runs, then "
@@ -125,14 +125,20 @@ class PostgresCatalogue:
 
     @contextmanager
     def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Keep every other writer of the lakehouse waiting, and let no commit of `con` overtake another."""
+        """Hold the writer lock of the lakehouse within the block; a commit of `con` fails where another came before it.
+
+        Raises
+        ------
+        StoreError
+            If another writer holds the lock for LOCK_SECONDS.
+        """
         con.execute("SET ducklake_max_retry_count = 0")
         with self._locked(f"metabt writer {self.place.schema}"):
             yield
 
     @contextmanager
     def founding(self) -> Iterator[bool]:
-        """Keep others from founding a lakehouse in this database; tell whether the schema is free for one."""
+        """Hold the database's lock on founding lakehouses within the block; yield whether the schema has none yet."""
         sql = f"SELECT to_regclass('\"{self.place.schema}\".ducklake_metadata') IS NULL AS free"
         with self._locked("metabt founding") as holder:
             ((free,),) = self._ask(holder, sql)
@@ -166,7 +172,7 @@ class PostgresCatalogue:
 
     @contextmanager
     def _server(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Connect to the database itself, without the lakehouse."""
+        """Yield a connection to the database itself, without the lakehouse; it is closed after the block."""
         with duckdb.connect(":memory:", config={"secret_directory": os.devnull}) as con:
             load_extensions(con, ("postgres_scanner",))
             try:
@@ -176,7 +182,7 @@ class PostgresCatalogue:
             yield con
 
     def _ask(self, con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple]:
-        """Return the server's own answer to one statement."""
+        """Return the rows with which the server answers one statement."""
         try:
             return con.execute(f"FROM postgres_query('server', {quoted(sql)})").fetchall()
         except duckdb.Error as error:

@@ -112,13 +112,13 @@ SCHEMA: dict[str, dict[str, str]] = {
 """Columns and SQL types of every table."""
 
 BEFORE = {("runs", "keep"): "all"}
-"""What rows hold that are older than a column, where that is not NULL."""
+"""(table, column) -> value in rows that are older than the column, where that is not NULL."""
 
 BACKFILL = "INSERT INTO calendars SELECT DISTINCT dataset, date FROM prices ORDER BY dataset, date"
-"""Fills `calendars` where prices are older than it."""
+"""Statement that fills `calendars` in a lakehouse whose prices are older than that table."""
 
 RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name != "runs")
-"""The tables that a run is made of, besides its own row in `runs`."""
+"""Names of the tables that hold runs, besides `runs` itself."""
 
 ARROW = {
     "VARCHAR": pa.string(),
@@ -169,7 +169,7 @@ def _add_columns(con: duckdb.DuckDBPyConnection, name: str, columns: Iterable[st
 
 
 def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:
-    """Append Arrow rows to a table, optionally in an order such as ``"ORDER BY date"``."""
+    """Append Arrow rows to table `name`; `order` is empty or a clause such as ``"ORDER BY date"``."""
     lend(con, "incoming_rows", rows)
     columns = ", ".join(f'"{column}"' for column in rows.column_names)
     con.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM incoming_rows {order}")
@@ -177,12 +177,14 @@ def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str
 
 
 def lend(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    """Let one statement read Arrow rows as a table, once: as a stream they are, or DuckDB imports pyarrow.dataset."""
+    """Register Arrow rows as table `name` for one statement: a stream, since DuckDB would import pyarrow.dataset."""
     con.register(name, rows.__arrow_c_stream__())
 
 
 def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
-    """Return the columns of `table`, and text that is the same in every row, under the schema of table `name`.
+    """Return `table` as Arrow, under the schema of the lakehouse's table `name`.
+
+    `constants` are text columns that have the same value in every row.
 
     Raises
     ------
@@ -199,7 +201,7 @@ def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
 
 
 def from_arrow(name: str, rows: pa.Table) -> Table:
-    """Return Arrow rows of table `name` as NumPy and coded columns."""
+    """Return Arrow rows of the lakehouse's table `name` as NumPy and coded columns; NULL becomes NaN, or code -1."""
     return {column: _plain_column(rows[column].combine_chunks(), SCHEMA[name][column]) for column in rows.column_names}
 
 

@@ -22,7 +22,7 @@ FILE = "catalog.sqlite"
 LOCK = "writer.lock"
 """File name of the writer lock inside a lakehouse."""
 LOCK_SECONDS = 120.0
-"""How long a writer waits for the writers before it."""
+"""Seconds that a writer waits for the writers before it."""
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's lock before it gives up."""
 
@@ -37,22 +37,22 @@ class SqliteCatalogue:
     extensions = ("ducklake", "sqlite_scanner")
     """DuckDB extensions that it needs."""
     conflicts = ("database is locked", "conflict")
-    """What the message of an error contains that is worth another attempt."""
+    """Parts of the message of an error that is worth another attempt."""
     options = ("META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {BUSY_TIMEOUT}")
-    """How it is attached."""
+    """Options of the ATTACH statement."""
 
     @property
     def file(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return self.root / FILE
 
     @property
     def target(self) -> str:
-        """What DuckLake calls it."""
+        """The catalogue as DuckLake's ATTACH names it."""
         return f"sqlite:{self.file}"
 
     def __str__(self) -> str:
-        """Return what messages call it."""
+        """Return its name in messages."""
         return f"'{self.file}'"
 
     def is_there(self) -> bool:
@@ -70,7 +70,7 @@ class SqliteCatalogue:
             )
 
     def unreadable(self, reason: str) -> str:
-        """Say why it cannot be attached."""
+        """Return the message for a catalogue that cannot be attached, from DuckDB's reason."""
         first = reason.partition("\n")[0]
         if "readonly database" in reason:
             return (
@@ -83,12 +83,18 @@ class SqliteCatalogue:
         )
 
     def unwritten(self, reason: str) -> str:
-        """Say why nothing was written."""
+        """Return the message for a failed commit, from DuckDB's reason."""
         return f"nothing was written: {reason}"
 
     @contextmanager
     def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Keep every other writer of the lakehouse waiting; `con` takes no part in it."""
+        """Hold the writer lock of the lakehouse within the block; `con` is not used.
+
+        Raises
+        ------
+        StoreError
+            If another writer holds the lock for LOCK_SECONDS.
+        """
         file = self.root / LOCK
         lock = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)
         try:

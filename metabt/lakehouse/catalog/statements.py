@@ -16,16 +16,31 @@ if TYPE_CHECKING:
     import duckdb
 
 _PLACE = re.compile(r"\$(\d+)")
-"""Where a value goes."""
+"""A place for a value: its number, from 1."""
 
 
 def execute(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
-    """Return the answer to a statement in which ``$1`` is the first of the values, and so on."""
+    """Run a statement with values in it.
+
+    Parameters
+    ----------
+    con : connection
+        Any DuckDB connection.
+    sql : str
+        The statement, in which ``$1`` stands where the first value goes, and so on.
+    *values
+        None, bool, int, text, dates and lists of these; TypeError for anything else.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        The connection, with the answer to fetch.
+    """
     return con.execute(_PLACE.sub(lambda place: literal(values[int(place[1]) - 1]), sql))
 
 
 def literal(value: object) -> str:
-    """Return a value as SQL.
+    """Return a value as a SQL literal.
 
     Raises
     ------

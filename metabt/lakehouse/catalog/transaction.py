@@ -1,6 +1,6 @@
 """Write whole or not at all.
 
-1. Take the lakehouse's writer lock: who reads, decides and then writes must not be overtaken in between.
+1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
 2. Attach, begin, do the work.
 3. Commit; an error rolls back and is passed on.
 4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
@@ -24,7 +24,7 @@ from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
 
 ATTEMPTS = 8
-"""How often a commit is tried while other clients are in the way."""
+"""Number of times that a commit is tried while other clients are in the way."""
 
 Answer = TypeVar("Answer")
 
@@ -37,9 +37,11 @@ def transact(
     catalog: str | None = None,
     reader: duckdb.DuckDBPyConnection | None = None,
 ) -> Answer:
-    """Return what `work` returns, after all that it wrote was committed at once.
+    """Return what `work(con)` returns, after all that it wrote on `con` was committed at once.
 
-    A `reader`, a connection to the lakehouse that is no longer needed, saves attaching another one; it is closed.
+    `work` may be called again, on a rolled-back transaction, where another client was in the way. With `create` the
+    lakehouse is made where there is none, its catalogue where `catalog` says. `reader`, a connection to the lakehouse
+    that is no longer needed, saves attaching another one; it is closed.
 
     Raises
     ------

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from metabt.errors import DataError
 
 MISSING = ("", "nan", "na", "null")
-"""Texts, in lower case, that stand for a missing number."""
+"""Texts, in lower case, that are read as a missing number."""
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI][nN][fF]([iI][nN][iI][tT][yY])?$"
-"""What the text of a number looks like."""
+"""Pattern of the text of a number."""
 SAMPLE = 10
-"""How many cells are tried to find out whether a column holds dates."""
+"""Number of cells that are tried to find out whether a column holds dates."""
 DAY = 86_400_000_000
 """Microseconds in a day."""
 

@@ -27,7 +27,7 @@ CLOSES = (*ADJUSTED, "close", "price")
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """How the columns of a source are called, where its own names do not tell."""
+    """What the caller states of a source's columns; None and left-out fields are found by their names."""
 
     date: str | None = None
     """The column that holds the dates."""
@@ -115,10 +115,10 @@ def flat(columns: Columns) -> list[tuple[str, pa.Array]]:
 
 
 def shown(name: Name) -> str:
-    """Return a column's name as messages show it."""
+    """Return a column's name as text, for messages."""
     return name if isinstance(name, str) else "/".join(part for part in name if part)
 
 
 def plain(name: str) -> str:
-    """Return what a name is compared by: lower case, blanks for underscores."""
+    """Return a name as names are compared: lower case, blanks for underscores."""
     return name.strip().lower().replace("_", " ")

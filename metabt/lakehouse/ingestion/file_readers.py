@@ -31,7 +31,7 @@ DELIMITERS = ",;\t"
 
 
 def source_name(source: object) -> str:
-    """Return how a source is called in messages and in the table `ingests`."""
+    """Return the name of a source in messages and in the table `ingests`: the file's path, or `frame`."""
     return "frame" if is_frame(source) else str(source)
 
 

@@ -33,7 +33,7 @@ from metabt.lakehouse.prices.calendars import add_sessions
 from metabt.lakehouse.prices.price_digests import replace_digests
 
 DATASET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""What a dataset may be called: its name becomes part of a path."""
+"""Pattern of a dataset's name, which becomes part of a path."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class IngestReport:
     """What an ingestion did; `rows_read` = duplicates + empty + added + changed + unchanged."""
 
     dataset: str
-    """Where the prices went."""
+    """The dataset's name."""
     source: str
-    """Where they came from."""
+    """Path of the file, or `frame`."""
     rows_read: int
     """Observations in the source: cells of a wide table, rows of a long one."""
     duplicates: int
@@ -65,7 +65,7 @@ class IngestReport:
     last_date: date
     """Last session of the dataset."""
     notes: tuple[str, ...] = ()
-    """What was chosen or left out while reading."""
+    """What was chosen or left out while reading, in sentences."""
 
     def __str__(self) -> str:
         """Return one readable paragraph."""
@@ -113,6 +113,11 @@ def ingest(
         None leaves it as it was (False for a new dataset).
     catalog : str, optional
         Where a new lakehouse's catalogue is made, as for `attach`.
+
+    Returns
+    -------
+    IngestReport
+        What was read, added and changed; as text it is a paragraph.
 
     Raises
     ------
@@ -165,7 +170,7 @@ def _extent(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
 
 
 def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, extent: dict[str, Any]) -> bool:
-    """Bring the dataset's row up to date; return False where it was so already."""
+    """Write the dataset's row of `datasets` where it differs; return whether it did."""
     found = execute(con, "SELECT * FROM datasets WHERE dataset = $1", dataset).to_arrow_table().to_pylist()
     was_closed = bool(found and found[0]["closed"])
     row = {"dataset": dataset, "closed": was_closed if closed is None else closed, **extent}

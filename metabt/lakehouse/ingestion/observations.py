@@ -16,7 +16,7 @@ from metabt.errors import DataError
 from metabt.values.tables import Coded
 
 FIELDS = ("close", "open", "high", "low", "volume")
-"""What may be known of a symbol in a session; only the close must be."""
+"""Fields of a symbol in a session; only the close is required."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calendars: the sessions of every dataset, so that nobody has to read prices to know them.
+"""Calendars: the sessions of every dataset, kept in a table of their own, so that they are known without prices.
 
 1. A session is a date on which any symbol of the dataset has a price.
 2. Ingestion adds the dates that are new, in the transaction that adds their prices; prices are never deleted, so

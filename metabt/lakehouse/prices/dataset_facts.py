@@ -49,13 +49,13 @@ class Facts:
 
     @property
     def has_volume(self) -> bool:
-        """Whether volumes are known of the dataset: every symbol of it has a digest of them then."""
+        """Whether the dataset has volumes; every symbol of it has a digest of them then."""
         return any(field == "volume" for _, _, field in self.digests)
 
 
 @reported
 def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Facts]:
-    """Return the facts of every wanted dataset.
+    """Return the facts of some datasets: calendars, symbols and digests, without reading prices.
 
     Parameters
     ----------
@@ -64,7 +64,12 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
     wanted : mapping
         Dataset -> symbols, or None for all that it has.
     at : int, optional
-        Snapshot to read; the current one by default.
+        Number of the snapshot to read; None is the current one.
+
+    Returns
+    -------
+    dict of str to Facts
+        By dataset, in the order of `wanted`.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
 
 @reported
 def read_digests(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, dict[Cell, str]]:
-    """Return dataset -> cell -> digest, of those wanted symbols that there are."""
+    """Return dataset -> cell -> digest, of those wanted symbols that the lakehouse has."""
     whole = [name for name, symbols in wanted.items() if symbols is None]
     pairs = [(name, symbol) for name, symbols in wanted.items() for symbol in symbols or ()]
     rows = read_at(con, DIGESTS, at, whole, [name for name, _ in pairs], [symbol for _, symbol in pairs])
@@ -108,7 +113,25 @@ def _shared_texts(column: pa.ChunkedArray) -> list[str]:
 
 @reported
 def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> dict[str, tuple[str, ...]]:
-    """Return dataset -> its symbols, sorted."""
+    """Return the symbols of every dataset.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    at : int, optional
+        Number of the snapshot to read; None is the current one.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Dataset -> its symbols; both are sorted.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
     found: dict[str, list[str]] = {}
     for dataset, symbol in read_at(con, "SELECT DISTINCT dataset, symbol FROM digests{at}", at).fetchall():
         found.setdefault(dataset, []).append(symbol)

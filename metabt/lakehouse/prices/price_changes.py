@@ -3,7 +3,7 @@
 1. Digests say which symbols are touched, in which field; nothing else is read
    (metabt.lakehouse.prices.snapshot_difference).
 2. Prices of these symbols at both snapshots say which observations were corrected, filled in or taken away.
-3. Sessions after the last one there was are an append, and are told by the calendar alone.
+3. Sessions after the last one there was are an append, and are reported of the calendar alone.
 4. A symbol of which every partition was corrected has been re-adjusted: vendors do so after a dividend or a split.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metabt.data.prices import Prices
 
 CALENDAR = "calendar"
-"""Stands for the field where a whole dataset changed."""
+"""Field of a change of a whole dataset."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PriceChange:
     dataset: str
     """The dataset's name."""
     symbol: str
-    """Whose they are; empty where it is the whole dataset."""
+    """The symbol; empty where it is the whole dataset."""
     field: str
     """close or volume; calendar."""
     kind: str
@@ -72,7 +72,10 @@ def price_changes(
 
 
 def told(changes: Sequence[PriceChange], wanted: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the changes as lines; `wanted` is dataset -> the symbols that are meant by all symbols."""
+    """Return the changes as lines of text.
+
+    `wanted` is dataset -> symbols: a change of all of them is one line, which counts them and does not name them.
+    """
     lines = []
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[PriceChange]] = {}
     for change in changes:

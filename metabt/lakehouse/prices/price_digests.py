@@ -1,4 +1,4 @@
-"""Digests of stored prices: what a cached result is compared with, kept up to date by ingestion.
+"""Digests of stored prices, which keys of cached results are made of; ingestion keeps them up to date.
 
 1. A partition's digest covers its own observations and the price each symbol entered it with, so a correction may
    change the digest of a later partition: every partition of a touched symbol is digested anew.
@@ -19,7 +19,7 @@ Row = tuple[str, str, str, str]
 
 
 def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[str]) -> None:
-    """Bring the digests of the touched symbols up to date with the stored prices."""
+    """Recompute the digests of the touched symbols from the stored prices, and write those that differ."""
     stored = _stored(con, dataset)
     fresh = _computed(con, dataset, touched)
     untouched = {row[0] for row in stored} - touched

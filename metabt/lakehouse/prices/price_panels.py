@@ -35,7 +35,7 @@ IN_YEARS = " AND date BETWEEN make_date($3, 1, 1) AND make_date($4, 12, 31)"
 
 @reported
 def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = None) -> dict[str, Prices]:
-    """Return the panel of every wanted dataset.
+    """Return the prices of some datasets, all of their calendars.
 
     Parameters
     ----------
@@ -44,7 +44,12 @@ def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None =
     wanted : mapping
         Dataset -> symbols, or None for all that it has.
     at : int, optional
-        Snapshot to read; the current one by default.
+        Number of the snapshot to read; None is the current one.
+
+    Returns
+    -------
+    dict of str to Prices
+        By dataset, in the order of `wanted`.
 
     Raises
     ------
@@ -59,7 +64,23 @@ def load_prices(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None =
 
 @reported
 def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int | None = None) -> Prices:
-    """Return a dataset's prices in some rows of its calendar, whole partitions, with what its symbols enter them with.
+    """Return a dataset's prices in some rows of its calendar.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    known : Facts
+        What `load_facts` returned of the dataset, at the same snapshot.
+    rows : slice
+        Rows of its calendar that are whole partitions (calendar years).
+    at : int, optional
+        Number of the snapshot to read; None is the current one.
+
+    Returns
+    -------
+    Prices
+        The symbols of the facts, volumes where there are any, and the prices that symbols enter the rows with.
 
     Raises
     ------
@@ -71,7 +92,7 @@ def read_rows(con: duckdb.DuckDBPyConnection, known: Facts, rows: slice, at: int
 
 @dataclass(frozen=True)
 class Selection:
-    """What is to be read of a dataset, and which files hold it: all that whoever reads it has to know."""
+    """What is to be read of a dataset, and which files hold it; nothing else is needed to read it."""
 
     dataset: str
     """The dataset's name."""
@@ -92,7 +113,7 @@ class Selection:
 def selection(
     known: Facts, rows: slice, symbols: tuple[str, ...] | None = None, *, volume: bool = True, entry: bool = True
 ) -> Selection:
-    """Return what reads some rows of a dataset's calendar, whole partitions.
+    """Return what has to be read for some rows of a dataset's calendar, whole partitions.
 
     Parameters
     ----------
@@ -133,7 +154,10 @@ def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | 
 def read_prices(
     con: duckdb.DuckDBPyConnection, dataset: str, symbols: tuple[str, ...], at: int | None = None
 ) -> Prices:
-    """Return the panel of known symbols, sorted, without asking digests: ingestion writes them from this panel."""
+    """Return the prices of some symbols, sorted, on the whole calendar.
+
+    Digests are not read: ingestion writes them from these prices. The symbols must be in the dataset.
+    """
     dates = read_calendars(con, [dataset], at)[dataset]
     closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
     volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()

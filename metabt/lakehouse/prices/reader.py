@@ -1,8 +1,8 @@
 """Reader: prices of one dataset by rows of its calendar, from any process that can reach the lakehouse.
 
-1. Whoever knows the facts works out what is to be read of some partitions.
-2. That travels, as path, snapshot and selection; where it arrives a connection is opened, once for everything that is
-   read of that lakehouse in the process.
+1. `Reader` knows the facts of the dataset, and works out from them what is to be read of some partitions.
+2. That is a `Part`: path, snapshot and selection, which travel to other processes. Each process opens one connection to
+   a lakehouse, for everything that it reads of it.
 """
 
 from __future__ import annotations
@@ -24,34 +24,44 @@ from metabt.lakehouse.prices.price_panels import Selection, read_selection, sele
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the prices of one dataset as they were at a snapshot."""
+    """Reads the prices of one dataset as they were at a snapshot; it travels to other processes."""
 
     path: Path
-    """The lakehouse."""
+    """Directory of the lakehouse."""
     snapshot: int
-    """State that is read."""
+    """Number of the snapshot that is read."""
     facts: Facts
-    """What is known of the dataset: its calendar, symbols and digests."""
+    """The dataset's calendar, symbols and digests at that snapshot."""
     connection: duckdb.DuckDBPyConnection | None = None
-    """Of this process; it does not travel."""
+    """An attached lakehouse, of this process: it does not travel. None opens one when it is needed."""
 
     @property
     def dates(self) -> np.ndarray:
-        """(n_sessions,) the dataset's calendar."""
+        """(n_sessions,) datetime64[D]: the dataset's calendar."""
         return self.facts.dates
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The dataset's symbols, or those of them that facts are known of; sorted."""
+        """(n_assets,) symbols that can be read, those of the facts; sorted."""
         return self.facts.symbols
 
     @property
     def has_volume(self) -> bool:
-        """Whether volumes are known of the dataset."""
+        """Whether the dataset has volumes."""
         return self.facts.has_volume
 
     def __call__(self, rows: slice) -> Prices:
-        """Return the prices in some rows of the calendar, whole partitions.
+        """Return the prices in some rows of the calendar.
+
+        Parameters
+        ----------
+        rows : slice
+            Rows of the calendar that are whole partitions (calendar years).
+
+        Returns
+        -------
+        Prices
+            All symbols, volumes where there are any, and the prices that symbols enter the rows with.
 
         Raises
         ------
@@ -63,7 +73,24 @@ class Reader:
     def part(
         self, rows: slice, symbols: tuple[str, ...] | None = None, *, volume: bool = True, entry: bool = True
     ) -> Part:
-        """Return what reads some rows of the calendar, whole partitions; takes what `selection` takes."""
+        """Return a callable that reads some rows of the calendar; it is small, and travels to other processes.
+
+        Parameters
+        ----------
+        rows : slice
+            Rows of the calendar that are whole partitions (calendar years).
+        symbols : tuple of str, optional
+            Some of the symbols, sorted; None is all.
+        volume : bool
+            Read volumes, where there are any.
+        entry : bool
+            Read the prices that symbols enter the rows with, which are in files before them.
+
+        Returns
+        -------
+        Part
+            Calling it returns the Prices; it raises StoreError where the lakehouse cannot be read from there.
+        """
         chosen = selection(self.facts, rows, symbols, volume=volume, entry=entry)
         return Part(self.path, self.snapshot, chosen, self.connection)
 
@@ -77,13 +104,13 @@ class Part:
     """Reads some partitions; it is small, for it carries no digests."""
 
     path: Path
-    """The lakehouse."""
+    """Directory of the lakehouse."""
     snapshot: int
-    """State that is read."""
+    """Number of the snapshot that is read."""
     selection: Selection
-    """What is read."""
+    """Rows, symbols and fields that are read."""
     connection: duckdb.DuckDBPyConnection | None = None
-    """Of this process; it does not travel."""
+    """An attached lakehouse, of this process: it does not travel. None opens one when it is needed."""
 
     def __call__(self) -> Prices:
         """Return the prices.

@@ -42,7 +42,21 @@ class Change:
 
 @reported
 def changed_inputs(con: duckdb.DuckDBPyConnection, wanted: Wanted, before: int, after: int) -> list[Change]:
-    """Return what differs in the observations of the wanted symbols, ordered by dataset, symbol, partition and field.
+    """Return what differs between two snapshots in the observations of some symbols.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    wanted : mapping
+        Dataset -> symbols, or None for all that it has.
+    before, after : int
+        Numbers of the earlier and the later snapshot.
+
+    Returns
+    -------
+    list of Change
+        One per symbol, partition and field that differ, ordered by dataset, symbol, partition and field.
 
     Raises
     ------
@@ -57,7 +71,22 @@ def changed_inputs(con: duckdb.DuckDBPyConnection, wanted: Wanted, before: int, 
 
 @reported
 def changed_calendars(con: duckdb.DuckDBPyConnection, datasets: Iterable[str], before: int, after: int) -> list[Change]:
-    """Return what differs in the sessions of whole datasets (field `calendar`) and in whether they are `closed`.
+    """Return what differs between two snapshots in the calendars of whole datasets, and in whether they are closed.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    datasets : iterable of str
+        Names of datasets.
+    before, after : int
+        Numbers of the earlier and the later snapshot.
+
+    Returns
+    -------
+    list of Change
+        With empty symbols: field `calendar` and the year whose sessions differ, or field `closed` and no partition.
+        Ordered by dataset and partition.
 
     Raises
     ------

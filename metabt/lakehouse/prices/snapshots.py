@@ -11,12 +11,23 @@ from metabt.lakehouse.catalog.statements import execute
 
 @reported
 def snapshot(con: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of the lakehouse's current snapshot."""
+    """Return the number of the lakehouse's current snapshot.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+
+    Returns
+    -------
+    int
+        Every commit makes the next number.
+    """
     return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
 
 
 def read_at(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *values: object) -> duckdb.DuckDBPyConnection:
-    """Return the answer to `sql`, in which ``{at}`` follows the name of a table, as of snapshot `at` (None is now).
+    """Return the answer to `sql` as of snapshot `at`; None is now. In `sql`, ``{at}`` follows the name of each table.
 
     Raises
     ------

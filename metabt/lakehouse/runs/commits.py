@@ -38,22 +38,49 @@ def commit_run(
     tables: Mapping[str, Table],
     reader: duckdb.DuckDBPyConnection | None = None,
 ) -> bool:
-    """Store one run as `commit_runs` does; return False where it was there already."""
+    """Store one run, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    run : mapping
+        The columns of `runs`; ValueError where one is missing or unknown.
+    tables : mapping
+        Table name -> column name -> column, without `run_id`. NaN is stored as NULL.
+    reader : connection, optional
+        One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+
+    Returns
+    -------
+    bool
+        False where the run was stored already, at least as whole as this one.
+
+    Raises
+    ------
+    StoreError
+        When the lakehouse cannot be written; nothing of the run is then visible.
+    """
     return commit_runs(path, [(run, tables)], reader) == 1
 
 
 def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyConnection | None = None) -> int:
-    """Store runs in one transaction; return how many were written.
+    """Store runs in one transaction.
 
     Parameters
     ----------
     path : str or Path
         Directory of the lakehouse.
     runs : sequence of (mapping, mapping)
-        The columns of `runs`, and table name -> columns without `run_id`. NaN is stored as NULL. Of two runs with the
-        same identity the first is taken.
+        The columns of `runs` (ValueError where one is missing or unknown), and table name -> column name -> column,
+        without `run_id`. NaN is stored as NULL. Of two runs with the same identity the first is taken.
     reader : connection, optional
-        One that has read the lakehouse and is no longer needed; it is used for writing and closed.
+        One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+
+    Returns
+    -------
+    int
+        Runs that were written; those that were stored already, at least as whole, are left as they are.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Runs out of the lakehouse: found by their identity, listed, and read back whole.
 
 1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
-2. `load_run` returns a run's tables in the order in which they were handed over.
+2. `load_run` returns a run's tables, rows in the order in which they were stored.
 3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
 4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
 """
@@ -19,19 +19,48 @@ from metabt.lakehouse.catalog.statements import execute
 from metabt.values.tables import Table
 
 LARGE = ("config", "versions")
-"""Columns of `runs` that a list does without."""
+"""Columns of `runs` that `list_runs` leaves out."""
 LISTED = tuple(column for column in SCHEMA["runs"] if column not in LARGE)
-"""The columns that a list has."""
+"""Columns of `runs` that `list_runs` returns."""
 
 
 def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = None) -> bool:
-    """Return whether the run is stored and did not fail."""
+    """Return whether a run is stored and did not fail.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_id : str
+        Its whole identity.
+    keep : {"all", "summary"}, optional
+        Count it only if so much of it was kept; None is either.
+
+    Returns
+    -------
+    bool
+    """
     return run_id in find_runs(con, [run_id], keep)
 
 
 @reported
 def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str | None = None) -> set[str]:
-    """Return those of the runs that are stored and did not fail; with `keep`, only those of which so much was kept."""
+    """Return which of some runs are stored and did not fail.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_ids : iterable of str
+        Whole identities.
+    keep : {"all", "summary"}, optional
+        Only those of which so much was kept; None is either.
+
+    Returns
+    -------
+    set of str
+        Identities.
+    """
     sql = (
         "SELECT run_id FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[])) AND status = 'ok' "
         "AND keep = coalesce($2, keep)"
@@ -41,7 +70,19 @@ def find_runs(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], keep: str 
 
 @reported
 def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
-    """Return a run's row, configuration and all.
+    """Return a run's row of the table `runs`.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_id : str
+        Its whole identity; `resolve_run` finds it.
+
+    Returns
+    -------
+    dict
+        Column -> value; `config` and `versions` are JSON texts, `started_at` is a datetime, UTC.
 
     Raises
     ------
@@ -56,7 +97,22 @@ def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
 
 @reported
 def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, object], dict[str, Table]]:
-    """Return a run's row and its tables without `run_id`, rows in the order in which they were stored.
+    """Return a run's row and its tables.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_id : str
+        Its whole identity; `resolve_run` finds it.
+
+    Returns
+    -------
+    row : dict
+        As `run_row` returns it.
+    tables : dict of str to dict
+        Table name -> column name -> column, without `run_id`, rows in the order in which they were stored. Numbers,
+        flags and dates are NumPy arrays, (n_rows,); a text column has `codes` into its distinct `values`, -1 for NULL.
 
     Raises
     ------
@@ -70,7 +126,22 @@ def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, obj
 def list_runs(
     con: duckdb.DuckDBPyConnection, portfolio: str | None = None, limit: int | None = None
 ) -> list[dict[str, object]]:
-    """Return the rows of `runs` without configurations and versions, newest first; of one portfolio, or so many."""
+    """Return the rows of the table `runs`, newest first, without configurations and versions.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    portfolio : str, optional
+        Runs of one portfolio alone; None is all.
+    limit : int, optional
+        How many rows at most; None is all.
+
+    Returns
+    -------
+    list of dict
+        Column -> value of each run, failed ones included.
+    """
     sql = (
         f"SELECT {', '.join(LISTED)} FROM runs WHERE portfolio = coalesce($1, portfolio) "
         "ORDER BY started_at DESC, run_id LIMIT $2"
@@ -88,6 +159,11 @@ def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
         An attached lakehouse.
     name : str
         "latest", or a portfolio's name: its newest run that did not fail; or a unique beginning of any run's identity.
+
+    Returns
+    -------
+    str
+        Its whole run_id.
 
     Raises
     ------
@@ -129,7 +205,20 @@ def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]])
 
 @reported
 def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Return run_id -> the metrics of its root; NaN where there is none."""
+    """Return the metrics of the roots of some runs.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_ids : iterable of str
+        Whole identities.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        run_id -> metric -> value, NaN where it has none. Runs that are not stored, or failed, are left out.
+    """
     sql = (
         "SELECT run_id, metric, coalesce(value, 'nan') FROM metrics m JOIN runs r USING (run_id) "
         "WHERE m.path = r.portfolio AND run_id IN (SELECT unnest($1::VARCHAR[]))"

@@ -19,7 +19,21 @@ ENDINGS = ("csv", "json", "parquet")
 
 
 def export(path: str | Path, sql: str, file: str | Path) -> Path:
-    """Write the answer to one reading statement and return where.
+    """Write the answer to one reading statement to a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    sql : str
+        One statement that only reads, as for `query`.
+    file : str or Path
+        Where to write; its name ends in .csv, .json or .parquet. A file that is there is replaced, once all is written.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Read-only SQL: ask the lakehouse, and only ask.
+"""Read-only SQL: statements that read the lakehouse, and nothing else.
 
 1. `connect` attaches read-only; afterwards no other file can be reached and no setting changed.
 2. `query` takes exactly one statement. DuckDB's own parser says what it is: anything but a SELECT (in its many
@@ -36,7 +36,18 @@ EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?", re.IGNORECASE)
 
 
 def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to a lakehouse: ``con.sql("select * from weights").df()``.
+    """Return a read-only connection to a lakehouse, in which every table is reachable by its name.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        ``con.sql("select * from weights").df()`` is a frame. No other file can be read through it, and no setting
+        changed. The caller closes it; it is a context manager.
 
     Raises
     ------
@@ -55,6 +66,18 @@ def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
 
 def query(path: str | Path, sql: str) -> QueryResult:
     """Return the answer to one reading statement.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    sql : str
+        One SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN over the lakehouse's tables.
+
+    Returns
+    -------
+    QueryResult
+        Columns, types and all rows, in memory.
 
     Raises
     ------

@@ -20,12 +20,12 @@ from metabt.errors import ConfigError, nearest
 
 FORMATS = ("table", "csv", "json")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that a spreadsheet runs; some skip blanks before it."""
+"""First signs of a text that a spreadsheet runs as a formula; some skip blanks before it."""
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows with named columns."""
+    """The answer to a query: rows with named columns."""
 
     columns: tuple[str, ...]
     """Names of the columns."""
@@ -40,7 +40,12 @@ class QueryResult:
         Parameters
         ----------
         form : {"table", "csv", "json"}
-            What to write.
+            `table` is for eyes: aligned, numbers to six digits. `csv` and `json` have all digits, and ISO dates.
+
+        Returns
+        -------
+        str
+            Without a line feed at the end.
 
         Raises
         ------

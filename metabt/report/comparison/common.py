@@ -22,11 +22,11 @@ class Common:
     """Two streams on the sessions that they share."""
 
     dates: np.ndarray
-    """(n_sessions,) at whose close both have a value."""
+    """(n_sessions,) datetime64[D] at whose close both have a value."""
     since: np.datetime64
-    """At whose close both are worth 1: the session of the trade that both begin with, or the first of `dates`."""
+    """Session at whose close both are worth 1: that of the trade that both begin with, or the first of `dates`."""
     navs: np.ndarray
-    """(n_sessions, 2) values."""
+    """(n_sessions, 2) values, relative to `since`."""
     same: bool
     """They begin with the same trade and have the same sessions, all of them."""
     alone: tuple[int, int]
@@ -39,14 +39,14 @@ class Common:
 
     @property
     def returns(self) -> np.ndarray:
-        """(n_returns, 2) from one session to the next."""
+        """(n_returns, 2) net returns from one common session to the next."""
         whole = np.vstack([np.ones((1, 2)), self.navs]) if self.begins else self.navs
         found: np.ndarray = whole[1:] / whole[:-1] - 1.0
         return found
 
     @property
     def per_year(self) -> float:
-        """Returns a year, as measured."""
+        """Number of returns a year, as measured."""
         years = years_between(self.since, self.dates[-1]) if len(self.dates) else 0.0
         return len(self.returns) / years if years > 0 else NAN
 

@@ -6,7 +6,7 @@ from metabt.report.comparison.pair import Pair
 from metabt.report.section import Facts, Section
 
 MOST = 300
-"""Differences listed."""
+"""Largest number of differences listed."""
 
 
 def inputs(pair: Pair) -> Section:

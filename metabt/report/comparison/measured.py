@@ -16,7 +16,7 @@ WITHOUT = (
     "On the sessions that both have; what is measured against a benchmark is known of a run's own sessions alone and "
     "left out."
 )
-"""What is told where sessions are not the same."""
+"""Note beneath metrics where sessions are not the same."""
 
 
 def measured(pair: Pair) -> Section:

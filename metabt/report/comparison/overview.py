@@ -15,7 +15,7 @@ ROW = ("status", "engine", "snapshot", "started_at")
 
 
 def overview(pair: Pair) -> Section:
-    """Return what both are, and what is measured of them together."""
+    """Return the section: the identity of both runs, and correlation, tracking and Sharpe of their roots."""
     return Section("overview", "Overview", tables=[_identities(pair), together(pair)])
 
 

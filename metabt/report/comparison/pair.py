@@ -1,4 +1,4 @@
-"""Pair: two runs, and what the sections of their page need of both."""
+"""Pair: two runs, their common streams and sleeves, worked out once for the sections of their page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from metabt.runs.input_differences import Difference
 
 LETTERS = ("A", "B")
-"""What the runs are called on the page."""
+"""Names of the runs on the page."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs."""
+    """Two different runs that share at least two sessions."""
 
     one: Run
     """The run that was named first: A."""
@@ -30,10 +30,16 @@ class Pair:
     differences: Sequence[Difference]
     """What differs between their inputs, from A to B."""
     untold: str = ""
-    """Why that cannot be told; empty where it can."""
+    """Reason why `differences` are not known; empty where they are."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no pair."""
+        """Check that the runs can be compared.
+
+        Raises
+        ------
+        ConfigError
+            If both are one run, or they share fewer than two sessions.
+        """
         first, second = (str(run.row["run_id"])[:12] for run in self.runs)
         if self.one.row["run_id"] == self.other.row["run_id"]:
             raise ConfigError(f"both are run {first}, which has no other beside it; name two runs")
@@ -46,28 +52,28 @@ class Pair:
 
     @property
     def runs(self) -> tuple[Run, Run]:
-        """Both."""
+        """Both runs, A first."""
         return self.one, self.other
 
     @property
     def labels(self) -> tuple[str, str]:
-        """What curves of the two are called."""
+        """Names of their curves: the letter and the root's name."""
         first, second = (f"{letter} {run.label(run.root)}" for letter, run in zip(LETTERS, self.runs, strict=True))
         return first, second
 
     @cached_property
     def common(self) -> Common:
-        """Return the roots on the sessions that they share."""
+        """The roots' streams on the sessions that they share."""
         return common((self.one, self.one.root), (self.other, self.other.root))
 
     @cached_property
     def places(self) -> list[list[str]]:
-        """Return where the sleeves of each stand beneath its root, which is empty, in the order of its tree."""
+        """Paths of the sleeves of each run without the root's name, in the order of its tree; the root's is empty."""
         return [[path[len(run.root) :] for path in run.paths] for run in self.runs]
 
     @cached_property
     def both(self) -> dict[str, Common]:
-        """Return the places of sleeves that both have, and the streams of each on the sessions that they share."""
+        """Place of each sleeve that both have -> its two streams on the sessions that they share."""
         found, others = {"": self.common}, set(self.places[1])
         for place in self.places[0]:
             if place and place in others:

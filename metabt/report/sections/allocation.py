@@ -11,7 +11,7 @@ from metabt.report.section import Chart, Section
 
 
 def allocation(run: Run) -> Section | None:
-    """Return what the portfolio gave its sleeves."""
+    """Return the section: the root's weights of its children as decided, and as held; None where it is a leaf."""
     if not run.children:
         return None
     made = decided(run.tables["decisions"], run.root)

@@ -29,7 +29,7 @@ DASH = "\N{EN DASH}"
 
 
 def attribution(run: Run) -> Section | None:
-    """Return contributions and effects; None where they were not asked for."""
+    """Return the section: contributions and effects; None where the run is not to be walked again."""
     if run.again is None:
         return None
     found = run.again.attributed
@@ -40,7 +40,7 @@ def attribution(run: Run) -> Section | None:
 
 
 def contributions(run: Run, found: Attributed) -> Folded:
-    """Return what everything contributed to the portfolio's return, asset within sleeve within parent."""
+    """Return the contributions to the portfolio's return as a tree, asset within sleeve within parent."""
     amounts, most = by_sleeve(found.contributions), most_assets(run.specs)
     total = found.totals[0]
 
@@ -74,7 +74,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
 
 
 def _gap(run: Run, amounts: dict[str, list[AttributionRow]], total: float) -> float:
-    """Return the largest distance between what is known of a sleeve and what its items add up to."""
+    """Return the largest absolute difference between a sleeve's contribution and the sum of its items'."""
     gaps = [abs(sum(amount.root for amount in amounts[run.root]) - total)]
     for path, rows in amounts.items():
         nav = run.streams.own(path, "nav")

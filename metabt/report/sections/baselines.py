@@ -1,4 +1,4 @@
-"""Baselines: whether the recursion pays, beside what would have been simpler to hold.
+"""Baselines: whether the recursion pays, compared with simpler weights of the same sleeves.
 
 Each baseline is walked by the same simulator at the same costs (metabt.runs.baselines). The portfolio pays where the
 whole bootstrap interval of its Sharpe ratio less a baseline's is above zero.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metabt.runs.baselines.walk_baselines import BaselineWalk
 
 POINTS = 700
-"""Sessions drawn of one curve."""
+"""Largest number of sessions drawn of one curve."""
 NAMES = {
     "equal": "equal weight",
     "inverse_volatility": "inverse volatility",
@@ -31,9 +31,9 @@ NAMES = {
     "static_full (LOOK-AHEAD)": "LOOK-AHEAD static: full history",
     "flat": "flat: without recursion",
 }
-"""What baselines are called on the page."""
+"""Baseline -> its name on the page."""
 SHOWN = ("sharpe", "cagr", "volatility", "max_drawdown", "turnover", "cost", "allocation_change")
-"""Measures of each; the comparison is behind the first."""
+"""Measures that are listed of each; the comparison with the portfolio comes after the first."""
 RELATIVE = ("beta", "tracking_error", "information_ratio")
 """Measures against the benchmark, where there is one."""
 
@@ -41,7 +41,7 @@ Measured = Mapping[str, Mapping[str, float | bool]]
 
 
 def baselines(run: Run) -> Section | None:
-    """Return the baselines beside the portfolio; None where it has no sleeves, or where they were not asked for."""
+    """Return the section: the portfolio beside its baselines; None where it is a leaf, or is not walked again."""
     if run.again is None or not run.children:
         return None
     beside = run.again.beside
@@ -61,7 +61,7 @@ def baselines(run: Run) -> Section | None:
 
 
 def verdict(measured: Measured) -> str:
-    """Return in words what the intervals say, of all baselines that somebody could have held."""
+    """Return sentences on what the intervals show, for all baselines whose weights could have been known."""
     told: dict[str, list[str]] = {}
     for name, values in measured.items():
         if not values["look_ahead"]:
@@ -78,7 +78,7 @@ def verdict(measured: Measured) -> str:
 
 
 def pays(values: Mapping[str, float | bool]) -> str:
-    """Return whether the recursion pays beside one baseline: yes, no, not shown; empty where there is no interval."""
+    """Return whether the portfolio's Sharpe ratio is above a baseline's: yes, no, not shown; empty without interval."""
     low, high = (float(values.get(name, math.nan)) for name in ("sharpe_low", "sharpe_high"))
     if math.isnan(low) or math.isnan(high):
         return ""

@@ -1,4 +1,4 @@
-"""The flattened book: what the portfolio held of physical assets, all sleeves netted."""
+"""The flattened book: the portfolio's holdings of physical assets, all sleeves netted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metabt.report.section import Chart, Section
 from metabt.values.tables import Coded, Table
 
 MAX_HOLDINGS = 12
-"""Assets drawn by name."""
+"""Largest number of assets drawn by name."""
 
 
 def book(run: Run) -> Section:
@@ -93,6 +93,6 @@ def _exposure(run: Run, dates: np.ndarray, held: np.ndarray) -> Chart:
 
 
 def monthly(dates: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the months there are, and the sum of values in each."""
+    """Return the months of `dates`, increasing, and the sum of `values` in each."""
     months, row = np.unique(dates.astype("datetime64[M]"), return_inverse=True)
     return months, np.bincount(row, values, len(months))

@@ -1,4 +1,4 @@
-"""Costs and netting: what trading took from the root through time, and what netting saved."""
+"""Costs and netting: costs of trading at the root through time, and the costs that netting saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def costs(run: Run) -> Section:
 
 
 def yearly(dates: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the calendar years there are, and the sum of values in each."""
+    """Return the calendar years of `dates`, increasing, and the sum of `values` in each."""
     years, row = np.unique(dates.astype("datetime64[Y]"), return_inverse=True)
     return years, np.bincount(row, values, len(years))
 
@@ -57,7 +57,7 @@ def _by_year(run: Run, path: str, column: str, name: str, **line: float | str) -
 
 
 def by_sleeve(run: Run) -> Facts:
-    """Return cost, netting benefit and what costs took of the growth, for every sleeve that trades."""
+    """Return cost, netting benefit and the growth lost to costs, for every sleeve that trades."""
     rows = []
     for path in run.paths:
         values = run.metrics.get(path, {})

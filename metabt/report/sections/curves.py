@@ -11,11 +11,11 @@ from metabt.report.run import Run
 from metabt.report.section import Chart, Section
 
 MAX_CARRIED = 400
-"""Sleeves whose curves the page carries, drawn once they are chosen."""
+"""Largest number of sleeves whose curves the page carries; most are drawn once they are chosen."""
 BUDGET = 90_000
-"""Points of all curves together; each has at least `FEWEST`."""
+"""Largest number of points of all curves together; each has at least `FEWEST`."""
 FEWEST = 300
-"""Points of one curve."""
+"""Least number of points of one curve, where it has as many."""
 
 
 def curves(run: Run) -> Section:

@@ -16,14 +16,14 @@ from metabt.report.section import Facts, Section
 from metabt.report.streams import fall
 
 DEEPEST = 5
-"""Drawdowns listed."""
+"""Largest number of drawdowns listed."""
 CAUSES = 4
-"""Sleeves named of each."""
+"""Largest number of sleeves named for each."""
 
 
 @dataclass(frozen=True)
 class Drawdown:
-    """One fall; rows of the stream, -1 being the close of the first trade."""
+    """One drawdown; rows are those of the stream, -1 is the close of the first trade."""
 
     peak: int
     """Last row at the highest value."""

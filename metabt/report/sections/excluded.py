@@ -1,4 +1,4 @@
-"""What was excluded and why: decisions other than plain ones, and items that were left out of them."""
+"""Exclusions and their reasons: decisions that are not ok (fallback, warm-up, cash), and items that were left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metabt.report.section import Facts, Section
 from metabt.values.tables import Coded, Table
 
 MAX_ROWS = 200
-"""Rows of the table of items."""
+"""Largest number of rows of the table of items."""
 
 
 def excluded(run: Run) -> Section:
@@ -19,7 +19,7 @@ def excluded(run: Run) -> Section:
 
 
 def decisions(run: Run) -> Facts:
-    """Return how often, and from when to when, each sleeve decided other than plainly."""
+    """Return a table of decisions that are not ok, by sleeve and status: number, first and last date."""
     table = run.tables["decisions"]
     path, status, date = _codes(table, "path"), _codes(table, "status"), numbers(table, "date")
     _, first = np.unique(np.column_stack([path, date.astype(np.int64)]), axis=0, return_index=True)
@@ -42,7 +42,7 @@ def decisions(run: Run) -> Facts:
 
 
 def left_out(run: Run) -> Facts:
-    """Return how often, and from when to when, an item had no place in its sleeve's decisions, and why."""
+    """Return a table of items that were left out, by sleeve, item and reason: number, first and last date."""
     table = run.tables["decisions"]
     reason = _codes(table, "reason")
     column = table["reason"]

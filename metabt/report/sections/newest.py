@@ -1,4 +1,4 @@
-"""The newest decisions: what the portfolio gave its sleeves or assets last, and what is to be held of each asset."""
+"""The newest decision of the root, and the newest flattened targets by asset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def decision(run: Run) -> Facts:
 
 
 def targets(run: Run) -> Facts:
-    """Return what is held and what is wanted, by asset, the largest targets first."""
+    """Return a table of what is held and what is to be held, by asset, the largest targets first."""
     orders = run.tables["orders"]
     symbols = texts(orders, "symbol")
     columns = [numbers(orders, name) for name in ("held", "target", "trade")]

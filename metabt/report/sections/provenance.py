@@ -1,4 +1,4 @@
-"""Provenance: where the numbers come from, and how to make them again."""
+"""Provenance: the run's configuration, data and versions, and the command that computes it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN = ("run_id", "portfolio", "status", "engine", "snapshot", "started_at", "s
 
 
 def provenance(run: Run) -> Section:
-    """Return the run's identity, its data and versions, the command that makes it again, and its configuration."""
+    """Return the section: identity, data, versions, the command that computes the run again, and configuration."""
     rows = [(name, str(run.row[name])) for name in PLAIN if run.row.get(name) is not None]
     config = _parsed(run.row.get("config"))
     data = config.get("data")

@@ -12,7 +12,7 @@ from metabt.report.run import Run
 from metabt.report.section import Chart, Section
 
 POINTS = 600
-"""Windows drawn of one sleeve."""
+"""Largest number of windows drawn of one sleeve."""
 
 
 def rolling(run: Run) -> Section | None:

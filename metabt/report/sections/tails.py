@@ -1,4 +1,4 @@
-"""Tails: how bad the worst sessions are, and which sleeves made them so."""
+"""Tails: value at risk, expected shortfall, and the worst sessions with the sleeves that lost most in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metabt.report.section import Facts, Section
 from metabt.report.sections.drawdowns import named
 
 WORST = 10
-"""Sessions listed."""
+"""Largest number of sessions listed."""
 LEVELS = (0.95, 0.99)
 """Confidence of value at risk and expected shortfall."""
 

@@ -12,7 +12,7 @@ from metabt.report.run import Run
 from metabt.report.section import Facts, Section
 
 FIRST = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost", "netting_benefit")
-"""Metrics beside the curves; those that there are besides have a table of their own."""
+"""Metrics beside the curves; all others have a table of their own."""
 NAMES = {
     "cagr": "CAGR",
     "turnover": "Turnover p.a.",
@@ -27,17 +27,17 @@ NAMES = {
 PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio")
 """Metrics that are no percentages."""
 COUNTS = ("sessions", "_sessions", "_days")
-"""How metrics end that are whole numbers."""
+"""Endings of the names of metrics that are whole numbers."""
 FINE = ("cost", "netting_benefit", "break_even_cost")
-"""Metrics that are small."""
+"""Metrics that are shown with more decimals, since they are small."""
 ELSEWHERE = ("sessions", "years", "decisions", "fallbacks", "ineligible", "unselected", "waiting", "not_live")
-"""Metrics that are told in other sections, as are all that end in _decisions or _closed."""
+"""Metrics that other sections show, as are all that end in _decisions or _closed."""
 SPARK = 48
-"""Points of a small curve."""
+"""Largest number of points of a small curve."""
 
 
 def tree(run: Run) -> Section:
-    """Return the sleeves, those that a reader may choose from, and last what is set against them."""
+    """Return the section: a row per sleeve, from which a reader may choose curves, and the benchmark last."""
     shown = [*run.paths, *run.beside]
     names = columns(run)
     first = [name for name in names if name in FIRST]

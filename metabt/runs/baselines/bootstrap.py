@@ -19,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 CHUNK = 2**20
-"""Blocks that are drawn at a time, about."""
+"""Number of blocks that are drawn at a time, about."""
 STILL = 1e-12
 """Variance, as a share of the mean square, up to which returns do not move: what rounding leaves."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """What some samples are made of: blocks of sessions that run on, sample after sample."""
+    """Resampled histories as blocks of consecutive sessions, sample after sample."""
 
     starts: np.ndarray
     """(n_blocks,) first session of each."""
@@ -43,24 +43,24 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How to resample."""
+    """Parameters of the stationary bootstrap."""
 
     samples: int = 1000
-    """Resampled histories."""
+    """Number of resampled histories."""
     block: int = 21
-    """Sessions of a block on average: a month of weekdays."""
+    """Mean number of sessions of a block: a month of weekdays."""
     level: float = 0.9
-    """Probability that the interval covers."""
+    """Probability of the interval, between 0 and 1."""
     seed: int = 0
     """Fixes every draw: the same streams give the same interval."""
 
     @property
     def fewest(self) -> int:
-        """Sessions that an interval takes at least."""
+        """Least number of sessions for an interval."""
         return 2 * self.block
 
     def blocks(self, n_sessions: int, samples: int, rng: np.random.Generator) -> Blocks:
-        """Return what some samples of `n_sessions` are made of."""
+        """Return the blocks of `samples` resampled histories of `n_sessions` each, drawn from `rng`."""
         size = samples * n_sessions
         scale = -1.0 / np.log1p(-1.0 / self.block) if self.block > 1 else 0.0
         ends = np.zeros(1, np.int64)
@@ -106,7 +106,7 @@ def _sharpe(returns: np.ndarray) -> float:
 
 
 def _resampled(returns: np.ndarray, blocks: Blocks) -> np.ndarray:
-    """Return the same of every sample, (samples,)."""
+    """Return mean over standard deviation of every resampled history, (samples,); NaN without dispersion."""
     n_sessions = len(returns)
     mean, square = blocks.sums(returns) / n_sessions, blocks.sums(returns**2) / n_sessions
     variance = square - mean**2

@@ -1,9 +1,9 @@
-"""Static weights: what a tree decided once, to be held for good.
+"""Static weights: weights that a tree decided once, and that a baseline trades back to for good.
 
 - first: the first weights that every meta sleeve's optimizer decided after warm-up. Known by then: no look-ahead. A
   child that only began later was not among them and stays at 0.
-- full: what every meta sleeve's optimizer makes of the whole history of its children's net streams. Nobody could have
-  known: LOOK-AHEAD, a yardstick and no strategy.
+- full: the weights of every meta sleeve's optimizer on the whole history of its children's net streams. They could not
+  have been known: LOOK-AHEAD, a yardstick and no strategy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from metabt.walk.block import MetaState
 from metabt.walk.decision import weigh
 
 WITHOUT = ("warmup", "cash")
-"""Decisions that no optimizer made."""
+"""Statuses of decisions that no optimizer made."""
 
 
 def first_weights(histories: list[SleeveHistory]) -> Weights:
@@ -58,7 +58,7 @@ def _full(history: SleeveHistory) -> np.ndarray:
     """Decide on one window: from the latest beginning of a child that is eligible at the end, to the end."""
     spec, state = history.sleeve.spec, initial_state(history.node)
     assert isinstance(spec, Meta) and isinstance(state, MetaState)
-    gathered = history.walked.inputs(history.node).gathered
+    gathered = history.gathered
     stop = int(gathered.common[: history.size].sum())
     streams = gathered.streams(state, cap=len(gathered.dates))
     lengths = streams.lengths[stop - 1]

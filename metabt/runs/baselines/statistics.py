@@ -1,4 +1,4 @@
-"""Statistics: whether a tree is worth its recursion, beside a baseline.
+"""Statistics of a tree beside a baseline: how stable its weights are, and the difference in Sharpe ratios.
 
 Growth, dispersion, drawdown, turnover and costs are the metrics of each stream. What only two streams have is measured
 on the sessions they share, from the later of their beginnings, with returns compounded in between.
@@ -15,7 +15,7 @@ from metabt.runs.baselines.bootstrap import Bootstrap
 def allocation_change(weights: np.ndarray) -> float:
     """Return the mean absolute change of a sleeve's weight from one decision to the next; NaN for a single decision.
 
-    `weights` (n_decisions, n_children) as decided, in time order: the lower, the stabler.
+    `weights` (n_decisions, n_children) as decided, in time order; the lower the result, the stabler the weights.
     """
     return float(np.abs(np.diff(weights, axis=0)).mean()) if len(weights) > 1 else np.nan
 

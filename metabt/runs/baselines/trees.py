@@ -9,7 +9,7 @@ from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 
 EQUAL = Estimator("equal")
-"""The same weight for everything."""
+"""The optimizer of equal weights."""
 
 Weights = Mapping[str, Mapping[str, float]]
 """Path of a meta sleeve -> name of a child -> its weight."""
@@ -42,7 +42,7 @@ def static(tree: Sleeve, weights: Weights) -> Sleeve:
 
 
 def _within(sleeve: Sleeve, optimizer: str, **params: object) -> Estimator:
-    """Return an optimizer under the bounds of a sleeve's own, where they bind anything."""
+    """Return an optimizer with the bounds of a sleeve's own, where these bind anything."""
     own = build_optimizer(sleeve.spec.optimizer)
     bounds = {"min_weight": own.min_weight, "max_weight": own.max_weight}
     return Estimator(optimizer, {**params, **(bounds if own.min_weight > 0.0 or own.max_weight < 1.0 else {})})

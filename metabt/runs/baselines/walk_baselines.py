@@ -5,7 +5,7 @@
 | `equal` | equal weights of its children |
 | `inverse_volatility` | weights proportional to 1 / volatility of its children's net streams |
 | `static_first` | trades back to what its optimizer decided first after warm-up |
-| `static_full (LOOK-AHEAD)` | trades back to what its optimizer makes of the full history, which nobody could know |
+| `static_full (LOOK-AHEAD)` | trades back to its optimizer's weights on the full history, which could not be known |
 | `flat` | is gone: the leaves' assets in one leaf under the root's optimizer (metabt.build.flat_baseline) |
 
 1. the tree, `equal` and `inverse_volatility` in one forest: their leaves are the same and computed once
@@ -37,11 +37,11 @@ from metabt.runs.baselines.trees import reweighted, static
 from metabt.values.tables import Table, texts
 
 PORTFOLIO = "portfolio"
-"""What the tree itself is called among its baselines."""
+"""Name of the tree itself among its baselines."""
 RULES = ("equal", "inverse_volatility")
 """Optimizers that replace those of all meta sleeves."""
 STATICS = {"static_first": first_weights, "static_full (LOOK-AHEAD)": full_weights}
-"""Baselines that hold weights of the tree for good, and where these come from."""
+"""Baseline that holds weights of the tree for good -> function that finds these weights."""
 FLAT = "flat"
 """The baseline without recursion."""
 MEASURES = ("cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
@@ -80,7 +80,7 @@ class BaselineWalk:
 
 @dataclass(frozen=True)
 class View:
-    """How far, and against what, all of them are looked at."""
+    """Data, end and benchmark that the tree and all baselines share."""
 
     datasets: Mapping[str, Dataset]
     """What the tree may read."""
@@ -93,7 +93,7 @@ class View:
 def walk_baselines(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to: int | None = None) -> BaselineWalk:
     """Return a tree walked beside its baselines; `cache` is where blocks are remembered.
 
-    A baseline that cannot be had is left out, with the reason; so is `flat` of more assets than `flat_up_to`.
+    A baseline that cannot be walked is left out, with the reason; so is `flat` of more assets than `flat_up_to`.
 
     Raises
     ------

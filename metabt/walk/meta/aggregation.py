@@ -23,7 +23,7 @@ from metabt.walk.block import Gaps, MetaState
 from metabt.walk.book import Opened, Start
 
 KEPT_BOOKS = 2
-"""Sets of sessions for which the children's books are kept side by side."""
+"""Number of sets of sessions for which the children's books are kept side by side."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Aligned:
     child: Opened | None
     """None where it has no session in the partition."""
     start: Start
-    """What it brings along."""
+    """Its state before the partition."""
     rows: np.ndarray
     """(n_sessions,) int64 the child's newest session as of each of the parent's; -1 before its first."""
     fresh: np.ndarray
@@ -41,7 +41,7 @@ class Aligned:
     open_ended: np.ndarray
     """(n_sessions,) bool: its data have not ended for good."""
     in_step: bool = False
-    """Its sessions are the parent's, one for one."""
+    """Whether its sessions are the parent's, one for one."""
 
     def stream(self, name: str) -> np.ndarray:
         """Return a stream of its block, (n_sessions,), 0 where it has no session."""
@@ -84,7 +84,7 @@ class Aligned:
         return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray | float:
-        """Return what each physical asset earned it, added up with a weight per session of the parent, (n_assets,)."""
+        """Return contributions of physical assets to its gross returns, (n_assets,), a weight per parent's session."""
         if self.child is None:
             return 0.0
         if self.in_step:
@@ -110,7 +110,7 @@ def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetim
     ----------
     dates : (n_sessions,) the parent's sessions
     child : its block of the same partition; None where it has no session in it
-    start : what it brings along from before
+    start : its state before the partition
     end : the last session it will ever have; NaT while its data go on
     """
     open_ended = np.ones(len(dates), bool) if np.isnat(end) else dates <= end
@@ -153,12 +153,12 @@ class Gathered:
 
     @cached_property
     def gross(self) -> np.ndarray:
-        """Returns before costs, 0 where the child has no session."""
+        """Gross returns, before costs; 0 where the child has no session."""
         return np.stack([child.stream("gross") for child in self.children], axis=1)
 
     @cached_property
     def net(self) -> np.ndarray:
-        """Returns after costs."""
+        """Net returns, after costs; 0 where the child has no session."""
         return np.stack([child.stream("net") for child in self.children], axis=1)
 
     @cached_property
@@ -204,7 +204,7 @@ class Gathered:
 
     @cached_property
     def full_gaps(self) -> Gaps:
-        """The same, spelled out where nobody has any."""
+        """The same, also where no child has any."""
         gaps = [child.full_gaps(len(child.start.book)) for child in self.children]
         return Gaps(
             np.concatenate([gap.returns for gap in gaps], axis=1),
@@ -212,7 +212,7 @@ class Gathered:
         )
 
     def streams(self, state: MetaState, cap: int) -> Streams:
-        """Compound net streams between common sessions and append them to what the state remembers.
+        """Return net streams, compounded between common sessions, behind those that the state remembers.
 
         `cap` is the number of sessions of history beyond which more makes no difference.
         """
@@ -239,7 +239,7 @@ class Gathered:
 
 @dataclass
 class Shared:
-    """What sleeves that read the same streams from the start need not compute twice."""
+    """Values that sleeves over the same streams, from their start on, compute once."""
 
     windows: dict[bytes, Windows] = field(default_factory=dict)
     """Windows, and with them their covariances, by where they begin and end."""
@@ -264,7 +264,7 @@ class Streams:
     sessions: np.ndarray
     """(n_common,) datetime64[D] common sessions of the partition."""
     shared: Shared
-    """What others that read the same returns have computed already."""
+    """Values that sleeves over the same streams have computed already."""
 
     def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
         """Return the windows that end before the rows `stops` and are `lengths` long."""

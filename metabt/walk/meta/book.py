@@ -23,7 +23,7 @@ class MetaBook:
     held: Shares
     """Its shares in its children."""
     layout: Layout
-    """What the columns stand for."""
+    """Child, leaf and asset of each column."""
     children: Gathered
     """Its children on its sessions."""
 
@@ -32,18 +32,14 @@ class MetaBook:
         held, carried = self.held, self.held.carried
         before, after = self.children.around(rows)
         # + 0.0: no share of a short is 0.0 and not -0.0, whether or not something is carried
-        before = self._spread(held.before[rows]) * before + 0.0
-        after = self._spread(held.after[rows]) * after + 0.0
+        before = np.take(held.before[rows], self.layout.child_of, axis=1) * before + 0.0
+        after = np.take(held.after[rows], self.layout.child_of, axis=1) * after + 0.0
         if carried is None:
             return before, after
         return _add(before, rows, carried, carried.before), _add(after, rows, carried, carried.after)
 
-    def _spread(self, shares: np.ndarray) -> np.ndarray:
-        """Return each column's share of its child, (n_rows, n_columns)."""
-        return np.take(shares, self.layout.child_of, axis=1)
-
     def earned(self, weights: np.ndarray) -> np.ndarray:
-        """Return what each physical asset earned, added up with a weight per session, (n_assets,).
+        """Return contributions of physical assets to gross returns, (n_assets,), added up with a weight per session.
 
         The sleeve is taken to hold nothing before its first row.
         """
@@ -62,14 +58,14 @@ class MetaBook:
 
     @cached_property
     def gaps(self) -> Gaps | None:
-        """The gaps as a parent must see them; None where there are none."""
+        """Returns and tradability of its columns, for a parent; None where all could always be traded."""
         if self.held.carried is None and self.children.gaps is None and not self._frozen.any():
             return None
         return self.full_gaps
 
     @cached_property
     def full_gaps(self) -> Gaps:
-        """The gaps as a parent must see them, spelled out.
+        """The same, also where all could be traded.
 
         What a child holds in data that have ended for good is traded at its last price when *this* sleeve trades its
         share of the child, and never because a sleeve above trades its share of this one.

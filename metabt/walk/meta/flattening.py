@@ -19,7 +19,7 @@ from metabt.numerics.kernels import FAST, kernel
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a sleeve's book stand for."""
+    """Child, leaf and asset of each column of a sleeve's book."""
 
     symbols: tuple[str, ...]
     """(n_assets,) physical assets beneath the sleeve, sorted."""
@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def n_columns(self) -> int:
-        """Columns of the book."""
+        """Number of columns of the book."""
         return len(self.asset_of)
 
     @cached_property

@@ -8,16 +8,20 @@ import numpy as np
 
 from metabt.walk import holdings
 from metabt.walk.block import Carried, Gaps, MetaState, Shares
+from metabt.walk.drift import drift
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout, net_by
-from metabt.walk.timing import check_alive, drifted
+from metabt.walk.timing import check_alive
 
 
 class MetaHoldings:
-    """What a meta sleeve holds; (n_sessions, n_children) unless said otherwise, filled up to where it has come."""
+    """Shares in children, fractions of NAV, filled session by session; (n_sessions, n_children) unless said otherwise.
+
+    `until` fills in the next sessions, in order. Attributes that need the whole partition are read at its end.
+    """
 
     def __init__(self, state: MetaState, children: Gathered, layout: Layout) -> None:
-        """Stand before the first session, with what the partition before left."""
+        """Begin before the first session with what the partition before left; the state is not changed."""
         self._state, self._children, self._layout = state, children, layout
         n_sessions = len(children.dates)
         self.before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
@@ -26,7 +30,16 @@ class MetaHoldings:
         self._stop = 0
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
-        """Go on to the session before `stop`, trading the rows of `targets` that are `due`, (n_sessions,).
+        """Fill in the sessions up to the one before `stop`, which trade the rows of `targets` that are due.
+
+        Parameters
+        ----------
+        stop : int
+            The first session that is not filled in; never less than in the call before.
+        due : (n_sessions,) int64
+            Row of `targets` that each session of the partition trades, -1 for none.
+        targets : (n_decisions, n_children)
+            Decided weights.
 
         Raises
         ------
@@ -50,12 +63,12 @@ class MetaHoldings:
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
-        """Return what is held at the close of the next session before anything is traded, (n_children,)."""
+        """Return the shares at the close of the next session before anything is traded, (n_children,)."""
         market = self._children.gross[self._stop]
         gain = (self._shares * market).sum()
         if self._gaps is not None:
             gain += (self.carried * self._gaps.returns[self._stop]).sum()
-        return drifted(self._shares, market, float(gain))
+        return drift(self._shares, market, float(gain))
 
     @cached_property
     def _gaps(self) -> Gaps | None:
@@ -78,7 +91,7 @@ class MetaHoldings:
 
     @cached_property
     def _beyond(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is carried beside the shares just before and just after trading, (n_sessions, n_columns)."""
+        """Positions carried beside the shares, just before and just after trading, each (n_sessions, n_columns)."""
         return np.empty_like(self._beneath[0]), np.empty_like(self._beneath[0])
 
     @property
@@ -91,7 +104,10 @@ class MetaHoldings:
         return traded
 
     def held(self, due: np.ndarray) -> Shares:
-        """Return what it held, once it has come to the end; `due` is what was traded, (n_sessions,)."""
+        """Return the holdings of the whole partition, at its end.
+
+        `due`, (n_sessions,), is the decision that each session traded, -1 for none.
+        """
         # + 0.0: no loss of nothing is -0.0, whether or not something is carried
         earned = np.concatenate([self._state.holdings[None], self.after[:-1]]) * self._children.gross + 0.0
         if self._gaps is None:

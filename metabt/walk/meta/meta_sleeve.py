@@ -20,7 +20,7 @@ from metabt.portfolio.sleeve import Meta
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.holdings import Trades, charge, saved_by_netting
+from metabt.walk.costs import Trades, charge, saved_by_netting
 from metabt.walk.meta.aggregation import Gathered, Streams
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
@@ -33,7 +33,7 @@ from metabt.walk.timing import begin_of, days_between, due_in, from_first, keep,
 
 @dataclass(frozen=True)
 class MetaInputs:
-    """What a meta sleeve reads for one partition: its children's blocks and its calendar."""
+    """The inputs of a meta sleeve for one partition: its children's blocks and its calendar."""
 
     dates: np.ndarray
     """(n_sessions,) datetime64[D]"""
@@ -42,11 +42,11 @@ class MetaInputs:
     children: Sequence[Opened | None]
     """(n_children,) in the order of the spec; None where a child has no session in the partition."""
     starts: Sequence[Start]
-    """(n_children,) what they bring along from before."""
+    """(n_children,) their states before the partition."""
     ends: np.ndarray
     """(n_children,) datetime64[D] last session of a child whose data are closed, else NaT."""
     layout: Layout
-    """What the columns of its own book stand for."""
+    """Child, leaf and asset of each column of its own book."""
 
     @cached_property
     def gathered(self) -> Gathered:
@@ -54,17 +54,17 @@ class MetaInputs:
         return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
 
     def at(self, rows: Any) -> Any:
-        """Return which of its sessions some common sessions are."""
+        """Return the rows of some common sessions among all of its sessions."""
         return np.flatnonzero(self.common)[rows]
 
     def spread(self, due: np.ndarray) -> np.ndarray:
-        """Return what is due in each common session by session, (n_sessions,), -1 where nothing is."""
+        """Return `due`, (n_common,), on all sessions, (n_sessions,): -1 where a session is not common."""
         spread = np.full(len(self.dates), -1, np.int64)
         spread[self.common] = due
         return spread
 
     def book(self, held: Shares) -> MetaBook:
-        """Return the book that shares in these children stand for."""
+        """Return the book of a sleeve that holds these shares in the children."""
         return MetaBook(held, self.layout, self.gathered)
 
 
@@ -142,7 +142,7 @@ def _decide_in_turn(
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending.weigh)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending)
     begun = state.live or bool(len(early.rows))
     return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
 

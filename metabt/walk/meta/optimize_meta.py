@@ -9,15 +9,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from metabt.portfolio.built_estimators import bounded, build_optimizer
 from metabt.portfolio.sleeve import Estimator, Meta
 from metabt.walk.block import HELD, NOT_LIVE, WAITING
-from metabt.walk.decision import Take, at_once
+from metabt.walk.decision import weigh
 from metabt.walk.meta.aggregation import Streams
+from metabt.walk.path_dependent import Pending
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def optimize_meta(
     rows: np.ndarray,
     live: np.ndarray,
     warm: bool,
-    take: Take | None = None,
+    pending: Pending | None = None,
 ) -> MetaDecisions:
     """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool.
 
-    `take` is how decisions after the warm-up are taken, all at once by default.
+    Decisions after the warm-up are taken all at once or, where `pending` is given, one after another by it.
     """
     stops, lengths = streams.before + rows + 1, streams.lengths[rows]
     eligible = eligible_children(spec, streams, rows, live)
@@ -64,7 +64,9 @@ def optimize_meta(
         weights[early], _ = equal.weigh(streams.windows(stops[early], lengths[early]), support[early])
     if len(late):
         windows = streams.windows(stops[late], lengths[late])
-        weights[late], solved = (take or partial(at_once, spec))(rows[late], windows, support[late])
+        weights[late], solved = (
+            pending.weigh(rows[late], windows, support[late]) if pending else weigh(spec, windows, support[late])
+        )
         risk[late] = windows.risk(weights[late])
         status[len(early) :] = solved
     reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)

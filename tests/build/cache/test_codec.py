@@ -22,7 +22,8 @@ from metabt.build.cache.object_store import Section
 from metabt.build.cache.sealing import seal
 from metabt.walk.asset_risk import AssetRisk
 from metabt.walk.block import Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState, Shares
-from metabt.walk.holdings import Queue, Unpaid
+from metabt.walk.costs import Unpaid
+from metabt.walk.holdings import Queue
 
 ODD = np.array([[np.nan, -0.0], [np.inf, 5e-324]])
 NONE = np.empty((0, 2))

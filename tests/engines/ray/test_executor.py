@@ -12,7 +12,7 @@ import pytest
 import metabt
 from metabt import BacktestEngine, MemoryCache
 from metabt.build.cache.disk import DiskCache
-from metabt.engines.executor import Executor
+from metabt.build.walk_result import Executor
 from metabt.engines.local import Local
 from metabt.engines.ray import Ray
 from metabt.errors import ConfigError, MetabtError

@@ -146,22 +146,45 @@ def test_no_more_reads_begin_than_are_wanted_ahead(years: Years, ahead: int) -> 
 def test_closing_ends_the_reading(years: Years) -> None:
     from metabt.engines.ray.ray_data_stream import stream
 
-    reading = stream(years.reads(30), ahead=2)
+    reading = stream(years.reads(30, seconds=1.0), ahead=2)
     for _ in range(3):
         next(reading)
-    assert executors()
+    assert reading_threads()
     reading.close()
-    assert years.settled(3) <= 5
     patience = time.monotonic() + 60
-    while executors() and time.monotonic() < patience:
+    while reading_threads() and time.monotonic() < patience:
         time.sleep(0.02)
-    assert not executors()
+    assert not reading_threads()
+    assert years.settled(3) <= 5
     assert len(list(stream(years.reads(2)))) == 2  # and another can begin
 
 
-def executors() -> list[str]:
-    """Return the threads that go on scheduling reads."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("StreamingExecutor")]
+def reading_threads() -> list[threading.Thread]:
+    """Return the threads that wait for reads."""
+    return [thread for thread in threading.enumerate() if thread.name == "metabt-read"]
+
+
+def test_what_was_taken_and_let_go_of_leaves_the_store(years: Years) -> None:
+
+    from metabt.engines.ray.ray_data_stream import stream
+
+    freed = 0
+    for _, ref in stream(years.reads(6), ahead=2):
+        name = ref.hex()
+        assert name in held()
+        del ref
+        patience = time.monotonic() + 30
+        while name in held() and time.monotonic() < patience:
+            time.sleep(0.1)
+        freed += name not in held()
+    assert freed == 6
+
+
+def held() -> str:
+    """Return what Ray says of the objects that are referred to."""
+    import ray
+
+    return str(ray._private.internal_api.memory_summary(ray.get_runtime_context().gcs_address)).lower()
 
 
 def test_actors_that_hold_every_cpu_do_not_starve_it(years: Years) -> None:

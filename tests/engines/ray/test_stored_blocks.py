@@ -24,7 +24,7 @@ class Counting(MemoryCache):
 
 @pytest.fixture
 def cache() -> Counting:
-    from metabt.walk.holdings import Unpaid
+    from metabt.walk.costs import Unpaid
 
     found = Counting()
     for key in "ab":

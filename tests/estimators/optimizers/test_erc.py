@@ -14,24 +14,13 @@ import metabt
 from metabt.errors import ConfigError
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
+from tests.shared.optimality import by_sweeps, erc_of, shares
 from tests.shared.returns import factor_returns, market_returns, simple_returns
-
-
-def solve(X: np.ndarray, **bounds: float) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return covariance, weights and whether they solve it."""
-    windows = Windows.single(X)
-    weights, solved = optimizer("erc", **bounds).weigh(windows, np.ones((1, X.shape[1]), bool))
-    return windows.covariance[0], weights[0], bool(solved[0])
-
-
-def shares(S: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return the assets' shares of the variance."""
-    return w * (S @ w) / (w @ S @ w)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 25), st.integers(40, 90), st.floats(0, 4))
 def test_risk_contributions_are_equal(seed: int, assets: int, rows: int, spread: float) -> None:
-    S, w, solved = solve(factor_returns(seed, rows, assets, spread))
+    S, w, solved = erc_of(factor_returns(seed, rows, assets, spread))
     assert solved and abs(w.sum() - 1) < 1e-12
     assert abs(shares(S, w) * assets - 1).max() < 1e-10
 
@@ -59,20 +48,20 @@ def test_two_assets_are_weighted_by_inverse_volatility_whatever_their_correlatio
 def test_equal_assets_get_equal_bits_and_multiples_equal_risk() -> None:
     X = market_returns(3, 70, 4)
     X = np.c_[X, X[:, 0], 2 * X[:, 1], X[:, 0]]
-    S, w, solved = solve(X)
+    S, w, solved = erc_of(X)
     assert solved and w[0] == w[4] == w[6]
     assert abs(w[1] - 2 * w[5]) < 1e-14 and abs(7 * shares(S, w) - 1).max() < 1e-10
 
 
 def test_fewer_rows_than_assets() -> None:
-    S, w, solved = solve(market_returns(1, 6, 20))
+    S, w, solved = erc_of(market_returns(1, 6, 20))
     assert solved and abs(20 * shares(S, w) - 1).max() < 1e-10
 
 
 def test_no_solution_without_variance_or_where_all_of_it_is_hedged() -> None:
     X = market_returns(1, 60, 3)
-    assert not solve(np.c_[X, np.zeros(60)])[2]
-    assert not solve(np.c_[X[:, 0], -X[:, 0]])[2]
+    assert not erc_of(np.c_[X, np.zeros(60)])[2]
+    assert not erc_of(np.c_[X[:, 0], -X[:, 0]])[2]
 
 
 @given(
@@ -85,7 +74,7 @@ def test_no_solution_without_variance_or_where_all_of_it_is_hedged() -> None:
 def test_constrained_risk_budgeting(seed: int, assets: int, scaled: tuple[float, float]) -> None:
     lo, hi = scaled[0] / assets, min(scaled[1] / assets, 1.0)
     X = market_returns(seed, 80, assets)
-    S, w, solved = solve(X, min_weight=lo, max_weight=hi)
+    S, w, solved = erc_of(X, min_weight=lo, max_weight=hi)
     assert solved and abs(w.sum() - 1) < 1e-12 and w.min() >= lo and w.max() <= hi
     risk = w * (S @ w)
     low, high = w <= lo + 1e-14, w >= hi - 1e-14
@@ -105,25 +94,12 @@ def test_a_bound_that_does_not_bind_changes_nothing() -> None:
 @given(st.integers(0, 10**6), st.integers(2, 12))
 def test_caps_are_solved_for_hedges_and_floors_wherever_a_solution_exists(seed: int, assets: int) -> None:
     X = factor_returns(seed, 90, assets)
-    assert solve(X, max_weight=min(1.2 / assets, 1.0))[2]
-    S, _, solved = solve(X, min_weight=0.6 / assets)
+    assert erc_of(X, max_weight=min(1.2 / assets, 1.0))[2]
+    S, _, solved = erc_of(X, min_weight=0.6 / assets)
     if not solved:  # even the least risky portfolio above the floors sums to more than one
         root = np.linalg.cholesky(S).T
         least = lsq_linear(root / root[0, 0], np.zeros(assets), bounds=(0.6 / assets, 1.0), method="bvls", tol=1e-13)
         assert least.x.sum() > 1.0
-
-
-def by_sweeps(S: np.ndarray, budget: np.ndarray) -> np.ndarray:
-    """Return the risk budgeting portfolio by coordinate descent on `w'Sw / 2 - sum b ln w`, however long it takes."""
-    w = np.sqrt(budget / np.diag(S))
-    for _ in range(20_000):
-        before = w.copy()
-        for i in range(len(w)):
-            rest = S[i] @ w - S[i, i] * w[i]
-            w[i] = (np.sqrt(rest**2 + 4 * S[i, i] * budget[i]) - rest) / (2 * S[i, i])
-        if abs(w / before - 1).max() < 1e-14:
-            break
-    return w / w.sum()
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0, 3))
@@ -196,7 +172,7 @@ def test_hedges_that_sweeps_take_thousands_of_rounds_for(left: float) -> None:
     rng = np.random.default_rng(3)
     X = 0.01 * rng.normal(size=(250, 4))
     X = np.c_[X, -X + left * 0.01 * rng.normal(size=(250, 4))]
-    S, w, solved = solve(X)
+    S, w, solved = erc_of(X)
     assert solved and abs(8 * shares(S, w) - 1).max() < 1e-10
 
 
@@ -205,8 +181,8 @@ def test_hedges_that_sweeps_take_thousands_of_rounds_for(left: float) -> None:
 def test_a_hedge_that_leaves_no_variance_is_solved_for_within_a_cap(seed: int, assets: int) -> None:
     X = factor_returns(seed, 60, assets)
     X[:, 1] = -X[:, 0] * 1.001 + 1e-8 * X[:, 2]
-    assert not solve(X)[2]
-    S, w, solved = solve(X, max_weight=1.2 / assets)
+    assert not erc_of(X)[2]
+    S, w, solved = erc_of(X, max_weight=1.2 / assets)
     held, marginal = w < 1.2 / assets - 1e-12, w * (S @ w)
     assert solved and abs(w.sum() - 1) < 1e-12 and not held.all()
     assert np.ptp(marginal[held]) <= 1e-9 * marginal[held].max() and marginal[~held].max() <= marginal[held].min()
@@ -215,7 +191,7 @@ def test_a_hedge_that_leaves_no_variance_is_solved_for_within_a_cap(seed: int, a
 def test_hedges_whose_contributions_are_rounding_have_no_solution() -> None:
     rng = np.random.default_rng(3)
     X = 0.01 * rng.normal(size=(250, 4))
-    assert not solve(np.c_[X, -X + 1e-6 * rng.normal(size=(250, 4))])[2]
+    assert not erc_of(np.c_[X, -X + 1e-6 * rng.normal(size=(250, 4))])[2]
 
 
 def test_a_budget_is_positive() -> None:

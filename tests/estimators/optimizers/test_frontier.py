@@ -10,33 +10,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from skfolio.optimization import MeanRisk, ObjectiveFunction
 
-from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.registry import optimizer
-from metabt.estimators.windows import Windows
+from tests.shared.optimality import bounds, residual, solve
 from tests.shared.returns import factor_returns, market_returns, simple_returns
 
 NAMES = ["min_variance", "max_sharpe"]
-
-
-def residual(S: np.ndarray, q: np.ndarray, lo: float, hi: float, w: np.ndarray) -> float:
-    """Return the largest violation of the optimality conditions of `min w'Sw/2 - q'w`, relative to its terms."""
-    g = S @ w - q
-    low, high = w <= lo, (w >= hi) & (w > lo)
-    free = ~low & ~high
-    lam = np.median(g[free]) if free.any() else 0.5 * (g[high].max(initial=-np.inf) + g[low].min(initial=np.inf))
-    wrong = np.where(free, abs(g - lam), np.where(low, np.maximum(lam - g, 0), np.maximum(g - lam, 0)))
-    sigma = np.sqrt(np.diag(S))
-    return float((wrong / (sigma * (sigma @ w) + abs(q) + abs(lam))).max())
-
-
-def solve(rule: Optimizer, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return the covariance, the weights and whether they solve it."""
-    windows = Windows.single(X)
-    weights, solved = rule.weigh(windows, np.ones((1, X.shape[1]), bool))
-    return windows.covariance[0], weights[0], bool(solved[0])
-
-
-bounds = st.sampled_from([(0.0, 1.0), (0.5, 1.0), (0.0, 1.3), (0.0, 2.0), (0.5, 1.5), (0.9, 1.1), (0.0, 1.0 + 1e-9)])
 
 
 @given(st.integers(0, 10**6), st.integers(2, 25), st.integers(30, 90), bounds)

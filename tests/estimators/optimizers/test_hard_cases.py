@@ -9,7 +9,7 @@ import pytest
 
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
-from tests.estimators.optimizers.test_min_cvar import cvar
+from tests.shared.optimality import cvar
 from tests.shared.returns import OPTIMIZERS, market_returns
 
 NONE = None

@@ -5,43 +5,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 from skfolio.optimization import HierarchicalRiskParity
 from skfolio.seriation import BaseSeriation
 
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
+from tests.shared.optimality import naive_order
 from tests.shared.returns import factor_returns, simple_returns
-
-
-def pearson(X: np.ndarray) -> np.ndarray:
-    """Return the distances sqrt((1 - rho) / 2)."""
-    D = np.sqrt(np.maximum(1 - np.corrcoef(X.T), 0) / 2)
-    np.fill_diagonal(D, 0)
-    return (D + D.T) / 2
-
-
-def naive_order(X: np.ndarray) -> list[int]:
-    """Return the shortest leaf order of SciPy's Ward tree, by recursion over all pairs of ends."""
-    D, n = pearson(X), X.shape[1]
-    Z = hierarchy.linkage(squareform(D, checks=False), "ward")
-
-    def best(node: int) -> dict[tuple[int, int], tuple[float, list[int]]]:
-        if node < n:
-            return {(node, node): (0.0, [node])}
-        one, two = best(int(Z[node - n, 0])), best(int(Z[node - n, 1]))
-        found: dict[tuple[int, int], tuple[float, list[int]]] = {}
-        for (u, m), (left, before) in one.items():
-            for (k, w), (right, after) in two.items():
-                length = left + D[m, k] + right
-                if (u, w) not in found or length < found[u, w][0]:
-                    found[u, w] = (length, before + after)
-        return found | {(w, u): (length, order[::-1]) for (u, w), (length, order) in found.items()}
-
-    _, order = min(best(2 * n - 2).values(), key=lambda item: item[0])
-    ends = [(X[:, i].var(ddof=1), i) for i in (order[0], order[-1])]
-    return order if ends[0] <= ends[1] else order[::-1]
 
 
 def naive_weights(X: np.ndarray, order: list[int]) -> np.ndarray:

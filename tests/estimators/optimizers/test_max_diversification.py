@@ -11,7 +11,7 @@ from skfolio.optimization import MaximumDiversification as Theirs
 
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
-from tests.estimators.optimizers.test_frontier import bounds, residual
+from tests.shared.optimality import bounds, residual
 from tests.shared.returns import factor_returns, market_returns, simple_returns
 
 

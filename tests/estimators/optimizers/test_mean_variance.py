@@ -14,7 +14,7 @@ from metabt.estimators.moments.covariance import COVARIANCES
 from metabt.estimators.moments.mean import MEANS
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
-from tests.estimators.optimizers.test_frontier import bounds, residual, solve
+from tests.shared.optimality import bounds, residual, solve
 from tests.shared.returns import factor_returns, market_returns, simple_returns
 
 

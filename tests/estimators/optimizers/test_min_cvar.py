@@ -13,15 +13,8 @@ from skfolio.optimization import MeanRisk
 from metabt.errors import ConfigError
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
+from tests.shared.optimality import cvar
 from tests.shared.returns import market_returns, simple_returns
-
-
-def cvar(X: np.ndarray, w: np.ndarray, beta: float) -> float:
-    """Return the mean of the worst `1 - beta` of the losses, the last of them in part."""
-    losses = np.sort(-X @ w)[::-1]
-    count = max((1 - beta) * len(X), 1.0)
-    whole = int(count)
-    return (losses[:whole].sum() + (count - whole) * losses[min(whole, len(X) - 1)]) / count
 
 
 @given(st.integers(0, 10**6), st.integers(2, 12), st.sampled_from([0.5, 0.9, 0.95, 0.999]), st.booleans())

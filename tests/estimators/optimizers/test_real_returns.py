@@ -8,7 +8,7 @@ import pytest
 
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
-from tests.estimators.optimizers.test_frontier import residual
+from tests.shared.optimality import residual
 from tests.shared.returns import simple_returns
 
 BOUNDS = [(0.0, 1.0), (0.0, 0.15), (0.02, 0.3)]

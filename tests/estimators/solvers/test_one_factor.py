@@ -13,7 +13,7 @@ from metabt.estimators.solvers.linear import padded
 from metabt.estimators.solvers.one_factor import VECTORS, unbounded
 from metabt.estimators.windows import Windows
 from metabt.numerics.kernels import kernel
-from tests.estimators.optimizers.test_erc import by_sweeps, shares, solve
+from tests.shared.optimality import by_sweeps, erc_of, shares
 from tests.shared.returns import market_returns, simple_returns
 
 
@@ -67,7 +67,7 @@ def hedges(left: float) -> np.ndarray:
 def test_hedges_are_left_to_another_method_which_solves_for_them(left: float) -> None:
     X = hedges(left)
     assert not budgeted(np.cov(X.T), np.ones(12))[0]
-    S, w, solved = solve(X)
+    S, w, solved = erc_of(X)
     assert solved and abs(12 * shares(S, w) - 1).max() < 1e-10
     assert np.allclose(w, by_sweeps(S, np.ones(12)), rtol=1e-7)
 

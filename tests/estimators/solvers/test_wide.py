@@ -11,7 +11,7 @@ from metabt.estimators.registry import optimizer
 from metabt.estimators.solvers.frontier import frontier
 from metabt.estimators.solvers.wide import MANY, least_variance
 from metabt.estimators.windows import Windows
-from tests.estimators.optimizers.test_frontier import residual
+from tests.shared.optimality import residual
 from tests.shared.returns import factor_returns, market_returns
 
 

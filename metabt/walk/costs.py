@@ -1,0 +1,79 @@
+"""Costs: what a book's netted trades and short positions cost, charged to the session after.
+
+1. Trading `d` at the close of t costs `c_t = sum_a k_a |d_a|`; shorts pay borrow per calendar day they are held.
+2. Both are charged to the next session: `net_{t+1} = (1 - c_t)(1 + R_{t+1}) - 1`. Weights do not change.
+3. Netting saves what the children would have paid for trades that cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabt.portfolio.sleeve import Costs
+
+ROUNDING = 1e-12
+"""Part of what is traded by which sums of the same trades in another order may differ."""
+
+
+@dataclass(frozen=True)
+class Trades:
+    """What a book trades and is short of, netted over whatever holds the same asset."""
+
+    traded: np.ndarray
+    """(n_sessions,) sum of absolute trades, fraction of NAV."""
+    short: np.ndarray
+    """(n_sessions,) sum of short positions held over to the next session, positive."""
+
+
+@dataclass(frozen=True)
+class Unpaid:
+    """What the last session of a partition leaves to be charged in the next."""
+
+    traded: float = 0.0
+    """Sum of absolute trades at its close."""
+    short: float = 0.0
+    """Short positions held over from it."""
+    saved: float = 0.0
+    """Cost that netting saved there."""
+
+
+def charge(
+    gross: np.ndarray, trades: Trades, days: np.ndarray, costs: Costs, unpaid: Unpaid
+) -> tuple[np.ndarray, np.ndarray, Unpaid]:
+    """Charge each session with the trades of the session before it and the borrow since then.
+
+    Parameters
+    ----------
+    gross : (n_sessions,) returns before costs
+    days : (n_sessions,) calendar days since the session before
+
+    Returns
+    -------
+    cost : (n_sessions,) what the session is charged, a fraction of NAV
+    net : (n_sessions,) `(1 - cost)(1 + gross) - 1`
+    unpaid : what the next partition's first session will be charged
+    """
+    traded = _shifted(unpaid.traded, trades.traded)
+    short = _shifted(unpaid.short, trades.short)
+    cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
+    net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
+    return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))
+
+
+def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid) -> tuple[np.ndarray, float]:
+    """Return what netting saves each session in costs, where it would have been charged, and what is left for the next.
+
+    `apart` are the trades if each child traded for itself, `netted` those of the book; (n_sessions,), fraction of NAV.
+    """
+    cancelled = apart.traded - netted.traded  # never negative but for rounding: |a + b| <= |a| + |b|
+    saved = costs.rate * np.where(cancelled > ROUNDING * apart.traded, cancelled, 0.0)
+    return _shifted(unpaid.saved, saved), float(saved[-1])
+
+
+def _shifted(first: float, values: np.ndarray) -> np.ndarray:
+    """Return the values one session later, (n_sessions,), behind what the partition before left."""
+    later = np.empty_like(values)
+    later[0], later[1:] = first, values[:-1]
+    return later
