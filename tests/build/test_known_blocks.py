@@ -22,7 +22,7 @@ from tests.build.test_build_system import decade, nested
 from tests.engines.test_laws import SEEDS, examples
 from tests.runs.test_sweep import SYMBOLS
 from tests.shared import panels, trees
-from tests.walk.test_concatenation import monthly
+from tests.shared.months import monthly
 
 
 class Counting(MemoryCache):

@@ -246,3 +246,29 @@ def test_top_k_and_inverse_volatility_on_one_window() -> None:
     assert oracle.select({"name": "top_k", "k": 1, "by": "low_volatility"}, X, ["a", "b", "c"]) == ["a"]
     # 1/2 : 1/4 : 1/3 = 6 : 3 : 4
     assert oracle.inverse_volatility(X) == pytest.approx([6 / 13, 3 / 13, 4 / 13], abs=1e-15)
+
+
+@pytest.mark.parametrize(("lag", "weights"), [(0, [0.5, 0.55, 0.6]), (1, [0.5, 0.5, 0.5])])
+def test_a_root_decides_in_turn_from_what_is_held_and_not_from_what_it_decided(lag: int, weights: list[float]) -> None:
+    """A child's share is decided to be what is left of it; only a decision that is not traded yet comes first."""
+    prices = frame(days(6), A=[100, 100, 110, 100, 1100 / 9, 150], B=[100, 100, 110, 100, 100, 100])
+    leaf = {"schedule": {"every": 9}, "start": "2024-01-02", "lookback": 1, "lag": 0}
+    tree = {
+        "name": "root",
+        "schedule": {"every": 1},
+        "start": "2024-01-02",
+        "lookback": 2,
+        "lag": lag,
+        "min_history": 1,
+        "optimizer": {"name": "equal", "max_turnover": 9.0},
+        "sleeves": {"a": {**leaf, "universe": ["A"]}, "b": {**leaf, "universe": ["B"]}},
+    }
+    seen = []
+
+    def keep(name: str, X: np.ndarray, settings: dict, held: np.ndarray, sold: np.ndarray) -> np.ndarray:
+        seen.append(float(held[0]))
+        return held.copy()
+
+    oracle.run(tree, prices, optimizers={oracle.IN_TURN: keep})
+    # 1/2 each until the 4th; on the 5th 0.5 x (11/9) / (10/9) = 0.55; on the 6th 0.55 x (27/22) / (9/8) = 0.6
+    assert seen[-3:] == pytest.approx(weights, abs=1e-12)

@@ -34,7 +34,8 @@ from metabt.values.tables import Table, texts
 from tests.engines.test_backtest_engine import same
 from tests.engines.test_laws import SEEDS, examples
 from tests.shared import panels, trees
-from tests.walk.test_concatenation import market, monthly
+from tests.shared.months import monthly
+from tests.walk.test_concatenation import market
 
 SYMBOLS = {"stocks": tuple(panels.STOCKS), "coins": tuple(panels.COINS)}
 

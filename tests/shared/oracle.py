@@ -92,6 +92,8 @@ class Book:
     """Netting benefit of each session: what the children's trades would have cost apart, less what they did cost."""
     parts: dict[pd.Timestamp, dict[str, float]] = field(default_factory=dict)
     """Each child's share of the session's gross return (by symbol for a leaf)."""
+    carried: dict[pd.Timestamp, set[Key]] = field(default_factory=dict)
+    """Positions that are not share x child holding, because they had no price when shares were traded."""
     keys: list[Key] = field(default_factory=list)
     common: set[pd.Timestamp] = field(default_factory=set)
     """The common sessions of a meta sleeve."""
@@ -109,7 +111,7 @@ class Book:
 
     def until(self, last: pd.Timestamp) -> Book:
         """Return the book without what happened after `last`: a dataset holds the whole tree at its last date."""
-        dated = ("rows", "decisions", "before", "after", "closed", "saved", "parts")
+        dated = ("rows", "decisions", "before", "after", "closed", "saved", "parts", "carried")
         kept = {name: {t: it for t, it in getattr(self, name).items() if t <= last} for name in dated}
         return replace(self, sessions=[t for t in self.sessions if t <= last], **kept)
 
@@ -417,14 +419,18 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
                     book.decisions[t] = decision
                     queue[j + spec.lag] = decision.weights
             if j in queue:
-                shares = {name: queue[j].get(name, 0.0) for name in children}
+                target = queue.pop(j)
+                shares = {name: target.get(name, 0.0) for name in children}
                 book.closed[t] |= {key for key in book.keys if t > ends[owner[key]]}  # out, at the last price
 
-        after = dict(before)
+        after, book.carried[t] = dict(before), set()
         for name, child in children.items():
             for key, held in child.holdings(t).items():
+                if abs(shares[name] * held - after[key]) > 1e-9:
+                    book.carried[t].add(key)
                 if t in market.price[home[key[0]], key[1]] or key in book.closed[t]:
                     after[key] = shares[name] * held
+                    book.carried[t].discard(key)
 
         if begun:
             book.parts[t] = {name: sum(g for key, g in gain.items() if owner[key] == name) for name in children}
@@ -535,7 +541,8 @@ def optimize(spec: Spec, X: np.ndarray, optimizers: dict, held: np.ndarray, sold
     main, params = split(spec.optimizer)
     low, high = bounds_of(spec.optimizer)
     bounds = {"min_weight": low, "max_weight": high}
-    chain = [(main, params, "ok"), *((name, bounds, f"fallback:{name}") for name in spec.fallback)]
+    others = [split(fallback) for fallback in spec.fallback]
+    chain = [(main, params, "ok"), *((name, {**bounds, **own}, f"fallback:{name}") for name, own in others)]
     for name, settings, status in chain:
         if settings.keys() & {"max_turnover", "turnover_penalty"}:
             weights = optimizers[IN_TURN](name, X, settings, held, sold)
@@ -587,6 +594,8 @@ def min_variance(X: np.ndarray, min_weight: float = 0.0, max_weight: float = 1.0
         w = np.where(np.array(state) == "L", min_weight, max_weight).astype(float)
         free = [i for i in range(n) if state[i] == "F"]
         fixed = [i for i in range(n) if state[i] != "F"]
+        if not w[fixed].sum() + len(free) * min_weight - 1e-12 <= 1 <= w[fixed].sum() + len(free) * max_weight + 1e-12:
+            continue
         if free:
             m = len(free)
             kkt = np.zeros((m + 1, m + 1))

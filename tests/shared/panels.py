@@ -7,6 +7,7 @@ import pandas as pd
 
 STOCKS = ["AA", "BB", "CC", "DD", "EE"]
 COINS = ["XBT", "XET", "XLT"]
+FUNDS = ["FA", "FB", "FC"]
 
 
 def random_walk(seed: int, dates: pd.DatetimeIndex, symbols: list[str], volatility: float = 0.02) -> pd.DataFrame:
@@ -38,6 +39,13 @@ def coins(seed: int, sessions: int = 150, *, gaps: bool = False, first: str = "2
     """Return prices of COINS for every day of the week."""
     prices = random_walk(seed + 7, pd.date_range(first, periods=sessions), COINS, 0.03)
     return punch(prices, seed + 8) if gaps else prices
+
+
+def funds(seed: int, sessions: int = 90, *, gaps: bool = False, first: str = "2021-01-06") -> pd.DataFrame:
+    """Return prices of FUNDS on Mondays, Wednesdays and Fridays."""
+    days = pd.bdate_range(first, periods=2 * sessions)
+    prices = random_walk(seed + 17, days[days.day_of_week % 2 == 0][:sessions], FUNDS)
+    return punch(prices, seed + 18) if gaps else prices
 
 
 def market(seed: int, *, mixed: bool = True, gaps: bool = True) -> dict[str, pd.DataFrame]:

@@ -1,11 +1,19 @@
-"""Random trees for Hypothesis: every rule a sleeve can have, at depths 1 to 5, small enough to run in milliseconds."""
+"""Random trees for Hypothesis: every rule a sleeve can have, at depths 1 to 5, small enough to run in milliseconds.
+
+Some of what must be reached is rare among rules that are drawn one by one, and is drawn as such: a leaf beside the same
+leaf short, an optimizer that leaves decisions to fallbacks of its own bounds, a root that decides in turn.
+"""
 
 from __future__ import annotations
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tests.shared.panels import COINS, STOCKS
+from tests.shared.panels import COINS, FUNDS, STOCKS
+
+SYMBOLS = {"stocks": STOCKS, "coins": COINS, "funds": FUNDS}
+"""Dataset -> its symbols."""
+MIXED = ("stocks", "coins")
 
 SCHEDULES = st.sampled_from([{"every": 1}, {"every": 3}, {"every": 7}, "weekly", "monthly"])
 COSTS = st.fixed_dictionaries(
@@ -30,6 +38,16 @@ OPTIMIZERS = st.sampled_from(
         *IN_TURN,
     ]
 )
+TIGHT = {"name": "min_variance", "max_weight": 0.4}
+"""An optimizer that three items can have and two cannot: where one of three is not eligible, a fallback decides."""
+FALLBACKS = st.sampled_from(
+    [
+        [{"name": "inverse_volatility", "max_weight": 1.0}],
+        [{"name": "min_variance", "max_weight": 0.9}, "equal"],
+        ["equal"],
+    ]
+)
+"""Chains whose weights depend on the window, two of three, and are not all at a bound."""
 SELECTORS = st.sampled_from(
     [
         "all",
@@ -42,15 +60,16 @@ STARTS = st.sampled_from([None, None, None, "2021-03-03", "2021-05-15"])
 
 
 @st.composite
-def leaves(draw: st.DrawFn, mixed: bool) -> dict:
+def leaves(draw: st.DrawFn, datasets: tuple[str, ...]) -> dict:
     """Return a leaf over two assets or more of one dataset."""
-    dataset = draw(st.sampled_from(["stocks", "coins"] if mixed else ["stocks"]))
-    symbols = STOCKS if dataset == "stocks" else COINS
+    dataset, optimizer = draw(st.sampled_from(datasets)), draw(st.one_of(OPTIMIZERS, OPTIMIZERS, st.just(TIGHT)))
+    size = 3 if optimizer is TIGHT else 2
     sleeve = {
         "dataset": dataset,
-        "universe": draw(st.lists(st.sampled_from(symbols), min_size=2, unique=True)),
-        "optimizer": draw(OPTIMIZERS),
-        "selector": draw(SELECTORS),
+        "universe": draw(st.lists(st.sampled_from(SYMBOLS[dataset]), min_size=size, unique=True)),
+        "optimizer": optimizer,
+        "fallback": draw(FALLBACKS) if optimizer is TIGHT else None,
+        "selector": draw(SELECTORS) if optimizer is not TIGHT else None,
         "direction": draw(st.sampled_from(["long", "long", "short"])),
         "schedule": draw(SCHEDULES),
         "lookback": draw(st.integers(8, 20)),
@@ -63,19 +82,27 @@ def leaves(draw: st.DrawFn, mixed: bool) -> dict:
     return {key: value for key, value in sleeve.items() if value is not None}
 
 
+def opposite(leaf: dict) -> dict:
+    """Return the leaf on the other side: it reads the same prices."""
+    return {**leaf, "direction": "long" if leaf.get("direction") == "short" else "short"}
+
+
 @st.composite
-def metas(draw: st.DrawFn, depth: int, mixed: bool) -> dict:
+def metas(draw: st.DrawFn, depth: int, datasets: tuple[str, ...], in_turn: bool = False) -> dict:
     """Return a meta sleeve with at least one chain of `depth` levels beneath its own."""
     others = draw(st.lists(st.integers(1, min(depth, 2)), min_size=0 if depth > 1 else 1, max_size=3 - min(depth, 2)))
-    depths = draw(st.permutations([depth, *others]))
-    sleeves = {f"s{i}": draw(trees(below, mixed)) for i, below in enumerate(depths)}
-    assume(len({repr(sleeve) for sleeve in sleeves.values()}) == len(sleeves))  # twins: minimum variance is not unique
-    optimizers = (
-        OPTIMIZERS if others else OPTIMIZERS.filter(lambda it: isinstance(it, str))
-    )  # one child: no cap below 1
+    beneath = [draw(trees(below, datasets)) for below in draw(st.permutations([depth, *others]))]
+    sided = [sleeve for sleeve in beneath if "universe" in sleeve]
+    if sided and draw(st.booleans()):
+        beneath.append(opposite(sided[0]))
+    assume(len({repr(sleeve) for sleeve in beneath}) == len(beneath))  # twins: minimum variance is not unique
+    kinds = OPTIMIZERS if len(beneath) > 1 else OPTIMIZERS.filter(lambda it: isinstance(it, str))  # one: no cap below 1
+    kinds = st.one_of(kinds, kinds, st.just(TIGHT)) if len(beneath) > 2 else kinds
+    optimizer = draw(st.sampled_from(IN_TURN) if in_turn else kinds)
     sleeve = {
-        "sleeves": sleeves,
-        "optimizer": draw(optimizers),
+        "sleeves": {f"s{i}": sleeve for i, sleeve in enumerate(beneath)},
+        "optimizer": optimizer,
+        "fallback": draw(FALLBACKS) if optimizer is TIGHT else None,
         "schedule": draw(SCHEDULES),
         "lookback": draw(st.integers(6, 15)),
         "lag": draw(st.integers(0, 2)),
@@ -87,15 +114,18 @@ def metas(draw: st.DrawFn, depth: int, mixed: bool) -> dict:
     return {key: value for key, value in sleeve.items() if value is not None}
 
 
-def trees(depth: int, mixed: bool = True) -> st.SearchStrategy[dict]:
-    """Return trees of exactly `depth` levels: 1 is a leaf alone."""
-    return leaves(mixed) if depth == 1 else metas(depth - 1, mixed)
+def trees(depth: int, datasets: tuple[str, ...] = MIXED, in_turn: bool = False) -> st.SearchStrategy[dict]:
+    """Return trees of exactly `depth` levels: 1 is a leaf alone; with `in_turn` those whose root decides in turn."""
+    return leaves(datasets) if depth == 1 else metas(depth - 1, datasets, in_turn)
 
 
-def portfolios(depth: int | None = None, mixed: bool = True) -> st.SearchStrategy[dict]:
-    """Return named trees of `depth` levels, or of 1 to 5."""
+def portfolios(depth: int | None = None, datasets: tuple[str, ...] = MIXED) -> st.SearchStrategy[dict]:
+    """Return named trees of `depth` levels, or of 1 to 5; the root of one in four decides in turn."""
     levels = st.integers(1, 5) if depth is None else st.just(depth)
-    return levels.flatmap(lambda n: trees(n, mixed)).map(lambda tree: {"name": "root", **tree})
+    kinds = st.sampled_from([False, False, False, True])
+    return (
+        st.tuples(levels, kinds).flatmap(lambda it: trees(it[0], datasets, it[1])).map(lambda t: {"name": "root", **t})
+    )
 
 
 def walk(tree: dict, path: str) -> list[tuple[str, dict]]:

@@ -6,22 +6,17 @@ Partitions are months here, so that a small market has many.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields, replace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, reject
 
 from metabt import BacktestEngine
-from metabt.build import plan
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
 from metabt.build.walk_result import WalkResult
-from metabt.data import facts
-from metabt.data import prices as prices_module
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
 from metabt.lakehouse.price_source import to_prices
@@ -33,25 +28,8 @@ from metabt.walk.stacked_arrays import StackedArrays
 from metabt.walk.walk_forward import State, advance
 from tests.engines.test_laws import SEEDS, WEEKDAY, examples
 from tests.shared import panels, trees
+from tests.shared.months import monthly
 from tests.shared.returns import OPTIMIZERS
-
-
-def months(dates: np.ndarray) -> list[tuple[str, slice]]:
-    """Return (label, rows) of each month that has sessions."""
-    labels = dates.astype("datetime64[M]")
-    opens = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))[: len(labels)].tolist()
-    return [(str(labels[a]), slice(a, b)) for a, b in zip(opens, [*opens[1:], len(labels)], strict=False)]
-
-
-@contextmanager
-def monthly() -> Iterator[None]:
-    """Cut partitions of a month."""
-    with (
-        patch.object(prices_module, "partitions", months),
-        patch.object(plan, "partitions", months),
-        patch.object(facts, "partitions", months),
-    ):
-        yield
 
 
 def market(seed: int, gaps: bool, ended: bool) -> dict[str, Prices]:

@@ -53,6 +53,8 @@ class MetaHoldings:
             ruin = holdings.hold_shares(*args)
         else:
             books, returns, tradable = (matrix[rows] for matrix in self._beneath)
+            if self._ended.any():
+                tradable = tradable & ((due[rows] >= 0)[:, None] | ~self._ended[rows])
             beyond = (made[rows] for made in self._beyond)
             ruin = holdings.hold_shares_with_gaps(
                 *args, self._layout.child_of, books, returns, tradable, self.carried, *beyond
@@ -80,6 +82,12 @@ class MetaHoldings:
         assert self._gaps is not None
         _, books = self._children.around(np.arange(len(self.gross)))
         return books, np.ascontiguousarray(self._gaps.returns), np.ascontiguousarray(self._gaps.tradable)
+
+    @cached_property
+    def _ended(self) -> np.ndarray:
+        """(n_sessions, n_columns) bool: of data that have ended for good, which trade only when shares are traded."""
+        children = self._children
+        return np.take(children.dates[:, None] > children.ends, self._layout.child_of, axis=1)  # NaT is never over
 
     @cached_property
     def _beyond(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,31 @@
+"""Partitions of a month instead of a year, so that a small market has many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import numpy as np
+
+from metabt.build import plan
+from metabt.data import facts
+from metabt.data import prices as prices_module
+
+
+def months(dates: np.ndarray) -> list[tuple[str, slice]]:
+    """Return (label, rows) of each month that has sessions."""
+    labels = dates.astype("datetime64[M]")
+    opens = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))[: len(labels)].tolist()
+    return [(str(labels[a]), slice(a, b)) for a, b in zip(opens, [*opens[1:], len(labels)], strict=False)]
+
+
+@contextmanager
+def monthly() -> Iterator[None]:
+    """Cut partitions of a month."""
+    with (
+        patch.object(prices_module, "partitions", months),
+        patch.object(plan, "partitions", months),
+        patch.object(facts, "partitions", months),
+    ):
+        yield
