@@ -19,10 +19,11 @@ from metabt.errors import ConfigError, DataError, RunError
 from metabt.runs.record import read_record
 from metabt.runs.reproduce import reproduce
 from metabt.runs.sweep import run_sweep
-from tests.engines.test_backtest_engine import same, tree
-from tests.runs.test_sweep import book, job
+from tests.shared.agreement import same
+from tests.shared.jobs import book, job
 from tests.shared.panels import coins, stocks
 from tests.shared.side_by_side import inception_of, per_year, side_by_side, values_of
+from tests.shared.small_tree import tree
 
 
 def mixed() -> dict[str, Any]:

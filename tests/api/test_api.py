@@ -14,8 +14,9 @@ from metabt.errors import ConfigError
 from metabt.estimators import registry
 from metabt.runs.request import CODE
 from metabt.values.source_files import code_modules
-from tests.engines.test_backtest_engine import LEAF, same, tree
+from tests.shared.agreement import same
 from tests.shared.panels import stocks
+from tests.shared.small_tree import LEAF, tree
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ import metabt
 from metabt import MemoryCache, Result, lakehouse
 from metabt.build.cache.disk import DIRECTORY
 from metabt.data.dataset import Dataset
-from tests.engines.test_backtest_engine import same
-from tests.engines.test_laws import REFUSALS, SEEDS, examples
 from tests.shared import panels, trees
-from tests.walk.test_concatenation import monthly, months
+from tests.shared.agreement import same
+from tests.shared.decades import decade, nested
+from tests.shared.laws import REFUSALS, SEEDS, examples
+from tests.shared.months import monthly, months
 
 Prices = Mapping[str, pd.DataFrame]
 Blocks = set[tuple[str, str]]
@@ -52,21 +53,6 @@ def ingest(lake: Path, prices: Prices) -> Path:
 
 
 # ------------------------------------------------------------------------------------------- early cutoff
-
-LEAF = {"dataset": "stocks", "lookback": 20, "schedule": "monthly"}
-
-
-def decade() -> pd.DataFrame:
-    """Return ten years of five symbols."""
-    return panels.stocks(4, 2600, first="2010-01-04")
-
-
-def nested(**leaf: Any) -> dict[str, Any]:
-    """Return book over core (a over AA and BB, b over BB and CC) and c over DD and EE, to which `leaf` applies."""
-    a, b, c = ({**LEAF, "universe": symbols} for symbols in (["AA", "BB"], ["BB", "CC"], ["DD", "EE"]))
-    rules = {"lookback": 30, "schedule": {"every": 21}, "optimizer": "inverse_volatility"}
-    core = {**rules, "sleeves": {"a": a, "b": {**b, "optimizer": "inverse_volatility"}}}
-    return {"name": "book", **rules, "costs": {"commission_bp": 5}, "sleeves": {"core": core, "c": {**c, **leaf}}}
 
 
 def of(path: str, *years: int) -> Blocks:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from metabt.build.cost_estimate import components, leaves_beneath, seconds_missing, seconds_of, shared_out
 from metabt.portfolio.sleeve import Leaf
-from tests.engines.ray.test_executor import LEAF, NESTED, RULES, STOCKS, WRAPPED, engine
+from tests.shared.executors import LEAF, NESTED, RULES, STOCKS, WRAPPED, engine
 
 
 @given(st.dictionaries(st.text("abcdef", min_size=1), st.floats(0.01, 10), min_size=1), st.integers(1, 6))

@@ -26,7 +26,7 @@ from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
 from metabt.values import digests
 from metabt.values.source_files import code_modules
-from tests.engines.test_backtest_engine import same
+from tests.shared.agreement import same
 from tests.shared.panels import stocks
 
 RULES = {"lookback": 15, "schedule": {"every": 5}}

@@ -18,10 +18,10 @@ from metabt.build.ports import Sealed
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
-from tests.build.test_build_system import decade, nested
-from tests.engines.test_laws import SEEDS, examples
-from tests.runs.test_sweep import SYMBOLS
 from tests.shared import panels, trees
+from tests.shared.decades import decade, nested
+from tests.shared.jobs import SYMBOLS
+from tests.shared.laws import SEEDS, examples
 from tests.shared.months import monthly
 
 

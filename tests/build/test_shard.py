@@ -12,7 +12,7 @@ from metabt.build.inputs import Markets
 from metabt.build.ports import Cache
 from metabt.build.shard import Blocks, Given, Lost, Report, Shard
 from metabt.portfolio.sleeve import Leaf
-from tests.engines.ray.test_executor import NESTED, engine
+from tests.shared.executors import NESTED, engine
 
 JOB = engine([NESTED])
 PLAN = JOB.plan

@@ -24,7 +24,7 @@ from metabt.cli import progress_bar
 from metabt.cli.main import main
 from metabt.errors import StoreError
 from metabt.lakehouse import attach, connect
-from tests.cli.test_sweep_ranking import outlook, sweep_of, swept
+from tests.shared.ranked import outlook, sweep_of, swept
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import SimpleNamespace as Namespace
 from typing import Any
 
 import pytest
@@ -12,26 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.cli.sweep_ranking import SHOWN, conclusion, differing, failures, forecast, ranking, short_names
-
-METRICS = {"sharpe": 0.5, "cagr": 0.07, "volatility": 0.14, "max_drawdown": 0.3, "turnover": 0.25}
-
-
-def swept(number: int, *overrides: str, error: str | None = None, **metrics: float) -> Any:
-    """Return what became of one configuration."""
-    status = "ok" if error is None else "failed"
-    values = {**METRICS, **metrics} if error is None else {}
-    return Namespace(
-        run_id=f"{number:064x}"[::-1], overrides=overrides, status=status, error=error, found=False, metrics=values
-    )
-
-
-def sweep_of(*runs: Any) -> Any:
-    return Namespace(sweep_id="5" * 64, runs=runs, computed=7, leaf_computed=4, seconds=1.25)
-
-
-def outlook(**numbers: int) -> Any:
-    names = "n_jobs n_failed n_found n_blocks n_distinct n_known n_leaf_distinct n_leaf_known".split()
-    return Namespace(**{**dict.fromkeys(names, 0), **numbers})
+from tests.shared.ranked import outlook, sweep_of, swept
 
 
 def order(table: str) -> list[str]:

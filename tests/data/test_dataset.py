@@ -14,8 +14,8 @@ from metabt.data.dataset import Dataset, Names, Part
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
-from tests.engines.test_laws import examples
 from tests.shared import panels
+from tests.shared.laws import examples
 
 SESSIONS = 600
 ROWS = st.integers(0, SESSIONS - 1)

@@ -15,15 +15,8 @@ import metabt
 from metabt import Panel, Sheet, open_panel
 from metabt.errors import ConfigError, DataError, StoreError
 from metabt.lakehouse import attach, ingest, load_prices
-from tests.shared.panels import punch, random_walk
-
-SYMBOLS = ["AA", "BB", "CC", "DD"]
-
-
-def bars() -> pd.DataFrame:
-    """Return closes and volumes of four years, with gaps."""
-    close = punch(random_walk(1, pd.bdate_range("2018-06-01", periods=900), SYMBOLS), 5)
-    return pd.concat({"Close": close, "Volume": (close * 1000).round()}, axis=1)
+from tests.shared.panels import random_walk
+from tests.shared.sheets import SYMBOLS, bars, leaky, moving_sum, same
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +30,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lake(shared: Path, tmp_path: Path) -> Path:
     """Return a lakehouse that the test may spoil."""
     return Path(shutil.copytree(shared, tmp_path / "lake"))
-
-
-def moving_sum(n: int) -> Callable[[Sheet], Sheet]:
-    """Return the sum over the last n sessions, NaN before there are as many."""
-
-    def function(sheet: Sheet) -> Sheet:
-        total = np.full_like(sheet["returns"], np.nan)
-        for t in range(n - 1, len(total)):
-            total[t] = sheet["returns"][t - n + 1 : t + 1].sum(axis=0)
-        return sheet.derive(total=total)
-
-    return function
-
-
-def same(one: Sheet, other: Sheet) -> bool:
-    def bits(sheet: Sheet) -> object:
-        return (
-            sheet.dates.tobytes(),
-            sheet.symbols,
-            {name: (array.shape, array.tobytes()) for name, array in sheet.fields.items()},
-        )
-
-    return bits(one) == bits(other)
 
 
 def test_divisions_are_the_first_sessions_of_years_and_the_last_session() -> None:
@@ -211,11 +181,6 @@ def test_later_prices_change_nothing_before_them() -> None:
             for p in (prices, change)
         )
         assert same(one, other)
-
-
-def leaky(sheet: Sheet) -> Sheet:
-    """Return closes less their mean over the partition, later sessions included."""
-    return sheet.derive(demeaned=sheet["close"] - np.nanmean(sheet["close"], axis=0))
 
 
 def test_a_function_that_looks_ahead_inside_its_partition_is_caught() -> None:

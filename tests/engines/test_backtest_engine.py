@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,37 +12,9 @@ from metabt import BacktestEngine, MemoryCache
 from metabt.errors import ConfigError, DataError, RunError
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
-from metabt.values.tables import Coded, Table
+from tests.shared.agreement import same
 from tests.shared.panels import market, stocks
-
-LEAF = {"dataset": "stocks", "lookback": 20, "schedule": "weekly"}
-
-
-def tree(**changes: Any) -> dict:
-    sleeves = {
-        "a": {**LEAF, "universe": ["AA", "BB"], "optimizer": "inverse_volatility"},
-        "b": {**LEAF, "universe": ["BB", "CC", "DD"], "optimizer": "min_variance", "lag": 2},
-    }
-    return {
-        "name": "book",
-        "lookback": 30,
-        "schedule": {"every": 5},
-        "optimizer": "min_variance",
-        "sleeves": sleeves,
-        **changes,
-    }
-
-
-def same(one: dict[str, Table], other: dict[str, Table], ignoring: tuple[str, ...] = ("stages",)) -> bool:
-    """Return whether two runs have the same bytes in every table."""
-    pairs = [(one[name][c], other[name][c]) for name in one if name not in ignoring for c in one[name]]
-    return one.keys() == other.keys() and all(bits(a) == bits(b) for a, b in pairs)
-
-
-def bits(column: np.ndarray | Coded) -> object:
-    if isinstance(column, Coded):
-        return [column.values[code] if code >= 0 else None for code in column.codes]
-    return column.tobytes()
+from tests.shared.small_tree import LEAF, tree
 
 
 def engine(trees: list[dict], prices: dict[str, pd.DataFrame], **options: Any) -> BacktestEngine:

@@ -13,7 +13,7 @@ from metabt.engines import choice
 from metabt.engines.choice import Auto, Cluster, executor_of
 from metabt.engines.local import Local
 from metabt.errors import ConfigError
-from tests.engines.ray.test_executor import LEAF, engine, years
+from tests.shared.executors import LEAF, engine, years
 
 
 @pytest.mark.parametrize(

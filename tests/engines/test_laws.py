@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, assume, example, given, note, reject, seed, settings
+from hypothesis import assume, example, given, note, seed, settings
 from hypothesis import strategies as st
 
 import metabt
@@ -23,34 +23,13 @@ from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from tests.shared import oracle, panels, trees
 from tests.shared.agreement import assert_agrees
+from tests.shared.laws import SEEDS, WEEKDAY, examples, run
 from tests.shared.leak_detector import KEYS, decoded, differs, first_difference
 from tests.shared.months import monthly
 from tests.shared.replay import asset_returns, replay
 from tests.shared.solving import near
 
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
-SEEDS = st.integers(0, 5)
-WEEKDAY = {"dataset": "stocks", "schedule": {"every": 5}, "lookback": 12}
 COIN = {"dataset": "coins", "universe": panels.COINS, "schedule": {"every": 6}, "lookback": 10}
-
-
-def examples(count: int) -> settings:
-    """Return Hypothesis settings for `count` examples; shrinking a tree of backtests would take minutes."""
-    phases = (Phase.explicit, Phase.generate)
-    return settings(max_examples=count, deadline=None, suppress_health_check=SLOW, phases=phases)
-
-
-REFUSALS = ("nothing was traded", "start earlier", "ruined")
-"""What a random tree may rightly be refused for: it starts too late, or its shorts take the whole NAV."""
-
-
-def run(tree: dict, prices: dict[str, pd.DataFrame]) -> metabt.Result:
-    """Return the run of a random tree; one that is rightly refused is no example."""
-    try:
-        return metabt.backtest(tree, prices)
-    except metabt.MetabtError as error:
-        assert any(reason in str(error) for reason in REFUSALS), error
-        reject()
 
 
 def rate(tree: dict) -> float:

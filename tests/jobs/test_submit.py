@@ -19,8 +19,8 @@ import metabt
 from metabt import lakehouse
 from metabt.build.cache.disk import DIRECTORY, DiskCache
 from metabt.cli.main import main
-from tests.engines.test_backtest_engine import same
 from tests.jobs.submissions import Submission, actors, assert_gone, driver_of
+from tests.shared.agreement import same
 from tests.shared.heads import Head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]

@@ -16,8 +16,8 @@ from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import opened, read_header
 from metabt.runs.audit import audit, sampled
 from metabt.values.digests import digest
-from tests.engines.test_backtest_engine import tree
 from tests.shared.panels import stocks
+from tests.shared.small_tree import tree
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,9 @@ from metabt.errors import StoreError
 from metabt.runs.reproduce import first_difference, reproduce
 from metabt.runs.sweep import run_sweep
 from metabt.values.tables import Coded
-from tests.engines.test_backtest_engine import same, tree
+from tests.shared.agreement import same
 from tests.shared.panels import stocks
+from tests.shared.small_tree import tree
 
 
 @pytest.fixture(scope="module")

@@ -31,27 +31,11 @@ from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
 from metabt.values.tables import Table, texts
-from tests.engines.test_backtest_engine import same
-from tests.engines.test_laws import SEEDS, examples
 from tests.shared import panels, trees
-from tests.shared.months import monthly
-from tests.walk.test_concatenation import market
-
-SYMBOLS = {"stocks": tuple(panels.STOCKS), "coins": tuple(panels.COINS)}
-
-
-def book(**changes: Any) -> dict[str, Any]:
-    """Return book over core (a and b) and c."""
-    leaf = {"dataset": "stocks", "lookback": 20, "schedule": "weekly", "optimizer": "inverse_volatility"}
-    a, b, c = ({**leaf, "universe": symbols} for symbols in (["AA", "BB"], ["BB", "CC", "DD"], ["DD", "EE"]))
-    rules = {"lookback": 30, "schedule": {"every": 5}, "costs": {"commission_bp": 5}}
-    core = {**rules, "optimizer": "min_variance", "sleeves": {"a": a, "b": b}}
-    return {"name": "book", **rules, "optimizer": "min_variance", "sleeves": {"core": core, "c": c}, **changes}
-
-
-def job(tree: dict[str, Any] | None, *overrides: str, error: str | None = None, **settings: Any) -> Job:
-    config = {"portfolio": tree, "start": None, "end": None, "engine": "local", "is_meta_backtest": None, **settings}
-    return Job(overrides, None if tree is None else config, error)
+from tests.shared.agreement import same
+from tests.shared.jobs import SYMBOLS, book, job
+from tests.shared.laws import SEEDS, examples
+from tests.shared.months import market, monthly
 
 
 def grid() -> list[Job]:

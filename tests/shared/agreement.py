@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from metabt.values.tables import Coded, Table
 from tests.shared import oracle
 from tests.shared.leak_detector import decoded
 
@@ -130,3 +131,15 @@ def contributions_agree(result: object, root: oracle.Book, tolerance: float) -> 
         assert set(parts) <= set(root.after[t])
         for key, weight in root.after[t].items():
             assert abs(parts.get(key, 0.0) - weight) <= tolerance, f"contribution of {key} on {t.date()}"
+
+
+def same(one: dict[str, Table], other: dict[str, Table], ignoring: tuple[str, ...] = ("stages",)) -> bool:
+    """Return whether two runs have the same bytes in every table."""
+    pairs = [(one[name][c], other[name][c]) for name in one if name not in ignoring for c in one[name]]
+    return one.keys() == other.keys() and all(bits(a) == bits(b) for a, b in pairs)
+
+
+def bits(column: np.ndarray | Coded) -> object:
+    if isinstance(column, Coded):
+        return [column.values[code] if code >= 0 else None for code in column.codes]
+    return column.tobytes()

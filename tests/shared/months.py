@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -11,6 +12,9 @@ import numpy as np
 from metabt.build import plan
 from metabt.data import facts
 from metabt.data import prices as prices_module
+from metabt.data.prices import Prices
+from metabt.lakehouse.price_source import to_prices
+from tests.shared import panels
 
 
 def months(dates: np.ndarray) -> list[tuple[str, slice]]:
@@ -29,3 +33,10 @@ def monthly() -> Iterator[None]:
         patch.object(facts, "partitions", months),
     ):
         yield
+
+
+def market(seed: int, gaps: bool, ended: bool) -> dict[str, Prices]:
+    """Return panels of stocks and coins; the coins may have ended for good in May."""
+    frames = panels.market(seed, gaps=gaps)
+    frames["coins"] = frames["coins"].loc[:"2021-05-12"] if ended else frames["coins"]
+    return {name: replace(to_prices(name, it), closed=ended and name == "coins") for name, it in frames.items()}

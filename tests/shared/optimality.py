@@ -11,6 +11,8 @@ from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
 
+bounds = st.sampled_from([(0.0, 1.0), (0.5, 1.0), (0.0, 1.3), (0.0, 2.0), (0.5, 1.5), (0.9, 1.1), (0.0, 1.0 + 1e-9)])
+
 
 def residual(S: np.ndarray, q: np.ndarray, lo: float, hi: float, w: np.ndarray) -> float:
     """Return the largest violation of the optimality conditions of `min w'Sw/2 - q'w`, relative to its terms."""
@@ -90,6 +92,3 @@ def naive_order(X: np.ndarray) -> list[int]:
     _, order = min(best(2 * n - 2).values(), key=lambda item: item[0])
     ends = [(X[:, i].var(ddof=1), i) for i in (order[0], order[-1])]
     return order if ends[0] <= ends[1] else order[::-1]
-
-
-bounds = st.sampled_from([(0.0, 1.0), (0.5, 1.0), (0.0, 1.3), (0.0, 2.0), (0.5, 1.5), (0.9, 1.1), (0.0, 1.0 + 1e-9)])

@@ -5,8 +5,7 @@ Partitions are months here, so that a small market has many.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,26 +16,17 @@ from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
 from metabt.build.walk_result import WalkResult
-from metabt.data.prices import Prices
 from metabt.errors import MetabtError
-from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block
 from metabt.walk.concatenation import join
-from metabt.walk.stacked_arrays import StackedArrays
 from metabt.walk.walk_forward import State, advance
-from tests.engines.test_laws import SEEDS, WEEKDAY, examples
 from tests.shared import panels, trees
-from tests.shared.months import monthly
+from tests.shared.differing import differing
+from tests.shared.laws import SEEDS, WEEKDAY, examples
+from tests.shared.months import market, monthly
 from tests.shared.returns import OPTIMIZERS
-
-
-def market(seed: int, gaps: bool, ended: bool) -> dict[str, Prices]:
-    """Return panels of stocks and coins; the coins may have ended for good in May."""
-    frames = panels.market(seed, gaps=gaps)
-    frames["coins"] = frames["coins"].loc[:"2021-05-12"] if ended else frames["coins"]
-    return {name: replace(to_prices(name, it), closed=ended and name == "coins") for name, it in frames.items()}
 
 
 def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> WalkResult:
@@ -59,19 +49,6 @@ def in_one(found: WalkResult, node: Node) -> tuple[State, Block]:
     if isinstance(node.spec, Leaf):
         return advance(node.spec, initial_state(node), Readings(found.plan, Markets(found.plan)).of(node, rows))
     return advance(node.spec, initial_state(node), found.inputs(node))
-
-
-def differing(one: object, other: object, where: str) -> Iterator[str]:
-    """Yield where two values differ by a bit."""
-    one, other = (np.asarray(it) if isinstance(it, StackedArrays) else it for it in (one, other))
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        if (one.dtype, one.shape, one.tobytes()) != (other.dtype, other.shape, other.tobytes()):
-            yield where
-    elif hasattr(one, "__dataclass_fields__") and type(one) is type(other):
-        for f in fields(one):
-            yield from differing(getattr(one, f.name), getattr(other, f.name), f"{where}.{f.name}")
-    elif one != other:
-        yield f"{where}: {one!r}, {other!r}"
 
 
 def check(found: WalkResult) -> int:

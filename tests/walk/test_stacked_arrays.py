@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.walk.stacked_arrays import StackedArrays
-from tests.engines.test_laws import examples
+from tests.shared.laws import examples
 
 
 @examples(60)

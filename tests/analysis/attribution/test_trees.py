@@ -13,8 +13,8 @@ from hypothesis import given
 import metabt
 from metabt.cli.main import main
 from metabt.errors import ConfigError, StoreError
-from tests.engines.test_laws import SEEDS, examples, run
 from tests.shared import panels, trees
+from tests.shared.laws import SEEDS, examples, run
 from tests.shared.replay import asset_returns
 
 EXACT = 1e-10

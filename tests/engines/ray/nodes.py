@@ -20,8 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.engines.ray.test_executor import NESTED, RULES, STOCKS, WRAPPED, engine, outcomes
-from tests.engines.test_backtest_engine import bits
+from tests.shared.agreement import bits
+from tests.shared.executors import NESTED, RULES, STOCKS, WRAPPED, engine, outcomes
 
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
 """So that a machine that is gone is noticed within seconds."""

@@ -10,9 +10,9 @@ from metabt import BacktestEngine, MemoryCache
 from metabt.engines.ray.block_buffers import ALIGNMENT, BlockBuffer
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
-from tests.engines.test_backtest_engine import tree
+from tests.shared.differing import differing
 from tests.shared.panels import market
-from tests.walk.test_concatenation import differing
+from tests.shared.small_tree import tree
 
 
 def test_a_parcel_brings_what_was_packed_in_views_that_nobody_can_write() -> None:

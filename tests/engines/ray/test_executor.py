@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
 import metabt
@@ -15,15 +13,14 @@ from metabt.build.cache.disk import DiskCache
 from metabt.build.walk_result import Executor
 from metabt.engines.local import Local
 from metabt.engines.ray import Ray
-from metabt.errors import ConfigError, MetabtError
+from metabt.errors import ConfigError
 from metabt.lakehouse import ingest
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.runs.sweep import run_sweep
-from metabt.values.tables import Table
-from tests.engines.test_backtest_engine import same
-from tests.runs.test_sweep import job
-from tests.shared import panels
+from tests.shared.agreement import same
+from tests.shared.executors import COINS, LEAF, NESTED, RULES, STOCKS, WRAPPED, alike, engine, outcomes, years
+from tests.shared.jobs import job
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
 
@@ -32,60 +29,12 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "ray, one worker": lambda: Ray(workers=1),
     "ray, two workers": lambda: Ray(workers=2),
 }
-STOCKS, COINS = list(panels.STOCKS), list(panels.COINS)
-RULES = {"lookback": 20, "schedule": "weekly", "dataset": "stocks", "costs": {"commission_bp": 7, "borrow_bp": 100}}
-NESTED = {
-    "name": "root",
-    "optimizer": "erc",
-    "defaults": RULES,
-    "sleeves": {
-        "a": {
-            "optimizer": "inverse_volatility",
-            "sleeves": {
-                "x": {"universe": STOCKS[:3], "optimizer": "min_variance"},
-                "y": {"universe": STOCKS[1:], "optimizer": "hrp", "schedule": {"every": 3}, "lag": 2},
-            },
-        },
-        "b": {"dataset": "coins", "universe": COINS, "selector": {"name": "top_k", "k": 2}},
-        "c": {"universe": STOCKS[:2], "direction": "short", "optimizer": "equal"},
-    },
-}
-LEAF = {"name": "leaf", **RULES, "universe": STOCKS, "optimizer": "erc"}
-WRAPPED = {"name": "wrap", "defaults": RULES, "sleeves": {"only": {"universe": STOCKS[:4]}}}
 TREES = {"nested": [NESTED], "a leaf": [LEAF], "a forest": [NESTED, LEAF, WRAPPED, {**NESTED, "optimizer": "equal"}]}
-
-
-def years(seed: int, *, gaps: bool = True) -> dict[str, pd.DataFrame]:
-    """Return three years of both datasets: several partitions, of which one has no coins."""
-    return {"stocks": panels.stocks(seed, 700, gaps=gaps), "coins": panels.coins(seed, 900, gaps=gaps)}
 
 
 @pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Executor:
     return EXECUTORS[request.param]()
-
-
-def engine(trees: list[dict[str, Any]], seed: int = 3, **options: Any) -> BacktestEngine:
-    prices = {name: to_prices(name, frame) for name, frame in years(seed).items()}
-    symbols = {name: held.symbols for name, held in prices.items()}
-    return BacktestEngine([resolve(tree, symbols=symbols) for tree in trees], prices, **options)
-
-
-def outcomes(job: BacktestEngine) -> list[dict[str, Table] | str]:
-    walked = job.run()
-    return [_outcome(job, walked, position) for position in range(len(job.portfolios))]
-
-
-def _outcome(job: BacktestEngine, walked: Any, position: int) -> dict[str, Table] | str:
-    try:
-        return job.assemble(walked, position)
-    except MetabtError as error:
-        return str(error)
-
-
-def alike(one: list[dict[str, Table] | str], other: list[dict[str, Table] | str]) -> bool:
-    pairs = list(zip(one, other, strict=True))
-    return all(a == b if isinstance(a, str) or isinstance(b, str) else same(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["nothing remembered", "on disk"])

@@ -18,7 +18,7 @@ from metabt.engines.ray import Ray, crashing_sleeve
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.errors import RunError
 from tests.engines.ray.dying import STAGES, DyingCache
-from tests.engines.ray.test_executor import LEAF, NESTED, RULES, STOCKS, WRAPPED, alike, engine, outcomes
+from tests.shared.executors import LEAF, NESTED, RULES, STOCKS, WRAPPED, alike, engine, outcomes
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
 

@@ -13,7 +13,7 @@ from metabt.data.facts import Facts
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import ingest
 from metabt.lakehouse.price_source import to_prices
-from tests.data.test_panel import bars, leaky, moving_sum, same
+from tests.shared.sheets import bars, leaky, moving_sum, same
 
 
 def market(sheet: Sheet) -> Sheet:

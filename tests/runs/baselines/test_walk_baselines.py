@@ -11,8 +11,8 @@ import metabt
 from metabt.build.cache import MemoryCache
 from metabt.errors import ConfigError
 from metabt.estimators.optimizers.min_variance import MinVariance
-from tests.engines.test_laws import SEEDS, examples, run
 from tests.shared import panels, trees
+from tests.shared.laws import SEEDS, examples, run
 
 LEAVES = {
     "one": {"universe": ["AA", "BB"], "optimizer": "inverse_volatility"},
