@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,9 +67,9 @@ def test_random_calendars_come_out_as_in_pandas(given: list[Series]) -> None:
 
 
 @given(st.lists(series(), min_size=2, max_size=4), st.randoms())
-def test_the_order_of_series_does_not_matter(given: list[Series], random: object) -> None:
+def test_the_order_of_series_does_not_matter(given: list[Series], random: Random) -> None:
     places = list(range(len(given)))
-    random.shuffle(places)  # type: ignore[attr-defined]
+    random.shuffle(places)
     one, other = on_common_sessions(*given), on_common_sessions(*(given[place] for place in places))
     assert one.since == other.since or (np.isnat(one.since) and np.isnat(other.since))
     assert one.dates.tolist() == other.dates.tolist()

@@ -16,7 +16,7 @@ def path(*nav: float) -> np.ndarray:
 
 
 def found(*nav: float, days: list[int] | None = None) -> tuple[float, float, float]:
-    return tuple(drawdown(stream(path(*nav), days)).values())  # type: ignore[return-value]
+    return tuple(drawdown(stream(path(*nav), days)).values())  # type: ignore[return-value]  # there are three
 
 
 def test_a_fall_from_the_first_session_on_counts() -> None:
