@@ -9,6 +9,7 @@ import numpy as np
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Rules
 from metabt.walk.block import Decisions, State
+from metabt.walk.costs import ROUNDING
 from metabt.walk.holdings import ALIVE, Queue
 
 
@@ -63,11 +64,12 @@ def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
 def begin_of(started: bool, traded: np.ndarray) -> tuple[int, bool]:
     """Return the first row of the stream, one after the first trade, and whether a trade has been made.
 
-    `traded` (n_sessions,) is the sum of absolute trades.
+    `traded` (n_sessions,) is the sum of absolute trades, fraction of NAV. What rounding leaves of trades that cancel (a
+    long and a short child that hold the same) is no trade.
     """
     if started:
         return 0, True
-    trades = np.flatnonzero(traded)
+    trades = np.flatnonzero(traded > ROUNDING)
     return (int(trades[0]) + 1, True) if len(trades) else (len(traded), False)
 
 

@@ -313,12 +313,12 @@ def settle(
     if begun:
         book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, (book.bought + volume) / 2)
         book.bought = 0.0
-    elif volume > 0:
+    elif volume > 1e-12:  # what rounding leaves of trades that cancel is no trade
         book.bought = volume
     cost = spec.rate() * volume
     if i + 1 < len(book.sessions):
         cost += spec.borrow(t, book.sessions[i + 1], after)
-    return begun or volume > 0, cost
+    return begun or volume > 1e-12, cost
 
 
 def decide_leaf(
