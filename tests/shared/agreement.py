@@ -62,9 +62,11 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
         assert {status for _, _, status in found[t].values()} == {decision.status}, where
         assert set(found[t]) <= set(decision.weights), where
         shares = decision.risk_contribution()
-        allowed = max(tolerance, 1e-14 * cancellation(decision, shares)) if shares else 0.0
+        got_of = {item: found[t].get(item, (0.0, np.nan, "")) for item in decision.weights}
+        off = max(abs(got_of[item][0] - weight) for item, weight in decision.weights.items())
+        allowed = max(tolerance, (1e-14 + off) * cancellation(decision, shares)) if shares else 0.0
         for item, weight in decision.weights.items():
-            got, share, _ = found[t].get(item, (0.0, np.nan, ""))
+            got, share, _ = got_of[item]
             assert abs(got - weight) <= tolerance, f"{where}: {item} {got:.15g}, oracle {weight:.15g}"
             if item in shares and allowed < 0.01:  # else the variance is zero but for rounding
                 assert abs(share - shares[item]) <= allowed, f"{where}: risk of {item} {share}, oracle {shares[item]}"
@@ -72,7 +74,7 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
 
 
 def cancellation(decision: oracle.Decision, shares: dict[str, float]) -> float:
-    """Return what rounding in S is multiplied by where v' S v is much smaller than its terms."""
+    """Return what rounding in S and v is multiplied by where v' S v is much smaller than its terms."""
     S = np.atleast_2d(np.cov(decision.window, rowvar=False, ddof=1))
     v = np.array([decision.weights[name] for name in decision.columns])
     return float(np.abs(v) @ np.abs(S) @ np.abs(v) / (v @ S @ v)) * (1 + max(map(abs, shares.values())))
