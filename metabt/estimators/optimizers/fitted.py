@@ -3,7 +3,8 @@
 1. For each decision, cut the window and the supported columns.
 2. Build a fresh estimator and fit it: nothing of another decision can leak into this one.
 3. A solver that fails is a decision without solution; its reason is kept in `failures_`.
-4. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
+4. A window of one item is not fitted: its weight is 1, or it has no solution within the bounds.
+5. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
    solver leaves as noise, at most 1e-4, is taken off, so that sum and bounds hold as exactly as for native optimizers.
 """
 
@@ -59,8 +60,9 @@ class FittedOptimizer(Optimizer):
         for d in np.flatnonzero(support.any(axis=1)):
             deciding(windows.when(d))
             try:
-                fitted = self._fit(windows.window(d)[:, support[d]], windows.names_of(np.flatnonzero(support[d])))
-                weights[d, support[d]] = self._checked(fitted, int(support[d].sum()))
+                columns = np.flatnonzero(support[d])
+                fitted = self._alone(windows, columns) if len(columns) == 1 else self._fit(windows, d, columns)
+                weights[d, columns] = self._checked(fitted, len(columns))
                 solved[d] = True
             except self._failures as error:  # a window without solution falls back; the reason is kept
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
@@ -71,9 +73,13 @@ class FittedOptimizer(Optimizer):
                 ) from error
         self.failures_ = tuple(failed)
 
-    def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
-        """Return the weights of X, (lookback, n_supported), whose columns have these names."""
-        return self._build().fit(X).weights_
+    def _fit(self, windows: Windows, decision: int | np.integer, columns: np.ndarray) -> np.ndarray:
+        """Return the weights of some columns, (n_supported,), fitted on the window of one decision."""
+        return self._build().fit(windows.window(decision)[:, columns]).weights_
+
+    def _alone(self, windows: Windows, columns: np.ndarray) -> np.ndarray:
+        """Return the weight of the only column that is supported, (1,)."""
+        return np.ones(1)
 
     def _checked(self, fitted: np.ndarray, n_assets: int) -> np.ndarray:
         """Return the weights without the noise of a solver; a larger miss is a failure."""
