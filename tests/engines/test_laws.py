@@ -185,6 +185,20 @@ def over_a_head() -> tuple[dict, tuple[dict[str, pd.DataFrame], frozenset[str]],
     return {"name": "root", **tree}, (prices, frozenset()), True
 
 
+def shortened() -> tuple[dict, tuple[dict[str, pd.DataFrame], frozenset[str]], bool]:
+    """Return a tree with a child that stands still while another, which starts late, makes the window short."""
+    prices = {"stocks": panels.stand(panels.stocks(1), trees.STILL, 60)}
+    rules = {"schedule": {"every": 2}, "lookback": 8, "lag": 1, "costs": {"commission_bp": 5.0}}
+    leaf = {**rules, "costs": {}, "dataset": "stocks", "optimizer": "min_variance"}
+    sleeves = {
+        "dead": {**leaf, "universe": trees.STILL},
+        "two": {**leaf, "universe": ["AA", "BB"]},
+        "late": {**leaf, "universe": ["BB", "CC"], "start": str(prices["stocks"].index[62].date())},
+    }
+    tree = {**rules, "lookback": 40, "min_history": 6, "optimizer": "min_variance", "sleeves": sleeves}
+    return {"name": "root", **tree}, (prices, frozenset()), False
+
+
 WORLDS = trees.portfolios(datasets=("stocks", "coins", "funds")), worlds(), st.booleans()
 
 
@@ -193,6 +207,7 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees() -> None:
 
     @examples(90)
     @example(*over_a_head())
+    @example(*shortened())
     @given(*WORLDS)
     def law(tree: dict, world: tuple[dict[str, pd.DataFrame], frozenset[str]], cut: bool) -> None:
         seen.update(agree(tree, *world, cut))

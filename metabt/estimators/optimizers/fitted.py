@@ -41,6 +41,9 @@ class FittedOptimizer(Optimizer):
         What the estimator raises where a window has no solution.
     min_weight, max_weight : float
         Bounds that the estimator was built with; weights outside them are no solution.
+    needs_variance : bool
+        Whether it is not given what is constant over its window. A plug-in says so by an attribute of this name; one
+        that does not is taken to measure risk, which a constant column spoils.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class FittedOptimizer(Optimizer):
         failures: tuple[type[Exception], ...] = FAILURES,
         min_weight: float = 0.0,
         max_weight: float = 1.0,
+        needs_variance: bool = True,
     ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
+        self.needs_variance = needs_variance
         self._build = build
         self._failures = failures
 
@@ -109,4 +114,5 @@ def fitted_optimizer(who: str, builder: Callable[..., Any], params: Mapping[str,
     bounds = {key: parameters[key] for key in ("min_weight", "max_weight") if key in parameters}
     if bounds and not set(bounds) <= set(inspect.signature(builder).parameters):
         raise ConfigError(f"{who} cannot honour bounds; leave out {', '.join(bounds)}")
-    return FittedOptimizer(lambda: builder(**parameters), **bounds)
+    needs_variance = bool(getattr(builder, "needs_variance", True))
+    return FittedOptimizer(lambda: builder(**parameters), **bounds, needs_variance=needs_variance)

@@ -96,10 +96,10 @@ class SkfolioOptimizer(FittedOptimizer):
 
     def __init__(self, found: type, parameters: dict[str, Any], **bounds: float) -> None:
         failures = (*FAILURES, import_module("skfolio.exceptions").SkfolioError, import_module("cvxpy").SolverError)
-        super().__init__(lambda: found(**parameters), failures=failures, **bounds)
+        needs_variance = found.__name__ not in NEEDS_NO_VARIANCE
+        super().__init__(lambda: found(**parameters), failures=failures, needs_variance=needs_variance, **bounds)
         self._found, self._parameters = found, parameters
         self._known: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
-        self.needs_variance = found.__name__ not in NEEDS_NO_VARIANCE
         given = {key: value for key, value in parameters.items() if value is not None}
         self.by_name = {key: None for key, it in given.items() if isinstance(it, Mapping) and key not in NOT_BY_ITEM}
         self.named = tuple(sorted({name for key in self.by_name for name in given[key]}))

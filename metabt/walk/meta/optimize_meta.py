@@ -82,7 +82,7 @@ def warm_up_ends(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarra
 
     History alone counts, not what the streams do in it; `live` (n_decisions, n_children) bool.
     """
-    some: np.ndarray = live.any(axis=1)
+    some = np.asarray(live.any(axis=1))
     if not build_optimizer(spec.optimizer).needs_history:
         return some
     ready = some & ((streams.lengths[rows] >= spec.history) | ~live).all(axis=1)
