@@ -65,7 +65,9 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
         assert set(found[t]) <= set(decision.weights), where
         assert reasons[t] == decision.reasons, where
         shares = decision.risk_contribution()
-        allowed = max(tolerance, 1e-14 * cancellation(decision, shares)) if shares else 0.0
+        apart = max(abs(found[t].get(item, (0.0,))[0] - weight) for item, weight in decision.weights.items())
+        # shares of what nearly cancels are as far apart as the weights are, times what cancels
+        allowed = max(tolerance, (1e-14 + 4 * apart) * cancellation(decision, shares)) if shares else 0.0
         for item, weight in decision.weights.items():
             got, share, _ = found[t].get(item, (0.0, np.nan, ""))
             assert abs(got - weight) <= tolerance, f"{where}: {item} {got:.15g}, oracle {weight:.15g}"
