@@ -112,7 +112,8 @@ class Result:
             A row per session of decision and item (a child or an asset), numbered. Columns: `date`; `item`, text;
             `weight`, float64, negative for shorts; `risk_contribution`, float64, ex-ante share of variance, NaN in
             warm-up, in cash and where there is no variance; `status`, text: ok, warmup, fallback:NAME or cash;
-            `reason`, text: why the optimizer was not given the item (ineligible, unselected, waiting), else empty.
+            `reason`, text: why the optimizer was not given the item (ineligible, unselected, waiting, constant), else
+            empty.
             Items that are not live have no row.
 
         Raises

@@ -113,7 +113,7 @@ def selector(name: str, **params: Any) -> Selector:
         return found(**parameters)
     from metabt.estimators.selectors.fitted import FittedSelector
 
-    return FittedSelector(lambda: found(**parameters))
+    return FittedSelector(lambda: found(**parameters), needs_variance=bool(getattr(found, "needs_variance", True)))
 
 
 def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:

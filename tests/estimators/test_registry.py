@@ -17,7 +17,7 @@ from metabt.estimators.selectors.base import Selector
 from metabt.estimators.windows import Windows
 from tests.shared.returns import market_returns
 
-PARAMETERS = {"fixed": {"weights": {"A": 1.0}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
+PARAMETERS = {"fixed": {"weights": {"A": 0.5}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

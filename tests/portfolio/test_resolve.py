@@ -154,9 +154,17 @@ WRONG = {
         tree(sleeves={"t": leaf(fallback=[{"name": "erc", "budgets": {"IBM": 2}}])}),
         "optimizer 'erc' speaks of 'IBM', which is not in its universe",
     ),
-    "budget of a sleeve": (
-        tree(optimizer={"name": "erc", "budgets": {"tech": 2}}),
-        "sleeve 'book': optimizer 'erc' speaks of 'tech', but a meta sleeve weights sleeves",
+    "budget of a sleeve that is not there": (
+        tree(optimizer={"name": "erc", "budgets": {"teck": 2}}),
+        "sleeve 'book': optimizer 'erc' speaks of 'teck', which is not among its sleeves; did you mean 'tech'?",
+    ),
+    "weight of a sleeve in a fallback": (
+        tree(fallback=[{"name": "fixed", "weights": {"othr": 1}}]),
+        "sleeve 'book': optimizer 'fixed' speaks of 'othr', which is not among its sleeves; did you mean 'other'?",
+    ),
+    "weights above one": (
+        tree(optimizer={"name": "fixed", "weights": {"tech": 0.7, "other": 0.5}}),
+        "sleeve 'book': Fixed: weights sum to more than one: 0.7 \\+ 0.5 = 1.2; what is missing to one is cash",
     ),
     "budget below nothing": (
         tree(sleeves={"t": leaf(optimizer={"name": "erc", "budgets": {"AMD": -1}})}),

@@ -51,22 +51,25 @@ def first_label(found: Iterable, expected: Iterable) -> str:
 
 
 def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None:
-    """Assert equal decision dates, weights, kinds of status and ex-ante risk contributions."""
+    """Assert equal decision dates, weights, kinds of status, reasons and ex-ante risk contributions."""
     found: dict[pd.Timestamp, dict[str, tuple[float, float, str]]] = {}
-    columns = result.decisions(book.path)[["date", "item", "weight", "risk_contribution", "status"]]
-    for t, item, weight, share, status in columns.itertuples(index=False):
+    reasons: dict[pd.Timestamp, dict[str, str]] = {}
+    columns = result.decisions(book.path)[["date", "item", "weight", "risk_contribution", "status", "reason"]]
+    for t, item, weight, share, status, reason in columns.itertuples(index=False):
         found.setdefault(t, {})[item] = (weight, share, status)
+        reasons.setdefault(t, {})[item] = reason
     assert list(found) == list(book.decisions), f"{book.path} decisions: {first_label(found, book.decisions)}"
     for t, decision in book.decisions.items():
         where = f"{book.path}, decision of {t.date()}"
         assert {status for _, _, status in found[t].values()} == {decision.status}, where
         assert set(found[t]) <= set(decision.weights), where
+        assert reasons[t] == decision.reasons, where
         shares = decision.risk_contribution()
-        got_of = {item: found[t].get(item, (0.0, np.nan, "")) for item in decision.weights}
-        off = max(abs(got_of[item][0] - weight) for item, weight in decision.weights.items())
-        allowed = max(tolerance, (1e-14 + off) * cancellation(decision, shares)) if shares else 0.0
+        apart = max(abs(found[t].get(item, (0.0,))[0] - weight) for item, weight in decision.weights.items())
+        # shares of what nearly cancels are as far apart as the weights are, times what cancels
+        allowed = max(tolerance, (1e-14 + 4 * apart) * cancellation(decision, shares)) if shares else 0.0
         for item, weight in decision.weights.items():
-            got, share, _ = got_of[item]
+            got, share, _ = found[t].get(item, (0.0, np.nan, ""))
             assert abs(got - weight) <= tolerance, f"{where}: {item} {got:.15g}, oracle {weight:.15g}"
             if item in shares and allowed < 0.01:  # else the variance is zero but for rounding
                 assert abs(share - shares[item]) <= allowed, f"{where}: risk of {item} {share}, oracle {shares[item]}"
@@ -74,7 +77,7 @@ def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None
 
 
 def cancellation(decision: oracle.Decision, shares: dict[str, float]) -> float:
-    """Return what rounding in S and v is multiplied by where v' S v is much smaller than its terms."""
+    """Return what rounding in S is multiplied by where v' S v is much smaller than its terms."""
     S = np.atleast_2d(np.cov(decision.window, rowvar=False, ddof=1))
     v = np.array([decision.weights[name] for name in decision.columns])
     return float(np.abs(v) @ np.abs(S) @ np.abs(v) / (v @ S @ v)) * (1 + max(map(abs, shares.values())))

@@ -3,7 +3,8 @@
 1. For each decision, cut the window and the supported columns.
 2. Build a fresh estimator and fit it: nothing of another decision can leak into this one.
 3. A solver that fails is a decision without solution; its reason is kept in `failures_`.
-4. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
+4. A window of one item is not fitted: its weight is 1, or it has no solution within the bounds.
+5. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
    solver leaves as noise, at most 1e-4, is taken off, so that sum and bounds hold as exactly as for native optimizers.
 """
 
@@ -40,6 +41,9 @@ class FittedOptimizer(Optimizer):
         What the estimator raises where a window has no solution.
     min_weight, max_weight : float
         Bounds that the estimator was built with; weights outside them are no solution.
+    needs_variance : bool
+        Whether it is not given what is constant over its window. A plug-in says so by an attribute of this name; one
+        that does not is taken to measure risk, which a constant column spoils.
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class FittedOptimizer(Optimizer):
         failures: tuple[type[Exception], ...] = FAILURES,
         min_weight: float = 0.0,
         max_weight: float = 1.0,
+        needs_variance: bool = True,
     ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
+        self.needs_variance = needs_variance
         self._build = build
         self._failures = failures
 
@@ -59,8 +65,9 @@ class FittedOptimizer(Optimizer):
         for d in np.flatnonzero(support.any(axis=1)):
             deciding(windows.when(d))
             try:
-                fitted = self._fit(windows.window(d)[:, support[d]], windows.names_of(np.flatnonzero(support[d])))
-                weights[d, support[d]] = self._checked(fitted, int(support[d].sum()))
+                columns = np.flatnonzero(support[d])
+                fitted = self._alone(windows, columns) if len(columns) == 1 else self._fit(windows, d, columns)
+                weights[d, columns] = self._checked(fitted, len(columns))
                 solved[d] = True
             except self._failures as error:  # a window without solution falls back; the reason is kept
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
@@ -71,9 +78,13 @@ class FittedOptimizer(Optimizer):
                 ) from error
         self.failures_ = tuple(failed)
 
-    def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
-        """Return the weights of X, (lookback, n_supported), whose columns have these names."""
-        return self._build().fit(X).weights_
+    def _fit(self, windows: Windows, decision: int | np.integer, columns: np.ndarray) -> np.ndarray:
+        """Return the weights of some columns, (n_supported,), fitted on the window of one decision."""
+        return self._build().fit(windows.window(decision)[:, columns]).weights_
+
+    def _alone(self, windows: Windows, columns: np.ndarray) -> np.ndarray:
+        """Return the weight of the only column that is supported, (1,)."""
+        return np.ones(1)
 
     def _checked(self, fitted: np.ndarray, n_assets: int) -> np.ndarray:
         """Return the weights without the noise of a solver; a larger miss is a failure."""
@@ -103,4 +114,5 @@ def fitted_optimizer(who: str, builder: Callable[..., Any], params: Mapping[str,
     bounds = {key: parameters[key] for key in ("min_weight", "max_weight") if key in parameters}
     if bounds and not set(bounds) <= set(inspect.signature(builder).parameters):
         raise ConfigError(f"{who} cannot honour bounds; leave out {', '.join(bounds)}")
-    return FittedOptimizer(lambda: builder(**parameters), **bounds)
+    needs_variance = bool(getattr(builder, "needs_variance", True))
+    return FittedOptimizer(lambda: builder(**parameters), **bounds, needs_variance=needs_variance)

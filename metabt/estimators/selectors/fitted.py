@@ -24,10 +24,14 @@ class FittedSelector(Selector):
     ----------
     build : callable
         Returns a fresh selector.
+    needs_variance : bool
+        Whether it is not given what is constant over its window. A plug-in says so by an attribute of this name; one
+        that does not is taken to measure risk.
     """
 
-    def __init__(self, build: Callable[[], Any]) -> None:
+    def __init__(self, build: Callable[[], Any], *, needs_variance: bool = True) -> None:
         self._build = build
+        self.needs_variance = needs_variance
 
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the support of every decision; a decision without eligible columns has none."""

@@ -126,6 +126,11 @@ def test_a_constant_stream() -> None:
     assert all(np.isnan(found[name]) for name in undefined)
 
 
+def test_nothing_but_rounding_is_neither_a_gain_nor_a_loss() -> None:
+    assert measured([0.01, 1e-19, -0.02, -1e-17, 0.0, 2e-16, 0.03])["hit_rate"] == pytest.approx(2 / 3)
+    assert np.isnan(measured([1e-19, -1e-17, 0.0])["hit_rate"])
+
+
 def test_a_stream_of_cash() -> None:
     found = measured([0.0] * 5)
     assert found["volatility"] == found["total_return"] == found["var_95"] == found["max_drawdown"] == 0.0
