@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -152,7 +153,7 @@ class _Resolver:
                 raise ConfigError(
                     f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
                 )
-        twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
+        twice = sorted(symbol for symbol, times in Counter(universe).items() if times > 1)
         if twice:
             raise ConfigError(
                 f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once"
@@ -218,6 +219,7 @@ def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
 
 def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None:
     """Raise ConfigError where an optimizer's parameters name a symbol outside `universe`; None allows no symbols."""
+    known = set(universe or ())
     for estimator in (spec.optimizer, *spec.fallback):
         for name in build_optimizer(estimator).named:
             if universe is None:
@@ -225,7 +227,7 @@ def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None
                     f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', but a meta sleeve weights "
                     "sleeves, which it knows by what they do and not by name; set this for leaves only"
                 )
-            if name not in universe:
+            if name not in known:
                 raise ConfigError(
                     f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', "
                     f"which is not in its universe{nearest(name, universe)}"

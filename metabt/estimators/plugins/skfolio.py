@@ -22,6 +22,7 @@ import numpy as np
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.optimizers.fitted import FAILURES, FittedOptimizer
 from metabt.estimators.selectors.fitted import FittedSelector
+from metabt.values.scalars import number, plain_scalars
 
 REFUSED = {
     "BenchmarkTracker": "it needs the returns of a benchmark",
@@ -95,9 +96,9 @@ class SkfolioOptimizer(FittedOptimizer):
 
 
 def _bound(who: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if (bound := number(value)) is None:
         raise ConfigError(f"{who}: {key} is {value!r}; wanted a finite number")
-    return float(value)
+    return bound
 
 
 def _module(name: str) -> ModuleType:
@@ -135,9 +136,9 @@ def _parameters(who: str, found: type, params: Mapping[str, Any]) -> dict[str, A
 def _value(who: str, value: Any, default: Any) -> Any:
     if isinstance(default, Enum):
         return _member(who, value, type(default))
-    if not _plain(value):
+    if not _plain(plain_scalars(value)):
         raise ConfigError(f"{who} is {value!r}; wanted numbers, words, lists or mappings")
-    return value
+    return plain_scalars(value)
 
 
 def _member(who: str, value: Any, kind: type[Enum]) -> Enum:
