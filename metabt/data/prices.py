@@ -22,7 +22,10 @@ from metabt.values.digests import array_digest
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices of one dataset, sessions x assets; the arrays it is given become read-only."""
+    """Prices of one dataset, sessions x assets.
+
+    An array that owns its memory becomes read-only; of a view, whose base could still be written to, a copy is kept.
+    """
 
     name: str
     """The dataset's name."""
@@ -57,9 +60,9 @@ class Prices:
         if list(self.symbols) != sorted(set(self.symbols)):
             raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
         check_prices(self.name, self.dates, self.symbols, self.close)
-        for array in (self.dates, self.close, self.volume, self.entry):
-            if array is not None:
-                array.flags.writeable = False
+        for name in ("dates", "close", "volume", "entry"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _frozen(_own(getattr(self, name))))
 
     @cached_property
     def priced(self) -> np.ndarray:
@@ -262,6 +265,15 @@ def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np
             f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and "
             f"finite ({int(bad.sum())} such prices in all); correct them, or leave empty what has no price"
         )
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return the array itself if it owns its memory or nobody may write to that, else a copy."""
+    views = [array]
+    while isinstance(views[-1].base, np.ndarray):
+        views.append(views[-1].base)
+    is_shared = views[-1].base is not None or len(views) > 1
+    return array.copy() if is_shared and any(view.flags.writeable for view in views) else array
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

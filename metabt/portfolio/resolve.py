@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -153,7 +154,7 @@ class _Resolver:
                 raise ConfigError(
                     f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
                 )
-        twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
+        twice = sorted(symbol for symbol, times in Counter(universe).items() if times > 1)
         if twice:
             raise ConfigError(
                 f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once"

@@ -393,12 +393,13 @@ def test_a_version_or_the_platform_changes_every_key(
     assert changed(before, keys_of(book(), data)) == set(before)
 
 
-def test_the_version_of_a_plug_in_changes_the_keys_of_what_uses_it(
-    keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["requirements", "sources"])
+def test_the_version_and_the_files_of_a_plug_in_change_the_keys_of_what_uses_it(
+    source: str, keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, versions = panel(prices(150)), {"solver": "1.0"}
     plugins = ("min_variance", "log_mps")
-    monkeypatch.setattr(keys, "requirements", lambda kind, name: dict(versions) if name in plugins else {})
+    monkeypatch.setattr(keys, source, lambda kind, name: dict(versions) if name in plugins else {})
     before = keys_of(book(), data)
     versions["solver"] = "1.1"
     found = {path for path, _ in changed(before, keys_of(book(), data))}

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,6 +60,12 @@ class FittedOptimizer(Optimizer):
         self.needs_variance = needs_variance
         self._build = build
         self._failures = failures
+        self._last = threading.local()
+
+    @property
+    def failures_(self) -> tuple[tuple[int, str], ...]:  # type: ignore[override]  # native ones have none, ever
+        """(decision, message) of what could not be solved in the last call of the thread that asks."""
+        return getattr(self._last, "failures", ())
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         failed = []
@@ -76,7 +83,7 @@ class FittedOptimizer(Optimizer):
                     f"{windows.when(d)}: the optimizer failed on {int(support[d].sum())} assets "
                     f"with {type(error).__name__}: {error}; mend its parameters, or the plug-in it comes from"
                 ) from error
-        self.failures_ = tuple(failed)
+        self._last.failures = tuple(failed)
 
     def _fit(self, windows: Windows, decision: int | np.integer, columns: np.ndarray) -> np.ndarray:
         """Return the weights of some columns, (n_supported,), fitted on the window of one decision."""

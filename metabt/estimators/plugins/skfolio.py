@@ -26,6 +26,7 @@ from metabt.errors import ConfigError, nearest
 from metabt.estimators.optimizers.fitted import FAILURES, NOISE, FittedOptimizer
 from metabt.estimators.selectors.fitted import FittedSelector
 from metabt.estimators.windows import Windows
+from metabt.values.scalars import number, plain_scalars
 
 REFUSED = {
     "BenchmarkTracker": "it needs the returns of a benchmark",
@@ -204,9 +205,9 @@ NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE]\d*)?")
 
 
 def _bound(who: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if (bound := number(value)) is None:
         raise ConfigError(f"{who}: {key} is {value!r}; wanted a finite number")
-    return float(value)
+    return bound
 
 
 def _module(name: str) -> ModuleType:
@@ -244,9 +245,9 @@ def _parameters(who: str, found: type, params: Mapping[str, Any]) -> dict[str, A
 def _value(who: str, value: Any, default: Any) -> Any:
     if isinstance(default, Enum):
         return _member(who, value, type(default))
-    if not _plain(value):
+    if not _plain(plain_scalars(value)):
         raise ConfigError(f"{who} is {value!r}; wanted numbers, words, lists or mappings")
-    return value
+    return plain_scalars(value)
 
 
 def _member(who: str, value: Any, kind: type[Enum]) -> Enum:
