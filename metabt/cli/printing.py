@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 Layout = str
@@ -40,11 +40,14 @@ def agreed(lakehouse: str, catalog: str | None) -> None:
         confirm(lakehouse, catalog)
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout) -> None:
-    """Print rows with named columns to standard output, as `layout` says."""
-    from metabt.lakehouse import QueryResult
+def print_rows(
+    columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout, percent: Collection[str] = ()
+) -> None:
+    """Print rows with named columns to standard output as `layout` says, a table's columns `percent` in per cent."""
+    from metabt.lakehouse.sql.result_set import PERCENT, QueryResult
 
-    print(QueryResult(tuple(columns), ("",) * len(columns), tuple(rows)).to(layout))
+    kinds = tuple(PERCENT if name in percent else "" for name in columns)
+    print(QueryResult(tuple(columns), kinds, tuple(rows)).to(layout))
 
 
 def hint(*lines: str) -> None:

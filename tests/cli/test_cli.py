@@ -142,8 +142,63 @@ def test_trades_reach_the_targets(told: pytest.CaptureFixture[str], desk: Path) 
     last = dict(zip(SYMBOLS, map(float, prices().splitlines()[-1].split(",")[1:]), strict=True))
     for symbol in SYMBOLS:
         row = trades[symbol]
-        assert float(row["trade_value"]) == pytest.approx(float(row["target"]) * 1000 - float(row["held_value"]))
+        assert float(row["trade_value"]) == pytest.approx(float(row["wanted_value"]) - float(row["held_value"]))
         assert float(row["trade_shares"]) == pytest.approx(float(row["trade_value"]) / last[symbol])
+        assert (float(row["close"]), row["close_date"]) == (last[symbol], "2021-02-23")
+
+
+def test_the_book_says_which_of_its_weights_is_traded_to(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    """Prices end on 23 February: what was decided on the 1st has been traded, a decision of the 23rd has not."""
+    (desk / "holdings.csv").write_text("symbol,value\nAAA,250\n")
+    trading = ["--holdings", "holdings.csv", "--nav", "1000"]
+    for settings, followed in (([], "drifted"), (["portfolio.schedule.every=1"], "target")):
+        assert main(["backtest", "--quiet", "portfolio=mine", *settings]) == 0
+        told.readouterr()
+        assert main(["weights", "--format", "csv"]) == 0
+        book = {row["symbol"]: row for row in table(told.readouterr().out)}
+        assert main(["weights", *trading, "--format", "csv"]) == 0
+        trades = {row["symbol"]: row for row in table(told.readouterr().out)}
+        for symbol, row in book.items():
+            assert (trades[symbol]["target"], trades[symbol]["drifted"]) == (row["target"], row["drifted"])
+            assert float(trades[symbol]["wanted_value"]) == pytest.approx(1000 * float(row[followed]))
+        gap = [float(row["target"]) - float(row["drifted"]) for row in book.values()]
+        assert max(gap) > 1e-6
+        moved = [float(row["trade"]) for row in book.values()]
+        assert moved == pytest.approx(gap if followed == "target" else [0.0] * len(gap))
+        assert main(["weights"]) == 0
+        shown = told.readouterr().out
+        assert main(["weights", *trading]) == 0
+        for text in (shown, told.readouterr().out):
+            net = sum(float(row[followed]) for row in book.values())
+            assert f"traded to: {followed} (" in text and f"after trading net {net:.2%}, gross {net:.2%}" in text
+            assert f"{float(book['AAA']['target']):.2%}" in text and "2021-02-23" in text
+
+
+def test_a_symbol_of_two_datasets_is_priced_in_the_one_that_its_leaf_takes_it_from(
+    told: pytest.CaptureFixture[str], desk: Path
+) -> None:
+    """X is worth about 100 in dataset a, where its leaf takes it from; ten times that, a day later, in b."""
+    days = np.busday_offset("2024-01-01", np.arange(21), roll="forward")
+    moves = np.random.default_rng(7).normal(0.0, 0.01, (21, 3)).cumsum(axis=0)
+    x, y, z = (100.0 * np.exp(moves)).T.round(2).tolist()
+    first = [f"{day},{a},{b}" for day, a, b in zip(days[:20], x, y, strict=False)]
+    second = [f"{day},{10 * a:.2f},{b}" for day, a, b in zip(days, x, z, strict=True)]
+    Path("a.csv").write_text("\n".join(["Date,X,Y", *first]) + "\n")
+    Path("b.csv").write_text("\n".join(["Date,X,Z", *second]) + "\n")
+    for name in "ab":
+        assert main(["ingest", f"{name}.csv", "--dataset", name]) == 0
+    Path("conf/portfolio/two.yaml").write_text(
+        "name: two\ndefaults: {lookback: 5, schedule: {every: 1}}\nlookback: 5\nsleeves:\n"
+        "  one: {dataset: a, universe: [X, Y]}\n  other: {dataset: b, universe: [Z]}\n"
+    )
+    assert main(["backtest", "--quiet", "portfolio=two"]) == 0
+    Path("mine.csv").write_text("symbol,shares\nX,10\n")
+    told.readouterr()
+    assert main(["weights", "--holdings", "mine.csv", "--nav", "10000", "--format", "csv"]) == 0
+    row = {row["symbol"]: row for row in table(told.readouterr().out)}["X"]
+    assert float(row["held_value"]) == pytest.approx(10 * x[19])
+    assert float(row["close"]) == x[19]
+    assert float(row["trade_shares"]) == pytest.approx(float(row["wanted_value"]) / x[19] - 10)
 
 
 def append(name: str = "prices", session: str = "2021-03-01") -> None:
