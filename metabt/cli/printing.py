@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metabt.analysis.run_notes import RunNotes
 
 Layout = str
 """`table`, `csv` or `json`."""
@@ -48,6 +51,22 @@ def print_rows(
 
     kinds = tuple(PERCENT if name in percent else "" for name in columns)
     print(QueryResult(tuple(columns), kinds, tuple(rows)).to(layout))
+
+
+def print_notes(lines: Sequence[str]) -> None:
+    """Print what must be known of a table below it, after an empty line."""
+    print("\n".join(["", *lines]))
+
+
+def print_run_notes(notes: Sequence[RunNotes], layout: Layout = "table") -> None:
+    """Print the notes of one run, or of two side by side; beside CSV and JSON to standard error, and concerns alone."""
+    from metabt.analysis.note_lines import concerns, note_lines, pair_lines
+
+    if layout == "table":
+        print_notes(note_lines(notes[0]) if len(notes) == 1 else pair_lines(notes[0], notes[1]))
+    else:
+        for line in dict.fromkeys(line for each in notes for line in concerns(each)):
+            notice(line)
 
 
 def hint(*lines: str) -> None:

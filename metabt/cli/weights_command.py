@@ -11,14 +11,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import Layout, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from metabt.analysis.run_notes import RunNotes
     from metabt.api.result import Result
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.last_closes import Close
@@ -51,13 +52,14 @@ def weights(
     mine = None if holdings is None else _held(holdings)
     source, run = _opened(place(lakehouse), portfolio or name, refresh)
     closes = _closes(source, run, mine or ())
-    book = _book(source, run, refresh)
+    book, notes = _newest(source, run, refresh)
     if mine is None or nav is None:
         print_rows(PRINTED, [_line(order, closes.get(order.symbol)) for order in book.orders], layout, FRACTIONS)
     else:
         _print_trades(book, closes, mine, nav, layout)
     if layout == "table":
-        print("\n".join(["", *_told(book)]))
+        print(_told(book))
+    print_run_notes([notes], layout)
 
 
 def completed_run(lakehouse: str, run_id: str) -> Result:
@@ -97,23 +99,26 @@ def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
     return source, read_record(source.connection, resolve_run(source.connection, name))
 
 
-def _book(source: Lakehouse, run: Record, refresh: bool) -> Book:
-    from metabt.runs.trade_list import Book, Order
+def _newest(source: Lakehouse, run: Record, refresh: bool) -> tuple[Book, RunNotes]:
+    """Return the newest book and what must be known of the run that it is of."""
+    from metabt.runs.stored_notes import settings_of, stored_notes
 
-    rows = _orders(source, run, refresh)
-    return Book(tuple(Order(symbol, target, held, trade, due, date) for symbol, held, target, trade, due, date in rows))
-
-
-def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[tuple[Any, ...]]:
     if refresh:
-        return _of_result(_refreshed(source, run))
+        result = _refreshed(source, run)
+        return _book(_of_result(result)), replace(result.notes, settings=settings_of(run))
     from metabt.lakehouse import execute
 
     _say_if_stale(source, run)
     if run.keep == "summary":
-        return _of_result(completed_run(str(source.path), run.run_id))
-    found: list[tuple[Any, ...]] = execute(source.connection, ORDERS, run.run_id).fetchall()
-    return found
+        result = completed_run(str(source.path), run.run_id)
+        return _book(_of_result(result)), result.notes
+    return _book(execute(source.connection, ORDERS, run.run_id).fetchall()), stored_notes(source, run)
+
+
+def _book(rows: Sequence[tuple[Any, ...]]) -> Book:
+    from metabt.runs.trade_list import Book, Order
+
+    return Book(tuple(Order(symbol, target, held, trade, due, date) for symbol, held, target, trade, due, date in rows))
 
 
 def _refreshed(source: Lakehouse, run: Record) -> Result:
@@ -184,12 +189,12 @@ def _print_trades(book: Book, closes: dict[str, Close], held: Sequence[Holding],
         hint(f"net bought {bought:,.2f}, turnover {sum(abs(t.trade_value) for t in trades) / 2 / nav:.2%} of NAV")
 
 
-def _told(book: Book) -> list[str]:
+def _told(book: Book) -> str:
     if not book.orders:
-        return ["traded to: cash; the book holds nothing"]
+        return "traded to: cash; the book holds nothing"
     decided = max(str(order.decided) for order in book.orders)
     why = f"decided on {decided}, not traded yet" if book.pending else f"what was decided on {decided} has been traded"
-    return [
+    return (
         f"traded to: {book.followed} ({why}); after trading net {book.net:.2%}, gross {book.gross:.2%}, "
         f"cash {round(1.0 - book.net, 4) + 0.0:.2%} of NAV"
-    ]
+    )

@@ -33,6 +33,7 @@ from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.runs.execution import now
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
 from metabt.values.tables import Table
 
@@ -96,6 +97,8 @@ class Sweep:
     """Blocks of leaves among them."""
     seconds: float
     """Engine time."""
+    notes: SweepNotes
+    """What must be known of its ranking."""
 
 
 @dataclass
@@ -302,12 +305,13 @@ class _Forest:
         from metabt.lakehouse import commit_runs, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
+        notes = sweep_notes(self.entries, self.source)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
         if new:
             commit_runs(self.source.path, new, self.source.connection)
         runs = [_swept(entry, earlier) for entry in self.entries]
-        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds)
+        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
 
     def _row(self, entry: Entry, name: str, started: object) -> dict[str, object]:
         facts = {

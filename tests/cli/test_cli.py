@@ -201,6 +201,69 @@ def test_a_symbol_of_two_datasets_is_priced_in_the_one_that_its_leaf_takes_it_fr
     assert float(row["trade_shares"]) == pytest.approx(float(row["wanted_value"]) / x[19] - 10)
 
 
+def closing(text: str) -> list[str]:
+    """Return the lines of the last paragraph."""
+    return text.rstrip().split("\n\n")[-1].splitlines()
+
+
+def test_every_printed_table_ends_with_what_must_be_known(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    """Dataset `short` ends two months before `prices`; WWW in it lacks one session of four; max_sharpe falls back."""
+    rows = prices().splitlines()
+    Path("short.csv").write_text("\n".join(["Date,SSS,WWW", *short_rows(rows[1:-44])]) + "\n")
+    assert main(["ingest", "short.csv", "--dataset", "short"]) == 0
+    Path("conf/portfolio/noted.yaml").write_text(
+        "name: noted\noptimizer: max_sharpe\nlookback: 20\ndefaults: {lookback: 20, schedule: {every: 7}}\nsleeves:\n"
+        "  long: {dataset: prices, universe: [AAA, BBB]}\n  other: {dataset: short, universe: [SSS, WWW]}\n"
+    )
+    told.readouterr()
+    settings = ["portfolio=noted", "portfolio.optimizer.max_weight=0.9", "engine=local"]
+    assert main(["backtest", "--quiet", *settings]) == 0
+    said = closing(told.readouterr().out)
+    with connect("data/lakehouse") as con:
+        ((run_id, first, last),) = con.execute(
+            "select run_id, min(date), max(date) from returns group by all"
+        ).fetchall()
+        ((fallen, made),) = con.execute(
+            "select count(distinct date) filter (status like 'fallback:%'), count(distinct date) from decisions "
+            "where path = 'noted'"
+        ).fetchall()
+        ((out, decided),) = con.execute(
+            "select count(*) filter (reason = 'ineligible'), count(*) from decisions where item = 'WWW'"
+        ).fetchall()
+    assert fallen and out == decided
+    assert said[0] == f"run {run_id[:12]} of noted in data/lakehouse; {first} to {last}"
+    assert said[1] == "other than its file says: portfolio.optimizer.max_weight=0.9"
+    assert said[2].startswith(f"ends on {last} with dataset 'short'; 'prices' goes on for 2 months, to 2021-02-23")
+    assert said[3].startswith(
+        f"fell back: noted {fallen} of {made} decisions to inverse_volatility (max_sharpe: no mean"
+    )
+    assert said[4].startswith(
+        "left out: 1 of 2 assets of noted/other never eligible (WWW): coverage 0.75, wanted 1; set"
+    )
+    assert len(said) == 5
+    concerns = said[2:]
+    for command in (["weights"], ["explain"], ["report", "--output", "page.html"]):
+        assert main(command) == 0
+        shown = closing(told.readouterr().out)
+        assert shown[0] == f"run {run_id[:12]} of noted; {first} to {last}" and shown[-3:] == concerns
+    for form in ("csv", "json"):
+        assert main(["weights", "--format", form]) == 0
+        clean = told.readouterr()
+        assert clean.err.splitlines() == concerns and not any(line in clean.out for line in concerns)
+    assert main(["backtest", "--quiet", "portfolio=noted", "end=2020-06-30"]) == 0
+    said = closing(told.readouterr().out)
+    assert said[1] == "other than its file says: end=2020-06-30" and not any("goes on" in line for line in said)
+    assert main(["explain", run_id, "noted"]) == 0
+    said = closing(told.readouterr().out)
+    assert len(said) == 6 and said[0].startswith(f"run {run_id[:12]} of noted; ") and said[1].startswith("run ")
+
+
+def short_rows(rows: list[str]) -> list[str]:
+    """Return rows of a wide file whose second asset lacks a price in one session of four."""
+    cells = [row.split(",") for row in rows]
+    return [f"{day},{one},{two if place % 4 else ''}" for place, (day, one, two, *_) in enumerate(cells)]
+
+
 def append(name: str = "prices", session: str = "2021-03-01") -> None:
     """Ingest one more session of all symbols."""
     Path("more.csv").write_text(f"Date,{','.join(SYMBOLS)}\n{session},101,99,120,80\n")
