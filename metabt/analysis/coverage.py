@@ -21,6 +21,8 @@ from metabt.portfolio.sleeve import Leaf
 
 RARE = 0.05
 """Weekdays with at most this share of an asset's sessions, such as a rare trading Saturday, make no other calendar."""
+AT_ONCE = 500
+"""Symbols whose closes are held at a time, at most."""
 STEP = 20
 """Values of `min_coverage` that are proposed are whole parts of this many."""
 
@@ -103,6 +105,19 @@ def coverage_of(dataset: Dataset, symbols: Sequence[str], sessions: np.ndarray, 
         _dated(prices.dates, last, last >= 0),
         np.array([_elsewhere(prices.dates[life], priced[life, place]) for place, life in enumerate(lives)]),
     )
+
+
+def with_gaps(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
+    """Return those of some symbols that lack a price in some session between their first and their last."""
+    found, names = [], sorted(symbols)
+    for start in range(0, len(names), AT_ONCE):
+        some = tuple(names[start : start + AT_ONCE])
+        prices = dataset.part(slice(0, len(dataset.facts.dates)), some, ("close",))()
+        priced = ~np.isnan(prices.close[:, prices.columns(some)])
+        first, last = _ends(priced)
+        whole = priced.sum(axis=0) == np.maximum(last - first + 1, 0)
+        found += [symbol for symbol, complete in zip(some, whole.tolist(), strict=True) if not complete]
+    return found
 
 
 def decided_on(spec: Leaf, sessions: np.ndarray, end: np.datetime64 | None = None) -> np.ndarray:

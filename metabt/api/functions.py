@@ -22,7 +22,8 @@ from metabt.engines.choice import executor_of
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import execute, now
-from metabt.runs.plan_text import plan_text
+from metabt.runs.plan_notes import plan_notes
+from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.stored_notes import beside_tree
@@ -140,7 +141,7 @@ def plan(
     tree : dict, Sleeve or str
         As for `backtest`.
     prices : str, Path, DataFrame, Prices or dict
-        As for `backtest`; of a lakehouse calendars and digests are read, no prices.
+        As for `backtest`; of a lakehouse calendars and digests are read, and closes to see where there are none.
     start : str, optional
         Earliest decision, ISO date, as for `backtest`.
     end : str, optional
@@ -153,7 +154,8 @@ def plan(
     Returns
     -------
     str
-        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks.
+        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks; then
+        what is known beforehand: the dataset that ends it early, assets with less data than `min_coverage`.
 
     Raises
     ------
@@ -167,7 +169,8 @@ def plan(
     source = source_of(prices)
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
-    return plan_text(job.portfolios[0], job.plan, asked.end)
+    notes = plan_notes(job.plan, [asked.end])
+    return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
 
 
 def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:

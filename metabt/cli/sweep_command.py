@@ -114,6 +114,8 @@ def _one_lakehouse(jobs: Sequence[Job]) -> str:
 
 def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
     from metabt.cli.sweep_ranking import forecast
+    from metabt.runs.plan_text import plan_lines
     from metabt.runs.sweep import outlook
 
-    print(forecast(outlook(jobs, lakehouse)))
+    looked = outlook(jobs, lakehouse)
+    print("\n".join([forecast(looked), *(line for notes in looked.notes for line in plan_lines(notes))]))

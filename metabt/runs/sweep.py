@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.runs.execution import now
+from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
@@ -61,6 +62,8 @@ class Outlook:
     """Distinct blocks of leaves."""
     n_leaf_known: int
     """Those of them that are in the cache."""
+    notes: tuple[PlanNotes, ...] = ()
+    """What is known beforehand of trees, and of flat baselines; empty where that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ class Entry:
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
     """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
-    return _Forest(jobs, lakehouse, "summary").outlook()
+    forest = _Forest(jobs, lakehouse, "summary")
+    return replace(forest.outlook(), notes=forest.notes())
 
 
 def run_sweep(
@@ -281,6 +285,14 @@ class _Forest:
             n_known=sum(sum(found.values()) for found in known),
             n_leaf_distinct=sum(_of_leaves(plan, plan.sizes) for plan in plans),
             n_leaf_known=sum(_of_leaves(plan, found) for plan, found in zip(plans, known, strict=True)),
+        )
+
+    def notes(self) -> tuple[PlanNotes, ...]:
+        """Return what is known beforehand of trees, and of flat baselines, that are to be walked."""
+        return tuple(
+            plan_notes(engine.plan, [entry.asked.end for entry in entries if entry.asked])
+            for entries, engine in self.engines
+            if entries
         )
 
     def run(self, progress: Progress | None) -> None:

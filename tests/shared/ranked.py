@@ -25,4 +25,4 @@ def sweep_of(*runs: Any) -> Any:
 
 def outlook(**numbers: int) -> Any:
     names = "n_jobs n_failed n_found n_blocks n_distinct n_known n_leaf_distinct n_leaf_known".split()
-    return Namespace(**{**dict.fromkeys(names, 0), **numbers})
+    return Namespace(**{**dict.fromkeys(names, 0), "notes": (), **numbers})
