@@ -15,7 +15,7 @@ from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
 
 SHOWN = 3
 """Sleeves, settings and symbols that are named at most."""
-WIDEST = 60
+WIDEST = 110
 """Largest number of characters of a setting or a message."""
 MONTH = 30.44
 """Mean length in days."""

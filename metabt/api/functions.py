@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,8 @@ def backtest(
     started = now()
     done = execute(asked, executor, source.cache() if cache is None else cache, progress)
     source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
-    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: around)
+    told = replace(around, warned=done.warned)
+    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told)
 
 
 def plan(

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols
+from metabt.analysis.run_notes import Warned
 from metabt.analysis.summary import metrics_by_path
 from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
@@ -31,7 +32,7 @@ from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.runs.execution import now
+from metabt.runs.execution import now, warnings_of
 from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import SweepNotes, sweep_notes
@@ -185,6 +186,7 @@ class _Forest:
         self._resolve()
         self._find()
         self.engines = [self._engine(shape) for shape in (None, False)]
+        self.warned: list[Warned] = []
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
@@ -308,6 +310,8 @@ class _Forest:
                     if progress:
                         progress(engine.plan.n_blocks, engine.plan.n_blocks, f"{position + 1} of {len(entries)} roots")
             self.seconds += perf_counter() - began - compiled.seconds
+            sleeves = (each for tree in engine.plan.trees for each in tree.walk())
+            self.warned += warnings_of(sleeves, walked.walks)
             self.computed += walked.computed
             self.leaf_computed += walked.computed_leaves
         self.cache.flush()
@@ -317,7 +321,7 @@ class _Forest:
         from metabt.lakehouse import commit_runs, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
-        notes = sweep_notes(self.entries, self.source)
+        notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
         if new:
