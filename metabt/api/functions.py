@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metabt.analysis.run_notes import Circumstances
 from metabt.api.result import Result
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
@@ -21,9 +23,11 @@ from metabt.engines.choice import executor_of
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import execute, now
-from metabt.runs.plan_text import plan_text
+from metabt.runs.plan_notes import plan_notes
+from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.stored_notes import beside_tree
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
@@ -112,13 +116,15 @@ def backtest(
     source.check_writable()
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     came_from = _origin(source, asked, cache)
+    around = Circumstances(source.lasting(asked.datasets), asked.end, beside_tree(asked.config))
     known = source.find(asked.run_id)
     if known:
-        return _read_back(asked.run_id, *known, came_from)
+        return _read_back(asked.run_id, *known, came_from, lambda: around)
     started = now()
     done = execute(asked, executor, source.cache() if cache is None else cache, progress)
     source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
-    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from)
+    told = replace(around, warned=done.warned)
+    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told)
 
 
 def plan(
@@ -137,7 +143,7 @@ def plan(
     tree : dict, Sleeve or str
         As for `backtest`.
     prices : str, Path, DataFrame, Prices or dict
-        As for `backtest`; of a lakehouse calendars and digests are read, no prices.
+        As for `backtest`; of a lakehouse calendars and digests are read, and closes to see where there are none.
     start : str, optional
         Earliest decision, ISO date, as for `backtest`.
     end : str, optional
@@ -150,7 +156,8 @@ def plan(
     Returns
     -------
     str
-        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks.
+        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks; then
+        what is known beforehand: the dataset that ends it early, assets with less data than `min_coverage`.
 
     Raises
     ------
@@ -164,7 +171,8 @@ def plan(
     source = source_of(prices)
     asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
-    return plan_text(job.portfolios[0], job.plan, asked.end)
+    notes = plan_notes(job.plan, [asked.end])
+    return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
 
 
 def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
@@ -218,7 +226,8 @@ def load(lakehouse: str | Path, run: str = "latest") -> Result:
 
     with connect(lakehouse) as connection:
         run_id = resolve_run(connection, run)
-        return _read_back(run_id, *load_run(connection, run_id), partial(_recorded, lakehouse, run_id))
+        whole, around = load_run(connection, run_id), partial(_around, lakehouse, run_id)
+        return _read_back(run_id, *whole, partial(_recorded, lakehouse, run_id), around)
 
 
 def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
@@ -234,10 +243,22 @@ def _recorded(lakehouse: str | Path, run_id: str, cache: Cache | None = None) ->
     return origin(lakehouse, run_id, cache)
 
 
+def _around(lakehouse: str | Path, run_id: str) -> Circumstances:
+    from metabt.runs.record import read_record
+    from metabt.runs.stored_notes import circumstances
+
+    source = Lakehouse(Path(lakehouse))
+    return circumstances(source, read_record(source.connection, run_id))
+
+
 def _read_back(
-    run_id: str, row: Mapping[str, object], tables: dict[str, Table], origin: Callable[[], Origin]
+    run_id: str,
+    row: Mapping[str, object],
+    tables: dict[str, Table],
+    origin: Callable[[], Origin],
+    around: Callable[[], Circumstances],
 ) -> Result:
-    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin)
+    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin, around=around)
 
 
 def _request(

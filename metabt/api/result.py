@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metabt.analysis.note_lines import note_lines
+from metabt.analysis.run_notes import Circumstances, RunNotes, run_notes
 from metabt.analysis.summary import summary
 from metabt.errors import ConfigError, nearest
 from metabt.values.tables import Coded, Table, texts
@@ -40,6 +42,8 @@ class Result:
     """Engine time, seconds: plan, advance and assemble, without reading, writing and compiling."""
     origin: Callable[[], Origin] | None = field(default=None, repr=False, compare=False)
     """Returns the request and the cache that the run came from, to walk it again; None where that is not known."""
+    around: Callable[[], Circumstances] | None = field(default=None, repr=False, compare=False)
+    """Returns the data that it read and how it was asked for, for `notes`; None where that is not known."""
 
     @property
     def name(self) -> str:
@@ -341,15 +345,25 @@ class Result:
             )
         return self.origin()
 
+    @cached_property
+    def notes(self) -> RunNotes:
+        """What must be known beside the numbers, as values (metabt.analysis.run_notes).
+
+        They are what ended the run early, which sleeves' decisions fell back and why, which assets were ineligible at
+        most decisions, and which warnings foreign estimators gave. `summary` ends with them in words.
+        """
+        return run_notes(self.run_id, self.tables, self.around() if self.around else Circumstances({}))
+
     def summary(self) -> str:
-        """Return the main metrics of every sleeve as text.
+        """Return the main metrics of every sleeve as text, and what must be known of them.
 
         Returns
         -------
         str
-            A line with the view, a line with headings, and a line per sleeve, indented as the tree is.
+            A line with the view, a line with headings, and a line per sleeve, indented as the tree is; an empty line,
+            then at most six that name the run and its period, and say what `notes` has.
         """
-        return summary(self.tables)
+        return "\n".join([summary(self.tables), "", *note_lines(self.notes)])
 
     def report(self, path: str | Path, *, against: Result | None = None, baselines: bool | None = None) -> Path:
         """Write the run's HTML report, one self-contained file.

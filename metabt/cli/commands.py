@@ -5,9 +5,11 @@ Results go to standard output; progress, notices and hints go to standard error,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows
 from metabt.cli.report_command import report
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce
@@ -78,7 +80,7 @@ def backtest(
     """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
     if not multirun:
         refuse_sweep_options(keep, dry_run)
-        run_backtest(_composed(lakehouse, overrides, config_dir), quiet=quiet)
+        run_backtest(_composed(lakehouse, overrides, config_dir), quiet=quiet, overrides=overrides)
         return
     from metabt.config import sweep
 
@@ -87,8 +89,8 @@ def backtest(
     task.report_failures()
 
 
-def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
-    """Run one composed configuration and print the run's summary."""
+def run_backtest(config: dict[str, Any], *, quiet: bool = False, overrides: Sequence[str] = ()) -> None:
+    """Run one composed configuration and print the run's summary; `overrides` are what it was composed with."""
     from concurrent.futures import ThreadPoolExecutor
 
     from metabt.cli.progress_bar import compilation_notice, progress_bar
@@ -97,15 +99,18 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     # DuckDB checks its extensions' signatures on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
         source = pool.submit(source_of, config["lakehouse"])
+        from metabt.analysis.note_lines import note_lines
+        from metabt.analysis.summary import summary
         from metabt.api import functions
         from metabt.engines.choice import executor_of
+        from metabt.runs.stored_notes import told_settings
     settings = _settings(config, *VIEW)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
-    print(result.summary())
-    found = ", found: computed earlier" if result.found else ""
-    print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
+    print(summary(result.tables))
+    notes = replace(result.notes, settings=told_settings(overrides))
+    print_notes(note_lines(notes, config["lakehouse"], result.found))
     if not quiet:
         hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
 

@@ -9,15 +9,16 @@ Of two runs neither is walked again: what differs between them is read from what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabt.cli.printing import place
+from metabt.cli.printing import place, print_run_notes
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from metabt.analysis.run_notes import RunNotes
     from metabt.report import Format
     from metabt.report.comparison.pair import Pair
     from metabt.report.replayed import Replayed
@@ -45,17 +46,32 @@ def report(
         if baselines is not None or figures is not None:
             raise ConfigError("--baselines, --no-baselines and --figures are for one run, not for two; leave them out")
         pair = _pair(where, name, other)
-        return _written(write_page(output, pair), *pair.runs)
+        return _written(where, write_page(output, pair), *pair.runs)
     with ThreadPoolExecutor(1) as pool:
         run = _stored(where, name, baselines, pool)
-        _written(write_page(output, run), run)
-        for picture in write_figures(figures, run.row, run.tables, format or "png") if figures else ():
+        page = write_page(output, run)
+        pictures = write_figures(figures, run.row, run.tables, format or "png") if figures else ()
+        _written(where, page, run)
+        for picture in pictures:
             print(picture)
 
 
-def _written(file: Path, *runs: Run) -> None:
+def _written(where: str, file: Path, *runs: Run) -> None:
     named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+    print_run_notes(_notes(where, runs))
+
+
+def _notes(where: str, runs: Sequence[Run]) -> list[RunNotes]:
+    from metabt.analysis.run_notes import run_notes
+    from metabt.lakehouse.price_source import Lakehouse
+    from metabt.runs.record import read_record
+    from metabt.runs.stored_notes import circumstances
+
+    source = Lakehouse(Path(where))
+    records = [read_record(source.connection, str(run.row["run_id"])) for run in runs]
+    pairs = zip(runs, records, strict=True)
+    return [run_notes(record.run_id, run.tables, circumstances(source, record)) for run, record in pairs]
 
 
 def _pair(where: str, name: str, other: str) -> Pair:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import agreed, notice
+from metabt.cli.printing import agreed, notice, print_notes
 from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class SweepTask:
 
     def _run(self, jobs: list[Job], lakehouse: str) -> Sweep:
         from metabt.cli.progress_bar import compilation_notice, progress_bar
-        from metabt.cli.sweep_ranking import conclusion, forecast, ranking
+        from metabt.cli.sweep_conclusion import conclusion
+        from metabt.cli.sweep_ranking import forecast, ranking
         from metabt.runs.sweep import run_sweep
 
         announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
@@ -62,7 +63,7 @@ class SweepTask:
             say = None if self.quiet else notice
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
         print(ranking(swept))
-        print(f"\n{conclusion(swept)} in {lakehouse}")
+        print_notes(conclusion(swept, lakehouse))
         return swept
 
     def report_failures(self) -> None:
@@ -113,6 +114,8 @@ def _one_lakehouse(jobs: Sequence[Job]) -> str:
 
 def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
     from metabt.cli.sweep_ranking import forecast
+    from metabt.runs.plan_text import plan_lines
     from metabt.runs.sweep import outlook
 
-    print(forecast(outlook(jobs, lakehouse)))
+    looked = outlook(jobs, lakehouse)
+    print("\n".join([forecast(looked), *(line for notes in looked.notes for line in plan_lines(notes))]))

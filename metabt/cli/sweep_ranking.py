@@ -40,12 +40,6 @@ def forecast(outlook: Outlook) -> str:
     )
 
 
-def conclusion(sweep: Sweep) -> str:
-    """Return the text that says what a sweep has computed and how long it took."""
-    runs, blocks = _count(len(sweep.runs), "configuration"), _count(sweep.computed, "block")
-    return f"sweep {sweep.sweep_id[:12]} of {runs}: {blocks} computed, {sweep.seconds:.1f} s"
-
-
 def failures(runs: Sequence[Swept]) -> str | None:
     """Return the text that says how many configurations failed and why the first did; None if none did."""
     failed = [run for run in runs if run.status == "failed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabt.cli.printing import Layout, place, print_rows
+from metabt.cli.printing import Layout, place, print_rows, print_run_notes
 from metabt.errors import ConfigError, RunError, StoreError
 
 MEGA = 1_000_000
@@ -14,22 +14,29 @@ MEGA = 1_000_000
 def explain(lakehouse: str | None, name: str = "latest", other: str | None = None, layout: Layout = "table") -> None:
     """Print why the blocks of a run were computed, or what makes two runs differ."""
     from metabt.cli import explanation as words
-    from metabt.lakehouse import attach, resolve_run
+    from metabt.lakehouse import resolve_run
+    from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.comparison import compare
     from metabt.runs.explain import explain as explained
+    from metabt.runs.stored_notes import stored_notes
 
-    with attach(place(lakehouse), read_only=True) as connection:
+    source = Lakehouse(Path(place(lakehouse)))
+    with source.connection as connection:
         run_id = resolve_run(connection, name)
         if other is None:
             why = explained(connection, run_id)
             text, rows = words.explanation_text(why), words.explanation_rows(why)
+            notes = [stored_notes(source, why.run)]
         else:
             pair = compare(connection, run_id, resolve_run(connection, other))
             text, rows = words.comparison_text(pair), words.comparison_rows(pair)
+            sides = [pair.one] if pair.is_one_run else [pair.one, pair.other]
+            notes = [stored_notes(source, run) for run in sides]
     if layout == "table":
         print(text)
     else:
         print_rows(words.EXPLANATION if other is None else words.COMPARISON, rows, layout)
+    print_run_notes(notes, layout)
 
 
 def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False) -> None:

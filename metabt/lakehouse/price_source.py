@@ -66,6 +66,10 @@ class Frames:
         some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
         return Dataset.of(panel.select(some) if some else panel)
 
+    def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+        """Return the datasets: they stay readable."""
+        return datasets
+
     def check_writable(self) -> None:
         """Do nothing: no run is stored."""
 
@@ -102,7 +106,7 @@ class Lakehouse:
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
-        return self._datasets(wanted(trees))
+        return self.wanted(wanted(trees))
 
     def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
         """Return a dataset, with some of its symbols or, with None, all; no price is read yet.
@@ -112,7 +116,7 @@ class Lakehouse:
         ConfigError
             For a dataset or a symbol that the lakehouse does not have.
         """
-        return self._datasets({name: symbols})[name]
+        return self.wanted({name: symbols})[name]
 
     def check_writable(self) -> None:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
@@ -146,10 +150,17 @@ class Lakehouse:
         """
         self._lake.commit_run(self.path, run.row(snapshot=self.snapshot, **columns), tables, self.connection)
 
-    def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
+    def wanted(self, symbols: Mapping[str, Names | None]) -> dict[str, Dataset]:
+        """Return some datasets, by name, each with some of its symbols or, with None, all; no price is read yet."""
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
-        facts = self._lake.load_facts(self.connection, wanted, self.snapshot)
+        facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
         return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
+
+    def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+        """Return datasets of this source whose prices are read through another connection, once this one is closed."""
+        reader = self._lake.Reader(self.path, self.snapshot)
+        parts = {name: partial(reader.part, dataset.facts) for name, dataset in datasets.items()}
+        return {name: Dataset(dataset.facts, parts[name], stored=True) for name, dataset in datasets.items()}
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

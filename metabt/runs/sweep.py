@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols
+from metabt.analysis.run_notes import Warned
 from metabt.analysis.summary import metrics_by_path
 from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
@@ -31,8 +32,10 @@ from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.runs.execution import now
+from metabt.runs.execution import now, warnings_of
+from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
 from metabt.values.tables import Table
 
@@ -60,6 +63,8 @@ class Outlook:
     """Distinct blocks of leaves."""
     n_leaf_known: int
     """Those of them that are in the cache."""
+    notes: tuple[PlanNotes, ...] = ()
+    """What is known beforehand of trees, and of flat baselines; empty where that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Sweep:
     """Blocks of leaves among them."""
     seconds: float
     """Engine time."""
+    notes: SweepNotes
+    """What must be known of its ranking."""
 
 
 @dataclass
@@ -125,7 +132,8 @@ class Entry:
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
     """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
-    return _Forest(jobs, lakehouse, "summary").outlook()
+    forest = _Forest(jobs, lakehouse, "summary")
+    return replace(forest.outlook(), notes=forest.notes())
 
 
 def run_sweep(
@@ -178,6 +186,7 @@ class _Forest:
         self._resolve()
         self._find()
         self.engines = [self._engine(shape) for shape in (None, False)]
+        self.warned: list[Warned] = []
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
@@ -280,6 +289,14 @@ class _Forest:
             n_leaf_known=sum(_of_leaves(plan, found) for plan, found in zip(plans, known, strict=True)),
         )
 
+    def notes(self) -> tuple[PlanNotes, ...]:
+        """Return what is known beforehand of trees, and of flat baselines, that are to be walked."""
+        return tuple(
+            plan_notes(engine.plan, [entry.asked.end for entry in entries if entry.asked])
+            for entries, engine in self.engines
+            if entries
+        )
+
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""
         for entries, engine in self.engines:
@@ -293,6 +310,8 @@ class _Forest:
                     if progress:
                         progress(engine.plan.n_blocks, engine.plan.n_blocks, f"{position + 1} of {len(entries)} roots")
             self.seconds += perf_counter() - began - compiled.seconds
+            sleeves = (each for tree in engine.plan.trees for each in tree.walk())
+            self.warned += warnings_of(sleeves, walked.walks)
             self.computed += walked.computed
             self.leaf_computed += walked.computed_leaves
         self.cache.flush()
@@ -302,12 +321,13 @@ class _Forest:
         from metabt.lakehouse import commit_runs, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
+        notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
         if new:
             commit_runs(self.source.path, new, self.source.connection)
         runs = [_swept(entry, earlier) for entry in self.entries]
-        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds)
+        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
 
     def _row(self, entry: Entry, name: str, started: object) -> dict[str, object]:
         facts = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.cli.sweep_ranking import SHOWN, conclusion, differing, failures, forecast, ranking, short_names
+from metabt.cli.sweep_ranking import SHOWN, differing, failures, forecast, ranking, short_names
 from tests.shared.ranked import outlook, sweep_of, swept
 
 
@@ -176,9 +176,3 @@ def test_failures_are_counted_and_the_first_is_named() -> None:
         "2 of 3 configurations failed; the others are stored; the first, a=1: ruined"
     )
     assert failures(fails("ruined")) == "1 of 1 configuration failed; the first, a=0: ruined"
-
-
-def test_a_conclusion_names_the_sweep_and_what_it_computed() -> None:
-    assert (
-        conclusion(sweep_of(*fails(None, None))) == "sweep 555555555555 of 2 configurations: 7 blocks computed, 1.2 s"
-    )

@@ -244,4 +244,5 @@ def _fill(walk: Walk, blocks: StoredBlocks) -> None:
         walk.state, walk.blocks = blocks.sealed(-1).parts["state"], blocks
     walk.computed = sum(not mark.found for mark in blocks.marks)
     walk.laps = [lap for mark in blocks.marks for lap in mark.laps]
+    walk.heard = [each for mark in blocks.marks for each in mark.heard]
     walk.failure = blocks.failure
