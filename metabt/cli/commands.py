@@ -5,13 +5,18 @@ Results go to standard output; progress, notices and hints go to standard error,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from shlex import split
 from typing import Any
 
-from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows, said_first
 from metabt.cli.report_command import report
+from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce
 from metabt.cli.weights_command import weights
+from metabt.lakehouse.catalog.asking import Asking
 
 __all__ = [
     "backtest",
@@ -62,7 +67,7 @@ def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = N
     """Print the resolved tree, its schedule and its blocks."""
     from metabt.api import functions
 
-    config = _composed(lakehouse, overrides, config_dir)
+    config = _composed(lakehouse, chosen(overrides), config_dir)
     print(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
 
 
@@ -76,19 +81,21 @@ def backtest(
     dry_run: bool = False,
 ) -> None:
     """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
+    overrides = chosen(overrides)
     if not multirun:
         refuse_sweep_options(keep, dry_run)
-        run_backtest(_composed(lakehouse, overrides, config_dir), quiet=quiet)
+        config = _composed(lakehouse, overrides, config_dir)
+        run_backtest(config, Asking(tuple(overrides)), quiet=quiet)
         return
     from metabt.config import sweep
 
-    task = SweepTask(run_backtest, lakehouse, keep, quiet, dry_run)
+    task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run)
     sweep(task, overrides, config_dir=config_dir, at_once=dry_run)
     task.report_failures()
 
 
-def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
-    """Run one composed configuration and print the run's summary."""
+def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False) -> None:
+    """Run one composed configuration, recorded as `asking` says, and print the run's summary."""
     from concurrent.futures import ThreadPoolExecutor
 
     from metabt.cli.progress_bar import compilation_notice, progress_bar
@@ -102,12 +109,14 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     settings = _settings(config, *VIEW)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
-        result = functions.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
+        result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
     print(result.summary())
     found = ", found: computed earlier" if result.found else ""
     print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
     if not quiet:
-        hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
+        # the result is stored and printed: whatever a hint stumbles over must not make the command fail
+        with suppress(Exception):
+            hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
 
 
 def runs(lakehouse: str | None, layout: Layout = "table") -> None:
@@ -121,14 +130,27 @@ def runs(lakehouse: str | None, layout: Layout = "table") -> None:
     print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
 
 
-def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None) -> None:
-    """Print the answer to one reading statement, or write it to the file `output`."""
+def sql(
+    lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None, run: str | None = None
+) -> None:
+    """Print the answer to one reading statement, or write it to the file `output`; of the rows of one `run` alone."""
     from metabt.lakehouse import export, query
 
+    where = place(lakehouse)
+    run_id = None if run is None else _run_id(where, run, said_first(layout))
     if output is not None:
-        file = export(place(lakehouse), statement, output)
+        file = export(where, statement, output, run_id)
         return print(f"{file}: {file.stat().st_size:,} bytes")
-    print(query(place(lakehouse), statement).to(layout))
+    print(query(where, statement, run_id).to(layout))
+
+
+def _run_id(where: str, run: str, say: Callable[[str], None]) -> str:
+    """Return the identity of the run that a text names: a name, and perhaps overrides after it."""
+    from metabt.lakehouse import attach, resolve_run
+
+    words = split(run) if "=" in run else [run]
+    with attach(where, read_only=True) as connection:
+        return resolve_run(connection, **named_runs(words, 1), say=say)
 
 
 def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | None) -> dict[str, Any]:

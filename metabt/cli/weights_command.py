@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import Layout, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, hint, notice, place, print_rows, said_first
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def weights(
     nav: float | None = None,
     refresh: bool = False,
     layout: Layout = "table",
+    overrides: Sequence[str] = (),
 ) -> None:
     """Print the newest flattened targets, or the trades from what is held."""
     if portfolio is not None and name != "latest":
         raise ConfigError(f"both the run '{name}' and the portfolio '{portfolio}' are named; name one of them")
     if (holdings is None) != (nav is None):
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
-    source, run = _opened(place(lakehouse), portfolio or name, refresh)
+    source, run = _opened(place(lakehouse), portfolio or name, overrides, refresh, said_first(layout))
     closes = _last_closes(source, run) if holdings is not None else {}
     orders = _orders(source, run, refresh)
     if holdings is None:
@@ -66,10 +67,12 @@ def completed_run(lakehouse: str, run_id: str) -> Result:
     return completed(lakehouse, run_id)
 
 
-def _opened(lakehouse: str, name: str, refresh: bool) -> tuple[Lakehouse, Record]:
+def _opened(
+    lakehouse: str, name: str, overrides: Sequence[str], refresh: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     # DuckDB checks its extensions' signatures, and reads, on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        opened = pool.submit(_read, lakehouse, name, refresh)
+        opened = pool.submit(_read, lakehouse, name, overrides, refresh, say)
         if refresh:
             _import_engine()
     return opened.result()
@@ -86,13 +89,15 @@ def _import_engine() -> None:
         gc.enable()
 
 
-def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
+def _read(
+    lakehouse: str, name: str, overrides: Sequence[str], writes: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     from metabt.lakehouse import resolve_run
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.record import read_record
 
     source = Lakehouse(Path(lakehouse), writes=writes)
-    return source, read_record(source.connection, resolve_run(source.connection, name))
+    return source, read_record(source.connection, resolve_run(source.connection, name, overrides, say))
 
 
 def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
@@ -111,16 +116,13 @@ def _refreshed(source: Lakehouse, run: Record) -> Result:
     """Return a run of the same tree on today's prices; it is stored, or read back where it was run before."""
     from metabt.api import functions
     from metabt.cli.progress_bar import compilation_notice
+    from metabt.lakehouse import Asking, asked_with
     from metabt.runs.request import stored_tree
 
+    tree, asking = stored_tree(run.config), Asking(asked_with(source.connection, run.run_id))
+    view = {"start": None, "end": run.config["end"], "is_meta_backtest": run.shape, "benchmark": run.benchmark}
     with compilation_notice(shown=True):
-        result = functions.backtest(
-            stored_tree(run.config),
-            source,
-            end=run.config["end"],
-            is_meta_backtest=run.shape,
-            benchmark=run.benchmark,
-        )
+        result = functions.asked_for(tree, source, asking, **view)
     found = "found: computed earlier" if result.found else f"{result.seconds:.2f} s of engine time"
     notice(f"run {result.run_id[:12]} of {result.name} on today's data, {found}")
     return result

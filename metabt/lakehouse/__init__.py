@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metabt.lakehouse.catalog.asking import Asking, now
     from metabt.lakehouse.catalog.attachment import attach, check_writable
     from metabt.lakehouse.catalog.catalog_location import confirm
     from metabt.lakehouse.catalog.statements import execute
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.prices.snapshots import snapshot
+    from metabt.lakehouse.runs.askings import Asked, record
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
+    from metabt.lakehouse.runs.names import asked_with, resolve_run
     from metabt.lakehouse.runs.stored_runs import (
         find_run,
         find_runs,
         list_runs,
         load_run,
-        resolve_run,
         root_metrics,
         run_row,
     )
@@ -41,7 +43,12 @@ if TYPE_CHECKING:
     from metabt.lakehouse.sql.result_set import QueryResult
 
 _EXPORTS = {
+    "Asked": "metabt.lakehouse.runs.askings",
+    "now": "metabt.lakehouse.catalog.asking",
+    "Asking": "metabt.lakehouse.catalog.asking",
+    "record": "metabt.lakehouse.runs.askings",
     "QueryResult": "metabt.lakehouse.sql.result_set",
+    "asked_with": "metabt.lakehouse.runs.names",
     "attach": "metabt.lakehouse.catalog.attachment",
     "check_writable": "metabt.lakehouse.catalog.attachment",
     "commit_run": "metabt.lakehouse.runs.commits",
@@ -64,7 +71,7 @@ _EXPORTS = {
     "find_runs": "metabt.lakehouse.runs.stored_runs",
     "list_runs": "metabt.lakehouse.runs.stored_runs",
     "load_run": "metabt.lakehouse.runs.stored_runs",
-    "resolve_run": "metabt.lakehouse.runs.stored_runs",
+    "resolve_run": "metabt.lakehouse.runs.names",
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
     "run_row": "metabt.lakehouse.runs.stored_runs",
     "snapshot": "metabt.lakehouse.prices.snapshots",
@@ -73,10 +80,13 @@ _EXPORTS = {
 """Name -> module, which is imported when the name is first used: a command imports only what it needs."""
 
 __all__ = [
+    "Asked",
+    "Asking",
     "Change",
     "IngestReport",
     "QueryResult",
     "Reader",
+    "asked_with",
     "attach",
     "changed_calendars",
     "changed_inputs",
@@ -95,8 +105,10 @@ __all__ = [
     "load_facts",
     "load_prices",
     "load_run",
+    "now",
     "query",
     "read_rows",
+    "record",
     "resolve_run",
     "root_metrics",
     "run_row",

@@ -22,6 +22,8 @@ from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     from metabt.build.ports import Cache
+    from metabt.lakehouse.catalog.asking import Asking
+    from metabt.lakehouse.runs.askings import Asked
 
 DATASET = "prices"
 """Name of the dataset that a single frame is."""
@@ -29,6 +31,14 @@ DATASET = "prices"
 
 class Named(Protocol):
     """A run that can be stored."""
+
+    @property
+    def run_id(self) -> str:
+        """Its identity."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether it is a flat baseline."""
 
     def row(self, **columns: object) -> dict[str, object]:
         """Return the run's row in `runs`, completed by the `columns` that only its execution tells."""
@@ -75,8 +85,11 @@ class Frames:
     def find(self, run_id: str) -> None:
         """Return None: no run is stored."""
 
-    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Do nothing."""
+
+    def asked_again(self, run: Named, asking: Asking) -> None:
+        """Do nothing: no run is found."""
 
 
 class Lakehouse:
@@ -130,13 +143,14 @@ class Lakehouse:
             return None
         return self._lake.load_run(self.connection, run_id)
 
-    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
 
         Parameters
         ----------
         run : what names it
         tables : its tables by name, without run_id
+        asking : who asked for it, which is recorded with it; None is nobody
         columns : engine, started_at (UTC), seconds and whatever else `runs` has of its execution, but the snapshot
 
         Raises
@@ -144,12 +158,22 @@ class Lakehouse:
         StoreError
             If the lakehouse cannot be written; nothing is stored then.
         """
-        self._lake.commit_run(self.path, run.row(snapshot=self.snapshot, **columns), tables, self.connection)
+        row = run.row(snapshot=self.snapshot, **columns)
+        rows = [] if asking is None else [_asked(run, asking)]
+        self._lake.commit_run(self.path, row, tables, self.connection, rows)
+
+    def asked_again(self, run: Named, asking: Asking) -> None:
+        """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""
+        self._lake.record(self.path, [_asked(run, asking)], self.connection)
 
     def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
         facts = self._lake.load_facts(self.connection, wanted, self.snapshot)
         return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
+
+
+def _asked(run: Named, asking: Asking) -> Asked:
+    return run.run_id, asking.sweep_id, asking.at, asking.text(run.flat)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:

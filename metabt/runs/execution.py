@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -38,8 +37,3 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
         tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     return Execution(tables, perf_counter() - began - compiled.seconds)
-
-
-def now() -> datetime.datetime:
-    """Return the present in UTC, without a time zone, as `runs` records it."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -4,6 +4,7 @@
    `connection_string`. `job_folder` refuses a folder that a Ray job deletes.
 2. `connections` opens DuckDB with the `extensions` it needs; `attachment` attaches the lakehouse and makes its tables.
 3. `schema` has the tables: columns, types, and how columns become Arrow and come back. A new column begins there.
+   `views` has the views over them: the runs that bare names mean, of which kinds an `asking` is, what sweeps varied.
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
    first; `connection_loss` recognises in an error that a server is gone.
 """

@@ -18,7 +18,7 @@ from metabt.lakehouse.sql.read_only import ask, connect, stream
 ENDINGS = ("csv", "json", "parquet")
 
 
-def export(path: str | Path, sql: str, file: str | Path) -> Path:
+def export(path: str | Path, sql: str, file: str | Path, run_id: str | None = None) -> Path:
     """Write the answer to one reading statement to a file.
 
     Parameters
@@ -29,6 +29,8 @@ def export(path: str | Path, sql: str, file: str | Path) -> Path:
         One statement that only reads, as for `query`.
     file : str or Path
         Where to write; its name ends in .csv, .json or .parquet. A file that is there is replaced, once all is written.
+    run_id : str, optional
+        The one run whose rows there are, as for `query`.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def export(path: str | Path, sql: str, file: str | Path) -> Path:
         raise ConfigError(f"'{file}' ends in '.{ending}'{nearest(ending, ENDINGS)}; name it .csv, .json or .parquet")
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with connect(path) as con:
+        with connect(path, run_id) as con:
             if ending == "parquet":
                 _write_parquet(con, sql, beside)
             else:
