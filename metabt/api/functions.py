@@ -130,7 +130,7 @@ def asked_for(
     `settings` are start, end, is_meta_backtest and benchmark.
     """
     executor = executor_of(engine)
-    source = source_of(prices)
+    source = source_of(prices, to_write=True)
     asked = _request(tree, source, **settings)
     came_from = _origin(source, asked, cache)
     known = source.find(asked.run_id)

@@ -5,7 +5,7 @@ Results go to standard output; progress, notices and hints go to standard error,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from shlex import split
 from typing import Any
@@ -34,6 +34,11 @@ __all__ = [
 
 VIEW = ("start", "end", "is_meta_backtest", "benchmark")
 """Settings of a run outside its tree."""
+RUN_COLUMNS = (
+    *("run_id", "portfolio", "overrides", "first_date", "last_date", "keep", "sharpe", "cagr", "total_return"),
+    *("status", "sweep_id", "asked_at", "started_at", "seconds", "engine", "snapshot"),
+)
+"""Columns of `metabt runs`; a table has total_return only where a run has no CAGR."""
 
 
 def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None:
@@ -103,7 +108,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
 
     # DuckDB checks its extensions' signatures on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        source = pool.submit(source_of, config["lakehouse"])
+        source = pool.submit(source_of, config["lakehouse"], to_write=True)
         from metabt.api import functions
         from metabt.engines.choice import executor_of
     settings = _settings(config, *VIEW)
@@ -120,14 +125,30 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
 
 
 def runs(lakehouse: str | None, layout: Layout = "table") -> None:
-    """List the stored runs, newest first."""
-    from metabt.lakehouse import connect, list_runs
+    """List the stored runs, the one that was asked for last first."""
+    from metabt.analysis.summary import with_growth
+    from metabt.lakehouse import connect, run_list
 
-    columns = ["run_id", "portfolio", "status", "started_at", "seconds", "engine", "snapshot"]
     with connect(place(lakehouse)) as connection:
-        found = list_runs(connection)
-    digits = 12 if layout == "table" else None
-    print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
+        found = run_list(connection)
+    if layout != "table":
+        print_rows(RUN_COLUMNS, [tuple(run[name] for name in RUN_COLUMNS) for run in found], layout)
+        return
+    growth = with_growth(("sharpe", "total_return", "cagr"), [_measured(run) for run in found])
+    hidden = {"cagr", "total_return", "started_at"} - set(growth)
+    columns = [name for name in RUN_COLUMNS if name not in hidden]
+    print_rows(columns, [tuple(_listed(name, run[name]) for name in columns) for run in found], layout)
+
+
+def _measured(run: Mapping[str, Any]) -> dict[str, float]:
+    return {name: run[name] for name in ("cagr", "total_return") if run[name] is not None}
+
+
+def _listed(column: str, value: Any) -> object:
+    """Return a value of `metabt runs` as a table shows it: identities and times cut short."""
+    if column in ("run_id", "sweep_id") and value is not None:
+        return value[: 12 if column == "run_id" else 6]
+    return value.replace(microsecond=0) if column.endswith("_at") else value
 
 
 def sql(

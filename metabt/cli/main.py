@@ -19,7 +19,7 @@ from functools import partial
 
 from metabt.cli.run_words import named_runs
 from metabt.cli.sigterm import Stopped, stoppable
-from metabt.errors import MetabtError
+from metabt.errors import ConfigError, MetabtError
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables for numeric libraries, which read them when they load."""
@@ -73,9 +73,6 @@ def run(args: argparse.Namespace) -> None:
     begin(partial(_extensions, values["lakehouse"]))
     from metabt.cli import commands
 
-    if "words" in values:
-        values |= named_runs(values.pop("words"), values.pop("most"))
-
     getattr(commands, values.pop("command"))(**values)
 
 
@@ -97,6 +94,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(stray)}")
     if several is not None:
         setattr(args, several, [*getattr(args, several), *rest])
+    if several == "words":
+        try:
+            vars(args).update(named_runs(vars(args).pop("words"), vars(args).pop("most")))
+        except ConfigError as error:
+            parser.error(str(error))
     return args
 
 

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.prices.snapshots import snapshot
-    from metabt.lakehouse.runs.askings import Asked, record
+    from metabt.lakehouse.runs.askings import Asked, can_be_written, record
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
     from metabt.lakehouse.runs.names import asked_with, resolve_run
+    from metabt.lakehouse.runs.run_list import run_list
     from metabt.lakehouse.runs.stored_runs import (
         find_run,
         find_runs,
@@ -46,6 +47,7 @@ _EXPORTS = {
     "Asked": "metabt.lakehouse.runs.askings",
     "now": "metabt.lakehouse.catalog.asking",
     "Asking": "metabt.lakehouse.catalog.asking",
+    "can_be_written": "metabt.lakehouse.runs.askings",
     "record": "metabt.lakehouse.runs.askings",
     "QueryResult": "metabt.lakehouse.sql.result_set",
     "asked_with": "metabt.lakehouse.runs.names",
@@ -73,6 +75,7 @@ _EXPORTS = {
     "load_run": "metabt.lakehouse.runs.stored_runs",
     "resolve_run": "metabt.lakehouse.runs.names",
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
+    "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
     "snapshot": "metabt.lakehouse.prices.snapshots",
     "execute": "metabt.lakehouse.catalog.statements",
@@ -88,6 +91,7 @@ __all__ = [
     "Reader",
     "asked_with",
     "attach",
+    "can_be_written",
     "changed_calendars",
     "changed_inputs",
     "check_writable",
@@ -111,6 +115,7 @@ __all__ = [
     "record",
     "resolve_run",
     "root_metrics",
+    "run_list",
     "run_row",
     "snapshot",
 ]

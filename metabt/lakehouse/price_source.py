@@ -103,7 +103,7 @@ class Lakehouse:
         """
         from metabt import lakehouse
 
-        self._lake = lakehouse
+        self._lake, self._writes = lakehouse, writes
         self.path = path.expanduser()
         self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
@@ -129,7 +129,8 @@ class Lakehouse:
 
     def check_writable(self) -> None:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
-        self._lake.check_writable(self.path)
+        if not self._writes:
+            self._lake.check_writable(self.path)
 
     def cache(self) -> Cache:
         """Return the lakehouse's own cache of blocks."""
@@ -164,7 +165,7 @@ class Lakehouse:
 
     def asked_again(self, run: Named, asking: Asking) -> None:
         """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""
-        self._lake.record(self.path, [_asked(run, asking)], self.connection)
+        self._lake.record(self.path, [_asked(run, asking)], self.connection, is_writable=self._writes or None)
 
     def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
@@ -185,12 +186,17 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
 
 
-def source_of(prices: Any) -> Frames | Lakehouse:
-    """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source."""
+def source_of(prices: Any, *, to_write: bool = False) -> Frames | Lakehouse:
+    """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source.
+
+    With `to_write` a lakehouse that can be written is attached for it at once, which is quicker than to do so later.
+    """
     if isinstance(prices, Frames | Lakehouse):
         return prices
     if isinstance(prices, str | Path):
-        return Lakehouse(Path(prices))
+        from metabt.lakehouse import can_be_written
+
+        return Lakehouse(Path(prices), writes=to_write and can_be_written(prices))
     if isinstance(prices, Mapping):
         return Frames({str(name): to_prices(str(name), item) for name, item in prices.items()})
     panel = to_prices(DATASET, prices)

@@ -32,7 +32,13 @@ Asked = tuple[str, str | None, datetime, str]
 """A row of `asked`: run_id, sweep_id, at and overrides."""
 
 
-def record(path: str | Path, asked: Sequence[Asked], reader: duckdb.DuckDBPyConnection | None = None) -> bool:
+def record(
+    path: str | Path,
+    asked: Sequence[Asked],
+    reader: duckdb.DuckDBPyConnection | None = None,
+    *,
+    is_writable: bool | None = None,
+) -> bool:
     """Add askings for runs that are stored, in one transaction; return whether it could be done.
 
     Parameters
@@ -43,6 +49,8 @@ def record(path: str | Path, asked: Sequence[Asked], reader: duckdb.DuckDBPyConn
         In the order in which they count as asked for.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    is_writable : bool, optional
+        Whether the lakehouse can be written, where that is known; None looks.
 
     Returns
     -------
@@ -54,11 +62,18 @@ def record(path: str | Path, asked: Sequence[Asked], reader: duckdb.DuckDBPyConn
     StoreError
         When it can be written, and the transaction fails all the same.
     """
+    if not (can_be_written(path) if is_writable is None else is_writable):
+        return False
+    transact(path, lambda con: append(con, asked), reader=reader)
+    return True
+
+
+def can_be_written(path: str | Path) -> bool:
+    """Return whether a lakehouse can be written, or made where there is none; nothing is left behind."""
     try:
         check_writable(path)
     except StoreError:
         return False
-    transact(path, lambda con: append(con, asked), reader=reader)
     return True
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import ConfigError, StoreError, nearest
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.lakehouse.sql.read_only import ask, connect, stream
 
 ENDINGS = ("csv", "json", "parquet")
@@ -44,6 +45,7 @@ def export(path: str | Path, sql: str, file: str | Path, run_id: str | None = No
     StoreError
         For a statement that is refused, or a file that cannot be written.
     """
+    refuse_address(file, "file")
     target = Path(file)
     ending = target.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
