@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.prices.snapshots import snapshot
-    from metabt.lakehouse.runs.askings import Asked, can_be_written, record
+    from metabt.lakehouse.runs.askings import can_be_written, record
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
     from metabt.lakehouse.runs.names import asked_with, resolve_run
     from metabt.lakehouse.runs.run_list import run_list
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from metabt.lakehouse.sql.result_set import QueryResult
 
 _EXPORTS = {
-    "Asked": "metabt.lakehouse.runs.askings",
     "now": "metabt.lakehouse.catalog.asking",
     "Asking": "metabt.lakehouse.catalog.asking",
     "can_be_written": "metabt.lakehouse.runs.askings",
@@ -83,7 +82,6 @@ _EXPORTS = {
 """Name -> module, which is imported when the name is first used: a command imports only what it needs."""
 
 __all__ = [
-    "Asked",
     "Asking",
     "Change",
     "IngestReport",
