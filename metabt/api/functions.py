@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,10 @@ from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
+from metabt.lakehouse.catalog.asking import Asking
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.sleeve import Sleeve
-from metabt.runs.execution import execute, now
+from metabt.runs.execution import execute
 from metabt.runs.plan_notes import plan_notes
 from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
@@ -111,18 +113,39 @@ def backtest(
     >>> list(result.returns("demo/ab"))
     ['gross', 'cost', 'net', 'turnover', 'netting_benefit', 'nav']
     """
+    stated = {"start": start, "end": end, "benchmark": benchmark}
+    chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
+    overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
+    settings = {**stated, "is_meta_backtest": is_meta_backtest}
+    return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, **settings)
+
+
+def asked_for(
+    tree: Mapping[str, Any] | Sleeve | str,
+    prices: Any,
+    asking: Asking,
+    engine: str | Executor = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Result:
+    """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
+
+    `settings` are start, end, is_meta_backtest and benchmark.
+    """
     executor = executor_of(engine)
-    source = source_of(prices)
-    source.check_writable()
-    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
+    source = source_of(prices, to_write=True)
+    asked = _request(tree, source, **settings)
     came_from = _origin(source, asked, cache)
     around = Circumstances(source.lasting(asked.datasets), asked.end, beside_tree(asked.config))
     known = source.find(asked.run_id)
     if known:
+        source.asked_again(asked, asking)
         return _read_back(asked.run_id, *known, came_from, lambda: around)
-    started = now()
+    source.check_writable()
     done = execute(asked, executor, source.cache() if cache is None else cache, progress)
-    source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
+    by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
+    source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)
     return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told)
 
@@ -169,7 +192,7 @@ def plan(
         If the lakehouse cannot be read.
     """
     source = source_of(prices)
-    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
+    asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     notes = plan_notes(job.plan, [asked.end])
     return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
@@ -199,35 +222,46 @@ def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
     return connect_lakehouse(lakehouse)
 
 
-def load(lakehouse: str | Path, run: str = "latest") -> Result:
-    """Return a stored run.
+def load(lakehouse: str | Path, run: str = "latest", overrides: Sequence[str] = ()) -> Result:
+    """Return a stored run, whole.
 
     Parameters
     ----------
     lakehouse : str or Path
         Directory of the lakehouse.
     run : str
-        "latest", or a portfolio's name: the newest such run that did not fail; or any unique beginning of a run_id.
+        A portfolio's name: its run without overrides, by itself and not flat, that was asked for last. Is there none,
+        the last with overrides, else the last of a sweep, else a flat one, and a UserWarning says which. Or the
+        beginning of a run_id that no other run has, or "latest": the run by itself that was asked for last.
+    overrides : sequence of str
+        As on the command line, ``["portfolio.optimizer=hrp"]``: the run of that portfolio that was asked for with
+        these overrides and no others.
 
     Returns
     -------
     Result
-        The run's tables, read into memory, with `found` True. Of a run of which a sweep kept the summary, tables that
-        were not kept are empty.
+        The run's tables, read into memory. Of a run of which a sweep kept the summary, what was not kept is assembled
+        from cached blocks first, and stored.
 
     Raises
     ------
     ConfigError
         If `run` means no run, or several.
     StoreError
-        If there is no lakehouse at the path, or it cannot be read.
+        If there is no lakehouse at the path, or it cannot be read; for a summary that cannot be completed, because
+        other code made it, its snapshot is gone or the lakehouse cannot be written.
     """
-    from metabt.lakehouse import load_run, resolve_run
+    from metabt.lakehouse import load_run, resolve_run, run_row
 
     with connect(lakehouse) as connection:
-        run_id = resolve_run(connection, run)
-        whole, around = load_run(connection, run_id), partial(_around, lakehouse, run_id)
-        return _read_back(run_id, *whole, partial(_recorded, lakehouse, run_id), around)
+        run_id = resolve_run(connection, run, overrides, partial(warnings.warn, stacklevel=5))
+        row = run_row(connection, run_id)
+        if (row["status"], row["keep"]) != ("ok", "summary"):
+            whole, around = load_run(connection, run_id), partial(_around, lakehouse, run_id)
+            return _read_back(run_id, *whole, partial(_recorded, lakehouse, run_id), around)
+    from metabt.api.completion import completed
+
+    return completed(lakehouse, run_id)
 
 
 def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
@@ -264,6 +298,7 @@ def _read_back(
 def _request(
     tree: Mapping[str, Any] | Sleeve | str,
     source: Frames | Lakehouse,
+    *,
     start: str | None,
     end: str | None,
     is_meta_backtest: bool | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ def print_run_notes(notes: Sequence[RunNotes], layout: Layout = "table") -> None
 def hint(*lines: str) -> None:
     """Print lines that are no result to standard error, after an empty one."""
     print("\n".join(["", *lines]), file=sys.stderr)
+
+
+def said_first(layout: Layout) -> Callable[[str], None]:
+    """Return what prints a sentence before the answer: on standard output, among programs' output on standard error."""
+    return print if layout == "table" else notice
 
 
 def notice(line: str) -> None:

@@ -20,7 +20,9 @@ class SweepTask:
     """The configurations of one command line, run as they are handed over."""
 
     alone: Callable[..., None]
-    """Runs one configuration by itself, without progress where `quiet`."""
+    """Runs one configuration by itself, as an asking states it, without progress where `quiet`."""
+    command: tuple[str, ...]
+    """Overrides of the command line."""
     lakehouse: str | None
     """Lakehouse of the command line; None is each configuration's own."""
     keep: str | None
@@ -39,7 +41,12 @@ class SweepTask:
                 "--keep summary needs hydra/launcher=metabt; with another launcher each job is a run of its own and "
                 "keeps everything"
             )
-        self.alone(placed(config, self.lakehouse), quiet=self.quiet)
+        from metabt.config import job_overrides
+        from metabt.lakehouse import Asking
+        from metabt.values.digests import digest
+
+        asking = Asking(job_overrides(), digest(["sweep", *self.command]))
+        self.alone(placed(config, self.lakehouse), asking, quiet=self.quiet)
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""

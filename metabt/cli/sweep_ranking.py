@@ -148,7 +148,8 @@ def _rest(sweep_id: str, n_runs: int) -> list[str]:
     if n_runs <= SHOWN:
         return []
     query = (
-        "select run_id, overrides, value as sharpe from runs join metrics using (run_id) "
-        f"where sweep_id = '{sweep_id}' and path = portfolio and metric = 'sharpe' order by sharpe desc"
+        "select distinct run_id, asked.overrides, value as sharpe from asked join runs using (run_id) "
+        f"join metrics using (run_id) where asked.sweep_id = '{sweep_id}' and path = portfolio and metric = 'sharpe' "
+        "order by sharpe desc"
     )
     return [f"the first {SHOWN} of {n_runs}; all of them:", f'  metabt sql "{query}"']

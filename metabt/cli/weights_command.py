@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes
+from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes, said_first
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def weights(
     nav: float | None = None,
     refresh: bool = False,
     layout: Layout = "table",
+    overrides: Sequence[str] = (),
 ) -> None:
     """Print the newest flattened targets, or the trades from what is held."""
     if portfolio is not None and name != "latest":
@@ -50,7 +51,7 @@ def weights(
     if (holdings is None) != (nav is None):
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
     mine = None if holdings is None else _held(holdings)
-    source, run = _opened(place(lakehouse), portfolio or name, refresh)
+    source, run = _opened(place(lakehouse), portfolio or name, overrides, refresh, said_first(layout))
     closes = _closes(source, run, mine or ())
     book, notes = _newest(source, run, refresh)
     if mine is None or nav is None:
@@ -70,10 +71,12 @@ def completed_run(lakehouse: str, run_id: str) -> Result:
     return completed(lakehouse, run_id)
 
 
-def _opened(lakehouse: str, name: str, refresh: bool) -> tuple[Lakehouse, Record]:
+def _opened(
+    lakehouse: str, name: str, overrides: Sequence[str], refresh: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     # DuckDB checks its extensions' signatures, and reads, on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        opened = pool.submit(_read, lakehouse, name, refresh)
+        opened = pool.submit(_read, lakehouse, name, overrides, refresh, say)
         if refresh:
             _import_engine()
     return opened.result()
@@ -90,13 +93,15 @@ def _import_engine() -> None:
         gc.enable()
 
 
-def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
+def _read(
+    lakehouse: str, name: str, overrides: Sequence[str], writes: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     from metabt.lakehouse import resolve_run
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.record import read_record
 
     source = Lakehouse(Path(lakehouse), writes=writes)
-    return source, read_record(source.connection, resolve_run(source.connection, name))
+    return source, read_record(source.connection, resolve_run(source.connection, name, overrides, say))
 
 
 def _newest(source: Lakehouse, run: Record, refresh: bool) -> tuple[Book, RunNotes]:
@@ -125,16 +130,13 @@ def _refreshed(source: Lakehouse, run: Record) -> Result:
     """Return a run of the same tree on today's prices; it is stored, or read back where it was run before."""
     from metabt.api import functions
     from metabt.cli.progress_bar import compilation_notice
+    from metabt.lakehouse import Asking, asked_with
     from metabt.runs.request import stored_tree
 
+    tree, asking = stored_tree(run.config), Asking(asked_with(source.connection, run.run_id))
+    view = {"start": None, "end": run.config["end"], "is_meta_backtest": run.shape, "benchmark": run.benchmark}
     with compilation_notice(shown=True):
-        result = functions.backtest(
-            stored_tree(run.config),
-            source,
-            end=run.config["end"],
-            is_meta_backtest=run.shape,
-            benchmark=run.benchmark,
-        )
+        result = functions.asked_for(tree, source, asking, **view)
     found = "found: computed earlier" if result.found else f"{result.seconds:.2f} s of engine time"
     notice(f"run {result.run_id[:12]} of {result.name} on today's data, {found}")
     return result

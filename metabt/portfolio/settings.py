@@ -18,6 +18,9 @@ from metabt.portfolio.schedule import PERIODS, Schedule
 from metabt.portfolio.sleeve import Costs, Estimator
 from metabt.values.scalars import number, plain_scalars, whole
 
+DAILY = "daily"
+"""Name of the schedule `{every: 1}`: every session of the sleeve's calendar."""
+
 
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
@@ -36,11 +39,15 @@ def _fallback(key: str, value: object) -> tuple[Estimator, ...]:
 
 
 def _schedule(key: str, value: object) -> Schedule:
+    if value == DAILY:
+        return Schedule(every=1)
     if isinstance(value, str):
+        if value not in PERIODS:
+            raise ConfigError(f"{key}: unknown period '{value}'{nearest(value, (DAILY, *PERIODS))}")
         return Schedule(period=value)
     if isinstance(value, Mapping) and set(value) == {"every"}:
         return Schedule(every=_whole(1)("schedule.every", [value["every"]]))
-    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join(PERIODS)}")
+    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join((DAILY, *PERIODS))}")
 
 
 def _costs(key: str, values: Sequence[object]) -> Costs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -58,8 +57,3 @@ def warnings_of(sleeves: Iterable[tuple[str, Sleeve]], walks: Mapping[str, Walk]
         for key, path in paths.items()
         for each in together(walks[key].heard)
     )
-
-
-def now() -> datetime.datetime:
-    """Return the present in UTC, without a time zone, as `runs` records it."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

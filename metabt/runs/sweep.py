@@ -1,7 +1,7 @@
 """Sweep: many configurations as one forest.
 
 1. Resolve every configuration; one that cannot be is stored as failed, with its overrides and its error.
-2. Leave out what is stored already.
+2. Leave out what is stored already; it stays the run that it was, and is recorded as asked for.
 3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once.
 4. Assemble each tree: a summary, or everything.
 5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,12 @@ from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
 from metabt.errors import ConfigError, MetabtError
+from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.runs.execution import now, warnings_of
+from metabt.runs.execution import warnings_of
 from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import SweepNotes, sweep_notes
@@ -129,6 +131,10 @@ class Entry:
             return self.asked.run_id
         return digest([list(self.job.overrides), _text(self.job)])
 
+    def asking(self, sweep_id: str, at: datetime) -> str:
+        """Return the overrides with which the sweep asks for it, as JSON."""
+        return Asking(self.job.overrides, sweep_id, at).text(self.asked is not None and self.asked.flat)
+
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
     """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
@@ -163,9 +169,10 @@ def run_sweep(
     """
     from metabt.lakehouse import check_writable
 
-    check_writable(lakehouse)
     started, forest = now(), _Forest(jobs, lakehouse, keep, say)
     looked = forest.outlook()
+    if looked.n_found < looked.n_jobs:
+        check_writable(lakehouse)
     if announce:
         announce(looked)
     forest.run(progress)
@@ -316,20 +323,23 @@ class _Forest:
             self.leaf_computed += walked.computed_leaves
         self.cache.flush()
 
-    def commit(self, started: object, looked: Outlook) -> Sweep:
-        """Store all runs in one transaction, and return the sweep's result."""
-        from metabt.lakehouse import commit_runs, root_metrics
+    def commit(self, started: datetime, looked: Outlook) -> Sweep:
+        """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
+        from metabt.lakehouse import commit_runs, record, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
         notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
+        asked = [(entry.run_id, name, started, entry.asking(name, started)) for entry in self.entries]
         if new:
-            commit_runs(self.source.path, new, self.source.connection)
+            commit_runs(self.source.path, new, self.source.connection, asked)
+        else:
+            record(self.source.path, asked, self.source.connection)
         runs = [_swept(entry, earlier) for entry in self.entries]
         return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
 
-    def _row(self, entry: Entry, name: str, started: object) -> dict[str, object]:
+    def _row(self, entry: Entry, name: str, started: datetime) -> dict[str, object]:
         facts = {
             "sweep_id": name,
             "snapshot": self.source.snapshot,
@@ -338,7 +348,7 @@ class _Forest:
             "started_at": started,
             "seconds": entry.seconds,
             "keep": self.keep,
-            "overrides": json.dumps(entry.job.overrides),
+            "overrides": entry.asking(name, started),
             "error": entry.error,
         }
         if entry.asked is not None:

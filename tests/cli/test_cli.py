@@ -324,11 +324,11 @@ def test_weights_of_today_are_had_without_importing_what_takes_longer_than_they_
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()
-    assert main(["weights", "--format", "csv"]) == 0
+    assert main(["weights", "mine", "portfolio.lookback=20", "--format", "csv"]) == 0
     whole = told.readouterr()
     assert "is kept as a summary: assembling the rest from cached blocks" in whole.err
     assert sum(float(order["target"]) for order in table(whole.out)) == pytest.approx(1.0, abs=1e-12)
-    assert main(["weights", "--format", "csv"]) == 0
+    assert main(["weights", "mine", "portfolio.lookback=20", "--format", "csv"]) == 0
     again = told.readouterr()
     assert (again.out, again.err) == (whole.out, "")
     with connect("data/lakehouse") as con:

@@ -141,9 +141,12 @@ def test_the_query_gives_all_of_it() -> None:
     query = table.splitlines()[-1].split('"')[1]
     with duckdb.connect() as con:
         con.execute("create table runs (run_id text, sweep_id text, portfolio text, overrides text)")
+        con.execute("create table asked (run_id text, sweep_id text, overrides text)")
         con.execute("create table metrics (run_id text, path text, metric text, value double)")
         for number in range(3):
-            con.execute("insert into runs values (?, ?, 'p', ?)", [str(number), "5" * 64, f"a={number}"])
+            con.execute("insert into runs values (?, NULL, 'p', NULL)", [str(number)])  # found, of no sweep
+            for sweep_id in ("5" * 64, "5" * 64, "6" * 64):  # asked for twice, and by another
+                con.execute("insert into asked values (?, ?, ?)", [str(number), sweep_id, f"a={number}"])
             con.execute("insert into metrics values (?, 'p', 'sharpe', ?)", [str(number), float(number)])
             con.execute("insert into metrics values (?, 'p/x', 'sharpe', 9)", [str(number)])
         assert con.execute(query).fetchall() == [(str(n), f"a={n}", float(n)) for n in (2, 1, 0)]
