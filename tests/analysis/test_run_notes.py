@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import metabt
@@ -33,6 +33,8 @@ def dataset(last: int, closed: bool) -> Any:
     ends=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=4),
     stated=st.none() | st.integers(0, 50),
 )
+@example(ends=[(10, False), (17, False)], stated=None)
+@example(ends=[(10, False), (18, False)], stated=None)
 def test_what_ends_a_tree_early_is_the_open_dataset_that_ends_first(
     ends: list[tuple[int, bool]], stated: int | None
 ) -> None:
