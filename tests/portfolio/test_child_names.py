@@ -18,17 +18,17 @@ from tests.shared import panels
 
 SYMBOLS = {"stocks": tuple(panels.STOCKS)}
 RULES = {"lookback": 12, "schedule": {"every": 5}}
-SLEEVES = {"core": {"universe": ["AA", "BB"]}, "a-b": {"universe": ["CC", "DD"]}, "b": {"universe": ["EE"]}}
-NEW = {"core": "z", "a-b": "core", "b": "a"}
+SLEEVES = {"core": {"universe": ["AA", "BB"]}, "a-b": {"universe": ["CC", "DD"]}, "a": {"universe": ["EE"]}}
+NEW = {"core": "z", "a-b": "core", "a": "b"}
 """Other names, some of them those of another sleeve before."""
 
 SAID: dict[str, Any] = {
-    "fixed": {"weights": {"core": 0.5, "a-b": 0.2, "b": 0.1}},
-    "erc": {"budgets": {"core": 3.0, "b": 2.0}},
-    "skfolio.RiskBudgeting": {"risk_budget": {"core": 3.0, "a-b": 2.0, "b": 1.0}},
+    "fixed": {"weights": {"core": 0.5, "a-b": 0.2, "a": 0.1}},
+    "erc": {"budgets": {"core": 3.0, "a": 2.0}},
+    "skfolio.RiskBudgeting": {"risk_budget": {"core": 3.0, "a-b": 2.0, "a": 1.0}},
     "skfolio.MeanRisk": {
-        "linear_constraints": ["core >= 2*a-b", "risky <= 0.2 + 0.1*a-b", "b>=0.05"],
-        "groups": {"a-b": ["risky"], "b": ["risky"], "core": ["calm"]},
+        "linear_constraints": ["core >= 2*a-b", "risky <= 0.2 + 0.1*a-b", "a>=0.05"],
+        "groups": {"a-b": ["risky"], "a": ["risky"], "core": ["calm"]},
     },
 }
 
@@ -40,7 +40,7 @@ def renamed(said: dict[str, Any]) -> dict[str, Any]:
         for key, stated in said.items()
     }
     if "linear_constraints" in said:
-        found["linear_constraints"] = ["z >= 2*core", "risky <= 0.2 + 0.1*core", "a>=0.05"]
+        found["linear_constraints"] = ["z >= 2*core", "risky <= 0.2 + 0.1*core", "b>=0.05"]
     return found
 
 
@@ -68,7 +68,7 @@ def test_other_names_in_another_order_are_the_same_spec_and_the_same_weights(nam
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_said_of_other_children_is_another_spec(name: str) -> None:
-    swapped = {"core": SLEEVES["b"], "a-b": SLEEVES["a-b"], "b": SLEEVES["core"]}
+    swapped = {"core": SLEEVES["a"], "a-b": SLEEVES["a-b"], "a": SLEEVES["core"]}
     one, other = (resolve(tree({"name": name, **SAID[name]}, it), symbols=SYMBOLS) for it in (SLEEVES, swapped))
     assert {it.digest for it in one.spec.children} == {it.digest for it in other.spec.children}
     assert one.spec.digest != other.spec.digest
@@ -150,9 +150,9 @@ def test_a_tree_that_is_built_by_hand_goes_by_the_same_names() -> None:
         Sleeve(name, Leaf(dataset="stocks", universe=tuple(it["universe"]), lookback=12))
         for name, it in SLEEVES.items()
     )
-    built = Sleeve.meta("root", leaves, optimizer=Estimator("fixed", {"weights": {"b": 0.4}}), lookback=12)
+    built = Sleeve.meta("root", leaves, optimizer=Estimator("fixed", {"weights": {"a": 0.4}}), lookback=12)
     result = metabt.backtest(built, {"stocks": panels.stocks(1)})
-    assert (result.sleeve_weights()["b"] == 0.4).all() and np.isclose(result.weights["EE"], 0.4).all()
+    assert (result.sleeve_weights()["a"] == 0.4).all() and np.isclose(result.weights["EE"], 0.4).all()
     with pytest.raises(ConfigError, match="speaks of 'c', which is not among its sleeves"):
         Sleeve.meta("root", leaves, optimizer=Estimator("fixed", {"weights": {"c": 0.4}}))
 

@@ -58,10 +58,16 @@ def test_what_is_not_held_is_exactly_zero(name: str) -> None:
     assert exact > 500 and dust == 0
 
 
-def test_decisions_in_turn_are_on_their_bounds_too() -> None:
-    stack, held = windows(3, 8, False), np.full(8, 1 / 8)
-    rule = optimizer("mean_variance", turnover_penalty=1e-5)
-    turns = rule.in_turn(stack, np.ones((len(stack), 8), bool))
-    for decision in range(len(stack)):
-        held, solved = turns.weigh(decision, held)
-        assert solved and ((held == 0.0) | (held > 1e-10)).all() and held.sum() == pytest.approx(1.0, abs=1e-12)
+@pytest.mark.parametrize("turnover", [{"turnover_penalty": 1e-5}, {"max_turnover": 0.3}])
+@pytest.mark.parametrize("seed", range(6))
+def test_decisions_in_turn_are_on_their_bounds_too(seed: int, turnover: dict[str, float]) -> None:
+    for low, high in ((0.0, 1.0), (0.02, 0.3)):
+        stack, held = windows(seed, 8, False), np.full(8, 1 / 8)
+        rule = optimizer("mean_variance", min_weight=low, max_weight=high, **turnover)
+        turns = rule.in_turn(stack, np.ones((len(stack), 8), bool))
+        for decision in range(len(stack)):
+            held, solved = turns.weigh(decision, held)
+            for bound in (low, high):
+                off = np.abs(held - bound)
+                assert solved and ((off == 0.0) | (off > 1e-10)).all()
+            assert held.sum() == pytest.approx(1.0, abs=1e-12)

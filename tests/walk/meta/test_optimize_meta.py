@@ -131,6 +131,19 @@ def test_given_weights_of_no_child_that_lives_wait_for_one() -> None:
     assert rows["date"].iloc[0] >= late().index[55 + 10] and set(rows["status"]) == {"ok"}
 
 
+def test_a_young_child_without_a_weight_shortens_no_window() -> None:
+    weights = {"core": 0.5, "other": 0.25}
+    sleeves = SATELLITE | {"other": {"universe": ["CC"]}}
+    rows, without = (
+        decided(late(), it, optimizer={"name": "fixed", "weights": weights})
+        for it in (sleeves, {name: sleeves[name] for name in weights})
+    )
+    columns, shares = list(weights), pivot(rows, "risk_contribution")
+    expected = pivot(without, "risk_contribution")[columns]
+    assert expected.notna().any(axis=1).sum() > 25
+    pd.testing.assert_frame_equal(shares[columns], expected, rtol=0, atol=1e-12)
+
+
 def test_budgets_of_children_share_the_risk() -> None:
     optimizer = {"name": "erc", "budgets": {"core": 3.0}}
     result = metabt.backtest({"name": "root", **RULES, "optimizer": optimizer, "sleeves": SATELLITE}, panels.stocks(3))
