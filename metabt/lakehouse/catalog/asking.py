@@ -17,7 +17,12 @@ FLAT = "is_meta_backtest=false"
 
 
 def now() -> datetime:
-    """Return the present in UTC, without a time zone, as the lakehouse records it."""
+    """Return the present in UTC, without a time zone, as the lakehouse records it.
+
+    Returns
+    -------
+    datetime
+    """
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -33,6 +38,17 @@ class Asking:
     """When it began, UTC."""
 
     def text(self, flat: bool) -> str:
-        """Return the overrides as JSON; FLAT is among them where the run is a flat baseline, and only there."""
+        """Return the overrides as JSON.
+
+        Parameters
+        ----------
+        flat : bool
+            Whether the run is a flat baseline: FLAT is among the overrides then, and only then.
+
+        Returns
+        -------
+        str
+            A list of texts.
+        """
         others = [text for text in self.overrides if not text.lstrip("+").startswith("is_meta_backtest=")]
         return json.dumps([*others, *([FLAT] if flat else [])])

@@ -69,7 +69,17 @@ def record(
 
 
 def can_be_written(path: str | Path) -> bool:
-    """Return whether a lakehouse can be written, or made where there is none; nothing is left behind."""
+    """Return whether a lakehouse can be written, or made where there is none; nothing is left behind.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Returns
+    -------
+    bool
+    """
     try:
         check_writable(path)
     except StoreError:

@@ -82,7 +82,20 @@ def resolve_run(
 
 @reported
 def asked_with(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[str, ...]:
-    """Return the overrides with which a run was asked for: by itself before by a sweep, with none before with some."""
+    """Return the overrides of a run's plainest asking: by itself before by a sweep, with none before with some.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_id : str
+        Its whole identity.
+
+    Returns
+    -------
+    tuple of str
+        As the command line says them; empty where there are none, or the run is not stored.
+    """
     sql = f'SELECT overrides FROM ({ASKINGS}) a WHERE run_id = $1 ORDER BY kind, "at" DESC LIMIT 1'
     found = execute(con, sql, run_id).fetchone()
     return tuple(json.loads(found[0])) if found and found[0] else ()
