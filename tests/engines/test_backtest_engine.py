@@ -9,9 +9,11 @@ import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
+from metabt.build.flat_baseline import flatten_tree
 from metabt.errors import ConfigError, DataError, RunError
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
+from metabt.portfolio.sleeve import Leaf, Sleeve
 from tests.shared.agreement import same
 from tests.shared.panels import market, stocks
 from tests.shared.small_tree import LEAF, tree
@@ -118,6 +120,16 @@ def test_the_flat_baseline_is_one_leaf_under_the_roots_optimizer() -> None:
     assert same(flat.tables, metabt.backtest(leaf, prices).tables, ignoring=("stages", "sleeves"))
 
 
+def test_the_flat_baseline_is_as_patient_as_the_most_patient_of_its_leaves() -> None:
+    """It holds what has no price as long as the leaf that holds it longest, and asks for the coverage that is least."""
+    leaves = [
+        Sleeve(name, Leaf(dataset="stocks", universe=(name,), stale_after=stale, min_coverage=coverage))
+        for name, stale, coverage in (("AA", 9, 0.5), ("BB", 3, 0.25), ("CC", 4, 1.0))
+    ]
+    flat = flatten_tree(Sleeve.meta("book", tuple(leaves)), "stocks").spec
+    assert isinstance(flat, Leaf) and (flat.stale_after, flat.min_coverage) == (9, 0.25)
+
+
 def test_a_forest_of_flat_baselines_keeps_them_apart() -> None:
     prices = {"stocks": stocks(5)}
     other = tree(name="other", sleeves={"c": {**LEAF, "universe": ["EE"]}, "d": {**LEAF, "universe": ["AA"]}})
@@ -143,7 +155,10 @@ def test_orders_are_the_last_targets_or_what_the_book_will_be() -> None:
         assert orders["target"].to_dict() == pytest.approx(traded.iloc[-1][orders.index].to_dict(), abs=1e-15)
     pending = 0
     for stop in range(100, 125):
-        now = metabt.backtest(yearly, {"stocks": prices.iloc[:stop]}).orders
+        known = metabt.backtest(yearly, {"stocks": prices.iloc[:stop]})
+        now = known.orders
+        newest = {path: known.decisions(path)["date"].max() for path in ("book", "book/a", "book/b")}
+        assert set(now["date"]) == {max(newest.values())}
         later = metabt.backtest(yearly, {"stocks": prices.iloc[: stop + 2]}).weights
         if not now["pending"].any():
             assert (now["trade"] == 0).all()
