@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -71,6 +73,48 @@ def test_a_forest_computes_what_its_trees_share_once() -> None:
     for position, settings in enumerate((tree(), other)):
         alone = metabt.backtest(settings, prices).tables
         assert same(job.assemble(walks, position), alone)
+
+
+BESIDE = {
+    "long": {},
+    "short": {"direction": "short"},
+    "a shorter window": {"lookback": 12},
+    "by volume": {"selector": {"name": "log_mps", "top": 1, "cluster_distance": 0.4}},
+    "by low volatility": {"selector": {"name": "top_k", "k": 2, "by": "low_volatility"}},
+    "ewma": {"optimizer": {"name": "min_variance", "covariance": {"name": "ewma", "half_life": 5}}},
+    "shrunk": {"optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
+    "denoised": {"optimizer": {"name": "hrp", "covariance": "denoised"}},
+    "shrunk, short": {"optimizer": {"name": "erc", "covariance": "ledoit_wolf"}, "direction": "short"},
+}
+
+
+def test_leaves_that_share_what_is_read_and_estimated_are_what_they_are_alone() -> None:
+    """All of one universe, whose windows, moments and estimates are computed once: each to the bit as a run of its own.
+
+    Long and short differ in every window, and the best two by their mean in their assets.
+    """
+    frame = stocks(5)
+    rng = np.random.default_rng(2)
+    prices = {"stocks": replace(to_prices("stocks", frame), volume=rng.uniform(1.0, 9.0, frame.shape).copy())}
+    rules = {
+        "dataset": "stocks",
+        "universe": list(frame.columns),
+        "lookback": 20,
+        "schedule": {"every": 7},
+        "selector": {"name": "top_k", "k": 2},
+        "optimizer": "inverse_volatility",
+    }
+    leaves = {name: {**rules, **changes} for name, changes in BESIDE.items()}
+    whole = metabt.backtest({"name": "root", "lookback": 20, "sleeves": leaves}, prices)
+    chosen = set()
+    for name, leaf in leaves.items():
+        alone = metabt.backtest({"name": "alone", **leaf}, prices)
+        columns = ["date", "item", "weight", "status", "reason"]
+        mine = [found.decisions(path)[columns] for found, path in ((whole, f"root/{name}"), (alone, "alone"))]
+        pd.testing.assert_frame_equal(*(it.reset_index(drop=True) for it in mine), check_exact=True)
+        pd.testing.assert_frame_equal(whole.returns(f"root/{name}"), alone.returns(), check_exact=True)
+        chosen.add(tuple(mine[0]["weight"]))
+    assert len(chosen) == len(leaves)
 
 
 def test_equal_siblings_are_one_node() -> None:
