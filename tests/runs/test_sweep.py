@@ -205,6 +205,12 @@ def test_the_same_configuration_twice_is_one_run(lake: Path) -> None:
     assert swept.runs[0].metrics == swept.runs[1].metrics
 
 
+def test_the_order_of_its_jobs_is_no_part_of_a_sweep_s_name(lake: Path) -> None:
+    jobs = grid()[:3]
+    names = {run_sweep(order, str(lake)).sweep_id for order in (jobs, jobs[::-1], [jobs[1], jobs[0], jobs[2]])}
+    assert len(names) == 1 and run_sweep(jobs[:2], str(lake)).sweep_id not in names
+
+
 def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_sweep(grid()[:4], str(lake))
     with metabt.connect(lake) as connection:
