@@ -19,6 +19,8 @@ from metabt.portfolio.sleeve import Costs, Estimator
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
         return Estimator(value)
+    if isinstance(value, Estimator):  # an object or a class that was handed over
+        return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         kind = "selector" if key == "selector" else "optimizer"
         return Estimator(value["name"], canonical(kind, value["name"], {k: v for k, v in value.items() if k != "name"}))

@@ -5,6 +5,7 @@
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
 3. `ranges` says which partitions, and how many of a thing, in words.
+4. `arguments` takes what callers of public functions state, or refuses it; `markup` writes a small table as HTML.
 
 Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.
 Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`.

@@ -73,7 +73,10 @@ class FittedOptimizer(Optimizer):
 
     def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
         """Return the weights of X, (lookback, n_supported), whose columns have these names."""
-        return self._build().fit(X).weights_
+        built = self._build()
+        built.fit(X)
+        weights: np.ndarray = built.weights_
+        return weights
 
     def _checked(self, fitted: np.ndarray, n_assets: int) -> np.ndarray:
         """Return the weights without the noise of a solver; a larger miss is a failure."""
