@@ -270,7 +270,7 @@ def _request(
     found = resolved(stated, symbols, day("start", start), shape)
     if source.path is not None:
         _check_names_alone(found)
-    against = benchmark_of(word("benchmark", benchmark), source, found, symbols)
+    against = benchmark_of(benchmark, source, found, symbols)
     return request(found, source.datasets([found]), day("end", end), shape, against)
 
 

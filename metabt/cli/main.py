@@ -106,7 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    hidden = argparse.SUPPRESS  # it is no argument of any command
+    parser.add_argument(
+        "--version", action=Version, nargs=0, dest=hidden, default=hidden, help="print the version and exit"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_ingest(commands)

@@ -69,8 +69,8 @@ class BacktestEngine:
         Raises
         ------
         ConfigError
-            For no tree, prices that are no mapping of Prices, or another `keep`; if `is_meta_backtest` asks for what a
-            tree cannot be, bounds cannot hold in its flat baseline, or an estimator was handed over as an object and
+            For trees that are none, prices that are no mapping of Prices, or another `keep`; if `is_meta_backtest` asks
+            for what a tree cannot be, bounds cannot hold in its flat baseline, or an estimator was handed over and
             the executor walks in other processes.
         """
         port("executor", executor, "name", "walk")
@@ -186,11 +186,9 @@ class BacktestEngine:
 
 
 def _check_parts(portfolios: Any, prices: Any, keep: Any) -> None:
-    trees = isinstance(portfolios, Sequence) and portfolios and all(isinstance(it, Sleeve) for it in portfolios)
+    trees = isinstance(portfolios, Sequence) and all(isinstance(it, Sleeve) for it in portfolios)
     if not trees:
-        raise ConfigError(
-            f"portfolios is {shown(portfolios)}, wanted a list of one Sleeve or more; metabt.backtest takes a dict"
-        )
+        raise ConfigError(f"portfolios is {shown(portfolios)}, wanted a list of Sleeves; metabt.backtest takes a dict")
     if not isinstance(prices, Mapping) or not all(isinstance(it, Prices | Dataset) for it in prices.values()):
         raise ConfigError(
             f"prices is {shown(prices)}, wanted a mapping of dataset to metabt.Prices; metabt.backtest takes frames"

@@ -112,7 +112,7 @@ OTHERS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
     "partitions": (lambda value: PANEL.partitions[value], ("a", 1.5, None, 99)),
     "workers": (lambda value: metabt.Ray(workers=value), (0, -1, "a", 1.5)),
     "address": (lambda value: metabt.Ray(address=value), (5, "")),
-    "portfolios": (lambda value: metabt.BacktestEngine(value, {"stocks": PRICES}), (TREE, [], [5], None, [tree()])),
+    "portfolios": (lambda value: metabt.BacktestEngine(value, {"stocks": PRICES}), (TREE, "demo", [5], None, [tree()])),
     "engine prices": (lambda value: metabt.BacktestEngine([TREE], value), (PRICES, None, FRAMES, stocks(5))),
     "keep": (lambda value: metabt.BacktestEngine([TREE], {"stocks": PRICES}, keep=value), (None, "some", 5)),
     "executor": (lambda value: metabt.BacktestEngine([TREE], {"stocks": PRICES}, executor=value), ("local", 5)),
