@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,13 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.run_notes import Circumstances
+from metabt.api.plain_values import plain_tree
+from metabt.api.progress import in_notebook
 from metabt.api.result import Result
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.choice import executor_of
+from metabt.engines.choice import Auto, executor_of
+from metabt.engines.local import Local
+from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
+from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import execute
 from metabt.runs.plan_notes import plan_notes
@@ -30,18 +36,20 @@ from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.stored_notes import beside_tree
+from metabt.values.arguments import OTHERS, day, flag, location, port, word
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
 
 
 def backtest(
     tree: Mapping[str, Any] | Sleeve | str,
     prices: Any,
     *,
-    start: str | None = None,
-    end: str | None = None,
+    start: str | datetime.date | np.datetime64 | None = None,
+    end: str | datetime.date | np.datetime64 | None = None,
     engine: str | Executor = "auto",
     cache: Cache | None = None,
     is_meta_backtest: bool | None = None,
@@ -56,15 +64,18 @@ def backtest(
     ----------
     tree : dict, Sleeve or str
         A portfolio as `conf/portfolio` spells it, one that is resolved, or the name of a file in `conf/portfolio`.
+        In a dict lists may be any sequences, numbers NumPy's, dates Timestamps. An optimizer or a selector may be an
+        object with `fit(X)`, or its class, where prices are in memory: such a run is remembered nowhere, `cache`
+        included, and its `repr` says so.
     prices : str, Path, DataFrame, Prices or dict
         Path of a lakehouse; a wide frame of prices above 0, a row per session (dates as index), a column per symbol,
         NaN where there is no price; or {dataset: wide frame or Prices}. A single frame is the dataset `prices`.
-    start : str, optional
-        Earliest decision, ISO date; earlier prices still serve as lookback. None leaves it to the tree. A Sleeve is
-        resolved already and takes none.
-    end : str, optional
-        Last session of the view, ISO date. None is the tree's last: no later than the last date of any of its datasets
-        that is not closed.
+    start : str, date, Timestamp or datetime64, optional
+        Earliest decision, ISO date if it is text; earlier prices still serve as lookback. None leaves it to the tree.
+        A Sleeve is resolved already and takes none.
+    end : str, date, Timestamp or datetime64, optional
+        Last session of the view, ISO date if it is text. None is the tree's last: no later than the last date of any
+        of its datasets that is not closed.
     engine : {"auto", "local", "ray"} or executor
         Where blocks are computed: `local` is this process, `auto` decides by the work that is missing. An executor is
         such as `metabt.Ray(workers=4)`.
@@ -78,7 +89,7 @@ def backtest(
         SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against; None is no benchmark.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
-        that names the last one.
+        that names the last one. None draws a bar in a notebook, and is silent elsewhere.
 
     Returns
     -------
@@ -133,9 +144,14 @@ def asked_for(
 
     `settings` are start, end, is_meta_backtest and benchmark.
     """
-    executor = executor_of(engine)
+    executor = _executor(engine)
+    port("cache", cache, "get", "put", "claim", "flush")
+    port("progress", progress, "__call__")
     source = source_of(prices, to_write=True)
     asked = _request(tree, source, **settings)
+    objects = objects_of([asked.tree])
+    if objects and isinstance(executor, Auto):
+        executor = Local()
     came_from = _origin(source, asked, cache)
     around = Circumstances(source.lasting(asked.datasets), asked.end, beside_tree(asked.config))
     known = source.find(asked.run_id)
@@ -143,19 +159,22 @@ def asked_for(
         source.asked_again(asked, asking)
         return _read_back(asked.run_id, *known, came_from, lambda: around)
     source.check_writable()
-    done = execute(asked, executor, source.cache() if cache is None else cache, progress)
+    with in_notebook(progress) as bar:
+        done = execute(asked, executor, source.cache() if cache is None else cache, bar)
     by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
     source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)
-    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told)
+    return Result(
+        asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told, objects=objects
+    )
 
 
 def plan(
     tree: Mapping[str, Any] | Sleeve | str,
     prices: Any,
     *,
-    start: str | None = None,
-    end: str | None = None,
+    start: str | datetime.date | np.datetime64 | None = None,
+    end: str | datetime.date | np.datetime64 | None = None,
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
 ) -> str:
@@ -167,10 +186,10 @@ def plan(
         As for `backtest`.
     prices : str, Path, DataFrame, Prices or dict
         As for `backtest`; of a lakehouse calendars and digests are read, and closes to see where there are none.
-    start : str, optional
-        Earliest decision, ISO date, as for `backtest`.
-    end : str, optional
-        Last session of the view, ISO date, as for `backtest`.
+    start : str, date, Timestamp or datetime64, optional
+        Earliest decision, as for `backtest`.
+    end : str, date, Timestamp or datetime64, optional
+        Last session of the view, as for `backtest`.
     is_meta_backtest : bool, optional
         As for `backtest`: False plans the flat baseline, for which prices are read.
     benchmark : str, optional
@@ -219,7 +238,7 @@ def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
     """
     from metabt.lakehouse import connect as connect_lakehouse
 
-    return connect_lakehouse(lakehouse)
+    return connect_lakehouse(location("lakehouse", lakehouse))
 
 
 def load(lakehouse: str | Path, run: str = "latest", overrides: Sequence[str] = ()) -> Result:
@@ -254,7 +273,7 @@ def load(lakehouse: str | Path, run: str = "latest", overrides: Sequence[str] = 
     from metabt.lakehouse import load_run, resolve_run, run_row
 
     with connect(lakehouse) as connection:
-        run_id = resolve_run(connection, run, overrides, partial(warnings.warn, stacklevel=5))
+        run_id = resolve_run(connection, word("run", run, needed=True), overrides, partial(warnings.warn, stacklevel=5))
         row = run_row(connection, run_id)
         if (row["status"], row["keep"]) != ("ok", "summary"):
             whole, around = load_run(connection, run_id), partial(_around, lakehouse, run_id)
@@ -299,12 +318,30 @@ def _request(
     tree: Mapping[str, Any] | Sleeve | str,
     source: Frames | Lakehouse,
     *,
-    start: str | None,
-    end: str | None,
+    start: str | datetime.date | np.datetime64 | None,
+    end: str | datetime.date | np.datetime64 | None,
     is_meta_backtest: bool | None,
     benchmark: str | None,
 ) -> Request:
-    symbols = source.symbols()
-    found = resolved(tree, symbols, start, is_meta_backtest)
+    symbols, shape = source.symbols(), flag("is_meta_backtest", is_meta_backtest)
+    stated = plain_tree(tree) if isinstance(tree, Mapping) else tree
+    found = resolved(stated, symbols, day("start", start), shape)
+    if source.path is not None:
+        _check_names_alone(found)
     against = benchmark_of(benchmark, source, found, symbols)
-    return request(found, source.datasets([found]), end, is_meta_backtest, against)
+    return request(found, source.datasets([found]), day("end", end), shape, against)
+
+
+def _executor(engine: Any) -> Executor:
+    if engine is None:
+        raise ConfigError(f"engine is None; {OTHERS['engine']}")
+    return executor_of(engine if isinstance(engine, str) else port("engine", engine, "name", "walk"))
+
+
+def _check_names_alone(tree: Sleeve) -> None:
+    for name in objects_of([tree])[:1]:
+        raise ConfigError(
+            f"portfolio '{tree.name}': {name} was handed over as an object, and a lakehouse remembers runs by digests, "
+            "which an object has none of; install it as a plug-in and state its name (docs/estimators.md), or hand the "
+            "prices over as a frame"
+        )

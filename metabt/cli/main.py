@@ -118,6 +118,10 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    hidden = argparse.SUPPRESS  # it is no argument of any command
+    parser.add_argument(
+        "--version", action=Version, nargs=0, dest=hidden, default=hidden, help="print the version and exit"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_ingest(commands)
@@ -131,6 +135,17 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reproduce(commands)
     _add_cache(commands)
     return parser
+
+
+class Version(argparse.Action):
+    """Prints the version; it is looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and exit."""
+        import metabt
+
+        print(f"metabt {metabt.__version__}")
+        parser.exit()
 
 
 def _add(commands: argparse._SubParsersAction, name: str, says: str, examples: str) -> argparse.ArgumentParser:

@@ -25,6 +25,8 @@ DAILY = "daily"
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
         return Estimator(value)
+    if isinstance(value, Estimator):  # an object or a class that was handed over
+        return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         kind = "selector" if key == "selector" else "optimizer"
         params = plain_scalars({k: v for k, v in value.items() if k != "name"})

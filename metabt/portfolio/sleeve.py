@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from metabt.errors import ConfigError, nearest
 from metabt.portfolio.child_names import by_child, by_digest
 from metabt.portfolio.schedule import Schedule
+from metabt.values.arguments import shown, word
 from metabt.values.digests import digest
 
 
@@ -147,7 +149,7 @@ class Meta(Rules):
         return tuple(child.digest for child in self.children)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sleeve:
     """A named node of a resolved tree: a spec and the named sleeves beneath it.
 
@@ -173,6 +175,14 @@ class Sleeve:
     sleeves: tuple[Sleeve, ...] = ()
     """Children as the configuration lists them; empty for a leaf."""
 
+    def __repr__(self) -> str:
+        paths = [path for path, _ in self.walk()]
+        beneath = f", {len(paths):,} sleeves on {1 + max(path.count('/') for path in paths)} levels" * bool(
+            self.sleeves
+        )
+        held = f", {len(self.spec.universe):,} assets of '{self.spec.dataset}'" if isinstance(self.spec, Leaf) else ""
+        return f"Sleeve({self.name!r}{beneath}{held}, optimizer {self.spec.optimizer.name})"
+
     @classmethod
     def meta(cls, name: str, sleeves: tuple[Sleeve, ...], **rules: object) -> Sleeve:
         """Return a meta sleeve over other sleeves.
@@ -195,11 +205,18 @@ class Sleeve:
         Raises
         ------
         ConfigError
-            If an optimizer's parameters are not its own, or speak of a child that is not there.
+            For a name that is no text, no children, a setting that a meta sleeve has not, or an optimizer whose
+            parameters are not its own or speak of a child that is not there.
         """
+        word("name", name, needed=True)
+        known = {it.name for it in fields(Meta)} - {"children"}
+        for key in rules.keys() - known:
+            raise ConfigError(f"a meta sleeve has no setting '{key}'{nearest(key, known)}")
+        if not isinstance(sleeves, list | tuple) or not sleeves or not all(isinstance(it, Sleeve) for it in sleeves):
+            raise ConfigError(f"sleeves of '{name}' are {shown(sleeves)}, wanted a tuple of one Sleeve or more")
         specs = sorted((sleeve.spec for sleeve in sleeves), key=lambda spec: spec.digest)
         spec = Meta(children=tuple(specs), **rules)  # type: ignore[arg-type]  # checked by resolve
-        return cls(name, replace(spec, **_estimators(spec, by_digest, sleeves)), sleeves)
+        return cls(name, replace(spec, **_estimators(spec, by_digest, sleeves)), tuple(sleeves))
 
     @cached_property
     def ordered(self) -> tuple[Sleeve, ...]:

@@ -17,9 +17,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.run_notes import Warned
-from metabt.analysis.summary import metrics_by_path
+from metabt.analysis.summary import COLUMNS, metrics_by_path
 from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
@@ -39,6 +41,7 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
+from metabt.values.markup import table
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ class Swept:
     """The root's metrics; empty where it failed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The result of a sweep."""
 
@@ -105,6 +108,41 @@ class Sweep:
     """Engine time."""
     notes: SweepNotes
     """What must be known of its ranking."""
+
+    def __repr__(self) -> str:
+        return f"Sweep({self._head})"
+
+    def _repr_html_(self) -> str:
+        """Return the configurations that did best, by Sharpe ratio, as a table."""
+        best = sorted(self.runs, key=lambda run: -np.nan_to_num(run.metrics.get("sharpe", np.nan), nan=-np.inf))
+        rows = [
+            [", ".join(run.overrides) or "as it is", run.run_id[:12], run.status, *_key_metrics(run)]
+            for run in best[:SHOWN]
+        ]
+        headings = ["Configuration", "Run", "Status", *(COLUMNS[name][0] for name in KEYS)]
+        left = f"{len(best) - SHOWN:,} more, with lower Sharpe ratios." if len(best) > SHOWN else ""
+        return table(f"Sweep {self._head}", headings, rows, left)
+
+    @property
+    def _head(self) -> str:
+        failed = sum(run.status != "ok" for run in self.runs)
+        return (
+            f"{self.sweep_id[:12]}, {len(self.runs):,} configurations, {failed:,} failed; "
+            f"{self.computed:,} blocks computed in {self.seconds:.1f} s"
+        )
+
+
+SHOWN = 30
+"""Configurations that a notebook shows of a sweep."""
+KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
+"""Metrics of each of them."""
+
+
+def _key_metrics(run: Swept) -> list[str]:
+    values = [run.metrics.get(name, np.nan) for name in KEYS]
+    return [
+        COLUMNS[name][1].format(it).strip() if np.isfinite(it) else "-" for name, it in zip(KEYS, values, strict=True)
+    ]
 
 
 @dataclass

@@ -87,7 +87,10 @@ class FittedOptimizer(Optimizer):
 
     def _fit(self, windows: Windows, decision: int | np.integer, columns: np.ndarray) -> np.ndarray:
         """Return the weights of some columns, (n_supported,), fitted on the window of one decision."""
-        return self._build().fit(windows.window(decision)[:, columns]).weights_
+        built = self._build()
+        built.fit(windows.window(decision)[:, columns])
+        weights: np.ndarray = built.weights_
+        return weights
 
     def _alone(self, windows: Windows, columns: np.ndarray) -> np.ndarray:
         """Return the weight of the only column that is supported, (1,)."""

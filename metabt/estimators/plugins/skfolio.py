@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
 from types import ModuleType
@@ -79,6 +79,18 @@ def optimizer(name: str, params: Mapping[str, Any]) -> FittedOptimizer:
     return SkfolioOptimizer(found, parameters, **bounds)
 
 
+def optimizer_like(made: Any) -> FittedOptimizer:
+    """Return an object of skfolio's as an optimizer: a clone of it is fitted to each window.
+
+    Its own `min_weights` and `max_weights` are its bounds where they are numbers.
+    """
+    from sklearn.base import clone
+
+    own = {key: getattr(made, theirs, None) for key, theirs in BOUNDS.items()}
+    bounds = {key: float(it) for key, it in own.items() if isinstance(it, int | float) and 0.0 <= it <= 1.0}
+    return SkfolioOptimizer(lambda **_: clone(made), made.get_params(deep=False), **bounds)
+
+
 def selector(name: str, params: Mapping[str, Any]) -> FittedSelector:
     """Return skfolio's pre-selection of class `name`, built with `params` for each window.
 
@@ -95,7 +107,7 @@ def selector(name: str, params: Mapping[str, Any]) -> FittedSelector:
 class SkfolioOptimizer(FittedOptimizer):
     """An optimizer of skfolio, fitted window by window."""
 
-    def __init__(self, found: type, parameters: dict[str, Any], **bounds: float) -> None:
+    def __init__(self, found: Callable[..., Any], parameters: dict[str, Any], **bounds: float) -> None:
         failures = (*FAILURES, import_module("skfolio.exceptions").SkfolioError, import_module("cvxpy").SolverError)
         needs_variance = found.__name__ not in NEEDS_NO_VARIANCE
         super().__init__(lambda: found(**parameters), failures=failures, needs_variance=needs_variance, **bounds)

@@ -43,7 +43,9 @@ class FittedSelector(Selector):
 
     def _fit(self, X: np.ndarray, when: str) -> np.ndarray:
         try:
-            chosen = np.asarray(self._build().fit(X).get_support())
+            built = self._build()
+            built.fit(X)
+            chosen = np.asarray(built.get_support())
         except Exception as error:  # foreign code: whatever it raises ends this sleeve, and no other
             raise RunError(
                 f"{when}: the selector failed on {X.shape[1]} assets with {type(error).__name__}: {error}; "

@@ -25,7 +25,9 @@ NAMES = {
     "expected_shortfall_95": "ES 95%",
 }
 """Headings of metrics that a capital letter and blanks do not make."""
-PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio")
+CAPTURES = ("up_capture", "down_capture")
+"""Metrics that are shares of a benchmark's mean return."""
+PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio", *CAPTURES)
 """Metrics that are no percentages."""
 COUNTS = ("sessions", "_sessions", "_days")
 """Endings of the names of metrics that are whole numbers."""
