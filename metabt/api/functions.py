@@ -124,7 +124,7 @@ def backtest(
     >>> list(result.returns("demo/ab"))
     ['gross', 'cost', 'net', 'turnover', 'netting_benefit', 'nav']
     """
-    stated = {"start": start, "end": end, "benchmark": benchmark}
+    stated = {"start": day("start", start), "end": day("end", end), "benchmark": benchmark}
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
     settings = {**stated, "is_meta_backtest": is_meta_backtest}
