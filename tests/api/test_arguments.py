@@ -39,7 +39,12 @@ BACKTEST = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in BACKTEST for value in BACKTEST[name]], ids=repr)
+def label(value: object) -> str:
+    """Return a test's name that is the same in every process."""
+    return "object" if type(value) is object else repr(value)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in BACKTEST for value in BACKTEST[name]], ids=label)
 def test_backtest_refuses(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^{name} "):
         metabt.backtest(tree(), FRAMES, **{name: value})
