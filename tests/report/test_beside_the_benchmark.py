@@ -129,6 +129,14 @@ def test_the_last_years_are_those_of_quantstats(result: metabt.Result, run: Run)
         assert cells[3:] == ("\N{EN DASH}", "\N{EN DASH}")  # it is younger than five years
 
 
+def test_the_last_years_are_listed_as_the_tree_is() -> None:
+    leaf = {**LEAF, "universe": ["AA", "BB"]}
+    inner = {"deep": leaf, "deeper": {**leaf, "lag": 2}}
+    tree = {"name": "book", **LEAF, "sleeves": {"first": {**LEAF, "sleeves": inner}, "second": leaf}}
+    rows = last_years(run_of(metabt.backtest(tree, {"stocks": stocks(5)}))).rows
+    assert [row[0] for row in rows] == ["book", " first", "  deep", "  deeper", " second"]
+
+
 def test_a_benchmark_that_ended_before_says_so() -> None:
     names = [row[0] for row in last_years(run_of(backtested(days=1600))).rows]
     assert names[-1] == "benchmark:XBT, to 2025-06-24"

@@ -45,7 +45,8 @@ def by_year(run: Run, other: str) -> Facts:
 def last_years(run: Run) -> Facts:
     """Return the year to date and the last 1, 3, 5 and 10 years of sleeves and of the benchmark."""
     until = run.streams.dates[-1]
-    shown = run.nearest[:MOST]
+    nearest = set(run.nearest[:MOST])
+    shown = [path for path in run.paths if path in nearest]
     named = [(" " * path.count("/") + run.label(path), run.series(path)) for path in shown]
     for other in run.beside:
         shared = on_common_sessions(run.series(run.root), run.series(other))
