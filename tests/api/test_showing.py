@@ -10,6 +10,7 @@ import metabt
 from metabt.api.result import Baselines
 from metabt.lakehouse.price_source import to_prices
 from metabt.runs.sweep import Outlook, Sweep, Swept
+from metabt.runs.sweep_notes import SweepNotes
 from tests.shared.panels import stocks
 from tests.shared.small_tree import LEAF, tree
 
@@ -92,7 +93,7 @@ def test_a_sweep_is_a_line_and_its_best() -> None:
         for i in range(40)
     )
     failed = Swept("f" * 64, (), "failed", "why", False, {})
-    sweep = Sweep("5" * 64, Outlook(41, 1, 0, 9, 9, 0, 9, 0), (*runs, failed), 9, 9, 1.25)
+    sweep = Sweep("5" * 64, Outlook(41, 1, 0, 9, 9, 0, 9, 0), (*runs, failed), 9, 9, 1.25, SweepNotes(40))
     seen = Seen(sweep._repr_html_())
     assert repr(sweep) == "Sweep(555555555555, 41 configurations, 1 failed; 9 blocks computed in 1.2 s)"
     assert seen.tags.count("tr") == 31 and "img" not in seen.tags and EVIL in seen.text

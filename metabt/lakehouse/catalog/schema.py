@@ -138,6 +138,8 @@ NUMPY = {
     "BOOLEAN": "bool",
 }
 """The NumPy type of every SQL type in use, text aside."""
+FEW = 20_000
+"""Rows up to which texts are coded here: `pyarrow.compute`, which codes more of them faster, takes longer to import."""
 
 
 def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str, str]]) -> None:
@@ -214,7 +216,16 @@ def _arrow_column(column: Column, kind: str) -> pa.Array:
 
 def _plain_column(column: pa.Array, kind: str) -> Column:
     if kind == "VARCHAR":
+        if len(column) <= FEW:
+            return _coded(column.to_pylist())
         coded = column.dictionary_encode()
         codes = to_numpy(coded.indices) if not coded.null_count else to_numpy(coded.indices.fill_null(-1))
         return Coded(codes, tuple(coded.dictionary.to_pylist()))
     return to_numpy(column)
+
+
+def _coded(column: list[str | None]) -> Coded:
+    """Return texts as codes, numbered as they appear, as `dictionary_encode` does."""
+    numbers: dict[str, int] = {}
+    codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in column]
+    return Coded(np.array(codes, np.int32), tuple(numbers))
