@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +36,7 @@ from metabt.runs.plan_notes import plan_notes
 from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
-from metabt.runs.stored_notes import beside_tree
+from metabt.runs.stored_notes import told_settings
 from metabt.values.arguments import OTHERS, day, flag, location, port, word
 from metabt.values.tables import Table
 
@@ -153,7 +154,8 @@ def asked_for(
     if objects and isinstance(executor, Auto):
         executor = Local()
     came_from = _origin(source, asked, cache)
-    around = Circumstances(source.lasting(asked.datasets), asked.end, beside_tree(asked.config))
+    settings_told = told_settings(json.loads(asking.text(asked.flat)))
+    around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told)
     known = source.find(asked.run_id)
     if known:
         source.asked_again(asked, asking)

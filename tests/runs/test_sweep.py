@@ -296,7 +296,10 @@ FAILING = {
         lambda: job(with_optimizer({"name": "skfolio.HierarchicalRiskParity", "hierarchical_clustering_estimator": 3})),
         "sleeve 'book/c': 2020-10-05: the optimizer failed on",
     ),
-    "a value that no file can state": (lambda: job(book(lag=np.int64(1.0)), start=datetime.date(2090, 1, 1)), "lag is"),
+    "a value that no file can state": (
+        lambda: job(book(lag=datetime.timedelta(1)), start=datetime.date(2090, 1, 1)),
+        "lag is",
+    ),
     "no meta sleeve": (
         lambda: job({"name": "x", "dataset": "stocks", "universe": ["AA"]}, "m=1", is_meta_backtest=True),
         "is a single leaf",

@@ -193,7 +193,7 @@ class Stated(Momentum):
 @pytest.mark.parametrize(("found", "given"), [(Momentum, [0.0, 0.25]), (Stated, [0.2, 0.2])])
 def test_a_plugin_says_what_it_needs(found: type, given: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     class Point:
-        name, dist = found.__name__.lower(), None
+        name, dist, value = found.__name__.lower(), None, f"{found.__module__}:{found.__qualname__}"
 
         @staticmethod
         def load() -> type:
