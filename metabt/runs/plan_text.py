@@ -47,9 +47,9 @@ def _describe(sleeve: Sleeve, node: Node) -> str:
     holds = f"{len(spec.universe)} of {spec.dataset}" if isinstance(spec, Leaf) else f"{len(spec.children)} sleeves"
     side = " short" if isinstance(spec, Leaf) and spec.direction == "short" else ""
     picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""
-    scheduled = _scheduled(spec, node)
+    weights, scheduled = _spell(sleeve.estimators["optimizer"]), _scheduled(spec, node)
     return (
-        f"{holds}{side}{picks}, {_spell(sleeve.estimators['optimizer'])}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
+        f"{holds}{side}{picks}, {weights}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
         f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp; {scheduled} scheduled sessions"
     )
 
