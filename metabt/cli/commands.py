@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows, show
 from metabt.cli.report_command import report
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce
@@ -55,7 +55,7 @@ def ingest(
     from metabt.lakehouse import ingest as store
 
     where, catalog = founded(lakehouse, catalog)
-    print(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
+    show(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
 
 
 def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = None) -> None:
@@ -63,7 +63,7 @@ def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = N
     from metabt.api import functions
 
     config = _composed(lakehouse, overrides, config_dir)
-    print(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
+    show(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
 
 
 def backtest(
@@ -103,9 +103,9 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
-    print(result.summary())
+    show(result.summary())
     found = ", found: computed earlier" if result.found else ""
-    print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
+    show(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
     if not quiet:
         hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
 
@@ -127,7 +127,7 @@ def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output:
 
     if output is not None:
         file = export(place(lakehouse), statement, output)
-        return print(f"{file}: {file.stat().st_size:,} bytes")
+        return show(f"{file}: {file.stat().st_size:,} bytes")
     print(query(place(lakehouse), statement).to(layout))
 
 

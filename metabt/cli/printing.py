@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from metabt.cli.streams import escaped, say
 
 Layout = str
 """`table`, `csv` or `json`."""
@@ -47,11 +48,16 @@ def print_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: 
     print(QueryResult(tuple(columns), ("",) * len(columns), tuple(rows)).to(layout))
 
 
+def show(text: object) -> None:
+    """Print a result that is no table of rows, its names escaped, to standard output."""
+    print(escaped(str(text)))
+
+
 def hint(*lines: str) -> None:
     """Print lines that are no result to standard error, after an empty one."""
-    print("\n".join(["", *lines]), file=sys.stderr)
+    say("\n".join(["", *lines]))
 
 
 def notice(line: str) -> None:
     """Print a line that is no result to standard error."""
-    print(line, file=sys.stderr, flush=True)
+    say(line)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from metabt.cli.printing import place
+from metabt.cli.printing import place, show
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def report(
         run = _stored(where, name, baselines, pool)
         _written(write_page(output, run), run)
         for picture in write_figures(figures, run.row, run.tables, format or "png") if figures else ():
-            print(picture)
+            show(picture)
 
 
 def _written(file: Path, *runs: Run) -> None:
     named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+    show(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
 
 
 def _pair(where: str, name: str, other: str) -> Pair:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import agreed, notice
+from metabt.cli.printing import agreed, notice, show
 from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -57,12 +56,12 @@ class SweepTask:
         from metabt.cli.sweep_ranking import conclusion, forecast, ranking
         from metabt.runs.sweep import run_sweep
 
-        announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
+        announce = None if self.quiet else lambda outlook: notice(forecast(outlook))
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
             say = None if self.quiet else notice
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
-        print(ranking(swept))
-        print(f"\n{conclusion(swept)} in {lakehouse}")
+        show(ranking(swept))
+        show(f"\n{conclusion(swept)} in {lakehouse}")
         return swept
 
     def report_failures(self) -> None:
@@ -115,4 +114,4 @@ def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
     from metabt.cli.sweep_ranking import forecast
     from metabt.runs.sweep import outlook
 
-    print(forecast(outlook(jobs, lakehouse)))
+    show(forecast(outlook(jobs, lakehouse)))

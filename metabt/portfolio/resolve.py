@@ -20,7 +20,8 @@ from metabt.errors import ConfigError, nearest
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
-from metabt.portfolio.templates import expand
+from metabt.portfolio.templates import count_sleeves, expand
+from metabt.values.limits import SLEEVES
 
 MAX_DEPTH = 32
 """Largest number of levels of a tree."""
@@ -30,7 +31,7 @@ _OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
 _STRUCTURE = {"universe", "sleeves", "defaults", "expand"}
-_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Settings = Mapping[str, Any]
 
@@ -59,6 +60,7 @@ def resolve(
     """
     if not isinstance(tree, Mapping):
         raise ConfigError(f"a portfolio is a mapping of settings, got {type(tree).__name__}")
+    SLEEVES.check("the tree", count_sleeves(tree))
     name = tree.get("name", "portfolio")
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
@@ -72,6 +74,8 @@ class _Resolver:
         self.symbols = symbols
         self.always = always
         self.leaves = leaves
+
+        self.made = 0
 
     def node(
         self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
@@ -91,6 +95,8 @@ class _Resolver:
             )
         is_meta = "sleeves" in settings
         _check_keys(path, settings, is_meta)
+        self.made += 1
+        SLEEVES.check("the tree", self.made, exact=False)
         chain = (*inherited, _defaults(path, settings))
         if is_meta:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
@@ -152,6 +158,10 @@ class _Resolver:
                 raise ConfigError(
                     f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
                 )
+            if not symbol.isascii() and not _is_text(symbol):
+                raise ConfigError(
+                    f"sleeve '{path}': universe has {symbol!a}, which is no Unicode text; correct the symbol"
+                )
         twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
         if twice:
             raise ConfigError(
@@ -163,6 +173,13 @@ class _Resolver:
         layers = (*chain, own, self.always)
         stated = {key: [layer[key] for layer in layers if layer.get(key) is not None] for key in sorted(keys)}
         return {key: _blamed(path, partial(PARSERS[key], key, values)) for key, values in stated.items() if values}
+
+
+def _is_text(symbol: str) -> bool:
+    try:
+        return bool(symbol.encode())
+    except UnicodeEncodeError:  # half a character
+        return False
 
 
 def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:

@@ -15,6 +15,9 @@ from metabt.estimators.registry import canonical
 from metabt.portfolio.schedule import PERIODS, Schedule
 from metabt.portfolio.sleeve import Costs, Estimator
 
+MOST_SESSIONS = 10_000_000
+"""More sessions than any data have."""
+
 
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
@@ -57,6 +60,9 @@ def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
         value = values[-1]
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{key} is {value!r}, wanted a whole number of at least {least}")
+        if value > MOST_SESSIONS:
+            shown = f"{value:,}" if value < 10**30 else "more than 10^30"
+            raise ConfigError(f"{key} is {shown}, wanted a number of sessions, at most {MOST_SESSIONS:,}")
         return value
 
     return parse

@@ -4,7 +4,7 @@
    that a module is made of by following its imports.
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
-3. `ranges` says which partitions, and how many of a thing, in words.
+3. `ranges` says which partitions, and how many of a thing, in words; `limits` how many a configuration may ask for.
 
 Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.
 Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`.
