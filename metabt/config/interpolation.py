@@ -111,7 +111,7 @@ class _Resolution:
         def look_up(inner: str, memo: object) -> Any:
             found = self.at(self.target(inner, path))
             sizes.append(found.size)
-            self.characters += len(found.value) if isinstance(found.value, str) else 20 * found.size
+            self.characters += len(found.value) if isinstance(found.value, str) else found.size
             if self.characters > LONGEST:
                 raise ConfigError(
                     f"{_name(path)}: interpolations make more than {LONGEST:,} characters; state the values"
