@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from metabt.cli import streams
 from metabt.cli.sigterm import Stopped, stoppable
@@ -125,9 +126,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help fails where it cannot be written; argparse would say nothing."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="metabt",
         description="Recursive meta-portfolio backtests: portfolios of portfolios, walked forward, computed once.",
         epilog=(

@@ -57,6 +57,8 @@ class ConfSource(ConfigSource):
         file = self._file(config_path)
         if not file.is_file():
             raise ConfigLoadError(f"Config not found : {file}")
+        if PurePosixPath(config_path).parts[0] == "hydra":
+            raise ConfigError(f"{file} would be a part of hydra, which no file of conf/ can be; put it elsewhere")
         values = read(file)
         header = self._header(file)
         is_primary = file == Path(self.path, f"{PRIMARY}.yaml")

@@ -102,7 +102,7 @@ class _Resolver:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
         try:
             stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
-        except TypeError:  # what a file cannot state, such as an array: no text says all of it
+        except (TypeError, ValueError):  # what a file cannot state, such as an array: no text says all of it
             return self._leaf(name, path, settings, chain)
         if stated not in self.leaves:
             self.leaves[stated] = self._leaf(name, path, settings, chain)

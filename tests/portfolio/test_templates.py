@@ -22,14 +22,16 @@ def template(inner: dict[str, Any], **lists: int) -> dict[str, Any]:
 
 
 BROUGHT = [{"n": f"n{n}", "t": template(LEAF, b=300)["sleeves"]} for n in range(300)]
-NODES = st.recursive(
-    st.just(LEAF),
-    lambda inner: st.one_of(
-        st.builds(template, inner, a=st.integers(1, 3), b=st.integers(1, 2)),
-        st.dictionaries(st.sampled_from("pqr"), inner, min_size=1).map(lambda named: {"sleeves": named}),
-    ),
-    max_leaves=5,
-)
+
+
+def named(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return meta sleeves of one to three children."""
+    return st.dictionaries(st.sampled_from("pqr"), inner, min_size=1).map(lambda children: {"sleeves": children})
+
+
+PLAIN = st.recursive(st.just(LEAF), named, max_leaves=5)
+TEMPLATES = st.builds(template, PLAIN, a=st.integers(1, 4), b=st.integers(1, 3))
+NODES = st.recursive(st.one_of(st.just(LEAF), TEMPLATES), named, max_leaves=5)
 
 
 @given(tree=NODES)

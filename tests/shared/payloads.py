@@ -192,7 +192,7 @@ LINES = [
     line("line: launcher into another package", "a choice or a plain setting", "hydra/launcher@hydra.callbacks=basic"),
     line(
         "line: own launcher",
-        "hydra/launcher/joblib .*beneath hydra",
+        "launcher/joblib.yaml would be a part of hydra",
         "hydra/launcher=joblib",
         hydra__launcher__joblib="_target_: canary_module.X\n",
     ),
