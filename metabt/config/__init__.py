@@ -5,7 +5,7 @@
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
    composes, `edits` edits the tree by path, `interpolation` resolves what refers to other settings.
 3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,
-   or each by another launcher.
+   or each by another launcher, whose running job `launched` knows.
 4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
 
 What a file or an override may ask of Hydra is listed in `hydra_settings` and checked by `guard` before Hydra acts on
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
     from metabt.config.jobs import Job
     from metabt.config.lakehouse import stated_lakehouse
+    from metabt.config.launched import job_overrides
     from metabt.config.sweeps import sweep
 
 _EXPORTS = {
     "Job": "metabt.config.jobs",
     "compose": "metabt.config.composition",
+    "job_overrides": "metabt.config.launched",
     "load_portfolio": "metabt.config.composition",
     "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }
 """Name -> module, imported when the name is first used: Hydra takes long, and most commands do not need it."""
 
-__all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]
+__all__ = ["Job", "compose", "job_overrides", "load_portfolio", "stated_lakehouse", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

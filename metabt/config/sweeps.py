@@ -29,7 +29,7 @@ from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.grid import count, grid
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
-from metabt.config.search import load, loader, prepare
+from metabt.config.search import load, loader, options, prepare
 from metabt.errors import ConfigError
 from metabt.values.limits import JOBS
 
@@ -77,6 +77,7 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
         hydra = load(dirs, carried, RunMode.MULTIRUN).hydra
         stated = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
         JOBS.check("the sweep", count(map(parse, [*stated, *overrides])))
+        _check_values(carried, dirs)
         if hydra.launcher._target_ != OWN_LAUNCHER:
             _check_jobs(carried, dirs)
     _run_jobs(_Carried(task, dirs), carried, dirs)
@@ -102,6 +103,16 @@ class _Carried:
 
 def _is_launcher(text: str) -> bool:
     return text.lstrip("+~").startswith(("hydra/launcher", "hydra.launcher"))
+
+
+def _check_values(overrides: list[str], dirs: tuple[Path, ...]) -> None:
+    """Raise ConfigError for a sweep over nothing: a glob that no file matches, an empty range."""
+    for override in OverridesParser.create(loader(dirs)).parse_overrides(overrides):
+        if override.is_discrete_sweep() and next(override.sweep_string_iterator(), None) is None:
+            names = options(dirs, override.key_or_group)
+            known = f"; there are {', '.join(names)}" if names else ""
+            text = decode(str(override.input_line))
+            raise ConfigError(f"'{text}' stands for no value, so there is nothing to run{known}")
 
 
 def _check_jobs(overrides: list[str], dirs: tuple[Path, ...]) -> None:
