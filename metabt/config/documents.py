@@ -49,11 +49,11 @@ _REAL = re.compile(
     r"[-+]?((0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?|(0|[1-9][0-9]*)\.?([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))"
     r"|\.(nan|NaN|NAN)"
 )
-_MANY_READINGS = re.compile(
-    r"[-+]?(0[0-9_]+(\.[0-9_]*)?([eE][-+]?[0-9]+)?"  # a leading zero
+_MANY_READINGS = re.compile(  # possessive, so that a text of any length is read once
+    r"[-+]?(0[0-9_]++(\.[0-9_]*+)?([eE][-+]?[0-9]+)?"  # a leading zero
     r"|0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"
-    r"|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"  # base 60
-    r"|(?=[0-9.]*_)[0-9._]*[0-9][0-9._]*([eE][-+]?[0-9]+)?)"  # thousands
+    r"|[0-9][0-9_]*+(:[0-5]?[0-9])++(\.[0-9_]*+)?"  # base 60
+    r"|(?=[0-9.]*_)(?=[._]*[0-9])[0-9._]++([eE][-+]?[0-9]+)?)"  # thousands
 )
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from metabt.config.documents import plain_number, unprintable
 from metabt.config.files import PRIMARY
-from metabt.config.hydra_settings import CHOICES, LOGGING, check_choice, check_stated
+from metabt.config.hydra_settings import CHOICES, LOGGING, check_choice, check_stated, states_params
 from metabt.config.interpolation import refuse_resolvers
 from metabt.errors import ConfigError
 
@@ -134,7 +134,9 @@ def _check_hydras(override: Override, said: str) -> None:
     node: Any = value
     for step in reversed(key.split(".")[1:]):
         node = {step: node}
-    return _check_params(check_stated(node, said), said)
+    if states_params(node):  # and Hydra's own merge of a mapping into its null fails with a traceback
+        raise ConfigError(f"{said}: {PRIMARY}.yaml alone states hydra.sweeper.params; sweep here as portfolio.lag=1,2")
+    check_stated(node, said)
 
 
 def _check_params(params: dict[str, Any], who: str) -> None:

@@ -126,6 +126,11 @@ def check_stated(node: Any, who: str) -> dict[str, Any]:
     return params
 
 
+def states_params(node: Any) -> bool:
+    """Return whether `node` states overrides that a sweeper is to add, or an empty mapping of them."""
+    return any(path == PARAMS or path.startswith(f"{PARAMS}.") for path, _ in _leaves(node, ""))
+
+
 def check_composed(hydra: Mapping[str, Any]) -> None:
     """Raise ConfigError if Hydra's own node would have anything called but the launcher and the sweeper chosen."""
     handlers = ("logging.StreamHandler", "logging.FileHandler")  # of Hydra's default, where config.yaml says no other

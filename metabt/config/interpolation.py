@@ -4,7 +4,7 @@
    stands; what it leads to is resolved first.
 2. Nothing is called: there is no resolver here, neither OmegaConf's nor another's, so none can read the environment,
    whatever a text comes to when its inner references are filled in.
-3. What references make is counted.
+3. References, and what they make, are counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from omegaconf.grammar_parser import parse
 from omegaconf.grammar_visitor import GrammarVisitor
 
 from metabt.errors import ConfigError
-from metabt.values.limits import VALUES
+from metabt.values.limits import REFERENCES, VALUES
 
 MISSING = "???"
 """A value that has still to be stated."""
@@ -76,6 +76,7 @@ class _Resolution:
     done: dict[Path, _Found] = field(default_factory=dict)
     open: set[Path] = field(default_factory=set)
     """Places that are being resolved."""
+    references: int = 0
     characters: int = 0
 
     def at(self, path: Path) -> _Found:
@@ -105,20 +106,24 @@ class _Resolution:
             raise ConfigError(f"{_name(path)} is missing: it is '{MISSING}'; state it, or pass {_name(path)}=VALUE")
         if "${" not in raw:
             return _Found(raw, 1)
+        self.references += raw.count("${")
+        REFERENCES.check("configuration", self.references, exact=False)
+        self.lengthen(path, len(raw))
         refuse_resolvers(_name(path), raw)
         sizes: list[int] = []
 
         def look_up(inner: str, memo: object) -> Any:
             found = self.at(self.target(inner, path))
             sizes.append(found.size)
-            self.characters += len(found.value) if isinstance(found.value, str) else found.size
-            if self.characters > LONGEST:
-                raise ConfigError(
-                    f"{_name(path)}: interpolations make more than {LONGEST:,} characters; state the values"
-                )
+            self.lengthen(path, len(found.value) if isinstance(found.value, str) else found.size)
             return found.value
 
         return _Found(_visit(raw, _name(path), look_up), max(sizes, default=1))
+
+    def lengthen(self, path: Path, characters: int) -> None:
+        self.characters += characters
+        if self.characters > LONGEST:
+            raise ConfigError(f"{_name(path)}: interpolations make more than {LONGEST:,} characters; state the values")
 
     def target(self, inner: str, path: Path) -> Path:
         """Return the path that a reference names, followed through references to containers on its way."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -21,8 +21,8 @@ from metabt.errors import ConfigError, nearest
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
-from metabt.portfolio.templates import count_sleeves, expand
-from metabt.values.limits import SLEEVES
+from metabt.portfolio.templates import count_characters, count_sleeves, expand
+from metabt.values.limits import SLEEVES, STATED
 
 MAX_DEPTH = 32
 """Largest number of levels of a tree."""
@@ -62,6 +62,7 @@ def resolve(
     if not isinstance(tree, Mapping):
         raise ConfigError(f"a portfolio is a mapping of settings, got {type(tree).__name__}")
     SLEEVES.check("the tree", count_sleeves(tree))
+    STATED.check("the tree", count_characters(tree))
     name = tree.get("name", "portfolio")
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
@@ -77,6 +78,7 @@ class _Resolver:
         self.leaves = leaves
 
         self.made = 0
+        self.stated = 0
 
     def node(
         self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
@@ -103,8 +105,10 @@ class _Resolver:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
         try:
             stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
+            self.stated += len(stated)
         except (TypeError, ValueError):  # what a file cannot state, such as an array: no text says all of it
             return self._leaf(name, path, settings, chain)
+        STATED.check("the tree", self.stated, exact=False)
         if stated not in self.leaves:
             self.leaves[stated] = self._leaf(name, path, settings, chain)
         return self.leaves[stated]
@@ -184,9 +188,10 @@ def _is_text(symbol: str) -> bool:
         return False
 
 
-def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:
+def _instances(path: str, pattern: object, template: object) -> Iterable[tuple[Any, Any]]:
+    """Yield what a template stands for one by one, so that one sleeve is counted before the next is made."""
     if isinstance(template, Mapping) and "expand" in template:
-        return list(expand(f"{path}/{pattern}", str(pattern), template))
+        return expand(f"{path}/{pattern}", str(pattern), template)
     return [(pattern, template)]
 
 

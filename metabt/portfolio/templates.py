@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 
@@ -57,6 +57,24 @@ def count_sleeves(tree: object, known: dict[int, int] | None = None) -> int:
     return known.get(id(tree), 1)
 
 
+def count_characters(node: Mapping[str, object] | Sequence[object], known: dict[int, int] | None = None) -> int:
+    """Return about how many characters a tree states, its templates counted and not expanded.
+
+    Nothing is known here of what variables stand for, so it may be more.
+    """
+    known = {} if known is None else known  # by identity, as for sleeves
+    if id(node) not in known:
+        known[id(node)] = 2
+        items = [item for key, item in node.items() if key != "expand"] if isinstance(node, Mapping) else node
+        known[id(node)] += sum(
+            _combinations(item) * count_characters(item, known)
+            if isinstance(item, Mapping | list | tuple)
+            else 4 + (len(item) if isinstance(item, str) else 0)  # quotes, a comma and a space
+            for item in items
+        )
+    return known[id(node)]
+
+
 def _combinations(template: object) -> int:
     over = template.get("expand") if isinstance(template, Mapping) else None
     return prod(len(v) for v in over.values() if isinstance(v, list)) if isinstance(over, Mapping) else 1
@@ -81,6 +99,8 @@ def fill(where: str, value: object, known: Mapping[str, object]) -> object:
 
 def _filled_text(where: str, value: str, known: Mapping[str, object]) -> str:
     """Return a text with its variables written in, measured before it is made."""
+    if "{" not in value:  # as most, such as a universe's
+        return value
     texts = {place: str(_look_up(where, place, known)) for place in set(_PLACE.findall(value))}
     length = sum(len(texts[place]) for place in _PLACE.findall(value))
     if length > LONGEST:

@@ -58,10 +58,16 @@ class Limit:
 
 VALUES = Limit("values", "METABT_MAX_VALUES", 250_000)
 """Settings and items of lists in one file, or that interpolations make."""
+REFERENCES = Limit("references", "METABT_MAX_REFERENCES", 5_000)
+"""References (`${key}`) of one configuration; the grammar takes its time for each."""
 REPEATED = Limit("values by repeating others", "METABT_MAX_REPEATED", 20_000)
 """Values of one file that its aliases (`*name`) repeat."""
 FILES = Limit("includes", "METABT_MAX_FILES", 500)
 """Files that a file includes, directly or through others, each as often as it is included."""
+INCLUDED = Limit("bytes of included files", "METABT_MAX_INCLUDED", 32_000_000)
+"""Sizes of the files that a file includes, each as often as it is included."""
+STATED = Limit("characters of settings", "METABT_MAX_STATED", 100_000_000)
+"""Characters of what the sleeves of a tree state, its templates expanded."""
 SLEEVES = Limit("sleeves", "METABT_MAX_SLEEVES", 50_000)
 """Sleeves of a tree, its templates expanded."""
 JOBS = Limit("configurations", "METABT_MAX_JOBS", 20_000)

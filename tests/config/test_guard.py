@@ -30,7 +30,6 @@ ALLOWED = [
     "hydra.sweeper.sampler.seed=1",
     "hydra.sweeper.n_trials=20",
     "hydra.sweeper={max_batch_size: 2}",
-    "hydra.sweeper.params={portfolio.lookback: '20,30'}",
     "+hydra.launcher.ray.init.num_cpus=2",
     "sleeve@portfolio.sleeves.x=energy",
     "+experiment=one",

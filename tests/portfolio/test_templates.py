@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metabt.errors import ConfigError
 from metabt.portfolio.resolve import resolve
-from metabt.portfolio.templates import count_sleeves, fill
+from metabt.portfolio.templates import count_characters, count_sleeves, fill
 
 LEAF = {"dataset": "px", "universe": ["A", "B"]}
 
@@ -58,6 +58,49 @@ def test_a_product_is_refused_with_its_count(tree: dict[str, Any], says: str) ->
         resolve(tree)
 
 
+WIDE = {"dataset": "px", "universe": [f"S{i:05}" for i in range(20_000)]}
+NAMED = [{"n": f"n{n}", "u": WIDE["universe"][:500]} for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        (template(WIDE, a=20_000), r"the tree makes 4,\d{3},\d{3},\d{3} characters of settings, .*METABT_MAX_STATED="),
+        (template(template(WIDE, b=100), a=100), r"the tree makes 2,\d{3},\d{3},\d{3} characters"),
+    ],
+    ids=["product", "nested"],
+)
+def test_a_list_that_is_repeated_is_refused_with_its_characters(tree: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        resolve(tree)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"sleeves": {"{a.n}": {"expand": {"a": NAMED}, "dataset": "px", "universe": "{a.u}"}}},
+        {"defaults": {"fallback": ["erc"] * 30}, **template(LEAF, a=400)},
+    ],
+    ids=["brought along", "inherited"],
+)
+def test_so_is_what_is_only_known_when_it_is_made(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(tree)
+    monkeypatch.setenv("METABT_MAX_STATED", "100000")
+    assert count_characters(tree) < 100_000
+    with pytest.raises(ConfigError, match="the tree makes more than 100,000 characters of settings"):
+        resolve(tree)
+
+
+@given(tree=NODES)
+def test_no_tree_states_fewer_characters_than_are_counted(tree: dict[str, Any]) -> None:
+    assert count_characters(tree) <= 2 + sum(len(str(sleeve)) for sleeve in resolve(tree).walk())
+
+
+def test_a_tree_of_ten_thousand_leaves_is_no_bomb() -> None:
+    universe = [f"S{i:05}" for i in range(500)]
+    assert 5e7 < count_characters(template({"dataset": "px", "universe": universe}, a=10_000)) < 1e8
+
+
 def test_a_tree_that_contains_itself_is_counted_once() -> None:
     tree: dict[str, Any] = {"sleeves": {}}
     tree["sleeves"].update(a=tree, b=tree, c=tree)
@@ -90,3 +133,9 @@ def test_more_sessions_than_any_data_have_are_refused(key: str) -> None:
 def test_half_a_character_is_no_name(tree: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="a name is text|is no Unicode text"):
         resolve(tree)
+
+
+def test_more_fallbacks_than_there_are_optimizers_are_refused() -> None:
+    resolve({**LEAF, "fallback": ["erc"] * 100})
+    with pytest.raises(ConfigError, match=r"fallback lists 101 optimizers, at most 100 can be tried"):
+        resolve({**LEAF, "fallback": ["erc"] * 101})

@@ -115,6 +115,28 @@ BOMBS = [
         (),
         {"config.yaml": PRIMARY + "  sweeper: {params: {portfolio.lookback: 'range(60,1000060)'}}\n"},
     ),
+    portfolio(
+        "many references",
+        "configuration makes more than 5,000 references, .*METABT_MAX_REFERENCES=50000",
+        "dataset: px\nlookback: 5\nuniverse:\n" + "".join(f"  - A{i}${{..lookback}}\n" for i in range(20_000)),
+    ),
+    portfolio(
+        "a long text with a reference",
+        "interpolations make more than 1,000,000 characters",
+        f"{LEAF}name: '${{.dataset}}{'a b [ { , : = ' * 200_000}'\n",
+    ),
+    portfolio(
+        "a large file, included often",
+        "portfolio/p makes 4.,...,... bytes of included files, .*METABT_MAX_INCLUDED=",
+        "defaults:\n" + "".join(f"  - /sleeve@sleeves.x{i}: wide\n" for i in range(300)) + "  - _self_\n",
+        sleeve__wide=f"dataset: px\nuniverse: [{', '.join(f'S{i:05}' for i in range(20_000))}]\n",
+    ),
+    *(
+        portfolio(
+            f"a number that is read for long: {long[:4]}", "lag is 010: .*", f"{LEAF}lookback: {long}\nlag: 010\n"
+        )
+        for long in ("1_" + "1" * 20_000 + "x", "1__" * 20_000 + "e", "1_" * 20_000 + ":1" * 20_000 + "x")
+    ),
     portfolio("an alias of itself", r"line 3: .*contains itself through '\*a'", LEAF + "a: &a {b: *a}\n"),
     portfolio("an interpolation of itself", "refers to itself", LEAF + "a: ${.b}\nb: ${.a}\n"),
     portfolio("a mapping that holds itself", "refers to itself", LEAF + "a: {b: '${..a}'}\n"),

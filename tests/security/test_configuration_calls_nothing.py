@@ -11,8 +11,9 @@ import pytest
 
 from tests.shared.attacked import SECRET, Attack, Outcome, carried_out
 from tests.shared.payloads import CODE, SECRETS
+from tests.shared.subtle_payloads import SUBTLE
 
-ATTACKS = [*CODE, *SECRETS]
+ATTACKS = [*CODE, *SECRETS, *SUBTLE]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def outcomes() -> dict[str, Outcome]:
 
 
 def test_the_corpus_is_as_large_as_it_says() -> None:
-    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 100
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 160
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
