@@ -11,7 +11,7 @@ from dataclasses import replace
 from shlex import split
 from typing import Any
 
-from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first
+from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
 from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
@@ -66,7 +66,7 @@ def ingest(
     from metabt.lakehouse import ingest as store
 
     where, catalog = founded(lakehouse, catalog)
-    print(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
+    show(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
 
 
 def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = None) -> None:
@@ -74,7 +74,7 @@ def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = N
     from metabt.api import functions
 
     config = _composed(lakehouse, chosen(overrides), config_dir)
-    print(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
+    show(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
 
 
 def backtest(
@@ -119,7 +119,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
-    print(summary(result.tables))
+    show(summary(result.tables))
     notes = replace(result.notes, settings=told_settings(asking.overrides))
     print_notes(note_lines(notes, config["lakehouse"], result.found))
     if not quiet:
@@ -165,7 +165,7 @@ def sql(
     run_id = None if run is None else _run_id(where, run, said_first(layout))
     if output is not None:
         file = export(where, statement, output, run_id)
-        return print(f"{file}: {file.stat().st_size:,} bytes")
+        return show(f"{file}: {file.stat().st_size:,} bytes")
     print(query(where, statement, run_id).to(layout))
 
 

@@ -16,7 +16,9 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
+from metabt.cli import streams
 from metabt.cli.run_words import named_runs
 from metabt.cli.sigterm import Stopped, stoppable
 from metabt.errors import ConfigError, MetabtError
@@ -45,24 +47,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` states (None is sys.argv) and return its exit code."""
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
-    args = parse(sys.argv[1:] if argv is None else argv)
+    is_open = streams.prepare()
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
         with stoppable():
-            run(args)
+            streams.require_output(is_open)
+            _refuse_halves(words)
+            run(parse(words))
             sys.stdout.flush()
     except MetabtError as error:
-        print(f"metabt: {error}", file=sys.stderr)
+        streams.say(f"metabt: {error}")
         return 1
     except KeyboardInterrupt:
-        print(f"metabt: interrupted; {KEPT}", file=sys.stderr)
+        streams.say(f"metabt: interrupted; {KEPT}")
         return 130
     except Stopped:
-        print(f"metabt: stopped; {KEPT}", file=sys.stderr)
+        streams.say(f"metabt: stopped; {KEPT}")
         return 143
-    except BrokenPipeError:
-        # The reader (head, less) has left; without this, Python complains again when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (head, less) has left
+        streams.give_up_output()
+    except SystemExit:  # help, and wrong usage
+        if (code := _flushed()) != 0:
+            return code
+        raise
+    except OSError as error:
+        return _unusable(error)
     return 0
+
+
+def _flushed() -> int:
+    """Write what is left for standard output; return 0, or 1 if it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.give_up_output()
+    except OSError as error:
+        return _unusable(error)
+    return 0
+
+
+def _unusable(error: OSError) -> int:
+    """Say which file, or which of the standard streams, the system refused, and return the exit code."""
+    what = error.filename if isinstance(error.filename, str) else "standard output or a file"
+    streams.say(f"metabt: {what}: {error.strerror or error}; make room, or name another place")
+    streams.give_up_output()
+    return 1
+
+
+def _refuse_halves(words: Sequence[str]) -> None:
+    """Raise ConfigError for an argument that is no text: bytes that are not UTF-8 arrive as halves of characters."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise ConfigError(f"the argument '{word}' is no UTF-8 text; write it in UTF-8, or rename the file")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -102,9 +138,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help fails where it cannot be written; argparse would say nothing."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="metabt",
         description="Recursive meta-portfolio backtests: portfolios of portfolios, walked forward, computed once.",
         epilog=(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from metabt.cli.streams import escaped, say
 
 if TYPE_CHECKING:
     from metabt.analysis.run_notes import RunNotes
@@ -55,7 +56,7 @@ def print_rows(
 
 def print_notes(lines: Sequence[str]) -> None:
     """Print what must be known of a table below it, after an empty line."""
-    print("\n".join(["", *lines]))
+    show("\n".join(["", *lines]))
 
 
 def print_run_notes(notes: Sequence[RunNotes], layout: Layout = "table") -> None:
@@ -69,16 +70,21 @@ def print_run_notes(notes: Sequence[RunNotes], layout: Layout = "table") -> None
             notice(line)
 
 
+def show(text: object) -> None:
+    """Print a result that is no table of rows, its names escaped, to standard output."""
+    print(escaped(str(text)))
+
+
 def hint(*lines: str) -> None:
     """Print lines that are no result to standard error, after an empty one."""
-    print("\n".join(["", *lines]), file=sys.stderr)
+    say("\n".join(["", *lines]))
 
 
 def said_first(layout: Layout) -> Callable[[str], None]:
     """Return what prints a sentence before the answer: on standard output, among programs' output on standard error."""
-    return print if layout == "table" else notice
+    return show if layout == "table" else notice
 
 
 def notice(line: str) -> None:
     """Print a line that is no result to standard error."""
-    print(line, file=sys.stderr, flush=True)
+    say(line)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from metabt.cli.streams import escaped, say
+
 
 class Bar:
     """A progress bar on standard error, drawn from the first finished block on, and only on a terminal."""
@@ -23,7 +25,7 @@ class Bar:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit="block", file=sys.stderr, disable=None, leave=False)
-        self._bar.set_postfix_str(label, refresh=False)
+        self._bar.set_postfix_str(escaped(label), refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -50,7 +52,7 @@ def compilation_notice(*, shown: bool) -> Iterator[None]:
         return
     from metabt.numerics.compilation import compilation
 
-    with compilation(lambda: print("compiling kernels for first use ...", file=sys.stderr, flush=True)) as compiled:
+    with compilation(lambda: say("compiling kernels for first use ...")) as compiled:
         yield
     if compiled.seconds:
-        print(f"compiled kernels for first use in {compiled.seconds:.1f} s; later runs start at once", file=sys.stderr)
+        say(f"compiled kernels for first use in {compiled.seconds:.1f} s; later runs start at once")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabt.cli.printing import place, print_run_notes
+from metabt.cli.printing import place, print_run_notes, show
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def report(
         pictures = write_figures(figures, run.row, run.tables, format or "png") if figures else ()
         _written(where, page, run)
         for picture in pictures:
-            print(picture)
+            show(picture)
 
 
 def _written(where: str, file: Path, *runs: Run) -> None:
     named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+    show(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
     print_run_notes(_notes(where, runs))
 
 

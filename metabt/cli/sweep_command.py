@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import agreed, notice, print_notes
+from metabt.cli.printing import agreed, notice, print_notes, show
 from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -65,11 +64,11 @@ class SweepTask:
         from metabt.cli.sweep_ranking import forecast, ranking
         from metabt.runs.sweep import run_sweep
 
-        announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
+        announce = None if self.quiet else lambda outlook: notice(forecast(outlook))
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
             say = None if self.quiet else notice
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
-        print(ranking(swept))
+        show(ranking(swept))
         print_notes(conclusion(swept, lakehouse))
         return swept
 
@@ -125,4 +124,4 @@ def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
     from metabt.runs.sweep import outlook
 
     looked = outlook(jobs, lakehouse)
-    print("\n".join([forecast(looked), *(line for notes in looked.notes for line in plan_lines(notes))]))
+    show("\n".join([forecast(looked), *(line for notes in looked.notes for line in plan_lines(notes))]))

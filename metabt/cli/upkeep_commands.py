@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from metabt.cli.printing import Layout, place, print_rows, print_run_notes, said_first
+from metabt.cli.printing import Layout, place, print_rows, print_run_notes, said_first, show
 from metabt.errors import ConfigError, RunError, StoreError
 
 MEGA = 1_000_000
@@ -42,7 +42,7 @@ def explain(
             sides = [pair.one] if pair.is_one_run else [pair.one, pair.other]
             notes = [stored_notes(source, run) for run in sides]
     if layout == "table":
-        print(text)
+        show(text)
     else:
         print_rows(words.EXPLANATION if other is None else words.COMPARISON, rows, layout)
     print_run_notes(notes, layout)
@@ -71,10 +71,10 @@ def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False, 
     if found.differs is None:
         since = ["though these have changed since:", *inputs] if inputs else []
         same = f"{told}: the same bytes: {plural(found.tables, 'table')}, {plural(found.rows, 'row')}"
-        print("\n".join([same, *since]))
+        show("\n".join([same, *since]))
         return
     why = ["what has changed since:", *inputs] if inputs else ["nothing that is recorded of its inputs has changed"]
-    print("\n".join([f"{told}: not the same bytes: {found.differs}", *why]))
+    show("\n".join([f"{told}: not the same bytes: {found.differs}", *why]))
     raise RunError(f"run {found.run.short} is not reproduced")
 
 
@@ -118,12 +118,12 @@ def _stats(root: Path) -> None:
     from metabt.values.ranges import plural
 
     found = stats(root)
-    print(f"{root}: {plural(found.objects, 'object')}, {found.bytes / MEGA:,.1f} MB")
+    show(f"{root}: {plural(found.objects, 'object')}, {found.bytes / MEGA:,.1f} MB")
     for schema, (count, size) in found.by_schema.items():
-        print(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
+        show(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
     if found.oldest and found.newest:
-        print(f"  last used from {found.oldest:%Y-%m-%d} to {found.newest:%Y-%m-%d}")
-    print(f"  {plural(found.quarantined, 'object')} in quarantine, {plural(found.temporary, 'temporary file')}")
+        show(f"  last used from {found.oldest:%Y-%m-%d} to {found.newest:%Y-%m-%d}")
+    show(f"  {plural(found.quarantined, 'object')} in quarantine, {plural(found.temporary, 'temporary file')}")
 
 
 def _verify(where: str, root: Path, recompute: float | None) -> None:
@@ -131,9 +131,9 @@ def _verify(where: str, root: Path, recompute: float | None) -> None:
     from metabt.values.ranges import plural
 
     found = verify(root)
-    print(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
+    show(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
     for key, fault in (*found.bad, *found.unread):
-        print(f"  {key} {fault}")
+        show(f"  {key} {fault}")
     n_alarms = 0 if recompute is None else _audit(where, recompute)
     if found.bad or found.unread or n_alarms:
         faults = f"{len(found.bad)} bad and moved to the quarantine, {len(found.unread)} unreadable"
@@ -150,13 +150,13 @@ def _audit(where: str, share: float) -> int:
         found = audit(where, share, bar)
     runs = plural(found.runs, "stored run") + (f" ({found.left_out} left out)" if found.left_out else "")
     missing = f"; {found.missing:,} missing, computed" if found.missing else ""
-    print(f"computed again: {found.recomputed:,} of {plural(found.found, 'object')} of {runs}{missing}")
+    show(f"computed again: {found.recomputed:,} of {plural(found.found, 'object')} of {runs}{missing}")
     for alarm in found.alarms:
         parts = " and ".join(alarm.parts)
-        print(f"ALARM: {alarm.sleeve}, {alarm.partition}: other bytes come out ({parts})")
-        print(f"  key {alarm.key}\n  file {alarm.file}")
+        show(f"ALARM: {alarm.sleeve}, {alarm.partition}: other bytes come out ({parts})")
+        show(f"  key {alarm.key}\n  file {alarm.file}")
     if not found.alarms:
-        print("the same bytes, all of them")
+        show("the same bytes, all of them")
     return len(found.alarms)
 
 
@@ -169,5 +169,5 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     done = prune(root, keep=age, max_size=size, dry_run=dry_run)
     would = "would remove" if dry_run else "removed"
     others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
-    print(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
-    print(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")
+    show(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
+    show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")

@@ -15,7 +15,7 @@ from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes, said_first
+from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes, said_first, show
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def weights(
     else:
         _print_trades(book, closes, mine, nav, layout)
     if layout == "table":
-        print(_told(book))
+        show(_told(book))
     print_run_notes([notes], layout)
 
 

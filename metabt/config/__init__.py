@@ -1,14 +1,15 @@
 """Config: what the command line and `conf/` say, composed into plain values. The only room that imports Hydra.
 
-1. `files` finds the folders of configuration, `search` lets Hydra find a file in the first that has it; `cycles` shows
-   files that include each other in a circle.
+1. `files` finds the folders of configuration, `documents` reads a file into plain values, `includes` counts what it
+   includes; `search` lets Hydra find a file in the first folder that has it, its values under a `veil`.
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
-   composes, `edits` edits the tree by path.
+   composes, `edits` edits the tree by path, `interpolation` resolves what refers to other settings.
 3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,
    or each by another launcher, whose running job `launched` knows.
 4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
 
-Nothing here instantiates anything: names are resolved by `metabt.estimators.registry`, never by importing a path that a
+What a file or an override may ask of Hydra is listed in `hydra_settings` and checked by `guard` before Hydra acts on
+it. Nothing else is instantiated: names are resolved by `metabt.estimators.registry`, never by importing a path that a
 file states.
 
 Imports: `portfolio`, `lakehouse` and the rooms beneath them.

@@ -2,7 +2,7 @@
 
 1. Sort the overrides: groups and settings are Hydra's, `portfolio.*` are edits.
 2. Let Hydra compose the files.
-3. Apply the edits, then resolve interpolations; what reads environment variables is refused, since settings are stored.
+3. Apply the edits, then resolve interpolations: references alone, since what settings say is stored.
 4. Check the settings, and that nothing asks to be instantiated.
 
 Values of settings and sleeves are checked where they are used, so that YAML, Python and the command line agree.
@@ -10,30 +10,27 @@ Values of settings and sleeves are checked where they are used, so that YAML, Py
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metabt.config import edits
-from metabt.config.cycles import find_cycle
+from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
+from metabt.config.interpolation import is_asked, resolve, resolve_at
 from metabt.config.overrides import CARRIED, SETTINGS, split
-from metabt.config.search import load, restore_defaults
+from metabt.config.search import load
+from metabt.config.veil import restored
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
 
-HYDRA_CODE = ("hydra.", "hydra._internal.", "hydra_plugins.")
-"""Packages from which Hydra may instantiate a launcher or a sweeper."""
-
-ENVIRONMENT = re.compile(r"\$\{.*?\boc\s*\.\s*env\b|\$\{\s*oc\s*\.\s*(\w*\$|decode\b)", re.DOTALL)
-"""Interpolations that read an environment variable, or whose text does not show whether they do."""
+TOO_DEEP = "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
+"""Said where Python itself can follow no further."""
 
 
 def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None = None) -> dict[str, Any]:
@@ -76,8 +73,8 @@ def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[s
 def resolved_lakehouse(file: Path, dirs: tuple[Path, ...]) -> tuple[str, str | None]:
     """Return the lakehouse that a file names and its catalogue, interpolations resolved; no portfolio is composed."""
     with explained(dirs):
-        settings = OmegaConf.load(file)
-        stated, catalog = (OmegaConf.select(settings, key) for key in ("lakehouse", "catalog"))
+        settings = {key: value for key, value in read(file).items() if key not in ("defaults", "hydra")}
+        stated, catalog = (resolve_at(settings, key) for key in ("lakehouse", "catalog"))
     if stated is None:
         raise ConfigError(f"{file} states no lakehouse; add `lakehouse: data/lakehouse`, or pass --lakehouse")
     return str(stated), None if catalog is None else str(catalog)
@@ -94,10 +91,9 @@ def draft(composed: DictConfig, hydra: DictConfig | None = None) -> dict[str, An
         Hydra's own node, where `composed` holds it no longer.
     """
     own: Any = composed.hydra if hydra is None else hydra
-    check_hydra(OmegaConf.to_container(own, resolve=False))
     raw = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(raw, dict)  # a mapping stays a mapping
-    plain = restore_defaults({str(key): value for key, value in raw.items() if key not in ("hydra", CARRIED)})
+    plain = restored({str(key): value for key, value in raw.items() if key not in ("hydra", CARRIED)})
     tree = plain.get("portfolio")
     if not isinstance(tree, dict):
         raise ConfigError(f"portfolio is {tree!r}, wanted the keys of a sleeve; choose one with portfolio=NAME")
@@ -115,19 +111,7 @@ def finish(plain: dict[str, Any], tree_edits: list[str]) -> dict[str, Any]:
     """
     for text in tree_edits:
         edits.apply(plain, text)
-    if _asks_for_resolution(plain):
-        _refuse_environment(plain, "")
-        resolved = OmegaConf.to_container(OmegaConf.create(plain), resolve=True, throw_on_missing=True)
-        return check(resolved)  # type: ignore[arg-type]  # a mapping stays a mapping
-    return check(plain)
-
-
-def _asks_for_resolution(node: Any) -> bool:
-    """Return whether a draft holds interpolations or missing values; else OmegaConf, which is slow, is not needed."""
-    if isinstance(node, str):
-        return "${" in node or node == "???"
-    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return any(_asks_for_resolution(value) for value in values)
+    return check(resolve(plain) if is_asked(plain) else plain)
 
 
 def check(config: dict[str, Any]) -> dict[str, Any]:
@@ -153,20 +137,6 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     return {key: config.get(key) for key in SETTINGS}
 
 
-def check_hydra(node: Any, path: str = "hydra") -> None:
-    """Raise ConfigError where a file would have Hydra itself call anything but Hydra's plug-ins.
-
-    Raises
-    ------
-    ConfigError
-        For a `_target_` in Hydra's node that is not one of Hydra's plug-ins.
-    """
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        if key == "_target_" and not str(value).startswith(HYDRA_CODE):
-            raise ConfigError(f"{path}._target_ names '{value}'; configuration cannot call code")
-        check_hydra(value, f"{path}.{key}")
-
-
 @contextmanager
 def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
     """Within the block, turn errors of Hydra, OmegaConf and YAML into ConfigError with the culprit and the cure."""
@@ -175,9 +145,9 @@ def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
     except MissingConfigException as error:
         raise ConfigError(_missing(error, dirs)) from None
     except RecursionError:
-        raise ConfigError(_circle(dirs)) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(_yaml(error)) from None
+        raise ConfigError(TOO_DEEP) from None
+    except OSError as error:
+        raise ConfigError(f"configuration: {error.filename or 'a file'}: {error.strerror}; name another") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_lines(error.__cause__ or error)) from None
 
@@ -190,36 +160,9 @@ def _missing(error: MissingConfigException, dirs: tuple[Path, ...]) -> str:
     return f"no {group or 'file'} '{name}'{nearest(name, error.options or [])}{included}; searched {searched}"
 
 
-def _circle(dirs: tuple[Path, ...]) -> str:
-    cycle = find_cycle(dirs)
-    if cycle:
-        return f"configuration files include each other in a circle: {' -> '.join(cycle)}; remove one of these includes"
-    return "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
-
-
-def _yaml(error: yaml.YAMLError) -> str:
-    text = " ".join(str(error).split())
-    cure = ""
-    if "found duplicate key defaults" in text:
-        cure = "; one is the list of includes: put the other into rules/NAME.yaml and include '- /rules@defaults: NAME'"
-    return f"not valid YAML: {text}{cure}"
-
-
 def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line]
     return "configuration: " + "; ".join(lines[:3])
-
-
-def _refuse_environment(node: Any, path: str) -> None:
-    """Raise ConfigError for an interpolation that reads an environment variable: settings are stored with a run."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        _refuse_environment(value, f"{path}.{key}")
-    if isinstance(node, str) and ENVIRONMENT.search(node):
-        key = path.lstrip(".")
-        raise ConfigError(
-            f"{key} may read the environment, '{node}', and what it finds would be stored with the run; "
-            f"state the value, or pass it on the command line: {key}=VALUE"
-        )
 
 
 def _refuse_targets(node: Any, path: str) -> None:

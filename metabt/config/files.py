@@ -18,10 +18,17 @@ def conf_dirs(config_dir: str | Path | None = None) -> tuple[Path, ...]:
     ConfigError
         If `config_dir` is given and is no folder.
     """
-    if config_dir is not None and not Path(config_dir).is_dir():
+    if config_dir is not None and not _is_folder(Path(config_dir)):
         raise ConfigError(f"--config-dir '{config_dir}' is not a folder; name one that holds portfolio/NAME.yaml")
     own = Path(config_dir or "conf").resolve()
     return tuple(dict.fromkeys(d for d in (own, packaged_dir()) if d.is_dir()))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # longer than any name, or with a null character
+        return False
 
 
 def packaged_dir() -> Path:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
+from math import ceil, prod
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 
@@ -31,3 +32,19 @@ def grid(overrides: Iterable[Override]) -> list[list[str]]:
             kind = "" if override.value_type is None else override.value_type.name
             raise HydraException(f"metabt does not support sweep type {kind}; list the values: KEY=1,2,3 or range(1,4)")
     return [list(job) for job in product(*choices.values())]
+
+
+def count(overrides: Iterable[Override]) -> int:
+    """Return how many jobs `grid` would list, without listing any; members that a pattern matches count once."""
+    counts = {override.get_key_element(): _values(override) for override in overrides}
+    return prod(counts.values())
+
+
+def _values(override: Override) -> int:
+    swept = override.value()
+    if isinstance(swept, ChoiceSweep):
+        return len(swept.list)
+    if not isinstance(swept, RangeSweep) or not swept.step:
+        return 1
+    start, stop = swept.start or 0, swept.stop or 0
+    return max(0, ceil((stop - start) / swept.step))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeGuard
 
-import yaml
-
+from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs
 
 
@@ -33,12 +32,7 @@ def _plainly_stated(file: Path) -> tuple[str, str | None] | None:
 
     Importing Hydra takes as long as printing weights.
     """
-    try:
-        settings = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError:
-        return None
-    if not isinstance(settings, dict):
-        return None
+    settings = read(file)
     stated, catalog = settings.get("lakehouse"), settings.get("catalog")
     return (stated, catalog) if _is_plain(stated) and (catalog is None or _is_plain(catalog)) else None
 

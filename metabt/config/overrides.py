@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from metabt.config.guard import check_override
 from metabt.config.search import groups
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.catalog.connection_string import refuse_password
@@ -51,7 +52,7 @@ def parse(text: str) -> Override:
     """
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException as error:
+    except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
         refuse_password(text)
         reason = str(error).splitlines()[0]
         raise ConfigError(
@@ -105,6 +106,7 @@ def kind(override: Override) -> str:
 
 def _check_name(override: Override, known_groups: set[str]) -> None:
     key = override.key_or_group
+    check_override(override)
     if key == "catalog" and override.input_line is not None:
         refuse_password(override.input_line)  # here, because a sweep is stored with its overrides
     first = key.split(".")[0]

@@ -7,12 +7,16 @@ rule set with `- /rules@defaults: NAME`.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import builtins
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
@@ -20,10 +24,16 @@ from hydra.types import RunMode
 from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf
 
+from metabt.config.documents import read
 from metabt.config.files import PRIMARY
+from metabt.config.guard import check_file, check_landing, check_override, chosen_files
+from metabt.config.hydra_settings import check_composed
+from metabt.config.includes import count_includes
+from metabt.config.veil import veiled
+from metabt.errors import ConfigError
 
-OWN_DEFAULTS = "_sleeve_defaults_"
-"""Key under which a file's mapping `defaults` travels through Hydra."""
+PROVIDER = "conf"
+"""What Hydra calls the source of our files."""
 HEADER = 512
 """Characters of a file within which it may state its package, `# @package NAME`."""
 
@@ -37,15 +47,31 @@ class ConfSource(ConfigSource):
         return "conf"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load a file, setting a mapping `defaults` aside for `restore_defaults`."""
+        """Load a file after checking what it asks of Hydra, its values made to travel through Hydra unread.
+
+        Raises
+        ------
+        ConfigError
+            If the file asks for what no configuration may.
+        """
         file = self._file(config_path)
         if not file.is_file():
             raise ConfigLoadError(f"Config not found : {file}")
-        config = OmegaConf.load(file)
-        if isinstance(config, DictConfig) and isinstance(config.get("defaults"), DictConfig):
-            config[OWN_DEFAULTS] = config.pop("defaults")
-        header = self._get_header_dict(file.read_text(encoding="utf-8")[:HEADER])
-        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header=header)
+        if PurePosixPath(config_path).parts[0] == "hydra":
+            raise ConfigError(f"{file} would be a part of hydra, which no file of conf/ can be; put it elsewhere")
+        values = read(file)
+        header = self._header(file)
+        is_primary = file == Path(self.path, f"{PRIMARY}.yaml")
+        check_file(file, values, header["package"], is_primary=is_primary)
+        return ConfigResult(
+            provider=self.provider, path=self.full_path(), config=OmegaConf.create(veiled(values)), header=header
+        )
+
+    def _header(self, file: Path) -> dict[str, str | None]:
+        try:
+            return {"package": None, **self._get_header_dict(file.read_text(encoding="utf-8-sig")[:HEADER])}
+        except ValueError as error:
+            raise ConfigError(f"{file}: {error}; write '# @package NAME', or take the line out") from None
 
     def available(self) -> bool:
         """Return whether the folder exists."""
@@ -53,7 +79,7 @@ class ConfSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Return whether a path beneath the folder is one of its folders."""
-        return Path(self.path, config_path).is_dir()
+        return self._inside(config_path).is_dir()
 
     def is_config(self, config_path: str) -> bool:
         """Return whether a path beneath the folder, with or without its suffix, is a file."""
@@ -62,12 +88,20 @@ class ConfSource(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the names of the groups and files of a group."""
         names: list[str] = []
-        for path in Path(self.path, config_path).iterdir():
+        for path in self._inside(config_path).iterdir():
             self._list_add_result(names, str(Path(config_path, path.name)), path.name, results_filter)
         return sorted(set(names))
 
     def _file(self, config_path: str) -> Path:
-        return Path(self.path, self._normalize_file_name(config_path))
+        return self._inside(self._normalize_file_name(config_path))
+
+    def _inside(self, config_path: str) -> Path:
+        """Return the place of a path beneath the folder; one that leads out of it is refused."""
+        if ".." in PurePosixPath(config_path).parts or config_path.startswith("/"):
+            raise ConfigError(
+                f"'{config_path}' leads out of the folder of configuration {self.path}; put the file there"
+            )
+        return Path(self.path, config_path)
 
 
 def options(dirs: tuple[Path, ...], group: str) -> list[str]:
@@ -85,9 +119,36 @@ def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
     for folder in dirs:
-        path.append("metabt", f"{ConfSource.scheme()}://{folder}")
+        path.append(PROVIDER, f"{ConfSource.scheme()}://{folder}")
     path.append("schema", "structured://")
     return path
+
+
+class GuardedLoader(ConfigLoaderImpl):
+    """Hydra's loader, which composes only what `guard` lets through: for one configuration, a sweep and each job."""
+
+    def __init__(self, dirs: tuple[Path, ...], own: str | None = None) -> None:
+        super().__init__(search_path(dirs))
+        self._dirs, self._own = dirs, own
+
+    def load_configuration(
+        self, config_name: str | None, overrides: builtins.list[str], *args: Any, **options: Any
+    ) -> DictConfig:
+        """Compose, after checking the overrides and counting the files that they include."""
+        parsed = OverridesParser.create().parse_overrides([text for text in overrides if text != self._own])
+        for override in parsed:
+            check_override(override)
+        count_includes([PRIMARY, *chosen_files(parsed)], self._dirs)
+        composed = super().load_configuration(config_name, overrides, *args, **options)
+        check_composed(cast(dict[str, Any], OmegaConf.to_container(composed.hydra, resolve=False)))
+        return composed
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        """Load a file into its package, after checking that it may land there."""
+        loaded = super()._load_single_config(default, repo)
+        is_own = loaded.provider == PROVIDER
+        check_landing(str(default.config_path), default.package, loaded.config, is_own)
+        return loaded
 
 
 def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
@@ -96,9 +157,9 @@ def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.R
     return loader(dirs).load_configuration(PRIMARY, overrides, mode, from_shell=False)
 
 
-def loader(dirs: tuple[Path, ...]) -> ConfigLoaderImpl:
-    """Return Hydra's loader over the files of `dirs`."""
-    return ConfigLoaderImpl(search_path(dirs))
+def loader(dirs: tuple[Path, ...], own: str | None = None) -> GuardedLoader:
+    """Return a loader over the files of `dirs`; `own` is an override of metabt's own, which passes unchecked."""
+    return GuardedLoader(dirs, own)
 
 
 def prepare() -> None:
@@ -109,15 +170,3 @@ def prepare() -> None:
     setbase("1.3")
     setup_globals()
     Plugins.instance().register(ConfSource)
-
-
-def restore_defaults(node: Any) -> Any:
-    """Return composed plain values with every mapping `defaults` back under its own name."""
-    if isinstance(node, list):
-        return [restore_defaults(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    plain = {key: restore_defaults(value) for key, value in node.items() if key != OWN_DEFAULTS}
-    if OWN_DEFAULTS in node:
-        plain["defaults"] = {**plain.get("defaults", {}), **node[OWN_DEFAULTS]}
-    return plain

@@ -22,15 +22,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from metabt.config.composition import check_hydra, draft, explained, finish
+from metabt.config.composition import draft, explained, finish
 from metabt.config.files import PRIMARY, conf_dirs
-from metabt.config.grid import grid
+from metabt.config.grid import count, grid
 from metabt.config.jobs import Job, compose_jobs
-from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
-from metabt.config.search import load, loader, options, prepare, search_path
+from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
+from metabt.config.search import load, loader, options, prepare
 from metabt.errors import ConfigError
+from metabt.values.limits import JOBS
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
 """Name of the launcher that runs all jobs at once."""
@@ -68,13 +69,14 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
         What the task raised; with another launcher what the first failing job raised, after all had their turn.
     """
     dirs = conf_dirs(config_dir)
-    if at_once:
-        overrides = [*(text for text in overrides if not _is_launcher(text)), "hydra/launcher=metabt"]
     with explained(dirs):
         split(overrides, dirs)
+        if at_once:
+            overrides = [*(text for text in overrides if not _is_launcher(text)), "hydra/launcher=metabt"]
         carried = [encode(text) if is_edit(text) else text for text in overrides]
         hydra = load(dirs, carried, RunMode.MULTIRUN).hydra
-        check_hydra(OmegaConf.to_container(hydra, resolve=False))
+        stated = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+        JOBS.check("the sweep", count(map(parse, [*stated, *overrides])))
         _check_values(carried, dirs)
         if hydra.launcher._target_ != OWN_LAUNCHER:
             _check_jobs(carried, dirs)
@@ -131,9 +133,11 @@ def _run_jobs(task: _Carried, overrides: list[str], dirs: tuple[Path, ...]) -> N
     backup = get_gh_backup()
     GlobalHydra.instance().clear()
     with TemporaryDirectory(prefix="metabt-sweep-") as record:  # Hydra writes there; the runs are in the lakehouse
+        own = f"hydra.sweep.dir='{record}'"
         try:
-            hydra = Hydra.create_main_hydra2("metabt", search_path(dirs))
-            hydra.multirun(PRIMARY, task, [f"hydra.sweep.dir='{record}'", *overrides])
+            hydra = Hydra(task_name="metabt", config_loader=loader(dirs, own))
+            GlobalHydra.instance().initialize(hydra)
+            hydra.multirun(PRIMARY, task, [own, *overrides])
         except HydraException as error:
             raise ConfigError(f"configuration: {str(error).splitlines()[0]}") from None
         finally:

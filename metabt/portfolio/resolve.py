@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -22,7 +22,8 @@ from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
-from metabt.portfolio.templates import expand
+from metabt.portfolio.templates import count_characters, count_sleeves, expand
+from metabt.values.limits import SLEEVES, STATED
 
 MAX_DEPTH = 32
 """Largest number of levels of a tree."""
@@ -32,7 +33,7 @@ _OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
 _STRUCTURE = {"universe", "sleeves", "defaults", "expand"}
-_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
+_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Settings = Mapping[str, Any]
 
@@ -61,6 +62,8 @@ def resolve(
     """
     if not isinstance(tree, Mapping):
         raise ConfigError(f"a portfolio is a mapping of settings, got {type(tree).__name__}")
+    SLEEVES.check("the tree", count_sleeves(tree))
+    STATED.check("the tree", count_characters(tree))
     name = tree.get("name", "portfolio")
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
@@ -74,6 +77,9 @@ class _Resolver:
         self.symbols = symbols
         self.always = always
         self.leaves = leaves
+
+        self.made = 0
+        self.stated = 0
 
     def node(
         self, name: object, above: str, settings: object, inherited: tuple[Settings, ...], on_path: tuple[int, ...]
@@ -93,13 +99,17 @@ class _Resolver:
             )
         is_meta = "sleeves" in settings
         _check_keys(path, settings, is_meta)
+        self.made += 1
+        SLEEVES.check("the tree", self.made, exact=False)
         chain = (*inherited, _defaults(path, settings))
         if is_meta:
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
         try:
             stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
-        except TypeError:  # what a file cannot state, such as an array: no text says all of it
+            self.stated += len(stated)
+        except (TypeError, ValueError):  # what a file cannot state, such as an array: no text says all of it
             return self._leaf(name, path, settings, chain)
+        STATED.check("the tree", self.stated, exact=False)
         if stated not in self.leaves:
             self.leaves[stated] = self._leaf(name, path, settings, chain)
         return self.leaves[stated]
@@ -155,6 +165,10 @@ class _Resolver:
                 raise ConfigError(
                     f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
                 )
+            if not symbol.isascii() and not _is_text(symbol):
+                raise ConfigError(
+                    f"sleeve '{path}': universe has {symbol!a}, which is no Unicode text; correct the symbol"
+                )
         twice = sorted(symbol for symbol, times in Counter(universe).items() if times > 1)
         if twice:
             raise ConfigError(
@@ -168,9 +182,17 @@ class _Resolver:
         return {key: _blamed(path, partial(PARSERS[key], key, values)) for key, values in stated.items() if values}
 
 
-def _instances(path: str, pattern: object, template: object) -> list[tuple[Any, Any]]:
+def _is_text(symbol: str) -> bool:
+    try:
+        return bool(symbol.encode())
+    except UnicodeEncodeError:  # half a character
+        return False
+
+
+def _instances(path: str, pattern: object, template: object) -> Iterable[tuple[Any, Any]]:
+    """Yield what a template stands for one by one, so that one sleeve is counted before the next is made."""
     if isinstance(template, Mapping) and "expand" in template:
-        return list(expand(f"{path}/{pattern}", str(pattern), template))
+        return expand(f"{path}/{pattern}", str(pattern), template)
     return [(pattern, template)]
 
 

@@ -21,6 +21,11 @@ from metabt.values.scalars import number, plain_scalars, whole
 DAILY = "daily"
 """Name of the schedule `{every: 1}`: every session of the sleeve's calendar."""
 
+MOST_FALLBACKS = 100
+"""More optimizers than there are."""
+MOST_SESSIONS = 10_000_000
+"""More sessions than any data have."""
+
 
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
@@ -37,6 +42,8 @@ def _estimator(key: str, value: object) -> Estimator:
 def _fallback(key: str, value: object) -> tuple[Estimator, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{key} is {value!r}, wanted a list of optimizers")
+    if len(value) > MOST_FALLBACKS:
+        raise ConfigError(f"{key} lists {len(value):,} optimizers, at most {MOST_FALLBACKS} can be tried")
     return tuple(_estimator(key, item) for item in value)
 
 
@@ -70,6 +77,9 @@ def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
         value = whole(values[-1])
         if value is None or value < least:
             raise ConfigError(f"{key} is {values[-1]!r}, wanted a whole number of at least {least}")
+        if value > MOST_SESSIONS:
+            shown = f"{value:,}" if value < 10**30 else "more than 10^30"
+            raise ConfigError(f"{key} is {shown}, wanted a number of sessions, at most {MOST_SESSIONS:,}")
         return value
 
     return parse

@@ -9,10 +9,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 
 from metabt.errors import ConfigError, nearest
+
+LONGEST = 10_000
+"""Characters that variables may add to a text."""
 
 _PLACE = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 
@@ -39,6 +43,43 @@ def expand(where: str, pattern: str, template: Mapping[str, object]) -> Iterator
         yield str(name), filled
 
 
+def count_sleeves(tree: object, known: dict[int, int] | None = None) -> int:
+    """Return how many sleeves a tree has, its templates counted and not expanded.
+
+    A template's own templates count once for each of its sleeves. Where a variable stands for a whole subtree, that
+    subtree is not known here and counts as one.
+    """
+    known = {} if known is None else known  # by identity: a mapping may stand in several places, or contain itself
+    listed = tree.get("sleeves") if isinstance(tree, Mapping) else None
+    if isinstance(listed, Mapping) and id(tree) not in known:
+        known[id(tree)] = 1
+        known[id(tree)] += sum(_combinations(child) * count_sleeves(child, known) for child in listed.values())
+    return known.get(id(tree), 1)
+
+
+def count_characters(node: Mapping[str, object] | Sequence[object], known: dict[int, int] | None = None) -> int:
+    """Return about how many characters a tree states, its templates counted and not expanded.
+
+    Nothing is known here of what variables stand for, so it may be more.
+    """
+    known = {} if known is None else known  # by identity, as for sleeves
+    if id(node) not in known:
+        known[id(node)] = 2
+        items = [item for key, item in node.items() if key != "expand"] if isinstance(node, Mapping) else node
+        known[id(node)] += sum(
+            _combinations(item) * count_characters(item, known)
+            if isinstance(item, Mapping | list | tuple)
+            else 4 + (len(item) if isinstance(item, str) else 0)  # quotes, a comma and a space
+            for item in items
+        )
+    return known[id(node)]
+
+
+def _combinations(template: object) -> int:
+    over = template.get("expand") if isinstance(template, Mapping) else None
+    return prod(len(v) for v in over.values() if isinstance(v, list)) if isinstance(over, Mapping) else 1
+
+
 def fill(where: str, value: object, known: Mapping[str, object]) -> object:
     """Return `value` with every "{variable}" in its texts, however deep, replaced from `known`.
 
@@ -48,12 +89,25 @@ def fill(where: str, value: object, known: Mapping[str, object]) -> object:
         whole = _PLACE.fullmatch(value)
         if whole:
             return _look_up(where, whole[1], known)
-        return _PLACE.sub(lambda place: str(_look_up(where, place[1], known)), value)
+        return _filled_text(where, value, known)
     if isinstance(value, Mapping):
         return {str(fill(where, key, known)): fill(where, item, known) for key, item in value.items()}
     if isinstance(value, list):
         return [fill(where, item, known) for item in value]
     return value
+
+
+def _filled_text(where: str, value: str, known: Mapping[str, object]) -> str:
+    """Return a text with its variables written in, measured before it is made."""
+    if "{" not in value:  # as most, such as a universe's
+        return value
+    texts = {place: str(_look_up(where, place, known)) for place in set(_PLACE.findall(value))}
+    length = sum(len(texts[place]) for place in _PLACE.findall(value))
+    if length > LONGEST:
+        raise ConfigError(
+            f"sleeve '{where}': a template makes a text of {length:,} characters, the limit is {LONGEST:,}"
+        )
+    return _PLACE.sub(lambda place: texts[place[1]], value)
 
 
 def _look_up(where: str, name: str, known: Mapping[str, object]) -> object:

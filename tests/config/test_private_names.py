@@ -15,6 +15,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 
 from metabt.config import search
+from metabt.config.veil import OWN_DEFAULTS
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def dirs(tmp_path: Path) -> tuple[Path, Path]:
 def test_files_are_composed(dirs: tuple[Path, Path]) -> None:
     """ConfigLoaderImpl: the only one that composes without Hydra's global state, and for a sweep."""
     assert search.load(dirs, []).there == {"lookback": 1}
-    assert search.load(dirs, ["portfolio=q"], RunMode.MULTIRUN).portfolio == {search.OWN_DEFAULTS: {"lookback": 3}}
+    assert search.load(dirs, ["portfolio=q"], RunMode.MULTIRUN).portfolio == {OWN_DEFAULTS: {"lookback": 3}}
     assert list(inspect.signature(ConfigLoaderImpl.load_sweep_config).parameters)[1:] == [
         "master_config",
         "sweep_overrides",

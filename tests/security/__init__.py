@@ -1,0 +1,1 @@
+"""What configuration of others may not do."""
