@@ -44,7 +44,8 @@ def backtest(
 ) -> Result:
     """Walk a portfolio forward and return its run; prices in a lakehouse have the run stored there.
 
-    A lakehouse that has the run already, the same configuration, data and code, returns it without computing.
+    A lakehouse that has the run already, the same configuration, data and code, returns it without computing. A stored
+    run that is damaged, or of which a table is lost, is assembled again from its blocks and replaced whole.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def backtest(
     started = now()
     done = execute(asked, executor, source.cache() if cache is None else cache, progress)
     source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
-    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from)
+    mended = source.damaged.get(asked.run_id)
+    return Result(asked.run_id, done.tables, seconds=done.seconds, mended=mended, origin=came_from)
 
 
 def plan(

@@ -40,6 +40,8 @@ class Result:
     """Engine time, seconds: plan, advance and assemble, without reading, writing and compiling."""
     origin: Callable[[], Origin] | None = field(default=None, repr=False, compare=False)
     """Returns the request and the cache that the run came from, to walk it again; None where that is not known."""
+    mended: str | None = None
+    """What was damaged of the stored run, which was assembled again and replaced; None where nothing was."""
 
     @property
     def name(self) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
 from metabt.cli.report_command import report
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
-from metabt.cli.upkeep_commands import cache, explain, reproduce
+from metabt.cli.upkeep_commands import cache, check, explain, reproduce
 from metabt.cli.weights_command import weights
 
 __all__ = [
     "backtest",
     "cache",
+    "check",
     "demo",
     "explain",
     "ingest",
@@ -103,6 +104,8 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
+    if result.mended:
+        notice(f"{result.mended}: assembled again from blocks and replaced")
     print(result.summary())
     found = ", found: computed earlier" if result.found else ""
     print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
@@ -121,10 +124,18 @@ def runs(lakehouse: str | None, layout: Layout = "table") -> None:
     print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
 
 
-def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None) -> None:
-    """Print the answer to one reading statement, or write it to the file `output`."""
-    from metabt.lakehouse import export, query
+def sql(
+    lakehouse: str | None,
+    statement: str,
+    layout: Layout = "table",
+    output: str | None = None,
+    verify: bool = False,
+) -> None:
+    """Print the answer to one reading statement, or write it to the file `output`; `verify` goes over files first."""
+    from metabt.lakehouse import check_files, export, query
 
+    if verify:
+        check_files(place(lakehouse))
     if output is not None:
         file = export(place(lakehouse), statement, output)
         return print(f"{file}: {file.stat().st_size:,} bytes")

@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from metabt.api.result import Result
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.record import Record
+    from metabt.values.tables import Table
 
 COLUMNS = ("symbol", "held", "target", "trade", "pending", "date")
 """Columns of an order that are printed."""
-ORDERS = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE run_id = $1 ORDER BY symbol"
-CLOSES = (
-    "SELECT symbol, arg_max(close, date) FROM prices WHERE dataset IN (SELECT unnest($1::VARCHAR[])) GROUP BY symbol"
-)
 
 Order = tuple[Any, ...]
 
@@ -98,13 +95,12 @@ def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
 def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
     if refresh:
         return _of_result(_refreshed(source, run))
-    from metabt.lakehouse import execute
+    from metabt.lakehouse import load_table
 
     _say_if_stale(source, run)
     if run.keep == "summary":
         return _of_result(completed_run(str(source.path), run.run_id))
-    found: list[Order] = execute(source.connection, ORDERS, run.run_id).fetchall()
-    return found
+    return _rows_of(load_table(source.connection, run.run_id, "orders"))
 
 
 def _refreshed(source: Lakehouse, run: Record) -> Result:
@@ -139,20 +135,31 @@ def _say_if_stale(source: Lakehouse, run: Record) -> None:
 
 
 def _of_result(result: Result) -> list[Order]:
+    return _rows_of(result.tables["orders"])
+
+
+def _rows_of(table: Table) -> list[Order]:
     import numpy as np
 
     from metabt.values.tables import texts
 
-    table = result.tables["orders"]
     plain = [texts(table[name]) if name == "symbol" else np.asarray(table[name]).tolist() for name in COLUMNS]
     return sorted(zip(*plain, strict=True))
 
 
 def _last_closes(source: Lakehouse, run: Record) -> dict[str, float]:
     """Return symbol -> last close, from the datasets that the run's leaves draw on."""
-    from metabt.lakehouse import execute
+    import numpy as np
 
-    return dict(execute(source.connection, CLOSES, list(run.wanted)).fetchall())
+    closes: dict[str, float] = {}
+    for name in run.wanted:
+        dataset = source.dataset(name)
+        prices = dataset.since(len(dataset.facts.dates) - 1)
+        latest = np.full(len(prices.symbols), np.nan) if prices.entry is None else prices.entry
+        for row in prices.close:  # the newest is written last
+            latest = np.where(np.isnan(row), latest, row)
+        closes |= dict(zip(prices.symbols, latest.tolist(), strict=True))
+    return closes
 
 
 def _print_trades(targets: dict[str, float], closes: dict[str, float], file: str, nav: float, layout: Layout) -> None:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -233,8 +233,24 @@ class _Forest:
 
         asked = [entry.run_id for entry in self.entries if entry.asked]
         stored = find_runs(self.source.connection, asked, None if self.keep == "summary" else "all")
+        stored -= self._damaged(stored)
         for entry in self.entries:
             entry.found = entry.asked is not None and entry.run_id in stored
+
+    def _damaged(self, stored: Collection[str]) -> set[str]:
+        """Return those runs whose metrics cannot be read back; they are walked and stored anew."""
+        from metabt.lakehouse import Damaged, root_metrics
+
+        damaged = self.source.damaged
+        try:
+            root_metrics(self.source.connection, stored)
+        except Damaged:  # which of them it is takes a question each
+            for run_id in stored:
+                try:
+                    root_metrics(self.source.connection, [run_id])
+                except Damaged as error:
+                    damaged[run_id] = str(error)
+        return set(damaged)
 
     def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
         entries, trees = [], []
@@ -305,7 +321,7 @@ class _Forest:
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
         if new:
-            commit_runs(self.source.path, new, self.source.connection)
+            commit_runs(self.source.path, new, self.source.connection, mend=self.source.damaged)
         runs = [_swept(entry, earlier) for entry in self.entries]
         return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds)
 

@@ -6,4 +6,6 @@
 3. `schema` has the tables: columns, types, and how columns become Arrow and come back. A new column begins there.
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
    first; `connection_loss` recognises in an error that a server is gone.
+5. `file_records` has the SHA-256 of every data file; `damage` says what is not as it was written, in which file, and
+   the cure; `retirement` takes damaged files out of the catalogue.
 """

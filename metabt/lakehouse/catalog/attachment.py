@@ -16,9 +16,9 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
-from metabt.lakehouse.catalog.connection_loss import close
+from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
-from metabt.lakehouse.catalog.schema import SCHEMA, complete_tables
+from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 
@@ -137,17 +137,21 @@ def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
+    """Make the tables of a new lakehouse; refuse one whose tables are those of another format."""
     rows = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'").fetchall()
+    if create and not rows:
+        with whole(con):
+            create_tables(con)
+        keep_in_catalogue(con)
+        return
     missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
-    if missing and not create:
+    if missing:
         name, column = min(missing)
         what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
         raise StoreError(
-            f"'{root}' is a DuckLake without metabt's {what}; `metabt ingest` adds what is missing, "
-            "or name another path"
+            f"'{root}' is a lakehouse of an older format, or not one of metabt's: it has no {what}; make it anew with "
+            "`metabt ingest FILE --dataset NAME --lakehouse ANOTHER_FOLDER`, and run its portfolios there"
         )
-    if missing:
-        complete_tables(con, missing)
 
 
 def _probe(place: Path, root: Path) -> None:

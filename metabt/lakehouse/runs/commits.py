@@ -4,12 +4,14 @@
 2. Within one transaction: leave out the runs that are stored as they should be, delete what the others replace,
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
-   run of which a sweep kept the summary may be kept whole.
+   run of which a sweep kept the summary may be kept whole. One that is damaged is replaced where the caller says so,
+   after the damaged files have been taken out of the catalogue (metabt.lakehouse.catalog.retirement).
+4. Digests of the run and of each of its tables are recorded with it (metabt.lakehouse.runs.run_digests).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
+from metabt.lakehouse.runs.run_digests import bitwise_sum, digests_text, row_digest
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Coded, Table, concat
 
@@ -28,6 +32,8 @@ Run = tuple[Mapping[str, object], Mapping[str, Table]]
 
 DEFAULTS: dict[str, object] = {"keep": "all", "overrides": None, "error": None}
 """Columns of `runs` that need not be given."""
+GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "digest"))
+"""Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
 
@@ -37,6 +43,8 @@ def commit_run(
     run: Mapping[str, object],
     tables: Mapping[str, Table],
     reader: duckdb.DuckDBPyConnection | None = None,
+    *,
+    mend: bool = False,
 ) -> bool:
     """Store one run, whole or not at all.
 
@@ -50,6 +58,8 @@ def commit_run(
         Table name -> column name -> column, without `run_id`. NaN is stored as NULL.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    mend : bool
+        Replace the run if it is stored, since it is damaged.
 
     Returns
     -------
@@ -61,10 +71,16 @@ def commit_run(
     StoreError
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
-    return commit_runs(path, [(run, tables)], reader) == 1
+    return commit_runs(path, [(run, tables)], reader, mend=[str(run["run_id"])] if mend else ()) == 1
 
 
-def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyConnection | None = None) -> int:
+def commit_runs(
+    path: str | Path,
+    runs: Sequence[Run],
+    reader: duckdb.DuckDBPyConnection | None = None,
+    *,
+    mend: Collection[str] = (),
+) -> int:
     """Store runs in one transaction.
 
     Parameters
@@ -76,6 +92,8 @@ def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyCo
         without `run_id`. NaN is stored as NULL. Of two runs with the same identity the first is taken.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    mend : collection of str
+        Identities of runs that are replaced if they are stored, since they are damaged.
 
     Returns
     -------
@@ -87,27 +105,35 @@ def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyCo
     StoreError
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
-    asked = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    asked = dict(sorted(asked.items()))
-    for run, tables in asked.values():
+    given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
+    for run, tables in given.values():
         _check(run, tables)
+    asked = {name: (_recorded(*given[name]), given[name][1]) for name in sorted(given)}
     ready = _ready(asked)
+    if mend:
+        retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
         stored = _stored(con, list(asked))
-        wanted = [name for name, (run, _) in asked.items() if name not in stored or _replaces(run, *stored[name])]
-        _delete(con, [name for name in wanted if name in stored])
+        wanted = [
+            name
+            for name, (run, _) in asked.items()
+            if name in mend or name not in stored or _replaces(run, *stored[name][:2])
+        ]
+        _delete(con, [name for name in wanted if name in stored or name in mend])
         left = ready if len(wanted) == len(asked) else _ready({name: asked[name] for name in wanted})
         for name, rows in left.items():
             _append(con, name, rows)
+        gone = [stored[name][2] for name in wanted if name in stored]
+        _seal(con, None if mend else gone, [str(asked[name][0]["digest"]) for name in wanted])
         return len(wanted)
 
     return transact(path, work, reader=reader)
 
 
 def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
-    if set(run) != set(SCHEMA["runs"]):
-        raise ValueError(f"run: columns {sorted(set(run) ^ set(SCHEMA['runs']))} are missing or unknown")
+    if set(run) != set(GIVEN):
+        raise ValueError(f"run: columns {sorted(set(run) ^ set(GIVEN))} are missing or unknown")
     status, keep, error = run["status"], run["keep"], run["error"]
     if status not in ("ok", "failed") or keep not in ("all", "summary"):
         raise ValueError(f"run: got status {status!r}, keep {keep!r}; wanted ok or failed, all or summary")
@@ -122,6 +148,13 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
         lengths = {column: len(values) for column, values in table.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
+
+
+def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> dict[str, object]:
+    """Return the columns of a run, as they will be read back, with its digests."""
+    row = pa.table({name: _column([run[name]], SCHEMA["runs"][name]) for name in GIVEN}).to_pylist()[0]
+    row["digests"] = digests_text(row, tables)
+    return {**row, "digest": row_digest(row)}
 
 
 def _ready(runs: Mapping[str, Run]) -> dict[str, pa.Table]:
@@ -145,10 +178,25 @@ def _column(values: Sequence[Any], kind: str) -> pa.Array:
     return from_texts(values) if kind == "VARCHAR" else from_numpy(np.array(values, NUMPY[kind]))
 
 
-def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str]]:
-    """Return run_id -> status and keep of those runs that are stored."""
-    sql = "SELECT run_id, status, keep FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
-    return {run_id: (status, keep) for run_id, status, keep in execute(con, sql, run_ids).fetchall()}
+def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str, str]]:
+    """Return run_id -> status, keep and digest of those runs that are stored."""
+    sql = "SELECT run_id, status, keep, digest FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
+    return {run_id: (status, keep, text) for run_id, status, keep, text in execute(con, sql, run_ids).fetchall()}
+
+
+def _seal(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list[str]) -> None:
+    """Bring the seal of all runs up to date: digests that have gone and come, or all anew where `gone` is None."""
+    if not come:
+        return
+    found = con.execute("SELECT rows, digest FROM seals WHERE name = 'runs'").fetchall()
+    if gone is None:
+        everything = [text for (text,) in con.execute("SELECT digest FROM runs").fetchall()]
+        rows, total = len(everything), bitwise_sum(everything)
+    else:
+        rows, total = found[0] if found else (0, "")
+        rows, total = rows + len(come) - len(gone), bitwise_sum([*gone, *come], total)
+    con.execute("DELETE FROM seals WHERE name = 'runs'")
+    insert(con, "seals", pa.table({"name": ["runs"], "rows": [rows], "digest": [total]}))
 
 
 def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:
