@@ -1,7 +1,8 @@
 """Read a source as it is: a CSV file, a Parquet file or a pandas frame becomes named Arrow columns.
 
 1. CSV cells stay text: a symbol such as 0700 or NA must not become a number or nothing.
-2. Parquet is read by DuckDB, which runs no code that a crafted file may carry.
+2. Parquet is read by DuckDB, which runs no code that a crafted file may carry. DuckDB ignores checksums of pages, so
+   Arrow goes over them first.
 3. A frame's index becomes its first columns; pandas itself is never imported here.
 """
 
@@ -98,7 +99,23 @@ def _csv_header(path: Path) -> tuple[str, int]:
     return delimiter, len(next(csv.reader([line], delimiter=delimiter)))
 
 
+def _check_pages(path: Path) -> None:
+    """Raise DataError for a page that is not what its checksum says, where pages have one; decode nothing else."""
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path, page_checksum_verification=True, arrow_extensions_enabled=False)
+        for group in range(file.num_row_groups):
+            file.read_row_group(group, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if "checksum" in str(error).lower():
+            raise DataError(
+                f"'{path}' is damaged: a page is not what its checksum says; get the file anew from where it came"
+            ) from error
+
+
 def _parquet_columns(path: Path) -> Columns:
+    _check_pages(path)
     try:
         with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
             pattern = _as_pattern(str(path))
