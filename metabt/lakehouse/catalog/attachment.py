@@ -21,6 +21,7 @@ from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
+from metabt.lakehouse.catalog.views import create_views, missing_views
 
 DATA = "data"
 """Directory of the Parquet files inside a lakehouse."""
@@ -137,17 +138,21 @@ def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
-    """Make the tables of a new lakehouse; refuse one whose tables are those of another format."""
-    rows = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'").fetchall()
+    """Make the tables and views of a new lakehouse; refuse one whose tables are those of another format."""
+    sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
+    rows = con.execute(sql).fetchall()
     if create and not rows:
         with whole(con):
             create_tables(con)
+            create_views(con)
         keep_in_catalogue(con)
         return
     missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
-    if missing:
-        name, column = min(missing)
+    views = missing_views(con)
+    if missing or views:
+        name, column = min(missing, default=("", ""))
         what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
+        what = what if missing else f"view {views[0]}"
         raise StoreError(
             f"'{root}' is a lakehouse of an older format, or not one of metabt's: it has no {what}; make it anew with "
             "`metabt ingest FILE --dataset NAME --lakehouse ANOTHER_FOLDER`, and run its portfolios there"

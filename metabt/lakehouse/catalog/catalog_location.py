@@ -15,6 +15,7 @@ from pathlib import Path
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.catalog.connection_string import ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 
@@ -29,7 +30,11 @@ Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError for a folder that a Ray job deletes."""
+    """Return the absolute directory of a lakehouse, with ~ expanded.
+
+    StoreError for an address such as s3://lake, and for a folder that a Ray job deletes.
+    """
+    refuse_address(path, "lakehouse")
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))

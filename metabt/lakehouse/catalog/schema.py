@@ -55,6 +55,7 @@ SCHEMA: dict[str, dict[str, str]] = {
     },
     "seals": {"name": "VARCHAR", "rows": "BIGINT", "digest": "VARCHAR"},
     "files": {"path": "VARCHAR", "bytes": "BIGINT", "sha256": "VARCHAR"},
+    "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
         "run_id": "VARCHAR",
@@ -119,8 +120,8 @@ IN_CATALOGUE = ("files", "seals")
 INLINED = 1_000_000
 """Rows at once up to which that is so."""
 
-RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name != "runs")
-"""Names of the tables that hold runs, besides `runs` itself."""
+RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name not in ("runs", "asked"))
+"""Names of the tables that hold runs, besides `runs` itself; `asked` is about them."""
 
 ARROW = {
     "VARCHAR": pa.string(),
@@ -140,6 +141,8 @@ NUMPY = {
     "BOOLEAN": "bool",
 }
 """The NumPy type of every SQL type in use, text aside."""
+FEW = 20_000
+"""Rows up to which texts are coded here: `pyarrow.compute`, which codes more of them faster, takes longer to import."""
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -203,7 +206,16 @@ def _arrow_column(column: Column, kind: str) -> pa.Array:
 
 def _plain_column(column: pa.Array, kind: str) -> Column:
     if kind == "VARCHAR":
+        if len(column) <= FEW:
+            return _coded(column.to_pylist())
         coded = column.dictionary_encode()
         codes = to_numpy(coded.indices) if not coded.null_count else to_numpy(coded.indices.fill_null(-1))
         return Coded(codes, tuple(coded.dictionary.to_pylist()))
     return to_numpy(column)
+
+
+def _coded(column: list[str | None]) -> Coded:
+    """Return texts as codes, numbered as they appear, as `dictionary_encode` does."""
+    numbers: dict[str, int] = {}
+    codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in column]
+    return Coded(np.array(codes, np.int32), tuple(numbers))

@@ -154,8 +154,14 @@ def _microseconds(stamps: list[datetime | None]) -> np.ndarray:
 
 def _reader(date_format: str | None) -> Callable[[str], datetime]:
     if date_format is None:
-        return lambda text: datetime.fromisoformat(text.replace("/", "-"))
+        return _iso
     return lambda text: datetime.strptime(text, date_format)
+
+
+def _iso(text: str) -> datetime:
+    if text.isdigit() and len(text) != len("YYYYMMDD"):  # Python reads milliseconds since 1970 as a date of long ago
+        raise ValueError(f"{text} is no date")
+    return datetime.fromisoformat(text.replace("/", "-"))
 
 
 def _parsed(text: str, reader: Callable[[str], datetime]) -> datetime | None:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from metabt.errors import DataError, nearest
+from metabt.lakehouse.catalog.local_paths import address
 from metabt.lakehouse.catalog.statements import execute
 
 Name = str | tuple[str, str]
@@ -64,6 +65,9 @@ def read_columns(source: object) -> Columns:
 
 
 def _check_file(path: Path) -> None:
+    message = address(path, "file")
+    if message:
+        raise DataError(message)
     if path.is_dir():
         raise DataError(f"'{path}' is a directory; name one file in it")
     if not path.is_file():

@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from metabt.errors import ConfigError, DataError
+from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
@@ -136,6 +137,7 @@ def ingest(
     """
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
+    located(path)  # what is no folder is refused before anything is read
     name = source_name(source)
     try:
         rows = read_observations(source, ColumnNames(date, symbol, dict(fields or {}), date_format))

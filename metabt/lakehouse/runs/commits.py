@@ -4,9 +4,11 @@
 2. Within one transaction: leave out the runs that are stored as they should be, delete what the others replace,
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
-   run of which a sweep kept the summary may be kept whole. One that is damaged is replaced where the caller says so,
-   after the damaged files have been taken out of the catalogue (metabt.lakehouse.catalog.retirement).
+   run of which a sweep kept the summary may be kept whole: it stays the run that it was, with its start, engine, sweep
+   and overrides. One that is damaged is replaced where the caller says so, after the damaged files have been taken out
+   of the catalogue (metabt.lakehouse.catalog.retirement).
 4. Digests of the run and of each of its tables are recorded with it (metabt.lakehouse.runs.run_digests).
+5. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings).
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import pyarrow as pa
 from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.runs.run_digests import bitwise_sum, digests_text, row_digest
+from metabt.lakehouse.runs.askings import Asked, append, write
+from metabt.lakehouse.runs.run_digests import digests_text, row_digest
+from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, seal_runs
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Coded, Table, concat
 
@@ -36,6 +39,8 @@ GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "
 """Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
+ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
+"""Columns of `runs` that a run keeps when it is replaced by more of itself."""
 
 
 def commit_run(
@@ -43,6 +48,7 @@ def commit_run(
     run: Mapping[str, object],
     tables: Mapping[str, Table],
     reader: duckdb.DuckDBPyConnection | None = None,
+    asked: Sequence[Asked] = (),
     *,
     mend: bool = False,
 ) -> bool:
@@ -58,6 +64,8 @@ def commit_run(
         Table name -> column name -> column, without `run_id`. NaN is stored as NULL.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    asked : sequence of (run_id, sweep_id, at, overrides)
+        Rows of `asked`, which are added whether the run is stored already or not.
     mend : bool
         Replace the run if it is stored, since it is damaged.
 
@@ -71,13 +79,14 @@ def commit_run(
     StoreError
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
-    return commit_runs(path, [(run, tables)], reader, mend=[str(run["run_id"])] if mend else ()) == 1
+    return commit_runs(path, [(run, tables)], reader, asked, mend=[str(run["run_id"])] if mend else ()) == 1
 
 
 def commit_runs(
     path: str | Path,
     runs: Sequence[Run],
     reader: duckdb.DuckDBPyConnection | None = None,
+    asked: Sequence[Asked] = (),
     *,
     mend: Collection[str] = (),
 ) -> int:
@@ -92,6 +101,8 @@ def commit_runs(
         without `run_id`. NaN is stored as NULL. Of two runs with the same identity the first is taken.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    asked : sequence of (run_id, sweep_id, at, overrides)
+        Rows of `asked`, in the order in which they count as asked for; they are added whatever is stored already.
     mend : collection of str
         Identities of runs that are replaced if they are stored, since they are damaged.
 
@@ -108,27 +119,29 @@ def commit_runs(
     given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
     for run, tables in given.values():
         _check(run, tables)
-    asked = {name: (_recorded(*given[name]), given[name][1]) for name in sorted(given)}
-    ready = _ready(asked)
+    given = {name: _recorded(*given[name]) for name in sorted(given)}
+    ready = _ready(given)
     if mend:
         retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
-        stored = _stored(con, list(asked))
+        stored = _stored(con, list(given))
         wanted = [
             name
-            for name, (run, _) in asked.items()
+            for name, (run, _) in given.items()
             if name in mend or name not in stored or _replaces(run, *stored[name][:2])
         ]
+        kept = _origins(con, [name for name in wanted if name in stored and stored[name][0] == "ok"])
         _delete(con, [name for name in wanted if name in stored or name in mend])
-        left = ready if len(wanted) == len(asked) else _ready({name: asked[name] for name in wanted})
-        for name, rows in left.items():
+        left = {name: _recorded({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
+        for name, rows in (ready if len(wanted) == len(given) and not kept else _ready(left)).items():
             _append(con, name, rows)
         gone = [stored[name][2] for name in wanted if name in stored]
-        _seal(con, None if mend else gone, [str(asked[name][0]["digest"]) for name in wanted])
+        seal_runs(con, None if mend else gone, [str(run["digest"]) for run, _ in left.values()])
+        append(con, asked)
         return len(wanted)
 
-    return transact(path, work, reader=reader)
+    return write(path, work, reader)
 
 
 def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
@@ -150,11 +163,11 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
 
 
-def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> dict[str, object]:
-    """Return the columns of a run, as they will be read back, with its digests."""
+def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> Run:
+    """Return a run with its columns as they will be read back, and its digests among them."""
     row = pa.table({name: _column([run[name]], SCHEMA["runs"][name]) for name in GIVEN}).to_pylist()[0]
-    row["digests"] = digests_text(row, tables)
-    return {**row, "digest": row_digest(row)}
+    row["digests"] = run.get("digests") or digests_text(row, tables)
+    return {**row, "digest": row_digest(row)}, tables
 
 
 def _ready(runs: Mapping[str, Run]) -> dict[str, pa.Table]:
@@ -184,19 +197,13 @@ def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tup
     return {run_id: (status, keep, text) for run_id, status, keep, text in execute(con, sql, run_ids).fetchall()}
 
 
-def _seal(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list[str]) -> None:
-    """Bring the seal of all runs up to date: digests that have gone and come, or all anew where `gone` is None."""
-    if not come:
-        return
-    found = con.execute("SELECT rows, digest FROM seals WHERE name = 'runs'").fetchall()
-    if gone is None:
-        everything = [text for (text,) in con.execute("SELECT digest FROM runs").fetchall()]
-        rows, total = len(everything), bitwise_sum(everything)
-    else:
-        rows, total = found[0] if found else (0, "")
-        rows, total = rows + len(come) - len(gone), bitwise_sum([*gone, *come], total)
-    con.execute("DELETE FROM seals WHERE name = 'runs'")
-    insert(con, "seals", pa.table({"name": ["runs"], "rows": [rows], "digest": [total]}))
+def _origins(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, dict[str, object]]:
+    """Return run_id -> what runs keep when more of them is stored; nothing of one whose row is damaged."""
+    if not run_ids:
+        return {}
+    sql = f"SELECT {', '.join((*LISTED, *OF_DIGESTS))} FROM runs WHERE list_contains($1::VARCHAR[], run_id)"
+    rows = execute(con, sql, run_ids).to_arrow_table().to_pylist()
+    return {row["run_id"]: {name: row[name] for name in ORIGIN} for row in rows if row["digest"] == row_digest(row)}
 
 
 def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:

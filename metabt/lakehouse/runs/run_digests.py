@@ -1,8 +1,8 @@
 """Digests of runs: what a commit records of a run, so that what is read back later can be compared with it.
 
 1. `table_digest` covers names and values of all columns, row by row; which codes texts have does not matter.
-2. The column `digests` of `runs` has the rows and the digest of each of the run's tables, and those of `config` and
-   `versions`, as JSON.
+2. The column `digests` of `runs` has the rows and the digest of each of the run's tables, those of `config` and
+   `versions`, and the first and last date of the root's stream, as JSON.
 3. The column `digest` covers the other columns of the row that lists show, and `digests`.
 4. `seals` has the number of all runs and the bitwise sum of their digests: a run that is missing shows there.
 """
@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 import numpy as np
 
 from metabt.values.digests import joint_digest
-from metabt.values.tables import Coded, Column, Table
+from metabt.values.tables import Coded, Column, Table, texts
 
 LARGE = ("config", "versions")
 """Columns of `runs` that lists leave out."""
@@ -48,8 +49,20 @@ def measured(tables: Mapping[str, Table]) -> dict[str, tuple[int, str]]:
 
 def digests_text(row: Mapping[str, object], tables: Mapping[str, Table]) -> str:
     """Return the column `digests` of a run."""
-    texts = {name: joint_digest([str(row[name])]) for name in LARGE}
-    return json.dumps({**texts, "tables": measured(tables)})
+    large = {name: joint_digest([str(row[name])]) for name in LARGE}
+    return json.dumps({**large, "span": _span(str(row["portfolio"]), tables), "tables": measured(tables)})
+
+
+def span_of(row: Mapping[str, object]) -> tuple[date, date] | None:
+    """Return the first and last date of a run's root, from its row; None where it has no stream."""
+    span = json.loads(str(row["digests"]))["span"]
+    return None if span is None else (date.fromisoformat(span[0]), date.fromisoformat(span[1]))
+
+
+def _span(root: str, tables: Mapping[str, Table]) -> list[str] | None:
+    returns = tables.get("returns") or {"date": np.zeros(0, "datetime64[D]"), "path": Coded.of([])}
+    dates = np.asarray(returns["date"])[texts(returns["path"]) == root]
+    return [str(dates.min()), str(dates.max())] if len(dates) else None
 
 
 def recorded_of(row: Mapping[str, object]) -> Recorded:

@@ -3,42 +3,38 @@
 1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
 2. `load_run` returns a run's tables, rows in the order in which they were stored; `load_table` one of them.
 3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
-4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
-5. What is read is compared with the digests that the commit recorded (metabt.lakehouse.runs.run_digests); what differs
+4. What is read is compared with the digests that the commit recorded (metabt.lakehouse.runs.run_digests); what differs
    is refused, with run, table and file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import numpy as np
 
 from metabt.analysis.summary import metrics_by_path
-from metabt.errors import ConfigError, StoreError, nearest
+from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import UNREADABLE, is_outage, reported
-from metabt.lakehouse.catalog.damage import AGAIN, ANYTHING, damage, unreadable
+from metabt.lakehouse.catalog.damage import AGAIN, damage, unreadable
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.run_digests import (
-    LARGE,
     NOTHING,
     Recorded,
-    bitwise_sum,
     large_are_sound,
     recorded_of,
     row_digest,
     size_of,
     table_digest,
 )
+from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, check_row, sound_runs
 from metabt.values.tables import Table
 
-OF_DIGESTS = ("digests", "digest")
-"""Columns of `runs` that only this module reads."""
-LISTED = tuple(column for column in SCHEMA["runs"] if column not in (*LARGE, *OF_DIGESTS))
-"""Columns of `runs` that `list_runs` returns."""
+BATCH = 64
+"""Runs of which a table is read at once."""
 
 
 def find_run(con: duckdb.DuckDBPyConnection, run_id: str, keep: str | None = None) -> bool:
@@ -110,7 +106,9 @@ def run_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, object]:
 
 
 @reported
-def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, object], dict[str, Table]]:
+def load_run(
+    con: duckdb.DuckDBPyConnection, run_id: str, names: Sequence[str] = RUN_TABLES
+) -> tuple[dict[str, object], dict[str, Table]]:
     """Return a run's row and its tables.
 
     Parameters
@@ -119,6 +117,8 @@ def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, obj
         An attached lakehouse.
     run_id : str
         Its whole identity; `resolve_run` finds it.
+    names : sequence of str
+        Those tables that are wanted; others are not read.
 
     Returns
     -------
@@ -131,38 +131,38 @@ def load_run(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[dict[str, obj
     Raises
     ------
     StoreError
-        When there is no such run.
+        When there is no such run, or its row or a table is not what was stored.
     """
     row = _sound_row(con, run_id)
     recorded = recorded_of(row)
-    tables = {name: _sound_table(con, run_id, name, recorded) for name in RUN_TABLES}
+    tables = {name: _sound_table(con, run_id, name, recorded) for name in names}
     return {name: value for name, value in row.items() if name not in OF_DIGESTS}, tables
 
 
-@reported
 def load_table(con: duckdb.DuckDBPyConnection, run_id: str, name: str) -> Table:
-    """Return one table of a run, as `load_run` does.
+    """Return one table of a run, as `load_run` does."""
+    return load_run(con, run_id, [name])[1][name]
+
+
+@reported
+def load_tables(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str], name: str) -> Iterator[tuple[str, Table]]:
+    """Return an iterator over one table of many runs, which reads BATCH runs at a time.
 
     Parameters
     ----------
     con : connection
         An attached lakehouse.
-    run_id : str
-        Its whole identity.
+    run_ids : iterable of str
+        Whole identities. Runs that are not stored, or failed, are left out.
     name : str
         The table.
 
     Returns
     -------
-    dict
-        Column name -> column, without `run_id`.
-
-    Raises
-    ------
-    StoreError
-        When there is no such run, or its row or this table is not what was stored.
+    iterator of (str, dict)
+        A run's identity, and the table as `load_run` returns it; StoreError where it is not what was stored.
     """
-    return _sound_table(con, run_id, name, recorded_of(_sound_row(con, run_id)))
+    return _batches(con, name, _done_rows(con, run_ids))
 
 
 @reported
@@ -185,42 +185,8 @@ def list_runs(
     list of dict
         Column -> value of each run, failed ones included.
     """
-    rows = [row for row in _all_rows(con) if portfolio is None or row["portfolio"] == portfolio]
+    rows = [row for row in sound_runs(con) if portfolio is None or row["portfolio"] == portfolio]
     return [{name: row[name] for name in LISTED} for row in rows[:limit]]
-
-
-@reported
-def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
-    """Return the identity of the run that `name` means.
-
-    Parameters
-    ----------
-    con : connection
-        An attached lakehouse.
-    name : str
-        "latest", or a portfolio's name: its newest run that did not fail; or a unique beginning of any run's identity.
-
-    Returns
-    -------
-    str
-        Its whole run_id.
-
-    Raises
-    ------
-    ConfigError
-        When it means no run, or several.
-    """
-    runs = [(row["run_id"], row["portfolio"], row["status"]) for row in _all_rows(con)]
-    done = [(run_id, portfolio) for run_id, portfolio, status in runs if status == "ok"]
-    if name == "latest" and done:
-        return str(done[0][0])
-    named = [run_id for run_id, portfolio in done if name == portfolio] + [row[0] for row in runs if row[0] == name]
-    if named:
-        return str(named[0])
-    started = [row[0] for row in runs if name and row[0].startswith(name)]
-    if len(started) == 1:
-        return str(started[0])
-    raise ConfigError(_unresolved(name, started, runs))
 
 
 def _sound_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
@@ -232,27 +198,6 @@ def _sound_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
     if len(found) > 1 or row["digest"] != row_digest(row) or not large_are_sound(row):
         raise damage(con, f"run {run_id[:12]}: its row is not what was stored", ["runs"], AGAIN)
     return row
-
-
-def _all_rows(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Return the rows of all runs without what is large, newest first, compared with their digests and the seal."""
-    columns = ", ".join((*LISTED, *OF_DIGESTS))
-    # one statement: a commit between two would look like damage
-    sql = (
-        "SELECT n, total, r.* FROM (SELECT 1 AS one, rows AS n, digest AS total FROM seals WHERE name = 'runs') "
-        f"FULL JOIN (SELECT 1 AS one, {columns} FROM runs) r USING (one) ORDER BY started_at DESC, run_id"
-    )
-    rows = con.execute(sql).to_arrow_table().to_pylist()
-    if not rows:
-        return []
-    n, total = rows[0]["n"], rows[0]["total"]
-    found = [{name: row[name] for name in (*LISTED, *OF_DIGESTS)} for row in rows if row["run_id"] is not None]
-    for row in found:
-        if row["digest"] != row_digest(row):
-            raise damage(con, f"run {row['run_id'][:12]}: its row is not what was stored", ["runs"], AGAIN)
-    if len(found) != n or bitwise_sum(row["digest"] for row in found) != total:
-        raise damage(con, f"the lakehouse holds {len(found)} runs, and recorded {n}", ["runs", "seals"], ANYTHING)
-    return found
 
 
 def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> dict[str, Table]:
@@ -277,12 +222,7 @@ def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> 
 
 
 def _sound_table(con: duckdb.DuckDBPyConnection, run_id: str, name: str, recorded: Recorded) -> Table:
-    try:
-        table = _load(con, name, [run_id])[run_id]
-    except (duckdb.Error, *UNREADABLE) as error:
-        if is_outage(str(error)):
-            raise
-        raise unreadable(con, error, f"run {run_id[:12]}, table {name}") from error
+    table = _read(con, name, [run_id])[run_id]
     _check_table(con, run_id, name, table, recorded)
     return table
 
@@ -294,19 +234,6 @@ def _check_table(con: duckdb.DuckDBPyConnection, run_id: str, name: str, table: 
         return
     what = f"it has {found:,} rows, {rows:,} were stored" if found != rows else "it is not what was stored"
     raise damage(con, f"run {run_id[:12]}, table {name}: {what}", [name], AGAIN)
-
-
-def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]]) -> str:
-    if not runs:
-        return "the lakehouse holds no run yet; `metabt backtest` makes one"
-    if started:
-        some = ", ".join(started[:5])
-        return f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean"
-    portfolios = {portfolio for _, portfolio, _ in runs}
-    if name == "latest" or name in portfolios:
-        whose = "" if name == "latest" else f" of '{name}'"
-        return f"every run{whose} in the lakehouse failed; select run_id, error from runs says why"
-    return f"no run or portfolio '{name}' in the lakehouse{nearest(name, portfolios | {'latest'})}"
 
 
 @reported
@@ -325,16 +252,41 @@ def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict
     dict of str to dict of str to float
         run_id -> metric -> value, NaN where it has none. Runs that are not stored, or failed, are left out.
     """
-    sql = (
-        f"SELECT {', '.join((*LISTED, *OF_DIGESTS))} FROM runs "
-        "WHERE list_contains($1::VARCHAR[], run_id) AND status = 'ok'"
-    )
-    rows = {row["run_id"]: row for row in execute(con, sql, list(run_ids)).to_arrow_table().to_pylist()}
-    tables = _load(con, "metrics", list(rows)) if rows else {}
-    found: dict[str, dict[str, float]] = {}
-    for run_id, row in rows.items():
-        if row["digest"] != row_digest(row):
-            raise damage(con, f"run {run_id[:12]}: its row is not what was stored", ["runs"], AGAIN)
-        _check_table(con, run_id, "metrics", tables[run_id], recorded_of(row))
-        found[run_id] = metrics_by_path(tables[run_id]).get(row["portfolio"], {})
-    return found
+    rows = _done_rows(con, run_ids)
+    return {
+        run_id: metrics_by_path(table).get(str(rows[run_id]["portfolio"]), {})
+        for run_id, table in _batches(con, "metrics", rows)
+    }
+
+
+def _done_rows(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return run_id -> row, without what is large, of those runs that did not fail, compared with their digests."""
+    wanted = list(run_ids)
+    sql = f"SELECT {', '.join((*LISTED, *OF_DIGESTS))} FROM runs WHERE list_contains($1::VARCHAR[], run_id)"
+    rows = execute(con, sql, wanted).to_arrow_table().to_pylist() if wanted else []
+    for row in rows:
+        check_row(con, row)
+    return {row["run_id"]: row for row in rows if row["status"] == "ok"}
+
+
+def _batches(
+    con: duckdb.DuckDBPyConnection, name: str, rows: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Table]]:
+    """Yield run_id and one table, compared with the digests in the runs' rows."""
+    names = sorted(rows)
+    for first in range(0, len(names), BATCH):
+        tables = _read(con, name, names[first : first + BATCH])
+        for run_id, table in tables.items():
+            _check_table(con, run_id, name, table, recorded_of(rows[run_id]))
+            yield run_id, table
+
+
+def _read(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> dict[str, Table]:
+    """Return run_id -> one of its tables; StoreError where it cannot be read."""
+    try:
+        return _load(con, name, run_ids)
+    except (duckdb.Error, *UNREADABLE) as error:
+        if is_outage(str(error)):
+            raise
+        whose = f"run {run_ids[0][:12]}" if len(run_ids) == 1 else f"{len(run_ids)} runs"
+        raise unreadable(con, error, f"{whose}, table {name}") from error
