@@ -15,7 +15,7 @@ import pytest
 import metabt
 from metabt.cli.main import main
 from metabt.errors import MetabtError, StoreError
-from metabt.lakehouse import attach, check_lakehouse, ingest, list_runs, load_prices
+from metabt.lakehouse import attach, check_lakehouse, ingest, list_runs, load_prices, run_list
 from metabt.lakehouse.price_source import Lakehouse
 from tests.lakehouse.conftest import wide
 
@@ -82,7 +82,7 @@ def loaded(lake: Path) -> Answer:
 
 def listed(lake: Path) -> Answer:
     with attach(lake, read_only=True) as con:
-        return tuple((row["run_id"], row["portfolio"], row["status"], row["snapshot"]) for row in list_runs(con))
+        return tuple(map(str, (*list_runs(con), *run_list(con))))
 
 
 def found(lake: Path) -> Answer:
