@@ -59,7 +59,8 @@ def backtest(
 ) -> Result:
     """Walk a portfolio forward and return its run; prices in a lakehouse have the run stored there.
 
-    A lakehouse that has the run already, the same configuration, data and code, returns it without computing.
+    A lakehouse that has the run already, the same configuration, data and code, returns it without computing. A stored
+    run that is damaged, or of which a table is lost, is assembled again from its blocks and replaced whole.
 
     Parameters
     ----------
@@ -167,7 +168,13 @@ def asked_for(
     source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)
     return Result(
-        asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told, objects=objects
+        asked.run_id,
+        done.tables,
+        seconds=done.seconds,
+        origin=came_from,
+        around=lambda: told,
+        objects=objects,
+        mended=source.damaged.get(asked.run_id),
     )
 
 

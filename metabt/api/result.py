@@ -48,6 +48,8 @@ class Result:
     """Returns the data that it read and how it was asked for, for `notes`; None where that is not known."""
     objects: tuple[str, ...] = ()
     """Estimators that were handed over as objects: with any the run is remembered nowhere, and has to be kept here."""
+    mended: str | None = None
+    """What was damaged of the stored run, which was assembled again and replaced; None where nothing was."""
 
     def __repr__(self) -> str:
         return line("Result", self.run_id, self.tables, self._kept)

@@ -15,13 +15,14 @@ from metabt.cli.printing import Layout, founded, hint, notice, place, print_note
 from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
-from metabt.cli.upkeep_commands import cache, explain, reproduce
+from metabt.cli.upkeep_commands import cache, check, explain, reproduce
 from metabt.cli.weights_command import weights
 from metabt.lakehouse.catalog.asking import Asking
 
 __all__ = [
     "backtest",
     "cache",
+    "check",
     "demo",
     "explain",
     "ingest",
@@ -119,6 +120,8 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
+    if result.mended:
+        notice(f"{result.mended}: assembled again from blocks and replaced")
     show(summary(result.tables))
     notes = replace(result.notes, settings=told_settings(asking.overrides))
     print_notes(note_lines(notes, config["lakehouse"], result.found))
@@ -156,12 +159,22 @@ def _listed(column: str, value: Any) -> object:
 
 
 def sql(
-    lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None, run: str | None = None
+    lakehouse: str | None,
+    statement: str,
+    layout: Layout = "table",
+    output: str | None = None,
+    run: str | None = None,
+    verify: bool = False,
 ) -> None:
-    """Print the answer to one reading statement, or write it to the file `output`; of the rows of one `run` alone."""
-    from metabt.lakehouse import export, query
+    """Print the answer to one reading statement, or write it to the file `output`; of the rows of one `run` alone.
+
+    `verify` goes over files first.
+    """
+    from metabt.lakehouse import check_files, export, query
 
     where = place(lakehouse)
+    if verify:
+        check_files(where)
     run_id = None if run is None else _run_id(where, run, said_first(layout))
     if output is not None:
         file = export(where, statement, output, run_id)

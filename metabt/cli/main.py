@@ -176,6 +176,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_explain(commands)
     _add_reproduce(commands)
+    _add_check(commands)
     _add_cache(commands)
     return parser
 
@@ -342,6 +343,9 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
     )
     _add_format(command)
     command.add_argument("--output", metavar="FILE", help="write to FILE instead: .csv, .json or .parquet")
+    command.add_argument(
+        "--verify", action="store_true", help="first compare every data file with its SHA-256, and refuse a damaged one"
+    )
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
@@ -383,6 +387,12 @@ def _add_reproduce(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "reproduce", says, examples)
     _add_run(command)
     _add_quiet(command)
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt check\n  metabt check --lakehouse /data/lake\n"
+    says = "read all that a lakehouse stores, and name what is damaged, what that means and the cure"
+    _add(commands, "check", says, examples)
 
 
 def _add_cache(commands: argparse._SubParsersAction) -> None:

@@ -1,12 +1,16 @@
-"""Commands that look after what is stored: explain a run, reproduce it, look after the cache."""
+"""Commands that look after what is stored: explain a run, reproduce it, check it all, look after the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metabt.cli.printing import Layout, place, print_rows, print_run_notes, said_first, show
 from metabt.errors import ConfigError, RunError, StoreError
+
+if TYPE_CHECKING:
+    from metabt.build.cache.upkeep import Verified
 
 MEGA = 1_000_000
 """Bytes in a MB."""
@@ -78,6 +82,38 @@ def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False, 
     raise RunError(f"run {found.run.short} is not reproduced")
 
 
+def check(lakehouse: str | None) -> None:
+    """Go over everything that a lakehouse stores, and print what is damaged, what that means and the cure.
+
+    Raises
+    ------
+    StoreError
+        If anything is damaged.
+    """
+    from metabt.build.cache.disk import DIRECTORY
+    from metabt.build.cache.upkeep import verify
+    from metabt.lakehouse import check_lakehouse
+    from metabt.lakehouse.catalog.catalog_location import located
+    from metabt.values.ranges import plural
+
+    where = place(lakehouse)
+    found, blocks = check_lakehouse(where), verify(located(where) / DIRECTORY)
+    counts = [plural(number, name.removesuffix("s")) for name, number in found.counts.items()]
+    show(f"{located(where)}: {', '.join([*counts, plural(blocks.sound, 'sound object') + ' in the cache'])}")
+    faults = [*found.faults, *_damaged_objects(blocks)]
+    for fault in faults:
+        show(f"  {fault}")
+    if faults:
+        raise StoreError(f"the lakehouse is not sound: {plural(len(faults), 'fault')}, each with its cure above")
+
+
+def _damaged_objects(found: Verified) -> list[str]:
+    """Return what is damaged in a cache, what that means and the cure."""
+    means = "no answer comes from it; it is computed again when it is needed"
+    bad = [f"block {key} {fault}: it was moved to the quarantine, {means}" for key, fault in found.bad]
+    return bad + [f"block {key} {fault}: it cannot be read, {means}" for key, fault in found.unread]
+
+
 def cache(
     lakehouse: str | None,
     action: str,
@@ -132,8 +168,8 @@ def _verify(where: str, root: Path, recompute: float | None) -> None:
 
     found = verify(root)
     show(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
-    for key, fault in (*found.bad, *found.unread):
-        show(f"  {key} {fault}")
+    for line in _damaged_objects(found):
+        show(f"  {line}")
     n_alarms = 0 if recompute is None else _audit(where, recompute)
     if found.bad or found.unread or n_alarms:
         faults = f"{len(found.bad)} bad and moved to the quarantine, {len(found.unread)} unreadable"

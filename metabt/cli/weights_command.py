@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metabt.runs.last_closes import Close
     from metabt.runs.record import Record
     from metabt.runs.trade_list import Book, Holding, Order
+    from metabt.values.tables import Table
 
 COLUMNS = ("symbol", "held", "target", "trade", "pending", "date")
 """Columns of the table `orders` that are read."""
@@ -32,7 +33,6 @@ PRINTED = ("symbol", "target", "drifted", "trade", "pending", "decided", "close"
 """Columns of the newest book, as printed."""
 FRACTIONS = ("target", "drifted", "trade")
 """Columns of the newest book and of trades that are fractions of NAV."""
-ORDERS = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE run_id = $1 ORDER BY symbol"
 
 
 def weights(
@@ -111,13 +111,13 @@ def _newest(source: Lakehouse, run: Record, refresh: bool) -> tuple[Book, RunNot
     if refresh:
         result = _refreshed(source, run)
         return _book(_of_result(result)), replace(result.notes, settings=settings_of(run))
-    from metabt.lakehouse import execute
+    from metabt.lakehouse import load_table
 
     _say_if_stale(source, run)
     if run.keep == "summary":
         result = completed_run(str(source.path), run.run_id)
         return _book(_of_result(result)), result.notes
-    return _book(execute(source.connection, ORDERS, run.run_id).fetchall()), stored_notes(source, run)
+    return _book(_rows_of(load_table(source.connection, run.run_id, "orders"))), stored_notes(source, run)
 
 
 def _book(rows: Sequence[tuple[Any, ...]]) -> Book:
@@ -155,11 +155,14 @@ def _say_if_stale(source: Lakehouse, run: Record) -> None:
 
 
 def _of_result(result: Result) -> list[tuple[Any, ...]]:
+    return _rows_of(result.tables["orders"])
+
+
+def _rows_of(table: Table) -> list[tuple[Any, ...]]:
     import numpy as np
 
     from metabt.values.tables import texts
 
-    table = result.tables["orders"]
     plain = [texts(table[name]) if name == "symbol" else np.asarray(table[name]).tolist() for name in COLUMNS]
     return sorted(zip(*plain, strict=True))
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,6 @@ import numpy as np
 
 from metabt.errors import DataError
 from metabt.values.arguments import shown, word
-from metabt.values.digests import array_digest
 
 
 @dataclass(frozen=True, repr=False)
@@ -249,15 +249,14 @@ class Prices:
         """
         for label, rows in partitions(self.dates):
             entry = self._last[rows.start - 1] if rows.start else self._entered
-            for column, symbol in enumerate(self.symbols):
-                seen = self.priced[rows, column]
-                if not seen.any():
-                    continue
-                dates = self.dates[rows][seen].astype("datetime64[D]").astype(np.int64)
-                close = self.close[rows, column][seen]
-                yield symbol, label, "close", array_digest(entry[column : column + 1], dates, close)
-                if self.volume is not None:
-                    yield symbol, label, "volume", array_digest(dates, self.volume[rows, column][seen])
+            dates = self.dates[rows].astype("datetime64[D]").astype(np.int64)
+            seen = np.ascontiguousarray(self.priced[rows].T)
+            closes = _digests(dates, seen, self.close[rows], entry)
+            volumes = None if self.volume is None else _digests(dates, seen, self.volume[rows], None)
+            for column in np.flatnonzero(seen.any(axis=1)).tolist():
+                yield self.symbols[column], label, "close", closes[column]
+                if volumes is not None:
+                    yield self.symbols[column], label, "volume", volumes[column]
 
 
 def join_rows(parts: Sequence[Prices]) -> Prices:
@@ -273,6 +272,58 @@ def join_rows(parts: Sequence[Prices]) -> Prices:
         volume=np.concatenate(volumes) if volumes else None,
         closed=parts[-1].closed,
     )
+
+
+def observed_digests(dates: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, int, str]]:
+    """Yield partition, asset and a digest of the dates and values that the asset observed in it.
+
+    Parameters
+    ----------
+    dates : (n_sessions,) datetime64[D]
+        Strictly increasing.
+    values : (n_sessions, n_assets) float64
+        NaN where nothing was observed.
+
+    Yields
+    ------
+    partition : str
+    asset : int
+    digest : str
+        SHA-256 (hex).
+    """
+    for label, rows in partitions(dates):
+        seen = np.ascontiguousarray(~np.isnan(values[rows].T))
+        found = _digests(dates[rows].astype("datetime64[D]").astype(np.int64), seen, values[rows], None)
+        yield from ((label, asset, found[asset]) for asset in np.flatnonzero(seen.any(axis=1)).tolist())
+
+
+def _digests(dates: np.ndarray, seen: np.ndarray, values: np.ndarray, entry: np.ndarray | None) -> list[str]:
+    """Return one SHA-256 (hex) by asset of the number of its sessions, their dates, what it enters with, its values.
+
+    Parameters
+    ----------
+    dates : (n_sessions,) int64
+    seen : (n_assets, n_sessions) bool, which sessions are its own
+    values : (n_sessions, n_assets) float64
+    entry : (n_assets,) float64; None leaves it out
+    """
+    ahead = int(entry is not None)
+    rows = np.empty((len(seen), ahead + len(dates)))
+    rows[:, :ahead] = 0.0 if entry is None else entry[:, None]
+    rows[:, ahead:] = values.T
+    whole, complete = _begun(dates), np.atleast_1d(seen.all(axis=1))
+    found = []
+    for asset, row in enumerate(rows):  # most assets share all dates, which are hashed once then
+        own = whole.copy() if complete[asset] else _begun(dates[seen[asset]])
+        own.update((row if complete[asset] else np.concatenate([row[:ahead], row[ahead:][seen[asset]]])).data)
+        found.append(own.hexdigest())
+    return found
+
+
+def _begun(dates: np.ndarray) -> hashlib._Hash:
+    total = hashlib.sha256(b"%d\0" % len(dates))
+    total.update(np.ascontiguousarray(dates).data)
+    return total
 
 
 def partitions(dates: np.ndarray) -> list[tuple[str, slice]]:

@@ -6,7 +6,8 @@
    them.
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
-6. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
+6. `soundness` goes over all that is stored, and says what is damaged.
+7. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.
 Offers: the names below; each is imported when it is first asked for.
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.asking import Asking, now
     from metabt.lakehouse.catalog.attachment import attach, check_writable
     from metabt.lakehouse.catalog.catalog_location import confirm
+    from metabt.lakehouse.catalog.damage import Damaged
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
     from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
@@ -37,9 +39,12 @@ if TYPE_CHECKING:
         find_runs,
         list_runs,
         load_run,
+        load_table,
+        load_tables,
         root_metrics,
         run_row,
     )
+    from metabt.lakehouse.soundness import check_files, check_lakehouse
     from metabt.lakehouse.sql.read_only import connect, query
     from metabt.lakehouse.sql.result_set import QueryResult
 
@@ -51,12 +56,15 @@ _EXPORTS = {
     "QueryResult": "metabt.lakehouse.sql.result_set",
     "asked_with": "metabt.lakehouse.runs.names",
     "attach": "metabt.lakehouse.catalog.attachment",
+    "check_files": "metabt.lakehouse.soundness",
+    "check_lakehouse": "metabt.lakehouse.soundness",
     "check_writable": "metabt.lakehouse.catalog.attachment",
     "commit_run": "metabt.lakehouse.runs.commits",
     "commit_runs": "metabt.lakehouse.runs.commits",
     "dataset_symbols": "metabt.lakehouse.prices.dataset_facts",
     "load_facts": "metabt.lakehouse.prices.dataset_facts",
     "export": "metabt.lakehouse.sql.exports",
+    "Damaged": "metabt.lakehouse.catalog.damage",
     "Change": "metabt.lakehouse.prices.snapshot_difference",
     "changed_calendars": "metabt.lakehouse.prices.snapshot_difference",
     "changed_inputs": "metabt.lakehouse.prices.snapshot_difference",
@@ -72,6 +80,8 @@ _EXPORTS = {
     "find_runs": "metabt.lakehouse.runs.stored_runs",
     "list_runs": "metabt.lakehouse.runs.stored_runs",
     "load_run": "metabt.lakehouse.runs.stored_runs",
+    "load_table": "metabt.lakehouse.runs.stored_runs",
+    "load_tables": "metabt.lakehouse.runs.stored_runs",
     "resolve_run": "metabt.lakehouse.runs.names",
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
     "run_list": "metabt.lakehouse.runs.run_list",
@@ -84,6 +94,7 @@ _EXPORTS = {
 __all__ = [
     "Asking",
     "Change",
+    "Damaged",
     "IngestReport",
     "QueryResult",
     "Reader",
@@ -92,6 +103,8 @@ __all__ = [
     "can_be_written",
     "changed_calendars",
     "changed_inputs",
+    "check_files",
+    "check_lakehouse",
     "check_writable",
     "commit_run",
     "commit_runs",
@@ -108,6 +121,8 @@ __all__ = [
     "load_prices",
     "load_run",
     "now",
+    "load_table",
+    "load_tables",
     "query",
     "read_rows",
     "record",

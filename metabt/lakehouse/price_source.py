@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -49,6 +50,8 @@ class Frames:
 
     path = None
     """They are in no lakehouse."""
+    damaged: Mapping[str, str] = MappingProxyType({})
+    """Nothing is stored, so nothing is damaged."""
 
     def __init__(self, panels: Mapping[str, Prices]) -> None:
         """Take the prices of each dataset by its name."""
@@ -112,6 +115,8 @@ class Lakehouse:
         self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
+        self.damaged: dict[str, str] = {}
+        """Identity -> what is wrong with a run that is stored and cannot be read back; committing it replaces it."""
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return dataset -> its symbols, sorted."""
@@ -143,10 +148,17 @@ class Lakehouse:
         return DiskCache(self.path / DIRECTORY)
 
     def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
-        """Return the row and the tables of a run that is stored whole and did not fail; None where there is none."""
-        if not self._lake.find_run(self.connection, run_id, keep="all"):
+        """Return the row and the tables of a run that is stored whole and did not fail; None where there is none.
+
+        None as well where it is damaged: `damaged` has the reason then.
+        """
+        try:
+            if not self._lake.find_run(self.connection, run_id, keep="all"):
+                return None
+            return self._lake.load_run(self.connection, run_id)
+        except self._lake.Damaged as error:
+            self.damaged[run_id] = str(error)
             return None
-        return self._lake.load_run(self.connection, run_id)
 
     def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
@@ -165,7 +177,8 @@ class Lakehouse:
         """
         row = run.row(snapshot=self.snapshot, **columns)
         rows = [] if asking is None else [_asked(run, asking)]
-        self._lake.commit_run(self.path, row, tables, self.connection, rows)
+        mend = row["run_id"] in self.damaged
+        self._lake.commit_run(self.path, row, tables, self.connection, rows, mend=mend)
 
     def asked_again(self, run: Named, asking: Asking) -> None:
         """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""

@@ -26,12 +26,11 @@ from metabt.build.known_blocks import followed
 from metabt.build.ports import Cache, Progress, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
+from metabt.lakehouse import list_runs
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.input_differences import version_differences
 from metabt.runs.record import Record, at_snapshot, read_record
 from metabt.runs.request import Request, request, stored_tree
-
-RUNS = "SELECT run_id FROM runs WHERE status = 'ok' ORDER BY started_at DESC, run_id"
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,8 @@ def audit(lakehouse: str | Path, share: float, progress: Progress | None = None)
     store = DiskCache(Path(lakehouse) / DIRECTORY)
     cache, alarms, n_runs = Hiding(store, share), dict[str, Alarm](), 0
     source = Lakehouse(Path(lakehouse))
-    records = [read_record(source.connection, run_id) for (run_id,) in source.connection.execute(RUNS).fetchall()]
+    done = [str(row["run_id"]) for row in list_runs(source.connection) if row["status"] == "ok"]
+    records = [read_record(source.connection, run_id) for run_id in done]
     for group in _groups(source, records):
         engine = _engine(group, cache)
         known, walked = set(cache.wrong), engine.run(progress)

@@ -14,11 +14,10 @@ import numpy as np
 from metabt.analysis.summary import with_growth
 from metabt.runs.input_differences import Difference, differences
 from metabt.runs.record import Record, read_record
+from metabt.values.tables import texts
 
 if TYPE_CHECKING:
     import duckdb
-
-QUERY = "SELECT date, net FROM returns WHERE run_id = $1 AND path = $2 ORDER BY date"
 
 Stream = tuple[np.ndarray, np.ndarray]
 """Dates, and the net return of each."""
@@ -68,10 +67,13 @@ def compare(con: duckdb.DuckDBPyConnection, one_id: str, other_id: str) -> Compa
 
 
 def _stream(con: duckdb.DuckDBPyConnection, record: Record) -> Stream:
-    from metabt.lakehouse import execute
+    from metabt.lakehouse import load_table
 
-    found = execute(con, QUERY, record.run_id, record.portfolio).fetchnumpy()
-    return np.asarray(found["date"]).astype("datetime64[D]"), np.asarray(found["net"], np.float64)
+    found = load_table(con, record.run_id, "returns")
+    own = texts(found["path"]) == record.portfolio
+    dates, net = np.asarray(found["date"])[own], np.asarray(found["net"])[own]
+    order = np.argsort(dates, kind="stable")
+    return dates[order], net[order]
 
 
 def first_session_apart(one: Stream, other: Stream) -> str | None:

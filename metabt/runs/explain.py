@@ -13,17 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metabt.lakehouse.prices.price_changes import CALENDAR, PriceChange, told
 from metabt.runs.input_differences import Difference, changed_settings, differences, settings_of
 from metabt.runs.previous_run import PreviousRun, beneath, compared, newest_comparable, newest_with, specs_of
 from metabt.runs.record import Record, read_record
+from metabt.values.tables import texts
 
 if TYPE_CHECKING:
     import duckdb
-
-BLOCKS = (
-    "SELECT path, partition, bool_and(cache_hit) FROM stages WHERE run_id = $1 GROUP BY ALL ORDER BY path, partition"
-)
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,16 @@ class _Explaining:
     """One run, gone through sleeve by sleeve."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, run: Record, reference: Record | None) -> None:
-        from metabt.lakehouse import execute
+        from metabt.lakehouse import load_table
 
         self._con, self._run, self._reference = con, run, reference
         self._specs = specs_of(con, run)
         self._blocks: dict[str, dict[str, bool]] = {}
-        for path, partition, hit in execute(con, BLOCKS, run.run_id).fetchall():
-            self._blocks.setdefault(beneath(path), {})[partition] = hit
+        stages = load_table(con, run.run_id, "stages")
+        columns = (texts(stages["path"]), texts(stages["partition"]), np.asarray(stages["cache_hit"]).tolist())
+        for path, partition, hit in sorted(zip(*columns, strict=True)):
+            blocks = self._blocks.setdefault(beneath(path), {})
+            blocks[partition] = blocks.get(partition, True) and hit
         self._opened: dict[str, PreviousRun] = {}
         self._known: dict[str, Recomputed] = {}
 

@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from metabt.lakehouse.price_source import Lakehouse
+import numpy as np
 
-CLOSES = (
-    "SELECT dataset, symbol, arg_max(close, date), max(date) FROM prices{at} "
-    "WHERE list_contains($1::VARCHAR[], dataset) AND list_contains($2::VARCHAR[], symbol) GROUP BY dataset, symbol"
-)
+if TYPE_CHECKING:
+    from metabt.data.dataset import Dataset
+    from metabt.lakehouse.price_source import Lakehouse
 
 
 @dataclass(frozen=True)
@@ -39,16 +37,29 @@ def last_closes(source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others
     wanted : dataset -> symbols that the run's leaves may hold of it (Record.wanted)
     others : further symbols, such as those held; one that no dataset of `wanted` has, or several have, is left out
     """
-    from metabt.lakehouse.prices.snapshots import read_at
-
     home = {symbol: dataset for dataset, symbols in wanted.items() for symbol in symbols}
-    asked = sorted({*home, *others})
-    rows = read_at(source.connection, CLOSES, source.snapshot, list(wanted), asked).fetchall()
+    known, asked = source.symbols(), {*home, *others}
+    some = {name: tuple(sorted(asked.intersection(known.get(name, ())))) for name in wanted}
+    datasets = source.wanted({name: symbols for name, symbols in some.items() if symbols})
     found: dict[str, dict[str, Close]] = {}
-    for dataset, symbol, price, date in rows:
-        found.setdefault(symbol, {})[dataset] = Close(price, date)
+    for name, dataset in datasets.items():
+        for symbol, close in _newest(dataset):
+            found.setdefault(symbol, {})[name] = close
     chosen = {symbol: _chosen(closes, home.get(symbol)) for symbol, closes in found.items()}
     return {symbol: close for symbol, close in chosen.items() if close is not None}
+
+
+def _newest(dataset: Dataset) -> Iterator[tuple[str, Close]]:
+    """Yield each symbol of a dataset with its newest close, from the partition that this is in."""
+    last: dict[str, str] = {}
+    for symbol, partition, _ in dataset.facts.digests:
+        last[symbol] = max(last.get(symbol, ""), partition)
+    for partition in sorted(set(last.values())):
+        symbols = tuple(sorted(symbol for symbol in last if last[symbol] == partition))
+        prices = dataset.part(dataset.facts.partitions[partition], symbols, ("close",))()
+        rows = len(prices.dates) - 1 - np.argmax(prices.priced[::-1], axis=0)
+        for column, row in enumerate(rows.tolist()):
+            yield symbols[column], Close(float(prices.close[row, column]), prices.dates[row].item())
 
 
 def _chosen(closes: Mapping[str, Close], home: str | None) -> Close | None:

@@ -18,6 +18,7 @@ from metabt.lakehouse.prices.price_changes import PriceChange, price_changes
 from metabt.runs.input_differences import Difference, shared_reads, version_differences
 from metabt.runs.record import Record, read_record
 from metabt.values.source_files import code_modules
+from metabt.values.tables import texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,10 +86,11 @@ def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> Pr
 
 def specs_of(con: duckdb.DuckDBPyConnection, record: Record) -> dict[str, dict[str, Any]]:
     """Return path beneath the root -> spec, parents first."""
-    from metabt.lakehouse import execute
+    from metabt.lakehouse import load_table
 
-    rows = execute(con, "SELECT path, spec FROM sleeves WHERE run_id = $1 ORDER BY rowid", record.run_id).fetchall()
-    return {beneath(path): json.loads(spec) for path, spec in rows}
+    sleeves = load_table(con, record.run_id, "sleeves")
+    specs = zip(texts(sleeves["path"]), texts(sleeves["spec"]), strict=True)
+    return {beneath(path): json.loads(spec) for path, spec in specs}
 
 
 def beneath(path: str) -> str:

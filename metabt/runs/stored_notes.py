@@ -10,28 +10,18 @@ from metabt.analysis.run_notes import Circumstances, RunNotes, run_notes
 from metabt.errors import StoreError
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.record import Record, at_snapshot
-from metabt.values.tables import Table
 
-READ = {
-    "sleeves": ("path", "spec"),
-    "returns": ("path", "date"),
-    "decisions": ("path", "date", "item", "status", "reason"),
-}
-"""Tables that notes are made of, and their columns."""
+READ = ("sleeves", "returns", "decisions")
+"""Tables that notes are made of."""
 PLACES = ("portfolio", "lakehouse", "catalog", "engine", "cluster", "hydra")
 """Keys, or beginnings of keys, of overrides that say which tree it is and where it is computed, not what comes out."""
 
 
 def stored_notes(source: Lakehouse, run: Record) -> RunNotes:
     """Return the notes of a stored run; of one of which a summary is kept, those of its root alone."""
-    from metabt.lakehouse import execute
-    from metabt.lakehouse.catalog.schema import from_arrow
+    from metabt.lakehouse import load_run
 
-    tables: dict[str, Table] = {}
-    for name, columns in READ.items():
-        # rowid follows the order of insertion: the rows of a decision are neighbours
-        sql = f"SELECT {', '.join(columns)} FROM {name} WHERE run_id = $1 ORDER BY rowid"
-        tables[name] = from_arrow(name, execute(source.connection, sql, run.run_id).to_arrow_table())
+    _, tables = load_run(source.connection, run.run_id, READ)
     return run_notes(run.run_id, tables, circumstances(source, run))
 
 

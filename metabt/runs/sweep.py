@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -132,6 +132,8 @@ class Sweep:
         )
 
 
+RANKED = ("metrics", "returns", "decisions")
+"""Tables of which a ranking, and what must be known of it, is made."""
 SHOWN = 30
 """Configurations that a notebook shows of a sweep."""
 KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
@@ -287,8 +289,31 @@ class _Forest:
 
         asked = [entry.run_id for entry in self.entries if entry.asked]
         stored = find_runs(self.source.connection, asked, None if self.keep == "summary" else "all")
+        stored -= self._damaged(stored)
         for entry in self.entries:
             entry.found = entry.asked is not None and entry.run_id in stored
+
+    def _damaged(self, stored: Collection[str]) -> set[str]:
+        """Return those runs of which what is ranked cannot be read back; they are walked and stored anew."""
+        from metabt.lakehouse import Damaged
+
+        damaged = self.source.damaged
+        try:
+            self._read_back(stored)
+        except Damaged:  # which of them it is takes a question each
+            for run_id in stored:
+                try:
+                    self._read_back([run_id])
+                except Damaged as error:
+                    damaged[run_id] = str(error)
+        return set(damaged)
+
+    def _read_back(self, run_ids: Collection[str]) -> None:
+        from metabt.lakehouse import load_tables
+
+        for name in RANKED:
+            for _ in load_tables(self.source.connection, run_ids, name):
+                pass
 
     def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
         entries, trees = [], []
@@ -371,7 +396,7 @@ class _Forest:
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
         asked = [(entry.run_id, name, started, entry.asking(name, started)) for entry in self.entries]
         if new:
-            commit_runs(self.source.path, new, self.source.connection, asked)
+            commit_runs(self.source.path, new, self.source.connection, asked, mend=self.source.damaged)
         else:
             record(self.source.path, asked, self.source.connection)
         runs = [_swept(entry, earlier) for entry in self.entries]

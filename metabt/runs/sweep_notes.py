@@ -2,16 +2,16 @@
 
 1. The periods that they cover, and the settings that all of them share.
 2. The datasets that end configurations early, and how many.
-3. The roots whose decisions fell back: counted in the tables of what was walked, and in SQL in what was stored already.
+3. The roots whose decisions fell back: counted in the tables of what was walked, and of what was stored already.
 4. The assets that were left out in the first configuration that keeps decisions of leaves and has any.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,24 +19,16 @@ from metabt.analysis.decision_counts import DecisionCounts
 from metabt.analysis.left_out import LeftOut
 from metabt.analysis.run_notes import Circumstances, EarlyEnd, FellBack, Warned, early_end, fell_back, run_notes
 from metabt.lakehouse.price_source import Lakehouse, wanted
+from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.request import Request
 from metabt.runs.stored_notes import told_settings
-from metabt.values.tables import Table
+from metabt.values.tables import Table, texts
 
 if TYPE_CHECKING:
     from metabt.config import Job
 
 TRIED = 20
 """Configurations in which left-out assets are looked for, at most."""
-PERIODS = (
-    "SELECT min(date), max(date) FROM returns SEMI JOIN runs ON returns.run_id = runs.run_id AND path = portfolio "
-    "WHERE list_contains($1::VARCHAR[], run_id) GROUP BY run_id"
-)
-FALLEN = (
-    "SELECT run_id AS path, date, item, status, reason FROM decisions AS d SEMI JOIN runs ON d.run_id = runs.run_id "
-    "AND path = portfolio WHERE run_id IN (SELECT run_id FROM decisions WHERE status LIKE 'fallback:%' "
-    "AND list_contains($1::VARCHAR[], run_id)) ORDER BY run_id, rowid"
-)
 
 
 class Member(Protocol):
@@ -85,7 +77,7 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
     done = [member for member in members if member.error is None]
     found = [member.run_id for member in done if member.found]
     walked = [(member, _around(member)) for member in done if member.tables]
-    periods = [_period(member) for member, _ in walked] + _stored_periods(source, found)
+    periods = [_period(member) for member, _ in walked] + _stored_periods(source, found, done)
     firsts, lasts = ([each[side] for each in periods] for side in (0, 1))
     fallen = [each for member, _ in walked for each in _fallen(member)] + _stored_fallen(source, found, done)
     ends = Counter(end for member in done if (end := early_end(_around(member).datasets, _around(member).end)))
@@ -114,32 +106,38 @@ def _period(member: Member) -> tuple[np.datetime64, np.datetime64]:
 
 def _fallen(member: Member) -> list[FellBack]:
     assert member.asked is not None
-    counts = DecisionCounts(member.tables["decisions"])
-    root = member.asked.tree.name
-    found = fell_back(counts, {root: member.asked.tree.spec.plain()})
-    return [_called(it, member.run_id) for it in found if it.path == root]
+    return _of_root(member.run_id, member.tables["decisions"], member.asked.tree)
 
 
-def _called(it: FellBack, run_id: str) -> FellBack:
-    return FellBack(run_id, it.times, it.of, it.methods, it.why)
+def _of_root(run_id: str, decisions: Table, root: Sleeve) -> list[FellBack]:
+    found = fell_back(DecisionCounts(decisions), {root.name: root.spec.plain()})
+    return [FellBack(run_id, it.times, it.of, it.methods, it.why) for it in found if it.path == root.name]
 
 
-def _stored_periods(source: Lakehouse, run_ids: Sequence[str]) -> list[tuple[np.datetime64, np.datetime64]]:
-    from metabt.lakehouse import execute
+def _stored_periods(
+    source: Lakehouse, run_ids: Sequence[str], members: Iterable[Member]
+) -> list[tuple[np.datetime64, np.datetime64]]:
+    from metabt.lakehouse import load_tables
 
-    rows = execute(source.connection, PERIODS, list(run_ids)).fetchall() if run_ids else []
-    return [(np.datetime64(first, "D"), np.datetime64(last, "D")) for first, last in rows]
+    roots, found = _roots(members), []
+    for run_id, table in load_tables(source.connection, run_ids, "returns"):
+        dates = np.asarray(table["date"])[texts(table["path"]) == roots[run_id].name]
+        if len(dates):
+            found.append((dates.min(), dates.max()))
+    return found
 
 
 def _stored_fallen(source: Lakehouse, run_ids: Sequence[str], members: Iterable[Member]) -> list[FellBack]:
-    from metabt.lakehouse import execute
-    from metabt.lakehouse.catalog.schema import from_arrow
+    from metabt.lakehouse import load_tables
 
-    if not run_ids:
-        return []
-    table = from_arrow("decisions", execute(source.connection, FALLEN, list(run_ids)).to_arrow_table())
-    specs: Mapping[str, Any] = {it.run_id: it.asked.tree.spec.plain() for it in members if it.asked}
-    return fell_back(DecisionCounts(table), specs)
+    roots, found = _roots(members), list[FellBack]()
+    for run_id, table in load_tables(source.connection, run_ids, "decisions"):
+        found += _of_root(run_id, table, roots[run_id])
+    return found
+
+
+def _roots(members: Iterable[Member]) -> dict[str, Sleeve]:
+    return {member.run_id: member.asked.tree for member in members if member.asked}
 
 
 def _shared(members: Sequence[Member]) -> tuple[str, ...]:

@@ -8,4 +8,6 @@
    `views` has the views over them: the runs that bare names mean, of which kinds an `asking` is, what sweeps varied.
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
    first; `connection_loss` recognises in an error that a server is gone.
+5. `file_records` has the SHA-256 of every data file; `damage` says what is not as it was written, in which file, and
+   the cure; `retirement` takes damaged files out of the catalogue.
 """

@@ -18,7 +18,7 @@ from metabt.errors import StoreError
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
-from metabt.lakehouse.catalog.schema import SCHEMA, complete_tables
+from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
@@ -138,23 +138,25 @@ def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
+    """Make the tables and views of a new lakehouse; refuse one whose tables are those of another format."""
     sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
     rows = con.execute(sql).fetchall()
+    if create and not rows:
+        with whole(con):
+            create_tables(con)
+            create_views(con)
+        keep_in_catalogue(con)
+        return
     missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
     views = missing_views(con)
-    if not (missing or views):
-        return
-    if create:
-        with whole(con):
-            complete_tables(con, missing)
-            create_views(con, views)
-        return
-    name, column = min(missing, default=("", ""))
-    what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
-    raise StoreError(
-        f"'{root}' is a DuckLake without metabt's {what if missing else f'view {views[0]}'}; `metabt ingest` adds what "
-        "is missing, or name another path"
-    )
+    if missing or views:
+        name, column = min(missing, default=("", ""))
+        what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
+        what = what if missing else f"view {views[0]}"
+        raise StoreError(
+            f"'{root}' is a lakehouse of an older format, or not one of metabt's: it has no {what}; make it anew with "
+            "`metabt ingest FILE --dataset NAME --lakehouse ANOTHER_FOLDER`, and run its portfolios there"
+        )
 
 
 def _probe(place: Path, root: Path) -> None:

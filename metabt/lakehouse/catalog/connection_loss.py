@@ -2,7 +2,7 @@
 
 1. `said` finds in DuckDB's message what the server or libpq said.
 2. `is_outage` recognises an outage by its message.
-3. `reported` makes a function that reads raise StoreError for it.
+3. `reported` makes a function that reads raise StoreError for it, and for what cannot be read (catalog/damage).
 4. `whole` is a transaction and `close` the end of a connection that an outage does not make the end of the process.
 """
 
@@ -17,7 +17,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import duckdb
 
-from metabt.errors import StoreError
+from metabt.errors import MetabtError, StoreError
+from metabt.lakehouse.catalog.damage import unreadable
 
 OUTAGES = (
     "unable to connect to postgres",
@@ -38,6 +39,9 @@ SAID = re.compile(r'": +(\S.*)')
 LOST = "server closed the connection"
 """Words for an outage whose message has none of the server's."""
 
+UNREADABLE = (ValueError, LookupError, ArithmeticError, TypeError)
+"""What Arrow, NumPy and Python raise over values that no writer wrote."""
+
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 Con = duckdb.DuckDBPyConnection
@@ -57,16 +61,18 @@ def is_outage(reason: str) -> bool:
 
 
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
-    """Return `read` so that it raises StoreError, with the cure, where the server is gone."""
+    """Return `read` so that it raises StoreError, with the cure, where the server is gone or a file is damaged."""
 
     @wraps(read)
     def reading(con: Con, *args: P.args, **kwargs: P.kwargs) -> Answer:
         try:
             return read(con, *args, **kwargs)
-        except duckdb.Error as error:
-            if not is_outage(str(error)):
-                raise
-            raise StoreError(lost(str(error))) from error
+        except MetabtError:
+            raise
+        except (duckdb.Error, *UNREADABLE) as error:
+            if is_outage(str(error)):
+                raise StoreError(lost(str(error))) from error
+            raise unreadable(con, error) from error
 
     return reading
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import duckdb
 import numpy as np
@@ -36,7 +36,9 @@ SCHEMA: dict[str, dict[str, str]] = {
         "sessions": "BIGINT",
         "first_date": "DATE",
         "last_date": "DATE",
+        **dict.fromkeys(("calendar", "contents", "digest"), "VARCHAR"),
     },
+    "symbols": dict.fromkeys(("dataset", "symbol", "inputs", "bars"), "VARCHAR"),
     "ingests": {
         "dataset": "VARCHAR",
         "source": "VARCHAR",
@@ -49,8 +51,10 @@ SCHEMA: dict[str, dict[str, str]] = {
         **dict.fromkeys(("versions", "engine", "status"), "VARCHAR"),
         "started_at": "TIMESTAMP",
         "seconds": "DOUBLE",
-        **dict.fromkeys(("keep", "overrides", "error"), "VARCHAR"),
+        **dict.fromkeys(("keep", "overrides", "error", "digests", "digest"), "VARCHAR"),
     },
+    "seals": {"name": "VARCHAR", "rows": "BIGINT", "digest": "VARCHAR"},
+    "files": {"path": "VARCHAR", "bytes": "BIGINT", "sha256": "VARCHAR"},
     "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
@@ -111,11 +115,10 @@ SCHEMA: dict[str, dict[str, str]] = {
 }
 """Columns and SQL types of every table."""
 
-BEFORE = {("runs", "keep"): "all"}
-"""(table, column) -> value in rows that are older than the column, where that is not NULL."""
-
-BACKFILL = "INSERT INTO calendars SELECT DISTINCT dataset, date FROM prices ORDER BY dataset, date"
-"""Statement that fills `calendars` in a lakehouse whose prices are older than that table."""
+IN_CATALOGUE = ("files", "seals")
+"""Tables whose rows lie in the catalogue itself: what is known of files is in none of them."""
+INLINED = 1_000_000
+"""Rows at once up to which that is so."""
 
 RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name not in ("runs", "asked"))
 """Names of the tables that hold runs, besides `runs` itself; `asked` is about them."""
@@ -142,31 +145,18 @@ FEW = 20_000
 """Rows up to which texts are coded here: `pyarrow.compute`, which codes more of them faster, takes longer to import."""
 
 
-def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str, str]]) -> None:
-    """Add the missing (table, column) pairs; `prices` is partitioned by dataset and year."""
-    columns: dict[str, list[str]] = {}
-    for name, column in sorted(missing, key=lambda pair: (pair[0], list(SCHEMA[pair[0]]).index(pair[1]))):
-        columns.setdefault(name, []).append(column)
-    for name, absent in columns.items():
-        if len(absent) == len(SCHEMA[name]):
-            _create_table(con, name)
-        else:
-            _add_columns(con, name, absent)
-    if "calendars" in columns and "prices" not in columns:
-        con.execute(BACKFILL)
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make every table; `prices` is partitioned by dataset and year."""
+    for name, kinds in SCHEMA.items():
+        columns = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
+        con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
 
 
-def _create_table(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    columns = ", ".join(f'"{column}" {kind}' for column, kind in SCHEMA[name].items())
-    con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-    if name == "prices":
-        con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
-
-
-def _add_columns(con: duckdb.DuckDBPyConnection, name: str, columns: Iterable[str]) -> None:
-    for column in columns:
-        default = f" DEFAULT '{BEFORE[name, column]}'" if (name, column) in BEFORE else ""
-        con.execute(f'ALTER TABLE {name} ADD COLUMN IF NOT EXISTS "{column}" {SCHEMA[name][column]}{default}')
+def keep_in_catalogue(con: duckdb.DuckDBPyConnection) -> None:
+    """Have the catalogue itself keep the rows of some tables; the tables must be committed."""
+    for name in IN_CATALOGUE:
+        con.execute(f"CALL lake.set_option('data_inlining_row_limit', {INLINED}, table_name => '{name}')")
 
 
 def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:

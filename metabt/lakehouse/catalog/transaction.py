@@ -1,7 +1,7 @@
 """Write whole or not at all.
 
 1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
-2. Attach, begin, do the work.
+2. Attach, begin, do the work, record the digests of the files that it wrote.
 3. Commit; an error rolls back and is passed on.
 4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
    again, from the lock on.
@@ -18,10 +18,11 @@ from typing import TypeVar
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog.attachment import attach_lake, check_folder
+from metabt.lakehouse.catalog.attachment import DATA, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
+from metabt.lakehouse.catalog.file_records import present, record
 
 ATTEMPTS = 8
 """Number of times that a commit is tried while other clients are in the way."""
@@ -76,8 +77,12 @@ def _attempt(
     try:
         with where.writer_lock(con):
             attach_lake(con, where, create=create)
+            folder = where.root / DATA
+            before = present(folder)  # nobody else writes meanwhile
             with whole(con):
-                return work(con)
+                answer = work(con)
+                record(con, folder, present(folder) - before)
+                return answer
     finally:
         close(con)
 

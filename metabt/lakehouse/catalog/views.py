@@ -12,8 +12,6 @@ A run whose asking is not on record counts as asked for when it started.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import duckdb
 
 from metabt.lakehouse.catalog.asking import FLAT, KINDS, NAME, TREE
@@ -80,9 +78,8 @@ def missing_views(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name in views() if name not in there]
 
 
-def create_views(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Make views, in this order."""
+def create_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Make every view."""
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}")
-    statements = views()
-    for name in names:
-        con.execute(f"CREATE VIEW IF NOT EXISTS lake.{name} AS {statements[name]}")
+    for name, statement in views().items():
+        con.execute(f"CREATE VIEW IF NOT EXISTS lake.{name} AS {statement}")

@@ -1,7 +1,7 @@
 """Read a source as it is: a CSV file, a Parquet file or a pandas frame becomes named Arrow columns.
 
 1. CSV cells stay text: a symbol such as 0700 or NA must not become a number or nothing.
-2. Parquet is read by DuckDB, which runs no code that a crafted file may carry.
+2. Parquet is read by DuckDB, which runs no code that a crafted file may carry; checksums of pages are compared first.
 3. A frame's index becomes its first columns; pandas itself is never imported here.
 """
 
@@ -23,12 +23,19 @@ from pyarrow import csv as arrow_csv
 from metabt.errors import DataError, nearest
 from metabt.lakehouse.catalog.local_paths import address
 from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.ingestion.page_checksums import check_pages
 
 Name = str | tuple[str, str]
 Columns = list[tuple[Name, pa.Array]]
 CSV = (".csv", ".csv.gz")
 PARQUET = (".parquet", ".pq")
 DELIMITERS = ",;\t"
+CHUNKS = (
+    "SELECT CASE WHEN dictionary_page_offset > 0 THEN least(dictionary_page_offset, data_page_offset) "
+    "ELSE data_page_offset END, total_compressed_size FROM parquet_metadata($1) WHERE data_page_offset >= 0 "
+    "AND total_compressed_size > 0"
+)
+"""What asks for the place and the size of every column chunk of a Parquet file."""
 
 
 def source_name(source: object) -> str:
@@ -106,6 +113,7 @@ def _parquet_columns(path: Path) -> Columns:
     try:
         with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
             pattern = _as_pattern(str(path))
+            check_pages(path, execute(con, CHUNKS, pattern).fetchall())
             table = execute(con, "SELECT * FROM read_parquet($1, hive_partitioning = false)", pattern).to_arrow_table()
             notes = execute(con, "SELECT value FROM parquet_kv_metadata($1) WHERE key = 'pandas'", pattern).fetchall()
     except duckdb.Error as error:

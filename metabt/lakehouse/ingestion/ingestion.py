@@ -1,7 +1,8 @@
 """Put prices into the lakehouse: only what is new is written.
 
 1. Read and check the whole source; what is refused has touched nothing.
-2. Compare every row with what is stored under its (dataset, symbol, date): added, changed or unchanged.
+2. Compare what is stored of its symbols with its digests: nothing is added to damaged prices. Then compare every row
+   with what is stored under its (dataset, symbol, date): added, changed or unchanged.
 3. Write the added and the changed rows, the sessions that are new, and the digests of the partitions that differ.
 4. Record the dataset and the ingestion; commit all of it at once. With nothing new there is no commit.
 
@@ -31,10 +32,15 @@ from metabt.lakehouse.ingestion.file_readers import source_name
 from metabt.lakehouse.ingestion.observations import Observations
 from metabt.lakehouse.ingestion.upsert import compare, replace_prices
 from metabt.lakehouse.prices.calendars import add_sessions
-from metabt.lakehouse.prices.price_digests import replace_digests
+from metabt.lakehouse.prices.price_digests import check_stored, dataset_seals, replace_digests
+from metabt.lakehouse.prices.seals import row_seal
 
 DATASET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Pattern of a dataset's name, which becomes part of a path."""
+
+
+FIRST = date(1, 1, 1)
+"""What no date is before."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +150,16 @@ def store(
     con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, closed: bool | None
 ) -> IngestReport:
     """Write checked observations within the transaction that `con` is in."""
+    first = rows.dates.min().item() if len(rows) else FIRST
+    check_stored(con, dataset, rows.symbols.values, first)
     merge = compare(con, dataset, rows)
     if merge.rows.num_rows:
         replace_prices(con, dataset, merge)
         add_sessions(con, dataset, merge.rows["date"])
-        replace_digests(con, dataset, set(merge.rows["symbol"].unique().to_pylist()))
+        replace_digests(con, dataset, set(merge.rows["symbol"].unique().to_pylist()), first)
     extent = _extent(con, dataset)
-    was_recorded = _record(con, dataset, closed, extent)
+    seals = dataset_seals(con, dataset)
+    was_recorded = _record(con, dataset, closed, {**extent, **seals})
     counts = {
         "rows_read": rows.rows_read,
         "duplicates": rows.duplicates,
@@ -176,6 +185,7 @@ def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, e
     found = execute(con, "SELECT * FROM datasets WHERE dataset = $1", dataset).to_arrow_table().to_pylist()
     was_closed = bool(found and found[0]["closed"])
     row = {"dataset": dataset, "closed": was_closed if closed is None else closed, **extent}
+    row["digest"] = row_seal(row)
     if found == [row]:
         return False
     execute(con, "DELETE FROM datasets WHERE dataset = $1", dataset)

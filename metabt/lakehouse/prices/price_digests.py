@@ -3,40 +3,106 @@
 1. A partition's digest covers its own observations and the price each symbol entered it with, so a correction may
    change the digest of a later partition: every partition of a touched symbol is digested anew.
 2. Whether a dataset has volume decides which fields are digested: when that changes, every symbol is touched.
-3. Only the rows of `digests` that differ are written.
+3. Open, high and low have digests of the dates and values that were observed.
+4. Only the rows of `digests` that differ are written; then `symbols` has a seal of each touched symbol's.
+5. What is stored already is compared with its digests first, by `check_stored`, and partitions before the first
+   incoming date once more, with those that come out: new digests must not be made of damaged prices.
+6. `dataset_seals` are the digests of a dataset's calendar and of its rows in `symbols`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+
 import duckdb
 import pyarrow as pa
 
+from metabt.lakehouse.catalog.damage import COPY, Damaged, damage
 from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.prices.price_panels import read_prices
+from metabt.lakehouse.prices.calendars import read_calendars
+from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
+from metabt.lakehouse.prices.price_panels import bar_digests, read_prices, read_rows
+from metabt.lakehouse.prices.seals import BARS, INPUTS, calendar_seal, cells_seal, contents_seal
 
 Row = tuple[str, str, str, str]
 
 
-def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[str]) -> None:
-    """Recompute the digests of the touched symbols from the stored prices, and write those that differ."""
-    stored = _stored(con, dataset)
+def check_stored(con: duckdb.DuckDBPyConnection, dataset: str, symbols: Iterable[str], first: date) -> None:
+    """Raise StoreError unless what is stored of symbols, from the partition of a date on, is what was ingested."""
+    held = dataset_symbols(con).get(dataset, ())
+    some = tuple(sorted(set(symbols) & set(held)))
+    if not some:
+        return
+    known = load_facts(con, {dataset: some})[dataset]
+    rows = [part for label, part in known.partitions.items() if label >= _year(first)]
+    if rows:
+        read_rows(con, known, slice(rows[0].start, rows[-1].stop))
+    recorded = {row for row in _stored(con, dataset) if row[0] in some and row[2] in BARS}
+    if recorded and recorded != set(bar_digests(con, dataset, known.dates, some)):
+        raise _different(con, dataset, "open, high or low")
+
+
+def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[str], first: date) -> None:
+    """Recompute the digests of the touched symbols from the stored prices, and write those that differ.
+
+    Raises
+    ------
+    StoreError
+        Where a digest changes that no price from the date `first` on can have changed.
+    """
+    stored, given = _stored(con, dataset), touched
     fresh = _computed(con, dataset, touched)
     untouched = {row[0] for row in stored} - touched
     if untouched and _has_volume(stored) != _has_volume(fresh):
         touched = touched | untouched
         fresh = _computed(con, dataset, touched)
-    _delete(con, dataset, {row for row in stored if row[0] in touched} - fresh)
+    outdated = {row for row in stored if row[0] in touched} - fresh
+    if any(row[2] != "volume" and (row[1] < _year(first) or row[0] not in given) for row in outdated):
+        raise _different(con, dataset, "prices")
+    _delete(con, dataset, outdated)
     _append(con, dataset, fresh - stored)
+    _seal(con, dataset, touched, fresh)
+
+
+def dataset_seals(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, str]:
+    """Return the columns `calendar` and `contents` of a dataset's row in `datasets`, from its other tables."""
+    rows = execute(con, "SELECT symbol, inputs, bars FROM symbols WHERE dataset = $1", dataset).fetchall()
+    contents = contents_seal({symbol: (inputs, bars) for symbol, inputs, bars in rows})
+    return {"calendar": calendar_seal(read_calendars(con, [dataset])[dataset]), "contents": contents}
 
 
 def _computed(con: duckdb.DuckDBPyConnection, dataset: str, symbols: set[str]) -> set[Row]:
-    return set(read_prices(con, dataset, tuple(sorted(symbols))).digests())
+    wanted = tuple(sorted(symbols))
+    panel = read_prices(con, dataset, wanted)
+    return {*panel.digests(), *bar_digests(con, dataset, panel.dates, wanted)}
 
 
 def _stored(con: duckdb.DuckDBPyConnection, dataset: str) -> set[Row]:
     sql = "SELECT symbol, partition, field, digest FROM digests WHERE dataset = $1"
     return set(execute(con, sql, dataset).fetchall())
+
+
+def _seal(con: duckdb.DuckDBPyConnection, dataset: str, symbols: set[str], rows: set[Row]) -> None:
+    """Write the rows of `symbols`, whose cells are `rows`."""
+    cells: dict[tuple[str, bool], list[tuple[str, str, str]]] = {}
+    for symbol, partition, field, digest in rows:
+        cells.setdefault((symbol, field in INPUTS), []).append((partition, field, digest))
+    seals = [[cells_seal(cells.get((symbol, inputs), ())) for symbol in sorted(symbols)] for inputs in (True, False)]
+    sql = "DELETE FROM symbols WHERE dataset = $1 AND list_contains($2::VARCHAR[], symbol)"
+    execute(con, sql, dataset, sorted(symbols))
+    columns = {"dataset": [dataset] * len(symbols), "symbol": sorted(symbols), "inputs": seals[0], "bars": seals[1]}
+    insert(con, "symbols", pa.table(columns))
+
+
+def _different(con: duckdb.DuckDBPyConnection, dataset: str, what: str) -> Damaged:
+    text = f"dataset '{dataset}': stored {what} are not those that were ingested, nothing was written"
+    return damage(con, text, ["prices"], COPY)
+
+
+def _year(day: date) -> str:
+    return f"{day.year:04}"
 
 
 def _has_volume(rows: set[Row]) -> bool:

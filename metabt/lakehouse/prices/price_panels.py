@@ -5,12 +5,15 @@
 3. The values are scattered into matrices, so rows may come in any order and with any gaps.
 4. What each symbol enters the chosen partitions with is its last price in the last partition before them in which its
    digests say that it has one: no other file is opened.
-5. What to read is worked out first, as a value that carries no digest: it is small, and other processes can read it.
+5. What to read is worked out first, as a value that carries one digest of it all: it is small, and other processes can
+   read it.
+6. Whoever reads compares what came with that digest, which is of what ingestion recorded. A date that is no session, a
+   price that is none, or any other bit is refused, with symbol, year and file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -18,11 +21,14 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.data.dataset import FIELDS, Names
-from metabt.data.facts import Facts
-from metabt.data.prices import Prices
+from metabt.data.facts import Facts, digests_of
+from metabt.data.prices import Prices, observed_digests, partitions
+from metabt.errors import DataError
 from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.catalog.damage import COPY, Damaged, damage
 from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import Wanted, load_facts
+from metabt.lakehouse.prices.dataset_facts import Wanted, load_facts, read_digests
+from metabt.lakehouse.prices.seals import BARS, INPUTS
 from metabt.lakehouse.prices.snapshots import read_at
 from metabt.values.buffers import to_numpy
 
@@ -110,6 +116,8 @@ class Selection:
     """First and last year of the partitions; None for all there are."""
     entered: Mapping[int, np.ndarray]
     """Year before them -> positions of the symbols whose last price before them is in it."""
+    digest: str | None
+    """One digest of all that is selected, from what ingestion recorded; None reads unverified."""
 
 
 def selection(known: Facts, rows: slice, symbols: Names, fields: Names) -> Selection:
@@ -124,29 +132,69 @@ def selection(known: Facts, rows: slice, symbols: Names, fields: Names) -> Selec
     symbols : tuple
         Some of its symbols, sorted.
     fields : tuple
-        Of close, which is always read; volume, where there is any; and returns, for which what the symbols enter the
-        partitions with is read too, which is in files before them.
+        Of close, which is always read; volume, where there is any; and returns. What the symbols enter the partitions
+        with, which is in files before them, is always read: the digests cover it.
     """
     volume = "volume" in fields and known.has_volume
     dates = known.dates[rows]
+    digest = known.digest_of(symbols, slice(*rows.indices(len(known.dates))), _digested(volume))
     if len(dates) == len(known.dates):
-        return Selection(known.name, dates, symbols, volume, known.closed, None, {})
+        return Selection(known.name, dates, symbols, volume, known.closed, None, {}, digest)
     first, last = (int(str(date)[:4]) for date in dates[[0, -1]])
-    entered = _entered(known, symbols, first) if "returns" in fields else {}
-    return Selection(known.name, dates, symbols, volume, known.closed, (first, last), entered)
+    entered = _entered(known, symbols, first)
+    return Selection(known.name, dates, symbols, volume, known.closed, (first, last), entered, digest)
 
 
 @reported
 def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None = None) -> Prices:
-    """Return the selected prices; columns and files that hold none of them are not read."""
+    """Return the selected prices, compared with their digest; columns and files that hold none of them are not read.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have, and for prices that are not those that were ingested.
+    """
     fields = ("close", "volume") if chosen.volume else ("close",)
     rows = _observations(con, chosen.dataset, chosen.symbols, fields, at, chosen.years)
-    where = (_positions(chosen.dates, rows["date"]), to_numpy(rows["code"]))
+    placed = _positions(chosen.dates, rows["date"])
+    if placed is None:
+        raise different_prices(con, chosen, None, at)
+    where = (placed, to_numpy(rows["code"]))
     shape = (len(chosen.dates), len(chosen.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if chosen.volume else None
     entry = None if chosen.years is None else _entries(con, chosen, at)
-    return Prices(chosen.dataset, chosen.dates, chosen.symbols, close, volume, chosen.closed, entry)
+    try:
+        found = Prices(chosen.dataset, chosen.dates, chosen.symbols, close, volume, chosen.closed, entry)
+    except DataError as error:  # ingestion refuses such prices
+        raise different_prices(con, chosen, None, at) from error
+    if chosen.digest not in (None, _digest(found)):
+        raise different_prices(con, chosen, found, at)
+    return found
+
+
+def _digest(found: Prices) -> str:
+    return Facts.of(found).digest_of(found.symbols, slice(0, len(found.dates)), _digested(found.volume is not None))
+
+
+def _digested(volume: bool) -> Names:
+    return INPUTS if volume else INPUTS[:1]
+
+
+def different_prices(
+    con: duckdb.DuckDBPyConnection, chosen: Selection, found: Prices | None, at: int | None
+) -> Damaged:
+    """Return the error for prices that are not those that were ingested, `found`, or None where they are no prices."""
+    cells: list[tuple[str, str, str]] = []
+    if found is not None:
+        recorded, own = read_digests(con, {chosen.dataset: chosen.symbols}, at)[chosen.dataset], digests_of(found)
+        years, fields = {label for label, _ in partitions(found.dates)}, _digested(chosen.volume)
+        covered = {cell for cell in recorded if cell[1] in years and cell[2] in fields} | set(own)
+        cells = sorted(cell for cell in covered if recorded.get(cell) != own.get(cell))
+    where = f", symbol {cells[0][0]}, {cells[0][1]}, {cells[0][2]}" if cells else ""
+    more = f" (and {len(cells) - 1} more)" if len(cells) > 1 else ""
+    what = f"dataset '{chosen.dataset}'{where}{more}: the stored prices are not those that were ingested"
+    return damage(con, what, ["prices"], COPY, at)
 
 
 def read_prices(
@@ -159,7 +207,20 @@ def read_prices(
     dates = read_calendars(con, [dataset], at)[dataset]
     closed = read_at(con, "SELECT closed FROM datasets{at} WHERE dataset = $1", at, dataset).fetchall() == [(True,)]
     volumes = read_at(con, "SELECT count(volume) FROM prices{at} WHERE dataset = $1", at, dataset).fetchall()
-    return read_selection(con, Selection(dataset, dates, symbols, volumes != [(0,)], closed, None, {}), at)
+    return read_selection(con, Selection(dataset, dates, symbols, volumes != [(0,)], closed, None, {}, None), at)
+
+
+def bar_digests(
+    con: duckdb.DuckDBPyConnection, dataset: str, dates: np.ndarray, symbols: tuple[str, ...], at: int | None = None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield symbol, partition, field and digest of what is stored of open, high and low on the whole calendar."""
+    rows = _observations(con, dataset, symbols, BARS, at, None)
+    placed = _positions(dates, rows["date"])
+    for field in BARS:
+        if placed is not None and rows[field].null_count < len(placed):
+            values = _scatter((len(dates), len(symbols)), (placed, to_numpy(rows["code"])), rows[field])
+            for label, column, digest in observed_digests(dates, values):
+                yield symbols[column], label, field, digest
 
 
 def _entered(known: Facts, symbols: tuple[str, ...], year: int) -> dict[int, np.ndarray]:
@@ -197,13 +258,18 @@ def _observations(
     return read_at(con, sql + IN_YEARS * (years is not None), at, dataset, symbols, *(years or ())).to_arrow_table()
 
 
-def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray:
-    if not len(dates):
-        return np.zeros(0, np.int64)
+def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray | None:
+    """Return the rows of the calendar on which dates are; None where one is no session."""
+    days = to_numpy(column).astype(np.int64)
+    if not len(dates) or not len(days):
+        return None if len(days) else days
     calendar = dates.astype(np.int64)
-    rows = np.zeros(int(calendar[-1] - calendar[0]) + 1, np.int64)
+    rows = np.full(int(calendar[-1] - calendar[0]) + 1, -1)
     rows[calendar - calendar[0]] = np.arange(len(calendar))
-    return rows[to_numpy(column).astype(np.int64) - calendar[0]]
+    if days.min() < calendar[0] or days.max() > calendar[-1]:
+        return None
+    found = rows[days - calendar[0]]
+    return None if found.min() < 0 else found
 
 
 def _scatter(shape: tuple[int, int], where: tuple[np.ndarray, np.ndarray], column: pa.ChunkedArray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Reader: prices by rows of a dataset's calendar, from any process that can reach the lakehouse.
 
 1. `part` works out from the facts of a dataset what is to be read of some partitions.
-2. Path, snapshot and that selection travel to other processes, and no digest with them. Each process opens one
-   connection to a lakehouse, for everything that it reads of it.
+2. Path, snapshot and that selection travel to other processes, one digest with them, with which each compares what it
+   reads. Each process opens one connection to a lakehouse, for everything that it reads of it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Reader:
         symbols : tuple of str
             Some of the facts' symbols, sorted.
         fields : tuple of str
-            Of close, which is always read; volume, where there is any; and returns, for which the prices that symbols
-            enter the rows with are read too, which are in files before them.
+            Of close, which is always read; volume, where there is any; and returns. The prices that symbols enter the
+            rows with are always read too: they are in files before them, and the digest covers them.
 
         Returns
         -------

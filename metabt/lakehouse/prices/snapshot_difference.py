@@ -17,9 +17,7 @@ import numpy as np
 from metabt.data.facts import Cell
 from metabt.data.prices import partitions
 from metabt.lakehouse.catalog.connection_loss import reported
-from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import Wanted, read_digests
-from metabt.lakehouse.prices.snapshots import read_at
+from metabt.lakehouse.prices.dataset_facts import Wanted, read_datasets, read_digests, sound_calendars
 from metabt.values.digests import array_digest
 
 Kind = Literal["added", "changed", "removed"]
@@ -100,9 +98,9 @@ def changed_calendars(con: duckdb.DuckDBPyConnection, datasets: Iterable[str], b
 
 def _calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int) -> dict[Cell, str]:
     """Return (dataset, year, `calendar`) -> digest of its sessions, and (dataset, "", `closed`) -> the flag."""
-    sql = "SELECT dataset, closed FROM datasets{at} WHERE list_contains($1::VARCHAR[], dataset)"
-    found = {(name, "", "closed"): str(closed) for name, closed in read_at(con, sql, at, datasets).fetchall()}
-    for name, dates in read_calendars(con, datasets, at).items():
+    rows_of = read_datasets(con, datasets, at)
+    found = {(name, "", "closed"): str(row["closed"]) for name, row in rows_of.items()}
+    for name, dates in sound_calendars(con, rows_of, at).items():
         for year, rows in partitions(dates):
             found[name, year, "calendar"] = array_digest(dates[rows].astype(np.int64))
     return found

@@ -6,7 +6,18 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import is_outage, reported
+from metabt.lakehouse.catalog.damage import Damaged
 from metabt.lakehouse.catalog.statements import execute
+
+LAST = (
+    "SELECT (SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot), "
+    "(SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot_changes)"
+)
+"""What asks DuckLake's own tables for the last snapshot: both are written by every commit."""
+
+
+ATTEMPTS = 3
+"""Times that it is asked: a commit may come in between the two."""
 
 
 @reported
@@ -23,7 +34,14 @@ def snapshot(con: duckdb.DuckDBPyConnection) -> int:
     int
         Every commit makes the next number.
     """
-    return int(con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()[0][0])
+    for _ in range(ATTEMPTS):
+        recorded, changed = con.execute(LAST).fetchall()[0]
+        if recorded == changed:
+            return int(recorded)
+    raise Damaged(
+        f"the catalogue's snapshots end at {recorded}, what they changed at {changed}: it is damaged, or was "
+        "written by another program; restore it from a copy, nothing was computed from it"
+    )
 
 
 def read_at(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *values: object) -> duckdb.DuckDBPyConnection:
@@ -38,7 +56,12 @@ def read_at(con: duckdb.DuckDBPyConnection, sql: str, at: int | None, *values: o
     try:
         return execute(con, sql.replace("{at}", version), *values)
     except duckdb.Error as error:
-        if at is None or is_outage(str(error)):
+        if at is None or is_outage(str(error)) or not _is_lost(error):
             raise
         reason = str(error).partition("\n")[0]
         raise StoreError(f"snapshot {at} cannot be read: {reason}; use a later one") from error
+
+
+def _is_lost(error: duckdb.Error) -> bool:
+    """Return whether it is the snapshot that is not there, and no file of it that is damaged."""
+    return isinstance(error, duckdb.CatalogException | duckdb.BinderException) or "snapshot" in str(error).lower()

@@ -4,14 +4,18 @@
    found, or a sweep that computes nothing, in a transaction of its own: `record`.
 2. `at` is when the asking began. Those of one instant come a microsecond after each other, in the order in which they
    are recorded, so that one of them is always the last.
-3. A lakehouse that cannot be written keeps no askings, and says nothing: what was asked for is found all the same.
+3. What is stored is compared with its seal before anything is added (metabt.lakehouse.runs.run_seals). Where it
+   differs, the damaged files are taken out, a warning says so, and what is left goes on.
+4. A lakehouse that cannot be written keeps no askings, and says nothing: what was asked for is found all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -19,17 +23,25 @@ import pyarrow as pa
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.attachment import check_writable
-from metabt.lakehouse.catalog.schema import insert
+from metabt.lakehouse.catalog.damage import Damaged
+from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
+from metabt.lakehouse.runs.run_seals import LEFT, add_askings, check_askings, seal_askings
 from metabt.values.buffers import from_numpy, from_texts
 
+LOG = logging.getLogger("metabt.lakehouse")
 TICK = timedelta(microseconds=1)
 """What lies between two askings of one instant."""
 
 
+Answer = TypeVar("Answer")
 Asked = tuple[str, str | None, datetime, str]
 """A row of `asked`: run_id, sweep_id, at and overrides."""
+
+
+class DamagedAskings(Damaged):
+    """The rows of `asked` are not those that were stored."""
 
 
 def record(
@@ -64,8 +76,27 @@ def record(
     """
     if not (can_be_written(path) if is_writable is None else is_writable):
         return False
-    transact(path, lambda con: append(con, asked), reader=reader)
+    write(path, lambda con: append(con, asked), reader)
     return True
+
+
+def write(
+    path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], reader: duckdb.DuckDBPyConnection | None
+) -> Answer:
+    """Return what `transact` returns for work that appends askings; where those that are stored are damaged, mend them.
+
+    Raises
+    ------
+    StoreError
+        When the lakehouse cannot be written.
+    """
+    try:
+        return transact(path, work, reader=reader)
+    except DamagedAskings as error:
+        LOG.warning("%s: mended; %s", error, LEFT)
+    files = retire(path, ["asked"])
+    transact(path, lambda con: _keep_what_is_left(con, files))
+    return transact(path, work)
 
 
 def can_be_written(path: str | Path) -> bool:
@@ -91,6 +122,10 @@ def append(con: duckdb.DuckDBPyConnection, asked: Sequence[Asked]) -> None:
     """Add askings within a transaction."""
     if not asked:
         return
+    try:
+        check_askings(con)
+    except Damaged as error:
+        raise DamagedAskings(str(error)) from error
     run_ids, sweep_ids, wanted, overrides = zip(*asked, strict=True)
     times = _apart(wanted, _taken(con, min(wanted)))
     rows = {
@@ -99,7 +134,13 @@ def append(con: duckdb.DuckDBPyConnection, asked: Sequence[Asked]) -> None:
         "at": from_numpy(np.array(times, "datetime64[us]")),
         "overrides": from_texts(overrides),
     }
-    insert(con, "asked", pa.table(rows))
+    add_askings(con, pa.table(rows))
+
+
+def _keep_what_is_left(con: duckdb.DuckDBPyConnection, files: int) -> None:
+    if not files:  # it is the catalogue that is damaged: no row can be told from a changed one
+        con.execute("DELETE FROM asked")
+    seal_askings(con)
 
 
 def _taken(con: duckdb.DuckDBPyConnection, first: datetime) -> set[datetime]:

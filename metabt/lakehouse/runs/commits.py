@@ -5,13 +5,15 @@
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
    run of which a sweep kept the summary may be kept whole: it stays the run that it was, with its start, engine, sweep
-   and overrides.
-4. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings).
+   and overrides. One that is damaged is replaced where the caller says so, after the damaged files have been taken out
+   of the catalogue (metabt.lakehouse.catalog.retirement).
+4. Digests of the run and of each of its tables are recorded with it (metabt.lakehouse.runs.run_digests).
+5. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.runs.askings import Asked, append
+from metabt.lakehouse.runs.askings import Asked, append, write
+from metabt.lakehouse.runs.run_digests import digests_text, row_digest
+from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, seal_runs
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Coded, Table, concat
 
@@ -31,6 +35,8 @@ Run = tuple[Mapping[str, object], Mapping[str, Table]]
 
 DEFAULTS: dict[str, object] = {"keep": "all", "overrides": None, "error": None}
 """Columns of `runs` that need not be given."""
+GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "digest"))
+"""Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
 ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
@@ -43,6 +49,8 @@ def commit_run(
     tables: Mapping[str, Table],
     reader: duckdb.DuckDBPyConnection | None = None,
     asked: Sequence[Asked] = (),
+    *,
+    mend: bool = False,
 ) -> bool:
     """Store one run, whole or not at all.
 
@@ -58,6 +66,8 @@ def commit_run(
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
     asked : sequence of (run_id, sweep_id, at, overrides)
         Rows of `asked`, which are added whether the run is stored already or not.
+    mend : bool
+        Replace the run if it is stored, since it is damaged.
 
     Returns
     -------
@@ -69,7 +79,7 @@ def commit_run(
     StoreError
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
-    return commit_runs(path, [(run, tables)], reader, asked) == 1
+    return commit_runs(path, [(run, tables)], reader, asked, mend=[str(run["run_id"])] if mend else ()) == 1
 
 
 def commit_runs(
@@ -77,6 +87,8 @@ def commit_runs(
     runs: Sequence[Run],
     reader: duckdb.DuckDBPyConnection | None = None,
     asked: Sequence[Asked] = (),
+    *,
+    mend: Collection[str] = (),
 ) -> int:
     """Store runs in one transaction.
 
@@ -91,6 +103,8 @@ def commit_runs(
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
     asked : sequence of (run_id, sweep_id, at, overrides)
         Rows of `asked`, in the order in which they count as asked for; they are added whatever is stored already.
+    mend : collection of str
+        Identities of runs that are replaced if they are stored, since they are damaged.
 
     Returns
     -------
@@ -102,29 +116,37 @@ def commit_runs(
     StoreError
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
-    given = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    given = dict(sorted(given.items()))
+    given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
     for run, tables in given.values():
         _check(run, tables)
+    given = {name: _recorded(*given[name]) for name in sorted(given)}
     ready = _ready(given)
+    if mend:
+        retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
         stored = _stored(con, list(given))
-        wanted = [name for name, (run, _) in given.items() if name not in stored or _replaces(run, *stored[name])]
+        wanted = [
+            name
+            for name, (run, _) in given.items()
+            if name in mend or name not in stored or _replaces(run, *stored[name][:2])
+        ]
         kept = _origins(con, [name for name in wanted if name in stored and stored[name][0] == "ok"])
-        _delete(con, [name for name in wanted if name in stored])
-        left = {name: ({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
+        _delete(con, [name for name in wanted if name in stored or name in mend])
+        left = {name: _recorded({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
         for name, rows in (ready if len(wanted) == len(given) and not kept else _ready(left)).items():
             _append(con, name, rows)
+        gone = [stored[name][2] for name in wanted if name in stored]
+        seal_runs(con, None if mend else gone, [str(run["digest"]) for run, _ in left.values()])
         append(con, asked)
         return len(wanted)
 
-    return transact(path, work, reader=reader)
+    return write(path, work, reader)
 
 
 def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
-    if set(run) != set(SCHEMA["runs"]):
-        raise ValueError(f"run: columns {sorted(set(run) ^ set(SCHEMA['runs']))} are missing or unknown")
+    if set(run) != set(GIVEN):
+        raise ValueError(f"run: columns {sorted(set(run) ^ set(GIVEN))} are missing or unknown")
     status, keep, error = run["status"], run["keep"], run["error"]
     if status not in ("ok", "failed") or keep not in ("all", "summary"):
         raise ValueError(f"run: got status {status!r}, keep {keep!r}; wanted ok or failed, all or summary")
@@ -139,6 +161,13 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
         lengths = {column: len(values) for column, values in table.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
+
+
+def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> Run:
+    """Return a run with its columns as they will be read back, and its digests among them."""
+    row = pa.table({name: _column([run[name]], SCHEMA["runs"][name]) for name in GIVEN}).to_pylist()[0]
+    row["digests"] = run.get("digests") or digests_text(row, tables)
+    return {**row, "digest": row_digest(row)}, tables
 
 
 def _ready(runs: Mapping[str, Run]) -> dict[str, pa.Table]:
@@ -162,18 +191,19 @@ def _column(values: Sequence[Any], kind: str) -> pa.Array:
     return from_texts(values) if kind == "VARCHAR" else from_numpy(np.array(values, NUMPY[kind]))
 
 
-def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str]]:
-    """Return run_id -> status and keep of those runs that are stored."""
-    sql = "SELECT run_id, status, keep FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
-    return {run_id: (status, keep) for run_id, status, keep in execute(con, sql, run_ids).fetchall()}
+def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str, str]]:
+    """Return run_id -> status, keep and digest of those runs that are stored."""
+    sql = "SELECT run_id, status, keep, digest FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
+    return {run_id: (status, keep, text) for run_id, status, keep, text in execute(con, sql, run_ids).fetchall()}
 
 
 def _origins(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, dict[str, object]]:
-    """Return run_id -> what runs keep when more of them is stored."""
+    """Return run_id -> what runs keep when more of them is stored; nothing of one whose row is damaged."""
     if not run_ids:
         return {}
-    sql = f"SELECT run_id, {', '.join(ORIGIN)} FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
-    return {run_id: dict(zip(ORIGIN, row, strict=True)) for run_id, *row in execute(con, sql, run_ids).fetchall()}
+    sql = f"SELECT {', '.join((*LISTED, *OF_DIGESTS))} FROM runs WHERE list_contains($1::VARCHAR[], run_id)"
+    rows = execute(con, sql, run_ids).to_arrow_table().to_pylist()
+    return {row["run_id"]: {name: row[name] for name in ORIGIN} for row in rows if row["digest"] == row_digest(row)}
 
 
 def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:

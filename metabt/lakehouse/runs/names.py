@@ -7,7 +7,7 @@
 4. Else the beginning of a run_id, which must fit one run alone.
 
 Found again counts as asked for: metabt.lakehouse.runs.askings. Which run a bare name means is also in the view
-`latest.names`.
+`latest.names`. What a name is looked up in is compared with its seals first (metabt.lakehouse.runs.run_seals).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from metabt.lakehouse.catalog.asking import KINDS
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.views import ASKINGS, NAMES
+from metabt.lakehouse.runs.run_seals import check_names
 
 LATEST = "latest"
 """The name that stands for none."""
@@ -70,6 +71,7 @@ def resolve_run(
     ConfigError
         When it means no run, or several.
     """
+    check_names(con)
     if overrides:
         return _with_overrides(con, name, overrides)
     found = _newest(con) if name == LATEST else _named(con, name)
@@ -96,6 +98,7 @@ def asked_with(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[str, ...]:
     tuple of str
         As the command line says them; empty where there are none, or the run is not stored.
     """
+    check_names(con)
     sql = f'SELECT overrides FROM ({ASKINGS}) a WHERE run_id = $1 ORDER BY kind, "at" DESC LIMIT 1'
     found = execute(con, sql, run_id).fetchone()
     return tuple(json.loads(found[0])) if found and found[0] else ()

@@ -1,47 +1,43 @@
 """The list of runs: what each was asked for with, what it spans and how it did, the one asked for last first.
 
 1. A run's overrides are those of its plainest asking: by itself before by a sweep, with none before with some.
-2. Its first and last date are those of the root's returns; its metrics are the root's.
+2. Its first and last date are those of the root's returns, as its row has them; its metrics are the root's.
+3. What is read is compared with the digests that were recorded of it.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
+from math import isnan, nan
+from operator import itemgetter
+from typing import Any
 
 import duckdb
 
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.views import ASKINGS
 from metabt.lakehouse.runs.names import described
+from metabt.lakehouse.runs.run_digests import span_of
+from metabt.lakehouse.runs.run_seals import check_askings, sound_runs
+from metabt.lakehouse.runs.stored_runs import root_metrics
 
 METRICS = ("sharpe", "cagr", "total_return")
 """Metrics of the root that are listed."""
-
-SQL = f"""
-WITH askings AS ({ASKINGS}),
-plainest AS (
-  SELECT run_id, overrides, sweep_id FROM askings
-  QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY kind, "at" DESC) = 1
-),
-lately AS (SELECT run_id, max("at") AS asked_at FROM askings GROUP BY run_id),
-spans AS (
-  SELECT run_id, min(date) AS first_date, max(date) AS last_date
-  FROM returns JOIN runs USING (run_id) WHERE path = portfolio GROUP BY run_id
-),
-measured AS (
-  SELECT run_id, {", ".join(f"max(value) FILTER (metric = '{name}') AS {name}" for name in METRICS)}
-  FROM metrics JOIN runs USING (run_id) WHERE path = portfolio GROUP BY run_id
+COLUMNS = (
+    *("run_id", "portfolio", "overrides", "sweep_id", "first_date", "last_date", "keep", *METRICS, "status"),
+    *("asked_at", "started_at", "seconds", "engine", "snapshot"),
 )
-SELECT r.run_id, r.portfolio, coalesce(p.overrides, r.overrides) AS overrides,
-  CASE WHEN p.run_id IS NULL THEN r.sweep_id ELSE p.sweep_id END AS sweep_id,
-  first_date, last_date, r.keep, {", ".join(METRICS)}, r.status, coalesce(asked_at, r.started_at) AS asked_at,
-  r.started_at, r.seconds, r.engine, r.snapshot
-FROM runs r LEFT JOIN plainest p USING (run_id) LEFT JOIN lately USING (run_id) LEFT JOIN spans USING (run_id)
-  LEFT JOIN measured USING (run_id)
-ORDER BY asked_at DESC, r.run_id
+"""What is listed of a run."""
+SQL = f"""
+SELECT run_id, arg_min({{overrides: overrides, sweep_id: sweep_id}}, (kind, -epoch_us("at"))) AS plainest,
+  max("at") AS asked_at
+FROM ({ASKINGS}) a GROUP BY run_id
 """
+"""The plainest and the last asking of every run that did not fail."""
 
 
 @reported
-def run_list(con: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
+def run_list(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return a row for every stored run, failed ones too, the one that was asked for last first.
 
     Parameters
@@ -56,5 +52,19 @@ def run_list(con: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
         by itself), first_date and last_date, keep, sharpe, cagr, total_return, status, asked_at (UTC, the last time),
         started_at (UTC), seconds, engine and snapshot.
     """
-    rows = con.execute(SQL).to_arrow_table().to_pylist()
-    return [{**row, "overrides": described(row["overrides"])} for row in rows]
+    runs = sound_runs(con)
+    check_askings(con)
+    askings = {run_id: (plainest, asked_at) for run_id, plainest, asked_at in con.execute(SQL).fetchall()}
+    metrics = root_metrics(con, askings)
+    rows = [_listed(row, askings.get(row["run_id"]), metrics.get(row["run_id"], {})) for row in runs]
+    return sorted(sorted(rows, key=itemgetter("run_id")), key=itemgetter("asked_at"), reverse=True)
+
+
+def _listed(
+    run: dict[str, Any], asking: tuple[dict[str, Any], datetime] | None, metrics: dict[str, float]
+) -> dict[str, Any]:
+    plainest, asked_at = asking or ({name: run[name] for name in ("overrides", "sweep_id")}, run["started_at"])
+    first, last = span_of(run) or (None, None)
+    found = {name: None if isnan(value := metrics.get(name, nan)) else value for name in METRICS}
+    row = {**run, **plainest, **found, "asked_at": asked_at, "first_date": first, "last_date": last}
+    return {**{name: row[name] for name in COLUMNS}, "overrides": described(row["overrides"])}

@@ -12,12 +12,11 @@ import duckdb
 import pytest
 
 from metabt.errors import StoreError
-from metabt.lakehouse import attach, check_writable, commit_run, find_run, ingest, load_facts, load_prices, run_row
+from metabt.lakehouse import attach, check_writable, ingest, load_facts, load_prices
 from metabt.lakehouse.catalog import attachment, connections
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from tests.lakehouse.conftest import same, state, wide
-from tests.lakehouse.runs.test_stored_runs import run
 
 
 def test_a_missing_lakehouse_says_how_to_make_one(tmp_path: Path) -> None:
@@ -89,38 +88,22 @@ def test_another_sqlite_file_is_no_lakehouse(tmp_path: Path) -> None:
         attach(tmp_path)
 
 
-def test_a_ducklake_without_our_tables_is_named(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
-    with attach(tmp_path) as con:
-        con.execute("DROP TABLE weights")
-    with pytest.raises(StoreError, match="without metabt's table weights"):
-        attach(tmp_path, read_only=True)
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [("DROP TABLE weights", "table weights"), ("ALTER TABLE runs DROP COLUMN digests", r"column runs\.digests")],
+)
+def test_a_lakehouse_of_an_older_format_is_refused_with_the_command_that_makes_it_anew(
+    tmp_path: Path, statement: str, what: str
+) -> None:
     ingest(tmp_path, "d", wide(5))
-    assert state(tmp_path)[1]["weights"] == 0
-
-
-def test_a_lakehouse_of_an_older_metabt_is_completed_by_ingestion(tmp_path: Path) -> None:
-    ingest(tmp_path, "d", wide())
-    commit_run(tmp_path, run("old"), {})
     with attach(tmp_path) as con:
-        before = load_facts(con, {"d": None})["d"]
-        for statement in ("DROP TABLE calendars", "ALTER TABLE runs DROP COLUMN keep", "ALTER TABLE runs DROP error"):
-            con.execute(statement)
-    with pytest.raises(StoreError, match=r"without metabt's table calendars; `metabt ingest` adds what is missing"):
-        attach(tmp_path, read_only=True)
-    ingest(tmp_path, "e", wide(5))
-    with attach(tmp_path, read_only=True) as con:
-        assert same(load_facts(con, {"d": None})["d"].dates, before.dates)
-        assert run_row(con, "old") == run("old")
-        assert find_run(con, "old", keep="all")
-
-
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    attach(tmp_path, create=True).close()
-    with attach(tmp_path) as con:
-        con.execute("ALTER TABLE runs DROP COLUMN keep")
-    with pytest.raises(StoreError, match=r"without metabt's column runs\.keep"):
-        attach(tmp_path)
+        con.execute(statement)
+    before = sorted((tmp_path / "data").rglob("*"))
+    refusal = rf"older format.* no {what}; make it anew with `metabt ingest FILE --dataset NAME --lakehouse"
+    for attempt in (lambda: attach(tmp_path, read_only=True), lambda: ingest(tmp_path, "e", wide(5))):
+        with pytest.raises(StoreError, match=refusal):
+            attempt()
+    assert sorted((tmp_path / "data").rglob("*")) == before
 
 
 def test_read_only_attachments_refuse_to_write(unchanged: Path) -> None:

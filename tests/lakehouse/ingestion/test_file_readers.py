@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow.parquet import write_table
 
+from metabt.errors import DataError
 from metabt.lakehouse.ingestion.column_layout import read_observations
 from metabt.lakehouse.ingestion.column_names import ColumnNames
 from metabt.lakehouse.ingestion.observations import Observations
@@ -178,3 +181,19 @@ def test_numbers_keep_every_bit(tmp_path: Path) -> None:
     frame = pd.DataFrame({"AA": values}, pd.date_range("2000-01-01", periods=500, name="date"))
     found = read_observations(csv(frame)(tmp_path), ColumnNames())
     assert found.fields["close"].tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+def test_a_page_that_is_not_what_its_checksum_says_is_refused(tmp_path: Path, checksums: bool) -> None:
+    dates, closes = np.arange("2020-01-01", "2020-06-01", dtype="datetime64[D]"), np.linspace(100, 110, 152)
+    file = tmp_path / "a.parquet"
+    table = pa.table({"date": dates, "A": closes})
+    write_table(table, file, write_page_checksum=checksums, compression="none", use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    content[content.find(closes[50].tobytes()) + 6] ^= 1
+    file.write_bytes(content)
+    if checksums:
+        with pytest.raises(DataError, match=r"a\.parquet' is damaged.*checksum.*get the file anew"):
+            read_observations(file, ColumnNames())
+    else:
+        assert (read_observations(file, ColumnNames()).fields["close"] != closes).sum() == 1

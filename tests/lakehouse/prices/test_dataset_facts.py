@@ -74,7 +74,7 @@ def test_several_datasets_cost_as_many_statements_as_one(con: Con) -> None:
     known = load_facts(counting, {"stocks": ("AA", "BB"), "coins": None})
     assert list(known) == ["stocks", "coins"]
     assert [len(item.symbols) for item in known.values()] == [2, 3]
-    assert len(counting.statements) == 3
+    assert len(counting.statements) == 4
 
 
 def test_no_statement_reads_prices(con: Con) -> None:
@@ -168,5 +168,5 @@ def test_files_of_other_years_are_not_opened(lake: Path, tmp_path: Path) -> None
             shutil.rmtree(folder)
         found = some(con, "stocks", 0, 0)
         assert same(found.close, expected.close) and len(found.close) > 50
-        with pytest.raises(duckdb.Error):
+        with pytest.raises(StoreError, match=r"year=2020/.*parquet' is missing"):
             some(con, "stocks", 1, 1)

@@ -57,7 +57,7 @@ def test_a_run_and_its_asking_appear_together_or_not_at_all(
         insert(con, name, rows)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("metabt.lakehouse.runs.askings.insert", crash)
+    monkeypatch.setattr("metabt.lakehouse.runs.run_seals.insert", crash)
     with pytest.raises(KeyboardInterrupt):
         commit_run(fresh, run("a"), {}, asked=[asked("a")])
     assert state(watch) == before

@@ -1,0 +1,99 @@
+"""Digests of runs: what a commit records of a run, so that what is read back later can be compared with it.
+
+1. `table_digest` covers names and values of all columns, row by row; which codes texts have does not matter.
+2. The column `digests` of `runs` has the rows and the digest of each of the run's tables, those of `config` and
+   `versions`, and the first and last date of the root's stream, as JSON.
+3. The column `digest` covers the other columns of the row that lists show, and `digests`.
+4. `seals` has the number of all runs and the bitwise sum of their digests: a run that is missing shows there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import numpy as np
+
+from metabt.values.digests import joint_digest
+from metabt.values.tables import Coded, Column, Table, texts
+
+LARGE = ("config", "versions")
+"""Columns of `runs` that lists leave out."""
+NOTHING = 0, ""
+"""Rows and digest of a table that a run does not have."""
+
+Recorded = Mapping[str, tuple[int, str]]
+"""Table -> its rows and its digest."""
+
+
+def size_of(table: Table) -> int:
+    """Return the number of rows."""
+    return len(next(iter(table.values()))) if table else 0
+
+
+def table_digest(table: Table) -> str:
+    """Return one SHA-256 (hex) of a table without `run_id`; NaN is NaN, whichever it is."""
+    total = hashlib.sha256()
+    for name in sorted(table):
+        total.update(f"{name}\0{len(table[name])}\0".encode())
+        total.update(_plain(table[name]).data)
+    return total.hexdigest()
+
+
+def measured(tables: Mapping[str, Table]) -> dict[str, tuple[int, str]]:
+    """Return table -> rows and digest of those that have any rows."""
+    return {name: (size_of(table), table_digest(table)) for name, table in sorted(tables.items()) if size_of(table)}
+
+
+def digests_text(row: Mapping[str, object], tables: Mapping[str, Table]) -> str:
+    """Return the column `digests` of a run."""
+    large = {name: joint_digest([str(row[name])]) for name in LARGE}
+    return json.dumps({**large, "span": _span(str(row["portfolio"]), tables), "tables": measured(tables)})
+
+
+def span_of(row: Mapping[str, object]) -> tuple[date, date] | None:
+    """Return the first and last date of a run's root, from its row; None where it has no stream."""
+    span = json.loads(str(row["digests"]))["span"]
+    return None if span is None else (date.fromisoformat(span[0]), date.fromisoformat(span[1]))
+
+
+def _span(root: str, tables: Mapping[str, Table]) -> list[str] | None:
+    returns = tables.get("returns") or {"date": np.zeros(0, "datetime64[D]"), "path": Coded.of([])}
+    dates = np.asarray(returns["date"])[texts(returns["path"]) == root]
+    return [str(dates.min()), str(dates.max())] if len(dates) else None
+
+
+def recorded_of(row: Mapping[str, object]) -> Recorded:
+    """Return table -> rows and digest that a run's row recorded."""
+    return {name: (int(rows), text) for name, (rows, text) in json.loads(str(row["digests"]))["tables"].items()}
+
+
+def row_digest(row: Mapping[str, object]) -> str:
+    """Return the column `digest` of a run: of all columns but itself and the large ones, whose digests it covers."""
+    return joint_digest([repr((name, row[name])) for name in sorted(row) if name not in (*LARGE, "digest")])
+
+
+def large_are_sound(row: Mapping[str, object]) -> bool:
+    """Return whether the large columns of a run are those that `digests` recorded."""
+    recorded = json.loads(str(row["digests"]))
+    return all(recorded[name] == joint_digest([str(row[name])]) for name in LARGE)
+
+
+def bitwise_sum(digests: Iterable[str], start: str = "") -> str:
+    """Return the exclusive or of digests (hex): each takes itself out again, in any order."""
+    total = int(start or "0", 16)
+    for text in digests:
+        total ^= int(text, 16)
+    return f"{total:064x}"
+
+
+def _plain(column: Column) -> np.ndarray:
+    """Return a column as numbers that do not depend on how it is held."""
+    if isinstance(column, Coded):
+        words = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") for text in column.values]
+        return np.array([*words, 0], np.uint64)[column.codes]  # NULL, code -1, is the last of them
+    if column.dtype.kind == "f":
+        return np.where(np.isnan(column), np.nan, column)
+    return np.ascontiguousarray(column).view(np.uint8 if column.dtype.kind == "b" else np.int64)

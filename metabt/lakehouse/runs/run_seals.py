@@ -1,0 +1,116 @@
+"""Seals of lists: what is recorded of all runs together, and of all askings, so that a lost or changed row shows.
+
+1. The seal of `runs` has the number of all runs and the bitwise sum of their digests, which `sound_runs` compares.
+2. The seal of `asked` has the number of its rows and the bitwise sum of a digest of each, which DuckDB works out:
+   there may be very many of them.
+3. Both are brought up to date by what comes and what goes alone: a seal is never made of rows that were not compared,
+   but for what is left after damaged files were taken out (metabt.lakehouse.catalog.retirement).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.catalog.damage import AGAIN, ANYTHING, damage
+from metabt.lakehouse.catalog.schema import SCHEMA, insert
+from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.runs.run_digests import LARGE, bitwise_sum, row_digest
+
+OF_DIGESTS = ("digests", "digest")
+"""Columns of `runs` that are read to compare the others with."""
+LISTED = tuple(column for column in SCHEMA["runs"] if column not in (*LARGE, *OF_DIGESTS))
+"""Columns of `runs` that lists have."""
+SUM = (
+    "SELECT count(*) AS n, CAST(coalesce(bit_xor(md5_number(concat_ws('|', run_id, coalesce(sweep_id, '-'), "
+    'epoch_us("at"), overrides))), 0) AS VARCHAR) AS total FROM {}'
+)
+"""What asks for number and bitwise sum of rows of `asked`."""
+LEFT = "askings in damaged files are gone: what lacks one counts as asked for when it started"
+"""What mends `asked`, and what that means."""
+
+
+def sound_runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return the rows of all runs without what is large, newest first, compared with their digests and the seal."""
+    columns = ", ".join((*LISTED, *OF_DIGESTS))
+    # one statement: a commit between two would look like damage
+    sql = (
+        "SELECT n, total, r.* FROM (SELECT 1 AS one, rows AS n, digest AS total FROM seals WHERE name = 'runs') "
+        f"FULL JOIN (SELECT 1 AS one, {columns} FROM runs) r USING (one) ORDER BY started_at DESC, run_id"
+    )
+    rows = con.execute(sql).to_arrow_table().to_pylist()
+    if not rows:
+        return []
+    n, total = rows[0]["n"], rows[0]["total"]
+    found = [{name: row[name] for name in (*LISTED, *OF_DIGESTS)} for row in rows if row["run_id"] is not None]
+    for row in found:
+        check_row(con, row)
+    if len(found) != n or bitwise_sum(row["digest"] for row in found) != total:
+        raise damage(con, f"the lakehouse holds {len(found)} runs, and recorded {n}", ["runs", "seals"], ANYTHING)
+    return found
+
+
+def check_row(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
+    """Raise StoreError for a row of `runs` that is not what was stored."""
+    if row["digest"] != row_digest(row):
+        raise damage(con, f"run {row['run_id'][:12]}: its row is not what was stored", ["runs"], AGAIN)
+
+
+@reported
+def check_names(con: duckdb.DuckDBPyConnection) -> None:
+    """Raise StoreError unless everything that says which run a name means is what was recorded."""
+    sound_runs(con)
+    check_askings(con)
+
+
+@reported
+def check_askings(con: duckdb.DuckDBPyConnection) -> None:
+    """Raise StoreError unless the rows of `asked` are those that were recorded."""
+    recorded = "(SELECT rows, digest FROM seals WHERE name = 'asked')"
+    sql = f"SELECT a.n, a.total, s.rows, s.digest FROM ({SUM.format('asked')}) a LEFT JOIN {recorded} s ON true"
+    n, total, rows, digest = con.execute(sql).fetchall()[0]
+    if (n, total) != (rows or 0, digest or "0"):
+        what = f"the lakehouse holds {n} askings, and recorded {rows or 0}: they are not those that were stored"
+        raise damage(con, what, ["asked", "seals"], f"the next `metabt backtest` mends it; {LEFT}")
+
+
+def seal_runs(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list[str]) -> None:
+    """Bring the seal of all runs up to date: digests that have gone and come, or all anew where `gone` is None."""
+    if not come:
+        return
+    rows, total = _recorded(con, "runs", "")
+    if gone is None:
+        everything = [text for (text,) in con.execute("SELECT digest FROM runs").fetchall()]
+        rows, total = len(everything), bitwise_sum(everything)
+    else:
+        rows, total = rows + len(come) - len(gone), bitwise_sum([*gone, *come], total)
+    _write(con, "runs", rows, total)
+
+
+def add_askings(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Append rows to `asked`, and bring its seal up to date."""
+    n, before = _recorded(con, "asked", "0")
+    con.register("new_askings", rows)
+    more, come = con.execute(SUM.format("new_askings")).fetchall()[0]
+    con.unregister("new_askings")
+    insert(con, "asked", rows)
+    _write(con, "asked", n + more, str(int(before) ^ int(come)))
+
+
+def seal_askings(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the seal of `asked` anew, of the rows that are left."""
+    _write(con, "asked", *con.execute(SUM.format("asked")).fetchall()[0])
+
+
+def _recorded(con: duckdb.DuckDBPyConnection, name: str, nothing: str) -> tuple[int, str]:
+    found: Sequence[tuple[int, str]] = execute(con, "SELECT rows, digest FROM seals WHERE name = $1", name).fetchall()
+    return found[0] if found else (0, nothing)
+
+
+def _write(con: duckdb.DuckDBPyConnection, name: str, rows: int, digest: str) -> None:
+    execute(con, "DELETE FROM seals WHERE name = $1", name)
+    insert(con, "seals", pa.table({"name": [name], "rows": [rows], "digest": [digest]}))

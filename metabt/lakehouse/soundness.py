@@ -1,0 +1,132 @@
+"""Soundness: everything that a lakehouse stores is read from disk and compared with what was recorded of it.
+
+1. Files: the SHA-256 of every data file, those of earlier snapshots of data included; of runs the current ones.
+2. Data: calendars, symbols and digests with their seals, all prices with their digests.
+3. Runs: their rows with the seal of all, and every table of each.
+
+What is found is said and gone on from; the catalogue itself, if it cannot be opened, is an error at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.attachment import DATA, attach
+from metabt.lakehouse.catalog.catalog_location import located
+from metabt.lakehouse.catalog.connection_loss import reported
+from metabt.lakehouse.catalog.damage import AGAIN, COPY
+from metabt.lakehouse.catalog.file_records import fault_of, listed, recorded
+from metabt.lakehouse.catalog.retirement import META
+from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
+from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, read_digests
+from metabt.lakehouse.prices.price_panels import bar_digests, read_rows
+from metabt.lakehouse.prices.seals import BARS
+from metabt.lakehouse.prices.snapshots import snapshot
+from metabt.lakehouse.runs.stored_runs import list_runs, load_run
+
+OF_RUNS = ("runs", "seals", *RUN_TABLES)
+"""Tables that are read as they are now alone."""
+REFERRED = (
+    f"SELECT t.table_name, f.path FROM {META}.ducklake_data_file f JOIN {META}.ducklake_table t USING (table_id) "
+    f"UNION SELECT t.table_name, f.path FROM {META}.ducklake_delete_file f JOIN {META}.ducklake_table t "
+    "USING (table_id)"
+)
+"""What asks DuckLake's own tables for every file of every snapshot."""
+
+
+@dataclass
+class Soundness:
+    """What was gone over, and what is wrong with it."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    """files, datasets, symbols, sessions and runs that were read."""
+    faults: list[str] = field(default_factory=list)
+    """What is damaged, what that means and the cure, a sentence each."""
+
+    def count(self, what: str, number: int) -> None:
+        """Add to a count."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+
+def check_lakehouse(path: str | Path) -> Soundness:
+    """Read everything that a lakehouse stores, but for its cache, and return what is wrong.
+
+    Raises
+    ------
+    StoreError
+        When there is no lakehouse at `path`, or its catalogue cannot be opened.
+    """
+    found = Soundness()
+    with attach(path, read_only=True) as con:
+        snapshot(con)
+        _attempt(found, lambda: _check_files(con, located(path), found))
+        _attempt(found, lambda: _check_data(con, found))
+        _attempt(found, lambda: _check_runs(con, found))
+    return found
+
+
+def check_files(path: str | Path) -> None:
+    """Raise StoreError unless every data file is as it was recorded; what the catalogue itself holds is not asked."""
+    found = Soundness()
+    with attach(path, read_only=True) as con:
+        _check_files(con, located(path), found)
+    if found.faults:
+        raise StoreError("; ".join(found.faults))
+
+
+def _attempt(found: Soundness, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except StoreError as error:
+        found.faults.append(str(error))
+
+
+@reported
+def _check_files(con: duckdb.DuckDBPyConnection, root: Path, found: Soundness) -> None:
+    known = recorded(con)
+    for table, name, path in _files(con, root):
+        found.count("files", 1)
+        fault = fault_of(path, known.get(name))
+        if fault:
+            means = "runs in it cannot be read" if table in OF_RUNS else "what is in it is refused when it is read"
+            found.faults.append(f"{fault}: {means}; {AGAIN if table in OF_RUNS else COPY}")
+
+
+def _files(con: duckdb.DuckDBPyConnection, root: Path) -> Iterator[tuple[str, str, Path]]:
+    """Yield table, recorded name and place of every file that an answer may come from."""
+    for table in SCHEMA:
+        for name, path in listed(con, table).items() if table in OF_RUNS else ():
+            yield table, name, path
+    for table, path in sorted(con.execute(REFERRED).fetchall()):
+        if table in SCHEMA and table not in OF_RUNS:
+            yield table, f"main/{table}/{path}", root / DATA / "main" / table / path
+
+
+@reported
+def _check_data(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
+    for name, symbols in dataset_symbols(con).items():
+        found.count("datasets", 1)
+        found.count("symbols", len(symbols))
+        _attempt(found, lambda name=name: _check_dataset(con, name, found))  # type: ignore[misc]
+
+
+def _check_dataset(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) -> None:
+    known = load_facts(con, {name: None})[name]
+    found.count("sessions", len(known.dates))
+    read_rows(con, known, slice(0, len(known.dates)))
+    cells = read_digests(con, {name: None}, fields=BARS)[name]
+    bars = bar_digests(con, name, known.dates, known.symbols)
+    if {(symbol, label, field): text for symbol, label, field, text in bars} != cells:
+        raise StoreError(f"dataset '{name}': open, high or low are not what was ingested; {COPY}")
+
+
+@reported
+def _check_runs(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
+    for row in list_runs(con):
+        found.count("runs", 1)
+        _attempt(found, lambda run_id=str(row["run_id"]): load_run(con, run_id) and None)  # type: ignore[misc]
