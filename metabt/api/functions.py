@@ -41,8 +41,9 @@ from metabt.values.arguments import OTHERS, day, flag, location, port, word
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
-    import duckdb
     import numpy as np
+
+    from metabt.lakehouse.sql.reading_connection import ReadingConnection
 
 
 def backtest(
@@ -226,8 +227,8 @@ def plan(
     return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
 
 
-def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
-    """Return a read-only DuckDB connection in which every table of a lakehouse is reachable by its name.
+def connect(lakehouse: str | Path) -> ReadingConnection:
+    """Return a read-only connection to DuckDB in which every table of a lakehouse is reachable by its name.
 
     Parameters
     ----------
@@ -236,9 +237,10 @@ def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
 
     Returns
     -------
-    duckdb.DuckDBPyConnection
-        ``con.sql("select * from weights").df()`` is a frame. No other file can be read through it. The caller closes
-        it; it is a context manager.
+    ReadingConnection
+        ``con.sql("select * from weights").df()`` is a frame, ``con.execute(sql, parameters).fetchall()`` a list of
+        rows. It passes SELECT, EXPLAIN, SHOW and DESCRIBE, one statement at a time: nothing can be written through
+        it, no other file read and no setting changed. The caller closes it; it is a context manager.
 
     Raises
     ------
@@ -279,9 +281,9 @@ def load(lakehouse: str | Path, run: str = "latest", overrides: Sequence[str] = 
         If there is no lakehouse at the path, or it cannot be read; for a summary that cannot be completed, because
         other code made it, its snapshot is gone or the lakehouse cannot be written.
     """
-    from metabt.lakehouse import load_run, resolve_run, run_row
+    from metabt.lakehouse import attach, load_run, resolve_run, run_row
 
-    with connect(lakehouse) as connection:
+    with attach(location("lakehouse", lakehouse), read_only=True) as connection:
         run_id = resolve_run(connection, word("run", run, needed=True), overrides, partial(warnings.warn, stacklevel=5))
         row = run_row(connection, run_id)
         if (row["status"], row["keep"]) != ("ok", "summary"):

@@ -134,9 +134,9 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
 def runs(lakehouse: str | None, layout: Layout = "table") -> None:
     """List the stored runs, the one that was asked for last first."""
     from metabt.analysis.summary import with_growth
-    from metabt.lakehouse import connect, run_list
+    from metabt.lakehouse import attach, run_list
 
-    with connect(place(lakehouse)) as connection:
+    with attach(place(lakehouse), read_only=True) as connection:
         found = run_list(connection)
     if layout != "table":
         print_rows(RUN_COLUMNS, [tuple(run[name] for name in RUN_COLUMNS) for run in found], layout)

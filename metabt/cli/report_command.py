@@ -99,11 +99,11 @@ def _pair(where: str, *names: Name) -> Pair:
 
 def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
     """Return a stored run with its tables; one that is kept as a summary is assembled whole."""
-    from metabt.lakehouse import connect, load_run, resolve_run
+    from metabt.lakehouse import attach, load_run, resolve_run
     from metabt.report.run import Run
     from metabt.runs.record import read_record
 
-    with connect(where) as connection:
+    with attach(where, read_only=True) as connection:
         record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
             again = _again(where, record.run_id, baselines, pool)

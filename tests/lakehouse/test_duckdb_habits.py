@@ -8,11 +8,12 @@ import duckdb
 import numpy as np
 import pytest
 
-from metabt.lakehouse import attach, commit_run, connect, load_run
+from metabt.lakehouse import attach, commit_run, load_run
 from metabt.lakehouse.catalog.catalog_location import existing
 from metabt.lakehouse.catalog.connection_loss import is_outage, said
 from metabt.lakehouse.catalog.extensions import _extension_wheel
-from metabt.lakehouse.sql.read_only import _syntax, _table_functions
+from metabt.lakehouse.sql.admission import _functions, _syntax
+from metabt.lakehouse.sql.read_only import reading
 from metabt.values.tables import Coded
 from tests.lakehouse.runs.test_stored_runs import run
 
@@ -39,8 +40,9 @@ def test_table_functions_are_found_in_the_syntax_tree(unchanged: Path) -> None:
         "WITH a AS (SELECT * FROM (SELECT 1) JOIN sqlite_scan('x', 'y') ON true) SELECT * FROM a, range(3) UNION ALL "
     )
     hidden += "SELECT (SELECT max(content) FROM read_text('z')), 2"
-    with connect(unchanged) as con:
-        assert sorted(_table_functions(_syntax(con, hidden))) == ["range", "read_text", "sqlite_scan"]
+    with reading(unchanged) as con:
+        found = sorted(name for of_table, name in _functions(_syntax(con, hidden)) if of_table)
+        assert found == ["range", "read_text", "sqlite_scan"]
         assert _syntax(con, "SELECT 1") is not None
         assert _syntax(con, "DROP TABLE runs") is None and _syntax(con, "SELECT 1; SELECT 2") is None
 

@@ -14,7 +14,8 @@ import duckdb
 
 from metabt.errors import ConfigError, StoreError, nearest
 from metabt.lakehouse.catalog.local_paths import refuse_address
-from metabt.lakehouse.sql.read_only import ask, connect, stream
+from metabt.lakehouse.sql.admission import admit
+from metabt.lakehouse.sql.read_only import ask, explained, reading
 
 ENDINGS = ("csv", "json", "parquet")
 
@@ -52,7 +53,7 @@ def export(path: str | Path, sql: str, file: str | Path, run_id: str | None = No
         raise ConfigError(f"'{file}' ends in '.{ending}'{nearest(ending, ENDINGS)}; name it .csv, .json or .parquet")
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with connect(path, run_id) as con:
+        with reading(path, run_id) as con:
             if ending == "parquet":
                 _write_parquet(con, sql, beside)
             else:
@@ -68,7 +69,13 @@ def export(path: str | Path, sql: str, file: str | Path, run_id: str | None = No
 def _write_parquet(con: duckdb.DuckDBPyConnection, sql: str, file: Path) -> None:
     from pyarrow import parquet
 
-    batches = stream(con, sql)
+    try:
+        admit(con, sql)
+        batches = con.execute(sql).to_arrow_reader()
+    except StoreError:
+        raise
+    except duckdb.Error as error:
+        raise StoreError(explained(error)) from error
     with parquet.ParquetWriter(file, batches.schema) as writer:
         for batch in batches:
             writer.write_batch(batch)

@@ -10,19 +10,19 @@ import duckdb
 import pytest
 
 from metabt.errors import StoreError
-from metabt.lakehouse import connect, ingest
+from metabt.lakehouse import ingest
 from metabt.lakehouse.catalog import catalog_location
-from metabt.lakehouse.sql.read_only import ask
+from metabt.lakehouse.sql.read_only import ask, reading
 from tests.lakehouse.conftest import state, wide
 from tests.lakehouse.sql.test_read_only import (
     beside,
     test_a_misspelt_table_lists_what_there_is,
-    test_a_users_connection_is_read_only_too,
     test_anything_but_reading_is_refused,
     test_files_are_out_of_reach,
     test_neither_files_nor_python_variables_are_tables,
     test_query_opens_asks_and_closes,
     test_reading_statements_are_answered,
+    test_what_is_not_admitted_would_not_write_either,
 )
 from tests.shared.postgres_server import Server
 
@@ -42,7 +42,7 @@ def stocked(signed_in: Server, tmp_path_factory: pytest.TempPathFactory) -> Path
 def con(stocked: Path) -> Iterator[Con]:
     """Return a connection to the lakehouse, and check afterwards that no test changed anything."""
     before = state(stocked)
-    with connect(stocked) as opened:
+    with reading(stocked) as opened:
         yield opened
     assert state(stocked) == before
 

@@ -14,7 +14,7 @@ import pytest
 
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse import attach, connect, ingest, query
-from metabt.lakehouse.sql.read_only import ask
+from metabt.lakehouse.sql.read_only import ask, reading
 from metabt.lakehouse.sql.result_set import QueryResult
 from tests.lakehouse.conftest import state, wide
 
@@ -101,7 +101,7 @@ REACHES = [
 def con(stocked: Path) -> Iterator[Con]:
     """Return a connection to the shared lakehouse, and check afterwards that no test changed anything."""
     before = state(stocked)
-    with connect(stocked) as opened:
+    with reading(stocked) as opened:
         yield opened
     assert state(stocked) == before
 
@@ -158,7 +158,8 @@ def test_a_wrong_statement_gets_the_message_of_duckdb(con: Con, sql: str) -> Non
 @pytest.mark.parametrize(
     "sql", ["DELETE FROM prices", "FROM read_text('/etc/passwd')", "SET threads = 1", "INSTALL httpfs"]
 )
-def test_a_users_connection_is_read_only_too(con: Con, sql: str) -> None:
+def test_what_is_not_admitted_would_not_write_either(con: Con, sql: str) -> None:
+    """Behind the parser's word: the attachment is read-only, external access off and the configuration locked."""
     with pytest.raises(duckdb.Error, match="read-only|disabled|locked"):
         con.execute(sql)
 
