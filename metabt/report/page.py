@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -30,8 +32,8 @@ from metabt.values.tables import texts
 if TYPE_CHECKING:
     from metabt.runs.replay import Origin
 
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""Content security policy: the page may load nothing that it does not carry."""
+POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
+"""Content security policy: the page may load nothing that it does not carry, and run no script but its own two."""
 
 
 class Reported(Protocol):
@@ -131,15 +133,17 @@ def _document(title: str, heading: str, lines: Sequence[str], built: Sequence[Se
 
     links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in built)
     said = "".join(f"<p class=sub>{escape(line)}</p>" for line in lines)
+    scripts = get_plotlyjs(), _resource("page.js")
+    policy = POLICY.format(scripts=" ".join(map(_hash, scripts)))
     head = f"<header><h1>{escape(heading)}</h1>{said}</header><nav>{links}</nav>"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="color-scheme" content="light dark">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><meta name="color-scheme" content="light dark">'
         f"<style>{_resource('page.css')}</style></head><body><main>{head}{''.join(map(markup, built))}</main>"
         f'<script type="application/json" id="palettes">{json.dumps({"light": LIGHT, "dark": DARK})}</script>'
         f'<script type="application/json" id="figures">{_embedded(built)}</script>'
-        f"<script>{get_plotlyjs()}</script><script>{_resource('page.js')}</script></body></html>"
+        f"<script>{scripts[0]}</script><script>{scripts[1]}</script></body></html>"
     )
 
 
@@ -151,6 +155,11 @@ def _embedded(built: Sequence[Section]) -> str:
         for chart in section.figures
     }
     return json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _hash(script: str) -> str:
+    """Return the source by which a policy lets one inline script run: the digest of its text."""
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
 
 
 def _resource(name: str) -> str:

@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -131,7 +133,9 @@ def visit(page: str, folder: Path, *options: str, ask: str = ASK) -> Visit:
     if browser is None:
         assert "METABT_NEED_BROWSER" not in os.environ, "chromium is not installed"
         pytest.skip("chromium is not installed")
-    probed = page.replace("<body>", f"<body><script>{PROBE}</script>")
+    allowed = [b64encode(sha256(script.encode()).digest()).decode() for script in (PROBE, ask)]
+    probed = page.replace("script-src ", "script-src " + "".join(f"'sha256-{text}' " for text in allowed), 1)
+    probed = probed.replace("<body>", f"<body><script>{PROBE}</script>")
     probed = probed.replace("</body>", f"<script>{ask}</script></body>")
     (folder / "page.html").write_text(page, encoding="utf-8")
     (folder / "probed.html").write_text(probed, encoding="utf-8")
@@ -174,6 +178,13 @@ SCREENS = {
     "dark": (["--window-size=1200,9000", "--blink-settings=preferredColorScheme=0"], DARK),
     "phone": (["--window-size=500,9000", "--blink-settings=preferredColorScheme=1"], LIGHT),
 }
+
+
+def test_a_script_that_is_not_the_page_s_own_does_not_run(run: Run, tmp_path: Path) -> None:
+    foreign = "<script>document.title = 'foreign'</script><b onclick=\"document.title = 'foreign'\"></b></main>"
+    seen = visit(render(run).replace("</main>", foreign), tmp_path, ask=ASK_TWO)
+    assert seen.answers["violations"] >= 1
+    assert seen.answers["title"].startswith("mine") and seen.answers["drawn"]
 
 
 @pytest.mark.parametrize("screen", SCREENS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise as pairs
@@ -104,6 +107,11 @@ def test_the_page_carries_all_that_it_needs(page: str, run: Run) -> None:
     assert elements.count["script"] == 4  # palettes, the figures, Plotly and what draws them: no name became an element
     assert "img" not in elements.count
     assert "default-src 'none'" in page
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    allowed = policy[1].split("script-src ")[1].split(";")[0].split() if policy else []
+    own = re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert allowed == [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in own]
+    assert len(own) == 2
     assert 'name="viewport"' in page and "@media print" in page
     assert len(page.encode()) < 10_000_000
 

@@ -2,8 +2,9 @@
 
 1. A process that is connected already stays connected as it is.
 2. An address, given or in RAY_ADDRESS, is attached to; what was not started here is never shut down.
-3. Otherwise a private instance is started: quiet, without usage statistics, without a dashboard unless asked. It takes
-   only clients with its token, which lies in a file that only this user can read.
+3. Otherwise a private instance is started: quiet, without usage statistics, without a dashboard unless asked. It
+   listens on this machine's loopback address alone, and takes only clients with its token, which lies in a file that
+   only this user can read.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ KEPT = 60_000
 the time between two reads of prices in a long run: each would wait for a new process and its imports."""
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks for the token of a cluster, ahead of the user's own file."""
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's switch, of every system in spite of its name: without clusters an instance listens on 127.0.0.1 alone."""
 ANSWER = 10.0
 """Seconds that the head of a cluster may take to answer."""
 OWN_TOKEN = Path(".ray") / "auth_token"
@@ -63,6 +66,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
     if wanted == "local":
         _bring_token()
+        os.environ.setdefault(LOOPBACK, "0")
         os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", str(KEPT))
     elif any(name in os.environ for name in TOKENS) or (Path.home() / OWN_TOKEN).exists():
         # an explicit address never turns the token on by itself, and a driver without it is not let in

@@ -104,3 +104,24 @@ def test_a_private_instance_has_a_token_that_only_its_user_can_read() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(0o600), "64", "token"]
+
+
+LISTENERS = """
+from metabt.engines.ray.connection import connect
+connect(n_cpus=1)
+import psutil, ray  # Ray brings psutil along
+
+ray.get(ray.remote(lambda: None).remote())  # a worker is there
+own = psutil.Process()
+found = [each for process in [own, *own.children(recursive=True)] for each in process.net_connections(kind="inet")]
+print(*sorted({each.laddr.ip.removeprefix("::ffff:") for each in found if each.status == "LISTEN"}))
+"""
+
+
+@pytest.mark.slow
+def test_no_other_machine_reaches_a_private_instance() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENERS], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["127.0.0.1"], done.stderr
