@@ -2,7 +2,7 @@
 
 1. Files: the SHA-256 of every data file, those of earlier snapshots of data included; of runs the current ones.
 2. Data: calendars, symbols and digests with their seals, all prices with their digests.
-3. Runs: their rows with the seal of all, and every table of each.
+3. Runs: their rows and askings with the seals of all, and every table of each.
 
 What is found is said and gone on from; the catalogue itself, if it cannot be opened, is an error at once.
 """
@@ -27,9 +27,10 @@ from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, r
 from metabt.lakehouse.prices.price_panels import bar_digests, read_rows
 from metabt.lakehouse.prices.seals import BARS
 from metabt.lakehouse.prices.snapshots import snapshot
+from metabt.lakehouse.runs.run_seals import check_askings
 from metabt.lakehouse.runs.stored_runs import list_runs, load_run
 
-OF_RUNS = ("runs", "seals", *RUN_TABLES)
+OF_RUNS = ("runs", "asked", "seals", *RUN_TABLES)
 """Tables that are read as they are now alone."""
 REFERRED = (
     f"SELECT t.table_name, f.path FROM {META}.ducklake_data_file f JOIN {META}.ducklake_table t USING (table_id) "
@@ -127,6 +128,7 @@ def _check_dataset(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) 
 
 @reported
 def _check_runs(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
+    _attempt(found, lambda: check_askings(con))
     for row in list_runs(con):
         found.count("runs", 1)
         _attempt(found, lambda run_id=str(row["run_id"]): load_run(con, run_id) and None)  # type: ignore[misc]

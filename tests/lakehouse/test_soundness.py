@@ -82,7 +82,7 @@ def loaded(lake: Path) -> Answer:
 
 def listed(lake: Path) -> Answer:
     with attach(lake, read_only=True) as con:
-        return tuple(map(str, (*list_runs(con), *run_list(con))))
+        return tuple(zip(map(str, list_runs(con)), map(str, run_list(con)), strict=True))
 
 
 def found(lake: Path) -> Answer:
@@ -167,6 +167,8 @@ TAMPERED = {
     "UPDATE runs SET config = replace(config, '20', '21')": "row is not what was stored",
     "DELETE FROM runs": "holds 0 runs, and recorded 1",
     "DELETE FROM seals": "holds 1 runs",
+    "UPDATE asked SET overrides = '[]', sweep_id = 'x'": "holds 1 askings, and recorded 1",
+    "DELETE FROM asked": "holds 0 askings, and recorded 1",
 }
 """Statement -> a part of what is said of what it does."""
 
@@ -178,6 +180,36 @@ def test_rows_that_are_not_those_that_were_recorded_are_named(lake: Path, statem
     faults = check_lakehouse(lake).faults
     assert any(TAMPERED[statement] in fault for fault in faults), faults
     assert all("; " in fault for fault in faults)  # the cure
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM asked", 'UPDATE asked SET "at" = "at" + INTERVAL 1 DAY'])
+def test_damaged_askings_name_no_run_until_the_next_one_mends_them(
+    lake: Path, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = loaded(lake)
+    with attach(lake) as con:
+        con.execute(statement)
+    for ask in (loaded, listed):
+        with pytest.raises(
+            StoreError, match="askings.*not those that were stored.*the next `metabt backtest` mends it"
+        ):
+            ask(lake)
+    assert found(lake) == expected
+    assert "askings in damaged files are gone" in caplog.text
+    assert loaded(lake) == expected
+    assert check_lakehouse(lake).faults == []
+
+
+def test_a_newest_price_that_was_changed_is_printed_by_no_command(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["weights", "--lakehouse", str(lake)]) == 0
+    with attach(lake) as con:
+        con.execute("UPDATE prices SET close = 2 * close WHERE date = (SELECT max(date) FROM prices)")
+    capsys.readouterr()
+    assert main(["weights", "--lakehouse", str(lake)]) == 1
+    said = capsys.readouterr()
+    assert "stored prices are not those that were ingested" in said.err and "AA" not in said.out
 
 
 def test_a_sound_lakehouse_is_counted(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from metabt.build.cache.verified_reading import opened, read_header
 from metabt.runs.audit import audit, sampled
 from metabt.values.digests import digest
 from tests.shared.panels import stocks
+from tests.shared.resealed import reseal
 from tests.shared.small_tree import tree
 
 
@@ -126,5 +127,6 @@ def test_what_is_missing_is_counted_and_runs_of_other_code_are_left_out(lake: Pa
         versions = json.loads(newest[1])
         versions["libraries"]["numpy"] = "1.0"
         connection.execute("UPDATE runs SET versions = ? WHERE run_id = ?", [json.dumps(versions), newest[0]])
+        reseal(connection)
     found = audit(lake, 1.0)
     assert (found.runs, found.left_out, found.alarms) == (1, 2, ())

@@ -22,6 +22,7 @@ from metabt.runs.comparison import compare, first_session_apart
 from metabt.runs.explain import Explanation, explain
 from metabt.values.ranges import spans
 from tests.shared.panels import STOCKS, random_walk
+from tests.shared.resealed import reseal
 
 YEARS = pd.bdate_range("2019-01-01", "2022-06-30")
 
@@ -171,6 +172,7 @@ def rewrite(lake: Path, run_id: str, column: str, change: Any) -> None:
         value = json.loads(text)
         change(value)
         connection.execute(f"UPDATE runs SET {column} = ? WHERE run_id = ?", [json.dumps(value), run_id])
+        reseal(connection)
 
 
 def other_versions(versions: dict[str, Any]) -> None:
@@ -280,11 +282,13 @@ def test_where_a_snapshot_is_gone_it_is_said_that_prices_cannot_be_compared(
 ) -> None:
     with lakehouse.attach(lake) as connection:
         connection.execute("UPDATE runs SET snapshot = 777")
+        reseal(connection)
     same = metabt.backtest(tree(lookback=35), lake).run_id
     assert causes(explained(lake, same)) == {"book": [("configuration", "lookback: 30 -> 35")]}
     lakehouse.ingest(lake, "stocks", prices().loc["2020-05-05":"2020-05-05", ["CC"]] * 1.01)
     with lakehouse.attach(lake) as connection:
         connection.execute("UPDATE runs SET snapshot = 777")
+        reseal(connection)
     second = metabt.backtest(tree(), lake).run_id
     ((kind, text),) = causes(explained(lake, second))["book/b"]
     assert kind == "prices" and "cannot be told" in text and "777" in text
@@ -307,6 +311,7 @@ def test_a_run_that_is_not_there_or_failed_is_refused(lake: Path, first: tuple[P
         explained(lake, "nope")
     with lakehouse.attach(lake) as connection:
         connection.execute("UPDATE runs SET status = 'failed', error = 'ruined'")
+        reseal(connection)
     with pytest.raises(StoreError, match=r"failed \(ruined\)"):
         explained(lake, first[1])
 

@@ -20,6 +20,7 @@ from metabt.runs.sweep import run_sweep
 from metabt.values.tables import Coded
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
+from tests.shared.resealed import reseal
 from tests.shared.small_tree import tree
 
 
@@ -39,6 +40,7 @@ def lake(stored: tuple[Path, str], tmp_path: Path) -> Path:
 def write(lake: Path, sql: str, *parameters: object) -> None:
     with lakehouse.attach(lake) as connection:
         connection.execute(sql, list(parameters))
+        reseal(connection)
 
 
 def job(lake: Path, **changes: Any) -> Job:

@@ -39,6 +39,8 @@ CODES = "(SELECT unnest($2::VARCHAR[]) AS symbol, generate_subscripts($2::VARCHA
 """The wanted symbols and their positions."""
 IN_YEARS = " AND date BETWEEN make_date($3, 1, 1) AND make_date($4, 12, 31)"
 """A condition on dates: the files of other years are not opened."""
+WITH_BARS = f" AND ({' OR '.join(f'{field} IS NOT NULL' for field in BARS)})"
+"""A condition on rows: most datasets have neither open, high nor low, and none of their rows is read then."""
 
 
 @reported
@@ -214,7 +216,7 @@ def bar_digests(
     con: duckdb.DuckDBPyConnection, dataset: str, dates: np.ndarray, symbols: tuple[str, ...], at: int | None = None
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield symbol, partition, field and digest of what is stored of open, high and low on the whole calendar."""
-    rows = _observations(con, dataset, symbols, BARS, at, None)
+    rows = _observations(con, dataset, symbols, BARS, at, None, WITH_BARS)
     placed = _positions(dates, rows["date"])
     for field in BARS:
         if placed is not None and rows[field].null_count < len(placed):
@@ -252,10 +254,12 @@ def _observations(
     fields: tuple[str, ...],
     at: int | None,
     years: Years | None,
+    more: str = "",
 ) -> pa.Table:
     columns = ", ".join(("date", "code", *fields))
     sql = f"SELECT {columns} FROM prices{{at}} JOIN {CODES} USING (symbol) WHERE dataset = $1"
-    return read_at(con, sql + IN_YEARS * (years is not None), at, dataset, symbols, *(years or ())).to_arrow_table()
+    sql += IN_YEARS * (years is not None) + more
+    return read_at(con, sql, at, dataset, symbols, *(years or ())).to_arrow_table()
 
 
 def _positions(dates: np.ndarray, column: pa.ChunkedArray) -> np.ndarray | None:

@@ -27,7 +27,7 @@ from metabt.lakehouse.catalog.damage import Damaged
 from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.runs.run_seals import LEFT, add_askings, check_askings, seal_askings
+from metabt.lakehouse.runs.run_seals import add_askings, check_askings, seal_askings
 from metabt.values.buffers import from_numpy, from_texts
 
 LOG = logging.getLogger("metabt.lakehouse")
@@ -93,7 +93,7 @@ def write(
     try:
         return transact(path, work, reader=reader)
     except DamagedAskings as error:
-        LOG.warning("%s: mended; %s", error, LEFT)
+        LOG.warning("%s (done now)", error)
     files = retire(path, ["asked"])
     transact(path, lambda con: _keep_what_is_left(con, files))
     return transact(path, work)
@@ -123,7 +123,7 @@ def append(con: duckdb.DuckDBPyConnection, asked: Sequence[Asked]) -> None:
     if not asked:
         return
     try:
-        check_askings(con)
+        before = check_askings(con)
     except Damaged as error:
         raise DamagedAskings(str(error)) from error
     run_ids, sweep_ids, wanted, overrides = zip(*asked, strict=True)
@@ -134,7 +134,7 @@ def append(con: duckdb.DuckDBPyConnection, asked: Sequence[Asked]) -> None:
         "at": from_numpy(np.array(times, "datetime64[us]")),
         "overrides": from_texts(overrides),
     }
-    add_askings(con, pa.table(rows))
+    add_askings(con, pa.table(rows), before)
 
 
 def _keep_what_is_left(con: duckdb.DuckDBPyConnection, files: int) -> None:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -68,47 +67,43 @@ def check_names(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @reported
-def check_askings(con: duckdb.DuckDBPyConnection) -> None:
-    """Raise StoreError unless the rows of `asked` are those that were recorded."""
+def check_askings(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+    """Return number and bitwise sum of the rows of `asked`; StoreError unless they are those that were recorded."""
     recorded = "(SELECT rows, digest FROM seals WHERE name = 'asked')"
     sql = f"SELECT a.n, a.total, s.rows, s.digest FROM ({SUM.format('asked')}) a LEFT JOIN {recorded} s ON true"
     n, total, rows, digest = con.execute(sql).fetchall()[0]
     if (n, total) != (rows or 0, digest or "0"):
         what = f"the lakehouse holds {n} askings, and recorded {rows or 0}: they are not those that were stored"
         raise damage(con, what, ["asked", "seals"], f"the next `metabt backtest` mends it; {LEFT}")
+    return int(n), str(total)
 
 
 def seal_runs(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list[str]) -> None:
     """Bring the seal of all runs up to date: digests that have gone and come, or all anew where `gone` is None."""
     if not come:
         return
-    rows, total = _recorded(con, "runs", "")
     if gone is None:
         everything = [text for (text,) in con.execute("SELECT digest FROM runs").fetchall()]
         rows, total = len(everything), bitwise_sum(everything)
     else:
+        found = con.execute("SELECT rows, digest FROM seals WHERE name = 'runs'").fetchall()
+        rows, total = found[0] if found else (0, "")
         rows, total = rows + len(come) - len(gone), bitwise_sum([*gone, *come], total)
     _write(con, "runs", rows, total)
 
 
-def add_askings(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
-    """Append rows to `asked`, and bring its seal up to date."""
-    n, before = _recorded(con, "asked", "0")
+def add_askings(con: duckdb.DuckDBPyConnection, rows: pa.Table, before: tuple[int, str]) -> None:
+    """Append rows to `asked`, and bring its seal up to date; `before` is what `check_askings` has returned."""
     con.register("new_askings", rows)
     more, come = con.execute(SUM.format("new_askings")).fetchall()[0]
     con.unregister("new_askings")
     insert(con, "asked", rows)
-    _write(con, "asked", n + more, str(int(before) ^ int(come)))
+    _write(con, "asked", before[0] + more, str(int(before[1]) ^ int(come)))
 
 
 def seal_askings(con: duckdb.DuckDBPyConnection) -> None:
     """Make the seal of `asked` anew, of the rows that are left."""
     _write(con, "asked", *con.execute(SUM.format("asked")).fetchall()[0])
-
-
-def _recorded(con: duckdb.DuckDBPyConnection, name: str, nothing: str) -> tuple[int, str]:
-    found: Sequence[tuple[int, str]] = execute(con, "SELECT rows, digest FROM seals WHERE name = $1", name).fetchall()
-    return found[0] if found else (0, nothing)
 
 
 def _write(con: duckdb.DuckDBPyConnection, name: str, rows: int, digest: str) -> None:

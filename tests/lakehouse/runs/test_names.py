@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from metabt.errors import ConfigError
 from metabt.lakehouse import asked_with, attach, connect, resolve_run, run_list
 from metabt.lakehouse.runs.names import settings as settings_of
+from tests.shared.resealed import reseal
 
 Con = duckdb.DuckDBPyConnection
 BEGIN = datetime(2026, 1, 2, 3, 4, 5)
@@ -96,6 +97,7 @@ def write(con: Con, history: list[Asked], recorded: bool = True) -> None:
             con.execute("INSERT INTO metrics VALUES (?, ?, 'sharpe', ?)", (asked.run_id, asked.portfolio, place))
         if recorded:
             con.execute("INSERT INTO asked VALUES (?, ?, ?, ?)", (asked.run_id, asked.sweep_id, at, text))
+    reseal(con, ["metrics"])
 
 
 def meant(history: list[Asked], portfolio: str) -> str:
@@ -152,6 +154,7 @@ def test_a_run_that_failed_answers_to_no_name(lake: Con) -> None:
     write(lake, [Asked("demo", PLAIN[1], False, None), Asked("demo", PLAIN[3], False, None)])
     last = Asked("demo", PLAIN[3], False, None).run_id
     lake.execute("UPDATE runs SET status = 'failed' WHERE run_id = ?", [last])
+    reseal(lake, ["metrics"])
     assert resolve_run(lake, "demo") == Asked("demo", PLAIN[1], False, None).run_id
     assert lake.execute("SELECT count(*) FROM latest.runs").fetchall() == [(1,)]
 
