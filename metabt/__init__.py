@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.api.functions import backtest, connect, load, plan
+    from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
     from metabt.api.result import Result
     from metabt.build.cache import MemoryCache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "backtest": "metabt.api.functions",
     "connect": "metabt.api.functions",
+    "ingest": "metabt.api.ingestion",
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
     "plan": "metabt.api.functions",
@@ -47,6 +49,7 @@ __all__ = [
     "Sleeve",
     "backtest",
     "connect",
+    "ingest",
     "load",
     "open_panel",
     "plan",

@@ -1,8 +1,8 @@
 """CLI: the terminal's face of metabt.
 
 1. `main` parses `metabt COMMAND ...`, turns errors into messages and exit codes; `sigterm` ends a command in order.
-2. `commands` has a function for each command; longer ones have modules of their own: `report_command`, `sweep_command`,
-   `upkeep_commands`, `weights_command`. A new command is a function there and an entry in `main`.
+2. `commands` has a function for each command; longer ones have modules of their own: `data_commands`, `report_command`,
+   `sweep_command`, `upkeep_commands`, `weights_command`. A new command is a function there and an entry in `main`.
 3. `printing`, `progress_bar`, `sweep_ranking` and `explanation` write what came out; `demo_prices` finds the demo's
    files.
 

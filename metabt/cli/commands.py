@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metabt.cli.data_commands import check, datasets, drop, forget, ingest
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
 from metabt.cli.report_command import report
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
@@ -16,8 +17,12 @@ from metabt.cli.weights_command import weights
 __all__ = [
     "backtest",
     "cache",
+    "check",
+    "datasets",
     "demo",
+    "drop",
     "explain",
+    "forget",
     "ingest",
     "plan",
     "report",
@@ -37,25 +42,9 @@ def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None
 
     where, catalog = founded(lakehouse, catalog)
     for dataset, file in price_files().items():
-        ingest(where, str(file), dataset, catalog=catalog)
+        ingest(where, [str(file)], dataset, catalog=catalog, quiet=quiet)
     print()
     backtest(where, ["portfolio=demo"], quiet=quiet)
-
-
-def ingest(
-    lakehouse: str | None,
-    file: str,
-    dataset: str,
-    date: str | None = None,
-    symbol: str | None = None,
-    closed: bool | None = None,
-    catalog: str | None = None,
-) -> None:
-    """Store the prices of a file in a dataset, and print what was stored."""
-    from metabt.lakehouse import ingest as store
-
-    where, catalog = founded(lakehouse, catalog)
-    print(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
 
 
 def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = None) -> None:

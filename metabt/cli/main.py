@@ -109,6 +109,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_ingest(commands)
+    _add_datasets(commands)
+    _add_check(commands)
+    _add_drop(commands)
     _add_plan(commands)
     _add_backtest(commands)
     _add_runs(commands)
@@ -117,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_explain(commands)
     _add_reproduce(commands)
+    _add_forget(commands)
     _add_cache(commands)
     return parser
 
@@ -168,21 +172,76 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 def _add_ingest(commands: argparse._SubParsersAction) -> None:
     examples = (
         "  metabt ingest prices.csv --dataset mine                one column per symbol\n"
-        "  metabt ingest bars.parquet --dataset mine --symbol ticker --date day   one row per symbol and date\n"
+        "  metabt ingest bars.parquet --dataset mine --symbol tic --close adjcp   one row per symbol and date\n"
+        "  metabt ingest AAPL.csv --dataset mine --symbol-name AAPL               bars of one asset\n"
+        "  metabt ingest folder --dataset mine                    a file per symbol, named as it is\n"
+        "  metabt ingest kurse.csv --dataset mine --date-format %d.%m.%Y           where no day proves the order\n"
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
         "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
-    command = _add(commands, "ingest", "store prices from a CSV or Parquet file as a dataset", examples)
-    command.add_argument("file", metavar="FILE", help="wide or long CSV or Parquet file, may be compressed")
+    command = _add(commands, "ingest", "store prices from files or a folder as a dataset", examples)
+    command.add_argument("file", nargs="+", metavar="FILE", help="CSV, Parquet or .xlsx file, or a folder of them")
     _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
-    command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
-    command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")
+    _add_reading(command)
     command.add_argument(
         "--closed",
         action=argparse.BooleanOptionalAction,
         help="the dataset has ended, so it holds no tree at its last date (default: as it was)",
     )
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="the file is the whole truth for its symbols: prices between their first and last date that it does not "
+        "have are deleted",
+    )
+    command.add_argument(
+        "--rescale", action="store_true", help="multiply stored closes that would stay at an old scale by the factor"
+    )
+    _add_quiet(command)
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    reading = command.add_argument_group("how to read it, where the file does not say so by itself")
+    add = reading.add_argument
+    add("--date", metavar="COLUMN", help="the date column")
+    add("--date-format", metavar="FORMAT", help="how dates are written, such as %%d/%%m/%%Y")
+    add("--symbol", metavar="COLUMN", help="symbol column of a long file")
+    add("--symbol-name", metavar="NAME", help="symbol of the one asset that the file is about")
+    add("--close", metavar="COLUMN", help="the column that is the price")
+    add("--volume", metavar="COLUMN", help="the column that is the volume")
+    add("--decimal", metavar="SIGN", help="decimal sign: . or ,")
+    add("--thousands", metavar="SIGN", help="sign between thousands: , or . or ' or a blank")
+    add("--skip-rows", type=int, default=0, metavar="N", help="lines above the header")
+    add("--columns", metavar="NAMES", help="names for a file without a header: Date,AAPL,MSFT")
+    add("--sheet", metavar="NAME", help="sheet of a workbook")
+    add("--returns", action="store_true", help="the numbers are simple returns, not prices")
+    add("--percent", action="store_true", help="these returns are in percent")
+    add("--wide", action="store_true", help="every column is a symbol, whatever it is called")
+
+
+def _add_datasets(commands: argparse._SubParsersAction) -> None:
+    _add_format(_add(commands, "datasets", "list the stored datasets", "  metabt datasets\n"))
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    says = "list what is odd about the prices of a dataset: jumps, splits, stale prices, gaps"
+    command = _add(commands, "check", says, "  metabt check mine\n  metabt check mine --format csv\n")
+    command.add_argument("dataset", metavar="DATASET", help="its name")
+    _add_format(command)
+
+
+def _add_drop(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt drop mine              the whole dataset\n  metabt drop mine AAPL MSFT    two of its symbols\n"
+    command = _add(commands, "drop", "delete a dataset, or some of its symbols", examples)
+    command.add_argument("dataset", metavar="DATASET", help="its name")
+    command.add_argument("symbols", nargs="*", metavar="SYMBOL", help="only these (default: all)")
+
+
+def _add_forget(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt forget 3f2a9c41        a run, or all runs of a sweep\n"
+    command = _add(commands, "forget", "delete a run, or all runs of a sweep", examples)
+    command.add_argument("name", metavar="RUN|SWEEP", help="its run_id or sweep_id, or 4 characters of its beginning")
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:

@@ -6,7 +6,8 @@
    them.
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
-6. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
+6. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs.
+7. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.
 Offers: the names below; each is imported when it is first asked for.

@@ -139,6 +139,8 @@ class _Resolver:
         raise ConfigError(f"sleeve '{path}': a leaf needs a dataset to draw its universe from{known}")
 
     def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
+        listed = getattr(universe, "tolist", None)  # the columns of a frame, an array
+        universe = listed() if callable(listed) else universe
         if universe == "all":
             if self.symbols is None:
                 return ()

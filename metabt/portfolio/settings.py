@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from numbers import Integral, Real
 from typing import Any
 
 from metabt.errors import ConfigError, nearest
@@ -55,9 +56,9 @@ def _costs(key: str, values: Sequence[object]) -> Costs:
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
     def parse(key: str, values: Sequence[object]) -> int:
         value = values[-1]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ConfigError(f"{key} is {value!r}, wanted a whole number of at least {least}")
-        return value
+        return int(value)  # NumPy has whole numbers of its own
 
     return parse
 
@@ -65,7 +66,7 @@ def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
 def _number(low: float, high: float) -> Callable[[str, Sequence[object]], float]:
     def parse(key: str, values: Sequence[object]) -> float:
         value = values[-1]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
             raise ConfigError(f"{key} is {value!r}, wanted a number from {low:g} to {high:g}")
         return float(value)
 

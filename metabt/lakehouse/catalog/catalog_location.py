@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -25,11 +26,25 @@ FILE = "catalog.postgres"
 COMMENT = "# The catalogue of this lakehouse. The folder may be moved; a copy of it needs a catalogue of its own.\n"
 """First line of that file."""
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""Beginning of an address, also where a Path has dropped its second slash."""
+
 Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
 def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded; StoreError for a folder that a Ray job deletes."""
+    """Return the absolute directory of a lakehouse, with ~ expanded.
+
+    Raises
+    ------
+    StoreError
+        For an address such as s3://bucket, or a folder that a Ray job deletes.
+    """
+    if _ADDRESS.match(str(path)):
+        raise StoreError(
+            f"lakehouse '{path}' is an address, and a lakehouse is a folder so far; "
+            "name a folder on this machine or on a mounted disk, such as data/lakehouse"
+        )
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))

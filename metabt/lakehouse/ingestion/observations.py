@@ -1,6 +1,6 @@
 """Observations: prices as rows of (date, symbol, fields), checked and free of repeats.
 
-1. A price is positive and finite, a volume finite and not negative; the first that is not is named.
+1. A price is positive and finite, a volume finite and not negative, a return above -1; the first that is not is named.
 2. A row without a close is no observation: it is left out and counted. A field without a value is not there.
 3. Rows that repeat a date and symbol with the same values are dropped and counted; with other values they are refused.
 """
@@ -39,6 +39,8 @@ class Observations:
     """How many of them repeated another and were dropped."""
     notes: tuple[str, ...] = ()
     """What was chosen or left out on the way, in sentences."""
+    calendar: np.ndarray | None = None
+    """Of returns: (n_dates,) datetime64[D] dates that a symbol may begin at; None where the closes are prices."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -84,12 +86,15 @@ def _without_empty_fields(rows: Observations) -> Observations:
 
 def _check_values(rows: Observations, name: str) -> None:
     values = rows.fields[name]
-    possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
+    returns = rows.calendar is not None
+    possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > (-1 if returns else 0)))
     bad = np.flatnonzero(~(possible | np.isnan(values)))
     if len(bad):
         wanted = "finite and not negative" if name == "volume" else "positive and finite"
+        wanted = "above -1 and finite" if returns else wanted
         raise DataError(
-            f"{_where(rows, bad[0])}: {name} {values[bad[0]]:g} is not {wanted} ({len(bad)} such values in all); "
+            f"{_where(rows, bad[0])}: {'return' if returns else name} {values[bad[0]]:g} is not {wanted} "
+            f"({len(bad)} such values in all); "
             "correct them, or leave the cell empty where there was none"
         )
 

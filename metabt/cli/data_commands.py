@@ -1,0 +1,73 @@
+"""Commands on stored data: ingest, list and check datasets, drop them, forget runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metabt.cli.printing import Layout, founded, hint, place, print_rows
+
+
+def ingest(
+    lakehouse: str | None,
+    file: list[str],
+    dataset: str,
+    closed: bool | None = None,
+    replace: bool = False,
+    rescale: bool = False,
+    catalog: str | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> None:
+    """Store the prices of files or folders in a dataset, and print what was stored."""
+    from metabt.cli.progress_bar import progress_bar
+    from metabt.lakehouse import ingest as store
+    from metabt.lakehouse.ingestion.options import Options
+
+    where, catalog = founded(lakehouse, catalog)
+    said = Options.of(options, "command")
+    source = file[0] if len(file) == 1 else file
+    with progress_bar(shown=not quiet, unit="file") as bar:
+        report = store(
+            where, dataset, source, said, closed=closed, replace=replace, rescale=rescale, catalog=catalog, progress=bar
+        )
+    print(report)
+
+
+def datasets(lakehouse: str | None, layout: Layout = "table") -> None:
+    """List the stored datasets."""
+    from metabt.lakehouse import attach
+    from metabt.lakehouse.stored_data import DATASET_COLUMNS, list_datasets
+
+    with attach(place(lakehouse), read_only=True) as connection:
+        print_rows(DATASET_COLUMNS, list_datasets(connection), layout)
+
+
+def check(lakehouse: str | None, dataset: str, layout: Layout = "table") -> None:
+    """List what is odd about a dataset's prices: jumps, splits, stale prices, gaps."""
+    from metabt.lakehouse import attach
+    from metabt.lakehouse.stored_data import CHECK_COLUMNS, list_checks
+
+    with attach(place(lakehouse), read_only=True) as connection:
+        found = list_checks(connection, dataset)
+    print_rows(CHECK_COLUMNS, found, layout)
+    if not found:
+        hint(f"nothing odd is noted of dataset '{dataset}'")
+
+
+def drop(lakehouse: str | None, dataset: str, symbols: list[str]) -> None:
+    """Delete a dataset, or some of its symbols, and print how much that was."""
+    from metabt.lakehouse.stored_data import drop as dropped
+    from metabt.values.ranges import plural
+
+    n_prices, n_left = dropped(place(lakehouse), dataset, tuple(symbols))
+    left = f"{plural(n_left, 'symbol')} left" if n_left else "the dataset is gone"
+    print(f"{dataset}: {plural(n_prices, 'price')} dropped, {left}; snapshots before this one still have them")
+
+
+def forget(lakehouse: str | None, name: str) -> None:
+    """Delete a run, or the runs of a sweep, and print which."""
+    from metabt.lakehouse.stored_data import forget as forgotten
+    from metabt.values.ranges import plural
+
+    gone = forgotten(place(lakehouse), name)
+    print(f"{plural(len(gone), 'run')} forgotten: {', '.join(run[:12] for run in gone)}")
