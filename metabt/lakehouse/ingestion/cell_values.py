@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion import date_texts
-from metabt.lakehouse.ingestion.number_texts import NumberFormat, is_text, trimmed
+from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, trimmed
 from metabt.lakehouse.ingestion.options import Options
 
 SAMPLE = 10
@@ -49,16 +49,25 @@ class Sessions:
     """(n_rows,) int64 microseconds after midnight, as written."""
 
 
-def numbers(column: pa.Array, written: NumberFormat) -> Numbers:
-    """Return the values of a column and the cells that are not numbers."""
+def numbers(column: pa.Array, written: NumberFormat | None) -> Numbers:
+    """Return the values of a column and the cells that are not numbers.
+
+    Texts are trimmed. `written` is how all of them are written; None refuses those that are not plain decimals.
+    """
     if not is_text(column):
         return Numbers(_float64(column.cast(pa.float64(), safe=False)), np.empty(0, np.int64), "")
-    text = trimmed(as_text(column))
-    good = pc.match_substring_regex(text, written.pattern)
+    if written is not None:
+        return Numbers(_float64(written.plain(column).cast(pa.float64())), np.empty(0, np.int64), "")
+    good = pc.match_substring_regex(column, PLAIN.pattern)
     refused = np.flatnonzero(good.fill_null(True).to_numpy(zero_copy_only=False) == 0)
-    plain = written.plain(pc.if_else(good, text, pa.scalar(None, pa.string())))
-    example = str(text[int(refused[0])].as_py()) if len(refused) else ""
+    plain = PLAIN.plain(pc.if_else(good, column, pa.scalar(None, pa.string())))
+    example = str(column[int(refused[0])].as_py()) if len(refused) else ""
     return Numbers(_float64(plain.cast(pa.float64())), refused, example)
+
+
+def plain_numbers(column: pa.Array) -> Numbers:
+    """Return the values of a column that was not trimmed, plain decimals."""
+    return numbers(trimmed(as_text(column)) if is_text(column) else column, None)
 
 
 def sessions(column: pa.Array, name: str, options: Options) -> Sessions:

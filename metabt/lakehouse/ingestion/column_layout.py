@@ -28,7 +28,7 @@ from metabt.lakehouse.ingestion.column_names import (
     without_nameless,
 )
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
-from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, lengthened, number_format, trimmed
+from metabt.lakehouse.ingestion.number_texts import NumberFormat, is_text, lengthened, number_format, trimmed
 from metabt.lakehouse.ingestion.observations import Observations, cleaned
 from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.readers.sources import read_table
@@ -105,11 +105,10 @@ def _long(
     names = [name for name in columns if name != symbol]
     named, notes = fields(names, options, f"the long table with symbols in '{symbol}'")
     symbols = _symbols(columns[symbol])
-    cells = {kind: [("", columns[name])] for kind, name in named.items()}
-    written = _written(cells, options, continental)
+    tables, written = _prepared({kind: [(name, columns[name])] for kind, name in named.items()}, options, continental)
     values = {
-        kind: _numbers(columns[name], name, kind, written, lambda row: symbols.values[symbols.codes[row]], sessions)
-        for kind, name in named.items()
+        kind: _numbers(cells, name, kind, written, lambda row: symbols.values[symbols.codes[row]], sessions)
+        for kind, [(name, cells)] in tables.items()
     }
     return Observations(sessions.dates, sessions.clock, symbols, values, len(sessions.dates), notes=notes)
 
@@ -143,7 +142,7 @@ def _matrices(
     _refuse_repeats(symbols)
     if not symbols:
         raise DataError("no price column beside the dates; a wide table has one column per symbol")
-    written = _written(tables, options, continental)
+    tables, written = _prepared(tables, options, continental)
     values = {kind: _matrix(columns, kind, symbols, sessions, written).ravel() for kind, columns in tables.items()}
     n_rows, n_symbols = len(sessions.dates), len(symbols)
     codes = np.tile(np.arange(n_symbols, dtype=np.int32), n_rows)
@@ -156,7 +155,7 @@ def _matrix(
     kind: str,
     symbols: list[str],
     sessions: cell_values.Sessions,
-    written: NumberFormat,
+    written: NumberFormat | None,
 ) -> np.ndarray:
     found = {cell_values.symbol(name): (name, column) for name, column in columns}
     if set(found) - set(symbols):
@@ -173,29 +172,32 @@ def _always(symbol: str, row: int) -> str:
     return symbol
 
 
-def _written(tables: Fields, options: Options, continental: bool) -> NumberFormat:
-    """Return how the numbers of a source's text cells are written; plain decimals where no way fits them all."""
-    cells = [(kind, column) for kind, columns in tables.items() for _, column in columns if is_text(column)]
-    if not cells:
-        return PLAIN
-    texts = [trimmed(cell_values.as_text(column)) for _, column in cells]
-    shortened = [
-        lengthened(text)[0] if kind == "volume" else text for (kind, _), text in zip(cells, texts, strict=True)
+def _prepared(tables: Fields, options: Options, continental: bool) -> tuple[Fields, NumberFormat | None]:
+    """Return the columns with trimmed texts, and how their numbers are written; None where no way fits them all."""
+    ready = {
+        kind: [(name, trimmed(cell_values.as_text(cells)) if is_text(cells) else cells) for name, cells in columns]
+        for kind, columns in tables.items()
+    }
+    texts = [
+        lengthened(cells)[0] if kind == "volume" else cells
+        for kind, columns in ready.items()
+        for _, cells in columns
+        if is_text(cells)
     ]
-    return number_format(shortened, options, continental) or PLAIN
+    return ready, number_format(texts, options, continental)
 
 
 def _numbers(
     column: pa.Array,
     name: str,
     kind: str,
-    written: NumberFormat,
+    written: NumberFormat | None,
     symbol_of: Callable[[int], str],
     sessions: cell_values.Sessions,
 ) -> np.ndarray:
     factors: np.ndarray | float = 1.0
     if kind == "volume" and is_text(column):
-        column, factors = lengthened(trimmed(cell_values.as_text(column)))
+        column, factors = lengthened(column)
     read = cell_values.numbers(column, written)
     if len(read.refused):
         row = int(read.refused[0])

@@ -15,7 +15,7 @@ from metabt.errors import DataError, nearest
 from metabt.lakehouse.ingestion import cell_values
 from metabt.lakehouse.ingestion.column_words import ADJUSTED, CLOSES, DATES, OTHERS, SYMBOLS, UNNAMED, meaning, plain
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
-from metabt.lakehouse.ingestion.number_texts import MISSING, PLAIN, is_text
+from metabt.lakehouse.ingestion.number_texts import MISSING, is_text
 from metabt.lakehouse.ingestion.options import Options
 
 
@@ -118,7 +118,7 @@ def symbol_column(columns: Columns, options: Options) -> str | None:
     if name is None or options.close or any(meaning(word) == "close" for word in by_meaning):
         return name
     # ASSET and SID are tickers too: without a price column beside it, a column of numbers is a symbol's prices
-    return name if len(cell_values.numbers(column, PLAIN).refused) else None
+    return name if len(cell_values.plain_numbers(column).refused) else None
 
 
 def refuse_hidden_symbols(columns: Columns, dates: np.ndarray, options: Options) -> None:
@@ -158,5 +158,5 @@ def _is_missing(text: str | None) -> bool:
 def _counts_rows(column: pa.Array) -> bool:
     if pa.types.is_temporal(column.type):
         return False
-    values = cell_values.numbers(column, PLAIN).values
+    values = cell_values.plain_numbers(column).values
     return len(values) > 0 and bool((np.diff(values) == 1).all()) and values[0] in (0.0, 1.0)

@@ -43,14 +43,15 @@ class NumberFormat:
         """Regular expression of a number."""
         point = re.escape(self.decimal)
         whole = r"\d+" if not self.thousands else rf"(\d+|\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+)"
-        return rf"^[+-]?({whole}{point}?|{whole}?{point}\d+|{whole}{point}\d+)([eE][+-]?\d+)?$|{_INFINITE}"
+        return rf"^[+-]?({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?$|{_INFINITE}"
 
     def plain(self, texts: pa.Array) -> pa.Array:
         """Return texts of numbers as plain decimals."""
         if self.thousands:
             texts = pc.replace_substring(texts, self.thousands, "")
         texts = texts if self.decimal == "." else pc.replace_substring(texts, self.decimal, ".")
-        return pc.replace_substring_regex(texts, r"^\+", "")
+        signed = pc.any(pc.starts_with(texts, "+")).as_py()
+        return pc.utf8_ltrim(texts, "+") if signed else texts
 
     def __str__(self) -> str:
         """Return an example."""

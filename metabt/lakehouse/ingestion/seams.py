@@ -79,8 +79,8 @@ def refuse_seams(seams: list[Seam], dataset: str, options: Options) -> None:
     raise DataError(
         f"{worst.symbol}: closes {'from' if worst.before else 'up to'} {worst.date} {'on ' * worst.before}"
         f"are {worst.factor:.6g} times the stored ones ({worst.common} dates tell), and {worst.left} closes {side} "
-        f"would stay at the old scale, a return of {move:+.1%} that nobody had{others}; ingest the whole history, or say "
-        f"{options.say(rescale=True)} to multiply what stays by that factor"
+        f"would stay at the old scale, a return of {move:+.1%} that nobody had{others}; ingest the whole history, "
+        f"or say {options.say(rescale=True)} to multiply what stays by that factor"
     )
 
 

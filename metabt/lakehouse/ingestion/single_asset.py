@@ -50,6 +50,8 @@ def in_two_levels(columns: Columns, options: Options) -> Columns | None:
     closes = {cut[1] for cut in cuts.values() if meaning(cut[2]) == "close"}
     fields = {meaning(cut[2]) for cut in cuts.values()}
     symbols = {cut[1] for cut in cuts.values()}
+    if fields == {"close"} and not all("clos" in plain(cut[2]) for cut in cuts.values()):
+        return None  # LAST_MILE and FAIR_VALUE may be symbols
     if not cuts or not (closes or "volume" in fields or len(fields) > 2 or symbols & set(names)):
         return None  # US_HIGH and EU_LOW may be symbols
     if len(cuts) == len(names) and len({side for side, _, _ in cuts.values()}) == 1 and closes:

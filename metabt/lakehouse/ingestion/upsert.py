@@ -87,6 +87,7 @@ def _comparison(rows: Observations) -> str:
     same = " AND ".join(f"i.{name} IS NOT DISTINCT FROM p.{name}" for name in rows.fields)
     return (
         f"SELECT $1 AS dataset, i.symbol, i.date, {fields}, p.date IS NOT NULL AS stored, {same} AS same, "
-        "p.close AS was FROM incoming i LEFT JOIN (SELECT * FROM prices WHERE dataset = $1 AND date BETWEEN $2 AND $3) p "
+        "p.close AS was FROM incoming i "
+        "LEFT JOIN (SELECT * FROM prices WHERE dataset = $1 AND date BETWEEN $2 AND $3) p "
         "ON p.symbol = i.symbol AND p.date = i.date"
     )

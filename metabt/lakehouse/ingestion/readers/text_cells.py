@@ -21,6 +21,8 @@ from metabt.lakehouse.ingestion.options import Options
 
 NUMERIC = re.compile(r"[+-]?[$€£¥]?[\d.,' ]*\d[\d.,' ]*%?([eE][+-]?\d+)?[$€£¥]?")
 """A cell that looks like a number, however it is written."""
+LEVELS = ("", "ticker", "tickers", "symbol", "symbols", "price", "field", "attributes")
+"""What stands before a second row of names."""
 EXAMPLE = "Date,AAPL,MSFT"
 """A header, for messages."""
 
@@ -102,8 +104,10 @@ def _stated(cells: list[pa.Array], first: list[str], options: Options) -> Column
 
 def _levels(rows: list[list[str]]) -> int:
     """Return how many rows name the columns: 1, or 2 for names of two levels, or 3 with a row that names the dates."""
-    if len(rows) < 2 or len(rows[0]) < 2 or any(is_date(cell) or NUMERIC.fullmatch(cell) for cell in rows[1]):
+    if len(rows) < 2 or len(rows[0]) < 2 or any(map(is_date, rows[1])):
         return 1
+    if any(NUMERIC.fullmatch(cell) for cell in rows[1]) and rows[1][0].lower() not in LEVELS:
+        return 1  # 0700 is a ticker, but not beside a date that cannot be read
     above, below = (any(meaning(name) == "close" for name in row[1:]) for row in rows[:2])
     if above == below or not all(rows[1][1:]):
         return 1
