@@ -42,16 +42,16 @@ def datasets(lakehouse: str | None, layout: Layout = "table") -> None:
         print_rows(DATASET_COLUMNS, list_datasets(connection), layout)
 
 
-def check(lakehouse: str | None, dataset: str, layout: Layout = "table") -> None:
-    """List what is odd about a dataset's prices: jumps, splits, stale prices, gaps."""
+def check(lakehouse: str | None, dataset: str | None = None, layout: Layout = "table") -> None:
+    """List what is odd about a dataset's prices, or, without a dataset, how much is noted of each."""
     from metabt.lakehouse import attach
-    from metabt.lakehouse.stored_data import CHECK_COLUMNS, list_checks
+    from metabt.lakehouse.stored_data import CHECK_COLUMNS, KIND_COLUMNS, count_checks, list_checks
 
     with attach(place(lakehouse), read_only=True) as connection:
-        found = list_checks(connection, dataset)
-    print_rows(CHECK_COLUMNS, found, layout)
+        found = count_checks(connection) if dataset is None else list_checks(connection, dataset)
+    print_rows(KIND_COLUMNS if dataset is None else CHECK_COLUMNS, found, layout)
     if not found:
-        hint(f"nothing odd is noted of dataset '{dataset}'")
+        hint("nothing odd is noted of " + ("any dataset" if dataset is None else f"dataset '{dataset}'"))
 
 
 def drop(lakehouse: str | None, dataset: str, symbols: list[str]) -> None:

@@ -226,8 +226,8 @@ def _add_datasets(commands: argparse._SubParsersAction) -> None:
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
     says = "list what is odd about the prices of a dataset: jumps, splits, stale prices, gaps"
-    command = _add(commands, "check", says, "  metabt check mine\n  metabt check mine --format csv\n")
-    command.add_argument("dataset", metavar="DATASET", help="its name")
+    command = _add(commands, "check", says, "  metabt check mine\n  metabt check        how much is noted of each\n")
+    command.add_argument("dataset", nargs="?", metavar="DATASET", help="its name (default: all, counted)")
     _add_format(command)
 
 

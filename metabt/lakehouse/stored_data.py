@@ -1,6 +1,6 @@
 """Stored data: which datasets there are, what is odd about them, and how they and runs are taken away again.
 
-1. `list_datasets` and `list_checks` only read.
+1. `list_datasets`, `list_checks` and `count_checks` only read.
 2. `drop` deletes prices of a dataset, or of some of its symbols, with their sessions, digests and checks.
 3. `forget` deletes a run, or all runs of a sweep, from every table.
 4. Both are one transaction. Earlier snapshots of the lakehouse still have what was deleted, and stored runs keep the
@@ -23,6 +23,7 @@ from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
 
 DATASET_COLUMNS = ("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "checks")
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
+KIND_COLUMNS = ("dataset", "kind", "count")
 Rows = list[tuple[Any, ...]]
 Con = duckdb.DuckDBPyConnection
 
@@ -72,6 +73,23 @@ def list_checks(con: Con, dataset: str) -> Rows:
     chosen(dataset_symbols(con), dataset, None)
     sql = "SELECT symbol, date, kind, value FROM checks WHERE dataset = $1 ORDER BY kind, symbol, date"
     return execute(con, sql, dataset).fetchall()
+
+
+@reported
+def count_checks(con: Con) -> Rows:
+    """Return a row under KIND_COLUMNS for each kind of oddity of each dataset.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+
+    Returns
+    -------
+    list of tuple
+        Dataset, kind, and how often it was noted.
+    """
+    return con.execute("SELECT dataset, kind, count(*) FROM checks GROUP BY ALL ORDER BY ALL").fetchall()
 
 
 def drop(path: str | Path, dataset: str, symbols: tuple[str, ...] = ()) -> tuple[int, int]:

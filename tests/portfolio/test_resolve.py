@@ -6,6 +6,8 @@ import copy
 import re
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError
@@ -232,3 +234,12 @@ def test_leaves_are_shared_where_they_are_stated_alike() -> None:
     assert leaf(lookback=60) is first and leaf(lookback=61) is not first and leaf(lookback=60, lag=2) is not first
     assert resolve({"dataset": "d", "universe": ["A", "B"], "lookback": 60}, leaves=leaves, start="2020-01-01") != first
     assert len(leaves) == 4
+
+
+def test_settings_may_be_numpys_and_a_universe_the_columns_of_a_frame() -> None:
+    frame = pd.DataFrame(columns=["B", "A"])
+    plain = {"name": "t", "dataset": "d", "universe": ["B", "A"], "lookback": 20, "min_coverage": 0.5}
+    numpys = {**plain, "universe": frame.columns, "lookback": np.int64(20), "min_coverage": np.float32(0.5)}
+    assert resolve(numpys) == resolve(plain)
+    with pytest.raises(ConfigError, match="wanted a whole number"):
+        resolve({**plain, "lookback": np.True_})

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import gzip
+import hashlib
+import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,22 +15,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metabt.errors import ConfigError, DataError
+import metabt
+from metabt.cli.main import build_parser
+from metabt.errors import ConfigError, DataError, MetabtError, StoreError
 from metabt.lakehouse import ingest
 from metabt.lakehouse.ingestion.options import Options
-from tests.lakehouse.conftest import state, wide
+from tests.lakehouse.conftest import wide
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lake(stocked: Path) -> Iterator[Path]:
-    """Return the shared lakehouse, and check afterwards that no refusal changed it."""
-    before = state(stocked)
+    """Return the shared lakehouse, and check afterwards that the refusal changed no byte of any file in it."""
+    before = contents(stocked)
     yield stocked
-    assert state(stocked) == before
+    assert contents(stocked) == before
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return file -> digest of its bytes."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 WIDE = "Date,AA,BB\n2030-01-01,1,2\n2030-01-02,{},2\n2030-01-03,{},2\n"
 LONG = "date,symbol,close,volume\n2030-01-01,AA,1,5\n2030-01-02,AA,{},{}\n2030-01-02,BB,3,1\n"
+
+SEAM = (wide()[["AA"]][2:10] / 4).to_csv()
 
 REFUSED = {
     "zero": (WIDE.format(0, 1), r"AA on 2030-01-02: close 0 is not positive and finite \(1 such.*correct them"),
@@ -84,6 +99,38 @@ REFUSED = {
         "Date,Open,High,Low,Close,Volume\n2030-01-01,1,1,1,1,1\n",
         r"bars of one asset.*'symbol'",
     ),
+    "no header": (
+        "2030-01-01,1,2\n2030-01-02,1,2\n",
+        r"the first line is 2030-01-01, 1, 2: data.*columns='Date,AAPL,MSFT'",
+    ),
+    "title": ("My fund\n\ndate,AA\n2030-01-01,1\n2030-01-02,1\n", r"line 1, 'My fund', looks like a title.*skip_rows="),
+    "a name too few": ("AA,BB\n2030-01-01,1,2\n2030-01-02,1,2\n", r"header names 2 columns.*skip_rows=1, columns="),
+    "units": (
+        "Date,Close,Close\n,USD,EUR\n2030-01-01,1,2\n",
+        r"the second line states units \('eur', 'usd'\); delete it",
+    ),
+    "only a close": ("Date,Close\n2030-01-01,1\n", r"bars of one asset \('Close'\).*symbol_name='NAME'.*wide=True"),
+    "a volume": ("Date,AA,Volume\n2030-01-01,1,2\n", r"bars of one asset .*symbol_name='NAME', close='AA'"),
+    "flat": ("Date,AA,AA_Volume\n2030-01-01,1,2\n", r"'AA_Volume' looks like the volume of 'AA'.*wide=True"),
+    "hidden symbols": ("Date,Name,Preis\n2030-01-01,AA,1\n2030-01-01,BB,2\n", r"say symbol='Name', close='Preis'"),
+    "returns": (
+        "Date,AA\n2030-01-01,-0.01\n2030-01-02,0.02\n2030-01-03,0.01\n",
+        r"look like returns.*say returns=True",
+    ),
+    "year of two digits": ("Date,AA\n01.02.30,1\n", r"more than one way \(a year of two.*date_format='%d\.%m\.%y'"),
+    "mixed orders": (
+        "Date,AA\n13/01/2030,1\n01/13/2030,1\n",
+        r"days stand first in some rows.*date_format='%d/%m/%Y' or",
+    ),
+    "seconds": ("timestamp,AA\n1672617600,1\n", r"row 1: '1672617600' is not a date"),
+    "thousands with points": (
+        "Date;AA\n2030-01-01;1.234\n",
+        r"'1.234' may be 1234 or 1.234.*decimal='\.' or thousands='\.'",
+    ),
+    "a seam": (
+        SEAM,
+        r"AA: closes from 2019-10-03 on are 0\.25 times the stored ones \(8 dates tell\).* rescale=True to multiply",
+    ),
     "ragged": ("date,AA\n2030-01-01,1,2\n", r"cannot be read as CSV: .*Expected 2 columns, got 3"),
 }
 
@@ -95,6 +142,68 @@ def test_bad_data_are_refused(lake: Path, tmp_path: Path, case: str) -> None:
     file.write_text(text)
     with pytest.raises(DataError, match=r"^dataset 'stocks' from .*prices\.csv: .*" + message):
         ingest(lake, "stocks", file)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_names_options_that_exist_where_the_caller_is(lake: Path, tmp_path: Path, case: str) -> None:
+    (tmp_path / "prices.csv").write_text(REFUSED[case][0])
+    told = {}
+    for face in ("command", "python", "memory"):
+        with pytest.raises(DataError) as caught:
+            ingest(lake, "stocks", tmp_path / "prices.csv", Options(face=face))
+        told[face] = str(caught.value).partition("prices.csv: ")[2]
+    flags = set(re.findall(r"(?<![\w-])--[a-z-]+", told["command"]))
+    assert flags <= {flag for action in ingest_arguments() for flag in action.option_strings}
+    named = set(re.findall(r"\b(\w+)=['\dT]", told["python"]))
+    assert {flag[2:].replace("-", "_") for flag in flags} == named <= set(inspect.signature(metabt.ingest).parameters)
+    assert bool(named) == ("metabt.ingest(..., " in told["memory"])
+
+
+def ingest_arguments() -> list[argparse.Action]:
+    (commands,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    return commands["ingest"]._actions
+
+
+def test_options_are_the_same_in_every_face() -> None:
+    known = {field.name for field in dataclasses.fields(Options)} - {"face", "stem"}
+    known |= {"closed", "replace", "rescale", "catalog", "dataset", "lakehouse"}
+    assert set(inspect.signature(metabt.ingest).parameters) - {"source"} == known
+    assert {action.dest for action in ingest_arguments()} - {"help", "file", "quiet"} == known
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"decimal": ";"}, "decimal is ';', wanted '.' or ','"),
+        ({"thousands": "x"}, "thousands is 'x', wanted one of ',', '.', ' ', \"'\""),
+        ({"decimal": ",", "thousands": ","}, "thousands is ',', wanted .* that is not the decimal sign"),
+        ({"skip_rows": -1}, "skip_rows is -1, wanted a number of lines, 0 or more"),
+        ({"percent": True}, "percent is of returns; say returns too"),
+        ({"symbol": "a", "symbol_name": "b"}, "symbol and symbol_name contradict each other"),
+        ({"symbols": "a"}, "unknown option 'symbols'; did you mean 'symbol'"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Options.of(options)
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/lake", "gs://b", "https://host/x", "file:///tmp/lake", Path("s3://b/x")])
+def test_an_address_is_no_lakehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for refused in (
+        lambda: ingest(path, "d", wide()),
+        lambda: metabt.backtest({"name": "t", "universe": "all"}, path),
+        lambda: metabt.connect(path),
+    ):
+        with pytest.raises(StoreError, match="is an address, and a lakehouse is a folder so far; name a folder"):
+            refused()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_is_no_file(lake: Path) -> None:
+    with pytest.raises(MetabtError, match="'s3://b/prices.csv' is an address; fetch the file"):
+        ingest(lake, "stocks", "s3://b/prices.csv")
 
 
 def test_a_refusal_does_not_even_make_a_lakehouse(tmp_path: Path) -> None:
