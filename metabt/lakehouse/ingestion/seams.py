@@ -91,7 +91,7 @@ def rescaled(con: duckdb.DuckDBPyConnection, dataset: str, seams: list[Seam]) ->
         {
             "symbol": pa.array(names, pa.string()),
             "factor": pa.array([seam.factor for seam in seams], pa.float64()),
-            "edge": pa.array([seam.date for seam in seams], pa.date32()),
+            "edge": pa.array(np.array([seam.date for seam in seams], "datetime64[D]")),
             "before": pa.array([seam.before for seam in seams], pa.bool_()),
         }
     )

@@ -44,7 +44,7 @@ def test_a_seam_is_refused_and_names_date_and_factor(fresh: Path, factor: float,
     assert state(fresh) == before
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(factor=st.floats(0.01, 100.0).filter(lambda f: abs(f - 1) > 1e-3), first=st.integers(1, 37))
 def test_rescaling_keeps_every_return(tmp_path_factory: pytest.TempPathFactory, factor: float, first: int) -> None:
     lake = tmp_path_factory.mktemp("seam") / "lake"
@@ -62,7 +62,7 @@ def test_what_stays_after_the_incoming_closes_is_a_seam_too(fresh: Path) -> None
     with pytest.raises(DataError, match=r"AA: closes up to 2019-11-25 are 0.5 times .* 20 closes after would stay"):
         ingest(fresh, "d", FRAME[:40] * [0.5, 1, 1])
     ingest(fresh, "d", FRAME[:40] * [0.5, 1, 1], rescale=True)
-    pd.testing.assert_frame_equal(closes(fresh), FRAME * [0.5, 1, 1], check_names=False, check_freq=False)
+    np.testing.assert_array_equal(closes(fresh), FRAME * [0.5, 1, 1])
 
 
 def test_the_whole_history_may_have_any_scale(fresh: Path) -> None:
