@@ -112,12 +112,10 @@ def number_format(columns: list[pa.Array], options: Options, continental: bool) 
     said = [way for way in FORMATS if _agrees(way, options)]
     if options.thousands is not None and options.decimal is None:
         said = [way for way in said if way.thousands]  # --thousands . makes a comma the decimal sign
-    fitting = [way for way in said if all(_fits(way, column) for column in columns)]
-    if not fitting:
-        return None
-    best = fitting[0]
-    if options.decimal is None and options.thousands is None:
-        _refuse_doubt(best, fitting, columns, options, continental)
+    best = next((way for way in said if _fits_all(way, columns)), None)
+    open_to_doubt = options.decimal is None and options.thousands is None and (best != PLAIN or continental)
+    if best is not None and open_to_doubt:
+        _refuse_doubt(best, columns, options)
     return best
 
 
@@ -125,19 +123,20 @@ def _agrees(way: NumberFormat, options: Options) -> bool:
     return options.decimal in (None, way.decimal) and options.thousands in (None, way.thousands)
 
 
-def _fits(way: NumberFormat, column: pa.Array) -> bool:
-    good = pc.all(pc.match_substring_regex(column, way.pattern)).as_py()
-    return good is not False
+def _fits_all(way: NumberFormat, columns: list[pa.Array]) -> bool:
+    return all(_matches(column, way.pattern) for column in columns)
 
 
-def _refuse_doubt(
-    best: NumberFormat, fitting: list[NumberFormat], columns: list[pa.Array], options: Options, continental: bool
-) -> None:
-    other = next((way for way in fitting if way.decimal != best.decimal), None)
-    if other is None or (best == PLAIN and not (continental and _three_digits(columns))):
+def _refuse_doubt(best: NumberFormat, columns: list[pa.Array], options: Options) -> None:
+    """Raise DataError where a way with another decimal sign fits as well; of points, where all have three digits."""
+    if best == PLAIN and not _three_digits(columns):
+        return
+    if not any(way.decimal != best.decimal and _fits_all(way, columns) for way in FORMATS):
         return
     sign = "." if best == PLAIN else ","
-    example = next(text for column in columns for text in column.to_pylist() if text and sign in text)
+    example = next((text for column in columns for text in column.to_pylist() if text and sign in text), None)
+    if example is None:
+        return  # both ways mean the same numbers
     raise DataError(
         f"'{example}' may be {example.replace(sign, '')} or {example.replace(sign, '.')}: every number that has a "
         f"'{sign}' has three digits behind it; say {options.say(decimal=sign)} or {options.say(thousands=sign)}"

@@ -207,6 +207,12 @@ def test_three_digits_may_be_thousands(tmp_path: Path, text: str) -> None:
         assert list(read_back(read_observations(file, Options(**options))).values()) == [value]
 
 
+@pytest.mark.parametrize("text", ["1 234", "1'234", "1234"])
+def test_whole_numbers_are_in_no_doubt(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, [["Date", "AAA"], ["2024-01-02", text]], "semicolons")
+    assert list(read_back(read_observations(file, Options())).values()) == [1234.0]
+
+
 @pytest.mark.parametrize("sign", ["$", "€", "£"])
 def test_a_currency_sign_before_every_price_is_no_part_of_it(tmp_path: Path, sign: str) -> None:
     rows = [["Date", "AAA"], ["2024-01-02", f"{sign}5.5"], ["2024-01-03", f"{sign}6"], ["2024-01-04", ""]]
