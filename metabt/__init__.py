@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metabt import errors as errors
+from metabt.errors import nearest
+
 if TYPE_CHECKING:
     from metabt.api.functions import backtest, connect, load, plan
     from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
-    from metabt.api.result import Result
+    from metabt.api.result import Baselines, Result
     from metabt.build.cache import MemoryCache
     from metabt.data.panel import Panel, Sheet
     from metabt.data.prices import Prices
@@ -25,6 +28,7 @@ _EXPORTS = {
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
     "plan": "metabt.api.functions",
+    "Baselines": "metabt.api.result",
     "BacktestEngine": "metabt.engines.backtest_engine",
     "Ray": "metabt.engines.ray",
     "MemoryCache": "metabt.build.cache",
@@ -39,6 +43,7 @@ _EXPORTS = {
 
 __all__ = [
     "BacktestEngine",
+    "Baselines",
     "MemoryCache",
     "MetabtError",
     "Panel",
@@ -57,6 +62,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("metabt")
     if name not in _EXPORTS:
-        raise AttributeError(f"module 'metabt' has no attribute '{name}'")
+        raise AttributeError(f"module 'metabt' has no attribute '{name}'{nearest(name, _EXPORTS)}")
     return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "errors", *(name for name in globals() if name.startswith("__")), "__version__"})

@@ -26,10 +26,10 @@ class RunError(MetabtError):
     """A backtest that cannot go on, such as a ruined sleeve."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: object, known: Iterable[object]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known word, else the list of what is known."""
-    options = sorted(known)
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    options = sorted(map(str, known))
+    close = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
     shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")

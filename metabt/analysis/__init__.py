@@ -9,8 +9,12 @@
 4. `metrics_table` measures every stream (`metrics/`) and sets it against the `benchmark`; `risk_table` shares risk out
    among children and assets, with `realised_risk` as it came and with `risk_by_asset` as it was expected; `summary`
    prints the metrics as a tree.
-5. `attribution/` says where a return came from, item by item and level by level.
+5. `run_notes` is what must be known of a run beside its numbers, and `note_lines` says it: what ended it early, which
+   decisions fell back (`decision_counts`), which assets were `left_out` of most, and their `coverage`. `nothing_traded`
+   says why a run has no stream.
+6. `attribution/` says where a return came from, item by item and level by level.
 
 Imports: `build` and the rooms beneath it.
-Offers: `assemble`, `view`, `SleeveHistory`, `Benchmark`, `Series`, `on_common_sessions`, `YearWindows`, `summary`.
+Offers: `assemble`, `view`, `SleeveHistory`, `Benchmark`, `Series`, `on_common_sessions`, `YearWindows`, `summary`,
+`run_notes`, `note_lines`.
 """

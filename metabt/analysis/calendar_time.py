@@ -1,6 +1,8 @@
-"""Calendar time: years between dates, and the date a year before one."""
+"""Calendar time: years between dates, and the date some years before one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -13,19 +15,24 @@ def years_between(first: np.datetime64, last: np.datetime64) -> float:
 
 
 def year_before(dates: np.ndarray) -> np.ndarray:
-    """Return the same day of the year before.
+    """Return the same day of the year before, as `years_before`."""
+    return years_before(dates, 1)
+
+
+def years_before(dates: Any, years: int) -> Any:
+    """Return the same day some years before.
 
     Parameters
     ----------
     dates : datetime64, of any shape
+    years : how many
 
     Returns
     -------
-    datetime64[D] of the same shape; of 29 February the 28th, as `pandas.DateOffset(years=1)` has it
+    datetime64[D] of the same shape; of 29 February the 28th where the year has no other, as `pandas.DateOffset` has it
     """
     days = dates.astype("datetime64[D]")
     months = days.astype("datetime64[M]")
-    first = (months - 12).astype("datetime64[D]")
-    last = (months - 11).astype("datetime64[D]") - 1
-    found: np.ndarray = np.minimum(first + (days - months.astype("datetime64[D]")), last)
-    return found
+    first = (months - 12 * years).astype("datetime64[D]")
+    last = (months - 12 * years + 1).astype("datetime64[D]") - 1
+    return np.minimum(first + (days - months.astype("datetime64[D]")), last)

@@ -18,6 +18,7 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.metrics.stream import Stream
 from metabt.analysis.metrics_table import measure
+from metabt.analysis.nothing_traded import nothing_traded
 from metabt.analysis.risk_table import risk_table
 from metabt.analysis.sleeve_history import SleeveHistory, next_book
 from metabt.build.cache import NoCache
@@ -88,23 +89,14 @@ def view(tree: Sleeve, walked: WalkResult, end: str | None = None) -> list[Sleev
         raise failure
     last = _last_session(tree, walked.plan, end)
     histories = [SleeveHistory.of(path, sleeve, walked, last) for path, sleeve in tree.walk()]
-    _check_begun(tree, histories[0])
+    if histories[0].begin >= histories[0].size:
+        raise RunError(nothing_traded(histories))
     return histories
 
 
 def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:
     last = plan.nodes[tree.spec.digest].calendar.sessions[-1]
     return last if end is None else min(last, np.datetime64(end))
-
-
-def _check_begun(tree: Sleeve, root: SleeveHistory) -> None:
-    if root.begin >= root.size:
-        first, last = root.node.calendar.sessions[0], root.end
-        start = "" if tree.spec.start is None else f", with decisions from {tree.spec.start} on"
-        raise RunError(
-            f"portfolio '{tree.name}': nothing was traded from {first} to {last}{start}; "
-            "give it more history, a shorter lookback, an earlier start or a later end"
-        )
 
 
 def _sleeves(histories: list[SleeveHistory]) -> Table:

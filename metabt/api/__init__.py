@@ -3,7 +3,10 @@
 1. `functions` has `backtest`, `plan`, `connect` and `load`; `panels` has `open_panel`,
    `ingestion` has `ingest`.
 2. `result` is what they return: the tables of one run as pandas frames, attribution, baselines, pages.
-3. `completion` assembles a run of which a sweep kept the summary.
+   `showing` writes them as a line and as a table for notebooks.
+3. `plain_values` reads a tree that Python states, sequences, NumPy's scalars, dates and estimators that are objects;
+   `progress` is the bar of a notebook.
+4. `completion` assembles a run of which a sweep kept the summary.
 
 Imports: every room but `cli`. Offers: what `metabt` exports, and nothing else.
 """

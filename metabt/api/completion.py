@@ -8,8 +8,10 @@ from pathlib import Path
 from metabt.api.result import Result
 from metabt.build.ports import Progress
 from metabt.engines.local import Local
+from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.execution import execute
 from metabt.runs.reproduce import check_same_code, origin, recorded
+from metabt.runs.stored_notes import circumstances
 
 
 def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = None) -> Result:
@@ -35,12 +37,12 @@ def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = No
         For a run that is not there or failed, whose snapshot is gone, or which other code has made.
     """
     run, source, asked = recorded(lakehouse, run_id)
-    came_from = partial(origin, lakehouse, run_id)
+    came_from, around = partial(origin, lakehouse, run_id), partial(circumstances, Lakehouse(Path(lakehouse)), run)
     found = source.find(run_id)
     if found:
-        return Result(run_id, found[1], True, run.row["seconds"], came_from)
+        return Result(run_id, found[1], True, run.row["seconds"], came_from, around)
     check_same_code(run, asked, "is kept as a summary and cannot be completed")
     done = execute(asked, Local(), source.cache(), progress)
     as_it_was = {name: run.row[name] for name in ("sweep_id", "engine", "started_at", "overrides")}
     source.commit(asked, done.tables, **as_it_was, seconds=done.seconds, keep="all")
-    return Result(run_id, done.tables, False, done.seconds, came_from)
+    return Result(run_id, done.tables, False, done.seconds, came_from, around)

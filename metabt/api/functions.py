@@ -8,34 +8,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import datetime
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metabt.analysis.run_notes import Circumstances
+from metabt.api.plain_values import plain_tree
+from metabt.api.progress import in_notebook
 from metabt.api.result import Result
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.choice import executor_of
+from metabt.engines.choice import Auto, executor_of
+from metabt.engines.local import Local
+from metabt.errors import ConfigError
+from metabt.lakehouse.catalog.asking import Asking
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
+from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.sleeve import Sleeve
-from metabt.runs.execution import execute, now
-from metabt.runs.plan_text import plan_text
+from metabt.runs.execution import execute
+from metabt.runs.plan_notes import plan_notes
+from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.stored_notes import told_settings
+from metabt.values.arguments import OTHERS, day, flag, location, port, word
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
 
 
 def backtest(
     tree: Mapping[str, Any] | Sleeve | str,
     prices: Any,
     *,
-    start: str | None = None,
-    end: str | None = None,
+    start: str | datetime.date | np.datetime64 | None = None,
+    end: str | datetime.date | np.datetime64 | None = None,
     engine: str | Executor = "auto",
     cache: Cache | None = None,
     is_meta_backtest: bool | None = None,
@@ -50,15 +65,18 @@ def backtest(
     ----------
     tree : dict, Sleeve or str
         A portfolio as `conf/portfolio` spells it, one that is resolved, or the name of a file in `conf/portfolio`.
+        In a dict lists may be any sequences, numbers NumPy's, dates Timestamps. An optimizer or a selector may be an
+        object with `fit(X)`, or its class, where prices are in memory: such a run is remembered nowhere, `cache`
+        included, and its `repr` says so.
     prices : str, Path, DataFrame, Prices or dict
         Path of a lakehouse; a wide frame of prices above 0, a row per session (dates as index), a column per symbol,
         NaN where there is no price; or {dataset: wide frame or Prices}. A single frame is the dataset `prices`.
-    start : str, optional
-        Earliest decision, ISO date; earlier prices still serve as lookback. None leaves it to the tree. A Sleeve is
-        resolved already and takes none.
-    end : str, optional
-        Last session of the view, ISO date. None is the tree's last: no later than the last date of any of its datasets
-        that is not closed.
+    start : str, date, Timestamp or datetime64, optional
+        Earliest decision, ISO date if it is text; earlier prices still serve as lookback. None leaves it to the tree.
+        A Sleeve is resolved already and takes none.
+    end : str, date, Timestamp or datetime64, optional
+        Last session of the view, ISO date if it is text. None is the tree's last: no later than the last date of any
+        of its datasets that is not closed.
     engine : {"auto", "local", "ray"} or executor
         Where blocks are computed: `local` is this process, `auto` decides by the work that is missing. An executor is
         such as `metabt.Ray(workers=4)`.
@@ -72,7 +90,7 @@ def backtest(
         SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against; None is no benchmark.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
-        that names the last one.
+        that names the last one. None draws a bar in a notebook, and is silent elsewhere.
 
     Returns
     -------
@@ -107,26 +125,58 @@ def backtest(
     >>> list(result.returns("demo/ab"))
     ['gross', 'cost', 'net', 'turnover', 'netting_benefit', 'nav']
     """
-    executor = executor_of(engine)
-    source = source_of(prices)
-    source.check_writable()
-    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
+    stated = {"start": day("start", start), "end": day("end", end), "benchmark": benchmark}
+    chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
+    overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
+    settings = {**stated, "is_meta_backtest": is_meta_backtest}
+    return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, **settings)
+
+
+def asked_for(
+    tree: Mapping[str, Any] | Sleeve | str,
+    prices: Any,
+    asking: Asking,
+    engine: str | Executor = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Result:
+    """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
+
+    `settings` are start, end, is_meta_backtest and benchmark.
+    """
+    executor = _executor(engine)
+    port("cache", cache, "get", "put", "claim", "flush")
+    port("progress", progress, "__call__")
+    source = source_of(prices, to_write=True)
+    asked = _request(tree, source, **settings)
+    objects = objects_of([asked.tree])
+    if objects and isinstance(executor, Auto):
+        executor = Local()
     came_from = _origin(source, asked, cache)
+    settings_told = told_settings(json.loads(asking.text(asked.flat)))
+    around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told)
     known = source.find(asked.run_id)
     if known:
-        return _read_back(asked.run_id, *known, came_from)
-    started = now()
-    done = execute(asked, executor, source.cache() if cache is None else cache, progress)
-    source.commit(asked, done.tables, engine=executor.name, started_at=started, seconds=done.seconds)
-    return Result(asked.run_id, done.tables, seconds=done.seconds, origin=came_from)
+        source.asked_again(asked, asking)
+        return _read_back(asked.run_id, *known, came_from, lambda: around)
+    source.check_writable()
+    with in_notebook(progress) as bar:
+        done = execute(asked, executor, source.cache() if cache is None else cache, bar)
+    by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
+    source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
+    told = replace(around, warned=done.warned)
+    return Result(
+        asked.run_id, done.tables, seconds=done.seconds, origin=came_from, around=lambda: told, objects=objects
+    )
 
 
 def plan(
     tree: Mapping[str, Any] | Sleeve | str,
     prices: Any,
     *,
-    start: str | None = None,
-    end: str | None = None,
+    start: str | datetime.date | np.datetime64 | None = None,
+    end: str | datetime.date | np.datetime64 | None = None,
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
 ) -> str:
@@ -137,11 +187,11 @@ def plan(
     tree : dict, Sleeve or str
         As for `backtest`.
     prices : str, Path, DataFrame, Prices or dict
-        As for `backtest`; of a lakehouse calendars and digests are read, no prices.
-    start : str, optional
-        Earliest decision, ISO date, as for `backtest`.
-    end : str, optional
-        Last session of the view, ISO date, as for `backtest`.
+        As for `backtest`; of a lakehouse calendars and digests are read, and closes to see where there are none.
+    start : str, date, Timestamp or datetime64, optional
+        Earliest decision, as for `backtest`.
+    end : str, date, Timestamp or datetime64, optional
+        Last session of the view, as for `backtest`.
     is_meta_backtest : bool, optional
         As for `backtest`: False plans the flat baseline, for which prices are read.
     benchmark : str, optional
@@ -150,7 +200,8 @@ def plan(
     Returns
     -------
     str
-        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks.
+        A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks; then
+        what is known beforehand: the dataset that ends it early, assets with less data than `min_coverage`.
 
     Raises
     ------
@@ -162,9 +213,10 @@ def plan(
         If the lakehouse cannot be read.
     """
     source = source_of(prices)
-    asked = _request(tree, source, start, end, is_meta_backtest, benchmark)
+    asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
-    return plan_text(job.portfolios[0], job.plan, asked.end)
+    notes = plan_notes(job.plan, [asked.end])
+    return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
 
 
 def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
@@ -188,37 +240,49 @@ def connect(lakehouse: str | Path) -> duckdb.DuckDBPyConnection:
     """
     from metabt.lakehouse import connect as connect_lakehouse
 
-    return connect_lakehouse(lakehouse)
+    return connect_lakehouse(location("lakehouse", lakehouse))
 
 
-def load(lakehouse: str | Path, run: str = "latest") -> Result:
-    """Return a stored run.
+def load(lakehouse: str | Path, run: str = "latest", overrides: Sequence[str] = ()) -> Result:
+    """Return a stored run, whole.
 
     Parameters
     ----------
     lakehouse : str or Path
         Directory of the lakehouse.
     run : str
-        "latest", or a portfolio's name: the newest such run that did not fail; or any unique beginning of a run_id.
+        A portfolio's name: its run without overrides, by itself and not flat, that was asked for last. Is there none,
+        the last with overrides, else the last of a sweep, else a flat one, and a UserWarning says which. Or the
+        beginning of a run_id that no other run has, or "latest": the run by itself that was asked for last.
+    overrides : sequence of str
+        As on the command line, ``["portfolio.optimizer=hrp"]``: the run of that portfolio that was asked for with
+        these overrides and no others.
 
     Returns
     -------
     Result
-        The run's tables, read into memory, with `found` True. Of a run of which a sweep kept the summary, tables that
-        were not kept are empty.
+        The run's tables, read into memory. Of a run of which a sweep kept the summary, what was not kept is assembled
+        from cached blocks first, and stored.
 
     Raises
     ------
     ConfigError
         If `run` means no run, or several.
     StoreError
-        If there is no lakehouse at the path, or it cannot be read.
+        If there is no lakehouse at the path, or it cannot be read; for a summary that cannot be completed, because
+        other code made it, its snapshot is gone or the lakehouse cannot be written.
     """
-    from metabt.lakehouse import load_run, resolve_run
+    from metabt.lakehouse import load_run, resolve_run, run_row
 
     with connect(lakehouse) as connection:
-        run_id = resolve_run(connection, run)
-        return _read_back(run_id, *load_run(connection, run_id), partial(_recorded, lakehouse, run_id))
+        run_id = resolve_run(connection, word("run", run, needed=True), overrides, partial(warnings.warn, stacklevel=5))
+        row = run_row(connection, run_id)
+        if (row["status"], row["keep"]) != ("ok", "summary"):
+            whole, around = load_run(connection, run_id), partial(_around, lakehouse, run_id)
+            return _read_back(run_id, *whole, partial(_recorded, lakehouse, run_id), around)
+    from metabt.api.completion import completed
+
+    return completed(lakehouse, run_id)
 
 
 def _origin(source: Frames | Lakehouse, asked: Request, cache: Cache | None) -> Callable[[], Origin]:
@@ -234,21 +298,52 @@ def _recorded(lakehouse: str | Path, run_id: str, cache: Cache | None = None) ->
     return origin(lakehouse, run_id, cache)
 
 
+def _around(lakehouse: str | Path, run_id: str) -> Circumstances:
+    from metabt.runs.record import read_record
+    from metabt.runs.stored_notes import circumstances
+
+    source = Lakehouse(Path(lakehouse))
+    return circumstances(source, read_record(source.connection, run_id))
+
+
 def _read_back(
-    run_id: str, row: Mapping[str, object], tables: dict[str, Table], origin: Callable[[], Origin]
+    run_id: str,
+    row: Mapping[str, object],
+    tables: dict[str, Table],
+    origin: Callable[[], Origin],
+    around: Callable[[], Circumstances],
 ) -> Result:
-    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin)
+    return Result(run_id, tables, found=True, seconds=float(str(row["seconds"])), origin=origin, around=around)
 
 
 def _request(
     tree: Mapping[str, Any] | Sleeve | str,
     source: Frames | Lakehouse,
-    start: str | None,
-    end: str | None,
+    *,
+    start: str | datetime.date | np.datetime64 | None,
+    end: str | datetime.date | np.datetime64 | None,
     is_meta_backtest: bool | None,
     benchmark: str | None,
 ) -> Request:
-    symbols = source.symbols()
-    found = resolved(tree, symbols, start, is_meta_backtest)
+    symbols, shape = source.symbols(), flag("is_meta_backtest", is_meta_backtest)
+    stated = plain_tree(tree) if isinstance(tree, Mapping) else tree
+    found = resolved(stated, symbols, day("start", start), shape)
+    if source.path is not None:
+        _check_names_alone(found)
     against = benchmark_of(benchmark, source, found, symbols)
-    return request(found, source.datasets([found]), end, is_meta_backtest, against)
+    return request(found, source.datasets([found]), day("end", end), shape, against)
+
+
+def _executor(engine: Any) -> Executor:
+    if engine is None:
+        raise ConfigError(f"engine is None; {OTHERS['engine']}")
+    return executor_of(engine if isinstance(engine, str) else port("engine", engine, "name", "walk"))
+
+
+def _check_names_alone(tree: Sleeve) -> None:
+    for name in objects_of([tree])[:1]:
+        raise ConfigError(
+            f"portfolio '{tree.name}': {name} was handed over as an object, and a lakehouse remembers runs by digests, "
+            "which an object has none of; install it as a plug-in and state its name (docs/estimators.md), or hand the "
+            "prices over as a frame"
+        )

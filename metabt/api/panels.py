@@ -10,6 +10,7 @@ from metabt.data.panel.panel import Panel
 from metabt.data.panel.plan import Reading
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.price_source import source_of
+from metabt.values.arguments import names, word
 
 ENGINES = ("local", "ray")
 """Where partitions are computed."""
@@ -32,7 +33,7 @@ def open_panel(
     dataset : str, optional
         Name of the dataset. None is the only one there is.
     symbols : iterable of str, optional
-        Symbols of the panel; None is all of the dataset. They are sorted, each once.
+        Symbols of the panel, or a single one; None is all of the dataset. They are sorted, each once.
     engine : {"local", "ray"}
         Where partitions (calendar years) are computed: in this process, or on Ray: the cluster that this process is
         connected to, or that RAY_ADDRESS names, or else a private instance on this machine.
@@ -62,11 +63,11 @@ def open_panel(
     >>> panel.to_pandas("returns").loc["2021-01-04"].to_dict()
     {'A': 0.0, 'B': -0.25}
     """
-    if engine not in ENGINES:
+    if word("engine", engine, needed=True) not in ENGINES:
         raise ConfigError(f"engine is '{engine}'{nearest(engine, ENGINES)}; wanted one of {', '.join(ENGINES)}")
     source = source_of(prices)
-    name = _dataset(source.symbols(), dataset)
-    wanted = None if symbols is None else tuple(dict.fromkeys(symbols))
+    name = _dataset(source.symbols(), word("dataset", dataset))
+    wanted = None if symbols is None else names("symbols", symbols)
     found = source.dataset(name, wanted)
     panel = _on_ray(found) if engine == "ray" else Panel(Reading.all(found))
     return panel if wanted is None else panel.select(wanted)

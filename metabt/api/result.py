@@ -5,14 +5,18 @@ Dates index every frame; `returns(path)["net"]` is a plain daily series that Qua
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from metabt.analysis.summary import summary
+from metabt.analysis.note_lines import note_lines
+from metabt.analysis.run_notes import Circumstances, RunNotes, run_notes
+from metabt.analysis.summary import COLUMNS, summary
+from metabt.api.showing import cells, html, identity, line, rows_of_sleeves
 from metabt.errors import ConfigError, nearest
+from metabt.values.arguments import between, flag, location, shown, whole, word
 from metabt.values.tables import Coded, Table, texts
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from metabt.runs.replay import Origin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """One run of one portfolio; `metabt.backtest` and `metabt.load` make it.
 
@@ -40,6 +44,24 @@ class Result:
     """Engine time, seconds: plan, advance and assemble, without reading, writing and compiling."""
     origin: Callable[[], Origin] | None = field(default=None, repr=False, compare=False)
     """Returns the request and the cache that the run came from, to walk it again; None where that is not known."""
+    around: Callable[[], Circumstances] | None = field(default=None, repr=False, compare=False)
+    """Returns the data that it read and how it was asked for, for `notes`; None where that is not known."""
+    objects: tuple[str, ...] = ()
+    """Estimators that were handed over as objects: with any the run is remembered nowhere, and has to be kept here."""
+
+    def __repr__(self) -> str:
+        return line("Result", self.run_id, self.tables, self._kept)
+
+    def _repr_html_(self) -> str:
+        headings, rows, n_rows = rows_of_sleeves(self.tables)
+        notes = "; ".join(["Per year, net of costs", *self._kept]) + "."
+        return html(", ".join(identity(self.run_id, self.tables)), headings, rows, n_rows - len(rows), notes)
+
+    @property
+    def _kept(self) -> list[str]:
+        known = "found" if self.found else f"computed in {self.seconds:.1f} s"
+        held = f"remembered nowhere, for it has objects: {', '.join(self.objects)}"
+        return [*([known] if self.run_id else []), *([held] if self.objects else [])]
 
     @property
     def name(self) -> str:
@@ -96,7 +118,7 @@ class Result:
         >>> metabt.backtest(tree, prices).returns()["net"].to_dict()
         {Timestamp('2021-01-08 00:00:00'): 0.125, Timestamp('2021-01-09 00:00:00'): -0.125}
         """
-        return self.frame("returns", path or self.name).set_index("date")
+        return self.frame("returns", self.name if path is None else path).set_index("date")
 
     def decisions(self, path: str | None = None) -> pd.DataFrame:
         """Return what a sleeve decided.
@@ -112,7 +134,8 @@ class Result:
             A row per session of decision and item (a child or an asset), numbered. Columns: `date`; `item`, text;
             `weight`, float64, negative for shorts; `risk_contribution`, float64, ex-ante share of variance, NaN in
             warm-up, in cash and where there is no variance; `status`, text: ok, warmup, fallback:NAME or cash;
-            `reason`, text: why the optimizer was not given the item (ineligible, unselected, waiting), else empty.
+            `reason`, text: why the optimizer was not given the item (ineligible, unselected, waiting, constant), else
+            empty.
             Items that are not live have no row.
 
         Raises
@@ -120,7 +143,7 @@ class Result:
         ConfigError
             If the portfolio has no such sleeve.
         """
-        return self.frame("decisions", path or self.name)
+        return self.frame("decisions", self.name if path is None else path)
 
     def sleeve_weights(self, path: str | None = None) -> pd.DataFrame:
         """Return the weights of a sleeve's children or assets as it decided them.
@@ -230,11 +253,13 @@ class Result:
         ConfigError
             If the run has no such table, the portfolio no such sleeve, or the table no rows by sleeve.
         """
-        if table not in self.tables:
+        if word("table", table, needed=True) not in self.tables:
             raise ConfigError(f"run {self.run_id[:12]} has no table '{table}'{nearest(table, self.tables)}")
         whole = _frame(self.tables[table])
         if path is None:
             return whole
+        if not isinstance(path, str):
+            raise ConfigError(f"path is {shown(path)}, wanted that of a sleeve, such as '{self.paths[-1]}'")
         if path not in self.paths and (path != self.benchmark or table not in ("returns", "metrics")):
             raise ConfigError(f"portfolio '{self.name}' has no sleeve '{path}'{nearest(path, self.paths)}")
         if "path" not in whole:
@@ -266,7 +291,7 @@ class Result:
         StoreError
             If prices or settings of a stored run can no longer be read.
         """
-        return _frame(self._origin().attribution(every))
+        return _frame(self._origin().attribution(_period(every)))
 
     def brinson(self, every: str | None = None) -> pd.DataFrame:
         """Return allocation, selection, interaction and costs against the tree in which nothing is chosen.
@@ -293,7 +318,7 @@ class Result:
         StoreError
             If prices or settings of a stored run can no longer be read.
         """
-        return _frame(self._origin().brinson(every))
+        return _frame(self._origin().brinson(_period(every)))
 
     def baselines(self, *, samples: int = 1000, block: int = 21, level: float = 0.9, seed: int = 0) -> Baselines:
         """Return the run beside its baselines: the same sleeves and costs, weighted in simpler ways.
@@ -305,13 +330,13 @@ class Result:
         Parameters
         ----------
         samples : int
-            Histories that are drawn.
+            Histories that are drawn, at least 1.
         block : int
-            Mean length of a block, sessions.
+            Mean length of a block, sessions, at least 1.
         level : float
             Probability of the interval, between 0 and 1.
         seed : int
-            Fixes the draws.
+            Fixes the draws, from 0 to 2,147,483,647.
 
         Returns
         -------
@@ -321,15 +346,21 @@ class Result:
         Raises
         ------
         ConfigError
-            For a leaf alone or a flat run, or if the result does not know where it came from.
+            For an argument out of range, a leaf alone or a flat run, or if the result does not know where it came from.
         StoreError
             If prices or settings of a stored run can no longer be read.
         """
         from metabt.runs.baselines.bootstrap import Bootstrap
 
+        bootstrap = Bootstrap(
+            whole("samples", samples, 1),
+            whole("block", block, 1),
+            between("level", level, 0.0, 1.0),
+            whole("seed", seed, 0, 2**31 - 1),
+        )
         beside = self._origin().beside()
         results = {name: Result(name, tables) for name, tables in beside.tables.items()}
-        measured = beside.statistics(Bootstrap(samples, block, level, seed))
+        measured = beside.statistics(bootstrap)
         return Baselines(results, measured, dict(beside.left_out))
 
     def _origin(self) -> Origin:
@@ -340,15 +371,25 @@ class Result:
             )
         return self.origin()
 
+    @cached_property
+    def notes(self) -> RunNotes:
+        """What must be known beside the numbers, as values (metabt.analysis.run_notes).
+
+        They are what ended the run early, which sleeves' decisions fell back and why, which assets were ineligible at
+        most decisions, and which warnings foreign estimators gave. `summary` ends with them in words.
+        """
+        return run_notes(self.run_id, self.tables, self.around() if self.around else Circumstances({}))
+
     def summary(self) -> str:
-        """Return the main metrics of every sleeve as text.
+        """Return the main metrics of every sleeve as text, and what must be known of them.
 
         Returns
         -------
         str
-            A line with the view, a line with headings, and a line per sleeve, indented as the tree is.
+            A line with the view, a line with headings, and a line per sleeve, indented as the tree is; an empty line,
+            then at most six that name the run and its period, and say what `notes` has.
         """
-        return summary(self.tables)
+        return "\n".join([summary(self.tables), "", *note_lines(self.notes)])
 
     def report(self, path: str | Path, *, against: Result | None = None, baselines: bool | None = None) -> Path:
         """Write the run's HTML report, one self-contained file.
@@ -378,10 +419,11 @@ class Result:
         """
         from metabt.report import write_comparison, write_report
 
+        location("path", path)
         if against is None:
-            return write_report(self, path, baselines)
+            return write_report(self, path, flag("baselines", baselines))
         if not isinstance(against, Result):
-            raise ConfigError(f"'against' takes a result, got {against!r}; metabt.load gives that of a stored run")
+            raise ConfigError(f"'against' takes a result, got {shown(against)}; metabt.load gives that of a stored run")
         if baselines:
             raise ConfigError("baselines are told of one run, not of two; leave them or 'against' out")
         return write_comparison(self, against, path)
@@ -411,10 +453,12 @@ class Result:
         """
         from metabt.report import write_figures
 
-        return write_figures(folder, {"run_id": self.run_id, "portfolio": self.name}, self.tables, format)
+        return write_figures(
+            location("folder", folder), {"run_id": self.run_id, "portfolio": self.name}, self.tables, format
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Baselines:
     """A run beside its baselines; those whose names say LOOK-AHEAD have weights that could not have been known."""
 
@@ -425,6 +469,23 @@ class Baselines:
     """Name -> column of `statistics` -> value."""
     left_out: dict[str, str]
     """Name -> why there is no such baseline."""
+
+    def __repr__(self) -> str:
+        sharpes = ", ".join(
+            f"{name} {values.get('sharpe', float('nan')):.2f}" for name, values in self.measured.items()
+        )
+        left_out = [f"left out: {', '.join(self.left_out)}"] if self.left_out else []
+        return f"Baselines({'; '.join([self._head, f'Sharpe: {sharpes}', *left_out])})"
+
+    def _repr_html_(self) -> str:
+        rows = [[name, *cells(values, SHOWN), *_interval(values)] for name, values in self.measured.items()]
+        headings = [*(COLUMNS[name][0] for name in SHOWN), "Sharpe of the portfolio less this", "its interval"]
+        return html(self._head, ["Weights", *headings], rows, notes="; ".join(map(": ".join, self.left_out.items())))
+
+    @property
+    def _head(self) -> str:
+        first = next(iter(self.results.values()), None)
+        return ", ".join(identity("", first.tables)) if first else "none"
 
     @property
     def statistics(self) -> pd.DataFrame:
@@ -450,6 +511,24 @@ class Baselines:
         import pandas as pd
 
         return pd.DataFrame({name: result.returns()["nav"] for name, result in self.results.items()})
+
+
+def _period(every: object) -> Any:
+    if every is not None and not isinstance(every, str):
+        raise ConfigError(f"every is {shown(every)}, wanted year, month or None for the whole view")
+    return every
+
+
+SHOWN = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "turnover", "cost")
+"""Metrics of baselines in a notebook."""
+
+
+def _interval(values: Mapping[str, float | bool]) -> list[str]:
+    """Return the difference in Sharpe ratios and its interval as texts, dashes where there is none."""
+    difference, low, high = (values.get(f"sharpe_{name}", float("nan")) for name in ("difference", "low", "high"))
+    return [f"{it:.2f}" if it == it else "-" for it in (difference,)] + [
+        f"{low:.2f} to {high:.2f}" if low == low else "-"
+    ]
 
 
 def _frame(table: Table) -> pd.DataFrame:

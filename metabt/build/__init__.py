@@ -5,9 +5,9 @@
 2. `inputs` makes what a block is computed from: cut out of prices for a leaf, the children's blocks for a meta sleeve.
 3. `keys` names each block by the digest of its code, settings, start state and inputs.
 4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything.
-5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown; `walk_result` is a
-   forest after its walk and the interface of the executors that walk one, `shard` the sleeves that one process walks
-   for others.
+5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown, while
+   `foreign_warnings` counts what estimators of other packages warn of; `walk_result` is a forest after its walk and the
+   interface of the executors that walk one, `shard` the sleeves that one process walks for others.
 6. `ports` are the interfaces that caches and progress bars implement.
 
 Imports: `walk` and the rooms beneath it. It knows neither Ray nor DuckDB.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from metabt.build.foreign_warnings import Heard, listening
 from metabt.build.inputs import Markets, PriceSource, Readings, initial_state, meta_inputs, opened, start_of
 from metabt.build.keys import BLOCK, Lineage
 from metabt.build.plan import Node, Plan
@@ -64,12 +65,12 @@ class CachedWalk:
             return self.adopt(node, Step(failure=failure))
         watch, began = Stopwatch(), perf_counter()
         try:
-            key, sealed, found = self._obtain(node, watch)
+            key, sealed, found, heard = self._obtain(node, watch)
         except (RunError, MemoryError) as error:
             return self.adopt(node, Step(failure=ended(node, self._label, node.partitions[self._label], error)))
         spent = [("block", perf_counter() - began, len(sealed.parts["block"].dates))] if found else watch.laps
         laps = tuple(Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in spent)
-        return self.adopt(node, Step(key, sealed, found, laps))
+        return self.adopt(node, Step(key, sealed, found, laps, heard=heard))
 
     def adopt(self, node: Node, step: Step) -> Step:
         """Take over a step of the partition, made here or elsewhere, and return it."""
@@ -82,8 +83,8 @@ class CachedWalk:
             self.lineage.add(node, step.sealed)
         return step
 
-    def _obtain(self, node: Node, watch: Stopwatch) -> tuple[str, Sealed, bool]:
-        """Return the block's key, the block with the state after it, and whether they were known."""
+    def _obtain(self, node: Node, watch: Stopwatch) -> tuple[str, Sealed, bool, tuple[Heard, ...]]:
+        """Return the block's key, the block with the state after it, whether they were known, and warnings."""
         key = self.lineage.key(node) if self.cache.remembers else ""
         known = self.cache.get(key, BLOCK) if key else None
         if known is None:
@@ -91,9 +92,12 @@ class CachedWalk:
                 # another process or thread that had the claim may have put it
                 known = self.cache.get(key, BLOCK) if key else None
                 if known is None:
-                    after, block = advance(node.spec, self.states[node.spec.digest], self._inputs(node), watch)
-                    return key, self.cache.put(key, BLOCK, {"state": after, "block": block}), False
-        return key, known, True
+                    inputs = self._inputs(node)
+                    with listening(node.spec) as listener:
+                        after, block = advance(node.spec, self.states[node.spec.digest], inputs, watch)
+                    sealed = self.cache.put(key, BLOCK, {"state": after, "block": block})
+                    return key, sealed, False, listener.heard
+        return key, known, True, ()
 
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
         rows = node.partitions[self._label]

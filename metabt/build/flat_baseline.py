@@ -15,6 +15,7 @@ import numpy as np
 from metabt.data.calendars import calendar_of
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError
+from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
 from metabt.values.digests import digest
 
@@ -25,8 +26,15 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     Raises
     ------
     ConfigError
-        If an asset is long in one sleeve and short in another.
+        If an asset is long in one sleeve and short in another, or an optimizer of the root speaks of its children.
     """
+    for estimator in (tree.spec.optimizer, *tree.spec.fallback):
+        optimizer = build_optimizer(estimator)
+        if optimizer.named or optimizer.texts:
+            raise ConfigError(
+                f"optimizer '{estimator.name}' of '{tree.name}' speaks of its sleeves by name, which the flat baseline "
+                "does not have; give the root an optimizer that treats all alike"
+            )
     sides: dict[str, tuple[float, str]] = {}
     for path, leaf in tree.leaves():
         for symbol, sign in zip(leaf.universe, leaf.signs, strict=True):

@@ -4,7 +4,8 @@
 
 1. code: every module from which the walk and its inputs can be reached by imports, and nothing else
 2. libraries and platform: what may change a bit of the same arithmetic
-3. spec: the resolved configuration of the sleeve, without names; its plug-ins' distributions with all they require
+3. spec: the resolved configuration of the sleeve, without names; its plug-ins' distributions with all they require,
+   by version, and the files that they are made of
 4. start state: the digest of what the partition before left
 5. inputs: of a leaf the digests that ingestion wrote, of a meta sleeve the output digests of all beneath it, and the
    calendars
@@ -22,7 +23,7 @@ import numpy as np
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Sealed
-from metabt.estimators.registry import requirements
+from metabt.estimators.registry import requirements, sources
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf, Meta
@@ -48,13 +49,20 @@ def basis(*modules: str) -> str:
 
 
 def plugin_versions(spec: Leaf | Meta) -> dict[str, str]:
-    """Return package -> version of all that the sleeve's plug-ins come from and require; empty without plug-ins."""
-    found: dict[str, str] = {}
-    for estimator in (spec.optimizer, *spec.fallback):
-        found.update(requirements("optimizer", estimator.name))
+    """Return package -> version of all that the sleeve's plug-ins come from and require; empty without plug-ins.
+
+    `PACKAGE (files)` has the digest of the files of a package whose version does not speak for them.
+    """
+    named = [("optimizer", estimator.name) for estimator in (spec.optimizer, *spec.fallback)]
     if isinstance(spec, Leaf):
-        found.update(requirements("selector", spec.selector.name))
-    return found
+        named.append(("selector", spec.selector.name))
+    return {it: version for one in named for it, version in (requirements(*one) | sources(*one)).items()}
+
+
+def plan_basis(plan: Plan) -> str:
+    """Return one digest of `basis` and the plug-ins of all sleeves of a plan: what two processes must share."""
+    found = {it: version for node in plan.nodes.values() for it, version in plugin_versions(node.spec).items()}
+    return digest([basis(*WALK), found])
 
 
 def node_key(

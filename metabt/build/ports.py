@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from metabt.build.foreign_warnings import Heard
 from metabt.errors import RunError
 
 Progress = Callable[[int, int, str], None]
@@ -53,6 +54,8 @@ class Step:
     """Where the time went."""
     failure: RunError | None = None
     """What ended the walk of the sleeve, in this partition or earlier."""
+    heard: tuple[Heard, ...] = ()
+    """Warnings of foreign estimators; a block that was found has none."""
 
 
 class Cache(Protocol):

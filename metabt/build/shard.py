@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from metabt.build.cached_walk import CachedWalk
+from metabt.build.foreign_warnings import Heard
 from metabt.build.inputs import PriceSource
 from metabt.build.keys import BLOCK
 from metabt.build.plan import Plan
@@ -43,6 +44,8 @@ class Mark:
     """Where the time went."""
     failure: str | None = None
     """What ended the walk of the sleeve."""
+    heard: tuple[Heard, ...] = ()
+    """Warnings of foreign estimators."""
 
 
 @dataclass(frozen=True)
@@ -177,4 +180,4 @@ class Shard:
 def _mark(step: Step) -> Mark:
     failure = None if step.failure is None else str(step.failure)
     state = "" if step.sealed is None else step.sealed.digests.get("state", "")
-    return Mark(step.key, state, step.found, step.laps, failure)
+    return Mark(step.key, state, step.found, step.laps, failure, step.heard)

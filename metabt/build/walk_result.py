@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from metabt.build.cached_walk import ended
+from metabt.build.foreign_warnings import Heard, listening
 from metabt.build.inputs import Readings, initial_state, meta_inputs, opened
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap, Progress, Step
@@ -38,6 +39,8 @@ class Walk:
     """Blocks that were not found but computed."""
     failure: RunError | None = None
     """What ended the walk early; sleeves above have the same."""
+    heard: list[Heard] = field(default_factory=list)
+    """Warnings of foreign estimators, partition by partition; blocks that were found have none."""
 
     def add(self, step: Step) -> None:
         """Append what the next partition brought."""
@@ -48,6 +51,7 @@ class Walk:
             self.blocks.append(step.sealed.parts["block"])
             self.computed += not step.found
             self.laps += step.laps
+            self.heard += step.heard
 
     @cached_property
     def whole(self) -> Block:
@@ -80,12 +84,14 @@ class WalkResult:
         rows, span = slice(0, len(node.calendar.sessions)), f"{self.plan.labels[0]}-{self.plan.labels[-1]}"
         try:
             inputs = self.inputs(node) if readings is None or node.children else readings.of(node, rows)
-            walk.state, block = advance(node.spec, walk.state, inputs, watch)
+            with listening(node.spec) as listener:
+                walk.state, block = advance(node.spec, walk.state, inputs, watch)
         except (RunError, MemoryError) as error:
             walk.failure = ended(node, span, rows, error)
             return walk
         walk.laps = [Lap(span, stage, seconds, n_rows, False) for stage, seconds, n_rows in watch.laps]
         walk.blocks, walk.computed = [block], len(node.partitions)
+        walk.heard = list(listener.heard)
         return walk
 
     def complete(self, root: Node) -> WalkResult:
@@ -94,7 +100,7 @@ class WalkResult:
         if key not in self.plan.fleeting:
             return self
         walk = self.walk(root)
-        self.walks[key].computed = walk.computed
+        self.walks[key].computed, self.walks[key].heard = walk.computed, walk.heard
         return replace(self, walks=ChainMap({key: walk}, self.walks), _opened=ChainMap({}, self._opened))
 
     def inputs(self, node: Node) -> MetaInputs:

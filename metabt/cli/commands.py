@@ -5,14 +5,20 @@ Results go to standard output; progress, notices and hints go to standard error,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from shlex import split
 from typing import Any
 
 from metabt.cli.data_commands import check, datasets, drop, forget, ingest
-from metabt.cli.printing import Layout, founded, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first
 from metabt.cli.report_command import report
+from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce
 from metabt.cli.weights_command import weights
+from metabt.lakehouse.catalog.asking import Asking
 
 __all__ = [
     "backtest",
@@ -34,6 +40,11 @@ __all__ = [
 
 VIEW = ("start", "end", "is_meta_backtest", "benchmark")
 """Settings of a run outside its tree."""
+RUN_COLUMNS = (
+    *("run_id", "portfolio", "overrides", "first_date", "last_date", "keep", "sharpe", "cagr", "total_return"),
+    *("status", "sweep_id", "asked_at", "started_at", "seconds", "engine", "snapshot"),
+)
+"""Columns of `metabt runs`; a table has total_return only where a run has no CAGR."""
 
 
 def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None:
@@ -51,7 +62,7 @@ def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = N
     """Print the resolved tree, its schedule and its blocks."""
     from metabt.api import functions
 
-    config = _composed(lakehouse, overrides, config_dir)
+    config = _composed(lakehouse, chosen(overrides), config_dir)
     print(functions.plan(config["portfolio"], config["lakehouse"], **_settings(config, *VIEW)))
 
 
@@ -65,19 +76,21 @@ def backtest(
     dry_run: bool = False,
 ) -> None:
     """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
+    overrides = chosen(overrides)
     if not multirun:
         refuse_sweep_options(keep, dry_run)
-        run_backtest(_composed(lakehouse, overrides, config_dir), quiet=quiet)
+        config = _composed(lakehouse, overrides, config_dir)
+        run_backtest(config, Asking(tuple(overrides)), quiet=quiet)
         return
     from metabt.config import sweep
 
-    task = SweepTask(run_backtest, lakehouse, keep, quiet, dry_run)
+    task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run)
     sweep(task, overrides, config_dir=config_dir, at_once=dry_run)
     task.report_failures()
 
 
-def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
-    """Run one composed configuration and print the run's summary."""
+def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False) -> None:
+    """Run one composed configuration, recorded as `asking` says, and print the run's summary."""
     from concurrent.futures import ThreadPoolExecutor
 
     from metabt.cli.progress_bar import compilation_notice, progress_bar
@@ -85,39 +98,73 @@ def run_backtest(config: dict[str, Any], *, quiet: bool = False) -> None:
 
     # DuckDB checks its extensions' signatures on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        source = pool.submit(source_of, config["lakehouse"])
+        source = pool.submit(source_of, config["lakehouse"], to_write=True)
+        from metabt.analysis.note_lines import note_lines
+        from metabt.analysis.summary import summary
         from metabt.api import functions
         from metabt.engines.choice import executor_of
+        from metabt.runs.stored_notes import told_settings
     settings = _settings(config, *VIEW)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
-        result = functions.backtest(config["portfolio"], source.result(), progress=bar, engine=engine, **settings)
-    print(result.summary())
-    found = ", found: computed earlier" if result.found else ""
-    print(f"\nrun {result.run_id[:12]} of {result.name} in {config['lakehouse']}{found}")
+        result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
+    print(summary(result.tables))
+    notes = replace(result.notes, settings=told_settings(asking.overrides))
+    print_notes(note_lines(notes, config["lakehouse"], result.found))
     if not quiet:
-        hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
+        # the result is stored and printed: whatever a hint stumbles over must not make the command fail
+        with suppress(Exception):
+            hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
 
 
 def runs(lakehouse: str | None, layout: Layout = "table") -> None:
-    """List the stored runs, newest first."""
-    from metabt.lakehouse import connect, list_runs
+    """List the stored runs, the one that was asked for last first."""
+    from metabt.analysis.summary import with_growth
+    from metabt.lakehouse import connect, run_list
 
-    columns = ["run_id", "portfolio", "status", "started_at", "seconds", "engine", "snapshot"]
     with connect(place(lakehouse)) as connection:
-        found = list_runs(connection)
-    digits = 12 if layout == "table" else None
-    print_rows(columns, [(str(run["run_id"])[:digits], *(run[name] for name in columns[1:])) for run in found], layout)
+        found = run_list(connection)
+    if layout != "table":
+        print_rows(RUN_COLUMNS, [tuple(run[name] for name in RUN_COLUMNS) for run in found], layout)
+        return
+    growth = with_growth(("sharpe", "total_return", "cagr"), [_measured(run) for run in found])
+    hidden = {"cagr", "total_return", "started_at"} - set(growth)
+    columns = [name for name in RUN_COLUMNS if name not in hidden]
+    print_rows(columns, [tuple(_listed(name, run[name]) for name in columns) for run in found], layout)
 
 
-def sql(lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None) -> None:
-    """Print the answer to one reading statement, or write it to the file `output`."""
+def _measured(run: Mapping[str, Any]) -> dict[str, float]:
+    return {name: run[name] for name in ("cagr", "total_return") if run[name] is not None}
+
+
+def _listed(column: str, value: Any) -> object:
+    """Return a value of `metabt runs` as a table shows it: identities and times cut short."""
+    if column in ("run_id", "sweep_id") and value is not None:
+        return value[: 12 if column == "run_id" else 6]
+    return value.replace(microsecond=0) if column.endswith("_at") else value
+
+
+def sql(
+    lakehouse: str | None, statement: str, layout: Layout = "table", output: str | None = None, run: str | None = None
+) -> None:
+    """Print the answer to one reading statement, or write it to the file `output`; of the rows of one `run` alone."""
     from metabt.lakehouse import export, query
 
+    where = place(lakehouse)
+    run_id = None if run is None else _run_id(where, run, said_first(layout))
     if output is not None:
-        file = export(place(lakehouse), statement, output)
+        file = export(where, statement, output, run_id)
         return print(f"{file}: {file.stat().st_size:,} bytes")
-    print(query(place(lakehouse), statement).to(layout))
+    print(query(where, statement, run_id).to(layout))
+
+
+def _run_id(where: str, run: str, say: Callable[[str], None]) -> str:
+    """Return the identity of the run that a text names: a name, and perhaps overrides after it."""
+    from metabt.lakehouse import attach, resolve_run
+
+    words = split(run) if "=" in run else [run]
+    with attach(where, read_only=True) as connection:
+        return resolve_run(connection, **named_runs(words, 1), say=say)
 
 
 def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | None) -> dict[str, Any]:

@@ -17,11 +17,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from metabt.cli.run_words import named_runs
 from metabt.cli.sigterm import Stopped, stoppable
-from metabt.errors import MetabtError
+from metabt.errors import ConfigError, MetabtError
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables for numeric libraries, which read them when they load."""
+
+RUN = """\
+a portfolio's name means its run without overrides, by itself and not flat, that was asked for last; where there is
+none, the last with overrides, and the first line says so. Two runs: RUN2 is compared with RUN.
+"""
 
 KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
 """End of the message for a command that is interrupted or stopped."""
@@ -82,11 +88,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; overrides may stand anywhere among the options."""
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
-    stray = rest if not hasattr(args, "overrides") else [word for word in rest if word.startswith("-")]
+    several = next((name for name in ("overrides", "words") if hasattr(args, name)), None)
+    stray = rest if several is None else [word for word in rest if word.startswith("-")]
     if stray:
         parser.error(f"unrecognized arguments: {' '.join(stray)}")
-    if hasattr(args, "overrides"):
-        args.overrides = [*args.overrides, *rest]
+    if several is not None:
+        setattr(args, several, [*getattr(args, several), *rest])
+    if several == "words":
+        try:
+            vars(args).update(named_runs(vars(args).pop("words"), vars(args).pop("most")))
+        except ConfigError as error:
+            parser.error(str(error))
     return args
 
 
@@ -105,6 +117,10 @@ def build_parser() -> argparse.ArgumentParser:
             "metabt COMMAND --help shows the rest, with examples."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hidden = argparse.SUPPRESS  # it is no argument of any command
+    parser.add_argument(
+        "--version", action=Version, nargs=0, dest=hidden, default=hidden, help="print the version and exit"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
@@ -125,6 +141,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class Version(argparse.Action):
+    """Prints the version; it is looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and exit."""
+        import metabt
+
+        print(f"metabt {metabt.__version__}")
+        parser.exit()
+
+
 def _add(commands: argparse._SubParsersAction, name: str, says: str, examples: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -139,7 +166,9 @@ def _add(commands: argparse._SubParsersAction, name: str, says: str, examples: s
 
 def _add_overrides(command: argparse.ArgumentParser) -> None:
     command.epilog = f"{OVERRIDES}\n{command.epilog}"
-    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what to set, see below")
+    command.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="what to set, see below; NAME is portfolio=NAME"
+    )
     command.add_argument("--config-dir", metavar="DIR", help="your configuration files (default: ./conf)")
 
 
@@ -278,13 +307,15 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     _add_format(_add(commands, "runs", "list the stored runs", "  metabt runs\n  metabt runs --format json\n"))
 
 
-def _add_run(command: argparse.ArgumentParser) -> None:
+def _add_run(command: argparse.ArgumentParser, most: int = 1) -> None:
+    command.epilog = f"{RUN}\n{command.epilog}"
+    command.set_defaults(most=most)
     command.add_argument(
-        "name",
-        nargs="?",
-        default="latest",
-        metavar="RUN",
-        help="run id or its beginning, or a portfolio (default: newest)",
+        "words",
+        nargs="*",
+        metavar="RUN" if most == 1 else "RUN [RUN2]",
+        help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id "
+        "(default: the run by itself that was asked for last)",
     )
 
 
@@ -292,12 +323,13 @@ def _add_weights(commands: argparse._SubParsersAction) -> None:
     examples = (
         "  metabt weights\n"
         "  metabt weights --portfolio demo --format csv\n"
+        "  metabt weights demo portfolio.optimizer=hrp      of the run with these overrides\n"
         "  metabt weights --refresh                         the same portfolio on today's data\n"
         "  metabt weights --holdings mine.csv --nav 1e6     columns symbol, and shares or value\n"
     )
     command = _add(commands, "weights", "print the newest targets on physical assets, or the trades", examples)
     _add_run(command)
-    command.add_argument("--portfolio", metavar="NAME", help="the newest run of this portfolio")
+    command.add_argument("--portfolio", metavar="NAME", help="the same as RUN")
     command.add_argument("--holdings", metavar="CSV", help="what you hold: symbol, and shares or value")
     command.add_argument("--nav", type=float, metavar="VALUE", help="what the portfolio is worth, cash included")
     command.add_argument(
@@ -311,25 +343,34 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
         '  metabt sql "select date, symbol, target from weights order by date desc limit 20"\n'
         "  metabt sql \"select path, value from metrics where metric = 'sharpe'\" --format csv\n"
         '  metabt sql "select * from weights" --output weights.parquet\n'
+        "  metabt sql --run demo \"select path, value from metrics where metric = 'sharpe'\"\n"
+        "  metabt sql --run 'demo portfolio.optimizer=hrp' \"select * from orders\"\n"
+        '  metabt sql "select portfolio, value from latest.runs join latest.metrics using (run_id)"\n'
         '  metabt sql "show tables"\n'
     )
     command = _add(commands, "sql", "query the lakehouse, read-only", examples)
     command.add_argument("statement", metavar="SELECT", help="one statement that reads")
+    command.add_argument(
+        "--run",
+        metavar="RUN",
+        help="every table of runs has the rows of this one alone: a portfolio, also with overrides (in quotes), or the "
+        "beginning of a run id",
+    )
     _add_format(command)
     command.add_argument("--output", metavar="FILE", help="write to FILE instead: .csv, .json or .parquet")
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
     examples = (
-        "  metabt report                                     the newest run\n"
+        "  metabt report                                     the run asked for last\n"
         "  metabt report demo --output demo.html\n"
         "  metabt report 3f2a 9c41 --output two.html         two runs side by side\n"
+        "  metabt report demo demo portfolio.optimizer=hrp   two runs, the second with an override\n"
         "  metabt report --figures pictures --format svg     and the main charts, without a browser\n"
         "  metabt report demo --no-baselines                 from what is stored alone\n"
     )
     command = _add(commands, "report", "write a run, or two, as one HTML page that needs no network", examples)
-    _add_run(command)
-    command.add_argument("other", nargs="?", metavar="RUN2", help="another run, to have both side by side")
+    _add_run(command, most=2)
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
     command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")
     command.add_argument("--format", choices=("png", "svg", "pdf"), help="of pictures; default: png")
@@ -343,13 +384,12 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:
     examples = (
-        "  metabt explain                        why the newest run computed what it computed\n"
+        "  metabt explain                        why the run asked for last computed what it did\n"
         "  metabt explain 3f2a 9c41              which inputs make two runs differ, and the effect\n"
         "  metabt explain demo --format json\n"
     )
     command = _add(commands, "explain", "say why a run's blocks were computed, or what makes two runs differ", examples)
-    _add_run(command)
-    command.add_argument("other", nargs="?", metavar="RUN2", help="compare with this run")
+    _add_run(command, most=2)
     _add_format(command)
 
 

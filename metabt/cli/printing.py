@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metabt.analysis.run_notes import RunNotes
 
 Layout = str
 """`table`, `csv` or `json`."""
@@ -40,16 +43,40 @@ def agreed(lakehouse: str, catalog: str | None) -> None:
         confirm(lakehouse, catalog)
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout) -> None:
-    """Print rows with named columns to standard output, as `layout` says."""
-    from metabt.lakehouse import QueryResult
+def print_rows(
+    columns: Sequence[str], rows: Iterable[tuple[Any, ...]], layout: Layout, percent: Collection[str] = ()
+) -> None:
+    """Print rows with named columns to standard output as `layout` says, a table's columns `percent` in per cent."""
+    from metabt.lakehouse.sql.result_set import PERCENT, QueryResult
 
-    print(QueryResult(tuple(columns), ("",) * len(columns), tuple(rows)).to(layout))
+    kinds = tuple(PERCENT if name in percent else "" for name in columns)
+    print(QueryResult(tuple(columns), kinds, tuple(rows)).to(layout))
+
+
+def print_notes(lines: Sequence[str]) -> None:
+    """Print what must be known of a table below it, after an empty line."""
+    print("\n".join(["", *lines]))
+
+
+def print_run_notes(notes: Sequence[RunNotes], layout: Layout = "table") -> None:
+    """Print the notes of one run, or of two side by side; beside CSV and JSON to standard error, and concerns alone."""
+    from metabt.analysis.note_lines import concerns, note_lines, pair_lines
+
+    if layout == "table":
+        print_notes(note_lines(notes[0]) if len(notes) == 1 else pair_lines(notes[0], notes[1]))
+    else:
+        for line in dict.fromkeys(line for each in notes for line in concerns(each)):
+            notice(line)
 
 
 def hint(*lines: str) -> None:
     """Print lines that are no result to standard error, after an empty one."""
     print("\n".join(["", *lines]), file=sys.stderr)
+
+
+def said_first(layout: Layout) -> Callable[[str], None]:
+    """Return what prints a sentence before the answer: on standard output, among programs' output on standard error."""
+    return print if layout == "table" else notice
 
 
 def notice(line: str) -> None:

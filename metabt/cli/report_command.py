@@ -9,20 +9,25 @@ Of two runs neither is walked again: what differs between them is read from what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabt.cli.printing import place
+from metabt.cli.printing import place, print_run_notes
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from metabt.analysis.run_notes import RunNotes
     from metabt.report import Format
     from metabt.report.comparison.pair import Pair
     from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
+
+
+Name = tuple[str, Sequence[str]]
+"""What names a run: a word, and overrides."""
 
 
 def report(
@@ -33,6 +38,8 @@ def report(
     baselines: bool | None = None,
     figures: str | None = None,
     format: Format | None = None,
+    overrides: Sequence[str] = (),
+    other_overrides: Sequence[str] = (),
 ) -> None:
     """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
     from metabt.report import check_folder, write_figures, write_page
@@ -44,21 +51,36 @@ def report(
     if other is not None:
         if baselines is not None or figures is not None:
             raise ConfigError("--baselines, --no-baselines and --figures are for one run, not for two; leave them out")
-        pair = _pair(where, name, other)
-        return _written(write_page(output, pair), *pair.runs)
+        pair = _pair(where, (name, overrides), (other, other_overrides))
+        return _written(where, write_page(output, pair), *pair.runs)
     with ThreadPoolExecutor(1) as pool:
-        run = _stored(where, name, baselines, pool)
-        _written(write_page(output, run), run)
-        for picture in write_figures(figures, run.row, run.tables, format or "png") if figures else ():
+        run = _stored(where, (name, overrides), baselines, pool)
+        page = write_page(output, run)
+        pictures = write_figures(figures, run.row, run.tables, format or "png") if figures else ()
+        _written(where, page, run)
+        for picture in pictures:
             print(picture)
 
 
-def _written(file: Path, *runs: Run) -> None:
+def _written(where: str, file: Path, *runs: Run) -> None:
     named = " and ".join(f"run {str(run.row['run_id'])[:12]} of {run.row['portfolio']}" for run in runs)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {named}")
+    print_run_notes(_notes(where, runs))
 
 
-def _pair(where: str, name: str, other: str) -> Pair:
+def _notes(where: str, runs: Sequence[Run]) -> list[RunNotes]:
+    from metabt.analysis.run_notes import run_notes
+    from metabt.lakehouse.price_source import Lakehouse
+    from metabt.runs.record import read_record
+    from metabt.runs.stored_notes import circumstances
+
+    source = Lakehouse(Path(where))
+    records = [read_record(source.connection, str(run.row["run_id"])) for run in runs]
+    pairs = zip(runs, records, strict=True)
+    return [run_notes(record.run_id, run.tables, circumstances(source, record)) for run, record in pairs]
+
+
+def _pair(where: str, *names: Name) -> Pair:
     """Return two stored runs and what differs between their inputs."""
     from metabt.lakehouse import attach, resolve_run
     from metabt.report.comparison.pair import Pair
@@ -66,23 +88,23 @@ def _pair(where: str, name: str, other: str) -> Pair:
     from metabt.runs.record import read_record
 
     with attach(where, read_only=True) as connection:
-        records = [read_record(connection, resolve_run(connection, each)) for each in (name, other)]
+        records = [read_record(connection, resolve_run(connection, *each, print)) for each in names]
         if records[0].run_id == records[1].run_id:
-            said = f"'{name}' and '{other}' are both run {records[0].short} of {records[0].portfolio}"
+            said = f"'{names[0][0]}' and '{names[1][0]}' are both run {records[0].short} of {records[0].portfolio}"
             raise ConfigError(f"{said}, which has no other beside it; `metabt runs` lists what there is")
         found = differences(connection, *records)
-    runs = [_stored(where, record.run_id, False) for record in records]
+    runs = [_stored(where, (record.run_id, ()), False) for record in records]
     return Pair(runs[0], runs[1], found)
 
 
-def _stored(where: str, name: str, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
+def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
     """Return a stored run with its tables; one that is kept as a summary is assembled whole."""
     from metabt.lakehouse import connect, load_run, resolve_run
     from metabt.report.run import Run
     from metabt.runs.record import read_record
 
     with connect(where) as connection:
-        record = read_record(connection, resolve_run(connection, name))
+        record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
             again = _again(where, record.run_id, baselines, pool)
             return Run(record.row, load_run(connection, record.run_id)[1], again)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import agreed, notice
+from metabt.cli.printing import agreed, notice, print_notes
 from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ class SweepTask:
     """The configurations of one command line, run as they are handed over."""
 
     alone: Callable[..., None]
-    """Runs one configuration by itself, without progress where `quiet`."""
+    """Runs one configuration by itself, as an asking states it, without progress where `quiet`."""
+    command: tuple[str, ...]
+    """Overrides of the command line."""
     lakehouse: str | None
     """Lakehouse of the command line; None is each configuration's own."""
     keep: str | None
@@ -39,7 +41,12 @@ class SweepTask:
                 "--keep summary needs hydra/launcher=metabt; with another launcher each job is a run of its own and "
                 "keeps everything"
             )
-        self.alone(placed(config, self.lakehouse), quiet=self.quiet)
+        from metabt.config import job_overrides
+        from metabt.lakehouse import Asking
+        from metabt.values.digests import digest
+
+        asking = Asking(job_overrides(), digest(["sweep", *self.command]))
+        self.alone(placed(config, self.lakehouse), asking, quiet=self.quiet)
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""
@@ -54,7 +61,8 @@ class SweepTask:
 
     def _run(self, jobs: list[Job], lakehouse: str) -> Sweep:
         from metabt.cli.progress_bar import compilation_notice, progress_bar
-        from metabt.cli.sweep_ranking import conclusion, forecast, ranking
+        from metabt.cli.sweep_conclusion import conclusion
+        from metabt.cli.sweep_ranking import forecast, ranking
         from metabt.runs.sweep import run_sweep
 
         announce = None if self.quiet else lambda outlook: print(forecast(outlook), file=sys.stderr, flush=True)
@@ -62,7 +70,7 @@ class SweepTask:
             say = None if self.quiet else notice
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
         print(ranking(swept))
-        print(f"\n{conclusion(swept)} in {lakehouse}")
+        print_notes(conclusion(swept, lakehouse))
         return swept
 
     def report_failures(self) -> None:
@@ -113,6 +121,8 @@ def _one_lakehouse(jobs: Sequence[Job]) -> str:
 
 def _print_forecast(jobs: Sequence[Job], lakehouse: str) -> None:
     from metabt.cli.sweep_ranking import forecast
+    from metabt.runs.plan_text import plan_lines
     from metabt.runs.sweep import outlook
 
-    print(forecast(outlook(jobs, lakehouse)))
+    looked = outlook(jobs, lakehouse)
+    print("\n".join([forecast(looked), *(line for notes in looked.notes for line in plan_lines(notes))]))

@@ -40,12 +40,6 @@ def forecast(outlook: Outlook) -> str:
     )
 
 
-def conclusion(sweep: Sweep) -> str:
-    """Return the text that says what a sweep has computed and how long it took."""
-    runs, blocks = _count(len(sweep.runs), "configuration"), _count(sweep.computed, "block")
-    return f"sweep {sweep.sweep_id[:12]} of {runs}: {blocks} computed, {sweep.seconds:.1f} s"
-
-
 def failures(runs: Sequence[Swept]) -> str | None:
     """Return the text that says how many configurations failed and why the first did; None if none did."""
     failed = [run for run in runs if run.status == "failed"]
@@ -154,7 +148,8 @@ def _rest(sweep_id: str, n_runs: int) -> list[str]:
     if n_runs <= SHOWN:
         return []
     query = (
-        "select run_id, overrides, value as sharpe from runs join metrics using (run_id) "
-        f"where sweep_id = '{sweep_id}' and path = portfolio and metric = 'sharpe' order by sharpe desc"
+        "select distinct run_id, asked.overrides, value as sharpe from asked join runs using (run_id) "
+        f"join metrics using (run_id) where asked.sweep_id = '{sweep_id}' and path = portfolio and metric = 'sharpe' "
+        "order by sharpe desc"
     )
     return [f"the first {SHOWN} of {n_runs}; all of them:", f'  metabt sql "{query}"']

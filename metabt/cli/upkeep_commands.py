@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from metabt.cli.printing import Layout, place, print_rows
+from metabt.cli.printing import Layout, place, print_rows, print_run_notes, said_first
 from metabt.errors import ConfigError, RunError, StoreError
 
 MEGA = 1_000_000
 """Bytes in a MB."""
 
 
-def explain(lakehouse: str | None, name: str = "latest", other: str | None = None, layout: Layout = "table") -> None:
+def explain(
+    lakehouse: str | None,
+    name: str = "latest",
+    other: str | None = None,
+    layout: Layout = "table",
+    overrides: Sequence[str] = (),
+    other_overrides: Sequence[str] = (),
+) -> None:
     """Print why the blocks of a run were computed, or what makes two runs differ."""
     from metabt.cli import explanation as words
-    from metabt.lakehouse import attach, resolve_run
+    from metabt.lakehouse import resolve_run
+    from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.comparison import compare
     from metabt.runs.explain import explain as explained
+    from metabt.runs.stored_notes import stored_notes
 
-    with attach(place(lakehouse), read_only=True) as connection:
-        run_id = resolve_run(connection, name)
+    source = Lakehouse(Path(place(lakehouse)))
+    with source.connection as connection:
+        say = said_first(layout)
+        run_id = resolve_run(connection, name, overrides, say)
         if other is None:
             why = explained(connection, run_id)
             text, rows = words.explanation_text(why), words.explanation_rows(why)
+            notes = [stored_notes(source, why.run)]
         else:
-            pair = compare(connection, run_id, resolve_run(connection, other))
+            pair = compare(connection, run_id, resolve_run(connection, other, other_overrides, say))
             text, rows = words.comparison_text(pair), words.comparison_rows(pair)
+            sides = [pair.one] if pair.is_one_run else [pair.one, pair.other]
+            notes = [stored_notes(source, run) for run in sides]
     if layout == "table":
         print(text)
     else:
         print_rows(words.EXPLANATION if other is None else words.COMPARISON, rows, layout)
+    print_run_notes(notes, layout)
 
 
-def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False) -> None:
+def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False, overrides: Sequence[str] = ()) -> None:
     """Compute a stored run again, without any cache, and print whether every byte is the same.
 
     Raises
@@ -47,7 +63,7 @@ def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False) 
 
     where = place(lakehouse)
     with attach(where, read_only=True) as connection:
-        run_id = resolve_run(connection, name)
+        run_id = resolve_run(connection, name, overrides, print)
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         found = reproduced(where, run_id, bar)
     told = f"run {found.run.short} of {found.run.portfolio} at snapshot {found.run.snapshot}"

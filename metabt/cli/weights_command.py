@@ -2,34 +2,37 @@
 
 1. The run is found; of one that a sweep kept as a summary, the rest is assembled from cached blocks first.
 2. If prices have changed since it read them, a notice says so; with `refresh` the same tree is run on today's.
-3. Its newest flattened targets are printed or, given what is held, the trades.
+3. Its newest flattened book is printed, with the closes that it is priced at or, given what is held, the trades; then
+   which of its two weights is traded to, and what the book is net and gross once all is traded.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.printing import Layout, hint, notice, place, print_rows
+from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes, said_first
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from metabt.analysis.run_notes import RunNotes
     from metabt.api.result import Result
     from metabt.lakehouse.price_source import Lakehouse
+    from metabt.runs.last_closes import Close
     from metabt.runs.record import Record
+    from metabt.runs.trade_list import Book, Holding, Order
 
 COLUMNS = ("symbol", "held", "target", "trade", "pending", "date")
-"""Columns of an order that are printed."""
+"""Columns of the table `orders` that are read."""
+PRINTED = ("symbol", "target", "drifted", "trade", "pending", "decided", "close", "close_date")
+"""Columns of the newest book, as printed."""
+FRACTIONS = ("target", "drifted", "trade")
+"""Columns of the newest book and of trades that are fractions of NAV."""
 ORDERS = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE run_id = $1 ORDER BY symbol"
-CLOSES = (
-    "SELECT symbol, arg_max(close, date) FROM prices WHERE dataset IN (SELECT unnest($1::VARCHAR[])) GROUP BY symbol"
-)
-
-Order = tuple[Any, ...]
 
 
 def weights(
@@ -40,22 +43,24 @@ def weights(
     nav: float | None = None,
     refresh: bool = False,
     layout: Layout = "table",
+    overrides: Sequence[str] = (),
 ) -> None:
     """Print the newest flattened targets, or the trades from what is held."""
     if portfolio is not None and name != "latest":
         raise ConfigError(f"both the run '{name}' and the portfolio '{portfolio}' are named; name one of them")
     if (holdings is None) != (nav is None):
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
-    source, run = _opened(place(lakehouse), portfolio or name, refresh)
-    closes = _last_closes(source, run) if holdings is not None else {}
-    orders = _orders(source, run, refresh)
-    if holdings is None:
-        print_rows(COLUMNS, orders, layout)
-        return
-    assert nav is not None
-    # with nothing pending the book is to be followed as it has drifted, not as it was traded last
-    wanted = {symbol: target if pending else held for symbol, held, target, _, pending, _ in orders}
-    _print_trades(wanted, closes, holdings, nav, layout)
+    mine = None if holdings is None else _held(holdings)
+    source, run = _opened(place(lakehouse), portfolio or name, overrides, refresh, said_first(layout))
+    closes = _closes(source, run, mine or ())
+    book, notes = _newest(source, run, refresh)
+    if mine is None or nav is None:
+        print_rows(PRINTED, [_line(order, closes.get(order.symbol)) for order in book.orders], layout, FRACTIONS)
+    else:
+        _print_trades(book, closes, mine, nav, layout)
+    if layout == "table":
+        print(_told(book))
+    print_run_notes([notes], layout)
 
 
 def completed_run(lakehouse: str, run_id: str) -> Result:
@@ -66,10 +71,12 @@ def completed_run(lakehouse: str, run_id: str) -> Result:
     return completed(lakehouse, run_id)
 
 
-def _opened(lakehouse: str, name: str, refresh: bool) -> tuple[Lakehouse, Record]:
+def _opened(
+    lakehouse: str, name: str, overrides: Sequence[str], refresh: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     # DuckDB checks its extensions' signatures, and reads, on the other core while numba is imported
     with ThreadPoolExecutor(1) as pool:
-        opened = pool.submit(_read, lakehouse, name, refresh)
+        opened = pool.submit(_read, lakehouse, name, overrides, refresh, say)
         if refresh:
             _import_engine()
     return opened.result()
@@ -86,41 +93,50 @@ def _import_engine() -> None:
         gc.enable()
 
 
-def _read(lakehouse: str, name: str, writes: bool) -> tuple[Lakehouse, Record]:
+def _read(
+    lakehouse: str, name: str, overrides: Sequence[str], writes: bool, say: Callable[[str], None]
+) -> tuple[Lakehouse, Record]:
     from metabt.lakehouse import resolve_run
     from metabt.lakehouse.price_source import Lakehouse
     from metabt.runs.record import read_record
 
     source = Lakehouse(Path(lakehouse), writes=writes)
-    return source, read_record(source.connection, resolve_run(source.connection, name))
+    return source, read_record(source.connection, resolve_run(source.connection, name, overrides, say))
 
 
-def _orders(source: Lakehouse, run: Record, refresh: bool) -> Sequence[Order]:
+def _newest(source: Lakehouse, run: Record, refresh: bool) -> tuple[Book, RunNotes]:
+    """Return the newest book and what must be known of the run that it is of."""
+    from metabt.runs.stored_notes import settings_of, stored_notes
+
     if refresh:
-        return _of_result(_refreshed(source, run))
+        result = _refreshed(source, run)
+        return _book(_of_result(result)), replace(result.notes, settings=settings_of(run))
     from metabt.lakehouse import execute
 
     _say_if_stale(source, run)
     if run.keep == "summary":
-        return _of_result(completed_run(str(source.path), run.run_id))
-    found: list[Order] = execute(source.connection, ORDERS, run.run_id).fetchall()
-    return found
+        result = completed_run(str(source.path), run.run_id)
+        return _book(_of_result(result)), result.notes
+    return _book(execute(source.connection, ORDERS, run.run_id).fetchall()), stored_notes(source, run)
+
+
+def _book(rows: Sequence[tuple[Any, ...]]) -> Book:
+    from metabt.runs.trade_list import Book, Order
+
+    return Book(tuple(Order(symbol, target, held, trade, due, date) for symbol, held, target, trade, due, date in rows))
 
 
 def _refreshed(source: Lakehouse, run: Record) -> Result:
     """Return a run of the same tree on today's prices; it is stored, or read back where it was run before."""
     from metabt.api import functions
     from metabt.cli.progress_bar import compilation_notice
+    from metabt.lakehouse import Asking, asked_with
     from metabt.runs.request import stored_tree
 
+    tree, asking = stored_tree(run.config), Asking(asked_with(source.connection, run.run_id))
+    view = {"start": None, "end": run.config["end"], "is_meta_backtest": run.shape, "benchmark": run.benchmark}
     with compilation_notice(shown=True):
-        result = functions.backtest(
-            stored_tree(run.config),
-            source,
-            end=run.config["end"],
-            is_meta_backtest=run.shape,
-            benchmark=run.benchmark,
-        )
+        result = functions.asked_for(tree, source, asking, **view)
     found = "found: computed earlier" if result.found else f"{result.seconds:.2f} s of engine time"
     notice(f"run {result.run_id[:12]} of {result.name} on today's data, {found}")
     return result
@@ -138,7 +154,7 @@ def _say_if_stale(source: Lakehouse, run: Record) -> None:
         )
 
 
-def _of_result(result: Result) -> list[Order]:
+def _of_result(result: Result) -> list[tuple[Any, ...]]:
     import numpy as np
 
     from metabt.values.tables import texts
@@ -148,18 +164,39 @@ def _of_result(result: Result) -> list[Order]:
     return sorted(zip(*plain, strict=True))
 
 
-def _last_closes(source: Lakehouse, run: Record) -> dict[str, float]:
-    """Return symbol -> last close, from the datasets that the run's leaves draw on."""
-    from metabt.lakehouse import execute
+def _held(file: str) -> list[Holding]:
+    from metabt.runs.trade_list import read_holdings
 
-    return dict(execute(source.connection, CLOSES, list(run.wanted)).fetchall())
+    return read_holdings(file)
 
 
-def _print_trades(targets: dict[str, float], closes: dict[str, float], file: str, nav: float, layout: Layout) -> None:
-    from metabt.runs.trade_list import Trade, plan_trades, read_holdings
+def _closes(source: Lakehouse, run: Record, held: Sequence[Holding]) -> dict[str, Close]:
+    from metabt.runs.last_closes import last_closes
 
-    trades = plan_trades(targets, closes, read_holdings(file), nav)
-    print_rows([column.name for column in fields(Trade)], [astuple(trade) for trade in trades], layout)
+    return last_closes(source, run.wanted, [holding.symbol for holding in held])
+
+
+def _line(order: Order, close: Close | None) -> tuple[Any, ...]:
+    priced = (None, None) if close is None else (close.price, close.date)
+    return (order.symbol, order.target, order.drifted, order.trade, order.pending, order.decided, *priced)
+
+
+def _print_trades(book: Book, closes: dict[str, Close], held: Sequence[Holding], nav: float, layout: Layout) -> None:
+    from metabt.runs.trade_list import Trade, plan_trades
+
+    trades = plan_trades(book, closes, held, nav)
+    print_rows([column.name for column in fields(Trade)], [astuple(trade) for trade in trades], layout, FRACTIONS)
     if layout == "table":
         bought = sum(trade.trade_value for trade in trades)
         hint(f"net bought {bought:,.2f}, turnover {sum(abs(t.trade_value) for t in trades) / 2 / nav:.2%} of NAV")
+
+
+def _told(book: Book) -> str:
+    if not book.orders:
+        return "traded to: cash; the book holds nothing"
+    decided = max(str(order.decided) for order in book.orders)
+    why = f"decided on {decided}, not traded yet" if book.pending else f"what was decided on {decided} has been traded"
+    return (
+        f"traded to: {book.followed} ({why}); after trading net {book.net:.2%}, gross {book.gross:.2%}, "
+        f"cash {round(1.0 - book.net, 4) + 0.0:.2%} of NAV"
+    )

@@ -5,7 +5,7 @@
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
    composes, `edits` edits the tree by path.
 3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,
-   or each by another launcher.
+   or each by another launcher, whose running job `launched` knows.
 4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
 
 Nothing here instantiates anything: names are resolved by `metabt.estimators.registry`, never by importing a path that a
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
     from metabt.config.jobs import Job
     from metabt.config.lakehouse import stated_lakehouse
+    from metabt.config.launched import job_overrides
     from metabt.config.sweeps import sweep
 
 _EXPORTS = {
     "Job": "metabt.config.jobs",
     "compose": "metabt.config.composition",
+    "job_overrides": "metabt.config.launched",
     "load_portfolio": "metabt.config.composition",
     "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }
 """Name -> module, imported when the name is first used: Hydra takes long, and most commands do not need it."""
 
-__all__ = ["Job", "compose", "load_portfolio", "stated_lakehouse", "sweep"]
+__all__ = ["Job", "compose", "job_overrides", "load_portfolio", "stated_lakehouse", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

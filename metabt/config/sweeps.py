@@ -29,7 +29,7 @@ from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.grid import grid
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
-from metabt.config.search import load, loader, prepare, search_path
+from metabt.config.search import load, loader, options, prepare, search_path
 from metabt.errors import ConfigError
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
@@ -75,6 +75,7 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
         carried = [encode(text) if is_edit(text) else text for text in overrides]
         hydra = load(dirs, carried, RunMode.MULTIRUN).hydra
         check_hydra(OmegaConf.to_container(hydra, resolve=False))
+        _check_values(carried, dirs)
         if hydra.launcher._target_ != OWN_LAUNCHER:
             _check_jobs(carried, dirs)
     _run_jobs(_Carried(task, dirs), carried, dirs)
@@ -100,6 +101,16 @@ class _Carried:
 
 def _is_launcher(text: str) -> bool:
     return text.lstrip("+~").startswith(("hydra/launcher", "hydra.launcher"))
+
+
+def _check_values(overrides: list[str], dirs: tuple[Path, ...]) -> None:
+    """Raise ConfigError for a sweep over nothing: a glob that no file matches, an empty range."""
+    for override in OverridesParser.create(loader(dirs)).parse_overrides(overrides):
+        if override.is_discrete_sweep() and next(override.sweep_string_iterator(), None) is None:
+            names = options(dirs, override.key_or_group)
+            known = f"; there are {', '.join(names)}" if names else ""
+            text = decode(str(override.input_line))
+            raise ConfigError(f"'{text}' stands for no value, so there is nothing to run{known}")
 
 
 def _check_jobs(overrides: list[str], dirs: tuple[Path, ...]) -> None:

@@ -107,7 +107,9 @@ class Facts:
             for label in self.partitions:
                 cells = [self._cells.get((label, name), {}) for name in fields]
                 found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
-                self._observed[symbols, fields][label] = joint_digest([label, *symbols, *fields, *found])
+                self._observed[symbols, fields][label] = joint_digest(
+                    [label, str(len(symbols)), *symbols, *fields, *found]
+                )
         return self._observed[symbols, fields]
 
 

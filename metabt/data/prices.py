@@ -17,12 +17,16 @@ from functools import cached_property
 import numpy as np
 
 from metabt.errors import DataError
+from metabt.values.arguments import shown, word
 from metabt.values.digests import array_digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prices:
-    """Prices of one dataset, sessions x assets; the arrays it is given become read-only."""
+    """Prices of one dataset, sessions x assets.
+
+    An array that owns its memory becomes read-only; of a view, whose base could still be written to, a copy is kept.
+    """
 
     name: str
     """The dataset's name."""
@@ -45,8 +49,10 @@ class Prices:
         Raises
         ------
         DataError
-            For unsorted dates or symbols, or a price that is zero, negative or infinite.
+            For arrays of another kind or shape, unsorted dates or symbols, or a price that is zero, negative or
+            infinite.
         """
+        self._check_kinds()
         if self.close.shape != (len(self.dates), len(self.symbols)):
             raise DataError(
                 f"dataset '{self.name}': closes have shape {self.close.shape}, "
@@ -57,9 +63,32 @@ class Prices:
         if list(self.symbols) != sorted(set(self.symbols)):
             raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
         check_prices(self.name, self.dates, self.symbols, self.close)
-        for array in (self.dates, self.close, self.volume, self.entry):
-            if array is not None:
-                array.flags.writeable = False
+        for name in ("dates", "close", "volume", "entry"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _frozen(_own(getattr(self, name))))
+
+    def _check_kinds(self) -> None:
+        word("dataset", self.name, needed=True)
+        who = f"dataset '{self.name}'"
+        if not isinstance(self.dates, np.ndarray) or self.dates.dtype.kind != "M":
+            raise DataError(f"{who}: dates are {shown(self.dates)}, wanted an array: np.array(dates, 'datetime64[D]')")
+        if not isinstance(self.symbols, list | tuple) or not all(isinstance(it, str) for it in self.symbols):
+            raise DataError(f"{who}: symbols are {shown(self.symbols)}, wanted a tuple of texts: tuple(symbols)")
+        for name, array in (("close", self.close), ("volume", self.volume), ("entry", self.entry)):
+            if array is not None and (not isinstance(array, np.ndarray) or array.dtype != np.float64):
+                raise DataError(f"{who}: {name} is {shown(array)}, wanted an array: np.array({name}, float)")
+        if self.volume is not None and self.volume.shape != self.close.shape:
+            raise DataError(f"{who}: volumes have shape {self.volume.shape}, wanted {self.close.shape}, as closes have")
+
+    def __repr__(self) -> str:
+        dates = self.dates.astype("datetime64[D]")
+        period = f"{dates[0]} .. {dates[-1]}: " if len(dates) else ""
+        fields = "close" + ", volume" * (self.volume is not None)
+        ended = "; closed" * self.closed
+        return (
+            f"Prices({self.name!r}, {period}{len(dates):,} sessions; symbols: {len(self.symbols):,}; "
+            f"fields: {fields}{ended})"
+        )
 
     @cached_property
     def priced(self) -> np.ndarray:
@@ -262,6 +291,15 @@ def check_prices(name: str, dates: np.ndarray, symbols: Sequence[str], close: np
             f"dataset '{name}': {symbols[column]} on {dates[row]}: price {close[row, column]:g} is not positive and "
             f"finite ({int(bad.sum())} such prices in all); correct them, or leave empty what has no price"
         )
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return the array itself if it owns its memory or nobody may write to that, else a copy."""
+    views = [array]
+    while isinstance(views[-1].base, np.ndarray):
+        views.append(views[-1].base)
+    is_shared = views[-1].base is not None or len(views) > 1
+    return array.copy() if is_shared and any(view.flags.writeable for view in views) else array
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Engines: plan a forest of trees, and walk it in this process or on a cluster.
 
 1. `backtest_engine` plans a forest of trees, lets an executor walk it, and assembles the tables of each tree.
-2. `choice` turns `local`, `ray` or `auto` into an executor, and says why.
+2. `choice` turns `local`, `ray` or `auto` into an executor, and says why; `usable_cpus` counts the processors that
+   this process may keep busy.
 3. Of the executors (metabt.build.walk_result says what they are asked for) `local` walks in this process and is the
    reference; `ray/` walks in many, to the same bits.
 

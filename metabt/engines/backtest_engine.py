@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble
@@ -23,8 +25,11 @@ from metabt.data.prices import Prices
 from metabt.engines.local import Local
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
+from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.resolve import check_bounds
+from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Sleeve
+from metabt.values.arguments import day, flag, port, shown, whole
 from metabt.values.tables import Table
 
 
@@ -55,7 +60,8 @@ class BacktestEngine:
         executor : executor, optional
             Where to walk, such as `metabt.Ray()`; None is this process.
         cache : Cache, optional
-            Where blocks are remembered, such as `metabt.MemoryCache()`; None is nowhere.
+            Where blocks are remembered, such as `metabt.MemoryCache()`; None is nowhere. Of trees with estimators
+            that were handed over as objects none are.
         keep : {"all", "summary"}
             With "summary", `assemble` returns the smaller half of the tables, and roots over other sleeves are walked
             when they are assembled and not remembered.
@@ -63,13 +69,29 @@ class BacktestEngine:
         Raises
         ------
         ConfigError
-            If `is_meta_backtest` asks for what a tree cannot be, or bounds cannot hold in its flat baseline.
+            For trees that are none, prices that are no mapping of Prices, or another `keep`; if `is_meta_backtest` asks
+            for what a tree cannot be, bounds cannot hold in its flat baseline, or an estimator was handed over and
+            the executor walks in other processes.
         """
+        port("executor", executor, "name", "walk")
+        port("cache", cache, "get", "put", "claim", "flush")
+        _check_parts(portfolios, prices, keep)
+        flag("is_meta_backtest", is_meta_backtest)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
+        objects = objects_of(self.portfolios)
         self.executor = executor or Local()
-        self.cache = cache or NoCache()
+        self.cache = NoCache() if objects or cache is None else cache
+        if objects and self.executor.name != "local":
+            raise ConfigError(
+                f"estimator {objects[0]} was handed over as an object, and engine '{self.executor.name}' walks in "
+                "other processes, to which it does not go; use engine='local', or install it as a plug-in and name it"
+            )
         self.keep = keep
+
+    def __repr__(self) -> str:
+        names = reprlib.repr([tree.name for tree in self.portfolios])
+        return f"BacktestEngine({names} over {reprlib.repr(sorted(self.datasets))}, engine {self.executor.name})"
 
     def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
         check_shape(tree, is_meta_backtest)
@@ -135,8 +157,8 @@ class BacktestEngine:
             What `run` returned.
         position : int
             Which of the portfolios.
-        end : str, optional
-            Last session of the view, ISO date; None is the last of the tree's calendar.
+        end : str, date or datetime64, optional
+            Last session of the view; None is the last of the tree's calendar.
         benchmark : Benchmark, optional
             What every sleeve is measured against (metabt.analysis.benchmark); None is nothing.
 
@@ -149,13 +171,30 @@ class BacktestEngine:
 
         Raises
         ------
+        ConfigError
+            For no such position, a date that is none, or a benchmark that is none.
         RunError
             If a sleeve of the tree failed, nothing was traded in the view, or the benchmark has no price in it.
         """
-        tree = self.portfolios[position]
+        tree = self.portfolios[whole("position", position, 0, len(self.portfolios) - 1)]
+        end = None if end is None else parse_date("end", day("end", end))
+        if benchmark is not None and not isinstance(benchmark, Benchmark):
+            raise ConfigError(f"benchmark is {shown(benchmark)}, wanted a Benchmark; metabt.backtest takes a symbol")
         with one_thread():
             completed = walked.complete(self.plan.nodes[tree.spec.digest])
             return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)
+
+
+def _check_parts(portfolios: Any, prices: Any, keep: Any) -> None:
+    trees = isinstance(portfolios, Sequence) and all(isinstance(it, Sleeve) for it in portfolios)
+    if not trees:
+        raise ConfigError(f"portfolios is {shown(portfolios)}, wanted a list of Sleeves; metabt.backtest takes a dict")
+    if not isinstance(prices, Mapping) or not all(isinstance(it, Prices | Dataset) for it in prices.values()):
+        raise ConfigError(
+            f"prices is {shown(prices)}, wanted a mapping of dataset to metabt.Prices; metabt.backtest takes frames"
+        )
+    if keep not in ("all", "summary"):
+        raise ConfigError(f"keep is {shown(keep)}, wanted 'all' or 'summary'")
 
 
 def check_shape(tree: Sleeve, is_meta_backtest: bool | None) -> None:

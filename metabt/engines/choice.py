@@ -21,6 +21,7 @@ from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor, WalkResult
 from metabt.engines.local import Local
+from metabt.engines.usable_cpus import usable_cpus
 from metabt.errors import ConfigError, nearest
 
 ENGINES = ("auto", "local", "ray")
@@ -92,7 +93,7 @@ class Auto:
         return self._chosen.walk(plan, cache, progress)
 
     def _choice(self, plan: Plan, cache: Cache) -> tuple[bool, str]:
-        n_cpus = self._cluster.workers or os.cpu_count() or 1
+        n_cpus = self._cluster.workers or usable_cpus()
         if self._whole(plan) * (1 - 1 / n_cpus) < START and not self._on_cluster:
             return False, f"at most {self._whole(plan):.1f} s of work, Ray takes {START:.0f} s to start"
         missing = seconds_missing(plan, known_blocks(plan, cache))

@@ -5,7 +5,8 @@
    contributions that they rest on, `solvers/` has the compiled programmes behind optimizers, `clustering` the trees
    behind `hrp`, `decorrelate` and `log_mps`.
 3. `registry` is the closed list of names that a configuration may use, `parameters` checks what is stated for one;
-   `plugins/` lets in skfolio's estimators under the same two interfaces.
+   `plugins/` lets in skfolio's estimators under the same two interfaces, and `handed_over` objects and classes that
+   Python hands over instead of a name.
 4. `current_decision` reports the session before foreign code decides on it, so that it can be named if the process
    dies.
 

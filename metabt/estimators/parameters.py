@@ -1,7 +1,8 @@
 """Parameters: what a configuration states for an estimator, checked against the signature of what builds it.
 
 1. Every name is one of the signature's, and none that it requires is missing.
-2. Every value is of the type stated there: whole numbers become floats where a float is wanted, nothing else changes.
+2. Every value is of the type stated there: whole numbers become floats where a float is wanted, and NumPy's numbers
+   Python's; nothing else changes.
 3. `Annotated[type, check]` adds a check: what `check(who, value)` returns is the value.
 """
 
@@ -14,7 +15,10 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from metabt.errors import ConfigError, nearest
+from metabt.values.scalars import number, whole
 
 
 def checked_parameters(who: str, builder: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,12 +86,14 @@ def _mapping(who: str, value: Any, hint: Any) -> dict[str, Any]:
 
 
 def _plain(who: str, value: Any, hint: Any) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and (real := number(value)) is not None and math.isfinite(real):
+        return real
+    if hint is int and (count := whole(value)) is not None:
+        return count
+    if hint is str and isinstance(value, str):
         return value
-    if hint in (str, bool) and isinstance(value, hint):
-        return value
+    if hint is bool and isinstance(value, bool | np.bool_):
+        return bool(value)
     if hint not in (float, int, str, bool):
         return value
     wanted = {float: "a finite number", int: "a whole number", str: "a word", bool: "true or false"}[hint]

@@ -4,7 +4,8 @@
 2. `skfolio.X` leads to a class that skfolio exports, checked to be the right kind by
    `metabt.estimators.plugins.skfolio`.
 3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers` or
-   `metabt.selectors`. A configuration names none of the modules that are imported: names are never code.
+   `metabt.selectors`. A configuration names none of the modules that are imported: names are never code. What keys say
+   of it are versions (`requirements`) and the digest of its files (`sources`, metabt.estimators.plugins.plugin_source).
 4. Parameters are checked against the constructor's signature before anything is built (`metabt.estimators.parameters`).
 """
 
@@ -15,7 +16,7 @@ import types
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points
 from importlib.metadata import distribution as metadata_of
 from typing import Any
 
@@ -113,7 +114,7 @@ def selector(name: str, **params: Any) -> Selector:
         return found(**parameters)
     from metabt.estimators.selectors.fitted import FittedSelector
 
-    return FittedSelector(lambda: found(**parameters))
+    return FittedSelector(lambda: found(**parameters), needs_variance=bool(getattr(found, "needs_variance", True)))
 
 
 def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,12 +146,47 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
 
     `kind` is optimizer or selector. Keys of runs and blocks include them: another version may give other weights.
     """
+    found = _origin(kind, name)
+    return None if found is None or found[1] is None else (found[1].name, found[1].version)
+
+
+def _origin(kind: str, name: str) -> tuple[str, Distribution | None] | None:
+    """Return module:Class of a plug-in and what has installed it, if anything; None for metabt's own."""
     if name.startswith("skfolio."):
-        return "skfolio", version("skfolio")
+        return "skfolio", metadata_of("skfolio")
     point = _plugins(kind).get(name)
-    if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS) or point.dist is None:
+    if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS):
         return None
-    return point.dist.name, point.dist.version
+    return point.value, point.dist
+
+
+@cache
+def sources(kind: str, name: str) -> dict[str, str]:
+    """Return package -> short digest of its files, of what an estimator comes from; empty for metabt's own.
+
+    `kind` is optimizer or selector. Of what the package requires there are those that are installed for editing, whose
+    version stays while their code changes. Files are read once in a process.
+
+    Raises
+    ------
+    ConfigError
+        If one of its files or modules is missing.
+    """
+    found = _origin(kind, name)
+    if found is None:
+        return {}
+    from packaging.utils import canonicalize_name
+
+    from metabt.estimators.plugins.plugin_source import files_digest, modules_of
+
+    entry, own = found
+    who, module = f"{kind} '{name}'", entry.partition(":")[0]
+    digests = {own.name if own else module.partition(".")[0]: files_digest(who, entry, own, [module])}
+    for package in sorted(set(requirements(kind, name)) - {own and canonicalize_name(own.name)}):
+        required = metadata_of(package)
+        if modules := modules_of(required):
+            digests[package] = files_digest(who, package, required, modules)
+    return {f"{package} (files)": digest[:16] for package, digest in digests.items()}
 
 
 @cache
@@ -194,4 +230,5 @@ def _find(kind: str, name: str, native: Mapping[str, str]) -> Callable[..., Any]
     plugins = _plugins(kind)
     if name not in plugins:
         raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, 'skfolio.*'])}")
+    sources(kind, name)  # before its code is read, so that they are of one text
     return plugins[name].load()

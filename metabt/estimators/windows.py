@@ -12,8 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.estimators.moments.arrays import index, matrix
 from metabt.estimators.moments.risk_contribution import ex_ante, ex_ante_of_returns
 from metabt.estimators.moments.sample import mean_and_covariance
+from metabt.numerics.dispersion import constant_windows
 
 WIDE = 100
 """Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
@@ -35,7 +37,7 @@ class Windows:
     dollar_volume: np.ndarray | None = None
     """(n_rows, n_assets) close x volume, NaN where unknown; None where the dataset has no volume."""
     names: tuple[str, ...] = ()
-    """(n_assets,) symbols, for estimators that constrain assets by name; a meta sleeve's children have none."""
+    """(n_assets,) for estimators that know items by name: symbols, or the digests of a meta sleeve's children."""
     sessions: np.ndarray | None = None
     """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where they are not known."""
 
@@ -60,6 +62,11 @@ class Windows:
     def covariance(self) -> np.ndarray:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return self._moments[1]
+
+    @cached_property
+    def constant(self) -> np.ndarray:
+        """(n_decisions, n_assets) bool: the asset's returns are the same in the whole window, up to rounding."""
+        return constant_windows(matrix(self.returns), index(self.stops), index(self.lengths))
 
     def risk(self, weights: np.ndarray) -> np.ndarray:
         """Return ex-ante shares of variance of `weights`, both (n_decisions, n_assets); NaN without variance."""

@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metabt.lakehouse.catalog.asking import Asking, now
     from metabt.lakehouse.catalog.attachment import attach, check_writable
     from metabt.lakehouse.catalog.catalog_location import confirm
     from metabt.lakehouse.catalog.statements import execute
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
     from metabt.lakehouse.prices.snapshots import snapshot
+    from metabt.lakehouse.runs.askings import can_be_written, record
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
+    from metabt.lakehouse.runs.names import asked_with, resolve_run
+    from metabt.lakehouse.runs.run_list import run_list
     from metabt.lakehouse.runs.stored_runs import (
         find_run,
         find_runs,
         list_runs,
         load_run,
-        resolve_run,
         root_metrics,
         run_row,
     )
@@ -42,7 +45,12 @@ if TYPE_CHECKING:
     from metabt.lakehouse.sql.result_set import QueryResult
 
 _EXPORTS = {
+    "now": "metabt.lakehouse.catalog.asking",
+    "Asking": "metabt.lakehouse.catalog.asking",
+    "can_be_written": "metabt.lakehouse.runs.askings",
+    "record": "metabt.lakehouse.runs.askings",
     "QueryResult": "metabt.lakehouse.sql.result_set",
+    "asked_with": "metabt.lakehouse.runs.names",
     "attach": "metabt.lakehouse.catalog.attachment",
     "check_writable": "metabt.lakehouse.catalog.attachment",
     "commit_run": "metabt.lakehouse.runs.commits",
@@ -65,8 +73,9 @@ _EXPORTS = {
     "find_runs": "metabt.lakehouse.runs.stored_runs",
     "list_runs": "metabt.lakehouse.runs.stored_runs",
     "load_run": "metabt.lakehouse.runs.stored_runs",
-    "resolve_run": "metabt.lakehouse.runs.stored_runs",
+    "resolve_run": "metabt.lakehouse.runs.names",
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
+    "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
     "snapshot": "metabt.lakehouse.prices.snapshots",
     "execute": "metabt.lakehouse.catalog.statements",
@@ -74,11 +83,14 @@ _EXPORTS = {
 """Name -> module, which is imported when the name is first used: a command imports only what it needs."""
 
 __all__ = [
+    "Asking",
     "Change",
     "IngestReport",
     "QueryResult",
     "Reader",
+    "asked_with",
     "attach",
+    "can_be_written",
     "changed_calendars",
     "changed_inputs",
     "check_writable",
@@ -96,10 +108,13 @@ __all__ = [
     "load_facts",
     "load_prices",
     "load_run",
+    "now",
     "query",
     "read_rows",
+    "record",
     "resolve_run",
     "root_metrics",
+    "run_list",
     "run_row",
     "snapshot",
 ]

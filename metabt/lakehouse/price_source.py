@@ -22,6 +22,8 @@ from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     from metabt.build.ports import Cache
+    from metabt.lakehouse.catalog.asking import Asking
+    from metabt.lakehouse.runs.askings import Asked
 
 DATASET = "prices"
 """Name of the dataset that a single frame is."""
@@ -29,6 +31,14 @@ DATASET = "prices"
 
 class Named(Protocol):
     """A run that can be stored."""
+
+    @property
+    def run_id(self) -> str:
+        """Its identity."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether it is a flat baseline."""
 
     def row(self, **columns: object) -> dict[str, object]:
         """Return the run's row in `runs`, completed by the `columns` that only its execution tells."""
@@ -66,6 +76,10 @@ class Frames:
         some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
         return Dataset.of(panel.select(some) if some else panel)
 
+    def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+        """Return the datasets: they stay readable."""
+        return datasets
+
     def check_writable(self) -> None:
         """Do nothing: no run is stored."""
 
@@ -75,8 +89,11 @@ class Frames:
     def find(self, run_id: str) -> None:
         """Return None: no run is stored."""
 
-    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Do nothing."""
+
+    def asked_again(self, run: Named, asking: Asking) -> None:
+        """Do nothing: no run is found."""
 
 
 class Lakehouse:
@@ -90,7 +107,7 @@ class Lakehouse:
         """
         from metabt import lakehouse
 
-        self._lake = lakehouse
+        self._lake, self._writes = lakehouse, writes
         self.path = path.expanduser()
         self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
@@ -102,7 +119,7 @@ class Lakehouse:
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
-        return self._datasets(wanted(trees))
+        return self.wanted(wanted(trees))
 
     def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
         """Return a dataset, with some of its symbols or, with None, all; no price is read yet.
@@ -112,11 +129,12 @@ class Lakehouse:
         ConfigError
             For a dataset or a symbol that the lakehouse does not have.
         """
-        return self._datasets({name: symbols})[name]
+        return self.wanted({name: symbols})[name]
 
     def check_writable(self) -> None:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
-        self._lake.check_writable(self.path)
+        if not self._writes:
+            self._lake.check_writable(self.path)
 
     def cache(self) -> Cache:
         """Return the lakehouse's own cache of blocks."""
@@ -130,13 +148,14 @@ class Lakehouse:
             return None
         return self._lake.load_run(self.connection, run_id)
 
-    def commit(self, run: Named, tables: Mapping[str, Table], **columns: object) -> None:
+    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
 
         Parameters
         ----------
         run : what names it
         tables : its tables by name, without run_id
+        asking : who asked for it, which is recorded with it; None is nobody
         columns : engine, started_at (UTC), seconds and whatever else `runs` has of its execution, but the snapshot
 
         Raises
@@ -144,12 +163,29 @@ class Lakehouse:
         StoreError
             If the lakehouse cannot be written; nothing is stored then.
         """
-        self._lake.commit_run(self.path, run.row(snapshot=self.snapshot, **columns), tables, self.connection)
+        row = run.row(snapshot=self.snapshot, **columns)
+        rows = [] if asking is None else [_asked(run, asking)]
+        self._lake.commit_run(self.path, row, tables, self.connection, rows)
 
-    def _datasets(self, wanted: Mapping[str, Names | None]) -> dict[str, Dataset]:
+    def asked_again(self, run: Named, asking: Asking) -> None:
+        """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""
+        self._lake.record(self.path, [_asked(run, asking)], self.connection, is_writable=self._writes or None)
+
+    def wanted(self, symbols: Mapping[str, Names | None]) -> dict[str, Dataset]:
+        """Return some datasets, by name, each with some of its symbols or, with None, all; no price is read yet."""
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
-        facts = self._lake.load_facts(self.connection, wanted, self.snapshot)
+        facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
         return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
+
+    def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+        """Return datasets of this source whose prices are read through another connection, once this one is closed."""
+        reader = self._lake.Reader(self.path, self.snapshot)
+        parts = {name: partial(reader.part, dataset.facts) for name, dataset in datasets.items()}
+        return {name: Dataset(dataset.facts, parts[name], stored=True) for name, dataset in datasets.items()}
+
+
+def _asked(run: Named, asking: Asking) -> Asked:
+    return run.run_id, asking.sweep_id, asking.at, asking.text(run.flat)
 
 
 def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
@@ -161,12 +197,17 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
 
 
-def source_of(prices: Any) -> Frames | Lakehouse:
-    """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source."""
+def source_of(prices: Any, *, to_write: bool = False) -> Frames | Lakehouse:
+    """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source.
+
+    With `to_write` a lakehouse that can be written is attached for it at once, which is quicker than to do so later.
+    """
     if isinstance(prices, Frames | Lakehouse):
         return prices
     if isinstance(prices, str | Path):
-        return Lakehouse(Path(prices))
+        from metabt.lakehouse import can_be_written
+
+        return Lakehouse(Path(prices), writes=to_write and can_be_written(prices))
     if isinstance(prices, Mapping):
         return Frames({str(name): to_prices(str(name), item) for name, item in prices.items()})
     panel = to_prices(DATASET, prices)

@@ -8,5 +8,6 @@
 4. `platform` says what else decides last bits (processor, BLAS, flags), and keeps libraries to one thread.
 
 Imports: `values`. Beyond NumPy: numba, llvmlite, threadpoolctl.
-Offers: `kernel` and `inner` (decorators), `is_constant`, `deviation`, `numeric_platform`, `one_thread`.
+Offers: `kernel` and `inner` (decorators), `is_constant`, `constant_windows`, `deviation`, `numeric_platform`,
+`one_thread`.
 """

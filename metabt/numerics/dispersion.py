@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.numerics.kernels import kernel
+
 ROUNDING = 1e-12
 """Part of `1 + r` by which equal returns may differ."""
 
@@ -43,6 +45,41 @@ def within_rounding(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """
     found: np.ndarray = high - low <= ROUNDING * (1.0 + np.maximum(np.abs(high), np.abs(low)))
     return found
+
+
+def constant_windows(returns: np.ndarray, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return which columns of windows are constant, as `is_constant` does of each.
+
+    A column is read from its newest row back, and no further than to what rounding cannot explain: mostly two rows.
+
+    Parameters
+    ----------
+    returns : (n_rows, n_columns) as fractions, contiguous
+    stops, lengths : (n_windows,) int64
+        Window d is rows `stops[d] - lengths[d] : stops[d]`.
+
+    Returns
+    -------
+    (n_windows, n_columns) bool; True where a window has no row or one
+    """
+    found = np.zeros((len(stops), returns.shape[1]), bool)
+    _constant_windows(returns, stops, lengths, found)
+    return found
+
+
+@kernel()
+def _constant_windows(returns, stops, lengths, found):
+    for d in range(len(stops)):
+        for c in range(returns.shape[1]):
+            low, high, explained, t = np.inf, -np.inf, True, stops[d] - 1
+            while explained and t >= stops[d] - lengths[d]:
+                r = returns[t, c]
+                low, high = min(low, r), max(high, r)
+                # whatever is ahead lies within (high - low) of these, if the whole window is constant: 2 is ample
+                explained = r == r and high - low <= 2.0 * ROUNDING * (1.0 + max(abs(low), abs(high)))
+                t -= 1
+            largest = max(abs(low), abs(high))
+            found[d, c] = explained and (lengths[d] < 1 or high - low <= ROUNDING * (1.0 + largest))
 
 
 def deviation(returns: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from metabt.estimators import registry
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.selectors.base import Selector
+from metabt.portfolio.handed_over import HandedOver
 from metabt.portfolio.sleeve import Estimator
 
 _optimizers: dict[str, Optimizer] = {}
@@ -20,6 +21,8 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
     ConfigError
         For an unknown name or parameter, or a parameter of the wrong type or range.
     """
+    if isinstance(estimator, HandedOver):
+        return estimator.optimizer
     key = estimator.digest
     if key not in _optimizers:
         _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
@@ -34,6 +37,8 @@ def build_selector(estimator: Estimator) -> Selector:
     ConfigError
         For an unknown name or parameter, or a parameter of the wrong type or range.
     """
+    if isinstance(estimator, HandedOver):
+        return estimator.selector
     key = estimator.digest
     if key not in _selectors:
         _selectors[key] = registry.selector(estimator.name, **estimator.params)
@@ -42,6 +47,8 @@ def build_selector(estimator: Estimator) -> Selector:
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
     """Return `estimator` with the bounds of the optimizer `by`, where it states none of its own."""
+    if isinstance(estimator, HandedOver):
+        return estimator.within(by.min_weight, by.max_weight)
     key = (estimator.digest, by.min_weight, by.max_weight)
     if key not in _bounded:
         bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -115,9 +116,8 @@ class _Resolver:
                     raise ConfigError(f"sleeve '{path}': two sleeves are called '{child}'; give each its own name")
                 children[child] = self.node(child, path, body, chain, on_path)
         rules = self._rules(path, settings, chain, _RULES | _OF_META)
-        sleeve = Sleeve.meta(name, tuple(children.values()), **rules)
+        sleeve = _blamed(path, lambda: Sleeve.meta(name, tuple(children.values()), **rules))
         check_bounds(path, sleeve.spec, len(children), f"{len(children)} sleeves")
-        _check_names(path, sleeve.spec, None)
         return sleeve
 
     def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
@@ -129,7 +129,9 @@ class _Resolver:
         if n_assets:
             most = min(n_assets, selector.most(n_assets))
             check_bounds(path, leaf, most, f"{most} of {n_assets} assets")
-            _check_names(path, leaf, leaf.universe)
+            for it in (leaf.optimizer, *leaf.fallback):
+                check = build_optimizer(it).check_names
+                _blamed(path, partial(check, leaf.universe, f"optimizer '{it.name}'", "in its universe"))
         return Sleeve(name, leaf)
 
     def _only_dataset(self, path: str) -> str:
@@ -139,8 +141,6 @@ class _Resolver:
         raise ConfigError(f"sleeve '{path}': a leaf needs a dataset to draw its universe from{known}")
 
     def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
-        listed = getattr(universe, "tolist", None)  # the columns of a frame, an array
-        universe = listed() if callable(listed) else universe
         if universe == "all":
             if self.symbols is None:
                 return ()
@@ -154,7 +154,7 @@ class _Resolver:
                 raise ConfigError(
                     f"sleeve '{path}': universe has {symbol!r}, which is no text; put the symbol in quotes"
                 )
-        twice = sorted({symbol for symbol in universe if universe.count(symbol) > 1})
+        twice = sorted(symbol for symbol, times in Counter(universe).items() if times > 1)
         if twice:
             raise ConfigError(
                 f"sleeve '{path}': universe lists {', '.join(twice)} more than once; list each symbol once"
@@ -216,22 +216,6 @@ def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
             f"sleeve '{path}': weights cannot sum to one: {what} at min_weight {low:g} make {most * low:g}; "
             f"lower min_weight to at most {1 / most:.4g}"
         )
-
-
-def _check_names(path: str, spec: Rules, universe: Sequence[str] | None) -> None:
-    """Raise ConfigError where an optimizer's parameters name a symbol outside `universe`; None allows no symbols."""
-    for estimator in (spec.optimizer, *spec.fallback):
-        for name in build_optimizer(estimator).named:
-            if universe is None:
-                raise ConfigError(
-                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', but a meta sleeve weights "
-                    "sleeves, which it knows by what they do and not by name; set this for leaves only"
-                )
-            if name not in universe:
-                raise ConfigError(
-                    f"sleeve '{path}': optimizer '{estimator.name}' speaks of '{name}', "
-                    f"which is not in its universe{nearest(name, universe)}"
-                )
 
 
 def _blamed(path: str, build: Callable[[], Any]) -> Any:

@@ -8,21 +8,29 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.registry import canonical
 from metabt.portfolio.schedule import PERIODS, Schedule
 from metabt.portfolio.sleeve import Costs, Estimator
+from metabt.values.scalars import number, plain_scalars, whole
+
+DAILY = "daily"
+"""Name of the schedule `{every: 1}`: every session of the sleeve's calendar."""
 
 
 def _estimator(key: str, value: object) -> Estimator:
     if isinstance(value, str):
         return Estimator(value)
+    if isinstance(value, Estimator):  # an object or a class that was handed over
+        return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         kind = "selector" if key == "selector" else "optimizer"
-        return Estimator(value["name"], canonical(kind, value["name"], {k: v for k, v in value.items() if k != "name"}))
+        params = plain_scalars({k: v for k, v in value.items() if k != "name"})
+        return Estimator(value["name"], canonical(kind, value["name"], params))
     raise ConfigError(f"{key} is {value!r}, wanted a name or {{name: ..., parameter: ...}}")
 
 
@@ -33,11 +41,15 @@ def _fallback(key: str, value: object) -> tuple[Estimator, ...]:
 
 
 def _schedule(key: str, value: object) -> Schedule:
+    if value == DAILY:
+        return Schedule(every=1)
     if isinstance(value, str):
+        if value not in PERIODS:
+            raise ConfigError(f"{key}: unknown period '{value}'{nearest(value, (DAILY, *PERIODS))}")
         return Schedule(period=value)
     if isinstance(value, Mapping) and set(value) == {"every"}:
         return Schedule(every=_whole(1)("schedule.every", [value["every"]]))
-    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join(PERIODS)}")
+    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join((DAILY, *PERIODS))}")
 
 
 def _costs(key: str, values: Sequence[object]) -> Costs:
@@ -55,20 +67,20 @@ def _costs(key: str, values: Sequence[object]) -> Costs:
 
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
     def parse(key: str, values: Sequence[object]) -> int:
-        value = values[-1]
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ConfigError(f"{key} is {value!r}, wanted a whole number of at least {least}")
-        return int(value)  # NumPy has whole numbers of its own
+        value = whole(values[-1])
+        if value is None or value < least:
+            raise ConfigError(f"{key} is {values[-1]!r}, wanted a whole number of at least {least}")
+        return value
 
     return parse
 
 
 def _number(low: float, high: float) -> Callable[[str, Sequence[object]], float]:
     def parse(key: str, values: Sequence[object]) -> float:
-        value = values[-1]
-        if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
-            raise ConfigError(f"{key} is {value!r}, wanted a number from {low:g} to {high:g}")
-        return float(value)
+        value = number(values[-1])
+        if value is None or not low <= value <= high:
+            raise ConfigError(f"{key} is {values[-1]!r}, wanted a number from {low:g} to {high:g}")
+        return value
 
     return parse
 
@@ -94,6 +106,8 @@ def parse_date(key: str, value: object) -> str:
     """Return a date, or a text that is one, as ISO text; ConfigError, which names `key`, for anything else."""
     if isinstance(value, datetime.date):
         return value.isoformat()[:10]
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[D]")
     try:
         return datetime.date.fromisoformat(str(value)).isoformat()
     except ValueError as error:

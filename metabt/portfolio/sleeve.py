@@ -8,13 +8,17 @@ back for people.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from metabt.errors import ConfigError, nearest
+from metabt.portfolio.child_names import by_child, by_digest
 from metabt.portfolio.schedule import Schedule
+from metabt.values.arguments import shown, word
 from metabt.values.digests import digest
 
 
@@ -139,8 +143,13 @@ class Meta(Rules):
         """Sessions of stream that make a child eligible."""
         return self.min_history or self.lookback
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """(n_children,) what estimators know the children by: their digests, which no renaming changes."""
+        return tuple(child.digest for child in self.children)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Sleeve:
     """A named node of a resolved tree: a spec and the named sleeves beneath it.
 
@@ -166,6 +175,14 @@ class Sleeve:
     sleeves: tuple[Sleeve, ...] = ()
     """Children as the configuration lists them; empty for a leaf."""
 
+    def __repr__(self) -> str:
+        paths = [path for path, _ in self.walk()]
+        beneath = f", {len(paths):,} sleeves on {1 + max(path.count('/') for path in paths)} levels" * bool(
+            self.sleeves
+        )
+        held = f", {len(self.spec.universe):,} assets of '{self.spec.dataset}'" if isinstance(self.spec, Leaf) else ""
+        return f"Sleeve({self.name!r}{beneath}{held}, optimizer {self.spec.optimizer.name})"
+
     @classmethod
     def meta(cls, name: str, sleeves: tuple[Sleeve, ...], **rules: object) -> Sleeve:
         """Return a meta sleeve over other sleeves.
@@ -178,15 +195,28 @@ class Sleeve:
             Its children, in the order in which tables list them; at least one.
         **rules
             Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, warmup, min_history
-            (`Rules` and `Meta` have their types and defaults).
+            (`Rules` and `Meta` have their types and defaults). What optimizers state by child goes by these names.
 
         Returns
         -------
         Sleeve
-            Its spec has the children's specs, ordered by digest.
+            Its spec has the children's specs, ordered by digest; its optimizers know them by digest, too.
+
+        Raises
+        ------
+        ConfigError
+            For a name that is no text, no children, a setting that a meta sleeve has not, or an optimizer whose
+            parameters are not its own or speak of a child that is not there.
         """
+        word("name", name, needed=True)
+        known = {it.name for it in fields(Meta)} - {"children"}
+        for key in rules.keys() - known:
+            raise ConfigError(f"a meta sleeve has no setting '{key}'{nearest(key, known)}")
+        if not isinstance(sleeves, list | tuple) or not sleeves or not all(isinstance(it, Sleeve) for it in sleeves):
+            raise ConfigError(f"sleeves of '{name}' are {shown(sleeves)}, wanted a tuple of one Sleeve or more")
         specs = sorted((sleeve.spec for sleeve in sleeves), key=lambda spec: spec.digest)
-        return cls(name, Meta(children=tuple(specs), **rules), sleeves)  # type: ignore[arg-type]  # checked by resolve
+        spec = Meta(children=tuple(specs), **rules)  # type: ignore[arg-type]  # checked by resolve
+        return cls(name, replace(spec, **_estimators(spec, by_digest, sleeves)), tuple(sleeves))
 
     @cached_property
     def ordered(self) -> tuple[Sleeve, ...]:
@@ -199,11 +229,19 @@ class Sleeve:
         Returns
         -------
         dict
-            `name`, every field of the spec, and `children`, the same of each child, where there are any. It is what a
-            run's `config` records.
+            `name`, every field of the spec, and `children`, the same of each child, where there are any. Optimizers
+            know children by name again. It is what a run's `config` records.
         """
-        children = {"children": [child.plain() for child in self.sleeves]} if self.sleeves else {}
-        return {"name": self.name, **self.spec.plain(), **children}
+        if not self.sleeves:
+            return {"name": self.name, **self.spec.plain()}
+        estimators = {key: _plain(it) for key, it in self.estimators.items()}
+        children = [child.plain() for child in self.sleeves]
+        return {"name": self.name, **self.spec.plain(), **estimators, "children": children}
+
+    @property
+    def estimators(self) -> dict[str, Any]:
+        """`optimizer` and `fallback` of the spec as they are stated: children by name, not by digest."""
+        return _estimators(self.spec, by_child, self.sleeves)
 
     def walk(self, above: str = "") -> Iterator[tuple[str, Sleeve]]:
         """Yield this node and all beneath it, parents first, siblings as listed.
@@ -238,6 +276,19 @@ class Sleeve:
         for path, sleeve in self.walk():
             if isinstance(sleeve.spec, Leaf):
                 yield path, sleeve.spec
+
+
+def _estimators(
+    spec: Leaf | Meta, renamed: Callable[..., dict[str, object]], sleeves: tuple[Sleeve, ...]
+) -> dict[str, Any]:
+    """Return a spec's optimizer and fallback with other names for its children."""
+    children = [(sleeve.name, sleeve.spec.digest) for sleeve in sleeves]
+
+    def told(estimator: Estimator) -> Estimator:
+        params = renamed(estimator.name, estimator.params, children) if estimator.params else {}
+        return estimator if params == estimator.params else Estimator(estimator.name, params)
+
+    return {"optimizer": told(spec.optimizer), "fallback": tuple(told(it) for it in spec.fallback)}
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,9 @@ from metabt.report.streams import Streams
 from metabt.values.tables import Table
 from metabt.walk.drift import drift
 
+MONDAY = np.datetime64("1970-01-05")
+"""A Monday."""
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -44,14 +47,15 @@ def traded_at(streams: Streams, decided_on: np.ndarray, leaves: Sequence[str], l
     """Return the row of the root's stream at whose close each decision was traded; n_sessions for one that was not.
 
     A stream begins in the session after its first trade, which is row -1. What else was decided before the stream
-    began is placed by counting weekdays.
+    began is placed by counting days of the week on which the root has sessions.
     """
     dates = streams.dates
     rows = np.flatnonzero(common_sessions(streams, leaves))
     common = dates[rows]
     place = np.searchsorted(common, decided_on) + lag
     early = decided_on < common[0]
-    place[early] = lag - np.busday_count(decided_on[early], common[0])
+    week = np.isin(MONDAY + np.arange(7), MONDAY + (common - MONDAY) % np.timedelta64(7, "D"))
+    place[early] = lag - np.busday_count(decided_on[early], common[0], weekmask=week)
     place[:1] = np.minimum(place[:1], -1)
     return np.append(rows, [len(dates), -1])[np.clip(place, -1, len(rows))]
 

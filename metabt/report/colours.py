@@ -31,6 +31,10 @@ DARK = (
     "#e0806f",
 )
 """On a dark screen."""
+AGAINST = -2
+"""Place of the benchmark's colour, which no sleeve has, however many there are."""
+AGAINST_LIGHT, AGAINST_DARK = "#e6007e", "#ff5cb8"
+"""The benchmark's, on paper and on a dark screen."""
 QUIET = "#a9a9a4"
 """On paper, of what has no colour of its own."""
 DOWN, MIDDLE, UP = "#d55e00", "#fcfcfb", "#0072b2"
@@ -38,7 +42,9 @@ DOWN, MIDDLE, UP = "#d55e00", "#fcfcfb", "#0072b2"
 
 
 def colour(slot: int) -> str:
-    """Return the colour on paper of a place in the palette; below 0 is none of its own."""
+    """Return the colour on paper of a place in the palette; below 0 is the benchmark's, or none of its own."""
+    if slot == AGAINST:
+        return AGAINST_LIGHT
     if slot < 0:
         return QUIET
     return LIGHT[0] if slot == 0 else LIGHT[1 + (slot - 1) % (len(LIGHT) - 1)]

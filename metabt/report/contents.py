@@ -32,11 +32,13 @@ from metabt.report.sections.risk import risk
 from metabt.report.sections.rolling import rolling
 from metabt.report.sections.tails import tails
 from metabt.report.sections.tree import tree
+from metabt.report.sections.years import years
 
 BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     tree,
     curves,
     baselines,
+    years,
     months,
     drawdowns,
     attribution,

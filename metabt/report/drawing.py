@@ -64,9 +64,7 @@ def _fill(axes: Axes, traces: Sequence[Mapping[str, Any]], chart: Chart) -> None
         if trace.get("type") == "heatmap":
             _heat_map(axes, trace, chart.layout)
         elif trace.get("type") == "bar":
-            x = np.array(trace["x"], "datetime64[D]")
-            width = float(np.diff(x.astype(int)).min(initial=31)) * 0.9
-            axes.bar(x, _numbers(trace["y"]), width, align="edge", color=colour(trace["slot"]), label=_name(trace))
+            _bars(axes, trace)
         elif stack := trace.get("stackgroup"):
             x, y = _dates(trace, chart), np.nan_to_num(_numbers(trace["y"]))
             low = level.get(stack, np.zeros(len(y)))
@@ -92,6 +90,17 @@ def _fill(axes: Axes, traces: Sequence[Mapping[str, Any]], chart: Chart) -> None
                 drawstyle=STEPS.get(line.get("shape"), "default"),
                 label=_name(trace),
             )
+
+
+def _bars(axes: Axes, trace: Mapping[str, Any]) -> None:
+    said: dict[str, Any] = {"color": colour(trace["slot"]), "label": _name(trace)}
+    if "width" in trace:  # steps of returns, each around its middle
+        axes.bar(_numbers(trace["x"]), _numbers(trace["y"]), trace["width"], **said)
+        axes.xaxis.set_major_formatter(lambda value, _: _percent(value, "~%"))
+        return
+    x = np.array(trace["x"], "datetime64[D]")
+    width = float(np.diff(x.astype(int)).min(initial=31)) * 0.9
+    axes.bar(x, _numbers(trace["y"]), width, align="edge", **said)
 
 
 def _heat_map(axes: Axes, trace: Mapping[str, Any], layout: Mapping[str, Any]) -> None:

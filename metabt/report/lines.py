@@ -78,6 +78,15 @@ def panels(*shares: float, gap: float = 0.06) -> dict[str, Any]:
     return layout
 
 
+def growth_axis(traces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a logarithmic axis for the NAVs of traces; over a wide range 1, 2 and 5 alone have labels."""
+    navs = [
+        value for trace in traces if "yaxis" not in trace for value in trace["y"] if value is not None and value > 0
+    ]
+    steps = {"dtick": "D2"} if navs and max(navs) > 10.0 * min(navs) else {}
+    return {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}, **steps}
+
+
 def axis(place: int, word: str = "y") -> str:
     """Return Plotly's name of an axis: y, y2, y3."""
     return word if place == 0 else f"{word}{place + 1}"

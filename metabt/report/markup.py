@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 from metabt.report.section import Branch, Chart, Facts, Folded, Section
 
+ABREAST = 9
+"""Columns beside the first that a table of numbers has at most; nine are three of A, B and their difference."""
 TALL = 40
 """Rows of a table that scrolls in a box of its own."""
 
@@ -36,12 +39,27 @@ def _table(facts: Facts | Folded) -> str:
         return f"{title}<div class=wide tabindex=0>{rows}</div>{note}"
     if not facts.rows:
         return title + note
+    return title + "".join(map(_box, _parts(facts))) + note
+
+
+def _parts(facts: Facts) -> list[Facts]:
+    """Return a table of many columns as several with the same first one: paper and phones show no more beside it."""
+    n_columns = len(facts.columns) - 1
+    if facts.kind != "numbers" or n_columns <= ABREAST:
+        return [facts]
+    cuts = [slice(first, first + ABREAST) for first in range(1, n_columns + 1, ABREAST)]
+    parts = [((facts.columns[0], *facts.columns[cut]), [(row[0], *row[cut]) for row in facts.rows]) for cut in cuts]
+    whole = [replace(facts, columns=columns, rows=rows) for columns, rows in parts]
+    return [whole[0], *(replace(part, paths=(), sparks=()) for part in whole[1:])]
+
+
+def _box(facts: Facts) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in _with_spark(facts, facts.columns, "Growth"))
     body = "".join(f"<tr>{_row(facts, place)}</tr>" for place in range(len(facts.rows)))
     box = "wide tall" if len(facts.rows) > TALL else "wide"
     return (
-        f'{title}<div class="{box}" tabindex=0><table class={facts.kind}><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{note}"
+        f'<div class="{box}" tabindex=0><table class={facts.kind}><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

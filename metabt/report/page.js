@@ -19,7 +19,7 @@ function visible(trace) {
 function drawn(figure, name, style, palette) {
   return figure.data.map((trace) => {
     const { slot, path, first, diverging, ...plain } = trace;
-    const own = slot < 0 ? colour(style, "--quiet") : slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
+    const own = slot === -2 ? colour(style, "--against") : slot < 0 ? colour(style, "--quiet") : slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
     if (diverging) {
       const scale = [[0, colour(style, "--down")], [0.5, colour(style, "--page")], [1, colour(style, "--up")]];
       return { ...plain, colorscale: scale, showscale: !narrow.matches, colorbar: { thickness: 10, outlinewidth: 0 } };

@@ -8,16 +8,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from metabt.errors import MetabtError, StoreError
 from metabt.report.colours import DARK, LIGHT
-from metabt.report.comparison.pair import LETTERS, Pair
+from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
+from metabt.report.heading import of_both, of_one
 from metabt.report.markup import markup
 from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
@@ -120,17 +121,17 @@ def render(told: Run | Pair) -> str:
     if isinstance(told, Pair):
         names, ids = zip(*((str(run.row["portfolio"]), str(run.row["run_id"])[:12]) for run in told.runs), strict=True)
         heading = " and ".join(dict.fromkeys(names))
-        subtitle = ", ".join(f"{letter} is run {one}" for letter, one in zip(LETTERS, ids, strict=True))
-        return _document(f"{heading} · {' · '.join(ids)}", heading, subtitle, sections(told))
+        return _document(f"{heading} · {' · '.join(ids)}", heading, of_both(told), sections(told))
     name = str(told.row["portfolio"])
-    return _document(f"{name} · {str(told.row['run_id'])[:12]}", name, _subtitle(told.row), sections(told))
+    return _document(f"{name} · {str(told.row['run_id'])[:12]}", name, of_one(told), sections(told))
 
 
-def _document(title: str, heading: str, subtitle: str, built: Sequence[Section]) -> str:
+def _document(title: str, heading: str, lines: Sequence[str], built: Sequence[Section]) -> str:
     from plotly.offline import get_plotlyjs
 
     links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in built)
-    head = f"<h1>{escape(heading)}</h1><p class=sub>{escape(subtitle)}</p><nav>{links}</nav>"
+    said = "".join(f"<p class=sub>{escape(line)}</p>" for line in lines)
+    head = f"<header><h1>{escape(heading)}</h1>{said}</header><nav>{links}</nav>"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -150,11 +151,6 @@ def _embedded(built: Sequence[Section]) -> str:
         for chart in section.figures
     }
     return json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _subtitle(run: Mapping[str, Any]) -> str:
-    when = f", computed {str(run['started_at'])[:19]} UTC" if "started_at" in run else ""
-    return f"run {str(run['run_id'])[:12]}{when}"
 
 
 def _resource(name: str) -> str:

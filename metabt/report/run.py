@@ -99,5 +99,5 @@ class Run:
         return before
 
     def series(self, path: str) -> Series:
-        """Return a sleeve's net returns, as they are put beside those of others."""
+        """Return the net returns of a sleeve or of the benchmark, as they are put beside those of others."""
         return Series(self.streams.own(path, "date"), self.streams.own(path, "net"), self.inception(path))

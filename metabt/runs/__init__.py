@@ -7,7 +7,8 @@
    again.
 4. `explain` says why blocks were computed, against a `previous_run`; `comparison` sets two runs side by side, and
    `input_differences` finds the inputs in which they differ.
-5. `trade_list` makes the trades from present holdings to targets.
+5. `stored_notes` says what must be known of a stored run, `sweep_notes` of many, `plan_notes` of one beforehand.
+6. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
 
 Imports: `engines`, `config` and the rooms beneath them.
 Offers: `request`, `execute`, `sweep`, `reproduce`, `explain`, `compare`, `Origin`.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from metabt.analysis.run_notes import Warned
+from metabt.build.foreign_warnings import together
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Executor
+from metabt.build.walk_result import Executor, Walk
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.numerics.compilation import compilation
+from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.request import Request
 from metabt.values.tables import Table
 
@@ -22,6 +25,8 @@ class Execution:
     """The run's tables."""
     seconds: float
     """Engine time, seconds, without compiling."""
+    warned: tuple[Warned, ...] = ()
+    """Warnings of foreign estimators; blocks that were found gave none."""
 
 
 def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
@@ -35,11 +40,20 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
     began = perf_counter()
     with compilation() as compiled:
         job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, executor=executor, cache=cache)
-        tables = job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
+        walked = job.run(progress)
+        tables = job.assemble(walked, end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
-    return Execution(tables, perf_counter() - began - compiled.seconds)
+    seconds = perf_counter() - began - compiled.seconds
+    return Execution(tables, seconds, warnings_of(job.portfolios[0].walk(), walked.walks))
 
 
-def now() -> datetime.datetime:
-    """Return the present in UTC, without a time zone, as `runs` records it."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+def warnings_of(sleeves: Iterable[tuple[str, Sleeve]], walks: Mapping[str, Walk]) -> tuple[Warned, ...]:
+    """Return what foreign estimators warned of while some sleeves were walked, by path; each spec counts once."""
+    paths: dict[str, str] = {}
+    for path, sleeve in sleeves:
+        paths.setdefault(sleeve.spec.digest, path)
+    return tuple(
+        Warned(path, each.text, each.session, each.times)
+        for key, path in paths.items()
+        for each in together(walks[key].heard)
+    )

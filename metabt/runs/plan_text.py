@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.analysis.note_lines import ended_early, ineligible
 from metabt.build.plan import Node, Plan
 from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.runs.plan_notes import PlanNotes
 
 
 def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
@@ -29,6 +31,15 @@ def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
         f"{len(plan.labels)} partitions, {plan.labels[0]} to {plan.labels[-1]}: {blocks} blocks",
     ]
     return "\n".join(lines)
+
+
+def plan_lines(notes: PlanNotes) -> list[str]:
+    """Return what is known beforehand of planned trees, in words; nothing where there is nothing to say."""
+    lines = []
+    if notes.early_ends:
+        end, times = notes.early_ends[0]
+        lines.append(("" if times == notes.n_trees else f"{times} of {notes.n_trees}: ") + ended_early(end))
+    return [*lines, *([ineligible(notes.left_out)] if notes.left_out else [])]
 
 
 def _describe(spec: Leaf | Meta, node: Node) -> str:

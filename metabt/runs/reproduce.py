@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +116,12 @@ def check_same_code(run: Record, asked: Request, cannot: str) -> None:
     if asked.run_id != run.run_id:
         raise StoreError(
             f"run {run.short} {cannot}: {_named(_inputs(run, asked))}, so it would "
-            "be another run; run its configuration again with `metabt backtest`, or go back to the code that made it"
+            f"be another run; run its configuration again with `{_command(run)}`, or go back to the code that made it"
         )
+
+
+def _command(run: Record) -> str:
+    return shlex.join(["metabt", "backtest", *json.loads(run.row["overrides"] or "[]")])
 
 
 def first_difference(stored: Table, again: Table) -> str | None:

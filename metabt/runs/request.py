@@ -149,9 +149,27 @@ def request(
     is_meta_backtest: bool | None,
     benchmark: Benchmark | None = None,
 ) -> Request:
-    """Return the request for one resolved tree; ConfigError for an `end` that is no date."""
+    """Return the request for one resolved tree.
+
+    Raises
+    ------
+    ConfigError
+        For an `end` that is no date, or before which nothing of the tree may decide.
+    """
     end = end and parse_date("end", end)
+    _check_span(tree, end)
     return Request(tree, end, is_meta_backtest is False and bool(tree.sleeves), datasets, benchmark)
+
+
+def _check_span(tree: Sleeve, end: str | None) -> None:
+    """Raise ConfigError where the view ends before the root, or every leaf, may decide for the first time."""
+    leaves = [leaf.start or "" for _, leaf in tree.leaves()]
+    start = max(tree.spec.start or "", min(leaves))
+    if end is not None and start > end:
+        raise ConfigError(
+            f"portfolio '{tree.name}': start {start} is after end {end}, so there is no session to show; "
+            "give an earlier start or a later end"
+        )
 
 
 def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, symbols: Symbols) -> Benchmark | None:

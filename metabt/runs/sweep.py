@@ -1,7 +1,7 @@
 """Sweep: many configurations as one forest.
 
 1. Resolve every configuration; one that cannot be is stored as failed, with its overrides and its error.
-2. Leave out what is stored already.
+2. Leave out what is stored already; it stays the run that it was, and is recorded as asked for.
 3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once.
 4. Assemble each tree: a summary, or everything.
 5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metabt.analysis.benchmark import Benchmark, Symbols
-from metabt.analysis.summary import metrics_by_path
+from metabt.analysis.run_notes import Warned
+from metabt.analysis.summary import COLUMNS, metrics_by_path
 from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
@@ -27,13 +31,17 @@ from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import executor_of
 from metabt.errors import ConfigError, MetabtError
+from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
-from metabt.runs.execution import now
+from metabt.runs.execution import warnings_of
+from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
+from metabt.values.markup import table
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
@@ -60,6 +68,8 @@ class Outlook:
     """Distinct blocks of leaves."""
     n_leaf_known: int
     """Those of them that are in the cache."""
+    notes: tuple[PlanNotes, ...] = ()
+    """What is known beforehand of trees, and of flat baselines; empty where that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Swept:
     """The root's metrics; empty where it failed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The result of a sweep."""
 
@@ -96,6 +106,43 @@ class Sweep:
     """Blocks of leaves among them."""
     seconds: float
     """Engine time."""
+    notes: SweepNotes
+    """What must be known of its ranking."""
+
+    def __repr__(self) -> str:
+        return f"Sweep({self._head})"
+
+    def _repr_html_(self) -> str:
+        """Return the configurations that did best, by Sharpe ratio, as a table."""
+        best = sorted(self.runs, key=lambda run: -np.nan_to_num(run.metrics.get("sharpe", np.nan), nan=-np.inf))
+        rows = [
+            [", ".join(run.overrides) or "as it is", run.run_id[:12], run.status, *_key_metrics(run)]
+            for run in best[:SHOWN]
+        ]
+        headings = ["Configuration", "Run", "Status", *(COLUMNS[name][0] for name in KEYS)]
+        left = f"{len(best) - SHOWN:,} more, with lower Sharpe ratios." if len(best) > SHOWN else ""
+        return table(f"Sweep {self._head}", headings, rows, left)
+
+    @property
+    def _head(self) -> str:
+        failed = sum(run.status != "ok" for run in self.runs)
+        return (
+            f"{self.sweep_id[:12]}, {len(self.runs):,} configurations, {failed:,} failed; "
+            f"{self.computed:,} blocks computed in {self.seconds:.1f} s"
+        )
+
+
+SHOWN = 30
+"""Configurations that a notebook shows of a sweep."""
+KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
+"""Metrics of each of them."""
+
+
+def _key_metrics(run: Swept) -> list[str]:
+    values = [run.metrics.get(name, np.nan) for name in KEYS]
+    return [
+        COLUMNS[name][1].format(it).strip() if np.isfinite(it) else "-" for name, it in zip(KEYS, values, strict=True)
+    ]
 
 
 @dataclass
@@ -122,10 +169,15 @@ class Entry:
             return self.asked.run_id
         return digest([list(self.job.overrides), _text(self.job)])
 
+    def asking(self, sweep_id: str, at: datetime) -> str:
+        """Return the overrides with which the sweep asks for it, as JSON."""
+        return Asking(self.job.overrides, sweep_id, at).text(self.asked is not None and self.asked.flat)
+
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
     """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
-    return _Forest(jobs, lakehouse, "summary").outlook()
+    forest = _Forest(jobs, lakehouse, "summary")
+    return replace(forest.outlook(), notes=forest.notes())
 
 
 def run_sweep(
@@ -155,9 +207,10 @@ def run_sweep(
     """
     from metabt.lakehouse import check_writable
 
-    check_writable(lakehouse)
     started, forest = now(), _Forest(jobs, lakehouse, keep, say)
     looked = forest.outlook()
+    if looked.n_found < looked.n_jobs:
+        check_writable(lakehouse)
     if announce:
         announce(looked)
     forest.run(progress)
@@ -178,6 +231,7 @@ class _Forest:
         self._resolve()
         self._find()
         self.engines = [self._engine(shape) for shape in (None, False)]
+        self.warned: list[Warned] = []
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
 
@@ -280,6 +334,14 @@ class _Forest:
             n_leaf_known=sum(_of_leaves(plan, found) for plan, found in zip(plans, known, strict=True)),
         )
 
+    def notes(self) -> tuple[PlanNotes, ...]:
+        """Return what is known beforehand of trees, and of flat baselines, that are to be walked."""
+        return tuple(
+            plan_notes(engine.plan, [entry.asked.end for entry in entries if entry.asked])
+            for entries, engine in self.engines
+            if entries
+        )
+
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""
         for entries, engine in self.engines:
@@ -293,23 +355,29 @@ class _Forest:
                     if progress:
                         progress(engine.plan.n_blocks, engine.plan.n_blocks, f"{position + 1} of {len(entries)} roots")
             self.seconds += perf_counter() - began - compiled.seconds
+            sleeves = (each for tree in engine.plan.trees for each in tree.walk())
+            self.warned += warnings_of(sleeves, walked.walks)
             self.computed += walked.computed
             self.leaf_computed += walked.computed_leaves
         self.cache.flush()
 
-    def commit(self, started: object, looked: Outlook) -> Sweep:
-        """Store all runs in one transaction, and return the sweep's result."""
-        from metabt.lakehouse import commit_runs, root_metrics
+    def commit(self, started: datetime, looked: Outlook) -> Sweep:
+        """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
+        from metabt.lakehouse import commit_runs, record, root_metrics
 
         name = digest(sorted(entry.run_id for entry in self.entries))
+        notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
+        asked = [(entry.run_id, name, started, entry.asking(name, started)) for entry in self.entries]
         if new:
-            commit_runs(self.source.path, new, self.source.connection)
+            commit_runs(self.source.path, new, self.source.connection, asked)
+        else:
+            record(self.source.path, asked, self.source.connection)
         runs = [_swept(entry, earlier) for entry in self.entries]
-        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds)
+        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
 
-    def _row(self, entry: Entry, name: str, started: object) -> dict[str, object]:
+    def _row(self, entry: Entry, name: str, started: datetime) -> dict[str, object]:
         facts = {
             "sweep_id": name,
             "snapshot": self.source.snapshot,
@@ -318,7 +386,7 @@ class _Forest:
             "started_at": started,
             "seconds": entry.seconds,
             "keep": self.keep,
-            "overrides": json.dumps(entry.job.overrides),
+            "overrides": entry.asking(name, started),
             "error": entry.error,
         }
         if entry.asked is not None:

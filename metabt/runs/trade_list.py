@@ -1,19 +1,73 @@
-"""Trades from present holdings to target weights.
+"""Trades from present holdings to the book of a run.
 
-1. What a symbol should be worth is its target weight times NAV; what it is worth is its value, or shares x last close.
-2. The trade is the difference. A symbol that is held and no longer wanted is sold.
-3. Shares to trade are the trade over the last close.
+1. A run's `Book` has two weights of each symbol: `target`, as decided, and `drifted`, what that has become since it was
+   traded. While a decision is pending its targets are traded to; after that the book is followed as it has drifted.
+2. What a symbol should be worth is that weight times NAV; what it is worth is its value, or shares x last close.
+3. The trade is the difference. A symbol that is held and no longer wanted is sold.
+4. Shares to trade are the trade over the last close.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from metabt.errors import DataError
+from metabt.runs.last_closes import Close
+
+
+@dataclass(frozen=True)
+class Order:
+    """One symbol of a run's newest book; weights are fractions of the root's NAV, negative when short."""
+
+    symbol: str
+    """The asset."""
+    target: float
+    """Weight that was decided."""
+    drifted: float
+    """Weight that the book has at its last session."""
+    trade: float
+    """Weight that is yet to be traded; 0 where nothing is pending."""
+    pending: bool
+    """Whether the decision is yet to be traded."""
+    decided: object
+    """Session of the newest decision, a date."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """The newest flattened book of a run."""
+
+    orders: tuple[Order, ...]
+    """By symbol; empty where all is cash."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a decision is yet to be traded."""
+        return any(order.pending for order in self.orders)
+
+    @property
+    def followed(self) -> str:
+        """The weight that is traded to: `target` while a decision is pending, else `drifted`."""
+        return "target" if self.pending else "drifted"
+
+    @property
+    def wanted(self) -> dict[str, float]:
+        """Symbol -> the weight that is traded to."""
+        return {order.symbol: getattr(order, self.followed) for order in self.orders}
+
+    @property
+    def net(self) -> float:
+        """Sum of the weights once all is traded; the rest is cash."""
+        return math.fsum(self.wanted.values())
+
+    @property
+    def gross(self) -> float:
+        """Sum of their magnitudes once all is traded."""
+        return math.fsum(map(abs, self.wanted.values()))
 
 
 @dataclass(frozen=True)
@@ -35,15 +89,21 @@ class Trade:
     symbol: str
     """The asset."""
     target: float
-    """Target weight, a fraction of NAV."""
+    """Weight that was decided, a fraction of NAV."""
+    drifted: float
+    """Weight that the run's book has at its last session, a fraction of NAV."""
     held_value: float
     """Value that is held now, in the currency of NAV."""
-    target_value: float
-    """Value that should be held, in the currency of NAV."""
+    wanted_value: float
+    """Value that should be held, in the currency of NAV: `target` or `drifted` of it, whichever is traded to."""
     trade_value: float
     """Value to buy (positive) or sell (negative), in the currency of NAV."""
     trade_shares: float | None
     """The same in shares at the last close; None where no close is known."""
+    close: float | None
+    """The close that shares are priced at; None where none is known."""
+    close_date: object
+    """Its date; None where none is known."""
 
 
 def read_holdings(file: str | Path) -> list[Holding]:
@@ -67,14 +127,12 @@ def read_holdings(file: str | Path) -> list[Holding]:
     return _without_doubles(file, [_holding(file, line, row, measure) for line, row in rows])
 
 
-def plan_trades(
-    targets: Mapping[str, float], closes: Mapping[str, float], holdings: list[Holding], nav: float
-) -> list[Trade]:
-    """Return the trades from `holdings` to `targets`, by symbol.
+def plan_trades(book: Book, closes: Mapping[str, Close], holdings: Iterable[Holding], nav: float) -> list[Trade]:
+    """Return the trades from `holdings` to what is wanted of `book`, by symbol.
 
     Parameters
     ----------
-    targets : symbol -> weight, a fraction of NAV
+    book : the run's newest book
     closes : symbol -> last close
     holdings : positions that are held now, a symbol each
     nav : worth of the whole portfolio, cash included; positive
@@ -87,25 +145,31 @@ def plan_trades(
     if not (math.isfinite(nav) and nav > 0):
         raise DataError(f"NAV is {nav:g}, wanted what the portfolio is worth, a positive number")
     held = {holding.symbol: _worth(holding, closes) for holding in holdings}
-    symbols = sorted({*targets, *held})
+    orders = {order.symbol: order for order in book.orders}
+    wanted = {symbol: weight * nav for symbol, weight in book.wanted.items()}
     return [
-        _trade(symbol, targets.get(symbol, 0.0), held.get(symbol, 0.0), closes.get(symbol), nav) for symbol in symbols
+        _trade(symbol, orders.get(symbol), held.get(symbol, 0.0), wanted.get(symbol, 0.0), closes.get(symbol))
+        for symbol in sorted({*orders, *held})
     ]
 
 
-def _trade(symbol: str, target: float, held: float, close: float | None, nav: float) -> Trade:
-    wanted = target * nav
-    shares = None if close is None else (wanted - held) / close
-    return Trade(symbol, target, held, wanted, wanted - held, shares)
+def _trade(symbol: str, order: Order | None, held: float, wanted: float, close: Close | None) -> Trade:
+    target, drifted = (order.target, order.drifted) if order else (0.0, 0.0)
+    price, date = (close.price, close.date) if close else (None, None)
+    shares = None if price is None else (wanted - held) / price
+    return Trade(symbol, target, drifted, held, wanted, wanted - held, shares, price, date)
 
 
-def _worth(holding: Holding, closes: Mapping[str, float]) -> float:
+def _worth(holding: Holding, closes: Mapping[str, Close]) -> float:
     if holding.value is not None:
         return holding.value
     assert holding.shares is not None
     if holding.symbol not in closes:
-        raise DataError(f"holdings: no close of '{holding.symbol}' in the lakehouse; give its value instead of shares")
-    return holding.shares * closes[holding.symbol]
+        raise DataError(
+            f"holdings: no leaf of the run takes '{holding.symbol}', and the run's datasets have no close of it, or "
+            "several; give its value instead of shares"
+        )
+    return holding.shares * closes[holding.symbol].price
 
 
 def _holding(file: str | Path, line: int, row: Mapping[str, str | None], measure: str) -> Holding:

@@ -4,8 +4,10 @@
    that a module is made of by following its imports.
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
-3. `ranges` says which partitions, and how many of a thing, in words.
+3. `scalars` takes numbers as people hand them over, NumPy's too, for Python's own; `arguments` takes what else callers
+   of public functions state, or refuses it.
+4. `ranges` says which partitions, and how many of a thing, in words; `markup` writes a small table as HTML.
 
 Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.
-Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`.
+Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`; `whole`, `number`.
 """

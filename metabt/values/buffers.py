@@ -25,6 +25,8 @@ NUMPY = {
 """Arrow's type -> NumPy's, of the same bytes unless it is a date; flags aside."""
 ARROW = {np.dtype(name): kind for kind, name in NUMPY.items()}
 """NumPy's type -> Arrow's."""
+SHORT = 2**31 - 1
+"""Bytes that the texts of one array may have where their places are counted in 32 bits."""
 
 
 def from_numpy(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
@@ -55,14 +57,18 @@ def from_numpy(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Arra
 
 
 def from_texts(texts: Sequence[str | None]) -> pa.Array:
-    """Return texts as an Arrow array, (n_texts,); None is NULL."""
+    """Return texts as an Arrow array, (n_texts,): `string`, or `large_string` beyond `SHORT` bytes; None is NULL."""
     encoded = [b"" if text is None else text.encode() for text in texts]
-    starts = np.zeros(len(encoded) + 1, np.int32)
+    starts = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(item) for item in encoded], out=starts[1:])
+    is_large = starts[-1] > SHORT
+    starts = starts if is_large else starts.astype(np.int32)
     missing = np.array([text is None for text in texts], np.bool_)
     valid = pa.py_buffer(_packed(~missing)) if missing.any() else None
     return pa.Array.from_buffers(
-        pa.string(), len(encoded), [valid, pa.py_buffer(starts.view(np.uint8)), pa.py_buffer(b"".join(encoded))]
+        pa.large_string() if is_large else pa.string(),
+        len(encoded),
+        [valid, pa.py_buffer(starts.view(np.uint8)), pa.py_buffer(b"".join(encoded))],
     )
 
 

@@ -15,10 +15,10 @@ from metabt.walk.costs import Unpaid
 from metabt.walk.holdings import Queue
 from metabt.walk.stacked_arrays import Rows
 
-HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE = range(5)
+HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE, CONSTANT = range(6)
 """Why an item of a decision has no weight."""
-REASONS = ("", "ineligible", "unselected", "waiting", "not live")
-"""Texts of those reasons, as stored; codes are positions."""
+REASONS = ("", "ineligible", "unselected", "waiting", "not live", "constant")
+"""Texts of those reasons, as stored; codes are positions, so that new ones come last."""
 
 
 @dataclass(frozen=True)

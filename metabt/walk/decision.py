@@ -1,57 +1,78 @@
-"""Decision: windows and support in, weights and a status out.
+"""Decision: candidates in, weights and a status out.
 
 1. the sleeve's optimizer solves every window that has something to weight
 2. what it leaves unsolved goes down the fallback chain, under the same bounds, and is marked `fallback:NAME`
-3. what no optimizer of the chain solves, and what has no support, is cash
+3. what no optimizer of the chain solves, what has no candidate, and what is solved by holding nothing, is cash
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.estimators.windows import Windows
+from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer
 from metabt.portfolio.sleeve import Rules
+from metabt.walk.candidates import Candidates
 
 log = logging.getLogger("metabt.decisions")
 
 
-def weigh(spec: Rules, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Solve every window, as one stack, whatever is held.
+@dataclass(frozen=True)
+class Weighed:
+    """Decisions as they are taken: cash, until an optimizer has solved them."""
 
-    Parameters
-    ----------
-    support : (n_decisions, n_items) bool, the columns that may have weight
+    weights: np.ndarray
+    """(n_decisions, n_items), 0 outside of what was given."""
+    status: np.ndarray
+    """(n_decisions,) of texts: ok, fallback:NAME or cash."""
+    given: np.ndarray
+    """(n_decisions, n_items) bool, what the optimizer that decided was given; of cash, what the sleeve's own was."""
+    varied: np.ndarray
+    """(n_decisions,) bool: decided by an optimizer that needs variance."""
 
-    Returns
-    -------
-    weights : (n_decisions, n_items), 0 outside the support
-    status : (n_decisions,) ok, fallback:NAME or cash
-    """
+    @classmethod
+    def by(cls, optimizer: Optimizer, candidates: Candidates) -> Weighed:
+        """Return what is to be decided by an optimizer: nothing is yet."""
+        _, given = candidates.of(optimizer)
+        status, varied = np.full(len(given), "cash", dtype=object), np.full(len(given), optimizer.needs_variance)
+        return cls(np.zeros(given.shape), status, given.copy(), varied)
+
+    def note(self, rows: np.ndarray, weights: np.ndarray, status: str) -> None:
+        """Note the decisions `rows`, which are solved by `weights`, (n_rows, n_items)."""
+        self.weights[rows] = weights
+        self.status[rows] = np.where(weights.any(axis=1), status, "cash")
+
+
+def weigh(spec: Rules, candidates: Candidates) -> Weighed:
+    """Take all decisions, as one stack, whatever is held."""
     optimizer = build_optimizer(spec.optimizer)
-    weights, solved = optimizer.weigh(windows, support)
+    windows, given = candidates.of(optimizer)
+    weights, solved = optimizer.weigh(windows, given)
     if optimizer.failures_:
         count, (_, reason) = len(optimizer.failures_), optimizer.failures_[0]
         log.warning(
             "%s: no weights for %d of %d decisions, first: %s", spec.optimizer.name, count, len(windows), reason
         )
-    status = np.where(solved, "ok", "cash").astype(object)
-    fall_back(spec, windows, support, weights, status)
-    return weights, status.tolist()
+    found = Weighed.by(optimizer, candidates)
+    found.note(np.flatnonzero(solved), weights[solved], "ok")
+    fall_back(spec, candidates, found, np.flatnonzero(~solved))
+    return found
 
 
-def fall_back(spec: Rules, windows: Windows, support: np.ndarray, weights: np.ndarray, status: np.ndarray) -> None:
-    """Write weights and status of what the chain of fallbacks solves of the decisions that are in cash.
-
-    `weights` (n_decisions, n_items) and `status` (n_decisions,) of objects are changed in place.
-    """
+def fall_back(spec: Rules, candidates: Candidates, found: Weighed, rows: np.ndarray) -> None:
+    """Let the chain of fallbacks decide what is left unsolved: the decisions `rows`, each by the first that can."""
     optimizer = build_optimizer(spec.optimizer)
     for estimator in spec.fallback:
-        rows = np.flatnonzero((status == "cash") & support.any(axis=1))
         if not len(rows):
             break
-        again, solved = build_optimizer(bounded(estimator, optimizer)).weigh(windows.take(rows), support[rows])
-        weights[rows[solved]] = again[solved]
-        status[rows[solved]] = f"fallback:{estimator.name}"
+        fallback = build_optimizer(bounded(estimator, optimizer))
+        windows, given = candidates.of(fallback)
+        asked = rows[given[rows].any(axis=1)]
+        weights, solved = fallback.weigh(windows.take(asked), given[asked])
+        done = asked[solved]
+        found.note(done, weights[solved], f"fallback:{estimator.name}")
+        found.given[done], found.varied[done] = given[done], fallback.needs_variance
+        rows = np.setdiff1d(rows, done)

@@ -1,7 +1,8 @@
 """Walk a leaf over one partition.
 
 1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session
-2. select, then optimize on what was selected; a short leaf does both on -r and holds -w
+2. select, then optimize on what was selected, each without what is constant over the window where it needs variance;
+   a short leaf does both on -r and holds -w
 3. hold: trade `lag` sessions later, drift in between, close what has gone stale
 4. charge
 """
@@ -15,7 +16,8 @@ import numpy as np
 from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
+from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
+from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
 from metabt.walk.costs import charge
 from metabt.walk.decision import weigh
@@ -104,14 +106,29 @@ def _decide(
     for part, eligible in zip(np.array_split(rows, n_parts), np.array_split(whole, n_parts), strict=True):
         windows = inputs.windows(spec, inputs.before + part + 1)
         with watch.lap(SELECTION, len(part)):
-            support = build_selector(spec.selector).select(windows, eligible)
+            support, constant = _select(spec, windows, eligible)
         with watch.lap(OPTIMIZATION, len(part)):
-            weights, status = pending.weigh(part, windows, support) if pending else weigh(spec, windows, support)
-            risk = windows.risk(weights)
-        reasons = np.where(support, HELD, np.where(eligible, UNSELECTED, INELIGIBLE)).astype(np.int8)
+            candidates = Candidates.on(windows, support)
+            found = pending.weigh(part, candidates) if pending else weigh(spec, candidates)
+            risk = candidates.risk(found.weights, found.varied)
+        left = np.where(constant | support, CONSTANT, np.where(eligible, UNSELECTED, INELIGIBLE))
+        reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0
-        parts.append(Decisions(part, weights * spec.signs + 0.0, risk, tuple(status), reasons))
+        parts.append(Decisions(part, found.weights * spec.signs + 0.0, risk, tuple(found.status), reasons))
     return from_first(join_decisions(parts), state.live)
+
+
+def _select(spec: Leaf, windows: Windows, eligible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what was selected, and what the selector was not given because it is constant, (n_decisions, n_assets)."""
+    selector = build_selector(spec.selector)
+    if not selector.needs_variance:
+        return selector.select(windows, eligible), np.zeros(eligible.shape, bool)
+    constant = eligible & windows.constant
+    support = selector.select(windows, eligible & ~constant)
+    still = np.flatnonzero(constant.any(axis=1) & (constant == eligible).all(axis=1))
+    if len(still):
+        support[still] = selector.unranked(windows.take(still), eligible[still])
+    return support, constant
 
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import State
-from metabt.walk.decision import fall_back
+from metabt.walk.candidates import Candidates
+from metabt.walk.decision import Weighed, fall_back
 
 
 class Hold(Protocol):
@@ -59,24 +59,17 @@ class Pending:
             self._due[self._sessions[self._traded]] = self._count
         self._count += 1
 
-    def weigh(self, rows: np.ndarray, windows: Windows, support: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """Take the decisions at `rows` of the schedule's calendar, holding on the way.
-
-        Returns
-        -------
-        weights : (n_decisions, n_items), positive
-        status : (n_decisions,)
-        """
-        turns = build_optimizer(self._spec.optimizer).in_turn(windows, support)
-        weights, status = np.zeros(support.shape), np.full(len(rows), "cash", dtype=object)
+    def weigh(self, rows: np.ndarray, candidates: Candidates) -> Weighed:
+        """Take the decisions at `rows` of the schedule's calendar, holding on the way."""
+        optimizer = build_optimizer(self._spec.optimizer)
+        found, turns = Weighed.by(optimizer, candidates), optimizer.in_turn(*candidates.of(optimizer))
         for k, row in enumerate(rows.tolist()):
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
             previous = self._weights[self._count - 1] if self._traded >= row else self._hold.ahead()
-            weights[k], solved = turns.weigh(k, previous * self._signs)
-            one = slice(k, k + 1)
+            weights, solved = turns.weigh(k, previous * self._signs)
             if solved:
-                status[k] = "ok"
+                found.note(np.array([k]), weights[None], "ok")
             else:
-                fall_back(self._spec, windows.take(one), support[one], weights[one], status[one])
-            self.add(row, weights[k] * self._signs + 0.0)
-        return weights, status.tolist()
+                fall_back(self._spec, candidates, found, np.array([k]))
+            self.add(row, found.weights[k] * self._signs + 0.0)
+        return found

@@ -10,13 +10,17 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.errors import ConfigError
+from metabt.config import Job
+from metabt.errors import ConfigError, StoreError
 from metabt.estimators import registry
 from metabt.runs.request import CODE
+from metabt.runs.sweep import run_sweep
 from metabt.values.source_files import code_modules
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
 from tests.shared.small_tree import LEAF, tree
+
+CONFIG = {"start": None, "end": None, "engine": "local", "is_meta_backtest": None}
 
 
 @pytest.fixture
@@ -35,9 +39,59 @@ def test_the_same_run_is_found_and_has_the_same_bytes(lake: Path) -> None:
     stored = snapshots(lake)
     second = metabt.backtest(tree(), lake)
     assert (first.found, second.found) == (False, True)
-    assert first.run_id == second.run_id and snapshots(lake) == stored
+    assert first.run_id == second.run_id and snapshots(lake) == stored + 1  # that it was asked for again
     assert same(first.tables, second.tables)
     assert same(first.tables, metabt.load(lake, first.run_id[:8]).tables)
+
+
+def test_a_run_is_found_where_nothing_can_be_written_and_no_asking_is_kept(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = metabt.backtest(tree(), lake)
+    stored = snapshots(lake)
+
+    def refuse(path: object) -> None:
+        raise StoreError(f"lakehouse '{path}' cannot be written")
+
+    monkeypatch.setattr("metabt.lakehouse.catalog.attachment.check_folder", refuse)
+    again = metabt.backtest(tree(), lake)
+    assert again.found and again.run_id == first.run_id and snapshots(lake) == stored
+    with pytest.raises(StoreError, match="cannot be written"):
+        metabt.backtest(tree(lookback=7), lake)
+
+
+def test_a_run_that_is_kept_as_a_summary_is_loaded_whole(lake: Path) -> None:
+    whole = metabt.backtest(tree(), {"stocks": stocks(5)})
+    job = Job(("portfolio.x=1",), {"portfolio": tree(), **CONFIG}, None)
+    (member,) = run_sweep([job], str(lake)).runs
+    with lakehouse.attach(lake, read_only=True) as connection:
+        before = lakehouse.run_row(connection, member.run_id)
+        kept = lakehouse.load_run(connection, member.run_id)[1]
+    assert before["keep"] == "summary" and len(kept["weights"]["date"]) == 0
+    loaded = metabt.load(lake, member.run_id[:9])
+    assert same(loaded.tables, whole.tables) and len(loaded.weights) > 0
+    with lakehouse.attach(lake, read_only=True) as connection:
+        after = lakehouse.run_row(connection, member.run_id)
+        assert connection.execute("select count(*) from asked").fetchall() == [(1,)]  # to load is not to ask
+    assert {name for name in after if after[name] != before[name]} <= {"keep", "seconds"}
+    assert metabt.load(lake, member.run_id).found
+
+
+def test_a_summary_that_other_code_made_names_the_command_that_runs_it_again(lake: Path) -> None:
+    job = Job(("portfolio=small", "portfolio.x=[1, 2]"), {"portfolio": tree(), **CONFIG}, None)
+    (member,) = run_sweep([job], str(lake)).runs
+    with lakehouse.attach(lake) as connection:
+        connection.execute("update runs set run_id = 'f00d', versions = '{}'")
+    with pytest.raises(StoreError, match=r"`metabt backtest portfolio=small 'portfolio.x=\[1, 2\]'`"):
+        metabt.load(lake, "f00d")
+
+
+def test_daily_is_every_session_under_the_same_key(lake: Path) -> None:
+    """Misspelt, it is named."""
+    daily, every = (metabt.backtest(tree(schedule=rule), lake) for rule in ("daily", {"every": 1}))
+    assert daily.run_id == every.run_id and every.found
+    with pytest.raises(ConfigError, match="schedule: unknown period 'dayly'; did you mean 'daily'"):
+        metabt.backtest(tree(schedule="dayly"), lake)
 
 
 def test_a_frame_and_a_lakehouse_give_one_answer_under_one_name(lake: Path) -> None:

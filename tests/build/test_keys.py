@@ -15,7 +15,7 @@ import pytest
 import metabt
 from metabt import BacktestEngine, MemoryCache
 from metabt.build import keys
-from metabt.build.keys import WALK
+from metabt.build.keys import WALK, asset_risk_key
 from metabt.build.plan import Node, Plan
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
@@ -393,12 +393,13 @@ def test_a_version_or_the_platform_changes_every_key(
     assert changed(before, keys_of(book(), data)) == set(before)
 
 
-def test_the_version_of_a_plug_in_changes_the_keys_of_what_uses_it(
-    keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["requirements", "sources"])
+def test_the_version_and_the_files_of_a_plug_in_change_the_keys_of_what_uses_it(
+    source: str, keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, versions = panel(prices(150)), {"solver": "1.0"}
     plugins = ("min_variance", "log_mps")
-    monkeypatch.setattr(keys, "requirements", lambda kind, name: dict(versions) if name in plugins else {})
+    monkeypatch.setattr(keys, source, lambda kind, name: dict(versions) if name in plugins else {})
     before = keys_of(book(), data)
     versions["solver"] = "1.1"
     found = {path for path, _ in changed(before, keys_of(book(), data))}
@@ -487,8 +488,8 @@ def test_that_data_have_ended_for_good_is_an_input() -> None:
 
 @pytest.mark.parametrize("value", [len, lambda w: w, object(), {1: 2}])
 def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
-    tree = put(resolved(), "book", optimizer=Estimator("min_variance", {"max_weight": value}))
-    with pytest.raises((TypeError, MetabtError), match="cannot fingerprint"):
+    with pytest.raises((TypeError, MetabtError), match="cannot fingerprint|max_weight is {1: 2}; wanted a finite"):
+        tree = put(resolved(), "book", optimizer=Estimator("min_variance", {"max_weight": value}))
         metabt.backtest(tree, panel(prices(150)), cache=MemoryCache())
 
 
@@ -499,3 +500,36 @@ def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
         "metabt.data.prices",
         "metabt.walk.meta.book",
     } <= code_modules(*WALK).keys()
+
+
+ARGUMENTS = {
+    "weights": np.array([[0.5, 0.5]]),
+    "sessions": np.arange("2020-01-01", "2020-01-09", dtype="M8[D]"),
+    "stops": np.array([8]),
+    "lookback": 20,
+    "observed": {"stocks": "0a"},
+}
+OTHERS = {
+    "weights": np.array([[0.5, 0.25]]),
+    "sessions": np.arange("2020-01-02", "2020-01-10", dtype="M8[D]"),
+    "stops": np.array([7]),
+    "lookback": 21,
+    "observed": {"stocks": "0b"},
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_risk_by_asset_has_every_argument_in_its_key(name: str) -> None:
+    assert asset_risk_key(**ARGUMENTS) == asset_risk_key(**copy.deepcopy(ARGUMENTS))  # type: ignore[arg-type]
+    assert asset_risk_key(**ARGUMENTS) != asset_risk_key(**{**ARGUMENTS, name: OTHERS[name]})  # type: ignore[arg-type]
+
+
+def test_risk_by_asset_of_two_roots_that_differ_in_their_lookback_alone() -> None:
+    """Their weights are the same, and both see all that there is at first: one cache for both equals none."""
+    data, cache = {"stocks": stocks(1, 90)}, MemoryCache()
+    leaf = {"dataset": "stocks", "lookback": 5, "optimizer": "equal", "schedule": {"every": 5}}
+    sleeves = {"a": {**leaf, "universe": ["AA", "BB"]}, "b": {**leaf, "universe": ["CC", "DD"]}}
+    rules = {"optimizer": "equal", "min_history": 2, "schedule": {"every": 5}, "sleeves": sleeves}
+    for lookback in (40, 25):
+        tree = {"name": "root", "lookback": lookback, **rules}
+        assert same(metabt.backtest(tree, data, cache=cache).tables, metabt.backtest(tree, data).tables)

@@ -142,8 +142,126 @@ def test_trades_reach_the_targets(told: pytest.CaptureFixture[str], desk: Path) 
     last = dict(zip(SYMBOLS, map(float, prices().splitlines()[-1].split(",")[1:]), strict=True))
     for symbol in SYMBOLS:
         row = trades[symbol]
-        assert float(row["trade_value"]) == pytest.approx(float(row["target"]) * 1000 - float(row["held_value"]))
+        assert float(row["trade_value"]) == pytest.approx(float(row["wanted_value"]) - float(row["held_value"]))
         assert float(row["trade_shares"]) == pytest.approx(float(row["trade_value"]) / last[symbol])
+        assert (float(row["close"]), row["close_date"]) == (last[symbol], "2021-02-23")
+
+
+def test_the_book_says_which_of_its_weights_is_traded_to(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    """Prices end on 23 February: what was decided on the 1st has been traded, a decision of the 23rd has not."""
+    (desk / "holdings.csv").write_text("symbol,value\nAAA,250\n")
+    trading = ["--holdings", "holdings.csv", "--nav", "1000"]
+    for settings, followed in (([], "drifted"), (["portfolio.schedule.every=1"], "target")):
+        assert main(["backtest", "--quiet", "portfolio=mine", *settings]) == 0
+        told.readouterr()
+        assert main(["weights", "--format", "csv"]) == 0
+        book = {row["symbol"]: row for row in table(told.readouterr().out)}
+        assert main(["weights", *trading, "--format", "csv"]) == 0
+        trades = {row["symbol"]: row for row in table(told.readouterr().out)}
+        for symbol, row in book.items():
+            assert (trades[symbol]["target"], trades[symbol]["drifted"]) == (row["target"], row["drifted"])
+            assert float(trades[symbol]["wanted_value"]) == pytest.approx(1000 * float(row[followed]))
+        gap = [float(row["target"]) - float(row["drifted"]) for row in book.values()]
+        assert max(gap) > 1e-6
+        moved = [float(row["trade"]) for row in book.values()]
+        assert moved == pytest.approx(gap if followed == "target" else [0.0] * len(gap))
+        assert main(["weights"]) == 0
+        shown = told.readouterr().out
+        assert main(["weights", *trading]) == 0
+        for text in (shown, told.readouterr().out):
+            net = sum(float(row[followed]) for row in book.values())
+            assert f"traded to: {followed} (" in text and f"after trading net {net:.2%}, gross {net:.2%}" in text
+            assert f"{float(book['AAA']['target']):.2%}" in text and "2021-02-23" in text
+
+
+def test_a_symbol_of_two_datasets_is_priced_in_the_one_that_its_leaf_takes_it_from(
+    told: pytest.CaptureFixture[str], desk: Path
+) -> None:
+    """X is worth about 100 in dataset a, where its leaf takes it from; ten times that, a day later, in b."""
+    days = np.busday_offset("2024-01-01", np.arange(21), roll="forward")
+    moves = np.random.default_rng(7).normal(0.0, 0.01, (21, 3)).cumsum(axis=0)
+    x, y, z = (100.0 * np.exp(moves)).T.round(2).tolist()
+    first = [f"{day},{a},{b}" for day, a, b in zip(days[:20], x, y, strict=False)]
+    second = [f"{day},{10 * a:.2f},{b}" for day, a, b in zip(days, x, z, strict=True)]
+    Path("a.csv").write_text("\n".join(["Date,X,Y", *first]) + "\n")
+    Path("b.csv").write_text("\n".join(["Date,X,Z", *second]) + "\n")
+    for name in "ab":
+        assert main(["ingest", f"{name}.csv", "--dataset", name]) == 0
+    Path("conf/portfolio/two.yaml").write_text(
+        "name: two\ndefaults: {lookback: 5, schedule: {every: 1}}\nlookback: 5\nsleeves:\n"
+        "  one: {dataset: a, universe: [X, Y]}\n  other: {dataset: b, universe: [Z]}\n"
+    )
+    assert main(["backtest", "--quiet", "portfolio=two"]) == 0
+    Path("mine.csv").write_text("symbol,shares\nX,10\n")
+    told.readouterr()
+    assert main(["weights", "--holdings", "mine.csv", "--nav", "10000", "--format", "csv"]) == 0
+    row = {row["symbol"]: row for row in table(told.readouterr().out)}["X"]
+    assert float(row["held_value"]) == pytest.approx(10 * x[19])
+    assert float(row["close"]) == x[19]
+    assert float(row["trade_shares"]) == pytest.approx(float(row["wanted_value"]) / x[19] - 10)
+
+
+def closing(text: str) -> list[str]:
+    """Return the lines of the last paragraph."""
+    return text.rstrip().split("\n\n")[-1].splitlines()
+
+
+def test_every_printed_table_ends_with_what_must_be_known(told: pytest.CaptureFixture[str], desk: Path) -> None:
+    """Dataset `short` ends two months before `prices`; WWW in it lacks one session of four; max_sharpe falls back."""
+    rows = prices().splitlines()
+    Path("short.csv").write_text("\n".join(["Date,SSS,WWW", *short_rows(rows[1:-44])]) + "\n")
+    assert main(["ingest", "short.csv", "--dataset", "short"]) == 0
+    Path("conf/portfolio/noted.yaml").write_text(
+        "name: noted\noptimizer: max_sharpe\nlookback: 20\ndefaults: {lookback: 20, schedule: {every: 7}}\nsleeves:\n"
+        "  long: {dataset: prices, universe: [AAA, BBB]}\n  other: {dataset: short, universe: [SSS, WWW]}\n"
+    )
+    told.readouterr()
+    settings = ["portfolio=noted", "portfolio.optimizer.max_weight=0.9", "engine=local"]
+    assert main(["backtest", "--quiet", *settings]) == 0
+    said = closing(told.readouterr().out)
+    with connect("data/lakehouse") as con:
+        ((run_id, first, last),) = con.execute(
+            "select run_id, min(date), max(date) from returns group by all"
+        ).fetchall()
+        ((fallen, made),) = con.execute(
+            "select count(distinct date) filter (status like 'fallback:%'), count(distinct date) from decisions "
+            "where path = 'noted'"
+        ).fetchall()
+        ((out, decided),) = con.execute(
+            "select count(*) filter (reason = 'ineligible'), count(*) from decisions where item = 'WWW'"
+        ).fetchall()
+    assert fallen and out == decided
+    assert said[0] == f"run {run_id[:12]} of noted in data/lakehouse; {first} to {last}"
+    assert said[1] == "other than its file says: portfolio.optimizer.max_weight=0.9"
+    assert said[2].startswith(f"ends on {last} with dataset 'short'; 'prices' goes on for 2 months, to 2021-02-23")
+    assert said[3].startswith(
+        f"fell back: noted {fallen} of {made} decisions to inverse_volatility (max_sharpe: no mean"
+    )
+    assert said[4].startswith(
+        "left out: 1 of 2 assets of noted/other never eligible (WWW): coverage 0.75, wanted 1; set"
+    )
+    assert len(said) == 5
+    concerns = said[2:]
+    for command in (["weights"], ["explain"], ["report", "--output", "page.html"]):
+        assert main(command) == 0
+        shown = closing(told.readouterr().out)
+        assert shown[0] == f"run {run_id[:12]} of noted; {first} to {last}" and shown[-3:] == concerns
+    for form in ("csv", "json"):
+        assert main(["weights", "--format", form]) == 0
+        clean = told.readouterr()
+        assert clean.err.splitlines() == concerns and not any(line in clean.out for line in concerns)
+    assert main(["backtest", "--quiet", "portfolio=noted", "end=2020-06-30"]) == 0
+    said = closing(told.readouterr().out)
+    assert said[1] == "other than its file says: end=2020-06-30" and not any("goes on" in line for line in said)
+    assert main(["explain", run_id, "noted"]) == 0
+    said = closing(told.readouterr().out)
+    assert len(said) == 6 and said[0].startswith(f"run {run_id[:12]} of noted; ") and said[1].startswith("run ")
+
+
+def short_rows(rows: list[str]) -> list[str]:
+    """Return rows of a wide file whose second asset lacks a price in one session of four."""
+    cells = [row.split(",") for row in rows]
+    return [f"{day},{one},{two if place % 4 else ''}" for place, (day, one, two, *_) in enumerate(cells)]
 
 
 def append(name: str = "prices", session: str = "2021-03-01") -> None:
@@ -206,11 +324,11 @@ def test_weights_of_today_are_had_without_importing_what_takes_longer_than_they_
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()
-    assert main(["weights", "--format", "csv"]) == 0
+    assert main(["weights", "mine", "portfolio.lookback=20", "--format", "csv"]) == 0
     whole = told.readouterr()
     assert "is kept as a summary: assembling the rest from cached blocks" in whole.err
     assert sum(float(order["target"]) for order in table(whole.out)) == pytest.approx(1.0, abs=1e-12)
-    assert main(["weights", "--format", "csv"]) == 0
+    assert main(["weights", "mine", "portfolio.lookback=20", "--format", "csv"]) == 0
     again = told.readouterr()
     assert (again.out, again.err) == (whole.out, "")
     with connect("data/lakehouse") as con:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.cli.sweep_ranking import SHOWN, conclusion, differing, failures, forecast, ranking, short_names
+from metabt.cli.sweep_ranking import SHOWN, differing, failures, forecast, ranking, short_names
 from tests.shared.ranked import outlook, sweep_of, swept
 
 
@@ -141,9 +141,12 @@ def test_the_query_gives_all_of_it() -> None:
     query = table.splitlines()[-1].split('"')[1]
     with duckdb.connect() as con:
         con.execute("create table runs (run_id text, sweep_id text, portfolio text, overrides text)")
+        con.execute("create table asked (run_id text, sweep_id text, overrides text)")
         con.execute("create table metrics (run_id text, path text, metric text, value double)")
         for number in range(3):
-            con.execute("insert into runs values (?, ?, 'p', ?)", [str(number), "5" * 64, f"a={number}"])
+            con.execute("insert into runs values (?, NULL, 'p', NULL)", [str(number)])  # found, of no sweep
+            for sweep_id in ("5" * 64, "5" * 64, "6" * 64):  # asked for twice, and by another
+                con.execute("insert into asked values (?, ?, ?)", [str(number), sweep_id, f"a={number}"])
             con.execute("insert into metrics values (?, 'p', 'sharpe', ?)", [str(number), float(number)])
             con.execute("insert into metrics values (?, 'p/x', 'sharpe', 9)", [str(number)])
         assert con.execute(query).fetchall() == [(str(n), f"a={n}", float(n)) for n in (2, 1, 0)]
@@ -176,9 +179,3 @@ def test_failures_are_counted_and_the_first_is_named() -> None:
         "2 of 3 configurations failed; the others are stored; the first, a=1: ruined"
     )
     assert failures(fails("ruined")) == "1 of 1 configuration failed; the first, a=0: ruined"
-
-
-def test_a_conclusion_names_the_sweep_and_what_it_computed() -> None:
-    assert (
-        conclusion(sweep_of(*fails(None, None))) == "sweep 555555555555 of 2 configurations: 7 blocks computed, 1.2 s"
-    )

@@ -156,6 +156,7 @@ SECRETIVE = (
     "a-${ oc.env:METABT_SECRET}",
     "${oc.decode:${oc.env:METABT_SECRET}}",
     "${oc.decode:'\\${oc.env:METABT_SECRET}'}",
+    "${oc.decode:${.begin}${.end}}",
     "${oc.${.which}:METABT_SECRET}",
 )
 
@@ -165,7 +166,8 @@ def test_no_environment_variable_gets_among_the_settings(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("METABT_SECRET", "hunter2")
-    tree = {"which": "env", "sleeves": {"a": {"dataset": text}}}
+    parts = {"which": "env", "begin": "$", "end": "{oc.env:METABT_SECRET}"}
+    tree = {**parts, "sleeves": {"a": {"dataset": text}}}
     write(elsewhere, portfolio__mine=yaml.safe_dump(tree))
     with pytest.raises(ConfigError, match="portfolio.sleeves.a.dataset may read .*state the value") as caught:
         compose(["portfolio=mine"])
@@ -225,6 +227,10 @@ def test_a_file_without_a_lakehouse_says_what_to_add(elsewhere: Path, text: str)
         ("portfolio.sleeves.equities.sleeves.energy.universe.9=GE", "'9' is no position in a list of 3"),
         ("portfolio.sleeves.hedge.selector={_target_: os.system}", "cannot call code"),
         ("++portfolio.x._target_=os.system", "cannot call code"),
+        (
+            "portfolio.fallback=[equal,{_target_: os.system}]",
+            r"portfolio.fallback.1 has a '_target_'; .*cannot call code",
+        ),
         ("++hydra.callbacks.x._target_=os.system", "hydra.callbacks.x._target_ names 'os.system'; .*cannot call code"),
         ("portfolio.lookback=63,126", "is a sweep; add --multirun"),
         ("portfolio.lookback=}{", "override 'portfolio.lookback=}{'"),

@@ -113,3 +113,37 @@ def test_rows_alone_are_as_in_the_whole_and_join_to_it_again(seed: int, n_cuts: 
     if len(sessions):
         between = whole.rows(slice(cuts[1], 30)).returns_between(sessions)
         assert between.tobytes() == whole.returns_between(sessions).tobytes()
+
+
+VIEWS = {
+    "columns": lambda base: base[:, :3],
+    "rows": lambda base: base[1:13, :3],
+    "a copy's view": lambda base: base[:12, :3].view(),
+    "turned": lambda base: base.T[:3].T,
+    "read-only": lambda base: np.broadcast_to(base[:1, :3], (12, 3)),
+    "the memory of others": lambda base: np.frombuffer(base.data, np.float64)[: 12 * 3].reshape(12, 3),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_written_through_the_base_of_an_array_changes_no_prices(view: str) -> None:
+    """Digests and returns, computed before or after, are those of the prices that were handed over."""
+    base = 100.0 + np.arange(16 * 4.0).reshape(16, 4)
+    given = VIEWS[view](base)
+    kept, dates = panel(np.array(given)), panel(np.array(given)).dates.copy()
+    made = Prices("p", dates[:], kept.symbols, given, given, entry=given[0])
+    before = list(made.digests())
+    base *= 2.0
+    dates += np.timedelta64(1000, "D")
+    wanted = Prices("p", kept.dates, kept.symbols, kept.close, kept.close, entry=kept.close[0])
+    assert before == list(made.digests()) == list(wanted.digests())
+    assert np.array_equal(made.returns, wanted.returns)
+    assert not any(array.flags.writeable for array in (made.dates, made.close, made.volume, made.entry))  # type: ignore[union-attr]
+
+
+def test_prices_share_memory_that_nobody_writes_to() -> None:
+    """An array that owns its memory is kept, and rows of prices are not copied."""
+    close = np.full((12, 3), 2.0)
+    made = panel(close)
+    owned = Prices("p", made.dates, made.symbols, close)
+    assert owned.close is close and np.shares_memory(owned.rows(slice(3, 7)).close, close)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
+from metabt.build.flat_baseline import flatten_tree
 from metabt.errors import ConfigError, DataError, RunError
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
+from metabt.portfolio.sleeve import Leaf, Sleeve
 from tests.shared.agreement import same
 from tests.shared.panels import market, stocks
 from tests.shared.small_tree import LEAF, tree
@@ -71,6 +75,48 @@ def test_a_forest_computes_what_its_trees_share_once() -> None:
         assert same(job.assemble(walks, position), alone)
 
 
+BESIDE = {
+    "long": {},
+    "short": {"direction": "short"},
+    "a shorter window": {"lookback": 12},
+    "by volume": {"selector": {"name": "log_mps", "top": 1, "cluster_distance": 0.4}},
+    "by low volatility": {"selector": {"name": "top_k", "k": 2, "by": "low_volatility"}},
+    "ewma": {"optimizer": {"name": "min_variance", "covariance": {"name": "ewma", "half_life": 5}}},
+    "shrunk": {"optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
+    "denoised": {"optimizer": {"name": "hrp", "covariance": "denoised"}},
+    "shrunk, short": {"optimizer": {"name": "erc", "covariance": "ledoit_wolf"}, "direction": "short"},
+}
+
+
+def test_leaves_that_share_what_is_read_and_estimated_are_what_they_are_alone() -> None:
+    """All of one universe, whose windows, moments and estimates are computed once: each to the bit as a run of its own.
+
+    Long and short differ in every window, and the best two by their mean in their assets.
+    """
+    frame = stocks(5)
+    rng = np.random.default_rng(2)
+    prices = {"stocks": replace(to_prices("stocks", frame), volume=rng.uniform(1.0, 9.0, frame.shape).copy())}
+    rules = {
+        "dataset": "stocks",
+        "universe": list(frame.columns),
+        "lookback": 20,
+        "schedule": {"every": 7},
+        "selector": {"name": "top_k", "k": 2},
+        "optimizer": "inverse_volatility",
+    }
+    leaves = {name: {**rules, **changes} for name, changes in BESIDE.items()}
+    whole = metabt.backtest({"name": "root", "lookback": 20, "sleeves": leaves}, prices)
+    chosen = set()
+    for name, leaf in leaves.items():
+        alone = metabt.backtest({"name": "alone", **leaf}, prices)
+        columns = ["date", "item", "weight", "status", "reason"]
+        mine = [found.decisions(path)[columns] for found, path in ((whole, f"root/{name}"), (alone, "alone"))]
+        pd.testing.assert_frame_equal(*(it.reset_index(drop=True) for it in mine), check_exact=True)
+        pd.testing.assert_frame_equal(whole.returns(f"root/{name}"), alone.returns(), check_exact=True)
+        chosen.add(tuple(mine[0]["weight"]))
+    assert len(chosen) == len(leaves)
+
+
 def test_equal_siblings_are_one_node() -> None:
     settings = tree(sleeves={"x": tree()["sleeves"]["a"], "y": tree()["sleeves"]["a"]})
     assert len(engine([settings], {"stocks": stocks(5)}).plan.nodes) == 2
@@ -118,6 +164,16 @@ def test_the_flat_baseline_is_one_leaf_under_the_roots_optimizer() -> None:
     assert same(flat.tables, metabt.backtest(leaf, prices).tables, ignoring=("stages", "sleeves"))
 
 
+def test_the_flat_baseline_is_as_patient_as_the_most_patient_of_its_leaves() -> None:
+    """It holds what has no price as long as the leaf that holds it longest, and asks for the coverage that is least."""
+    leaves = [
+        Sleeve(name, Leaf(dataset="stocks", universe=(name,), stale_after=stale, min_coverage=coverage))
+        for name, stale, coverage in (("AA", 9, 0.5), ("BB", 3, 0.25), ("CC", 4, 1.0))
+    ]
+    flat = flatten_tree(Sleeve.meta("book", tuple(leaves)), "stocks").spec
+    assert isinstance(flat, Leaf) and (flat.stale_after, flat.min_coverage) == (9, 0.25)
+
+
 def test_a_forest_of_flat_baselines_keeps_them_apart() -> None:
     prices = {"stocks": stocks(5)}
     other = tree(name="other", sleeves={"c": {**LEAF, "universe": ["EE"]}, "d": {**LEAF, "universe": ["AA"]}})
@@ -143,7 +199,10 @@ def test_orders_are_the_last_targets_or_what_the_book_will_be() -> None:
         assert orders["target"].to_dict() == pytest.approx(traded.iloc[-1][orders.index].to_dict(), abs=1e-15)
     pending = 0
     for stop in range(100, 125):
-        now = metabt.backtest(yearly, {"stocks": prices.iloc[:stop]}).orders
+        known = metabt.backtest(yearly, {"stocks": prices.iloc[:stop]})
+        now = known.orders
+        newest = {path: known.decisions(path)["date"].max() for path in ("book", "book/a", "book/b")}
+        assert set(now["date"]) == {max(newest.values())}
         later = metabt.backtest(yearly, {"stocks": prices.iloc[: stop + 2]}).weights
         if not now["pending"].any():
             assert (now["trade"] == 0).all()

@@ -67,6 +67,17 @@ def test_auto_takes_ray_when_it_saves_more_than_it_takes_to_start(monkeypatch: p
     assert chosen(monkeypatch, 20.0, workers=8)[0] == "ray"
 
 
+@pytest.mark.parametrize(("usable", "taken"), [(1, "local"), (64, "ray")])
+def test_auto_counts_the_processors_that_this_process_may_use(
+    usable: int, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of the machine, of which a container may have a few."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(choice, "usable_cpus", lambda: usable)
+    monkeypatch.setattr("os.cpu_count", lambda: 65 - usable)
+    assert chosen(monkeypatch, 40.0)[0] == taken
+
+
 def test_auto_takes_the_cluster_that_a_job_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert chosen(monkeypatch, 1.0) == ("ray", "engine ray: about 1 s of work for the cluster")

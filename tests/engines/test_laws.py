@@ -60,6 +60,11 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, pd.DataFrame], frozenset[str]]:
         "funds": draw(st.sampled_from(["2021-05-21", None])),
     }
     frames |= {name: frames[name].loc[:end] for name, end in ends.items()}
+    if (first := draw(st.sampled_from([None, 0, 45]))) is not None:
+        frames["stocks"] = panels.stand(frames["stocks"], trees.STILL, first)
+    if (first := draw(st.sampled_from([None, 30, 55]))) is not None:
+        frames["stocks"] = panels.stand(frames["stocks"], ["AA"], first, first + 35)
+        frames["coins"] = panels.stand(frames["coins"], ["XBT"], first)
     closed = draw(
         st.sampled_from([frozenset(), frozenset({"coins"}), frozenset({"funds"}), frozenset({"coins", "funds"})])
     )
@@ -96,6 +101,12 @@ REACHED = (
     "a root in turn, with gaps",
     "datasets of other dates",
     "carried over the head of a partition in which a child has no session",
+    "an asset that stands still, and the others optimized",
+    "an asset that stands still, left out by a selector",
+    "a leaf in which nothing moves, decided by the last fallback",
+    "a child that stands still, and the others optimized",
+    "a child that stands still on a window that another shortens",
+    "given weights of children before all of them live",
 )
 """What random trees must reach for their agreement to mean something; `agree` says which of it one did."""
 
@@ -125,6 +136,26 @@ def reached(
         found.add(REACHED[5])
     if cut and any(carried_over_a_head(path, books) for path in books):
         found.add(REACHED[6])
+    return found | {what for path, book in books.items() for what in stood_still(sleeves[path], book)}
+
+
+def stood_still(sleeve: dict, book: oracle.Book) -> set[str]:
+    """Return those of REACHED that are of what does not move, or has no history, at one sleeve."""
+    found, leaf = set(), "universe" in sleeve
+    for decision in book.decisions.values():
+        still = [item for item, reason in decision.reasons.items() if reason == "constant"]
+        optimized = decision.status == "ok" and len(decision.columns) > 1
+        if still and optimized:
+            found.add(REACHED[7] if leaf else REACHED[10])
+        if leaf and still and optimized and oracle.ranks_risk(sleeve.get("selector", "all")):
+            found.add(REACHED[8])
+        measured = leaf and decision.window is not None and len(decision.columns)
+        if measured and decision.status == "fallback:equal" and not np.ptp(decision.window, axis=0).any():
+            found.add(REACHED[9])
+        if decision.shortened and optimized:
+            found.add(REACHED[11])
+        if not leaf and "fixed" in str(sleeve["optimizer"]) and decision.weights.keys() > decision.reasons.keys():
+            found.add(REACHED[12])
     return found
 
 
@@ -154,6 +185,20 @@ def over_a_head() -> tuple[dict, tuple[dict[str, pd.DataFrame], frozenset[str]],
     return {"name": "root", **tree}, (prices, frozenset()), True
 
 
+def shortened() -> tuple[dict, tuple[dict[str, pd.DataFrame], frozenset[str]], bool]:
+    """Return a tree with a child that stands still while another, which starts late, makes the window short."""
+    prices = {"stocks": panels.stand(panels.stocks(1), trees.STILL, 60)}
+    rules = {"schedule": {"every": 2}, "lookback": 8, "lag": 1, "costs": {"commission_bp": 5.0}}
+    leaf = {**rules, "costs": {}, "dataset": "stocks", "optimizer": "min_variance"}
+    sleeves = {
+        "dead": {**leaf, "universe": trees.STILL},
+        "two": {**leaf, "universe": ["AA", "BB"]},
+        "late": {**leaf, "universe": ["BB", "CC"], "start": str(prices["stocks"].index[62].date())},
+    }
+    tree = {**rules, "lookback": 40, "min_history": 6, "optimizer": "min_variance", "sleeves": sleeves}
+    return {"name": "root", **tree}, (prices, frozenset()), False
+
+
 WORLDS = trees.portfolios(datasets=("stocks", "coins", "funds")), worlds(), st.booleans()
 
 
@@ -162,6 +207,7 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees() -> None:
 
     @examples(90)
     @example(*over_a_head())
+    @example(*shortened())
     @given(*WORLDS)
     def law(tree: dict, world: tuple[dict[str, pd.DataFrame], frozenset[str]], cut: bool) -> None:
         seen.update(agree(tree, *world, cut))
@@ -311,8 +357,12 @@ def renamed(tree: dict) -> dict:
     """Return the tree with other names for its sleeves, in another alphabetical order."""
     if "sleeves" not in tree:
         return tree
-    names = sorted(tree["sleeves"], reverse=True)
-    return {**tree, "sleeves": {f"z{i}": renamed(tree["sleeves"][name]) for i, name in enumerate(names)}}
+    new = {name: f"z{i}" for i, name in enumerate(sorted(tree["sleeves"], reverse=True))}
+    found = {**tree, "sleeves": {new[name]: renamed(tree["sleeves"][name]) for name in new}}
+    if "weights" in tree["optimizer"]:
+        given = tree["optimizer"]["weights"]
+        found["optimizer"] = {"name": "fixed", "weights": {new[name]: weight for name, weight in given.items()}}
+    return found
 
 
 @examples(6)
@@ -374,7 +424,10 @@ def decisions_add_up(decisions: pd.DataFrame, sleeve: dict) -> None:
     assert (held["weight"] <= held["high"] + 1e-12).all()
     assert (held["weight"] >= np.where(held["status"] == "ok", low, 0.0) - 1e-12).all()
     total = held.groupby("date").agg({"weight": "sum", "high": "sum"})
-    assert (total["weight"] - np.minimum(1.0, total["high"])).abs().max() <= 1e-12 or total.empty
+    if "weights" in optimizer:
+        assert (held["weight"] == held["item"].map(optimizer["weights"]).fillna(0.0)).all()
+    else:
+        assert (total["weight"] - np.minimum(1.0, total["high"])).abs().max() <= 1e-12 or total.empty
     shares = rows.groupby("date")["risk_contribution"].sum(min_count=1).dropna()
     assert (shares - 1.0).abs().max() <= 1e-10 or shares.empty
 

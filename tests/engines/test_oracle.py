@@ -157,6 +157,7 @@ def test_a_weekend_of_the_24x7_sleeve_accrues_to_monday() -> None:
         "name": "root",
         "schedule": {"every": 1},
         "lookback": 3,
+        "min_history": 4,
         "lag": 0,
         "optimizer": "inverse_volatility",
         "sleeves": {
@@ -167,7 +168,7 @@ def test_a_weekend_of_the_24x7_sleeve_accrues_to_monday() -> None:
     books = oracle.run(tree, {"coins": coin, "stocks": stock})
     root = books["root"]
     # streams start on Wednesday the 3rd; common sessions with a row: 3rd, 4th, 5th, then Monday the 8th and Tuesday.
-    # the third of them is Friday the 5th: coins 0, 0, 0 have no variance and are not eligible, so warm-up goes on.
+    # the third of them is Friday the 5th: warm-up goes on until the fourth.
     assert root.decisions[pd.Timestamp("2024-01-05")].status == "warmup"
     # Monday: window 4th, 5th, 8th: coins 0, 0, 1.1 x 1.1 x 1 - 1 = 0.21; stocks 0, 0.02, 0.
     monday = root.decisions[pd.Timestamp("2024-01-08")]
@@ -178,6 +179,46 @@ def test_a_weekend_of_the_24x7_sleeve_accrues_to_monday() -> None:
     assert row(root, "2024-01-06") == pytest.approx([0.05, 0, 0.05, 0], abs=1e-15)
     # Tuesday: coins +10 %, stocks -50 % on Monday's weights
     assert row(root, "2024-01-09")[0] == pytest.approx(2 / 23 * 0.1 - 21 / 23 * 0.5, abs=1e-14)
+
+
+def test_a_child_that_stands_still_is_left_out_and_its_youth_no_longer_counts() -> None:
+    prices = frame(days(9), A=[100, 100, 110, 110, 99, 99, 99, 99, 99], B=[100, 100, 100, 101, 99, 101, 90, 99, 90])
+    prices["C"] = [100, 100, 100, 100, 100, 100, 100, 102, 102]
+    leaf = {"schedule": {"every": 99}, "start": "2024-01-02", "lookback": 1, "lag": 0}
+    tree = {
+        "name": "root",
+        "schedule": {"every": 1},
+        "lookback": 5,
+        "min_history": 2,
+        "lag": 0,
+        "optimizer": "inverse_volatility",
+        "sleeves": {
+            "a": {**leaf, "universe": ["A"]},
+            "b": {**leaf, "universe": ["B"]},
+            "c": {**leaf, "universe": ["C"], "start": "2024-01-06"},
+        },
+    }
+    root = oracle.run(tree, prices)["root"]
+    # 4th: two rows of a and b, so that warm-up is over; a 0.1, 0 and b 0, 0.01: 1/11 and 10/11
+    assert root.decisions[pd.Timestamp("2024-01-04")].weights == pytest.approx({"a": 1 / 11, "b": 10 / 11, "c": 0})
+    # 8th: c has two rows, 0 and 0.02, and makes the window two rows short: a stands still in it, on five it does not
+    eighth = root.decisions[pd.Timestamp("2024-01-08")]
+    assert eighth.reasons == {"a": "constant", "b": "", "c": ""} and eighth.status == "ok" and eighth.shortened
+    assert eighth.window == pytest.approx(np.array([[90 / 101 - 1, 0], [0.1, 0.02]]), abs=1e-15)
+    spread = 0.1 - (90 / 101 - 1)  # volatilities of two rows are as their spreads are: that of c is 0.02
+    assert eighth.weights == pytest.approx({"a": 0, "b": 0.02 / (spread + 0.02), "c": spread / (spread + 0.02)})
+
+
+def test_given_weights_leave_cash_and_ask_for_no_history() -> None:
+    prices = frame(days(4), A=[100, 100, 110, 110], B=[NAN, NAN, 100, 120])
+    leaf = {"schedule": {"every": 1}, "lookback": 1, "lag": 0}
+    sleeves = {"a": {**leaf, "universe": ["A"]}, "b": {**leaf, "universe": ["B"]}}
+    optimizer = {"name": "fixed", "weights": {"a": 0.5, "b": 0.3}}
+    tree = {"name": "root", **leaf, "lookback": 99, "optimizer": optimizer, "sleeves": sleeves}
+    root = oracle.run(tree, prices)["root"]
+    assert held(root, "2024-01-02") == {"A": 0.5, "B": 0.0} and held(root, "2024-01-04") == {"A": 0.5, "B": 0.3}
+    assert row(root, "2024-01-03")[0] == pytest.approx(0.05, abs=1e-15)
+    assert {decision.status for decision in root.decisions.values()} == {"ok"}
 
 
 def test_a_share_that_jumps_where_an_asset_has_no_price_waits_for_it() -> None:

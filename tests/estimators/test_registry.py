@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError
 from types import SimpleNamespace
 
@@ -12,12 +14,13 @@ from packaging.utils import canonicalize_name
 from metabt.errors import ConfigError, RunError
 from metabt.estimators import registry
 from metabt.estimators.optimizers.base import Optimizer
+from metabt.estimators.optimizers.fitted import FittedOptimizer
 from metabt.estimators.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
 from metabt.estimators.selectors.base import Selector
 from metabt.estimators.windows import Windows
 from tests.shared.returns import market_returns
 
-PARAMETERS = {"fixed": {"weights": {"A": 1.0}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
+PARAMETERS = {"fixed": {"weights": {"A": 0.5}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -159,6 +162,27 @@ def test_failures_of_a_plugin_keep_their_reason(plugins: None) -> None:
     weights, solved = rule.weigh(Windows(X, np.array([30, 60]), np.array([30, 30])), np.ones((2, 4), bool))
     assert solved.tolist() == [True, False] and not weights[1].any()
     assert rule.failures_ == ((1, "ValueError: too wild"),)
+
+
+def test_a_thread_reads_the_failures_of_its_own_call() -> None:
+    """One object serves all threads of a process: both are in the middle of a call, then each says what failed."""
+    middle, end = threading.Barrier(2), threading.Barrier(2)
+
+    class Failing:
+        def fit(self, X: np.ndarray) -> None:
+            middle.wait(30)
+            raise ValueError(f"{X[0, 0]:g}")
+
+    rule = FittedOptimizer(Failing)
+
+    def failed(value: float) -> tuple[tuple[int, str], ...]:
+        rule.weigh(Windows.single(np.full((5, 2), value)), np.ones((1, 2), bool))
+        end.wait(30)
+        return rule.failures_
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(failed, [1.0, 2.0]))
+    assert found == [((0, "ValueError: 1"),), ((0, "ValueError: 2"),)] and rule.failures_ == ()
 
 
 def test_weights_outside_the_bounds_of_a_plugin_are_no_solution(plugins: None) -> None:

@@ -89,13 +89,13 @@ def test_what_the_page_on_clusters_says_of_jobs_works(head: Head, lake: Path) ->
 
 @pytest.mark.parametrize("engine", ["auto", "ray"])
 def test_a_job_attaches_and_leaves_the_cluster_as_it_was(head: Head, lake: Path, desk: Path, engine: str) -> None:
-    nodes = head.ask("/api/v0/nodes")["data"]["result"]["result"]
+    nodes = head.nodes()
     job = Submission.of(head, f"python jobs/backtest.py portfolio=demo engine={engine} lakehouse={lake}", desk)
     assert job.wait() == ("SUCCEEDED", 0), job.log
     assert ("engine ray: about" in job.log) == (engine == "auto")
     assert f"of demo in {lake}" in job.log and runs(lake) == [("demo", "ok", "ray")]
     assert_gone(head)
-    assert head.ask("/api/v0/nodes")["data"]["result"]["result"] == nodes
+    assert head.nodes() == nodes
 
 
 FAILURES = {

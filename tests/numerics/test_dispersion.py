@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt.estimators.moments.risk_contribution import realised
-from metabt.numerics.dispersion import deviation, is_constant
+from metabt.numerics.dispersion import constant_windows, deviation, is_constant
 from metabt.runs.baselines.bootstrap import Bootstrap
 from tests.analysis.metrics.streams import measured
 
@@ -69,3 +69,20 @@ def test_a_money_market_fund_has_no_sharpe_ratio() -> None:
         assert found.loc[path, "volatility"] == 0.0 and np.isnan(found.loc[path, "sharpe"])
     assert found.loc["fund", "tracking_error"] == 0.0
     assert np.isnan(found.loc["fund", ["beta", "information_ratio"]].to_numpy(float)).all()
+
+
+@st.composite
+def stretches(draw: st.DrawFn) -> np.ndarray:
+    """Return returns whose columns stand still for a while, differ by rounding, or move, (n_rows, n_columns)."""
+    rate, n_columns = draw(st.sampled_from([0.0, 1e-4, -0.3, 5.0])), draw(st.integers(1, 4))
+    moves = st.sampled_from([0.0, 0.0, 0.0, 1e-16, 9e-13, 1.1e-12, 1e-9, 0.01, float("nan")])
+    rows = draw(st.lists(st.lists(moves, min_size=n_columns, max_size=n_columns), min_size=1, max_size=15))
+    return rate + np.array(rows) * draw(st.sampled_from([1.0, 1.0 + abs(rate)]))
+
+
+@given(stretches(), st.data())
+def test_windows_are_constant_where_each_of_them_is(returns: np.ndarray, data: st.DataObject) -> None:
+    stops = np.array(data.draw(st.lists(st.integers(1, len(returns)), min_size=1, max_size=6)))
+    lengths = np.array([data.draw(st.integers(0, stop)) for stop in stops.tolist()])
+    expected = [is_constant(returns[stop - length : stop]) for stop, length in zip(stops, lengths, strict=True)]
+    assert constant_windows(returns, stops, lengths).tolist() == np.array(expected).tolist()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
+from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from metabt.errors import ConfigError
@@ -156,9 +158,17 @@ WRONG = {
         tree(sleeves={"t": leaf(fallback=[{"name": "erc", "budgets": {"IBM": 2}}])}),
         "optimizer 'erc' speaks of 'IBM', which is not in its universe",
     ),
-    "budget of a sleeve": (
-        tree(optimizer={"name": "erc", "budgets": {"tech": 2}}),
-        "sleeve 'book': optimizer 'erc' speaks of 'tech', but a meta sleeve weights sleeves",
+    "budget of a sleeve that is not there": (
+        tree(optimizer={"name": "erc", "budgets": {"teck": 2}}),
+        "sleeve 'book': optimizer 'erc' speaks of 'teck', which is not among its sleeves; did you mean 'tech'?",
+    ),
+    "weight of a sleeve in a fallback": (
+        tree(fallback=[{"name": "fixed", "weights": {"othr": 1}}]),
+        "sleeve 'book': optimizer 'fixed' speaks of 'othr', which is not among its sleeves; did you mean 'other'?",
+    ),
+    "weights above one": (
+        tree(optimizer={"name": "fixed", "weights": {"tech": 0.7, "other": 0.5}}),
+        "sleeve 'book': Fixed: weights sum to more than one: 0.7 \\+ 0.5 = 1.2; what is missing to one is cash",
     ),
     "budget below nothing": (
         tree(sleeves={"t": leaf(optimizer={"name": "erc", "budgets": {"AMD": -1}})}),
@@ -224,6 +234,83 @@ def test_a_thousand_leaves_are_a_few_lines() -> None:
     assert len(leaves) == 1000 and re.fullmatch(r"k/\d{3}", leaves[123][0])
 
 
+class Compared(str):
+    """A symbol that counts how often symbols are compared."""
+
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str(self) == str(other)
+
+
+def test_a_wide_universe_takes_no_comparison_of_all_with_all() -> None:
+    """Budgets of every symbol too: each of 3,000 symbols is compared with a few others, not with 3,000."""
+    universe = [Compared(f"S{i:05d}") for i in range(3000)]
+    Compared.times = 0
+    found = resolve(leaf(universe=universe, optimizer={"name": "erc", "budgets": dict.fromkeys(universe, 1.0)}))
+    assert isinstance(found.spec, Leaf) and len(found.spec.universe) == 3000
+    assert Compared.times < 30 * 3000
+
+
+NUMBERS = {
+    "lookback": (20, np.int64(20), np.uint8(20), np.array(20)),
+    "lag": (2, np.int32(2)),
+    "schedule": ({"every": 5}, {"every": np.int16(5)}),
+    "min_coverage": (0.5, np.float64(0.5), np.float32(0.5), Fraction(1, 2)),
+    "costs": ({"commission_bp": 3.0}, {"commission_bp": np.int64(3)}, {"commission_bp": np.float32(3)}),
+    "optimizer": (
+        {"name": "erc", "max_weight": 0.5, "budgets": {"AMD": 2.0}},
+        {"name": "erc", "max_weight": np.float32(0.5), "budgets": {"AMD": np.int64(2)}},
+    ),
+    "selector": ({"name": "top_k", "k": 2}, {"name": "top_k", "k": np.int64(2)}),
+    "start": ("2001-01-31", np.datetime64("2001-01-31"), np.datetime64("2001-01-31T00:00:00.000000000")),
+}
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_numbers_of_numpy_are_numbers(key: str) -> None:
+    """They make the same spec, of the same digest, as Python's own, and can be written down."""
+    specs = [spec_of(leaf(**{key: value}), "portfolio") for value in NUMBERS[key]]
+    assert {spec.digest for spec in specs} == {specs[0].digest}
+    assert len({json.dumps(spec.plain()) for spec in specs}) == 1
+
+
+def test_numbers_of_numpy_are_handed_to_plug_ins_as_python_s_own() -> None:
+    plain = {"name": "skfolio.MeanRisk", "l2_coef": 0.1, "min_weight": 0.0, "previous_weights": [0.5, 0.5]}
+    given = {
+        **plain,
+        "l2_coef": np.float64(0.1),
+        "min_weight": np.float32(0),
+        "previous_weights": [np.float32(0.5)] * 2,
+    }
+    one, other = (spec_of(leaf(optimizer=optimizer), "portfolio") for optimizer in (plain, given))
+    assert json.dumps(one.plain()) == json.dumps(other.plain())
+    assert type(other.optimizer.params["l2_coef"]) is float
+
+
+@pytest.mark.parametrize("truth", [True, False, np.True_, np.False_])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda it: {"lookback": it},
+        lambda it: {"lag": it},
+        lambda it: {"schedule": {"every": it}},
+        lambda it: {"min_coverage": it},
+        lambda it: {"stale_after": it},
+        lambda it: {"costs": {"commission_bp": it}},
+        lambda it: {"optimizer": {"name": "erc", "max_weight": it}},
+        lambda it: {"optimizer": {"name": "fixed", "weights": {"AMD": it}}},
+        lambda it: {"optimizer": {"name": "skfolio.MeanRisk", "max_weight": it}},
+        lambda it: {"selector": {"name": "top_k", "k": it}},
+    ],
+)
+def test_a_truth_is_no_number(settings: Callable[[object], dict], truth: object) -> None:
+    with pytest.raises(ConfigError, match=r"is (np\.)?(True|False)_?[,;] wanted a"):
+        resolve(leaf(**settings(truth)), symbols=SYMBOLS)
+
+
 def test_leaves_are_shared_where_they_are_stated_alike() -> None:
     leaves: dict[str, Sleeve] = {}
 
@@ -234,12 +321,3 @@ def test_leaves_are_shared_where_they_are_stated_alike() -> None:
     assert leaf(lookback=60) is first and leaf(lookback=61) is not first and leaf(lookback=60, lag=2) is not first
     assert resolve({"dataset": "d", "universe": ["A", "B"], "lookback": 60}, leaves=leaves, start="2020-01-01") != first
     assert len(leaves) == 4
-
-
-def test_settings_may_be_numpys_and_a_universe_the_columns_of_a_frame() -> None:
-    frame = pd.DataFrame(columns=["B", "A"])
-    plain = {"name": "t", "dataset": "d", "universe": ["B", "A"], "lookback": 20, "min_coverage": 0.5}
-    numpys = {**plain, "universe": frame.columns, "lookback": np.int64(20), "min_coverage": np.float32(0.5)}
-    assert resolve(numpys) == resolve(plain)
-    with pytest.raises(ConfigError, match="wanted a whole number"):
-        resolve({**plain, "lookback": np.True_})

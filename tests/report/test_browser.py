@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+import metabt
 from metabt.report import render
 from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
 from metabt.report.replayed import Replayed
 from metabt.report.run import Run
-from tests.shared.reported import EVIL, backtested, stored_row
+from tests.shared.reported import EVIL, IMAGE, backtested, closes, stored_row
 
 PROBE = """
 const answers = {errors: [], violations: 0};
@@ -225,3 +226,39 @@ def test_a_browser_draws_two_runs_side_by_side(run: Run, tmp_path: Path, screen:
     assert answers["title"].startswith("mine") and answers["images"] == 0
     assert answers["overflow"] <= 0
     assert answers["cut"] == []  # what a row tells can be read on a phone too
+
+
+ASK_PAPER = """
+const waiting = setInterval(() => {
+  if (document.documentElement.dataset.drawn !== "all") return;
+  clearInterval(waiting);
+  const room = document.querySelector("main").getBoundingClientRect().right;
+  const tables = [...document.querySelectorAll("table, .tree")];
+  answers.wide = tables.filter((it) => it.getBoundingClientRect().right > room + 1).map((it) => it.textContent);
+  answers.tables = tables.length;
+  const note = document.createElement("pre");
+  note.id = "answers";
+  note.textContent = JSON.stringify(answers);
+  document.body.append(note);
+}, 50);
+"""
+
+
+def on_paper(page: str) -> str:
+    """Return a page that looks on a screen as it does on paper, 180 mm wide."""
+    assert page.count("@media print {") == 1
+    return page.replace("@media print {", "@media all {").replace("<html ", "<html class=printing ", 1)
+
+
+def test_paper_shows_every_column(tmp_path: Path) -> None:
+    prices = closes(900).rename(columns={IMAGE: "B"})
+    leaf = {"lookback": 30, "optimizer": "inverse_volatility"}
+    long = "a_sleeve_with_a_very_long_name_that_no_column_of_a_page_has_room_for"
+    sleeves = {f"{long}_{i}": {**leaf, "universe": ["A", "B"]} for i in range(2)}
+    result = metabt.backtest({"name": "mine", **leaf, "sleeves": sleeves}, prices, benchmark="D")
+    run = Run(stored_row(result), result.tables, Replayed.wanted(result.origin, None))
+    answers = visit(on_paper(render(run)), tmp_path, "--window-size=760,3000", ask=ASK_PAPER).answers
+    assert answers["tables"] > 15 and answers["wide"] == []
+    pair = Pair(run, Run(stored_row(backtested()), backtested().tables), [])
+    answers = visit(on_paper(render(pair)), tmp_path, "--window-size=760,3000", ask=ASK_PAPER).answers
+    assert answers["tables"] > 5 and answers["wide"] == []

@@ -213,7 +213,7 @@ def test_results_in_memory_are_set_side_by_side(results: tuple[metabt.Result, me
 def test_what_is_no_pair(results: tuple[metabt.Result, metabt.Result], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no other beside it"):
         results[0].report(tmp_path / "x.html", against=results[0])
-    with pytest.raises(ConfigError, match="'against' takes a result, got 'latest'; metabt.load"):
+    with pytest.raises(ConfigError, match="'against' takes a result, got str 'latest'; metabt.load"):
         results[0].report(tmp_path / "x.html", against="latest")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="of one run, not of two"):
         results[0].report(tmp_path / "x.html", against=results[1], baselines=True)

@@ -92,7 +92,8 @@ def values_at(column: Any, rows: np.ndarray) -> Any:
 def assert_whole(lake: Path, run: Swept, tree: dict[str, Any], keep: str) -> None:
     """Assert that what is stored of a run is what a run of its own gives."""
     alone = metabt.backtest(tree, {"stocks": prices()}).tables
-    found = metabt.load(lake, run.run_id).tables
+    with metabt.connect(lake) as connection:
+        found = lakehouse.load_run(connection, run.run_id)[1]
     if keep == "all":
         assert same(found, alone)
     else:
@@ -204,6 +205,12 @@ def test_the_same_configuration_twice_is_one_run(lake: Path) -> None:
     assert swept.runs[0].metrics == swept.runs[1].metrics
 
 
+def test_the_order_of_its_jobs_is_no_part_of_a_sweep_s_name(lake: Path) -> None:
+    jobs = grid()[:3]
+    names = {run_sweep(order, str(lake)).sweep_id for order in (jobs, jobs[::-1], [jobs[1], jobs[0], jobs[2]])}
+    assert len(names) == 1 and run_sweep(jobs[:2], str(lake)).sweep_id not in names
+
+
 def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_sweep(grid()[:4], str(lake))
     with metabt.connect(lake) as connection:
@@ -213,7 +220,33 @@ def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.M
     assert all(run.found for run in again.runs) and again.computed == 0 and again.outlook.n_found == 4
     assert [run.run_id for run in again.runs] == [run.run_id for run in first.runs]
     with metabt.connect(lake) as connection:
-        assert lakehouse.snapshot(connection) == before
+        assert lakehouse.snapshot(connection) == before + 1  # that it was asked for
+        asked = connection.execute("select run_id, sweep_id from asked order by asked.at").fetchall()
+    assert asked == 2 * [(run.run_id, first.sweep_id) for run in first.runs]
+
+
+def test_a_sweep_claims_no_run_that_it_finds(lake: Path) -> None:
+    """Nor does a run by itself that is found in a sweep; both keep their start."""
+    jobs = grid()[:3]
+    alone = metabt.backtest(jobs[0].config["portfolio"], lake)  # type: ignore[index]
+    with metabt.connect(lake) as connection:
+        before = lakehouse.run_row(connection, alone.run_id)
+    swept = run_sweep(jobs, str(lake))
+    assert swept.runs[0].found and swept.runs[0].run_id == alone.run_id
+    with metabt.connect(lake) as connection:
+        assert lakehouse.run_row(connection, alone.run_id) == before and before["sweep_id"] is None
+        assert lakehouse.resolve_run(connection, "book") == lakehouse.resolve_run(connection) == alone.run_id
+        member = lakehouse.run_row(connection, swept.runs[1].run_id)
+    again = metabt.backtest(jobs[1].config["portfolio"], lake)  # type: ignore[index]
+    with metabt.connect(lake) as connection:
+        # a summary is kept whole now, and stays the sweep's; asked for by itself, it answers to the name
+        now = lakehouse.run_row(connection, again.run_id)
+        assert {name for name in now if now[name] != member[name]} <= {"keep", "seconds", "snapshot"}
+        assert (member["keep"], now["keep"]) == ("summary", "all")
+        assert lakehouse.resolve_run(connection, "book") == again.run_id
+        sql = "select key, value from sweep_parameters where run_id = ?"
+        values = dict(connection.execute(sql, [again.run_id]).fetchall())
+    assert values == {"portfolio.lookback": "15", "portfolio.lag": "1"}  # all three have one optimizer
 
 
 def test_what_was_kept_as_a_summary_can_be_kept_whole_later(lake: Path) -> None:
@@ -263,7 +296,10 @@ FAILING = {
         lambda: job(with_optimizer({"name": "skfolio.HierarchicalRiskParity", "hierarchical_clustering_estimator": 3})),
         "sleeve 'book/c': 2020-10-05: the optimizer failed on",
     ),
-    "a value that no file can state": (lambda: job(book(lag=np.int64(1.0)), start=datetime.date(2090, 1, 1)), "lag is"),
+    "a value that no file can state": (
+        lambda: job(book(lag=datetime.timedelta(1)), start=datetime.date(2090, 1, 1)),
+        "lag is",
+    ),
     "no meta sleeve": (
         lambda: job({"name": "x", "dataset": "stocks", "universe": ["AA"]}, "m=1", is_meta_backtest=True),
         "is a single leaf",

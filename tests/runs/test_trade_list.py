@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.errors import DataError
-from metabt.runs.trade_list import Holding, plan_trades, read_holdings
+from metabt.runs.last_closes import Close
+from metabt.runs.trade_list import Book, Holding, Order, plan_trades, read_holdings
 
 SYMBOLS = st.sampled_from(["A", "B", "C", "D"])
-CLOSES = {"A": 10.0, "B": 0.5, "C": 200.0, "D": 33.0}
+TODAY = datetime.date(2024, 5, 6)
+PRICES = {"A": 10.0, "B": 0.5, "C": 200.0, "D": 33.0}
+CLOSES = {symbol: Close(price, TODAY) for symbol, price in PRICES.items()}
+WEIGHTS = st.dictionaries(SYMBOLS, st.tuples(st.floats(-1, 1), st.floats(-1, 1)), max_size=4)
+"""Symbol -> target and drifted weight."""
+
+
+def book_of(weights: Mapping[str, tuple[float, float]], pending: bool) -> Book:
+    return Book(tuple(Order(symbol, *pair, 0.0, pending, TODAY) for symbol, pair in sorted(weights.items())))
 
 
 def holdings_file(folder: Path, text: str) -> Path:
@@ -22,35 +33,43 @@ def holdings_file(folder: Path, text: str) -> Path:
 
 
 @given(
-    targets=st.dictionaries(SYMBOLS, st.floats(-1, 1), max_size=4),
+    weights=WEIGHTS,
+    pending=st.booleans(),
     held=st.dictionaries(SYMBOLS, st.floats(-1e4, 1e4), max_size=4),
     nav=st.floats(1.0, 1e9),
 )
-def test_after_the_trades_every_symbol_is_worth_its_target(
-    targets: dict[str, float], held: dict[str, float], nav: float
+def test_after_the_trades_every_symbol_is_worth_what_is_wanted_of_it(
+    weights: dict[str, tuple[float, float]], pending: bool, held: dict[str, float], nav: float
 ) -> None:
-    trades = plan_trades(targets, CLOSES, [Holding(symbol, shares, None) for symbol, shares in held.items()], nav)
-    assert {trade.symbol for trade in trades} == {*targets, *held}
+    book = book_of(weights, pending)
+    trades = plan_trades(book, CLOSES, [Holding(symbol, shares, None) for symbol, shares in held.items()], nav)
+    assert {trade.symbol for trade in trades} == {*weights, *held}
+    after = {trade.symbol: held.get(trade.symbol, 0.0) + (trade.trade_shares or 0.0) for trade in trades}
+    values = {symbol: shares * PRICES[symbol] for symbol, shares in after.items()}
     for trade in trades:
-        shares = held.get(trade.symbol, 0.0) + (trade.trade_shares or 0.0)
-        wanted = targets.get(trade.symbol, 0.0) * nav
-        assert shares * CLOSES[trade.symbol] == pytest.approx(wanted, abs=1e-9 * nav + 1e-6)
+        target, drifted = weights.get(trade.symbol, (0.0, 0.0))
+        assert (trade.target, trade.drifted) == (target, drifted)
+        assert (trade.close, trade.close_date) == (PRICES[trade.symbol], TODAY)
+        wanted = (target if pending else drifted) * nav
+        assert values[trade.symbol] == pytest.approx(wanted, abs=1e-9 * nav + 1e-6)
+    assert book.net * nav == pytest.approx(sum(values.values()), abs=1e-8 * nav + 1e-5)
+    assert book.gross * nav == pytest.approx(sum(map(abs, values.values())), abs=1e-8 * nav + 1e-5)
 
 
 def test_a_value_needs_no_close_and_then_has_no_shares() -> None:
-    (trade,) = plan_trades({}, {}, [Holding("X", None, 500.0)], 1000.0)
+    (trade,) = plan_trades(Book(()), {}, [Holding("X", None, 500.0)], 1000.0)
     assert (trade.trade_value, trade.trade_shares) == (-500.0, None)
 
 
 def test_shares_without_a_close_are_refused() -> None:
-    with pytest.raises(DataError, match="no close of 'X'.*give its value"):
-        plan_trades({}, {}, [Holding("X", 5.0, None)], 1000.0)
+    with pytest.raises(DataError, match="takes 'X', and .* no close of it, or several; give its value"):
+        plan_trades(Book(()), {}, [Holding("X", 5.0, None)], 1000.0)
 
 
 @pytest.mark.parametrize("nav", [0.0, -1.0, float("nan"), float("inf")])
 def test_nav_is_positive(nav: float) -> None:
     with pytest.raises(DataError, match="NAV"):
-        plan_trades({}, {}, [], nav)
+        plan_trades(Book(()), {}, [], nav)
 
 
 def test_a_file_is_read_whatever_its_case_order_and_mark(tmp_path: Path) -> None:

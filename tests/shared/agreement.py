@@ -51,18 +51,23 @@ def first_label(found: Iterable, expected: Iterable) -> str:
 
 
 def decisions_agree(result: object, book: oracle.Book, tolerance: float) -> None:
-    """Assert equal decision dates, weights, kinds of status and ex-ante risk contributions."""
+    """Assert equal decision dates, weights, kinds of status, reasons and ex-ante risk contributions."""
     found: dict[pd.Timestamp, dict[str, tuple[float, float, str]]] = {}
-    columns = result.decisions(book.path)[["date", "item", "weight", "risk_contribution", "status"]]
-    for t, item, weight, share, status in columns.itertuples(index=False):
+    reasons: dict[pd.Timestamp, dict[str, str]] = {}
+    columns = result.decisions(book.path)[["date", "item", "weight", "risk_contribution", "status", "reason"]]
+    for t, item, weight, share, status, reason in columns.itertuples(index=False):
         found.setdefault(t, {})[item] = (weight, share, status)
+        reasons.setdefault(t, {})[item] = reason
     assert list(found) == list(book.decisions), f"{book.path} decisions: {first_label(found, book.decisions)}"
     for t, decision in book.decisions.items():
         where = f"{book.path}, decision of {t.date()}"
         assert {status for _, _, status in found[t].values()} == {decision.status}, where
         assert set(found[t]) <= set(decision.weights), where
+        assert reasons[t] == decision.reasons, where
         shares = decision.risk_contribution()
-        allowed = max(tolerance, 1e-14 * cancellation(decision, shares)) if shares else 0.0
+        apart = max(abs(found[t].get(item, (0.0,))[0] - weight) for item, weight in decision.weights.items())
+        # shares of what nearly cancels are as far apart as the weights are, times what cancels
+        allowed = max(tolerance, (1e-14 + 4 * apart) * cancellation(decision, shares)) if shares else 0.0
         for item, weight in decision.weights.items():
             got, share, _ = found[t].get(item, (0.0, np.nan, ""))
             assert abs(got - weight) <= tolerance, f"{where}: {item} {got:.15g}, oracle {weight:.15g}"

@@ -53,6 +53,14 @@ class Head:
         with urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=60) as answer:
             return json.load(answer)
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return its nodes, once it knows of one: it answers before its own has joined."""
+        end = time.monotonic() + PATIENCE
+        while not (found := self.ask("/api/v0/nodes")["data"]["result"]["result"]):
+            assert time.monotonic() < end, "the head has no node"
+            time.sleep(0.2)
+        return list(found)
+
 
 @contextmanager
 def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[Head]:

@@ -66,6 +66,10 @@ class Decision:
     status: str
     window: np.ndarray | None = None
     columns: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why an item was not among those that whoever decided could give weight to."""
+    shortened: bool = False
+    """A child was left out because it did not move in a window that another child's short history made short."""
 
     def risk_contribution(self) -> dict[str, float]:
         """Return v_c (S v)_c / (v' S v) by item of the window; empty in warm-up, cash or at zero variance."""
@@ -338,15 +342,25 @@ def decide_leaf(
         if now in price[s] and sum(t in returns[s] for t in window) / len(window) >= spec.min_coverage
     ]
     sign = -1.0 if spec.direction == "short" else 1.0
-    X = np.array([[sign * returns[s].get(t, 0.0) for s in eligible] for t in window])
-    chosen = select(spec.selector, X, eligible) if eligible else []
-    if not chosen:
-        return Decision(weights, "cash")
-    X = X[:, [eligible.index(s) for s in chosen]]
-    held = {s: sign * w for s, w in leaving.items()}
-    solution, status = optimize(spec, X, optimizers, *apart(held, chosen))
-    weights.update({s: sign * float(w) for s, w in zip(chosen, solution, strict=True)})
-    return Decision(weights, status, X, chosen)
+    column = {s: [sign * returns[s].get(t, 0.0) for t in window] for s in eligible}
+    still = {s for s in eligible if is_still(column[s])}
+    ranked = [s for s in eligible if s not in still] if ranks_risk(spec.selector) else eligible
+    if ranked:
+        chosen = select(spec.selector, np.array([column[s] for s in ranked]).T, ranked)
+    else:  # nothing moves: there is nothing to rank, and the fallbacks have all of them
+        chosen = eligible
+    reasons = dict.fromkeys(spec.universe, "ineligible")
+    reasons.update({s: "unselected" if s in ranked else "constant" for s in eligible})
+    reasons.update(dict.fromkeys(chosen, "constant"))  # unless it is given to whoever decides
+
+    def given(measures_risk: bool) -> tuple[list[str], np.ndarray]:
+        names = [s for s in chosen if s not in still or not measures_risk]
+        return names, np.array([column[s] for s in names]).T
+
+    names, X, solution, status = optimize(spec, given, optimizers, {s: sign * w for s, w in leaving.items()})
+    weights.update({s: sign * float(w) for s, w in zip(names, solution, strict=True)})
+    reasons.update(dict.fromkeys(names, ""))
+    return Decision(weights, status, X, names, reasons)
 
 
 # ------------------------------------------------------------------------------------- a meta sleeve
@@ -465,28 +479,45 @@ def decide_meta(
     weights = dict.fromkeys(streams, 0.0)
     known = {name: [value for day, value in streams[name] if day <= t] for name in children}
     live = [name for name in sorted(children) if children[name].live(t)]
-    eligible = [name for name in live if len(known[name]) >= spec.min_history and varies(known[name][-spec.lookback :])]
+    aged = [name for name in live if len(known[name]) >= spec.min_history]
     if not live:
         return None, warm
-    warm = warm or eligible == live
+    given_weights = split(spec.optimizer)[0] == "fixed"
+    warm = warm or aged == live or given_weights
     if not warm:
         if spec.warmup == "wait":
             return None, warm
         cap = bounds_of(spec.optimizer)[1]
         weights.update(dict.fromkeys(live, min(1 / len(live), cap)))
-        return Decision(weights, "warmup"), warm
-    if not eligible:
-        return Decision(weights, "cash"), warm
-    length = min(spec.lookback, *(len(known[name]) for name in eligible))
-    X = np.array([known[name][-length:] for name in eligible]).T
-    solution, status = optimize(spec, X, optimizers, *apart(leaving, eligible))
-    weights.update({name: float(w) for name, w in zip(eligible, solution, strict=True)})
-    return Decision(weights, status, X, eligible), warm
+        return Decision(weights, "warmup", reasons=dict.fromkeys(live, "")), warm
+    candidates = live if given_weights else aged
+    reasons = {name: "constant" if name in candidates else "waiting" for name in live}
+
+    def rows(names: list[str]) -> list[list[float]]:
+        length = min([spec.lookback, *(len(known[name]) for name in names if name in aged)])
+        return [([0.0] * length + known[name])[-length:] for name in names]  # given weights may be of the young
+
+    def given(measures_risk: bool) -> tuple[list[str], np.ndarray]:
+        names, moving = candidates, [*candidates]
+        while measures_risk:
+            moving = [name for name, values in zip(names, rows(names), strict=True) if not is_still(values)]
+            if moving == names:
+                break
+            names = moving
+        return names, np.array(rows(names)).T
+
+    names, X, solution, status = optimize(spec, given, optimizers, leaving)
+    weights.update({name: float(w) for name, w in zip(names, solution, strict=True)})
+    reasons.update(dict.fromkeys(names, ""))
+    left = [name for name in candidates if name not in names]
+    shortened = any(not is_still(known[name][-spec.lookback :]) for name in left)
+    young = any(weights[name] and name not in aged for name in live)
+    return Decision(weights, status, None if young else X, names, reasons, shortened), warm
 
 
-def varies(values: list[float]) -> bool:
-    """Return whether the values are not all the same."""
-    return len(set(values)) > 1
+def is_still(values: list[float]) -> bool:
+    """Return whether returns are the same but for the rounding of 1 + r."""
+    return max(values, default=0.0) - min(values, default=0.0) <= 1e-12 * (1 + max(map(abs, values), default=0.0))
 
 
 def realised_risk(book: Book) -> dict[str, float]:
@@ -527,16 +558,20 @@ def bounds_of(estimator: str | dict) -> tuple[float, float]:
     return params.get("min_weight", 0.0), params.get("max_weight", 1.0)
 
 
-def apart(held: dict[str, float], chosen: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what is held of the chosen ones, in their order, and of the others."""
-    return np.array([held[s] for s in chosen]), np.array([w for s, w in held.items() if s not in chosen])
+def ranks_risk(selector: str | dict) -> bool:
+    """Return whether a selector measures risk: it is not given what does not move."""
+    kind, params = split(selector)
+    return kind != "all" and params.get("by", "momentum") != "momentum"
 
 
-def optimize(spec: Spec, X: np.ndarray, optimizers: dict, held: np.ndarray, sold: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return (weights, status) of the first optimizer in the chain that succeeds; all failing is cash.
+def optimize(
+    spec: Spec, given: Callable[[bool], tuple[list[str], np.ndarray]], optimizers: dict, leaving: dict[str, float]
+) -> tuple[list[str], np.ndarray, np.ndarray, str]:
+    """Return (names, window, weights, status) of the first optimizer in the chain that succeeds; all failing is cash.
 
-    One with a limit on turnover, or a price of it, is the business of `optimizers[IN_TURN]`: it is called with the
-    name, X and the settings, and with what is held of the columns of X and of others.
+    `given` returns the names and the window of an optimizer that measures risk, and of one that does not. One with a
+    limit on turnover, or a price of it, is the business of `optimizers[IN_TURN]`: it is called with the name, X and the
+    settings, and with what is held of the columns of X and of others.
     """
     main, params = split(spec.optimizer)
     low, high = bounds_of(spec.optimizer)
@@ -544,13 +579,21 @@ def optimize(spec: Spec, X: np.ndarray, optimizers: dict, held: np.ndarray, sold
     others = [split(fallback) for fallback in spec.fallback]
     chain = [(main, params, "ok"), *((name, {**bounds, **own}, f"fallback:{name}") for name, own in others)]
     for name, settings, status in chain:
-        if settings.keys() & {"max_turnover", "turnover_penalty"}:
+        names, X = given(name not in ("equal", "fixed"))
+        weights: np.ndarray | None = None
+        if name == "fixed":
+            weights = np.array([settings["weights"].get(item, 0.0) for item in names])
+            status = status if weights.any() else "cash"
+        elif names and settings.keys() & {"max_turnover", "turnover_penalty"}:
+            held = np.array([leaving[item] for item in names])
+            sold = np.array([w for item, w in leaving.items() if item not in names])
             weights = optimizers[IN_TURN](name, X, settings, held, sold)
-        else:
+        elif names:
             weights = optimizers[name](X, **settings)
         if weights is not None:
-            return weights, status
-    return np.zeros(X.shape[1]), "cash"
+            return names, X, weights, status
+    names, X = given(main not in ("equal", "fixed"))
+    return names, X, np.zeros(len(names)), "cash"
 
 
 def within(target: np.ndarray, low: float, high: float) -> np.ndarray | None:

@@ -29,6 +29,13 @@ def punch(prices: pd.DataFrame, seed: int, share: float = 0.03) -> pd.DataFrame:
     return prices
 
 
+def stand(prices: pd.DataFrame, symbols: list[str], first: int, last: int | None = None) -> pd.DataFrame:
+    """Return prices in which some symbols keep the price of row `first`, up to the row before `last`."""
+    prices, at = prices.copy(), [prices.columns.get_loc(symbol) for symbol in symbols]
+    prices.iloc[first:last, at] = prices.iloc[first, at].to_numpy()
+    return prices
+
+
 def stocks(seed: int, sessions: int = 130, *, gaps: bool = False, first: str = "2021-01-04") -> pd.DataFrame:
     """Return weekday prices of STOCKS."""
     prices = random_walk(seed, pd.bdate_range(first, periods=sessions), STOCKS)

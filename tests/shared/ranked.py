@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace as Namespace
 from typing import Any
 
+from metabt.runs.sweep_notes import SweepNotes
+
 METRICS = {"sharpe": 0.5, "cagr": 0.07, "volatility": 0.14, "max_drawdown": 0.3, "turnover": 0.25}
 
 
@@ -18,9 +20,9 @@ def swept(number: int, *overrides: str, error: str | None = None, **metrics: flo
 
 
 def sweep_of(*runs: Any) -> Any:
-    return Namespace(sweep_id="5" * 64, runs=runs, computed=7, leaf_computed=4, seconds=1.25)
+    return Namespace(sweep_id="5" * 64, runs=runs, computed=7, leaf_computed=4, seconds=1.25, notes=SweepNotes(0))
 
 
 def outlook(**numbers: int) -> Any:
     names = "n_jobs n_failed n_found n_blocks n_distinct n_known n_leaf_distinct n_leaf_known".split()
-    return Namespace(**{**dict.fromkeys(names, 0), **numbers})
+    return Namespace(**{**dict.fromkeys(names, 0), "notes": (), **numbers})

@@ -56,7 +56,17 @@ SELECTORS = st.sampled_from(
         {"name": "top_k", "k": 3, "by": "sharpe"},
     ]
 )
+STILL = ["DD", "EE"]
+"""A universe of stocks that some worlds let stand still: a leaf over it never moves, or dies."""
 STARTS = st.sampled_from([None, None, None, "2021-03-03", "2021-05-15"])
+
+
+@st.composite
+def fixed(draw: st.DrawFn, items: list[str]) -> dict:
+    """Return given weights of some items, which mostly leave something in cash."""
+    parts = draw(st.lists(st.integers(0, 4), min_size=len(items), max_size=len(items)).filter(any))
+    whole = sum(parts) + draw(st.integers(0, 4))
+    return {"name": "fixed", "weights": {item: part / whole for item, part in zip(items, parts, strict=True) if part}}
 
 
 @st.composite
@@ -64,10 +74,13 @@ def leaves(draw: st.DrawFn, datasets: tuple[str, ...]) -> dict:
     """Return a leaf over two assets or more of one dataset."""
     dataset, optimizer = draw(st.sampled_from(datasets)), draw(st.one_of(OPTIMIZERS, OPTIMIZERS, st.just(TIGHT)))
     size = 3 if optimizer is TIGHT else 2
+    universe = draw(st.lists(st.sampled_from(SYMBOLS[dataset]), min_size=size, unique=True))
+    if dataset == "stocks" and size == 2 and draw(st.sampled_from([False, False, True])):
+        universe = STILL
     sleeve = {
         "dataset": dataset,
-        "universe": draw(st.lists(st.sampled_from(SYMBOLS[dataset]), min_size=size, unique=True)),
-        "optimizer": optimizer,
+        "universe": universe,
+        "optimizer": optimizer if draw(st.integers(0, 6)) or optimizer is TIGHT else draw(fixed(universe)),
         "fallback": draw(FALLBACKS) if optimizer is TIGHT else None,
         "selector": draw(SELECTORS) if optimizer is not TIGHT else None,
         "direction": draw(st.sampled_from(["long", "long", "short"])),
@@ -99,6 +112,8 @@ def metas(draw: st.DrawFn, depth: int, datasets: tuple[str, ...], in_turn: bool 
     kinds = OPTIMIZERS if len(beneath) > 1 else OPTIMIZERS.filter(lambda it: isinstance(it, str))  # one: no cap below 1
     kinds = st.one_of(kinds, kinds, st.just(TIGHT)) if len(beneath) > 2 else kinds
     optimizer = draw(st.sampled_from(IN_TURN) if in_turn else kinds)
+    if not in_turn and optimizer is not TIGHT and not draw(st.integers(0, 5)):
+        optimizer = draw(fixed([f"s{i}" for i in range(len(beneath))]))
     sleeve = {
         "sleeves": {f"s{i}": sleeve for i, sleeve in enumerate(beneath)},
         "optimizer": optimizer,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metabt.values import buffers
 from metabt.values.buffers import ARROW, from_numpy, from_texts, to_numpy
 
 DAYS = np.array(["2021-01-04", "NaT", "1969-12-31"], "datetime64[D]")
@@ -54,6 +55,20 @@ def test_what_is_missing_is_null_and_comes_back_as_what_its_type_has_for_it() ->
 def test_a_type_that_arrow_lacks_is_refused() -> None:
     with pytest.raises(TypeError, match="no column for NumPy's complex128"):
         from_numpy(np.ones(2, np.complex128))
+
+
+@given(st.lists(st.none() | st.text()), st.integers(0, 8))
+def test_texts_beyond_what_32_bits_count_have_places_of_64(texts: list[str | None], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffers, "SHORT", limit)
+        column = from_texts(texts)
+    is_large = sum(len((text or "").encode()) for text in texts) > limit
+    column.validate(full=True)
+    assert column.type == (pa.large_string() if is_large else pa.string()) and column.to_pylist() == texts
+
+
+def test_32_bits_count_to_two_gibibytes() -> None:
+    assert np.iinfo(np.int32).max == buffers.SHORT
 
 
 @given(st.lists(st.none() | st.text()))

@@ -1,6 +1,7 @@
 """Metrics: what a return stream is summed up by, one file a theme, all of them called by `performance`.
 
 `stream` is what several metrics need of a stream; `ratios` has growth and reward for risk, `drawdown` falls from peaks,
-`tails` the distribution, `trading` turnover and costs, `relative` what is measured against a benchmark. A new metric is
+`tails` the distribution, `trading` turnover and costs, `relative` what is measured against a benchmark; `trailing`, the
+last years up to a date, is called by the report alone. A new metric is
 a function in its theme and a line in `performance`.
 """

@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from metabt.analysis.metrics.stream import NAN, Stream
+from metabt.numerics.dispersion import ROUNDING
 
 SHORTEST = 365
 """Calendar days from the inception to the last session from which on growth is told as a rate a year."""
@@ -75,9 +76,11 @@ def omega(stream: Stream) -> float:
 def hit_rate(stream: Stream) -> float:
     """Return the share of sessions with a gain among those with a gain or a loss.
 
-    As in QuantStats, a session with a return of 0, such as one in cash, is neither.
+    As in QuantStats, a session with a return of 0, such as one in cash, is neither; nor is one whose return is nothing
+    but rounding.
     """
-    gains, moves = int(np.count_nonzero(stream.net > 0)), int(np.count_nonzero(stream.net))
+    gains = int(np.count_nonzero(stream.net > ROUNDING))
+    moves = int(np.count_nonzero(np.abs(stream.net) > ROUNDING))
     return gains / moves if moves else NAN
 
 

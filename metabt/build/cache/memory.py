@@ -43,6 +43,9 @@ class MemoryCache:
         """Start empty."""
         self.objects: dict[str, tuple[str, Sealed]] = {}
 
+    def __repr__(self) -> str:
+        return f"MemoryCache({len(self.objects):,} objects)"
+
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return an object.
 

@@ -8,8 +8,8 @@
 
 Nothing that publishes ever waits for a claim, so a process may leave many claims behind whose objects are still in
 the queue. A thread inside a claim must not enter another: two that do so in opposite order would wait for ever.
-Where files cannot be locked, work may be done twice, with the same result. Lock files are never removed: a process
-that waits for a removed file would hold a lock that no other process sees.
+Where files cannot be locked, or a lock is held for two minutes, work may be done twice, with the same result. Lock
+files are never removed: a process that waits for a removed file would hold a lock that no other process sees.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ from metabt.build.cache.background_writer import REASONS
 
 LOCKS = "locks"
 """Directory of the lock files, inside a store."""
+LOCK_SECONDS = 120.0
+"""Seconds that a claim waits for the one before it; then it computes what that may be computing, too."""
 
 
 class Claim:
@@ -51,15 +54,19 @@ class Claim:
         if not self._handed_over:
             self.release()
 
-    def lock(self, path: Path) -> None:
-        """Wait for the lock on a file; OSError where there are no locks."""
+    def lock(self, path: Path) -> bool:
+        """Wait for the lock on a file; False if another holds it for LOCK_SECONDS, OSError where there are no locks."""
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            is_locked = _flocked(file, time.monotonic() + LOCK_SECONDS)
         except BaseException:
             os.close(file)
             raise
-        self._file = file
+        if is_locked:
+            self._file = file
+        else:
+            os.close(file)
+        return is_locked
 
     def hand_over(self) -> Callable[[], None]:
         """Return the function that releases the claim; leaving the `with` block no longer does."""
@@ -111,7 +118,12 @@ class Claims:
     def _lock(self, claim: Claim) -> None:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            claim.lock(self._directory / claim.key[:2])
+            if not claim.lock(path := self._directory / claim.key[:2]):
+                self._warn(
+                    f"cache '{self._directory.parent}': '{path}' has been locked by another process for "
+                    f"{LOCK_SECONDS:.0f} s; its block is computed here as well, with the same result; if that process "
+                    "hangs, end it"
+                )
         except OSError as error:
             self._works = False
             if error.errno in REASONS:
@@ -120,6 +132,20 @@ class Claims:
                 f"cache '{self._directory.parent}': files cannot be locked ({error.strerror}); "
                 "processes that run at the same time may compute the same twice, with the same result"
             )
+
+
+def _flocked(file: int, until: float) -> bool:
+    """Lock a file, asking ever less often, at most until some time of the monotonic clock."""
+    pause = 0.001
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 def _nothing() -> None:

@@ -20,6 +20,7 @@ from metabt.data.panel.recipes import Function
 from metabt.data.panel.scheduling import Here, Scheduler
 from metabt.data.panel.sheet import Sheet, join_sheets, known
 from metabt.errors import ConfigError
+from metabt.values.arguments import names, port, scalar, shown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +91,7 @@ class Panel:
         ConfigError
             For a field that is not there, or none at all.
         """
-        names = (fields,) if isinstance(fields, str) else tuple(fields)
-        return self._with(self.plan.pick(None, _chosen(names, self.fields, "field")))
+        return self._with(self.plan.pick(None, _chosen(names("fields", fields), self.fields, "field")))
 
     def select(self, symbols: Iterable[str]) -> Panel:
         """Return some symbols alone.
@@ -112,8 +112,7 @@ class Panel:
         ConfigError
             For a symbol that is not there, or none at all.
         """
-        names = (symbols,) if isinstance(symbols, str) else tuple(dict.fromkeys(symbols))
-        return self._with(self.plan.pick(_chosen(names, self.symbols, "symbol"), None))
+        return self._with(self.plan.pick(_chosen(names("symbols", symbols), self.symbols, "symbol"), None))
 
     def between(self, start: str | np.datetime64 | None = None, end: str | np.datetime64 | None = None) -> Panel:
         """Return the sessions from `start` to `end`, both included.
@@ -196,8 +195,11 @@ class Panel:
         >>> closes.map_overlap(change, before=1).to_pandas("change")["A"].tolist()
         [0.0, 2.0, 3.0, -3.0]
         """
-        if before < 0:
+        if isinstance(before, int) and before < 0:
             raise ConfigError(f"before is {before} sessions, wanted 0 or more: later ones are never shown")
+        whole("before", before, 0)
+        port("function", function, "__call__")
+        port("function", function, "__call__")
         return self._with(self.plan.map(function, before))
 
     def sheets(self) -> Iterator[Sheet]:
@@ -262,8 +264,10 @@ class Panel:
         ------
         DataError
             For a value that is another one when later sessions are taken away.
+        ConfigError
+            For a number of sessions below 1.
         """
-        check_causal(self.plan, self.scheduler, sessions)
+        check_causal(self.plan, self.scheduler, whole("sessions", sessions, 1))
 
     def to_pandas(self, field: str | None = None) -> pd.DataFrame:
         """Compute one field and return it as a frame.
@@ -321,6 +325,8 @@ class Choice:
             Where none is left, or they are not consecutive.
         """
         rows = [rows for _, rows in self.panel.plan.partitions]
+        if not isinstance(which, int | np.integer | slice):
+            raise ConfigError(f"panel has {len(rows)} partitions by position, got {shown(which)}, wanted 0 or a slice")
         chosen = range(len(rows))[which if isinstance(which, slice) else slice(which, which + 1 or None)]
         if not chosen or chosen.step != 1:
             raise ConfigError(
@@ -340,10 +346,11 @@ def _chosen(names: Names, among: Names | None, kind: str) -> Names:
 
 
 def _day(day: str | np.datetime64) -> np.datetime64:
+    text = scalar("date", day)
     try:
-        return np.datetime64(day).astype("datetime64[D]")
+        return np.datetime64(text if isinstance(text, str) else "?").astype("datetime64[D]")
     except ValueError as error:
-        raise ConfigError(f"'{day}' is no date; wanted one such as 2020-12-31") from error
+        raise ConfigError(f"{shown(day)} is no date; wanted one such as 2020-12-31") from error
 
 
 def _shown(which: int | slice) -> str:

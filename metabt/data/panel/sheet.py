@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.errors import ConfigError, DataError, nearest
+from metabt.values.arguments import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sheet:
     """Sessions x assets in memory, a matrix for every field; the arrays it is given become read-only."""
 
@@ -33,6 +34,13 @@ class Sheet:
         DataError
             For a matrix of another shape or type, or a symbol that is there twice.
         """
+        if not isinstance(self.dates, np.ndarray) or self.dates.dtype.kind != "M":
+            raise DataError(f"sheet: dates are {shown(self.dates)}, wanted an array: np.array(dates, 'datetime64[D]')")
+        if not isinstance(self.symbols, list | tuple) or not isinstance(self.fields, Mapping):
+            raise DataError(
+                f"sheet: symbols are {shown(self.symbols)} and fields {shown(self.fields)}, "
+                "wanted a tuple of texts and a mapping of name to matrix"
+            )
         if len(set(self.symbols)) != len(self.symbols):
             raise DataError(f"sheet of {len(self.symbols)} symbols: one is there twice; name each column differently")
         shape = (len(self.dates), len(self.symbols))
@@ -44,6 +52,13 @@ class Sheet:
                 )
         for array in (self.dates, *self.fields.values()):
             array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        dates = self.dates.astype("datetime64[D]")
+        period = f"{dates[0]} .. {dates[-1]}: " if len(dates) else ""
+        return (
+            f"Sheet({period}{len(dates):,} sessions; symbols: {len(self.symbols):,}; fields: {', '.join(self.fields)})"
+        )
 
     def __getitem__(self, field: str) -> np.ndarray:
         """Return the matrix of a field.

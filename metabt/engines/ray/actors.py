@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from metabt.build.cache import NoCache
-from metabt.build.keys import WALK, basis
+from metabt.build.keys import plan_basis
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.build.shard import Blocks, Given, Mark, Report, Shard
@@ -28,12 +28,12 @@ class Actor(ABC):
 
     def __init__(self, plan: Plan, cache: Cache | None, keys: Sequence[str]) -> None:
         """Take the whole plan, the cache (None: nothing is remembered), and the spec digests of sleeves to walk."""
-        self._feed = PricePartitions(plan)
+        self._feed, self._plan = PricePartitions(plan), plan
         self._shard = Shard(plan, cache or NoCache(), keys, self._feed)
 
     def basis(self) -> str:
-        """Return the digest of code, libraries and platform that its blocks are made with."""
-        return basis(*WALK)
+        """Return the digest of code, libraries, platform and plug-ins that its blocks are made with."""
+        return plan_basis(self._plan)
 
     def probe(self, label: str, previous: Report | None, given: Any, key: str, note: str) -> None:
         """Twin of Shard.probe; sessions are written down under `note`, which outlives this process."""

@@ -24,7 +24,7 @@ import ray
 
 from metabt.build.cost_estimate import components, leaves_beneath, seconds_of, shared_out
 from metabt.build.inputs import initial_state
-from metabt.build.keys import WALK, basis
+from metabt.build.keys import plan_basis
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.shard import Blocks, Lost, Mark, Report
@@ -129,6 +129,8 @@ class Run:
             lane.arrival = None
             try:
                 self._check_basis(lane, ray.get(reference))
+            except ray.exceptions.RayTaskError as error:
+                self._recover_from(error, lane)
             except ray.exceptions.RayError as error:
                 self.suspicion.died(lane, error)
         if any(monotonic() - awaited[reference].hired_at > PATIENCE for reference in late):
@@ -137,13 +139,12 @@ class Run:
                 f"SleeveActor asks for {self._cpus} CPU; add machines, end other jobs, or lower cluster.workers"
             )
 
-    @staticmethod
-    def _check_basis(lane: ActorProgress, found: str) -> None:
-        if found != basis(*WALK):
+    def _check_basis(self, lane: ActorProgress, found: str) -> None:
+        if found != plan_basis(self.plan):
             raise RunError(
-                f"engine ray: the actor of '{lane.name}' computes with other code, library versions or another kind "
-                "of processor than this process, so its bits could differ; start the cluster from the environment "
-                "of the driver, on machines of one kind"
+                f"engine ray: the actor of '{lane.name}' computes with other code, library versions, plug-ins or "
+                "another kind of processor than this process, so its bits could differ; start the cluster from the "
+                "environment of the driver, on machines of one kind, and this process anew after an edit of a plug-in"
             )
 
     def _turn(self) -> None:
@@ -243,4 +244,5 @@ def _fill(walk: Walk, blocks: StoredBlocks) -> None:
         walk.state, walk.blocks = blocks.sealed(-1).parts["state"], blocks
     walk.computed = sum(not mark.found for mark in blocks.marks)
     walk.laps = [lap for mark in blocks.marks for lap in mark.laps]
+    walk.heard = [each for mark in blocks.marks for each in mark.heard]
     walk.failure = blocks.failure

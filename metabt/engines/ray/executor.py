@@ -15,6 +15,7 @@ from metabt.build.walk_result import WalkResult
 from metabt.engines.local import Local
 from metabt.engines.ray.connection import connect
 from metabt.errors import ConfigError
+from metabt.values.arguments import flag, whole, word
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,19 @@ class Ray:
     """Whether to start the web page of a private instance."""
 
     name = "ray"
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises
+        ------
+        ConfigError
+            For an address that is no text, or a number of workers below 1.
+        """
+        word("address", self.address)
+        if self.workers is not None:
+            whole("workers", self.workers, 1)
+        flag("dashboard", self.dashboard)
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled.

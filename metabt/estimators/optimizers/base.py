@@ -10,13 +10,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metabt.errors import ConfigError, RunError
+from metabt.errors import ConfigError, RunError, nearest
+from metabt.estimators.solvers.tolerance import DUST
 from metabt.estimators.windows import Windows
 
 
@@ -34,10 +37,20 @@ class Optimizer(ABC):
         For bounds out of order or range.
     """
 
+    needs_variance: bool = True
+    """Whether it measures risk: it is then not given what is constant over its window (metabt.walk.candidates)."""
+    needs_history: bool = True
+    """Whether it estimates anything: a meta sleeve then has a warm-up, until its children have streams to estimate."""
     weights_: np.ndarray
     """(n_assets,) weights, after `fit`."""
     named: tuple[str, ...] = ()
-    """Symbols that its parameters speak of."""
+    """Items that its parameters speak of: symbols, or names of children."""
+    by_name: Mapping[str, object] = MappingProxyType({})
+    """Parameters that are mappings by item -> the value of an item that such a mapping leaves out, or None."""
+    texts: tuple[str, ...] = ()
+    """Parameters that are texts, or lists of them, which speak of items."""
+    by_position: tuple[str, ...] = ()
+    """Parameters that go by the position of items."""
     failures_: tuple[tuple[int, str], ...] = ()
     """(decision, message) of what a plug-in could not solve in the last call; native ones give no message."""
 
@@ -81,6 +94,26 @@ class Optimizer(ABC):
         self.weights_ = weights[0]
         return self
 
+    def check_names(self, names: Sequence[str], who: str, where: str) -> None:
+        """Raise ConfigError where its parameters speak of an item that is not among `names`.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Symbols of the universe, or names of children.
+        who, where : str
+            The optimizer and the place of those names, as the message has them: "in its universe".
+
+        Raises
+        ------
+        ConfigError
+            Naming the first that is not there, and the nearest that is.
+        """
+        known = set(names)
+        for name in self.named:
+            if name not in known:
+                raise ConfigError(f"{who} speaks of '{name}', which is not {where}{nearest(name, known)}")
+
     @property
     def path_dependent(self) -> bool:
         """Whether a decision depends on what is held when it is taken, so that decisions are taken one by one."""
@@ -106,8 +139,21 @@ class Optimizer(ABC):
         support = np.array(support, dtype=np.bool_)  # a fresh one: what is read-only is another type to numba
         weights, solved = np.zeros(support.shape), np.zeros(len(support), bool)
         self._solve(windows, support, weights, solved)
+        self.put_on_bounds(weights, support)
         weights[~solved] = 0.0
         return weights, solved
+
+    def put_on_bounds(self, weights: np.ndarray, support: np.ndarray) -> None:
+        """Put weights that a solver left next to a bound on it, in place: what is not held is exactly 0.
+
+        Parameters
+        ----------
+        weights : (..., n_assets)
+        support : bool, of that shape
+            The columns that have bounds.
+        """
+        for bound in (self.min_weight, self.max_weight):
+            np.copyto(weights, bound, where=support & (np.abs(weights - bound) <= DUST))
 
     def in_turn(self, windows: Windows, support: np.ndarray) -> PathDependent:
         """Return an object that takes the same decisions one after another, each from what is held by then.

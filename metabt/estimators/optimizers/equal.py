@@ -32,6 +32,8 @@ class Equal(Optimizer):
     strategy?", Review of Financial Studies 22.
     """
 
+    needs_variance = False
+
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         count = support.sum(axis=1)
         solved[:] = (count > 0) & (count * self.min_weight <= 1.0 + 1e-12)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class EqualRiskContribution(Optimizer):
     Spinu (2013), "An algorithm for computing risk parity weights".
     Richard and Roncalli (2019), "Constrained risk budgeting portfolios: theory, algorithms, applications & puzzles".
     """
+
+    by_name = MappingProxyType({"budgets": 1.0})
 
     def __init__(
         self,

@@ -3,13 +3,15 @@
 1. For each decision, cut the window and the supported columns.
 2. Build a fresh estimator and fit it: nothing of another decision can leak into this one.
 3. A solver that fails is a decision without solution; its reason is kept in `failures_`.
-4. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
+4. A window of one item is not fitted: its weight is 1, or it has no solution within the bounds.
+5. What comes back is checked at the boundary: finite, the right shape, summing to one, within the bounds. What a
    solver leaves as noise, at most 1e-4, is taken off, so that sum and bounds hold as exactly as for native optimizers.
 """
 
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,6 +42,9 @@ class FittedOptimizer(Optimizer):
         What the estimator raises where a window has no solution.
     min_weight, max_weight : float
         Bounds that the estimator was built with; weights outside them are no solution.
+    needs_variance : bool
+        Whether it is not given what is constant over its window. A plug-in says so by an attribute of this name; one
+        that does not is taken to measure risk, which a constant column spoils.
     """
 
     def __init__(
@@ -49,18 +54,27 @@ class FittedOptimizer(Optimizer):
         failures: tuple[type[Exception], ...] = FAILURES,
         min_weight: float = 0.0,
         max_weight: float = 1.0,
+        needs_variance: bool = True,
     ) -> None:
         super().__init__(min_weight=min_weight, max_weight=max_weight)
+        self.needs_variance = needs_variance
         self._build = build
         self._failures = failures
+        self._last = threading.local()
+
+    @property
+    def failures_(self) -> tuple[tuple[int, str], ...]:  # type: ignore[override]  # native ones have none, ever
+        """(decision, message) of what could not be solved in the last call of the thread that asks."""
+        return getattr(self._last, "failures", ())
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         failed = []
         for d in np.flatnonzero(support.any(axis=1)):
             deciding(windows.when(d))
             try:
-                fitted = self._fit(windows.window(d)[:, support[d]], windows.names_of(np.flatnonzero(support[d])))
-                weights[d, support[d]] = self._checked(fitted, int(support[d].sum()))
+                columns = np.flatnonzero(support[d])
+                fitted = self._alone(windows, columns) if len(columns) == 1 else self._fit(windows, d, columns)
+                weights[d, columns] = self._checked(fitted, len(columns))
                 solved[d] = True
             except self._failures as error:  # a window without solution falls back; the reason is kept
                 failed.append((int(d), f"{type(error).__name__}: {error}"))
@@ -69,11 +83,18 @@ class FittedOptimizer(Optimizer):
                     f"{windows.when(d)}: the optimizer failed on {int(support[d].sum())} assets "
                     f"with {type(error).__name__}: {error}; mend its parameters, or the plug-in it comes from"
                 ) from error
-        self.failures_ = tuple(failed)
+        self._last.failures = tuple(failed)
 
-    def _fit(self, X: np.ndarray, names: list[str]) -> np.ndarray:
-        """Return the weights of X, (lookback, n_supported), whose columns have these names."""
-        return self._build().fit(X).weights_
+    def _fit(self, windows: Windows, decision: int | np.integer, columns: np.ndarray) -> np.ndarray:
+        """Return the weights of some columns, (n_supported,), fitted on the window of one decision."""
+        built = self._build()
+        built.fit(windows.window(decision)[:, columns])
+        weights: np.ndarray = built.weights_
+        return weights
+
+    def _alone(self, windows: Windows, columns: np.ndarray) -> np.ndarray:
+        """Return the weight of the only column that is supported, (1,)."""
+        return np.ones(1)
 
     def _checked(self, fitted: np.ndarray, n_assets: int) -> np.ndarray:
         """Return the weights without the noise of a solver; a larger miss is a failure."""
@@ -103,4 +124,5 @@ def fitted_optimizer(who: str, builder: Callable[..., Any], params: Mapping[str,
     bounds = {key: parameters[key] for key in ("min_weight", "max_weight") if key in parameters}
     if bounds and not set(bounds) <= set(inspect.signature(builder).parameters):
         raise ConfigError(f"{who} cannot honour bounds; leave out {', '.join(bounds)}")
-    return FittedOptimizer(lambda: builder(**parameters), **bounds)
+    needs_variance = bool(getattr(builder, "needs_variance", True))
+    return FittedOptimizer(lambda: builder(**parameters), **bounds, needs_variance=needs_variance)

@@ -71,7 +71,10 @@ class Nearby(PathDependent):
             return super().weigh(decision, previous)
         (S, q), weights = self._programmes, np.zeros(len(previous))
         rows = S[decision], q[decision], self.support[decision], previous
-        return weights, near(*rows, *self._terms, weights, *self._scratch)
+        solved = near(*rows, *self._terms, weights, *self._scratch)
+        if solved:
+            self.optimizer.put_on_bounds(weights, self.support[decision])
+        return weights, solved
 
     @cached_property
     def _programmes(self) -> tuple[np.ndarray, np.ndarray]:

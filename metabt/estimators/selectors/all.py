@@ -11,6 +11,8 @@ from metabt.estimators.windows import Windows
 class All(Selector):
     """Every eligible asset is selected: the choice is the optimizer's."""
 
+    needs_variance = False
+
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return `eligible`."""
         return np.array(eligible, dtype=np.bool_)

@@ -17,6 +17,8 @@ from metabt.estimators.windows import Windows
 class Selector(ABC):
     """Which of the eligible assets a decision may hold."""
 
+    needs_variance: bool = True
+    """Whether it measures risk: it is then not given what is constant over its window; see `unranked`."""
     reads_volume: ClassVar[bool] = False
     """Whether it reads traded volume; if so, digests of volumes are part of a block's key."""
     support_: np.ndarray
@@ -66,6 +68,23 @@ class Selector(ABC):
         (n_decisions, n_assets) bool
             The support of every decision, a subset of `eligible`.
         """
+
+    def unranked(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
+        """Return what decisions may hold in which every eligible column is constant, so that there is no risk to rank.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows of `n_decisions` decisions over `n_assets` columns.
+        eligible : (n_decisions, n_assets) bool
+            The columns that each decision may choose from.
+
+        Returns
+        -------
+        (n_decisions, n_assets) bool
+            All of them, but for those that are ruled out for another reason.
+        """
+        return eligible
 
     @abstractmethod
     def most(self, n_assets: int) -> int:

@@ -24,10 +24,14 @@ class FittedSelector(Selector):
     ----------
     build : callable
         Returns a fresh selector.
+    needs_variance : bool
+        Whether it is not given what is constant over its window. A plug-in says so by an attribute of this name; one
+        that does not is taken to measure risk.
     """
 
-    def __init__(self, build: Callable[[], Any]) -> None:
+    def __init__(self, build: Callable[[], Any], *, needs_variance: bool = True) -> None:
         self._build = build
+        self.needs_variance = needs_variance
 
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the support of every decision; a decision without eligible columns has none."""
@@ -39,7 +43,9 @@ class FittedSelector(Selector):
 
     def _fit(self, X: np.ndarray, when: str) -> np.ndarray:
         try:
-            chosen = np.asarray(self._build().fit(X).get_support())
+            built = self._build()
+            built.fit(X)
+            chosen = np.asarray(built.get_support())
         except Exception as error:  # foreign code: whatever it raises ends this sleeve, and no other
             raise RunError(
                 f"{when}: the selector failed on {X.shape[1]} assets with {type(error).__name__}: {error}; "

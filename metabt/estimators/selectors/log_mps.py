@@ -136,6 +136,10 @@ class LogMPS(Selector):
         cluster = ward_clusters(windows.covariance, eligible, self.cluster_distance, self.max_clusters)
         return best_of_clusters(score, self._admitted(values, eligible), cluster, self.top)
 
+    def unranked(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
+        """Return the eligible assets that no veto rules out."""
+        return self._admitted(measure(windows, self.max_drawdown is not None), eligible)
+
     def scores(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the scores that decide which assets of a cluster are kept.
 

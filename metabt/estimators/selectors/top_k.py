@@ -24,7 +24,8 @@ class TopK(Selector):
     k : int
         How many assets to keep, at least 1.
     by : {"momentum", "low_volatility", "sharpe"}
-        Mean simple return; minus the variance; mean over volatility (0/0 = 0). Annualising would not change a rank.
+        Mean simple return; minus the variance; mean over volatility (0/0 = 0). Annualising would not change a rank. An
+        asset without variance is ranked by momentum alone; the other two leave it out.
 
     Raises
     ------
@@ -37,6 +38,7 @@ class TopK(Selector):
             raise ConfigError(f"TopK: k is {k}; wanted at least 1")
         self.k = k
         self.by = by
+        self.needs_variance = by != "momentum"
 
     def select(self, windows: Windows, eligible: np.ndarray) -> np.ndarray:
         """Return the support of every decision."""

@@ -2,3 +2,6 @@
 
 FEASIBLE = 1e-12
 """How far bounds may miss the sum of one."""
+
+DUST = 1e-13
+"""How far from its bound a weight may be that a solver leaves there; what is wanted to be off it is far off."""

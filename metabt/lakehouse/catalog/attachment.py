@@ -16,11 +16,12 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
-from metabt.lakehouse.catalog.connection_loss import close
+from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.schema import SCHEMA, complete_tables
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
+from metabt.lakehouse.catalog.views import create_views, missing_views
 
 DATA = "data"
 """Directory of the Parquet files inside a lakehouse."""
@@ -137,17 +138,23 @@ def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
-    rows = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'").fetchall()
+    sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
+    rows = con.execute(sql).fetchall()
     missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
-    if missing and not create:
-        name, column = min(missing)
-        what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
-        raise StoreError(
-            f"'{root}' is a DuckLake without metabt's {what}; `metabt ingest` adds what is missing, "
-            "or name another path"
-        )
-    if missing:
-        complete_tables(con, missing)
+    views = missing_views(con)
+    if not (missing or views):
+        return
+    if create:
+        with whole(con):
+            complete_tables(con, missing)
+            create_views(con, views)
+        return
+    name, column = min(missing, default=("", ""))
+    what = f"column {name}.{column}" if name in {row[0] for row in rows} else f"table {name}"
+    raise StoreError(
+        f"'{root}' is a DuckLake without metabt's {what if missing else f'view {views[0]}'}; `metabt ingest` adds what "
+        "is missing, or name another path"
+    )
 
 
 def _probe(place: Path, root: Path) -> None:

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from pathlib import Path
 
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.catalog.connection_string import ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 
@@ -26,9 +26,6 @@ FILE = "catalog.postgres"
 COMMENT = "# The catalogue of this lakehouse. The folder may be moved; a copy of it needs a catalogue of its own.\n"
 """First line of that file."""
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""Beginning of an address, also where a Path has dropped its second slash."""
-
 Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
@@ -38,13 +35,9 @@ def located(path: str | Path) -> Path:
     Raises
     ------
     StoreError
-        For an address such as s3://bucket, or a folder that a Ray job deletes.
+        For an address such as s3://bucket, and for a folder that a Ray job deletes.
     """
-    if _ADDRESS.match(str(path)):
-        raise StoreError(
-            f"lakehouse '{path}' is an address, and a lakehouse is a folder so far; "
-            "name a folder on this machine or on a mounted disk, such as data/lakehouse"
-        )
+    refuse_address(path, "lakehouse")
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))

@@ -13,7 +13,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from metabt.lakehouse.catalog.connection_loss import whole
 from metabt.values.buffers import from_numpy, from_texts, to_numpy
 from metabt.values.tables import Coded, Column, Table
 
@@ -54,6 +53,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         "seconds": "DOUBLE",
         **dict.fromkeys(("keep", "overrides", "error"), "VARCHAR"),
     },
+    "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
         "run_id": "VARCHAR",
@@ -119,8 +119,8 @@ BEFORE = {("runs", "keep"): "all"}
 BACKFILL = "INSERT INTO calendars SELECT DISTINCT dataset, date FROM prices ORDER BY dataset, date"
 """Statement that fills `calendars` in a lakehouse whose prices are older than that table."""
 
-RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name != "runs")
-"""Names of the tables that hold runs, besides `runs` itself."""
+RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name not in ("runs", "asked"))
+"""Names of the tables that hold runs, besides `runs` itself; `asked` is about them."""
 
 ARROW = {
     "VARCHAR": pa.string(),
@@ -140,21 +140,22 @@ NUMPY = {
     "BOOLEAN": "bool",
 }
 """The NumPy type of every SQL type in use, text aside."""
+FEW = 20_000
+"""Rows up to which texts are coded here: `pyarrow.compute`, which codes more of them faster, takes longer to import."""
 
 
 def complete_tables(con: duckdb.DuckDBPyConnection, missing: Iterable[tuple[str, str]]) -> None:
-    """Add the missing (table, column) pairs in one transaction; `prices` is partitioned by dataset and year."""
+    """Add the missing (table, column) pairs; `prices` is partitioned by dataset and year."""
     columns: dict[str, list[str]] = {}
     for name, column in sorted(missing, key=lambda pair: (pair[0], list(SCHEMA[pair[0]]).index(pair[1]))):
         columns.setdefault(name, []).append(column)
-    with whole(con):
-        for name, absent in columns.items():
-            if len(absent) == len(SCHEMA[name]):
-                _create_table(con, name)
-            else:
-                _add_columns(con, name, absent)
-        if "calendars" in columns and "prices" not in columns:
-            con.execute(BACKFILL)
+    for name, absent in columns.items():
+        if len(absent) == len(SCHEMA[name]):
+            _create_table(con, name)
+        else:
+            _add_columns(con, name, absent)
+    if "calendars" in columns and "prices" not in columns:
+        con.execute(BACKFILL)
 
 
 def _create_table(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -217,7 +218,16 @@ def _arrow_column(column: Column, kind: str) -> pa.Array:
 
 def _plain_column(column: pa.Array, kind: str) -> Column:
     if kind == "VARCHAR":
+        if len(column) <= FEW:
+            return _coded(column.to_pylist())
         coded = column.dictionary_encode()
         codes = to_numpy(coded.indices) if not coded.null_count else to_numpy(coded.indices.fill_null(-1))
         return Coded(codes, tuple(coded.dictionary.to_pylist()))
     return to_numpy(column)
+
+
+def _coded(column: list[str | None]) -> Coded:
+    """Return texts as codes, numbered as they appear, as `dictionary_encode` does."""
+    numbers: dict[str, int] = {}
+    codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in column]
+    return Coded(np.array(codes, np.int32), tuple(numbers))

@@ -1,11 +1,13 @@
 """A catalogue in a SQLite file inside the lakehouse: what drivers on one machine need, and no server.
 
 1. WAL mode lets readers see whole commits while another process writes.
-2. The writer lock is a SQLite file of its own: it works on every platform and dies with the process that holds it.
+2. WAL shares memory, so it ends at a machine: on a network file system a writer is warned.
+3. The writer lock is a SQLite file of its own: it works on every platform and dies with the process that holds it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +18,10 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.catalog.file_system import shared_file_system
+
+LOG = logging.getLogger("metabt.lakehouse")
+_WARNED: set[Path] = set()
 
 FILE = "catalog.sqlite"
 """File name of the catalogue inside a lakehouse."""
@@ -68,6 +74,20 @@ class SqliteCatalogue:
                 f"lakehouse '{self.root}' cannot be written: '{self.file}' is not a writable file; "
                 "restore write permission, or name another path"
             )
+        self._warn_if_shared()
+
+    def _warn_if_shared(self) -> None:
+        """Say once in a process that machines which share the folder cannot share its catalogue."""
+        kind = None if self.root in _WARNED else shared_file_system(self.root)
+        if kind is not None:
+            _WARNED.add(self.root)
+            LOG.warning(
+                "lakehouse '%s' is on a file system that machines share (%s), and its catalogue is a SQLite file in "
+                "WAL mode, which only processes of one machine may use at a time; for several machines make one with a "
+                "PostgreSQL catalogue: metabt ingest ... --catalog 'postgres:host=HOST dbname=NAME'",
+                self.root,
+                kind,
+            )
 
     def unreadable(self, reason: str) -> str:
         """Return the message for a catalogue that cannot be attached, from DuckDB's reason."""
@@ -95,6 +115,7 @@ class SqliteCatalogue:
         StoreError
             If another writer holds the lock for LOCK_SECONDS.
         """
+        self._warn_if_shared()
         file = self.root / LOCK
         lock = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)
         try:

@@ -1,1 +1,5 @@
-"""Runs: `commits` writes any number of them at once, each whole or not at all; `stored_runs` finds and reads them."""
+"""Runs: kept and found again.
+
+1. `commits` writes any number of them at once, each whole or not at all; `askings` says who asked for which, and when.
+2. `stored_runs` finds and reads them; `names` says which one a word means; `run_list` lists them all.
+"""

@@ -4,7 +4,9 @@
 2. Within one transaction: leave out the runs that are stored as they should be, delete what the others replace,
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
-   run of which a sweep kept the summary may be kept whole.
+   run of which a sweep kept the summary may be kept whole: it stays the run that it was, with its start, engine, sweep
+   and overrides.
+4. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import pyarrow as pa
 from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
+from metabt.lakehouse.runs.askings import Asked, append
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Coded, Table, concat
 
@@ -30,6 +33,8 @@ DEFAULTS: dict[str, object] = {"keep": "all", "overrides": None, "error": None}
 """Columns of `runs` that need not be given."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
+ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
+"""Columns of `runs` that a run keeps when it is replaced by more of itself."""
 
 
 def commit_run(
@@ -37,6 +42,7 @@ def commit_run(
     run: Mapping[str, object],
     tables: Mapping[str, Table],
     reader: duckdb.DuckDBPyConnection | None = None,
+    asked: Sequence[Asked] = (),
 ) -> bool:
     """Store one run, whole or not at all.
 
@@ -50,6 +56,8 @@ def commit_run(
         Table name -> column name -> column, without `run_id`. NaN is stored as NULL.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    asked : sequence of (run_id, sweep_id, at, overrides)
+        Rows of `asked`, which are added whether the run is stored already or not.
 
     Returns
     -------
@@ -61,10 +69,15 @@ def commit_run(
     StoreError
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
-    return commit_runs(path, [(run, tables)], reader) == 1
+    return commit_runs(path, [(run, tables)], reader, asked) == 1
 
 
-def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyConnection | None = None) -> int:
+def commit_runs(
+    path: str | Path,
+    runs: Sequence[Run],
+    reader: duckdb.DuckDBPyConnection | None = None,
+    asked: Sequence[Asked] = (),
+) -> int:
     """Store runs in one transaction.
 
     Parameters
@@ -76,6 +89,8 @@ def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyCo
         without `run_id`. NaN is stored as NULL. Of two runs with the same identity the first is taken.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    asked : sequence of (run_id, sweep_id, at, overrides)
+        Rows of `asked`, in the order in which they count as asked for; they are added whatever is stored already.
 
     Returns
     -------
@@ -87,19 +102,21 @@ def commit_runs(path: str | Path, runs: Sequence[Run], reader: duckdb.DuckDBPyCo
     StoreError
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
-    asked = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    asked = dict(sorted(asked.items()))
-    for run, tables in asked.values():
+    given = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
+    given = dict(sorted(given.items()))
+    for run, tables in given.values():
         _check(run, tables)
-    ready = _ready(asked)
+    ready = _ready(given)
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
-        stored = _stored(con, list(asked))
-        wanted = [name for name, (run, _) in asked.items() if name not in stored or _replaces(run, *stored[name])]
+        stored = _stored(con, list(given))
+        wanted = [name for name, (run, _) in given.items() if name not in stored or _replaces(run, *stored[name])]
+        kept = _origins(con, [name for name in wanted if name in stored and stored[name][0] == "ok"])
         _delete(con, [name for name in wanted if name in stored])
-        left = ready if len(wanted) == len(asked) else _ready({name: asked[name] for name in wanted})
-        for name, rows in left.items():
+        left = {name: ({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
+        for name, rows in (ready if len(wanted) == len(given) and not kept else _ready(left)).items():
             _append(con, name, rows)
+        append(con, asked)
         return len(wanted)
 
     return transact(path, work, reader=reader)
@@ -149,6 +166,14 @@ def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tup
     """Return run_id -> status and keep of those runs that are stored."""
     sql = "SELECT run_id, status, keep FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
     return {run_id: (status, keep) for run_id, status, keep in execute(con, sql, run_ids).fetchall()}
+
+
+def _origins(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, dict[str, object]]:
+    """Return run_id -> what runs keep when more of them is stored."""
+    if not run_ids:
+        return {}
+    sql = f"SELECT run_id, {', '.join(ORIGIN)} FROM runs WHERE run_id IN (SELECT unnest($1::VARCHAR[]))"
+    return {run_id: dict(zip(ORIGIN, row, strict=True)) for run_id, *row in execute(con, sql, run_ids).fetchall()}
 
 
 def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:

@@ -3,7 +3,6 @@
 1. `find_runs` says which are stored and done; a failed run is listed, but not found: it is to be run again.
 2. `load_run` returns a run's tables, rows in the order in which they were stored.
 3. `list_runs` leaves out what is large: configurations and versions, one run at a time in `run_row`.
-4. `resolve_run` understands "latest", a portfolio's name and any unique beginning of a run's identity.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterable
 
 import duckdb
 
-from metabt.errors import ConfigError, StoreError, nearest
+from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
 from metabt.lakehouse.catalog.statements import execute
@@ -149,58 +148,11 @@ def list_runs(
     return execute(con, sql, portfolio, limit).to_arrow_table().to_pylist()
 
 
-@reported
-def resolve_run(con: duckdb.DuckDBPyConnection, name: str) -> str:
-    """Return the identity of the run that `name` means.
-
-    Parameters
-    ----------
-    con : connection
-        An attached lakehouse.
-    name : str
-        "latest", or a portfolio's name: its newest run that did not fail; or a unique beginning of any run's identity.
-
-    Returns
-    -------
-    str
-        Its whole run_id.
-
-    Raises
-    ------
-    ConfigError
-        When it means no run, or several.
-    """
-    runs = con.execute("SELECT run_id, portfolio, status FROM runs ORDER BY started_at DESC, run_id").fetchall()
-    done = [(run_id, portfolio) for run_id, portfolio, status in runs if status == "ok"]
-    if name == "latest" and done:
-        return str(done[0][0])
-    named = [run_id for run_id, portfolio in done if name == portfolio] + [row[0] for row in runs if row[0] == name]
-    if named:
-        return str(named[0])
-    started = [row[0] for row in runs if name and row[0].startswith(name)]
-    if len(started) == 1:
-        return str(started[0])
-    raise ConfigError(_unresolved(name, started, runs))
-
-
 def _load_table(con: duckdb.DuckDBPyConnection, name: str, run_id: str) -> Table:
     columns = ", ".join(f'"{column}"' for column in SCHEMA[name] if column != "run_id")
     # rowid follows the order of insertion, across files and rows that are kept in the catalogue
     rows = execute(con, f"SELECT {columns} FROM {name} WHERE run_id = $1 ORDER BY rowid", run_id)
     return from_arrow(name, rows.to_arrow_table())
-
-
-def _unresolved(name: str, started: list[str], runs: list[tuple[str, str, str]]) -> str:
-    if not runs:
-        return "the lakehouse holds no run yet; `metabt backtest` makes one"
-    if started:
-        some = ", ".join(started[:5])
-        return f"'{name}' begins {len(started)} runs ({some}); give more of the one you mean"
-    portfolios = {portfolio for _, portfolio, _ in runs}
-    if name == "latest" or name in portfolios:
-        whose = "" if name == "latest" else f" of '{name}'"
-        return f"every run{whose} in the lakehouse failed; select run_id, error from runs says why"
-    return f"no run or portfolio '{name}' in the lakehouse{nearest(name, portfolios | {'latest'})}"
 
 
 @reported

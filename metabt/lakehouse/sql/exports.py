@@ -13,12 +13,13 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import ConfigError, StoreError, nearest
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.lakehouse.sql.read_only import ask, connect, stream
 
 ENDINGS = ("csv", "json", "parquet")
 
 
-def export(path: str | Path, sql: str, file: str | Path) -> Path:
+def export(path: str | Path, sql: str, file: str | Path, run_id: str | None = None) -> Path:
     """Write the answer to one reading statement to a file.
 
     Parameters
@@ -29,6 +30,8 @@ def export(path: str | Path, sql: str, file: str | Path) -> Path:
         One statement that only reads, as for `query`.
     file : str or Path
         Where to write; its name ends in .csv, .json or .parquet. A file that is there is replaced, once all is written.
+    run_id : str, optional
+        The one run whose rows there are, as for `query`.
 
     Returns
     -------
@@ -42,13 +45,14 @@ def export(path: str | Path, sql: str, file: str | Path) -> Path:
     StoreError
         For a statement that is refused, or a file that cannot be written.
     """
+    refuse_address(file, "file")
     target = Path(file)
     ending = target.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise ConfigError(f"'{file}' ends in '.{ending}'{nearest(ending, ENDINGS)}; name it .csv, .json or .parquet")
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with connect(path) as con:
+        with connect(path, run_id) as con:
             if ending == "parquet":
                 _write_parquet(con, sql, beside)
             else:

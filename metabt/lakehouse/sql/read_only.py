@@ -22,6 +22,7 @@ from metabt.errors import StoreError
 from metabt.lakehouse.catalog.attachment import DATA, attach
 from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.connection_loss import is_outage, lost
+from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute, quoted
 from metabt.lakehouse.sql.result_set import QueryResult
 
@@ -35,13 +36,15 @@ EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?", re.IGNORECASE)
 """How an EXPLAIN begins; not with a comment, whose end this pattern and DuckDB might see in different places."""
 
 
-def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
+def connect(path: str | Path, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
     """Return a read-only connection to a lakehouse, in which every table is reachable by its name.
 
     Parameters
     ----------
     path : str or Path
         Directory of the lakehouse.
+    run_id : str, optional
+        The whole identity of a run: the tables of runs have its rows alone, those of all are `lake.weights` and so on.
 
     Returns
     -------
@@ -55,6 +58,9 @@ def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
         When there is no lakehouse at `path`, or it cannot be opened.
     """
     con = attach(path, read_only=True)
+    for name in () if run_id is None else ("runs", "asked", *RUN_TABLES):
+        # what is temporary is found before what is in the lakehouse
+        execute(con, f"CREATE TEMP VIEW {name} AS SELECT * FROM lake.main.{name} WHERE run_id = $1", run_id)
     directories = quoted(str(located(path) / DATA) + "/")
     con.execute(f"SET allowed_directories = [{directories}]")
     for setting in ("enable_external_access", "autoload_known_extensions"):
@@ -64,7 +70,7 @@ def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def query(path: str | Path, sql: str) -> QueryResult:
+def query(path: str | Path, sql: str, run_id: str | None = None) -> QueryResult:
     """Return the answer to one reading statement.
 
     Parameters
@@ -73,6 +79,8 @@ def query(path: str | Path, sql: str) -> QueryResult:
         Directory of the lakehouse.
     sql : str
         One SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN over the lakehouse's tables.
+    run_id : str, optional
+        The one run whose rows there are, as for `connect`.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def query(path: str | Path, sql: str) -> QueryResult:
     StoreError
         For a statement that is not one, writes, reaches for files, or that DuckDB refuses.
     """
-    with connect(path) as con:
+    with connect(path, run_id) as con:
         return ask(con, sql)
 
 
@@ -162,6 +170,5 @@ def _explained(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
     if "read-only" in message:
         return f"{READ_ONLY}: {message}"
     if isinstance(error, duckdb.CatalogException) and "Table with name" in message:
-        rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-        message += f"\ntables: {', '.join(sorted(row[0] for row in rows))}"
+        message += f"\ntables: {', '.join(sorted(SCHEMA))}, sweep_parameters; those of runs are in schema latest too"
     return message

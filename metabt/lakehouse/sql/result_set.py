@@ -19,6 +19,8 @@ from types import SimpleNamespace
 from metabt.errors import ConfigError, nearest
 
 FORMATS = ("table", "csv", "json")
+PERCENT = "PERCENT"
+"""Kind of a column of fractions that the table shows in per cent; CSV and JSON have the fractions."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First signs of a text that a spreadsheet runs as a formula; some skip blanks before it."""
 
@@ -30,7 +32,7 @@ class QueryResult:
     columns: tuple[str, ...]
     """Names of the columns."""
     kinds: tuple[str, ...]
-    """DuckDB's types of the columns."""
+    """DuckDB's types of the columns, or PERCENT."""
     rows: tuple[tuple[object, ...], ...]
     """The rows, as Python values."""
 
@@ -57,7 +59,7 @@ class QueryResult:
         return {"table": self._table, "csv": self._csv, "json": self._json}[form]()
 
     def _table(self) -> str:
-        cells = [list(self.columns), *([_short(value) for value in row] for row in self.rows)]
+        cells = [list(self.columns), *(list(map(_short, row, self.kinds)) for row in self.rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
         right = [_is_number([row[i] for row in self.rows]) for i in range(len(self.columns))]
         lines = ["  ".join(map(_padded, row, widths, right)) for row in cells]
@@ -82,10 +84,12 @@ def _padded(text: str, width: int, flush: bool) -> str:
     return text.rjust(width) if flush else text.ljust(width)
 
 
-def _short(value: object) -> str:
+def _short(value: object, kind: str = "") -> str:
     if value is None:
         return ""
     if isinstance(value, float):
+        if kind == PERCENT:
+            return f"{value:.2%}"
         return f"{value:.6g}" if abs(value) < 1e6 or not math.isfinite(value) else f"{value:,.2f}"
     # control characters in data must not steer a terminal
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in _exact(value))

@@ -34,7 +34,7 @@ def curves(pair: Pair) -> Section:
         traces += [{**common, **above}, {**common, **below}]
     traces.append(_ratio((navs[:, 1] / navs[:, 0])[keep]))
     layout = lines.panels(0.5, 0.25, 0.25)
-    layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
+    layout["yaxis"] |= lines.growth_axis(traces)
     layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     layout["yaxis3"] |= {"title": {"text": "B / A"}}
     caption = (

@@ -131,7 +131,7 @@ def _growth(run: Run, beside: BaselineWalk) -> Chart:
     for slot, (name, tables) in enumerate(beside.tables.items()):
         traces += _pair(run, name, Run({"run_id": name}, tables).streams, slot)
     layout = lines.panels(0.64, 0.36)
-    layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
+    layout["yaxis"] |= lines.growth_axis(traces)
     layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     caption = (
         "Net of costs; growth is logarithmic, drawdowns are below. The dotted curve is LOOK-AHEAD: nobody could have "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from metabt.report import lines
+from metabt.report.colours import AGAINST
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
 
@@ -29,12 +30,12 @@ def curves(run: Run) -> Section:
     for path in carried:
         visible = True if path in shown else "legendonly" if path in offered else False
         traces += _pair(run, path, keep, visible)
-    for place, other in enumerate(run.beside):
+    for other in run.beside:
         for trace in _pair(run, other, keep, True):
-            dashed = {"line": {"width": 1.2, "dash": "dash"}, "legendgroup": other, "slot": len(run.paths) + place}
+            dashed = {"line": {"width": 1.4, "dash": "dash"}, "legendgroup": other, "slot": AGAINST}
             traces.append({name: value for name, value in trace.items() if name != "path"} | dashed)
     layout = lines.panels(0.64, 0.36)
-    layout["yaxis"] |= {"type": "log", "nticks": 8, "title": {"text": "growth of 1"}}
+    layout["yaxis"] |= lines.growth_axis(traces)
     layout["yaxis2"] |= {"tickformat": "~%", "title": {"text": "drawdown"}}
     caption = (
         "Net of costs; growth is logarithmic and begins at 1 when a sleeve first trades."

@@ -25,13 +25,17 @@ NAMES = {
     "expected_shortfall_95": "ES 95%",
 }
 """Headings of metrics that a capital letter and blanks do not make."""
-PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio")
+CAPTURES = ("up_capture", "down_capture")
+"""Metrics that are shares of a benchmark's mean return."""
+PLAIN = ("sharpe", "sortino", "calmar", "omega", "skew", "kurtosis", "beta", "turnover", "information_ratio", *CAPTURES)
 """Metrics that are no percentages."""
 COUNTS = ("sessions", "_sessions", "_days")
 """Endings of the names of metrics that are whole numbers."""
 FINE = ("cost", "netting_benefit", "break_even_cost")
 """Metrics that are shown with more decimals, since they are small."""
-ELSEWHERE = ("sessions", "years", "decisions", "fallbacks", "ineligible", "unselected", "waiting", "not_live")
+LEFT_OUT = ("ineligible", "unselected", "waiting", "not_live", "constant")
+"""Why items of decisions had no weight."""
+ELSEWHERE = ("sessions", "years", "decisions", "fallbacks", *LEFT_OUT)
 """Metrics that other sections show, as are all that end in _decisions or _closed."""
 SPARK = 48
 """Largest number of points of a small curve."""

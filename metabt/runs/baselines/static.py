@@ -60,18 +60,15 @@ def _full(history: SleeveHistory) -> np.ndarray:
     assert isinstance(spec, Meta) and isinstance(state, MetaState)
     gathered = history.gathered
     stop = int(gathered.common[: history.size].sum())
-    streams = gathered.streams(state, cap=len(gathered.dates))
-    lengths = streams.lengths[stop - 1]
-    varies = streams.varying(np.array([stop]), lengths[None])[0]
-    eligible = (lengths >= spec.history) & varies
-    window = streams.windows(np.array([stop]), np.array([lengths[eligible].min(initial=stop)]))
-    weights, status = weigh(spec, window, eligible[None])
-    if status[0] == "cash":
+    streams = gathered.streams(state, len(gathered.dates), spec.names)
+    last = np.array([stop - 1])
+    found = weigh(spec, streams.candidates(last, streams.lengths[last] >= spec.history, spec.history, stop))
+    if found.status[0] == "cash":
         raise RunError(
             f"sleeve '{history.path}': no child is eligible at {history.end}, so there are no weights of the full "
             "history; give it more history or a shorter lookback"
         )
-    return weights[0]
+    return found.weights[0]
 
 
 def _named(history: SleeveHistory, weights: np.ndarray) -> dict[str, float]:

@@ -30,22 +30,30 @@ def equal_weight(tree: Sleeve) -> Sleeve:
 
 
 def static(tree: Sleeve, weights: Weights) -> Sleeve:
-    """Return a tree in which every meta sleeve trades back to given weights once warm-up is over."""
+    """Return a tree in which every meta sleeve trades back to given weights once warm-up is over.
+
+    Identical children share what they have: it makes no difference which of them holds it.
+    """
 
     def fixed(path: str, sleeve: Sleeve, children: tuple[Sleeve, ...]) -> Estimator:
-        # a spec knows its children by position alone (Windows.names_of): by the digests that they have in this tree
-        ordered = sorted(children, key=lambda child: child.spec.digest)
-        given = {f"x{c}": float(weights[path][child.name]) for c, child in enumerate(ordered)}
-        return _within(sleeve, "fixed", weights=given)
+        twins: dict[str, list[str]] = {}
+        for child in children:
+            twins.setdefault(child.spec.digest, []).append(child.name)
+        given = {
+            name: sum(float(weights[path][twin]) for twin in same) / len(same)
+            for same in twins.values()
+            for name in same
+        }
+        return Estimator("fixed", {"weights": given, "warm_up": True})
 
     return _rebuilt(tree, "", lambda leaf: leaf, fixed)
 
 
-def _within(sleeve: Sleeve, optimizer: str, **params: object) -> Estimator:
+def _within(sleeve: Sleeve, optimizer: str) -> Estimator:
     """Return an optimizer with the bounds of a sleeve's own, where these bind anything."""
     own = build_optimizer(sleeve.spec.optimizer)
     bounds = {"min_weight": own.min_weight, "max_weight": own.max_weight}
-    return Estimator(optimizer, {**params, **(bounds if own.min_weight > 0.0 or own.max_weight < 1.0 else {})})
+    return Estimator(optimizer, bounds if own.min_weight > 0.0 or own.max_weight < 1.0 else {})
 
 
 def _rebuilt(
@@ -61,4 +69,5 @@ def _rebuilt(
     children = tuple(_rebuilt(child, path, leaf, optimizer) for child in sleeve.sleeves)
     names = [*(field.name for field in fields(Rules)), "warmup", "min_history"]
     rules = {name: getattr(sleeve.spec, name) for name in names}
-    return Sleeve.meta(sleeve.name, children, **{**rules, "optimizer": optimizer(path, sleeve, children)})
+    rules |= {"optimizer": optimizer(path, sleeve, children), "fallback": sleeve.estimators["fallback"]}
+    return Sleeve.meta(sleeve.name, children, **rules)

@@ -21,6 +21,7 @@ from metabt.estimators.windows import Windows
 from metabt.numerics.kernels import kernel
 from metabt.walk.block import Gaps, MetaState
 from metabt.walk.book import Opened, Start
+from metabt.walk.candidates import Candidates
 
 KEPT_BOOKS = 2
 """Number of sets of sessions for which the children's books are kept side by side."""
@@ -211,10 +212,11 @@ class Gathered:
             np.concatenate([gap.tradable for gap in gaps], axis=1),
         )
 
-    def streams(self, state: MetaState, cap: int) -> Streams:
+    def streams(self, state: MetaState, cap: int, names: tuple[str, ...]) -> Streams:
         """Return net streams, compounded between common sessions, behind those that the state remembers.
 
-        `cap` is the number of sessions of history beyond which more makes no difference.
+        `cap` is the number of sessions of history beyond which more makes no difference, `names` (n_children,) what
+        estimators know the children by.
         """
         fresh = not len(state.streams) and np.isnan(state.accrued).all() and not state.lengths.any()
         returns, accrued, begun = self._from_start if fresh else self._compounded(state.accrued)
@@ -224,7 +226,7 @@ class Gathered:
         if cap not in shared.lengths:
             shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
         sessions = self.dates[self.common]
-        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, shared)
+        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, names, shared)
 
     @cached_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -245,8 +247,6 @@ class Shared:
     """Windows, and with them their covariances, by where they begin and end."""
     lengths: dict[int, np.ndarray] = field(default_factory=dict)
     """Sessions of stream, (n_common, n_children), by what they are capped at."""
-    last_change: np.ndarray | None = None
-    """(n_rows, n_children) as `last_change` returns it."""
 
 
 @dataclass(frozen=True)
@@ -263,23 +263,36 @@ class Streams:
     """(n_children,) since the last common session, NaN where there was no session."""
     sessions: np.ndarray
     """(n_common,) datetime64[D] common sessions of the partition."""
+    names: tuple[str, ...]
+    """(n_children,) what estimators know the children by: the digests of their specs."""
     shared: Shared
     """Values that sleeves over the same streams have computed already."""
 
     def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
         """Return the windows that end before the rows `stops` and are `lengths` long."""
         key = stops.tobytes() + lengths.tobytes()
-        sessions = self.sessions[stops - self.before - 1]
-        return self.shared.windows.setdefault(key, Windows(self.returns, stops, lengths, sessions=sessions))
+        if key not in self.shared.windows:
+            sessions = self.sessions[stops - self.before - 1]
+            windows = Windows(self.returns, stops, lengths, names=self.names, sessions=sessions)
+            self.shared.windows[key] = windows
+        return self.shared.windows[key]
 
-    def varying(self, stops: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return which columns are not constant over their windows, (n_decisions, n_children) bool.
+    def candidates(self, rows: np.ndarray, support: np.ndarray, least: int, most: int) -> Candidates:
+        """Return what may have weight at the common sessions `rows`, (n_decisions,).
 
-        `stops` (n_decisions,) is the row after each window, `lengths` (n_decisions, n_children) its columns' rows.
+        Parameters
+        ----------
+        support : (n_decisions, n_children) bool, which children may have weight
+        least : sessions of history that a child needs for anything to be estimated of it
+        most : rows of a window, which are also no more than the shortest such history of who is in it
         """
-        if self.shared.last_change is None:
-            self.shared.last_change = last_change(self.returns)
-        return self.shared.last_change[stops - 1] > stops[:, None] - lengths
+        stops, lengths = self.before + rows + 1, self.lengths[rows]
+
+        def window(support: np.ndarray) -> Windows:
+            shortest = np.where(support & (lengths >= least), lengths, most).min(axis=1)
+            return self.windows(stops, np.minimum(np.minimum(shortest, most), stops))
+
+        return Candidates(support, window)
 
 
 @kernel()
@@ -298,17 +311,3 @@ def _compound(net, common, accrued, compounded):
                 compounded[row, c] = accrued[c]
                 accrued[c] = np.nan
             row += 1
-
-
-def last_change(returns: np.ndarray) -> np.ndarray:
-    """Return the newest row, up to each row, that differs from the one before it, (n_rows, n_children); -1: none."""
-    newest = np.full(returns.shape, -1)
-    _last_change(returns, newest)
-    return newest
-
-
-@kernel()
-def _last_change(returns, newest):
-    for t in range(1, len(returns)):
-        for c in range(returns.shape[1]):
-            newest[t, c] = t if returns[t, c] != returns[t - 1, c] else newest[t - 1, c]

@@ -25,7 +25,7 @@ from metabt.walk.meta.aggregation import Gathered, Streams
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
-from metabt.walk.meta.optimize_meta import MetaDecisions, eligible_children, optimize_meta, warm_up_ends
+from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, keep, schedule
@@ -73,7 +73,7 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
     children, n_sessions = inputs.gathered, len(inputs.dates)
     with watch.lap(AGGREGATION, n_sessions):
         cap = max(spec.lookback, spec.history)
-        streams = children.streams(state, cap)
+        streams = children.streams(state, cap, spec.names)
     opens, clock = schedule(spec, state, inputs.dates[inputs.common])
     rows = np.flatnonzero(opens)
     rows = rows[children.live[inputs.at(rows)].any(axis=1)]
@@ -135,7 +135,7 @@ def _decide_in_turn(
 ) -> tuple[Decisions, bool]:
     """Do the same, after the warm-up one after another, from what is held by then as well."""
     live = inputs.gathered.live[inputs.at(rows)]
-    done = warm_up_ends(live, eligible_children(spec, streams, rows, live), state.warm)
+    done = warm_up_ends(spec, streams, rows, live, state.warm)
     early, warm = _decide(spec, state, inputs, streams, rows[~done], hold)
     if not done.any():
         return early, warm

@@ -1,9 +1,12 @@
 """The decisions of a meta sleeve on its children's realised net streams.
 
-1. A child is live from its first non-empty decision, and eligible with `min_history` sessions of stream that vary.
+1. A child is live from its first non-empty decision, and eligible with `min_history` sessions of stream.
 2. Warm-up, until the first decision at which every live child is eligible: 1/N over the live ones, or nothing (`wait`).
-3. Afterwards the optimizer weights the eligible ones on the last min(lookback, shortest eligible history) sessions;
-   children that came later wait at 0 until they are eligible, and are named as waiting.
+3. Afterwards the optimizer weights the eligible ones on the last min(lookback, shortest eligible history) sessions.
+   Where it needs variance, children that are constant on these are left out, and the window is that of the others.
+   Children that came later wait at 0 until they are eligible, and are named as waiting.
+
+An optimizer that estimates nothing, such as `fixed`, has no warm-up and takes every live child.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy as np
 
 from metabt.portfolio.built_estimators import bounded, build_optimizer
 from metabt.portfolio.sleeve import Estimator, Meta
-from metabt.walk.block import HELD, NOT_LIVE, WAITING
+from metabt.walk.block import CONSTANT, HELD, NOT_LIVE, WAITING
 from metabt.walk.decision import weigh
 from metabt.walk.meta.aggregation import Streams
 from metabt.walk.path_dependent import Pending
@@ -50,38 +53,37 @@ def optimize_meta(
 
     Decisions after the warm-up are taken all at once or, where `pending` is given, one after another by it.
     """
-    stops, lengths = streams.before + rows + 1, streams.lengths[rows]
-    eligible = eligible_children(spec, streams, rows, live)
-    done = warm_up_ends(live, eligible, warm)
-    support = np.where(done[:, None], eligible, live)
-    shortest = np.where(eligible, lengths, spec.lookback).min(axis=1)
-    lengths = np.minimum(np.minimum(shortest, spec.lookback), stops)
-    weights, status = np.zeros(live.shape), ["warmup"] * len(rows)
+    optimizer = build_optimizer(spec.optimizer)
+    ready = live & (streams.lengths[rows] >= spec.history)
+    eligible = ready if optimizer.needs_history else live
+    done = warm_up_ends(spec, streams, rows, live, warm)
+    given, weights, status = live.copy(), np.zeros(live.shape), ["warmup"] * len(rows)
     risk = np.full(live.shape, np.nan)
     early, late = np.flatnonzero(~done), np.flatnonzero(done)
     if len(early):
-        equal = build_optimizer(bounded(Estimator("equal"), build_optimizer(spec.optimizer)))
-        weights[early], _ = equal.weigh(streams.windows(stops[early], lengths[early]), support[early])
+        equal = build_optimizer(bounded(Estimator("equal"), optimizer))
+        windows, support = streams.candidates(rows[early], live[early], spec.history, spec.lookback).of(equal)
+        weights[early], _ = equal.weigh(windows, support)
     if len(late):
-        windows = streams.windows(stops[late], lengths[late])
-        weights[late], solved = (
-            pending.weigh(rows[late], windows, support[late]) if pending else weigh(spec, windows, support[late])
-        )
-        risk[late] = windows.risk(weights[late])
-        status[len(early) :] = solved
-    reasons = np.where(live, np.where(support, HELD, WAITING), NOT_LIVE).astype(np.int8)
+        candidates = streams.candidates(rows[late], eligible[late], spec.history, spec.lookback)
+        found = pending.weigh(rows[late], candidates) if pending else weigh(spec, candidates)
+        weights[late], given[late] = found.weights, found.given
+        known = ~((found.weights != 0.0) & ~ready[late]).any(axis=1)  # else there is no stream to estimate it on
+        risk[late] = np.where(known[:, None], candidates.risk(found.weights, found.varied), np.nan)
+        status[len(early) :] = found.status.tolist()
+    left = np.where(live, np.where(eligible, CONSTANT, WAITING), NOT_LIVE)
+    reasons = np.where(given, HELD, left).astype(np.int8)
     kept = done | (spec.warmup == "equal")
     return MetaDecisions(weights, risk, status, reasons, kept, warm or bool(done.any()))
 
 
-def eligible_children(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray) -> np.ndarray:
-    """Return which children have a stream to be weighted by, (n_decisions, n_children) bool, those live among them."""
-    lengths = streams.lengths[rows]
-    varies = streams.varying(streams.before + rows + 1, np.minimum(lengths, spec.lookback))
-    return live & (lengths >= spec.history) & varies
+def warm_up_ends(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray, warm: bool) -> np.ndarray:
+    """Return from which of the decisions at `rows` on warm-up is over, (n_decisions,) bool: it stays over.
 
-
-def warm_up_ends(live: np.ndarray, eligible: np.ndarray, warm: bool) -> np.ndarray:
-    """Return from which decision on warm-up is over, (n_decisions,) bool: once over, it stays over."""
-    ready = live.any(axis=1) & (eligible | ~live).all(axis=1)
-    return warm | np.maximum.accumulate(ready)
+    History alone counts, not what the streams do in it; `live` (n_decisions, n_children) bool.
+    """
+    some = np.asarray(live.any(axis=1))
+    if not build_optimizer(spec.optimizer).needs_history:
+        return some
+    ready = some & ((streams.lengths[rows] >= spec.history) | ~live).all(axis=1)
+    return np.asarray(np.maximum.accumulate(ready) | warm)

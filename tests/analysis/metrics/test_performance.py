@@ -126,6 +126,11 @@ def test_a_constant_stream() -> None:
     assert all(np.isnan(found[name]) for name in undefined)
 
 
+def test_nothing_but_rounding_is_neither_a_gain_nor_a_loss() -> None:
+    assert measured([0.01, 1e-19, -0.02, -1e-17, 0.0, 2e-16, 0.03])["hit_rate"] == pytest.approx(2 / 3)
+    assert np.isnan(measured([1e-19, -1e-17, 0.0])["hit_rate"])
+
+
 def test_a_stream_of_cash() -> None:
     found = measured([0.0] * 5)
     assert found["volatility"] == found["total_return"] == found["var_95"] == found["max_drawdown"] == 0.0
@@ -171,7 +176,7 @@ def test_a_view_of_weeks_shows_what_was_earned_in_them(sp500: pd.DataFrame) -> N
     metrics, net = result.metrics().loc["x"], result.returns()["net"]
     assert np.isnan(metrics["cagr"]) and np.isnan(metrics["calmar"])
     assert metrics["total_return"] == pytest.approx((1 + net).prod() - 1)
-    heading, line = (text.split() for text in result.summary().splitlines()[1:])
+    heading, line = (text.split() for text in result.summary().split("\n\n")[0].splitlines()[1:])
     assert heading[:3] == ["Sleeve", "Total", "return"] and "CAGR" not in heading
     assert line[1] == f"{metrics['total_return']:.2%}"
     both = with_growth(("total_return", "cagr", "sharpe"), [metrics, {"total_return": 0.1, "cagr": 0.05}])

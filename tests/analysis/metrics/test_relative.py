@@ -15,11 +15,14 @@ from tests.analysis.metrics.streams import beside, heavy_tailed, stream
 def test_formulas(seed: int) -> None:
     r, b = heavy_tailed(seed), heavy_tailed(seed + 100)
     r = r + 0.7 * b
-    active = r - b
+    active, fit = r - b, stats.linregress(b, r)
     expected = {
-        "beta": stats.linregress(b, r).slope,
+        "beta": fit.slope,
+        "alpha": fit.intercept * 365.25,
         "tracking_error": active.std(ddof=1) * 365.25**0.5,
         "information_ratio": active.mean() / active.std(ddof=1) * 365.25**0.5,
+        "up_capture": (stats.gmean(1 + r[b > 0]) - 1) / (stats.gmean(1 + b[b > 0]) - 1),
+        "down_capture": (stats.gmean(1 + r[b < 0]) - 1) / (stats.gmean(1 + b[b < 0]) - 1),
         "benchmark_sessions": len(r),
     }
     assert relative(stream(r), beside(b)) == pytest.approx(expected)
@@ -38,7 +41,8 @@ def test_sessions_without_a_benchmark_do_not_count() -> None:
 def test_the_benchmark_itself() -> None:
     found = relative(stream(heavy_tailed(3)), beside(heavy_tailed(3)))
     assert found["beta"] == pytest.approx(1.0) and found["tracking_error"] == 0.0
-    assert np.isnan(found["information_ratio"])
+    assert np.isnan(found["information_ratio"]) and found["alpha"] == pytest.approx(0.0, abs=1e-14)
+    assert found["up_capture"] == found["down_capture"] == pytest.approx(1.0)
 
 
 def test_a_levered_benchmark() -> None:
@@ -52,11 +56,13 @@ def test_a_levered_benchmark() -> None:
 def test_a_benchmark_that_stands_still() -> None:
     r = heavy_tailed(5)
     found = relative(stream(r), beside(np.zeros(len(r))))
-    assert np.isnan(found["beta"])
+    assert np.isnan([found[name] for name in ("beta", "alpha", "up_capture", "down_capture")]).all()
     assert found["tracking_error"] == pytest.approx(r.std(ddof=1) * 365.25**0.5)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_sessions(n: int) -> None:
     found = relative(stream(np.full(n, 0.01)), beside(np.full(n, 0.02)))
+    captured = found.pop("up_capture")
+    assert captured == pytest.approx(0.5) if n else np.isnan(captured)
     assert found.pop("benchmark_sessions") == n and all(np.isnan(value) for value in found.values())

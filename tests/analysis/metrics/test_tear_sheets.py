@@ -119,6 +119,10 @@ def test_against_a_benchmark(seed: int) -> None:
     net, index_net, found = pd.Series(r, index), pd.Series(b, index), relative(stream(r), beside(b))
     assert found["beta"] == pytest.approx(empyrical.beta(net, index_net))
     assert found["beta"] == pytest.approx(quantstats.greeks(net, index_net)["beta"])
+    # QuantStats takes 252 sessions a year where 365.25 are measured
+    assert found["alpha"] / 365.25 * 252 == pytest.approx(quantstats.greeks(net, index_net)["alpha"])
+    for side in ("up_capture", "down_capture"):  # a year of one session makes empyrical's means those of a session
+        assert found[side] == pytest.approx(getattr(empyrical, side)(net, index_net, period="yearly"))
     a_session = found["information_ratio"] / 365.25**0.5
     assert a_session == pytest.approx(empyrical.excess_sharpe(net, index_net))
     assert a_session == pytest.approx(quantstats.information_ratio(net, index_net, prepare_returns=False))

@@ -211,6 +211,27 @@ def test_without_locks_the_work_goes_on_and_it_is_told_once(root: Path, monkeypa
     assert len(told) == 1 and "No locks available" in told[0]
 
 
+def test_a_lock_that_is_held_for_too_long_is_told_of_and_not_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes, as for other locks; here a tenth of a second. Work is done twice, the lock stays the other's."""
+    assert single_flight.LOCK_SECONDS == 120.0
+    monkeypatch.setattr(single_flight, "LOCK_SECONDS", 0.1)
+    told: list[str] = []
+    with ObjectStore(root) as holder, ObjectStore(root, warn=told.append) as store:
+        with holder.claim(KEY):
+            with store.claim(KEY):
+                assert not is_free(root)
+                store.put(KEY, SCHEMA, sections("a"))
+            store.flush()
+            assert not is_free(root) and plain(store.get(KEY, SCHEMA)) == plain(sections("a"))
+        assert is_free(root)
+        with store.claim(key_of("b")):
+            assert not is_free(root, key_of("b"))
+    (text,) = told
+    assert f"'{root / 'locks' / KEY[:2]}' has been locked by another process" in text and "end it" in text
+
+
 def test_an_interruption_while_waiting_for_room_leaves_the_claim_to_be_released(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
 from skfolio.optimization import HierarchicalEqualRiskContribution, MeanRisk
 from skfolio.pre_selection import SelectKExtremes
 
@@ -42,6 +43,64 @@ def test_a_frame_is_fitted_where_assets_are_addressed_by_name() -> None:
     windows, support = Windows.single(X), np.array([[False, True, True, True]])
     weights, solved = optimizer("skfolio.MeanRisk", linear_constraints=["x2 >= 0.6"]).weigh(windows, support)
     assert solved.all() and weights[0, 2] > 0.6 - 1e-5  # the position in the universe, whatever the support
+
+
+NAMES = ("A", "B", "C", "D")
+
+
+def constrained(support: list[bool], **params: object) -> tuple[np.ndarray, bool]:
+    windows = Windows(market_returns(0, 100, 4), np.array([100]), np.array([100]), names=NAMES)
+    weights, solved = optimizer("skfolio.MeanRisk", **params).weigh(windows, np.array([support]))
+    return weights[0], bool(solved[0])
+
+
+SAID = ["A + B <= 0.3", "C >= 2*D", "easy == 0.6 - 0.1*A"]
+GROUPS = {"A": ["hard"], "B": ["easy"], "C": ["easy"], "D": ["hard"]}
+
+
+def test_constraints_are_those_of_skfolio() -> None:
+    frame = pd.DataFrame(market_returns(0, 100, 4), columns=list(NAMES))
+    expected = MeanRisk(linear_constraints=SAID, groups=GROUPS, min_weights=0.0).fit(frame).weights_
+    weights, solved = constrained([True] * 4, linear_constraints=SAID, groups=GROUPS)
+    assert solved and np.allclose(weights, expected, atol=1e-5)
+    assert weights[0] + weights[1] <= 0.3 + 1e-6 and weights[1] + weights[2] == pytest.approx(0.6 - 0.1 * weights[0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("missing", range(4))
+def test_what_a_window_lacks_has_a_weight_of_zero_in_every_constraint(missing: int) -> None:
+    """Against SLSQP on the three others, the constraints written out as numbers."""
+    here = [i for i in range(4) if i != missing]
+    weights, solved = constrained([i in here for i in range(4)], linear_constraints=SAID, groups=GROUPS)
+    left, right = np.array([[1, 1, 0, 0], [0, 0, -1, 2]])[:, here], np.array([0.3, 0.0])
+    equal = np.array([[1, 1, 1, 1], [0.1, 1, 1, 0]])[:, here]
+    S = np.cov(market_returns(0, 100, 4)[:, here].T) * 1e4
+    bound = [
+        {"type": "ineq", "fun": lambda w: right - left @ w},
+        {"type": "eq", "fun": lambda w: equal @ w - [1.0, 0.6]},
+    ]
+    best = minimize(lambda w: w @ S @ w, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, constraints=bound, tol=1e-14)
+    assert solved == best.success
+    if solved:
+        assert np.allclose(weights[here], best.x, atol=1e-4) and weights[missing] == 0.0
+
+
+def test_a_constraint_that_what_is_there_cannot_meet_is_no_solution() -> None:
+    assert not constrained([True, True, True, False], linear_constraints=["D >= 0.2"])[1]
+    assert constrained([True, True, True, False], linear_constraints=["D <= 0.2"])[1]
+
+
+@pytest.mark.parametrize("name", ["MeanRisk", "RiskBudgeting", "HierarchicalRiskParity", "MaximumDiversification"])
+def test_one_asset_has_all_the_weight(name: str) -> None:
+    X = market_returns(0, 100, 3)
+    assert optimizer(f"skfolio.{name}").fit(X[:, :1]).weights_.tolist() == [1.0]
+    weights, solved = optimizer(f"skfolio.{name}").weigh(Windows.single(X), np.array([[False, True, False]]))
+    assert solved.all() and weights.tolist() == [[0.0, 1.0, 0.0]]
+    capped = optimizer(f"skfolio.{name}", max_weight=0.5).weigh(Windows.single(X), np.array([[False, True, False]]))
+    assert not capped[1].any() and not capped[0].any()
+    alone = [False, True, False, False]
+    assert constrained(alone, linear_constraints=["B <= 0.4"])[1] is False
+    assert constrained(alone, linear_constraints=["A <= 0.4"]) == (pytest.approx([0, 1, 0, 0]), True)
 
 
 def test_a_solver_that_fails_keeps_its_reason() -> None:

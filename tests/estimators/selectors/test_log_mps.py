@@ -16,7 +16,7 @@ from scipy.stats import rankdata, skew
 from metabt.estimators.registry import selector
 from metabt.estimators.selectors.log_mps import METRICS, PRESETS, LogMPS
 from metabt.estimators.windows import Windows
-from tests.shared.returns import simple_returns
+from tests.shared.returns import market_returns, simple_returns
 
 
 def naive_metrics(X: np.ndarray, volume: np.ndarray | None) -> dict[str, list[float]]:
@@ -155,3 +155,31 @@ def test_liquidity_counts_where_volume_is_known(sp500: pd.DataFrame) -> None:
     worst = LogMPS(cluster_distance=9.0, top=4, exponents={**none, "liquidity": 1000.0})
     kept = worst.select(Windows(X, size, size, volume), np.ones((1, 5), bool))[0]
     assert kept.tolist() == [True, True, True, True, False]  # unknown counts as nothing
+
+
+def test_of_equals_in_a_cluster_the_first_are_kept() -> None:
+    """Twins have the same score to the last bit; the third column is in a cluster of its own."""
+    a, b = market_returns(3, 130, 2).T
+    for columns, kept in (([a, a, b], [0, 2]), ([b, a, a], [0, 1]), ([a, b, a], [0, 1]), ([a, a, a], [0])):
+        rule = selector("log_mps", cluster_distance=0.01)
+        assert np.flatnonzero(rule.fit(np.column_stack(columns)).get_support()).tolist() == kept
+
+
+def test_an_asset_at_the_limit_of_a_veto_is_admitted() -> None:
+    """Returns whose drawdown, efficiency and shortfall are binary fractions: the limit itself, and its neighbours."""
+    calm = np.full(20, 2.0**-10)
+    falls = np.concatenate([calm, [-0.5]])  # from a peak to one half of it; the worst two of 21 are -1/2 and 2^-10
+    even = np.concatenate([np.zeros(17), [0.75, -0.25, 0.75, -0.25]])  # sum 1, of absolute values 2; lowest two -1/4
+    X = np.column_stack([falls, even])
+    for veto, column, limit, is_most in (
+        ("max_drawdown", 0, 0.5, True),
+        ("min_efficiency", 1, 0.5, False),
+        ("max_shortfall", 1, 0.25, True),
+    ):
+        for value, admitted in (
+            (limit, True),
+            (np.nextafter(limit, 0.0), not is_most),
+            (np.nextafter(limit, 1.0), is_most),
+        ):
+            rule = selector("log_mps", top=2, cluster_distance=0.0, **{veto: float(value)})
+            assert bool(rule.fit(X).get_support()[column]) is admitted, (veto, value)

@@ -38,7 +38,7 @@ Con = duckdb.DuckDBPyConnection
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signed_in")]
 
-N_DRIVERS, N_RUNS, N_SWEEPS, N_IN_SWEEP = 4, 6, 2, 3
+N_DRIVERS, N_RUNS, N_SHARED, N_SWEEPS, N_IN_SWEEP = 4, 6, 2, 2, 3
 
 DRIVER = """
 import metabt
@@ -52,7 +52,7 @@ def tree(lookback):
     return {"name": "root", "schedule": "weekly", "lookback": 5, "sleeves": sleeves}
 
 found = 0
-for lookback in [*range(10 * mine, 10 * mine + RUNS), 500, 501]:  # the last two are everybody's
+for lookback in [*range(10 * mine, 10 * mine + RUNS), *range(500, 500 + SHARED)]:  # the last are everybody's
     found += metabt.backtest(tree(lookback), path).found
 for sweep in range(SWEEPS):
     configs = [{"portfolio": tree(100 + 10 * mine + 50 * sweep + i), "lakehouse": str(path), "start": None, "end": None,
@@ -97,7 +97,8 @@ def test_drivers_that_commit_at_once_lose_nothing_and_show_nothing_in_part(
 ) -> None:
     ingest(fresh, "d", wide(600))
     before = state(watch)[0]
-    code = DRIVER.replace("RUNS", str(N_RUNS)).replace("SWEEPS", str(N_SWEEPS)).replace("IN_SWEEP", str(N_IN_SWEEP))
+    sizes_of = {"RUNS": N_RUNS, "SHARED": N_SHARED, "SWEEPS": N_SWEEPS, "IN_SWEEP": N_IN_SWEEP}
+    code = "".join(f"{name} = {size}\n" for name, size in sizes_of.items()) + DRIVER
     drivers = [start(code, fresh, number + 1) for number in range(N_DRIVERS)]
     seen: list[tuple[dict[str, str | None], dict[str, Counter[str]]]] = []
     while any(driver.poll() is None for driver in drivers):
@@ -110,7 +111,7 @@ def test_drivers_that_commit_at_once_lose_nothing_and_show_nothing_in_part(
     sweeps, rows = rows_by_run(watch)
     single = [run_id for run_id, sweep in sweeps.items() if sweep is None]
     in_sweeps = Counter(sweep for sweep in sweeps.values() if sweep is not None)
-    assert len(single) == N_DRIVERS * N_RUNS + 2
+    assert len(single) == N_DRIVERS * N_RUNS + N_SHARED
     assert sorted(in_sweeps.values()) == [N_IN_SWEEP] * (N_DRIVERS * N_SWEEPS)
     assert set(rows) == set(sweeps) and len(list_runs(watch)) == len(sweeps)
     for looked, found in seen:
@@ -120,7 +121,9 @@ def test_drivers_that_commit_at_once_lose_nothing_and_show_nothing_in_part(
     sizes = sorted({len(looked) for looked, _ in seen})
     assert len(sizes) > 5  # they did come one after another while we looked
     commits = state(watch)[0] - before
-    assert commits == N_DRIVERS * (N_RUNS + N_SWEEPS) + 2
+    assert commits == N_DRIVERS * (N_RUNS + N_SHARED + N_SWEEPS)  # who finds a run says that it was asked for
+    times = Counter(Counter(run_id for (run_id,) in watch.execute("SELECT run_id FROM asked").fetchall()).values())
+    assert times == {1: N_DRIVERS * (N_RUNS + N_SWEEPS * N_IN_SWEEP), N_DRIVERS: N_SHARED}
     n_rows = sum(sum(counts.values()) for counts in rows.values())
     print(f"{N_DRIVERS} drivers: {len(single)} runs and {len(in_sweeps)} sweeps of {N_IN_SWEEP} in {commits} commits")
     print(f"{len(seen):,} looks saw {len(sizes)} sizes and no run in part; {n_rows:,} rows")

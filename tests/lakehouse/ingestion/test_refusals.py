@@ -81,6 +81,11 @@ REFUSED = {
         r"say date_format=.%d/%m/%Y. or date_format=.%m/%d/%Y.",
     ),
     "impossible date": ("date,AA\n2030-02-30,1\n", r"row 1: '2030-02-30' is not a date"),
+    "milliseconds for dates": (
+        "date,AA\n1704067200000,1\n1704123100000,2\n",
+        r"row 1: '1704067200000' is not a date.*YYYY-MM-DD",
+    ),
+    "milliseconds that spell a date": ("date,AA\n1704123100000,2\n", r"row 1: '1704123100000' is not a date"),
     "empty date": ("date,AA\n2030-01-01,1\n,1\n", r"row 2: '' is not a date"),
     "no rows": ("date,AA\n", r"no rows beneath the header; check the file"),
     "no prices": ("date,AA\n2030-01-01,\n2030-01-02,NaN\n", r"no prices: none of 2 rows has one; check the file"),

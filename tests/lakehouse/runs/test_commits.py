@@ -59,6 +59,17 @@ def test_runs_stored_together_come_back_as_if_alone(fresh: Path, watch: Con) -> 
     assert len(list_runs(watch)) == 6
 
 
+def test_runs_whose_texts_are_more_than_32_bits_count_come_back_as_well(
+    fresh: Path, watch: Con, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Configurations of all runs of a sweep are one column; here 100 bytes stand for the 2 GiB that they may have."""
+    monkeypatch.setattr("metabt.values.buffers.SHORT", 100)
+    runs = [some_run(number, config=f'{{"lookback": {number}, "name": "{"x" * 40}"}}') for number in (5, 1, 9, 3)]
+    assert commit_runs(fresh, runs) == 4
+    for expected in runs:
+        assert_stored(watch, expected)
+
+
 def test_a_table_is_written_once_for_all_runs(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
 

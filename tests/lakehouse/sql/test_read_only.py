@@ -143,7 +143,8 @@ def test_neither_files_nor_python_variables_are_tables(con: Con, beside: Path, s
 
 def test_a_misspelt_table_lists_what_there_is(con: Con) -> None:
     with pytest.raises(
-        StoreError, match=r"Table with name wieghts does not exist[\s\S]*tables: calendars, contributions, .*weights"
+        StoreError,
+        match=r"Table with name wieghts does not exist[\s\S]*tables: asked, calendars, contributions, .*weights",
     ):
         ask(con, "SELECT * FROM wieghts")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from metabt.errors import DataError, nearest
+from metabt.lakehouse.catalog.local_paths import address
 from metabt.lakehouse.ingestion.columns import Table
 from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.readers import csv_files, excel_files, parquet_files
@@ -13,8 +13,6 @@ from metabt.lakehouse.ingestion.readers.frames import is_frame, read_frame
 
 ENDINGS = (*csv_files.ENDINGS, *parquet_files.ENDINGS, *excel_files.ENDINGS)
 """Endings of files that are read."""
-REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""Beginning of an address."""
 
 
 def source_name(source: object) -> str:
@@ -82,8 +80,9 @@ def _refuse_lines(what: str, options: Options) -> None:
 
 
 def _check_file(path: Path, said: str) -> None:
-    if REMOTE.match(said):
-        raise DataError(f"'{said}' is an address; fetch the file, and name it where it lies on this machine")
+    message = address(said, "file")
+    if message:
+        raise DataError(message)
     if path.is_dir():
         raise DataError(f"'{path}' is a directory; name one file in it")
     if not path.is_file():

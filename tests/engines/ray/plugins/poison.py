@@ -1,10 +1,11 @@
-"""A plug-in that goes wrong on a given session: it raises, ends its process, or takes more memory than there is."""
+"""A plug-in that goes wrong on given sessions: it warns, has no weights, raises, ends its process, hoards memory."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+import warnings
 
 import numpy as np
 
@@ -21,7 +22,11 @@ class Poison:
                 raise LookupError("poisoned")
             if self.what == "hoard":
                 self._hoard()
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self.what == "fail":
+                raise ValueError("no weights for this")
+            if self.what != "warn":
+                os.kill(os.getpid(), signal.SIGKILL)
+            warnings.warn("a large fall", RuntimeWarning, stacklevel=2)
         self.weights_ = np.full(X.shape[1], 1.0 / X.shape[1])
         return self
 

@@ -1,0 +1,140 @@
+"""Note lines: run notes in words, at most six lines; where there is nothing to say, one.
+
+Long lists are cut, with the number of what is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metabt.analysis.coverage import proposed
+from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
+from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+
+SHOWN = 3
+"""Sleeves, settings and symbols that are named at most."""
+WIDEST = 110
+"""Largest number of characters of a setting or a message."""
+MONTH = 30.44
+"""Mean length in days."""
+LINES = 6
+"""Largest number of lines."""
+
+
+def note_lines(notes: RunNotes, place: str = "", found: bool = False) -> list[str]:
+    """Return the notes of one run, the run and its period first.
+
+    Parameters
+    ----------
+    notes : the notes
+    place : where the run is stored; empty says nothing of it
+    found : whether it was read back instead of computed
+    """
+    return [run_line(notes, place, found), *settings_lines(notes), *concerns(notes)]
+
+
+def run_line(notes: RunNotes, place: str = "", found: bool = False) -> str:
+    """Return which run it is, and its period."""
+    where = f" in {place}" if place else ""
+    earlier = ", found: computed earlier" if found else ""
+    return f"run {notes.run_id[:12]} of {notes.portfolio}{where}{earlier}; {notes.first} to {notes.last}"
+
+
+def settings_lines(notes: RunNotes) -> list[str]:
+    """Return in which settings the run differs from its portfolio's file, if in any."""
+    return [f"other than its file says: {listed(notes.settings)}"] if notes.settings else []
+
+
+def concerns(notes: RunNotes) -> list[str]:
+    """Return what may make its numbers other than they seem, a line for each kind."""
+    return [
+        *([ended_early(notes.early_end)] if notes.early_end else []),
+        *([fallbacks(notes.fell_back)] if notes.fell_back else []),
+        *([ineligible(notes.left_out)] if notes.left_out else []),
+        *([warnings(notes.warned)] if notes.warned else []),
+    ]
+
+
+def pair_lines(one: RunNotes, other: RunNotes) -> list[str]:
+    """Return the notes of two runs that are set side by side, each concern with the run that has it."""
+    said: dict[str, list[str]] = {}
+    for notes in (one, other):
+        for line in (*settings_lines(notes), *concerns(notes)):
+            said.setdefault(line, []).append(notes.run_id[:12])
+    lines = [f"{'both' if len(runs) == 2 else runs[0]}: {line}" for line, runs in said.items()]
+    return [run_line(one), run_line(other), *cut(lines, LINES - 2)]
+
+
+def ended_early(end: EarlyEnd) -> str:
+    """Return what ends a tree before its other data."""
+    return (
+        f"ends on {end.last} with dataset '{end.dataset}'; '{end.longest}' goes on for {_span(end)}, to {end.until}: "
+        f"ingest newer prices of '{end.dataset}', or the same with --closed if it has ended for good"
+    )
+
+
+def fallbacks(found: Sequence[FellBack]) -> str:
+    """Return which sleeves' decisions fell back, and why."""
+    told = [f"{it.path} {it.times} of {it.of} decisions to {' and '.join(it.methods)} ({it.why})" for it in found]
+    return f"fell back: {listed(told, 'sleeve', '; ')}"
+
+
+def ineligible(found: Sequence[LeftOut]) -> str:
+    """Return which assets were ineligible at most decisions, their coverage, and what cures it."""
+    told = [
+        f"{len(it.symbols)} of {it.n_assets} assets of {it.path} {_times(it)} ({listed(it.symbols)}): {_cause(it)}"
+        for it in found
+    ]
+    return f"left out: {listed(told, 'case', '; ', 2)}"
+
+
+def warnings(found: Sequence[Warned]) -> str:
+    """Return which sleeves' foreign estimators gave warnings, how often, and when first."""
+    told = [f"{it.path} {it.times} x {_cut(it.text)}{_since(it.session)}" for it in found]
+    return f"warnings: {listed(told, 'kind', '; ')}"
+
+
+def listed(items: Sequence[str], noun: str = "", between: str = ", ", shown: int = SHOWN) -> str:
+    """Return the first items, and the number of the others."""
+    rest = len(items) - shown
+    more = [f"and {rest} more{f' {noun}' if noun else ''}{'s' * (noun != '' and rest != 1)}"] if rest > 0 else []
+    texts = [_cut(item) if not noun else item for item in items[:shown]]
+    return between.join([*texts, *more])
+
+
+def cut(lines: Sequence[str], most: int) -> list[str]:
+    """Return at most so many lines; the last one counts those that are left out."""
+    return list(lines) if len(lines) <= most else [*lines[: most - 1], f"and {len(lines) - most + 1} more notes"]
+
+
+def _times(it: LeftOut) -> str:
+    return "never eligible" if it.times == it.of else f"ineligible at {it.times} of {it.of} decisions"
+
+
+def _cause(it: LeftOut) -> str:
+    seen = "" if np.isnan(it.share) else f"coverage {it.share:.2g}, wanted {it.wanted:.2g}; "
+    if it.cause == CALENDAR:
+        return f"{seen}'{it.dataset}' mixes two calendars: make two datasets of it, a leaf each"
+    if it.cause == COVERAGE:
+        return f"{seen}set min_coverage: {proposed([it.share]):g}"
+    if it.cause == SESSIONS:
+        return (
+            f"{seen}no price in most sessions in which '{it.path}' decides: give it another schedule, or leave them out"
+        )
+    return "never priced" if np.isnat(it.first) else f"{it.symbols[0]} is priced from {it.first} to {it.last} only"
+
+
+def _span(end: EarlyEnd) -> str:
+    days = int((end.until - end.last).astype("timedelta64[D]").astype(int))
+    return f"{days} days" if days < 2 * MONTH else f"{round(days / MONTH)} months"
+
+
+def _since(session: str) -> str:
+    return f" (first on {session})" if session else ""
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 3]}..."

@@ -1,0 +1,181 @@
+"""Run notes: what whoever reads a run's numbers must know of them, as values.
+
+1. The run and its period, and the settings in which it differs from the portfolio's file.
+2. The dataset that ends it: a tree goes on no longer than each of its datasets that is not closed.
+3. The sleeves whose decisions were made by a fallback, how many of how many, and why.
+4. The assets that were ineligible at most decisions of their leaf (`left_out`).
+5. The warnings that estimators of other packages gave, by sleeve.
+
+All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
+`note_lines` has the words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
+from metabt.analysis.left_out import LeftOut, left_out
+from metabt.data.dataset import Dataset
+from metabt.values.tables import Table, texts
+
+WEEK = np.timedelta64(7, "D")
+"""Datasets that end within a week of each other end together: some trade at weekends."""
+
+
+@dataclass(frozen=True)
+class EarlyEnd:
+    """A dataset that ends a tree before its other data end."""
+
+    dataset: str
+    """The dataset that holds it."""
+    last: np.datetime64
+    """Its last session, which is the tree's."""
+    longest: str
+    """The dataset that goes on longest."""
+    until: np.datetime64
+    """The last session of that one."""
+
+
+@dataclass(frozen=True)
+class FellBack:
+    """A sleeve whose decisions were made by a fallback."""
+
+    path: str
+    """The sleeve."""
+    times: int
+    """Decisions that fell back."""
+    of: int
+    """Decisions in all."""
+    methods: tuple[str, ...]
+    """Fallbacks that made them, the most frequent first."""
+    why: str
+    """Why the sleeve's own optimizer gave no weights, as far as its settings and items tell."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning that foreign code gave while a sleeve decided."""
+
+    path: str
+    """The sleeve."""
+    text: str
+    """Kind and message."""
+    session: str
+    """Session of the first decision with it, an ISO date; empty where it is not known."""
+    times: int
+    """How often it was given."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a run's tables do not say of it."""
+
+    datasets: Mapping[str, Dataset]
+    """Datasets that its tree reads, unread; of a stored run, those of its snapshot."""
+    end: str | None = None
+    """Last session that was asked for, an ISO date; None is the tree's own."""
+    settings: tuple[str, ...] = ()
+    """Settings in which it differs from its portfolio's file, as KEY=VALUE."""
+    warned: tuple[Warned, ...] = ()
+    """Warnings of foreign code while it was computed; what was found in a cache gave none."""
+
+
+@dataclass(frozen=True)
+class RunNotes:
+    """What must be known of one run."""
+
+    run_id: str
+    """Its identity."""
+    portfolio: str
+    """Name of its root."""
+    first: np.datetime64
+    """First session of the root's stream."""
+    last: np.datetime64
+    """Last session of it."""
+    settings: tuple[str, ...] = ()
+    """Settings in which it differs from its portfolio's file."""
+    early_end: EarlyEnd | None = None
+    """What ends it before its other data; None where nothing does, or an earlier end was asked for."""
+    fell_back: tuple[FellBack, ...] = ()
+    """Sleeves with fallbacks, those first that fell back most often."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Assets that were ineligible at most decisions, by leaf and cause; what can be cured comes first."""
+    warned: tuple[Warned, ...] = ()
+    """Warnings of foreign code, the most frequent first."""
+
+
+def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -> RunNotes:
+    """Return the notes of one run.
+
+    Parameters
+    ----------
+    run_id : the run's identity
+    tables : its tables; `sleeves`, `returns` and `decisions` are read
+    around : what its tables do not say of it
+
+    Raises
+    ------
+    StoreError
+        If assets were ineligible, and their prices can no longer be read.
+    """
+    specs = _specs(tables["sleeves"])
+    root = next(iter(specs))
+    paths = coded(tables["returns"], "path")
+    dates = np.asarray(tables["returns"]["date"])[np.asarray(paths.codes) == code_of(paths, root)]
+    counts = DecisionCounts(tables["decisions"])
+    return RunNotes(
+        run_id,
+        root,
+        dates.min(),
+        dates.max(),
+        around.settings,
+        early_end(around.datasets, around.end),
+        tuple(fell_back(counts, specs)),
+        tuple(left_out(counts, specs, around.datasets)),
+        tuple(sorted(around.warned, key=lambda it: -it.times)),
+    )
+
+
+def early_end(datasets: Mapping[str, Dataset], end: str | None = None) -> EarlyEnd | None:
+    """Return the dataset that ends a tree over `datasets`; None where all end together, or `end` comes first."""
+    lasts = {name: dataset.facts.dates[-1] for name, dataset in datasets.items()}
+    held = {name: lasts[name] for name, dataset in datasets.items() if not dataset.facts.closed}
+    if not held:
+        return None
+    first, longest = min(held, key=held.__getitem__), max(lasts, key=lasts.__getitem__)
+    if lasts[longest] - lasts[first] <= WEEK or (end is not None and np.datetime64(end) <= lasts[first]):
+        return None
+    return EarlyEnd(first, lasts[first], longest, lasts[longest])
+
+
+def fell_back(counts: DecisionCounts, specs: Mapping[str, Mapping[str, Any]]) -> list[FellBack]:
+    """Return the sleeves with decisions that fell back, those first that did so most often."""
+    found = []
+    for path in counts.fallen_paths():
+        decisions = counts.of(path)
+        mine = decisions[counts.fallen[decisions]]
+        why = _why(specs.get(path, {}).get("optimizer", {}), counts.given[mine])
+        found.append(FellBack(path, len(mine), len(decisions), counts.fallbacks(mine), why))
+    return sorted(found, key=lambda it: (-it.times / it.of, -it.times, it.path))
+
+
+def _why(optimizer: Mapping[str, Any], given: np.ndarray) -> str:
+    """Return why an optimizer gave no weights at decisions in which it was given so many items."""
+    name = str(optimizer.get("name", "its optimizer"))
+    least, most = optimizer.get("min_weight", 0.0), optimizer.get("max_weight", 1.0)
+    if most * given.max() < 1 - 1e-9:
+        return f"max_weight {most:g} of {given.max()} items is below 1"
+    if least * given.min() > 1 + 1e-9:
+        return f"min_weight {least:g} of {given.min()} items is above 1"
+    return f"{name}: {'no mean return above 0' if name == 'max_sharpe' else 'no solution'}"
+
+
+def _specs(sleeves: Table) -> dict[str, Mapping[str, Any]]:
+    """Return path -> resolved spec, the root first."""
+    return {path: json.loads(spec) for path, spec in zip(*map(texts, (sleeves["path"], sleeves["spec"])), strict=True)}

@@ -1,0 +1,117 @@
+"""Askings: who asked for which run, and when; rows are only ever added.
+
+1. A run that is computed is asked for in the transaction that stores it (metabt.lakehouse.runs.commits); one that is
+   found, or a sweep that computes nothing, in a transaction of its own: `record`.
+2. `at` is when the asking began. Those of one instant come a microsecond after each other, in the order in which they
+   are recorded, so that one of them is always the last.
+3. A lakehouse that cannot be written keeps no askings, and says nothing: what was asked for is found all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.attachment import check_writable
+from metabt.lakehouse.catalog.schema import insert
+from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.catalog.transaction import transact
+from metabt.values.buffers import from_numpy, from_texts
+
+TICK = timedelta(microseconds=1)
+"""What lies between two askings of one instant."""
+
+
+Asked = tuple[str, str | None, datetime, str]
+"""A row of `asked`: run_id, sweep_id, at and overrides."""
+
+
+def record(
+    path: str | Path,
+    asked: Sequence[Asked],
+    reader: duckdb.DuckDBPyConnection | None = None,
+    *,
+    is_writable: bool | None = None,
+) -> bool:
+    """Add askings for runs that are stored, in one transaction; return whether it could be done.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    asked : sequence of (run_id, sweep_id, at, overrides)
+        In the order in which they count as asked for.
+    reader : connection, optional
+        One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
+    is_writable : bool, optional
+        Whether the lakehouse can be written, where that is known; None looks.
+
+    Returns
+    -------
+    bool
+        False where the lakehouse cannot be written; then nothing is done.
+
+    Raises
+    ------
+    StoreError
+        When it can be written, and the transaction fails all the same.
+    """
+    if not (can_be_written(path) if is_writable is None else is_writable):
+        return False
+    transact(path, lambda con: append(con, asked), reader=reader)
+    return True
+
+
+def can_be_written(path: str | Path) -> bool:
+    """Return whether a lakehouse can be written, or made where there is none; nothing is left behind.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        check_writable(path)
+    except StoreError:
+        return False
+    return True
+
+
+def append(con: duckdb.DuckDBPyConnection, asked: Sequence[Asked]) -> None:
+    """Add askings within a transaction."""
+    if not asked:
+        return
+    run_ids, sweep_ids, wanted, overrides = zip(*asked, strict=True)
+    times = _apart(wanted, _taken(con, min(wanted)))
+    rows = {
+        "run_id": from_texts(run_ids),
+        "sweep_id": from_texts(sweep_ids),
+        "at": from_numpy(np.array(times, "datetime64[us]")),
+        "overrides": from_texts(overrides),
+    }
+    insert(con, "asked", pa.table(rows))
+
+
+def _taken(con: duckdb.DuckDBPyConnection, first: datetime) -> set[datetime]:
+    return {row[0] for row in execute(con, 'SELECT "at" FROM asked WHERE "at" >= $1', first).fetchall()}
+
+
+def _apart(times: Iterable[datetime], taken: set[datetime]) -> list[datetime]:
+    """Return times, those that are taken moved on to the next that is free."""
+    found = []
+    for time in times:
+        while time in taken:
+            time += TICK
+        taken.add(time)
+        found.append(time)
+    return found

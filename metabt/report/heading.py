@@ -1,0 +1,80 @@
+"""Heading: the two lines under a page's title that say which run it is, over what, and how it was set.
+
+1. The run, its period, what it is measured against, and who computed it when.
+2. The root's settings, and what was overridden.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from metabt.report.comparison.pair import LETTERS, Pair
+from metabt.report.run import Run
+
+
+def of_one(run: Run) -> tuple[str, str]:
+    """Return the two lines of a run."""
+    return identity(run), settings(run)
+
+
+def of_both(pair: Pair) -> tuple[str, str]:
+    """Return a line for each of two runs."""
+    first, second = (
+        f"{letter}: {run.row['portfolio']}, {identity(run)}; {settings(run)}"
+        for letter, run in zip(LETTERS, pair.runs, strict=True)
+    )
+    return first, second
+
+
+def identity(run: Run) -> str:
+    """Return run, period, benchmark, engine and time."""
+    dates = run.streams.dates
+    against = ", ".join(path.partition(":")[2] or path for path in run.beside)
+    parts = [
+        f"run {str(run.row['run_id'])[:12]}",
+        f"{dates[0]} to {dates[-1]}, {len(dates):,} sessions",
+        f"benchmark {against}" if against else "no benchmark",
+        f"engine {run.row['engine']}" if run.row.get("engine") else "",
+        f"computed {str(run.row['started_at'])[:19]} UTC" if run.row.get("started_at") else "",
+    ]
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+
+def settings(run: Run) -> str:
+    """Return the number of sleeves, the root's settings, and overrides."""
+    spec, overrides = run.specs[run.root], _overrides(run.row.get("overrides"))
+    parts = [
+        f"{len(run.paths):,} sleeves" if run.children else "a single leaf",
+        f"optimizer {_estimator(spec['optimizer'])}",
+        f"schedule {_schedule(spec['schedule'])}",
+        f"lookback {spec['lookback']}",
+        f"lag {spec['lag']}",
+        f"costs {_costs(spec['costs'])}",
+        f"overrides {overrides}" if overrides else "",
+    ]
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+
+def _estimator(plain: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{key} {value}" for key, value in plain.items() if key != "name")
+    return f"{plain['name']} ({given})" if given and len(given) <= 60 else str(plain["name"])
+
+
+def _schedule(plain: Any) -> str:
+    if isinstance(plain, Mapping):
+        return f"every {plain['every']} sessions" if plain.get("every") else str(plain.get("period"))
+    return str(plain)
+
+
+def _costs(plain: Mapping[str, float]) -> str:
+    traded = plain["commission_bp"] + plain["slippage_bp"]
+    return f"{traded:g} bp" + (f", borrowing {plain['borrow_bp']:g} bp" if plain["borrow_bp"] else "")
+
+
+def _overrides(stored: Any) -> str:
+    """Return overrides as they were stated, the first of many."""
+    found = json.loads(stored) if isinstance(stored, str) and stored.startswith("[") else stored
+    text = " ".join(map(str, found)) if isinstance(found, list | tuple) else str(found or "")
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,0 +1,68 @@
+"""Plan notes: what can be known of a run before it is walked.
+
+1. The dataset that is going to end it early.
+2. The assets that are going to be ineligible at most decisions of their leaf for lack of data. The closes of assets
+   with gaps are read for it, those of each dataset once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from metabt.analysis.coverage import coverage_of, decided_on, with_gaps
+from metabt.analysis.left_out import LEAVES, LIFE, LeftOut, in_order, measured
+from metabt.analysis.run_notes import EarlyEnd, early_end
+from metabt.build.plan import Plan
+from metabt.data.dataset import Dataset
+from metabt.lakehouse.price_source import wanted
+from metabt.portfolio.sleeve import Leaf
+
+
+@dataclass(frozen=True)
+class PlanNotes:
+    """What is known beforehand of the trees of a plan."""
+
+    n_trees: int
+    """Their number."""
+    early_ends: tuple[tuple[EarlyEnd, int], ...] = ()
+    """What is going to end some of them early, with their number, the most frequent first."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Assets that are going to be ineligible at most decisions, for lack of data."""
+
+
+def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
+    """Return what is known beforehand; `ends` are the last sessions that were asked for, one a tree."""
+    stated = list(ends)
+    found: Counter[EarlyEnd] = Counter()
+    for tree, end in zip(plan.trees, stated, strict=True):
+        ended = early_end({name: plan.datasets[name] for name in wanted([tree])}, end)
+        found.update([ended] if ended else [])
+    last = None if None in stated or not stated else max(np.datetime64(end) for end in stated)
+    return PlanNotes(
+        len(plan.trees), tuple(found.most_common()), tuple(in_order(list(islice(_lacking(plan, last), LEAVES))))
+    )
+
+
+def _lacking(plan: Plan, end: np.datetime64 | None) -> Iterable[LeftOut]:
+    gaps = {name: frozenset(with_gaps(plan.datasets[name], symbols)) for name, symbols in wanted(plan.trees).items()}
+    for node in plan.nodes.values():
+        if isinstance(node.spec, Leaf) and node.spec.dataset in gaps:
+            symbols = sorted(gaps[node.spec.dataset] & set(node.spec.universe))
+            sessions = decided_on(node.spec, node.calendar.sessions, end)
+            if symbols and len(sessions):
+                dataset = plan.datasets[node.spec.dataset]
+                often = _often(dataset, symbols, node.spec, sessions)
+                found = measured(node.label, node.spec.plain(), dataset, often, sessions) if often else []
+                yield from (it for it in found if it.cause != LIFE)
+
+
+def _often(dataset: Dataset, symbols: list[str], spec: Leaf, sessions: np.ndarray) -> Mapping[str, int]:
+    """Return symbol -> decisions at which it is going to be ineligible, where these are most."""
+    found = coverage_of(dataset, symbols, sessions, spec.lookback)
+    times = (~found.eligible(spec.min_coverage)).sum(axis=0).tolist()
+    return {symbol: n for symbol, n in zip(found.symbols, times, strict=True) if n > len(sessions) / 2}

@@ -1,0 +1,75 @@
+"""Stored notes: what must be known of a run that is read back, from its tables and the data that it read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from metabt.analysis.run_notes import Circumstances, RunNotes, run_notes
+from metabt.errors import StoreError
+from metabt.lakehouse.price_source import Lakehouse
+from metabt.runs.record import Record, at_snapshot
+from metabt.values.tables import Table
+
+READ = {
+    "sleeves": ("path", "spec"),
+    "returns": ("path", "date"),
+    "decisions": ("path", "date", "item", "status", "reason"),
+}
+"""Tables that notes are made of, and their columns."""
+PLACES = ("portfolio", "lakehouse", "catalog", "engine", "cluster", "hydra")
+"""Keys, or beginnings of keys, of overrides that say which tree it is and where it is computed, not what comes out."""
+
+
+def stored_notes(source: Lakehouse, run: Record) -> RunNotes:
+    """Return the notes of a stored run; of one of which a summary is kept, those of its root alone."""
+    from metabt.lakehouse import execute
+    from metabt.lakehouse.catalog.schema import from_arrow
+
+    tables: dict[str, Table] = {}
+    for name, columns in READ.items():
+        # rowid follows the order of insertion: the rows of a decision are neighbours
+        sql = f"SELECT {', '.join(columns)} FROM {name} WHERE run_id = $1 ORDER BY rowid"
+        tables[name] = from_arrow(name, execute(source.connection, sql, run.run_id).to_arrow_table())
+    return run_notes(run.run_id, tables, circumstances(source, run))
+
+
+def circumstances(source: Lakehouse, run: Record) -> Circumstances:
+    """Return what a stored run's tables do not say of it; without datasets where its snapshot is gone."""
+    view = at_snapshot(source, run.snapshot)
+    try:
+        datasets = view.lasting(view.wanted(run.wanted))
+    except StoreError:
+        datasets = {}
+    return Circumstances(datasets, run.config["end"], settings_of(run))
+
+
+def settings_of(run: Record) -> tuple[str, ...]:
+    """Return the settings in which a stored run differs from its portfolio's file, as far as they were recorded."""
+    if run.row.get("overrides"):
+        return told_settings(json.loads(str(run.row["overrides"])))
+    return beside_tree(run.config)
+
+
+def beside_tree(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the settings of a run that are none of its tree, from its configuration as it is recorded."""
+    stated = {
+        "end": config["end"],
+        "is_meta_backtest": "false" if config["flat"] else None,
+        "benchmark": config["benchmark"]["name"] if "benchmark" in config else None,
+    }
+    return tuple(f"{key}={value}" for key, value in stated.items() if value is not None)
+
+
+def told_settings(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return those overrides that change what comes out.
+
+    >>> told_settings(["portfolio=demo", "portfolio.optimizer=hrp", "engine=ray", "~portfolio.sleeves.hedge"])
+    ('portfolio.optimizer=hrp', '~portfolio.sleeves.hedge')
+    """
+    return tuple(text for text in overrides if not _is_place(text.partition("=")[0].lstrip("+~")))
+
+
+def _is_place(key: str) -> bool:
+    return key in PLACES or key.split(".")[0].split("/")[0] in PLACES[1:]

@@ -1,0 +1,147 @@
+"""Sweep notes: what must be known of a ranking, over all of its configurations.
+
+1. The periods that they cover, and the settings that all of them share.
+2. The datasets that end configurations early, and how many.
+3. The roots whose decisions fell back: counted in the tables of what was walked, and in SQL in what was stored already.
+4. The assets that were left out in the first configuration that keeps decisions of leaves and has any.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from metabt.analysis.decision_counts import DecisionCounts
+from metabt.analysis.left_out import LeftOut
+from metabt.analysis.run_notes import Circumstances, EarlyEnd, FellBack, Warned, early_end, fell_back, run_notes
+from metabt.lakehouse.price_source import Lakehouse, wanted
+from metabt.runs.request import Request
+from metabt.runs.stored_notes import told_settings
+from metabt.values.tables import Table
+
+if TYPE_CHECKING:
+    from metabt.config import Job
+
+TRIED = 20
+"""Configurations in which left-out assets are looked for, at most."""
+PERIODS = (
+    "SELECT min(date), max(date) FROM returns SEMI JOIN runs ON returns.run_id = runs.run_id AND path = portfolio "
+    "WHERE list_contains($1::VARCHAR[], run_id) GROUP BY run_id"
+)
+FALLEN = (
+    "SELECT run_id AS path, date, item, status, reason FROM decisions AS d SEMI JOIN runs ON d.run_id = runs.run_id "
+    "AND path = portfolio WHERE run_id IN (SELECT run_id FROM decisions WHERE status LIKE 'fallback:%' "
+    "AND list_contains($1::VARCHAR[], run_id)) ORDER BY run_id, rowid"
+)
+
+
+class Member(Protocol):
+    """One configuration of a sweep."""
+
+    job: Job
+    """The configuration."""
+    asked: Request | None
+    """Its request; None where it cannot run."""
+    error: str | None
+    """Why it failed; None where it did not."""
+    found: bool
+    """Whether it was stored before."""
+    tables: dict[str, Table]
+    """Its tables, where it was walked."""
+
+    @property
+    def run_id(self) -> str:
+        """Its identity."""
+
+
+@dataclass(frozen=True)
+class SweepNotes:
+    """What must be known of the configurations of a sweep that did not fail."""
+
+    n_runs: int
+    """Their number."""
+    firsts: tuple[np.datetime64, ...] = ()
+    """Earliest and latest first session of their roots' streams; empty where all failed."""
+    lasts: tuple[np.datetime64, ...] = ()
+    """Earliest and latest last session."""
+    shared: tuple[str, ...] = ()
+    """Overrides that all have with the same value."""
+    early_ends: tuple[tuple[EarlyEnd, int], ...] = ()
+    """What ends some of them early, with their number, the most frequent first."""
+    fell_back: tuple[FellBack, ...] = ()
+    """Roots with decisions that fell back; the path is the run's identity."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Assets that were ineligible at most decisions, in one configuration."""
+    warned: tuple[Warned, ...] = ()
+    """Warnings of foreign code."""
+
+
+def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[Warned] = ()) -> SweepNotes:
+    """Return what must be known of a sweep's ranking, before it is committed."""
+    done = [member for member in members if member.error is None]
+    found = [member.run_id for member in done if member.found]
+    walked = [(member, _around(member)) for member in done if member.tables]
+    periods = [_period(member) for member, _ in walked] + _stored_periods(source, found)
+    firsts, lasts = ([each[side] for each in periods] for side in (0, 1))
+    fallen = [each for member, _ in walked for each in _fallen(member)] + _stored_fallen(source, found, done)
+    ends = Counter(end for member in done if (end := early_end(_around(member).datasets, _around(member).end)))
+    return SweepNotes(
+        len(done),
+        (min(firsts), max(firsts)) if firsts else (),
+        (min(lasts), max(lasts)) if lasts else (),
+        _shared(done),
+        tuple(ends.most_common()),
+        tuple(sorted(fallen, key=lambda it: (-it.times / it.of, -it.times, it.path))),
+        next(filter(None, (run_notes("", member.tables, around).left_out for member, around in walked[:TRIED])), ()),
+        tuple(warned),
+    )
+
+
+def _around(member: Member) -> Circumstances:
+    asked = member.asked
+    assert asked is not None  # it did not fail
+    return Circumstances({name: asked.datasets[name] for name in wanted([asked.tree])}, asked.end)
+
+
+def _period(member: Member) -> tuple[np.datetime64, np.datetime64]:
+    notes = run_notes("", member.tables, Circumstances({}))
+    return notes.first, notes.last
+
+
+def _fallen(member: Member) -> list[FellBack]:
+    assert member.asked is not None
+    counts = DecisionCounts(member.tables["decisions"])
+    root = member.asked.tree.name
+    found = fell_back(counts, {root: member.asked.tree.spec.plain()})
+    return [_called(it, member.run_id) for it in found if it.path == root]
+
+
+def _called(it: FellBack, run_id: str) -> FellBack:
+    return FellBack(run_id, it.times, it.of, it.methods, it.why)
+
+
+def _stored_periods(source: Lakehouse, run_ids: Sequence[str]) -> list[tuple[np.datetime64, np.datetime64]]:
+    from metabt.lakehouse import execute
+
+    rows = execute(source.connection, PERIODS, list(run_ids)).fetchall() if run_ids else []
+    return [(np.datetime64(first, "D"), np.datetime64(last, "D")) for first, last in rows]
+
+
+def _stored_fallen(source: Lakehouse, run_ids: Sequence[str], members: Iterable[Member]) -> list[FellBack]:
+    from metabt.lakehouse import execute
+    from metabt.lakehouse.catalog.schema import from_arrow
+
+    if not run_ids:
+        return []
+    table = from_arrow("decisions", execute(source.connection, FALLEN, list(run_ids)).to_arrow_table())
+    specs: Mapping[str, Any] = {it.run_id: it.asked.tree.spec.plain() for it in members if it.asked}
+    return fell_back(DecisionCounts(table), specs)
+
+
+def _shared(members: Sequence[Member]) -> tuple[str, ...]:
+    lists = [told_settings(member.job.overrides) for member in members]
+    return tuple(text for text in lists[0] if all(text in others for others in lists[1:])) if lists else ()

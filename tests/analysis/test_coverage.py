@@ -1,0 +1,103 @@
+"""Coverage is what pandas counts of each window, and says of each asset what the engine found at its decisions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import metabt
+from metabt.analysis.coverage import Coverage, coverage_of, decided_on, proposed
+from metabt.data.dataset import Dataset
+from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.schedule import Schedule
+from metabt.portfolio.sleeve import Leaf
+
+LOOKBACK = 8
+FULL, GAPPY, LATE, GONE, WEEKDAYS = SYMBOLS = ("FULL", "GAPPY", "LATE", "GONE", "WEEKDAYS")
+
+
+def gappy_prices(seed: int, n_sessions: int = 120) -> pd.DataFrame:
+    """Return prices on a 7-day calendar: whole, with random gaps, from the middle on, until the middle, on weekdays."""
+    rng = np.random.default_rng(seed)
+    days = pd.date_range("2021-01-01", periods=n_sessions)
+    frame = pd.DataFrame(100 * np.exp(rng.normal(0, 0.01, (n_sessions, 5)).cumsum(axis=0)), days, SYMBOLS)
+    frame.loc[rng.random(n_sessions) < rng.uniform(0.05, 0.6), GAPPY] = np.nan
+    frame.loc[days[: n_sessions // 2], LATE] = np.nan
+    frame.loc[days[n_sessions // 2 :], GONE] = np.nan
+    frame.loc[days.day_of_week > 4, WEEKDAYS] = np.nan
+    return frame
+
+
+def measured(frame: pd.DataFrame, sessions: np.ndarray) -> Coverage:
+    return coverage_of(Dataset.of(to_prices("prices", frame)), SYMBOLS, sessions, LOOKBACK)
+
+
+@given(seed=st.integers(0, 10**6), min_coverage=st.sampled_from([0.3, 0.5, 0.7, 0.75, 0.9, 1.0]))
+def test_counts_are_those_of_pandas_and_eligibility_is_the_engines(seed: int, min_coverage: float) -> None:
+    frame = gappy_prices(seed)
+    tree = {"name": "w", "universe": list(SYMBOLS), "lookback": LOOKBACK, "schedule": {"every": 3}}
+    made = metabt.backtest({**tree, "min_coverage": min_coverage}, frame).decisions()
+    sessions = np.unique(made["date"].to_numpy()).astype("datetime64[D]")
+    found = measured(frame, sessions)
+    observed = frame.notna() & (frame.ffill().shift().notna())
+    rolling = observed.rolling(LOOKBACK, min_periods=1).sum().loc[sessions]
+    assert found.symbols == tuple(sorted(SYMBOLS))
+    np.testing.assert_array_equal(found.seen, rolling[sorted(SYMBOLS)].to_numpy())
+    excluded = made.assign(out=made["reason"] == "ineligible").pivot(index="date", columns="item", values="out")
+    np.testing.assert_array_equal(found.eligible(min_coverage), ~excluded[sorted(SYMBOLS)].to_numpy(bool))
+
+
+@given(seed=st.integers(0, 10**6))
+def test_an_asset_is_measured_while_it_lived(seed: int) -> None:
+    frame = gappy_prices(seed)
+    sessions = frame.index.to_numpy().astype("datetime64[D]")[LOOKBACK:]
+    found = measured(frame, sessions)
+    for place, symbol in enumerate(found.symbols):
+        prices = frame[symbol].dropna()
+        first, last = (frame.index.get_loc(date) for date in (prices.index[0], prices.index[-1]))
+        there, shares = frame[symbol].notna().tolist(), []
+        for row in range(LOOKBACK, len(frame)):
+            if first <= row - LOOKBACK and row <= last:
+                shares.append(sum(there[row - LOOKBACK + 1 : row + 1]) / LOOKBACK)
+        assert found.share[place] == pytest.approx(np.median(shares))
+        assert (found.first[place], found.last[place]) == (prices.index[0], prices.index[-1])
+    lacking = dict(zip(found.symbols, found.lacking(1.0).tolist(), strict=True))
+    assert not (lacking[FULL] or lacking[LATE] or lacking[GONE]) and lacking[WEEKDAYS]
+    elsewhere = dict(zip(found.symbols, found.elsewhere.tolist(), strict=True))
+    assert elsewhere[WEEKDAYS] and not (elsewhere[FULL] or elsewhere[LATE] or elsewhere[GONE])
+
+
+def test_an_asset_without_any_price_in_sight_has_no_share() -> None:
+    frame = gappy_prices(0)
+    found = measured(frame, frame.index.to_numpy().astype("datetime64[D]")[20:40])
+    assert np.isnan(found.share[found.symbols.index(LATE)])
+
+
+@given(
+    every=st.integers(1, 9),
+    lookback=st.integers(1, 30),
+    start=st.integers(-5, 70),
+    end=st.integers(-5, 70),
+)
+def test_a_leaf_decides_on_scheduled_sessions_with_a_whole_lookback(
+    every: int, lookback: int, start: int, end: int
+) -> None:
+    dates = np.datetime64("2022-03-01") + np.arange(60)
+    begin, stop = np.datetime64("2022-03-01") + start, np.datetime64("2022-03-01") + end
+    spec = Leaf(dataset="x", universe=("A",), lookback=lookback, schedule=Schedule(every=every), start=str(begin))
+    naive, index = [], 0
+    for row, date in enumerate(dates):
+        if date >= begin:
+            if index % every == 0 and row >= lookback and date <= stop:
+                naive.append(date)
+            index += 1
+    assert decided_on(spec, dates, stop).tolist() == [date.item() for date in naive]
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=5))
+def test_what_is_proposed_lets_all_of_them_in(shares: list[float]) -> None:
+    value = proposed(shares)
+    assert value <= min(shares) + 1e-9 and value > min(shares) - 0.05 and value * 20 == pytest.approx(round(value * 20))

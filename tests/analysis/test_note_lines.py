@@ -1,0 +1,76 @@
+"""Notes in words: one line where there is nothing to say, never more than six, long lists cut with a count."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metabt.analysis.left_out import CALENDAR, CAUSES, COVERAGE, LIFE, LeftOut
+from metabt.analysis.note_lines import LINES, SHOWN, concerns, note_lines, pair_lines
+from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+
+FIRST, LAST = np.datetime64("2001-02-03"), np.datetime64("2004-05-06")
+TEXT = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "Zs")), min_size=1, max_size=90)
+
+
+def left_out(cause: str, *symbols: str, share: float = 0.7, times: int = 9) -> LeftOut:
+    return LeftOut("w/a", "data", symbols, times, 9, 12, cause, share, 1.0, FIRST, LAST)
+
+
+def notes_of(**parts: object) -> RunNotes:
+    return RunNotes("f" * 64, "w", FIRST, LAST, **parts)  # type: ignore[arg-type]  # any of its fields
+
+
+@given(
+    settings=st.lists(TEXT, max_size=6).map(tuple),
+    early=st.none() | st.just(EarlyEnd("short", LAST, "long", LAST + 400)),
+    fell=st.lists(st.builds(FellBack, TEXT, st.just(3), st.just(4), st.just(("equal",)), TEXT), max_size=6).map(tuple),
+    out=st.lists(st.sampled_from(CAUSES).map(lambda it: left_out(it, *"ABCDE")), max_size=6).map(tuple),
+    warned=st.lists(st.builds(Warned, TEXT, TEXT, st.just(""), st.integers(1, 99)), max_size=6).map(tuple),
+)
+def test_there_are_at_most_six_lines_and_every_kind_has_one(
+    settings: tuple[str, ...],
+    early: EarlyEnd | None,
+    fell: tuple[FellBack, ...],
+    out: tuple[LeftOut, ...],
+    warned: tuple[Warned, ...],
+) -> None:
+    notes = notes_of(settings=settings, early_end=early, fell_back=fell, left_out=out, warned=warned)
+    lines = note_lines(notes, "lake", found=True)
+    assert len(lines) == 1 + sum(map(bool, (settings, early, fell, out, warned))) <= LINES
+    assert lines[0] == "run ffffffffffff of w in lake, found: computed earlier; 2001-02-03 to 2004-05-06"
+    assert all("\n" not in line for line in lines)
+    for whole, shown, noun in (
+        (settings, SHOWN, ""),
+        (fell, SHOWN, " sleeve"),
+        (out, 2, " case"),
+        (warned, SHOWN, " kind"),
+    ):
+        rest = len(whole) - shown
+        if rest > 0:
+            assert any(f"and {rest} more{noun}" in line for line in lines)
+    assert len(pair_lines(notes, notes_of())) <= LINES and len(pair_lines(notes, notes_of(settings=("a=1",)))) <= LINES
+
+
+def test_each_cause_has_its_cure() -> None:
+    def said(it: LeftOut) -> str:
+        (line,) = concerns(notes_of(left_out=(it,)))
+        return line.removeprefix("left out: ")
+
+    assert said(left_out(CALENDAR, "SPX", "TLX", share=0.714)) == (
+        "2 of 12 assets of w/a never eligible (SPX, TLX): coverage 0.71, wanted 1; 'data' mixes two calendars: "
+        "make two datasets of it, a leaf each"
+    )
+    assert said(left_out(COVERAGE, *"ABCDE", share=0.967, times=7)) == (
+        "5 of 12 assets of w/a ineligible at 7 of 9 decisions (A, B, C, and 2 more): coverage 0.97, wanted 1; "
+        "set min_coverage: 0.95"
+    )
+    assert said(left_out(LIFE, "A")).endswith("(A): A is priced from 2001-02-03 to 2004-05-06 only")
+
+
+def test_two_runs_share_what_is_said_of_both() -> None:
+    one, other = notes_of(settings=("a=1",)), notes_of(settings=("a=1",), early_end=EarlyEnd("s", LAST, "l", LAST + 40))
+    lines = pair_lines(one, other)
+    assert lines[2] == "both: other than its file says: a=1"
+    assert lines[3].startswith("ffffffffffff: ends on 2004-05-06 with dataset 's'; 'l' goes on for 40 days")

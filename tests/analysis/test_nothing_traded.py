@@ -1,0 +1,67 @@
+"""Where nothing was traded for lack of coverage, the best that there was is named, and the cure that is named cures."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import metabt
+from metabt.errors import RunError
+
+TREE = {"name": "w", "universe": "all", "lookback": 20, "schedule": {"every": 5}, "lag": 0}
+
+
+def with_holidays(seed: int, every: int) -> pd.DataFrame:
+    """Return prices of three assets, each of which has no price on its own holidays, one in `every` sessions."""
+    rng = np.random.default_rng(seed)
+    days = pd.bdate_range("2019-01-01", periods=200)
+    frame = pd.DataFrame(100 * np.exp(rng.normal(0, 0.01, (200, 3)).cumsum(axis=0)), days, ["A", "B", "C"])
+    for column in range(3):
+        frame.iloc[column::every, column] = np.nan
+    return frame
+
+
+@given(seed=st.integers(0, 10**6), every=st.integers(4, 18))
+def test_the_best_coverage_is_named_and_its_cure_trades(seed: int, every: int) -> None:
+    frame = with_holidays(seed, every)
+    with pytest.raises(RunError) as caught:
+        metabt.backtest(TREE, frame)
+    said = str(caught.value)
+    best = 0
+    for row in range(20, 200, 5):
+        for symbol in frame:
+            if not np.isnan(frame[symbol].iloc[row]):
+                best = max(best, int(frame[symbol].iloc[row - 19 : row + 1].notna().sum()))
+    assert f"({best} of 20 returns of '" in said and f"coverage in 'w' was {best / 20:.4g} " in said
+    (cure,) = re.findall(r"set min_coverage: ([0-9.]+)", said)
+    assert ("dataset of their own" in said) == (every == 5)  # it is the same weekday then
+    assert len(metabt.backtest({**TREE, "min_coverage": float(cure)}, frame).returns())
+
+
+def test_other_trading_days_are_named_as_another_cure() -> None:
+    days = pd.date_range("2019-01-01", periods=200)
+    frame = pd.DataFrame(100.0 + np.arange(400).reshape(200, 2) % 7, days, ["A", "B"])
+    frame.loc[days.day_of_week < 2, "A"] = np.nan
+    frame.loc[days.day_of_week > 4, "B"] = np.nan
+    with pytest.raises(RunError, match=r"0\.75 \(15 of 20 .*set min_coverage: 0\.7, or make a dataset of their own"):
+        metabt.backtest(TREE, frame)
+
+
+@pytest.mark.parametrize("tree", [{"start": "2019-10-07", "lag": 1}, {"lag": 300}])
+def test_where_assets_were_eligible_or_nothing_was_decided_the_dates_are_the_cause(tree: dict[str, object]) -> None:
+    frame = with_holidays(0, 1000).dropna()
+    with pytest.raises(RunError, match="give it more history, a shorter lookback, an earlier start or a later end"):
+        metabt.backtest({**TREE, **tree}, frame)
+
+
+def test_in_a_tree_the_best_leaf_is_named() -> None:
+    frames = {"often": with_holidays(1, 4), "seldom": with_holidays(2, 15)}
+    sleeves = {name: {"dataset": name, "universe": ["ABC"[place]]} for place, name in enumerate(frames)}
+    tree = {"name": "w", "lookback": 20, "defaults": {"lookback": 20}, "sleeves": sleeves}
+    with pytest.raises(RunError, match=r"best coverage in 'w/seldom' was 0\.95 \(19 of 20 returns of 'B'\)"):
+        metabt.backtest(tree, frames)

@@ -1,0 +1,160 @@
+"""Notes are what pandas counts in a run's decisions, and what its datasets' last dates say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import metabt
+from metabt.analysis.left_out import CALENDAR, COVERAGE, LIFE, SESSIONS
+from metabt.analysis.run_notes import early_end
+
+DAYS = pd.date_range("2018-01-01", periods=500)
+
+
+def walks(seed: int, symbols: str, days: pd.DatetimeIndex = DAYS) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    moves = rng.normal(-0.001, 0.01, (len(days), len(symbols)))
+    return pd.DataFrame(100 * np.exp(moves.cumsum(axis=0)), days, list(symbols))
+
+
+def dataset(last: int, closed: bool) -> Any:
+    dates = np.datetime64("2020-01-01") + np.arange(last + 1)
+    return SimpleNamespace(facts=SimpleNamespace(dates=dates, closed=closed))
+
+
+@given(
+    ends=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=4),
+    stated=st.none() | st.integers(0, 50),
+)
+@example(ends=[(10, False), (17, False)], stated=None)
+@example(ends=[(10, False), (18, False)], stated=None)
+def test_what_ends_a_tree_early_is_the_open_dataset_that_ends_first(
+    ends: list[tuple[int, bool]], stated: int | None
+) -> None:
+    datasets = {f"d{place}": dataset(*each) for place, each in enumerate(ends)}
+    end = None if stated is None else str(np.datetime64("2020-01-01") + stated)
+    found = early_end(datasets, end)
+    held = [last for last, closed in ends if not closed]
+    own = min(held, default=None)
+    if own is None or max(last for last, _ in ends) - own <= 7 or (stated is not None and stated <= own):
+        assert found is None
+        return
+    assert found is not None
+    named, longest = (int(name[1:]) for name in (found.dataset, found.longest))
+    assert ends[named] == (own, False) and ends[longest][0] == max(last for last, _ in ends)
+    assert (found.last, found.until) == tuple(np.datetime64("2020-01-01") + ends[it][0] for it in (named, longest))
+
+
+def fallen(result: metabt.Result) -> dict[str, tuple[int, int]]:
+    """Return path -> decisions that fell back, and all, of sleeves with any, counted by pandas."""
+    once = result.frame("decisions").drop_duplicates(["path", "date"])
+    fell = once["status"].str.startswith("fallback:")
+    return {
+        path: (int(fell[rows.index].sum()), len(rows)) for path, rows in once.groupby("path") if fell[rows.index].any()
+    }
+
+
+@given(seed=st.integers(0, 10**6), every=st.integers(5, 40), end=st.integers(200, 499))
+def test_fallbacks_are_counted_by_sleeve(seed: int, every: int, end: int) -> None:
+    tree = {
+        "name": "m",
+        "lookback": 40,
+        "optimizer": "erc",
+        "defaults": {"lookback": 30, "schedule": {"every": every}},
+        "sleeves": {
+            "falls": {"universe": ["A", "B"], "optimizer": "max_sharpe"},
+            "capped": {"universe": ["C"], "optimizer": "equal"},
+            "never": {"universe": ["D", "E"], "optimizer": "inverse_volatility"},
+        },
+    }
+    result = metabt.backtest(tree, walks(seed, "ABCDE"), end=str(DAYS[end].date()))
+    found = result.notes.fell_back
+    assert {it.path: (it.times, it.of) for it in found} == fallen(result)
+    shares = [it.times / it.of for it in found]
+    assert shares == sorted(shares, reverse=True)
+    assert all(it.methods == ("inverse_volatility",) and it.why == "max_sharpe: no mean return above 0" for it in found)
+
+
+def test_bounds_that_few_items_cannot_meet_are_the_reason() -> None:
+    frame = walks(0, "ABCD")
+    frame.loc[DAYS[:400], ["B", "C", "D"]] = np.nan
+    optimizer = {"name": "erc", "max_weight": 0.4}
+    tree = {"name": "w", "universe": list("ABCD"), "lookback": 20, "schedule": {"every": 10}, "optimizer": optimizer}
+    result = metabt.backtest(tree, frame)
+    (found,) = result.notes.fell_back
+    assert found.why == "max_weight 0.4 of 1 items is below 1"
+    assert (found.times, found.of) == fallen(result)["w"] and 0 < found.times < found.of
+
+
+@given(seed=st.integers(0, 10**6), min_coverage=st.sampled_from([0.5, 0.75, 1.0]), gaps=st.integers(3, 9))
+def test_assets_that_were_ineligible_at_most_decisions_are_named_with_the_cause(
+    seed: int, min_coverage: float, gaps: int
+) -> None:
+    """A is whole, B trades on weekdays, C misses one in `gaps` sessions, D comes late: 5/7, 1 - 1/gaps, all."""
+    frame = walks(seed, "ABCD")
+    frame.loc[DAYS.day_of_week > 4, "B"] = np.nan
+    frame.iloc[::gaps, 2] = np.nan
+    frame.loc[DAYS[:400], "D"] = np.nan
+    tree = {"name": "w", "universe": list("ABCD"), "lookback": 84, "schedule": {"every": 11}}
+    result = metabt.backtest({**tree, "min_coverage": min_coverage}, frame)
+    out = result.decisions().assign(out=lambda it: it["reason"] == "ineligible").groupby("item")["out"]
+    expected = {symbol: int(n) for symbol, n in out.sum().items() if n > out.size()[symbol] / 2}
+    causes = {symbol: it.cause for it in result.notes.left_out for symbol in it.symbols}
+    assert set(causes) == set(expected)
+    for it in result.notes.left_out:
+        assert (it.path, it.dataset, it.n_assets, it.wanted) == ("w", "prices", 4, min_coverage)
+        assert it.times == max(expected[symbol] for symbol in it.symbols) and it.of == out.size()["A"]
+    lacking = {"B": 5 / 7 < min_coverage, "C": 1 - 1 / gaps < min_coverage}
+    own = {"B": CALENDAR, "C": CALENDAR if gaps == 7 else COVERAGE, "D": LIFE}
+    for symbol, cause in causes.items():
+        assert cause == own[symbol] and lacking.get(symbol, True)
+    shares = {it.cause: it.share for it in result.notes.left_out}
+    if causes.get("B") == CALENDAR and gaps != 7:
+        assert shares[CALENDAR] == pytest.approx(60 / 84, abs=1 / 84)
+    if causes.get("C") == COVERAGE:
+        assert shares[COVERAGE] == pytest.approx(1 - 1 / gaps, abs=1 / 84)
+
+
+def test_an_asset_without_a_price_when_its_leaf_decides_is_not_told_to_lower_its_coverage() -> None:
+    frame = walks(0, "AB")
+    frame.iloc[::3, 1] = np.nan
+    tree = {"name": "w", "universe": ["A", "B"], "lookback": 20, "schedule": {"every": 6}, "min_coverage": 0.5}
+    ((found,), summary) = ((result := metabt.backtest(tree, frame)).notes.left_out, result.summary())
+    assert (found.cause, found.symbols, found.times) == (SESSIONS, ("B",), found.of)
+    assert "set min_coverage" not in summary and "no price in most sessions in which 'w' decides" in summary
+
+
+def test_a_run_without_anything_to_say_of_has_empty_notes() -> None:
+    result = metabt.backtest({"name": "w", "universe": ["A", "B"], "lookback": 20}, walks(0, "AB"))
+    notes = result.notes
+    assert (notes.settings, notes.early_end, notes.fell_back, notes.left_out, notes.warned) == ((), None, (), (), ())
+    assert (notes.first, notes.last) == (result.returns().index[0], result.returns().index[-1])
+    assert result.summary().splitlines()[3:] == ["", f"run {result.run_id[:12]} of w; {notes.first} to {notes.last}"]
+
+
+def test_a_dataset_that_stops_cuts_the_tree_and_is_named() -> None:
+    frames = {"short": walks(1, "A", DAYS[:300]), "long": walks(2, "B")}
+    sleeves = {name: {"dataset": name, "universe": [symbol]} for name, symbol in zip(frames, "AB", strict=True)}
+    tree = {"name": "m", "lookback": 20, "defaults": {"lookback": 20}, "sleeves": sleeves}
+    result = metabt.backtest(tree, frames)
+    end = result.notes.early_end
+    assert end is not None and (end.dataset, end.longest) == ("short", "long")
+    assert (end.last, end.until) == (DAYS[299], DAYS[-1]) and result.notes.last == DAYS[299]
+    assert "ends on 2018-10-27 with dataset 'short'; 'long' goes on for 7 months, to 2019-05-15" in result.summary()
+    assert metabt.backtest(tree, frames, end="2018-10-20").notes.early_end is None
+
+
+def test_the_flat_baseline_of_a_tree_has_notes_of_its_own() -> None:
+    frames = {"short": walks(1, "A", DAYS[:300]), "long": walks(2, "B")}
+    sleeves = {name: {"dataset": name, "universe": [symbol]} for name, symbol in zip(frames, "AB", strict=True)}
+    tree = {"name": "m", "lookback": 20, "defaults": {"lookback": 20}, "sleeves": sleeves, "optimizer": "max_sharpe"}
+    flat = metabt.backtest(tree, frames, is_meta_backtest=False)
+    assert {it.path: (it.times, it.of) for it in flat.notes.fell_back} == fallen(flat)
+    assert flat.notes.early_end is not None and flat.notes.early_end.dataset == "short"
