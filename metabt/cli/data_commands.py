@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from metabt.cli.printing import Layout, founded, hint, place, print_rows
@@ -64,10 +65,13 @@ def drop(lakehouse: str | None, dataset: str, symbols: list[str]) -> None:
     print(f"{dataset}: {plural(n_prices, 'price')} dropped, {left}; snapshots before this one still have them")
 
 
-def forget(lakehouse: str | None, name: str) -> None:
+def forget(lakehouse: str | None, name: str, overrides: Sequence[str] = ()) -> None:
     """Delete a run, or the runs of a sweep, and print which."""
     from metabt.lakehouse.stored_data import forget as forgotten
     from metabt.values.ranges import plural
 
-    gone = forgotten(place(lakehouse), name)
-    print(f"{plural(len(gone), 'run')} forgotten: {', '.join(run[:12] for run in gone)}")
+    done = forgotten(place(lakehouse), name, overrides)
+    print(f"{plural(len(done.gone), 'run')} forgotten: {', '.join(run[:12] for run in done.gone) or 'none'}")
+    if done.others:
+        listed = ", ".join(run[:12] for run in done.others)
+        print(f"{plural(len(done.others), 'run')} of that sweep asked for otherwise too, and kept: {listed}")

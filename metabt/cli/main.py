@@ -268,9 +268,11 @@ def _add_drop(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_forget(commands: argparse._SubParsersAction) -> None:
-    examples = "  metabt forget 3f2a9c41        a run, or all runs of a sweep\n"
-    command = _add(commands, "forget", "delete a run, or all runs of a sweep", examples)
-    command.add_argument("name", metavar="RUN|SWEEP", help="its run_id or sweep_id, or 4 characters of its beginning")
+    examples = (
+        "  metabt forget 3f2a9c41                        a run, or the runs that a sweep alone asked for\n"
+        "  metabt forget demo portfolio.optimizer=hrp    the run with an override\n"
+    )
+    _add_run(_add(commands, "forget", "delete a run, or the runs of a sweep", examples), needed=True)
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:
@@ -307,15 +309,15 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     _add_format(_add(commands, "runs", "list the stored runs", "  metabt runs\n  metabt runs --format json\n"))
 
 
-def _add_run(command: argparse.ArgumentParser, most: int = 1) -> None:
+def _add_run(command: argparse.ArgumentParser, most: int = 1, needed: bool = False) -> None:
     command.epilog = f"{RUN}\n{command.epilog}"
     command.set_defaults(most=most)
     command.add_argument(
         "words",
-        nargs="*",
+        nargs="+" if needed else "*",
         metavar="RUN" if most == 1 else "RUN [RUN2]",
-        help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id "
-        "(default: the run by itself that was asked for last)",
+        help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id"
+        + " (default: the run by itself that was asked for last)" * (not needed),
     )
 
 

@@ -2,30 +2,44 @@
 
 1. `list_datasets`, `list_checks` and `count_checks` only read.
 2. `drop` deletes prices of a dataset, or of some of its symbols, with their sessions, digests and checks.
-3. `forget` deletes a run, or all runs of a sweep, from every table.
+3. `forget` deletes a run, or the runs that a sweep alone asked for, from every table; a name means what it means in
+   every command.
 4. Both are one transaction. Earlier snapshots of the lakehouse still have what was deleted, and stored runs keep the
    tables that were computed from it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from metabt.errors import ConfigError, nearest
+from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.schema import RUN_TABLES
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
+from metabt.lakehouse.runs.names import LATEST, resolve_run
 
 DATASET_COLUMNS = ("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "checks")
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
 KIND_COLUMNS = ("dataset", "kind", "count")
 Rows = list[tuple[Any, ...]]
 Con = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What `forget` did."""
+
+    gone: tuple[str, ...]
+    """The runs that were deleted."""
+    others: tuple[str, ...] = ()
+    """Runs of the sweep that were asked for otherwise too, and stay."""
 
 
 @reported
@@ -119,29 +133,31 @@ def drop(path: str | Path, dataset: str, symbols: tuple[str, ...] = ()) -> tuple
     return transact(path, lambda con: _drop(con, dataset, symbols))
 
 
-def forget(path: str | Path, name: str) -> list[str]:
-    """Delete a run, or all runs of a sweep, from every table.
+def forget(path: str | Path, name: str, overrides: Sequence[str] = ()) -> Forgotten:
+    """Delete a run, or the runs of a sweep, from every table; who asked for them is forgotten too.
 
     Parameters
     ----------
     path : str or Path
         Directory of the lakehouse.
     name : str
-        The identity of a run or of a sweep, or a beginning of at least 4 characters that only one of them has.
+        What names a run in every command (metabt.lakehouse.runs.names), or the beginning of a sweep_id.
+    overrides : sequence of str
+        The run of that portfolio that was asked for with these.
 
     Returns
     -------
-    list of str
-        The runs that were deleted.
+    Forgotten
+        The runs that were deleted, and those of a sweep that stay.
 
     Raises
     ------
     ConfigError
-        For a name that means nothing, or several runs.
+        For a name that means nothing, several runs, or a run that is not what it promises.
     StoreError
         For a lakehouse that is not there, or cannot be written.
     """
-    return transact(path, lambda con: _forget(con, name))
+    return transact(path, lambda con: _forget(con, name, overrides))
 
 
 def _drop(con: Con, dataset: str, symbols: tuple[str, ...]) -> tuple[int, int]:
@@ -165,27 +181,55 @@ def _drop(con: Con, dataset: str, symbols: tuple[str, ...]) -> tuple[int, int]:
     return n_prices, len(known[dataset]) - len(gone)
 
 
-def _forget(con: Con, name: str) -> list[str]:
-    runs = con.execute("SELECT run_id, sweep_id FROM runs").fetchall()
-    whole = {run for run, _ in runs} | {sweep for _, sweep in runs if sweep}
-    fitting = {one for one in whole if one == name or (len(name) >= 4 and one.startswith(name))}
-    if name in fitting:
-        fitting = {name}
-    if len(fitting) != 1:
-        if fitting:
-            raise ConfigError(
-                f"'{name}' is the beginning of {len(fitting)} runs and sweeps: {_shown(fitting)}; say more of it"
-            )
-        raise ConfigError(
-            f"no run or sweep '{name}'{nearest(name, whole) if len(name) > 4 else ''}; "
-            "say its run_id or sweep_id, or 4 characters of its beginning; `metabt runs` lists them"
-        )
-    (found,) = fitting
-    gone = sorted(run for run, sweep in runs if found in (run, sweep))
-    for table in ("runs", *RUN_TABLES):
+def _forget(con: Con, name: str, overrides: Sequence[str]) -> Forgotten:
+    sweep = None if overrides else _sweep(con, name)
+    others: list[str] = []
+    if sweep is None:
+        gone = [resolve_run(con, name, overrides, _refuse_another)]
+    else:
+        gone, others = _members(con, sweep)
+        execute(con, "DELETE FROM asked WHERE sweep_id = $1", sweep)
+    for table in ("runs", "asked", *RUN_TABLES):
         execute(con, f"DELETE FROM {table} WHERE list_contains($1::VARCHAR[], run_id)", gone)
-    return gone
+    return Forgotten(tuple(gone), tuple(others))
 
 
-def _shown(names: set[str]) -> str:
-    return ", ".join(name[:12] for name in sorted(names)[:6])
+def _refuse_another(said: str) -> None:
+    raise ConfigError(f"{said}; to delete that one, say its run_id")
+
+
+def _sweep(con: Con, name: str) -> str | None:
+    """Return the sweep that a name begins; None where it begins none, or is a portfolio's.
+
+    Raises
+    ------
+    ConfigError
+        When it begins several sweeps, or a run too.
+    """
+    runs: list[tuple[str, str]] = con.execute("SELECT run_id, portfolio FROM runs").fetchall()
+    if name == LATEST or not name or any(name == portfolio for _, portfolio in runs):
+        return None
+    sweeps = {sweep for _, sweep in con.execute(_SWEPT).fetchall()}
+    fitting = {one for one in {run for run, _ in runs} | sweeps if one.startswith(name)}
+    fitting = {name} if name in fitting else fitting
+    if len(fitting) > 1 and fitting & sweeps:
+        told = ", ".join(f"{'sweep' if one in sweeps else 'run'} {one[:20]}" for one in sorted(fitting)[:6])
+        raise ConfigError(f"'{name}' begins {len(fitting)} runs and sweeps ({told}); give more of the one you mean")
+    return next(iter(fitting & sweeps), None)
+
+
+def _members(con: Con, sweep: str) -> tuple[list[str], list[str]]:
+    """Return the runs that a sweep alone asked for, and those that were asked for otherwise too."""
+    sql = (
+        f"SELECT run_id, bool_and(sweep_id IS NOT DISTINCT FROM $1) FROM ({_ASKED}) a "
+        f"WHERE run_id IN (SELECT run_id FROM ({_SWEPT}) s WHERE sweep_id = $1) GROUP BY run_id ORDER BY run_id"
+    )
+    members: list[tuple[str, bool]] = execute(con, sql, sweep).fetchall()
+    return [run for run, alone in members if alone], [run for run, alone in members if not alone]
+
+
+_ASKED = (
+    "SELECT run_id, sweep_id FROM asked UNION ALL "
+    "SELECT run_id, sweep_id FROM runs WHERE run_id NOT IN (SELECT run_id FROM asked)"
+)
+_SWEPT = f"SELECT DISTINCT run_id, sweep_id FROM ({_ASKED}) a WHERE sweep_id IS NOT NULL"

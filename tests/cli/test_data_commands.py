@@ -45,4 +45,4 @@ def test_a_dataset_from_its_folder_to_its_end(
     assert "the dataset is gone" in capsys.readouterr().out
     assert main(["drop", "d", *lake]) == 1
     assert main(["forget", "abcd1234", *lake]) == 1
-    assert "`metabt runs` lists them" in capsys.readouterr().err
+    assert "holds no run yet" in capsys.readouterr().err

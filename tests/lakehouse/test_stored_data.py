@@ -14,11 +14,13 @@ import metabt
 from metabt.errors import ConfigError
 from metabt.lakehouse import attach, ingest
 from metabt.lakehouse.catalog.schema import RUN_TABLES
-from metabt.lakehouse.stored_data import drop, forget, list_checks, list_datasets
+from metabt.lakehouse.runs.names import resolve_run
+from metabt.lakehouse.stored_data import Forgotten, drop, forget, list_checks, list_datasets
 from tests.lakehouse.conftest import state, wide
 
 FRAME = wide(60)
 VOLUMES = pd.concat({"Close": FRAME, "Volume": FRAME * [10, np.nan, np.nan]}, axis=1)
+RUNS = ("runs", "asked", *RUN_TABLES)
 TABLES = ("prices", "calendars", "digests", "datasets", "checks")
 
 
@@ -99,16 +101,74 @@ def test_datasets_are_listed_with_what_is_odd(fresh: Path) -> None:
             list_checks(con, "f")
 
 
+TREE = {"name": "t", "universe": "all", "optimizer": "equal"}
+
+
+def rows_of(lake: Path, run_id: str) -> int:
+    with attach(lake, read_only=True) as con:
+        sql = " UNION ALL ".join(f"SELECT run_id FROM {table}" for table in RUNS)
+        return int(con.execute(f"SELECT count(*) FROM ({sql}) WHERE run_id = $1", [run_id]).fetchall()[0][0])
+
+
 def test_a_forgotten_run_leaves_no_row_and_others_stay(fresh: Path) -> None:
     ingest(fresh, "d", FRAME)
-    tree = {"name": "t", "universe": "all", "optimizer": "equal"}
-    one, two = (metabt.backtest({**tree, "lookback": lookback}, fresh) for lookback in (5, 6))
-    assert forget(fresh, one.run_id[:12]) == [one.run_id]
+    one, two = (metabt.backtest({**TREE, "lookback": lookback}, fresh) for lookback in (5, 6))
+    metabt.backtest({**TREE, "lookback": 5}, fresh)  # asked for twice
+    assert rows_of(fresh, one.run_id) > 2
+    assert forget(fresh, one.run_id[:12]) == Forgotten((one.run_id,))
+    assert rows_of(fresh, one.run_id) == 0
     with attach(fresh, read_only=True) as con:
-        for table in ("runs", *RUN_TABLES):
-            assert con.execute(f"SELECT count(*) FROM {table} WHERE run_id = '{one.run_id}'").fetchall() == [(0,)]
         assert con.execute("SELECT run_id FROM runs").fetchall() == [(two.run_id,)]
+        assert con.execute("SELECT DISTINCT run_id FROM asked").fetchall() == [(two.run_id,)]
+        assert con.execute("SELECT run_id FROM latest.names").fetchall() == [(two.run_id,)]
     pd.testing.assert_frame_equal(metabt.load(fresh, two.run_id).weights, two.weights)
-    for name in (one.run_id, "", "abc"):
-        with pytest.raises(ConfigError, match="no run or sweep"):
+    with pytest.raises(ConfigError, match="no run or portfolio"):
+        forget(fresh, one.run_id)
+
+
+def test_a_name_is_forgotten_as_every_command_resolves_it(fresh: Path) -> None:
+    """Stored rows as a backtest leaves them, with identities that begin alike."""
+    store(fresh, {"aa1": None, "aa2": "bb1", "ab3": "bb2"}, [("aa1", None), ("aa2", "bb1"), ("ab3", "bb2")])
+    for name, message in {
+        "aa": "begins 2 runs",
+        "bb": r"begins 2 runs and sweeps \(sweep bb1, sweep bb2\)",
+        "": "begins",
+        "zz": "no run or portfolio 'zz'",
+        "q": "no run of 'q' without overrides is stored; .* say its run_id",
+    }.items():
+        before = state(fresh)
+        with pytest.raises(ConfigError, match=message):
             forget(fresh, name)
+        assert state(fresh) == before
+    with attach(fresh, read_only=True) as con:
+        meant = resolve_run(con, "p")
+    assert forget(fresh, "p") == Forgotten((meant,))
+    assert forget(fresh, "bb2") == Forgotten(("ab3",))
+    assert rows_of(fresh, "aa2") == 2
+
+
+def test_a_sweep_takes_away_what_it_alone_asked_for(fresh: Path) -> None:
+    store(
+        fresh,
+        {"aa1": "bb1", "aa2": "bb1", "aa3": None, "aa4": "cc1", "aa5": "bb1"},
+        [("aa1", "bb1"), ("aa2", "bb1"), ("aa2", None), ("aa3", None), ("aa3", "bb1"), ("aa4", "bb1"), ("aa4", "cc1")],
+    )
+    assert forget(fresh, "bb1") == Forgotten(("aa1", "aa5"), ("aa2", "aa3", "aa4"))  # aa5 is older than `asked`
+    with attach(fresh, read_only=True) as con:
+        assert con.execute("SELECT run_id, sweep_id FROM asked ORDER BY ALL").fetchall() == [
+            *(("aa2", None), ("aa3", None), ("aa4", "cc1")),
+        ]
+    with pytest.raises(ConfigError, match="no run or portfolio 'bb1'"):
+        forget(fresh, "bb1")
+
+
+def store(lake: Path, runs: dict[str, str | None], asked: list[tuple[str, str | None]]) -> None:
+    ingest(lake, "d", FRAME)
+    with attach(lake) as con:
+        for place, (run, sweep) in enumerate(runs.items()):
+            con.execute(
+                "INSERT INTO runs (run_id, portfolio, sweep_id, status, started_at) VALUES ($1, $2, $3, 'ok', now())",
+                [run, "p" if place == 0 else "q", sweep],
+            )
+        for run, sweep in asked:
+            con.execute("INSERT INTO asked VALUES ($1, $2, now(), '[]')", [run, sweep])
