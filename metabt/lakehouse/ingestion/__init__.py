@@ -2,8 +2,8 @@
 
 1. `readers/` reads a file or a frame of any kind as named Arrow columns (`columns`); `options` is what the caller says
    of it, and how refusals spell that.
-2. `column_words` knows what columns are called; `column_names`, `single_asset` and `column_layout` find out what they
-   are: dates, symbols, fields, wide or long, one asset or many.
+2. `column_words` knows what columns are called; `column_names`, `single_asset`, `bar_shape` and `column_layout` find
+   out what they are: dates, symbols, fields, wide or long, one asset or many.
 3. `date_texts` and `number_texts` read what is written in text where all cells together prove what it means;
    `cell_values` turns cells into numbers, sessions and symbols; `observations` checks them and refuses repeats.
 4. `many_files` reads a folder or several files as one source; `returns` tells returns from prices and compounds them.

@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion import cell_values
@@ -28,13 +29,20 @@ from metabt.lakehouse.ingestion.column_names import (
     without_nameless,
 )
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
-from metabt.lakehouse.ingestion.number_texts import NumberFormat, is_text, lengthened, number_format, trimmed
+from metabt.lakehouse.ingestion.number_texts import (
+    NumberFormat,
+    is_in_percent,
+    is_text,
+    lengthened,
+    number_format,
+    trimmed,
+)
 from metabt.lakehouse.ingestion.observations import Observations, cleaned
 from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.readers.sources import read_table
-from metabt.lakehouse.ingestion.readers.text_cells import upright
+from metabt.lakehouse.ingestion.readers.text_cells import refuse_data_as_names, upright
 from metabt.lakehouse.ingestion.returns import as_fractions, refuse_returns
-from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_single
+from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_bar_shape, refuse_single
 from metabt.values.tables import Coded
 
 Fields = dict[str, list[tuple[str, pa.Array]]]
@@ -50,13 +58,14 @@ def read_observations(source: object, options: Options) -> Observations:
         For anything that must not be stored, naming the symbol, the date, the count and the cure.
     """
     table = read_table(source, options)
+    if table.columns and not len(table.columns[0][1]):
+        raise DataError("no rows beneath the header; check the file")
     columns, nameless = without_nameless(upright(table.columns))
     check_column_names(columns, options)
     _refuse_repeats([shown(name) for name, _ in columns])
     place = date_column(columns, options)
     name, column = columns[place]
-    if not len(column):
-        raise DataError("no rows beneath the header; check the file")
+    refuse_data_as_names([shown(name) for name, _ in columns], shown(name), options)
     sessions = cell_values.sessions(column, shown(name), options)
     others = columns[:place] + columns[place + 1 :]
     found = _observations(others, sessions, options, table.continental)
@@ -81,6 +90,8 @@ def _observations(
             refuse_single(columns, options)
         refuse_hidden_symbols(columns, sessions.dates, options)
         columns = in_two_levels(columns, options) or columns
+        if not any(isinstance(name, tuple) for name, _ in columns):
+            refuse_bar_shape(columns, options)
     if any(isinstance(name, tuple) and name[1] for name, _ in columns):
         if options.symbol_name:
             raise DataError(
@@ -178,6 +189,13 @@ def _prepared(tables: Fields, options: Options, continental: bool) -> tuple[Fiel
         kind: [(name, trimmed(cell_values.as_text(cells)) if is_text(cells) else cells) for name, cells in columns]
         for kind, columns in tables.items()
     }
+    if is_in_percent(ready["close"]):
+        if not options.percent:
+            raise DataError(
+                "the numbers have a % sign behind them: they look like returns, not prices; "
+                f"say {options.say(returns=True, percent=True)}"
+            )
+        ready["close"] = [(name, pc.utf8_rtrim(cells, "% ")) for name, cells in ready["close"]]
     texts = [
         lengthened(cells)[0] if kind == "volume" else cells
         for kind, columns in ready.items()

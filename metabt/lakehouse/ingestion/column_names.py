@@ -13,7 +13,17 @@ import pyarrow as pa
 
 from metabt.errors import DataError, nearest
 from metabt.lakehouse.ingestion import cell_values
-from metabt.lakehouse.ingestion.column_words import ADJUSTED, CLOSES, DATES, OTHERS, SYMBOLS, UNNAMED, meaning, plain
+from metabt.lakehouse.ingestion.column_words import (
+    ADJUSTED,
+    CLOSES,
+    DATES,
+    OTHERS,
+    PLAINLY,
+    SYMBOLS,
+    UNNAMED,
+    meaning,
+    plain,
+)
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
 from metabt.lakehouse.ingestion.number_texts import MISSING, is_text
 from metabt.lakehouse.ingestion.options import Options
@@ -35,6 +45,11 @@ def date_column(columns: Columns, options: Options) -> int:
     # DAY and TIME are tickers too: a column of that name that holds no dates is the last resort
     for place in (*(i for i in named if dated[i]), *np.flatnonzero(dated), *named):
         return int(place)
+    if len(names) == 1:
+        raise DataError(
+            f"there is one column, '{names[0][:60]}', and it holds no dates; wanted a table whose cells are cut by a "
+            "comma, a semicolon, a bar or a tab"
+        )
     raise DataError(
         f"no date column among {listed(names, 8)}; call one 'date', or say which it is: {options.say(date='COLUMN')}"
     )
@@ -99,14 +114,20 @@ def _likely(names: list[str]) -> str:
 
 def field_level(names: list[tuple[str, str]], options: Options) -> int:
     """Return which of the two levels of column names holds the fields."""
-    for level in (0, 1):
-        parts = {name[level] for name in names}
-        if options.close in parts if options.close else any(meaning(part) == "close" for part in parts):
-            return level
+    levels = [{name[level] for name in names} for level in (0, 1)]
+    found = [level for level in (0, 1) if options.close and options.close in levels[level]]
+    found = found or [level for level in (0, 1) if any(meaning(part) == "close" for part in levels[level])]
+    if found and (not options.close or options.close in levels[found[0]]):
+        return max(found, key=lambda level: _likeness(levels[level]))
     raise DataError(
         "the columns' two levels name no close; wanted (field, symbol), such as ('Close', 'AAPL'), "
         f"or say which field it is with {options.say(close='FIELD')}"
     )
+
+
+def _likeness(names: set[str]) -> tuple[bool, float]:
+    """Return how much names are those of fields: VALUE, LAST and OPEN are tickers too."""
+    return any(plain(name) in PLAINLY for name in names), sum(meaning(name) is not None for name in names) / len(names)
 
 
 def symbol_column(columns: Columns, options: Options) -> str | None:

@@ -9,22 +9,42 @@ from __future__ import annotations
 
 import re
 
-DATES = ("date", "datetime", "timestamp", "time", "day", "observation date", "caldt", "datum")
+DATES = (
+    *("date", "datetime", "timestamp", "time", "day", "observation date", "caldt", "trade date", "trading day"),
+    *("datum", "fecha", "data", "дата", "日期", "日付"),
+)
 SYMBOLS = (
     *("symbol", "ticker", "asset", "sid", "tic", "ric", "permno", "gvkey", "secid", "isin", "cusip", "sedol", "figi"),
     *("wkn", "instrument", "security", "stock"),
 )
 ADJUSTED = ("adj close", "adjclose", "adjusted close", "adjusted", "close adj", "closeadj")
 CLOSES = (
-    *(*ADJUSTED, "close", "close/last", "settle", "settlement", "settlement price", "closing price", "close price"),
-    *("last", "last price", "px last", "price", "prc", "nav", "value", "schlusskurs", "schluss", "kurs"),
+    *(*ADJUSTED, "close", "close/last", "settle", "settlement", "closing", "last", "px last", "price", "prc", "nav"),
+    *("value", "last sale", "mid", "trade close", "trdprc 1", "closing value", "close value"),
+    *("schlusskurs", "schluss", "kurs", "zuletzt", "clôture", "cloture", "clot", "dernier", "cierre", "último"),
+    *("ultimo", "chiusura", "fechamento", "slotkoers", "laatste", "zamkniecie", "zamknięcie"),
+    *("закрытие", "цена", "收盘", "收盘价", "終値"),
 )
 """Names of a price column, the preferred first."""
+PLAINLY = frozenset((*ADJUSTED, "close", "close/last", "closing", "schlusskurs", "clôture", "settlement"))
+"""Names of a price column that no symbol has."""
 OTHERS = {
-    "open": ("open", "opening price", "px open", "erster", "eröffnung"),
-    "high": ("high", "px high", "hoch"),
-    "low": ("low", "px low", "tief"),
-    "volume": ("volume", "vol", "px volume", "trade volume", "volumen", "stuecke", "stücke"),
+    "open": (
+        *("open", "opening", "px open", "open prc", "erster", "eröffnung", "eröffn", "ouverture", "ouv", "apertura"),
+        *("abertura", "openen", "opening", "otwarcie", "откр", "открытие", "开盘", "开盘价", "始値"),
+    ),
+    "high": (
+        *("high", "px high", "high 1", "hoch", "höchst", "plus haut", "haut", "máximo", "maximo", "máxima", "massimo"),
+        *("max", "hoog", "najwyzszy", "najwyższy", "макс", "максимум", "最高", "最高价", "高値"),
+    ),
+    "low": (
+        *("low", "px low", "low 1", "tief", "tiefst", "plus bas", "bas", "mínimo", "minimo", "mínima", "min", "laag"),
+        *("najnizszy", "najniższy", "мин", "минимум", "最低", "最低价", "安値"),
+    ),
+    "volume": (
+        *("volume", "vol", "px volume", "trade volume", "total volume", "total traded quantity", "acvol uns"),
+        *("volumen", "stuecke", "stücke", "umsatz", "volumes", "wolumen", "объём", "объем", "成交量", "出来高"),
+    ),
 }
 """Other field -> names of its column."""
 FIELD_OF = {
@@ -32,7 +52,21 @@ FIELD_OF = {
     **{word: field for field, words in OTHERS.items() for word in words},
 }
 """Word -> field."""
-BESIDE = ("dividends", "stock splits", "capital gains", "change", "change %", "openint", "open interest", "ex-dividend")
+BESIDE = (
+    *("dividends", "stock splits", "capital gains", "change", "change %", "openint", "open interest", "ex-dividend"),
+    *("bid", "ask", "vwap", "average", "turnover", "market cap", "aum", "shares outstanding", "trades"),
+    *(
+        "no. of trades",
+        "veränderung",
+        "+/- %",
+        "var. %",
+        "% var.",
+        "amount",
+        "adj factor",
+        "split ratio",
+        "dividend amount",
+    ),
+)
 """Names of columns that stand beside the bars of one asset and are no field."""
 UNNAMED = re.compile(r"(unnamed: \d+(_level_\d+)?|index|level \d+)?")
 """Names that pandas gives to a column that has none."""
@@ -48,7 +82,8 @@ def plain(name: str) -> str:
     """Return a name as names are compared."""
     text = name.strip().lower().strip("<>*").replace("_", " ")
     text = _UNIT.sub("", _NUMBERED.sub("", text))
-    return text.replace("adj. ", "adj ").rstrip(".*")
+    text = text.replace("adj. ", "adj ").rstrip(".*")
+    return text[: -len(" price")] if text.endswith(" price") else text
 
 
 def meaning(name: str) -> str | None:

@@ -22,10 +22,11 @@ _CLOCK = r"(?:[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?:\.\d+)? ?(?P<half>[AaP
 _YEAR_FIRST = re.compile(r"(?P<y>\d{4})(?P<sign>[-/.])(?P<m>\d{1,2})(?P=sign)(?P<d>\d{1,2})" + _CLOCK)
 _YEAR_LAST = re.compile(r"(?P<a>\d{1,2})(?P<sign>[-/.])(?P<b>\d{1,2})(?P=sign)(?P<y>\d{4})" + _CLOCK)
 _SHORT_YEAR = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{2}(?!\d)|\d{1,2}[- /][A-Za-z]{3}[- /]\d{2}(?!\d)")
-_COMPACT = re.compile(r"(1[89]|2[01])\d{6}")
+COMPACT = re.compile(r"(1[89]|2[01])\d{6}")
+"""YYYYMMDD."""
 _WORDS = (
     *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d/%b/%Y", "%Y-%b-%d", "%d-%B-%Y"),
-    *("%a, %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y", "%d%b%Y"),
+    *("%a, %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y", "%d%b%Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
 )
 
 
@@ -85,7 +86,7 @@ def _orders(sign: str, year: str) -> tuple[str, ...]:
 
 
 def _iso(text: str) -> datetime | None:
-    if text.isdigit() and not _COMPACT.fullmatch(text):
+    if text.isdigit() and not COMPACT.fullmatch(text):
         return None  # a number, such as seconds since 1970: Python would find a date in some of them
     try:
         return datetime.fromisoformat(text.replace("/", "-"))

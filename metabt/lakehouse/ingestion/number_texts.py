@@ -62,8 +62,16 @@ PLAIN = NumberFormat()
 FORMATS = (
     *(PLAIN, NumberFormat(".", ","), NumberFormat(",", ""), NumberFormat(",", ".")),
     *(NumberFormat(".", "'"), NumberFormat(".", " "), NumberFormat(",", " ")),
+    NumberFormat(".", "\N{RIGHT SINGLE QUOTATION MARK}"),
+    *(NumberFormat(point, blank) for point in ",." for blank in ("\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}")),
 )
 """Ways that are tried, the plainest first."""
+_SAME = {
+    "\N{NO-BREAK SPACE}": " ",
+    "\N{NARROW NO-BREAK SPACE}": " ",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+}
+"""Sign between thousands -> how it is stated."""
 
 
 def is_text(column: pa.Array) -> bool:
@@ -84,6 +92,13 @@ def trimmed(text: pa.Array) -> pa.Array:
             if len(some) and pc.all(starts(some, sign)).as_py():
                 return pc.utf8_trim_whitespace(strip(text, sign))
     return text
+
+
+def is_in_percent(columns: list[tuple[str, pa.Array]]) -> bool:
+    """Return whether the cells are texts that end in a % sign; the first one of each column tells."""
+    some = [cells.slice(0, 50).drop_null() for _, cells in columns if is_text(cells)]
+    firsts = [cells[0].as_py() for cells in some if len(cells)]
+    return len(some) == len(columns) and bool(firsts) and all(first.endswith("%") for first in firsts)
 
 
 def _ends_in_currency(some: pa.Array) -> bool:
@@ -120,7 +135,8 @@ def number_format(columns: list[pa.Array], options: Options, continental: bool) 
 
 
 def _agrees(way: NumberFormat, options: Options) -> bool:
-    return options.decimal in (None, way.decimal) and options.thousands in (None, way.thousands)
+    sign = _SAME.get(way.thousands, way.thousands)
+    return options.decimal in (None, way.decimal) and options.thousands in (None, sign)
 
 
 def _fits_all(way: NumberFormat, columns: list[pa.Array]) -> bool:

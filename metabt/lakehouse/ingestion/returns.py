@@ -21,6 +21,8 @@ BASE = 100.0
 """Level that returns are compounded from."""
 LARGE = 0.2
 """Median size of daily returns above which they are in percent."""
+MISSING = (-99.99, -999.0, -9999.0)
+"""What Kenneth French's files and others have in place of a missing return."""
 Closes = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Symbol -> dates and closes that are stored, oldest first."""
 
@@ -56,7 +58,14 @@ def as_fractions(rows: Observations, options: Options) -> Observations:
     DataError
         For returns that look as if they were in percent, or prices, and a return of -100 % or less.
     """
-    values = rows.fields["close"] / (100.0 if options.percent else 1.0)
+    written = rows.fields["close"]
+    n_missing = int(np.isin(written, MISSING).sum())
+    if n_missing:
+        raise DataError(
+            f"{n_missing} returns are {written[np.isin(written, MISSING)][0]:g}, which data libraries write where "
+            "there is none; leave such cells empty"
+        )
+    values = written / (100.0 if options.percent else 1.0)
     seen = np.abs(values[np.isfinite(values)])
     middle = float(np.median(seen)) if len(seen) else 0.0
     if middle > LARGE and options.percent:

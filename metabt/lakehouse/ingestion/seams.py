@@ -74,7 +74,8 @@ def refuse_seams(seams: list[Seam], dataset: str, options: Options) -> None:
     if not seams:
         return
     worst = max(seams, key=lambda seam: abs(np.log(seam.factor)))
-    others = f" ({len({seam.symbol for seam in seams}) - 1} more symbols have such a seam)" * (len(seams) > 1)
+    n_others = len({seam.symbol for seam in seams}) - 1
+    others = f" ({n_others} more symbols have such a seam)" * (n_others > 0)
     side, move = ("before", worst.factor - 1) if worst.before else ("after", 1 / worst.factor - 1)
     raise DataError(
         f"{worst.symbol}: closes {'from' if worst.before else 'up to'} {worst.date} {'on ' * worst.before}"

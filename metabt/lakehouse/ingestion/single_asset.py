@@ -1,15 +1,20 @@
 """Bars of one asset, or of several in flat names: tables that look wide and are not.
 
-1. Beside the dates there is a close and another field, or nothing but fields, or a volume: these are the bars of one
-   asset, and the caller must say which. Read as symbols, an asset's volume would be a price.
+1. Beside the dates there is a close and another field, or nothing but fields, or a volume, or a column that can be
+   called so only where it is a close: these are the bars of one asset, and the caller must say which. Read as symbols,
+   an asset's volume would be a price. Single letters are names of fields where all four are there.
 2. Names such as AAPL_Close and AAPL_Volume hold a symbol and a field: where all do so on one side, and one is a close,
    they are columns of two levels; where only some do, it is said.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from metabt.errors import DataError
-from metabt.lakehouse.ingestion.column_words import BESIDE, meaning, plain, split
+from metabt.lakehouse.ingestion import cell_values
+from metabt.lakehouse.ingestion.bar_shape import MOST, ROWS, bar_columns
+from metabt.lakehouse.ingestion.column_words import BESIDE, PLAINLY, meaning, plain, split
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed
 from metabt.lakehouse.ingestion.options import Options
 
@@ -21,7 +26,8 @@ def is_single(columns: Columns) -> bool:
     kinds = {kind for kind in found if kind}
     only = all(kind or plain(name) in BESIDE for kind, name in zip(found, names, strict=True))
     bars = len(kinds) > 1 and "close" in kinds or len(kinds) > 2
-    return bars or "volume" in kinds or (only and "close" in kinds)
+    plainly = any(plain(name) in PLAINLY for name in names) or set("ohlc") <= {plain(name) for name in names}
+    return bars or plainly or "volume" in kinds or (only and "close" in kinds)
 
 
 def refuse_single(columns: Columns, options: Options) -> None:
@@ -29,11 +35,30 @@ def refuse_single(columns: Columns, options: Options) -> None:
     names = [name for name, _ in flat(columns)]
     known = [name for name in names if meaning(name)]
     others = [name for name in names if not meaning(name) and plain(name) not in BESIDE]
-    close = {} if any(meaning(name) == "close" for name in names) else {"close": others[0] if others else "COLUMN"}
+    likely = [name for name in others if plain(name) == "c"] or (others if len(others) == 1 else ["COLUMN"])
+    close = {} if any(meaning(name) == "close" for name in names) else {"close": likely[0]}
     raise DataError(
-        f"the columns look like the bars of one asset ({listed(known)}), and nothing says which; "
+        f"the columns look like the bars of one asset ({listed(known or names)}), and nothing says which; "
         f"say {options.say(symbol_name='NAME', **close)}, or add a column 'symbol'; "
         f"if each of {listed(names)} is a symbol, say {options.say(wide=True)}"
+    )
+
+
+def refuse_bar_shape(columns: Columns, options: Options) -> None:
+    """Raise DataError where numbers alone say that the columns are the bars of one asset (`bar_shape`)."""
+    named = flat(columns)
+    if not 4 <= len(named) <= MOST:
+        return
+    samples = [cell_values.plain_numbers(column.slice(0, ROWS)) for _, column in named]
+    matrix = np.column_stack([sample.values for sample in samples])
+    found = bar_columns(matrix)
+    if found is None:
+        return
+    high, low, between = ([named[place][0] for place in places] for places in ([found[0]], [found[1]], found[2]))
+    raise DataError(
+        f"the columns look like the bars of one asset: '{high[0]}' is the highest and '{low[0]}' the lowest in every "
+        f"row, with {listed(between)} between them; say {options.say(symbol_name='NAME', close='COLUMN')}; "
+        f"if each column is a symbol, say {options.say(wide=True)}"
     )
 
 

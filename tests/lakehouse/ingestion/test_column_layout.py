@@ -41,6 +41,9 @@ SIGNS = {
     "german": (",", "."),
     "swiss": (".", "'"),
     "french": (",", " "),
+    "typeset french": (",", "\N{NARROW NO-BREAK SPACE}"),
+    "english without breaks": (".", "\N{NO-BREAK SPACE}"),
+    "typeset swiss": (".", "\N{RIGHT SINGLE QUOTATION MARK}"),
 }
 """Style -> decimal sign, sign between thousands."""
 
@@ -230,6 +233,13 @@ BARS = {
     "investing": "Date,Price,Open,High,Low,Vol.,Change %",
     "ariva": "Datum,Erster,Hoch,Tief,Schlusskurs,Stuecke,Volumen",
     "bloomberg": "Dates,PX_LAST,PX_VOLUME",
+    "nse": "Date,Open Price,High Price,Low Price,Close Price,Total Traded Quantity",
+    "refinitiv": "Date,TRDPRC_1,HIGH_1,LOW_1,OPEN_PRC,ACVOL_UNS",
+    "stooq in polish": "Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen",
+    "french": "Date,Ouverture,Plus haut,Plus bas,Clôture,Volume",
+    "chinese": "日期,开盘,最高,最低,收盘,成交量",
+    "fund": "Date,NAV,Shares Outstanding,AUM",
+    "indicators": "Date,Close,SMA20,RSI",
     "fred": "DATE,VALUE",
     "one": "Date,Close",
 }
@@ -245,13 +255,17 @@ def test_bars_of_one_asset_want_its_name(tmp_path: Path, vendor: str) -> None:
     file = write(tmp_path, rows, "csv")
     with pytest.raises(DataError, match=r"bars of one asset .* say symbol_name='NAME', .*wide=True"):
         read_observations(file, Options())
-    place = next(i for i, n in enumerate(names) if re.search("close|last|settle|price|kurs|value", n.lower()))
+    place = next(
+        i
+        for i, n in enumerate(names)
+        if re.search("close|last|settle|^price|prc_1|kurs|value|zamk|clôt|收盘|nav", n.lower())
+    )
     expected = {(date(2024, 1, day), "XYZ"): 100.0 * place + day for day in (2, 3)}
     assert read_back(read_observations(file, Options(symbol_name="XYZ"))) == expected
     assert {s for _, s in read_back(read_observations(file, Options(wide=True)))} == set(names[1:])
 
 
-@pytest.mark.parametrize("names", ["OPEN,LOW,AAA", "VOLT,CLOSER", "US_HIGH,EU_LOW", "LAST_MILE"])
+@pytest.mark.parametrize("names", ["OPEN,LOW,AAA", "VOLT,CLOSER", "US_HIGH,EU_LOW", "LAST_MILE", "MAX,SAP", "O,L,C"])
 def test_tickers_that_only_sound_like_fields_are_symbols(tmp_path: Path, names: str) -> None:
     symbols = names.split(",")
     rows = [["Date", *symbols], ["2024-01-02", *("5" for _ in symbols)]]
@@ -294,3 +308,26 @@ def test_short_volumes_are_lengthened(tmp_path: Path) -> None:
     ]
     found = read_observations(write(tmp_path, rows, "csv"), Options())
     assert found.fields["volume"][:4].tolist() == [1.5e6, 2e4, 3e9, 7.0]
+
+
+@pytest.mark.parametrize("tickers", [["VALUE", "LAST"], ["NAV", "AAA"], ["OPEN", "PRICE", "LOW"]])
+@pytest.mark.parametrize("turned", [False, True])
+def test_tickers_that_are_words_for_a_close_stay_tickers(tmp_path: Path, tickers: list[str], turned: bool) -> None:
+    """Three header rows as yfinance writes them, in both orders."""
+    pairs = [(field, ticker) for field in ("Close", "High", "Volume") for ticker in tickers]
+    heads = [["Price", *(field for field, _ in pairs)], ["Ticker", *(ticker for _, ticker in pairs)]]
+    values = ["2024-01-02", *(str(place) for place in range(1, len(pairs) + 1))]
+    rows = [*(heads[::-1] if turned else heads), ["Date", *("" for _ in pairs)], values]
+    found = read_observations(write(tmp_path, rows, "csv"), Options())
+    assert read_back(found) == {(date(2024, 1, 2), ticker): place for place, ticker in enumerate(tickers, 1)}
+    assert sorted(found.fields) == ["close", "high", "volume"]
+
+
+def test_what_no_market_has_is_noted(tmp_path: Path) -> None:
+    rows = [["Date", "AAA"], ["0001-01-01", "1e-300"], ["2024-01-02", "1e300"], ["9999-12-31", "1"]]
+    assert read_observations(write(tmp_path, rows, "csv"), Options()).notes == (
+        "dates reach from 0001-01-01 to 9999-12-31, beyond 1800-01-01 or 2100-01-01",
+        "closes reach from 1e-300 to 1e+300, beyond 1e-09 or 1e+12",
+    )
+    rows = [["Date", "AAA"], ["1800-01-01", "1e-9"], ["2100-01-01", "1e12"]]
+    assert read_observations(write(tmp_path, rows, "csv"), Options()).notes == ()

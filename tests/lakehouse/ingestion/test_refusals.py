@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import inspect
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,25 @@ REFUSED = {
         "Date,Open,High,Low,Close,Volume\n2030-01-01,1,1,1,1,1\n",
         r"bars of one asset.*'symbol'",
     ),
+    "no header, and nothing in its first row": (
+        "2030-01-01,,\n2030-01-02,1,2\n",
+        r"the first line is 2030-01-01, , : data.*columns='Date,AAPL,MSFT'",
+    ),
+    "seconds and no header": ("1672617600,99.5\n1672704000,98.5\n", r"the first line is 1672617600, 99\.5: data"),
+    "percent": (
+        "Date,AA\n2030-01-01,0.4%\n2030-01-02,1.2%\n",
+        r"have a % sign behind them: they look like returns.*returns=True, percent=True",
+    ),
+    "one column": (
+        "<html>\n<body>\n",
+        r"there is one column, '<html>', and it holds no dates; wanted a table whose cells",
+    ),
+    "a word to Excel": ("sep=;\nDate;AA\n2030-01-01;1\n2030-01-02;1\n", r"'sep=;', is no header; say skip_rows=1"),
+    "a close beside others": (
+        "Date,Close,SMA20\n2030-01-01,1,1\n",
+        r"bars of one asset \('Close'\).*symbol_name='NAME'",
+    ),
+    "letters": ("Date,O,H,L,C\n2030-01-01,1,1,1,1\n", r"bars of one asset .*symbol_name='NAME', close='C'"),
     "no header": (
         "2030-01-01,1,2\n2030-01-02,1,2\n",
         r"the first line is 2030-01-01, 1, 2: data.*columns='Date,AAPL,MSFT'",
@@ -201,13 +221,13 @@ def test_an_address_is_no_lakehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         lambda: metabt.backtest({"name": "t", "universe": "all"}, path),
         lambda: metabt.connect(path),
     ):
-        with pytest.raises(StoreError, match="is an address, and a lakehouse is a folder so far; name a folder"):
+        with pytest.raises(StoreError, match="is an address, and only paths of mounted .* name a path"):
             refused()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_address_is_no_file(lake: Path) -> None:
-    with pytest.raises(MetabtError, match="'s3://b/prices.csv' is an address; fetch the file"):
+    with pytest.raises(MetabtError, match="'s3://b/prices.csv' is an address, and only paths .* a copy of it lies"):
         ingest(lake, "stocks", "s3://b/prices.csv")
 
 
@@ -250,6 +270,50 @@ def test_a_cut_off_archive_is_refused(lake: Path, tmp_path: Path) -> None:
     (tmp_path / "prices.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="cannot be read as CSV"):
         ingest(lake, "stocks", tmp_path / "prices.csv.gz")
+
+
+def compressed(file: Path, *parts: tuple[bytes, int]) -> Path:
+    """Write parts, each so many times, without having them in memory."""
+    with gzip.open(file, "wb", compresslevel=1) as out:
+        for part, times in parts:
+            for _ in range(times):
+                out.write(part)
+    return file
+
+
+BOMBS = {
+    "a line": (((b"Date,A\n", 1), (b"0" * (1 << 20), 100)), "has a line of more than 16 MB"),
+    "a header": (((b"a," * (1 << 19), 100),), "has a line of more than 16 MB"),
+    "nothing": (((b"\0" * (1 << 20), 100),), "has a line of more than 16 MB"),
+    "lines": (((b"Date,A\n", 1), (b"\n" * (1 << 20), 100)), "inflates to more than 100 times its .* unpack it"),
+    "rows": (((b"Date,A\n", 1), (b"2030-01-01,1\n" * 80_000, 100)), "inflates to more than 100 times its .* unpack it"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_file_that_inflates_without_end_is_refused_in_little_memory(lake: Path, tmp_path: Path, bomb: str) -> None:
+    parts, message = BOMBS[bomb]
+    file = compressed(tmp_path / "p.csv.gz", *parts)
+    assert file.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(DataError, match=message):
+        ingest(lake, "stocks", file)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20  # of 100 MB that are inflated
+    tracemalloc.stop()
+
+
+def test_a_line_without_end_is_refused(lake: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(b"0" * (17 << 20))
+    with pytest.raises(DataError, match="has a line of more than 16 MB"):
+        ingest(lake, "stocks", tmp_path / "p.csv")
+
+
+def test_what_compresses_well_and_is_small_is_taken(fresh: Path, tmp_path: Path) -> None:
+    rows = b"".join(
+        b"%d-%02d-%02d,100\n" % (y, m, d) for y in range(1900, 2100) for m in range(1, 13) for d in range(1, 29)
+    )
+    report = ingest(fresh, "d", compressed(tmp_path / "p.csv.gz", (b"Date,AA\n" + rows, 1)))
+    assert report.added == 200 * 12 * 28
 
 
 def test_text_that_is_not_utf8_is_refused(lake: Path, tmp_path: Path) -> None:
@@ -303,6 +367,17 @@ FRAMES = {
         "symbol 'BB' has no column of closes",
     ),
     "no rows": (wide().iloc[:0], "no rows beneath the header"),
+    "no rows of dates": (pd.DataFrame(columns=["AA"], index=pd.DatetimeIndex([])), "no rows beneath the header"),
+    "a header of prices": (
+        pd.DataFrame({"99.5": [1.0, 2.0], "98.5": [1.0, 2.0]}, pd.DatetimeIndex(["2030-01-01", "2030-01-02"])),
+        "the columns are called 'index', '99.5', '98.5': data, .*wide=True",
+    ),
+    "a header with a date": (
+        pd.DataFrame({"2030-01-01": ["2030-01-02"], "7": [1.0]}),
+        "the columns are called '2030-01-01', '7': data",
+    ),
+    "a column without a name": (frame([1.0, 2.0]).rename(columns={"AA": None}), "a symbol is empty"),
+    "complex": (frame([1j, 2j]), "AA on 2030-01-01: '1j' is not a number"),
 }
 
 

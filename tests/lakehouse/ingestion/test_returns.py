@@ -88,3 +88,18 @@ def test_what_is_no_return_is_refused(fresh: Path) -> None:
         ingest(fresh, "d", PRICES, Options(returns=True, percent=True))
     with pytest.raises(ConfigError, match="percent is of returns; say returns too"):
         Options(percent=True)
+
+
+def test_a_sign_of_percent_is_read_where_percent_is_said(fresh: Path, tmp_path: Path) -> None:
+    (MOVES * 100).map("{:.4f}%".format).to_csv(tmp_path / "r.csv")
+    ingest(fresh, "d", tmp_path / "r.csv", Options(returns=True, percent=True))
+    expected = 100 * (1 + MOVES.round(6)).cumprod()
+    np.testing.assert_allclose(stored(fresh)[1:], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("missing", [-99.99, -999.0])
+def test_what_stands_for_a_missing_return_is_no_loss(fresh: Path, missing: float) -> None:
+    moves = (MOVES * 100).round(2)
+    moves.iloc[:5, 0] = missing
+    with pytest.raises(DataError, match=f"5 returns are {missing:g}, which data libraries write where there is none"):
+        ingest(fresh, "d", moves, Options(returns=True, percent=True))

@@ -23,6 +23,12 @@ from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.readers.text_cells import named_columns
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt")
+LONGEST = 16 << 20
+"""Bytes of the longest line that is read."""
+INFLATED = 64 << 20
+"""Bytes that every compressed file may hold."""
+RATIO = 100
+"""How many times its size a larger one may hold; tables of prices shrink to a third or a tenth."""
 DELIMITERS = "\t;|,"
 """Signs between cells; where two fit alike, a comma is more often part of a date or a number."""
 LINES = 30
@@ -38,6 +44,8 @@ def read_csv(path: Path, options: Options) -> Table:
         When it has no header or a title above it, or cannot be read.
     """
     try:
+        if is_gzip(path):
+            _refuse_bomb(path)
         delimiter, n_columns = _dialect(path, options)
         cells = _cells(path, delimiter, n_columns, options.skip_rows)
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeError, pa.ArrowInvalid) as error:
@@ -66,12 +74,36 @@ def _dialect(path: Path, options: Options) -> tuple[str, int]:
     """Return the delimiter and the number of columns."""
     opener = gzip.open if is_gzip(path) else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in islice(file, options.skip_rows, options.skip_rows + LINES) if line.strip("\r\n")]
+        read = islice(iter(lambda: file.readline(LONGEST), ""), options.skip_rows, options.skip_rows + LINES)
+        lines = [line for line in read if line.strip("\r\n")]
+    if any(len(line) >= LONGEST for line in lines):
+        raise DataError(_too_long(path))
     if not lines or not lines[0].strip():
         raise DataError(f"'{path}' has no header; its first line must name the columns")
     delimiter, counts = max(((sign, _counts(lines, sign)) for sign in DELIMITERS), key=lambda found: _fit(found[1]))
     _refuse_title(lines, counts, options)
     return delimiter, counts[0]
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise DataError for a compressed file that holds far more than its size tells, or a line without end."""
+    most, total, line = max(INFLATED, RATIO * path.stat().st_size), 0, 0
+    with gzip.open(path) as file:
+        while piece := file.read(1 << 20):
+            total += len(piece)
+            ends = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+            line = line + len(piece) if ends < 0 else len(piece) - ends - 1
+            if line > LONGEST:
+                raise DataError(_too_long(path))
+            if total > most:
+                raise DataError(
+                    f"'{path}' inflates to more than {RATIO} times its {path.stat().st_size:,} bytes, as no table of "
+                    "prices does; if it is one all the same, unpack it and name the .csv"
+                )
+
+
+def _too_long(path: Path) -> str:
+    return f"'{path}' has a line of more than {LONGEST >> 20} MB, as no table of prices has; check the file"
 
 
 def _counts(lines: list[str], sign: str) -> list[int]:
@@ -85,6 +117,11 @@ def _fit(counts: list[int]) -> tuple[int, int]:
 
 
 def _refuse_title(lines: list[str], counts: list[int], options: Options) -> None:
+    if lines[0].lower().startswith("sep="):  # a word to Excel
+        raise DataError(
+            f"line {options.skip_rows + 1}, '{lines[0].strip()}', is no header; "
+            f"say {options.say(skip_rows=options.skip_rows + 1)}"
+        )
     usual = Counter(counts).most_common(1)[0][0]
     if len(set(counts)) < 2 or counts[0] >= usual:
         return

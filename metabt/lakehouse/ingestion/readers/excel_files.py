@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pyarrow as pa
 
 from metabt.errors import DataError, nearest
 from metabt.lakehouse.ingestion.columns import Table, listed
 from metabt.lakehouse.ingestion.options import Options
+from metabt.lakehouse.ingestion.readers.csv_files import INFLATED, RATIO
 from metabt.lakehouse.ingestion.readers.text_cells import named_columns
 
 ENDINGS = (".xlsx", ".xlsm")
@@ -33,7 +35,10 @@ def read_excel(path: Path, options: Options) -> Table:
     except ImportError as error:
         raise DataError(f"'{path}' is a workbook, which openpyxl reads: pip install 'metabt[excel]'") from error
     try:
+        _refuse_bomb(path)
         book = load_workbook(path, read_only=True, data_only=True)
+    except DataError:
+        raise
     except Exception as error:  # openpyxl lets out whatever zipfile, its XML parser and itself raise
         raise DataError(f"'{path}' cannot be read as a workbook: {error}; save it anew as .xlsx") from error
     try:
@@ -44,6 +49,16 @@ def read_excel(path: Path, options: Options) -> Table:
     width = max(map(len, rows))
     padded = [row + [""] * (width - len(row)) for row in rows]
     return Table(named_columns([pa.array(column, pa.string()) for column in zip(*padded, strict=True)], options))
+
+
+def _refuse_bomb(path: Path) -> None:
+    with ZipFile(path) as parts:  # which reads no more of a part than is stated here
+        held = sum(part.file_size for part in parts.infolist())
+    if held > max(INFLATED, RATIO * path.stat().st_size):
+        raise DataError(
+            f"'{path}' inflates to {held:,} bytes, more than {RATIO} times its size, as no workbook of prices does; "
+            "save the sheet as .csv"
+        )
 
 
 def _chosen(sheets: dict[str, list[list[str]]], options: Options) -> list[list[str]]:

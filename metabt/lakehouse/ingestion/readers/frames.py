@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion.columns import Name, Table
+from metabt.lakehouse.ingestion.date_texts import COMPACT
 
 
 def is_pandas(source: object) -> bool:
     """Return whether `source` is a pandas frame."""
-    return all(hasattr(source, name) for name in ("columns", "index", "reset_index", "iloc"))
+    return all(hasattr(source, name) for name in ("iloc", "index", "reset_index", "columns"))
 
 
 def is_frame(source: object) -> bool:
@@ -40,7 +41,7 @@ def read_frame(source: Any) -> Table:
         return _pandas_table(source.to_frame("close" if source.name is None else source.name))
     try:
         table = _arrow_table(source)
-    except (pa.ArrowException, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # the protocols run foreign code, which may raise anything
         raise DataError(
             f"the {type(source).__name__} cannot be read as Arrow: {error}; "
             "convert it to a pandas frame or a pyarrow table"
@@ -69,15 +70,20 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_large_string(kind) or str(kind) == "string_view":
         column = column.cast(pa.string())
     array = column.combine_chunks()
-    return array.dictionary_decode() if pa.types.is_dictionary(kind) else array
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if not pa.types.is_dictionary(kind):
+        return array
+    words = array.dictionary.cast(pa.string()) if str(kind.value_type) == "string_view" else array.dictionary
+    return pa.DictionaryArray.from_arrays(array.indices, words).dictionary_decode()
 
 
 def _pandas_table(frame: Any) -> Table:
     if frame.columns.nlevels > 2:
         raise DataError(f"the frame's columns have {frame.columns.nlevels} levels; wanted symbols, or (field, symbol)")
-    positions_only = frame.index.name is None and getattr(frame.index.dtype, "kind", "O") in "iu"
+    whole = frame.index.name is None and getattr(frame.index.dtype, "kind", "O") in "iu"
+    written = whole and len(frame) and all(map(COMPACT.fullmatch, map(str, frame.index[:10])))
     try:
-        flat = frame if positions_only else frame.reset_index()
+        flat = frame.rename_axis("date").reset_index() if written else frame if whole else frame.reset_index()
     except ValueError as error:
         raise DataError(f"the frame's index and a column share a name ({error}); rename one of them") from error
     notes: list[str] = []
@@ -86,7 +92,9 @@ def _pandas_table(frame: Any) -> Table:
 
 
 def _name(key: object) -> Name:
-    return (str(key[0]), str(key[1])) if isinstance(key, tuple) and len(key) == 2 else str(key)
+    if isinstance(key, tuple) and len(key) == 2:
+        return str(key[0]), str(key[1])
+    return "" if key is None or key != key else str(key)
 
 
 def _series_array(series: Any, notes: list[str]) -> pa.Array:
@@ -94,7 +102,7 @@ def _series_array(series: Any, notes: list[str]) -> pa.Array:
         series = _stamped(series, notes)
     try:
         array = pa.Array.from_pandas(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         # numbers and text mixed: as text, so that the cell that is no number can be named
         missing = series.isna().to_numpy()
         array = pa.array([None if gone else str(item) for item, gone in zip(series, missing, strict=True)], pa.string())

@@ -40,9 +40,13 @@ def read_parquet(path: Path) -> Table:
     except duckdb.Error as error:
         first = str(error).partition("\n")[0]
         raise DataError(f"'{path}' cannot be read as Parquet: {first}; write it anew") from error
-    described = json.loads(notes[0][0]) if notes else {}
-    zones = _time_zones(described)
-    levels = len(described.get("column_indexes", []))
+    try:
+        described = json.loads(notes[0][0]) if notes else {}
+        zones, levels = _time_zones(described), len(described.get("column_indexes") or [])
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise DataError(
+            f"'{path}' holds metadata of pandas that pandas does not write; write it anew, with pandas or without them"
+        ) from error
     columns = zip(names, table.columns, strict=True)
     return Table(
         [(_level_name(name, levels), _zoned(name, column.combine_chunks(), zones)) for name, column in columns]
@@ -78,7 +82,7 @@ def _time_zones(described: dict[str, Any]) -> dict[str, str]:
     """Return column -> time zone: Parquet keeps instants only, pandas writes the zone beside them."""
     return {
         str(column.get("field_name") or column.get("name")): str(column["metadata"]["timezone"])
-        for column in described.get("columns", [])
+        for column in described.get("columns") or []
         if (column.get("metadata") or {}).get("timezone")
     }
 

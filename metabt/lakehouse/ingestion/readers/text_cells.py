@@ -21,6 +21,8 @@ from metabt.lakehouse.ingestion.options import Options
 
 NUMERIC = re.compile(r"[+-]?[$€£¥]?[\d.,' ]*\d[\d.,' ]*%?([eE][+-]?\d+)?[$€£¥]?")
 """A cell that looks like a number, however it is written."""
+DECIMAL = re.compile(r"[+-]?\d+[.,]\d+(\.\d+)?")
+"""A name that is a number with decimals; pandas adds .1 to one that repeats."""
 LEVELS = ("", "ticker", "tickers", "symbol", "symbols", "price", "field", "attributes")
 """What stands before a second row of names."""
 EXAMPLE = "Date,AAPL,MSFT"
@@ -60,6 +62,17 @@ def named_columns(cells: list[pa.Array], options: Options) -> Columns:
     return [dates, *pairs]
 
 
+def refuse_data_as_names(names: list[str], date: str, options: Options) -> None:
+    """Raise DataError where the names of a frame's or a Parquet file's columns are a row of data."""
+    others = [name for name in names if name != date]
+    if options.wide or not (others and (is_date(date) or all(DECIMAL.fullmatch(name) for name in others))):
+        return
+    raise DataError(
+        f"the columns are called {listed(names)}: data, so the first row was taken for a header; "
+        f"read the file with names of columns, or, if each is a symbol, say {options.say(wide=True)}"
+    )
+
+
 def upright(columns: Columns) -> Columns:
     """Return a table with dates across as one with dates down: a column per symbol."""
     names = [name if isinstance(name, str) else "" for name, _ in columns]
@@ -84,7 +97,10 @@ def _turned(names: list[str]) -> bool:
 
 def _is_data(row: list[str]) -> bool:
     dates = [cell for cell in row if is_date(cell)]
-    return bool(dates) and any(NUMERIC.fullmatch(cell) for cell in row if cell not in dates)
+    others = [cell for cell in row if cell not in dates]
+    if dates:
+        return any(NUMERIC.fullmatch(cell) for cell in others) or (len(row) > 1 and not any(others))
+    return len(row) > 1 and all(NUMERIC.fullmatch(cell) for cell in row) and any(map(DECIMAL.fullmatch, row))
 
 
 def _stated(cells: list[pa.Array], first: list[str], options: Options) -> Columns:
@@ -108,8 +124,7 @@ def _levels(rows: list[list[str]]) -> int:
         return 1
     if any(NUMERIC.fullmatch(cell) for cell in rows[1]) and rows[1][0].lower() not in LEVELS:
         return 1  # 0700 is a ticker, but not beside a date that cannot be read
-    above, below = (any(meaning(name) == "close" for name in row[1:]) for row in rows[:2])
-    if above == below or not all(rows[1][1:]):
+    if not all(rows[1][1:]) or not any(meaning(name) == "close" for row in rows[:2] for name in row[1:]):
         return 1
     units = {name.lower() for name in rows[1][1:]} & CURRENCIES
     if units:

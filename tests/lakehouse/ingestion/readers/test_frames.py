@@ -114,3 +114,25 @@ def test_what_memory_cannot_be_told_names_metabt_ingest() -> None:
     text = FRAME.set_axis(FRAME.index.strftime("%d/%m/%Y"))[:5]
     with pytest.raises(DataError, match=r"prices 'prices': .*metabt\.ingest\(\.\.\., date_format='%d/%m/%Y'\)"):
         metabt.backtest({"name": "t", "universe": "all", "lookback": 5}, text)
+
+
+def test_an_index_of_whole_numbers_may_be_dates() -> None:
+    numbered = FRAME.set_axis([int(day.strftime("%Y%m%d")) for day in FRAME.index])
+    assert rows(read_observations(numbered, Options())) == EXPECTED
+
+
+def test_categories_of_texts_that_are_views_are_symbols() -> None:
+    views = pa.array(LONG["ticker"], pa.string_view())
+    coded = pa.DictionaryArray.from_arrays(pa.array(range(len(views)), pa.uint32()), views)
+    table = pa.table({"Date": pa.array(LONG["Date"]), "ticker": coded, "close": pa.array(LONG["close"])})
+    assert rows(read_observations(Capsule(table), Options())) == EXPECTED
+
+
+class Broken:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise AttributeError("no stream after all")
+
+
+def test_a_protocol_that_fails_is_said() -> None:
+    with pytest.raises(DataError, match="the Broken cannot be read as Arrow: no stream after all; convert it"):
+        read_observations(Broken(), Options())
