@@ -24,7 +24,8 @@ import metabt
 from benchmarks.works import factor_closes
 from metabt.data.dataset import FIELDS
 from metabt.lakehouse import attach, ingest, load_facts, load_run, resolve_run
-from metabt.lakehouse.ingestion.file_readers import read_columns
+from metabt.lakehouse.ingestion.options import Options
+from metabt.lakehouse.ingestion.readers.sources import read_table
 from metabt.lakehouse.prices.price_panels import read_selection, selection
 
 Work = Callable[[], object]
@@ -64,8 +65,10 @@ def _works(lake: Path, file: Path, opened: ExitStack) -> dict[str, Pair]:
         chosen = selection(known, rows, known.symbols, FIELDS)
         bare = replace(chosen, digest=None)
         found[name] = (lambda it=chosen: read_selection(con, it), lambda it=bare: read_selection(con, it))  # type: ignore[misc]
-    unchecked = _without("metabt.lakehouse.ingestion.file_readers.check_pages", lambda: read_columns(file))
-    found["a Parquet file with checksums"] = (lambda: read_columns(file), unchecked)
+    unchecked = _without(
+        "metabt.lakehouse.ingestion.readers.parquet_files.check_pages", lambda: read_table(file, Options())
+    )
+    found["a Parquet file with checksums"] = (lambda: read_table(file, Options()), unchecked)
     believed = _without("metabt.lakehouse.runs.stored_runs._check_table", lambda: load_run(con, run_id))
     return {**found, "a run": (lambda: load_run(con, run_id), believed)}
 

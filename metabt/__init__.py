@@ -10,6 +10,7 @@ from metabt.errors import nearest
 
 if TYPE_CHECKING:
     from metabt.api.functions import backtest, connect, load, plan
+    from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
     from metabt.api.result import Baselines, Result
     from metabt.build.cache import MemoryCache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "backtest": "metabt.api.functions",
     "connect": "metabt.api.functions",
+    "ingest": "metabt.api.ingestion",
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
     "plan": "metabt.api.functions",
@@ -52,6 +54,7 @@ __all__ = [
     "Sleeve",
     "backtest",
     "connect",
+    "ingest",
     "load",
     "open_panel",
     "plan",

@@ -1,6 +1,7 @@
 """API: the Python face of metabt.
 
-1. `functions` has `backtest`, `plan`, `connect` and `load`; `panels` has `open_panel`.
+1. `functions` has `backtest`, `plan`, `connect` and `load`; `panels` has `open_panel`,
+   `ingestion` has `ingest`.
 2. `result` is what they return: the tables of one run as pandas frames, attribution, baselines, pages.
    `showing` writes them as a line and as a table for notebooks.
 3. `plain_values` reads a tree that Python states, sequences, NumPy's scalars, dates and estimators that are objects;

@@ -2,8 +2,9 @@
 
 1. `main` parses `metabt COMMAND ...`, turns errors into messages and exit codes; `run_words` are those that name
    portfolios and runs; `sigterm` ends a command in order.
-2. `commands` has a function for each command; longer ones have modules of their own: `report_command`, `sweep_command`,
-   `upkeep_commands`, `weights_command`. A new command is a function there and an entry in `main`.
+2. `commands` has a function for each command; longer ones have modules of their own: `data_commands`,
+   `report_command`, `sweep_command`, `upkeep_commands`, `weights_command`. A new command is a function there and an
+   entry in `main`.
 3. `streams` makes standard output and error fit to be written to; `printing`, `progress_bar`, `sweep_ranking`,
    `sweep_conclusion` and `explanation` write what came out; `demo_prices` finds the demo's files.
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 from shlex import split
 from typing import Any
 
+from metabt.cli.data_commands import check, datasets, drop, forget, ingest
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
 from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
-from metabt.cli.upkeep_commands import cache, check, explain, reproduce
+from metabt.cli.upkeep_commands import cache, explain, reproduce
 from metabt.cli.weights_command import weights
 from metabt.lakehouse.catalog.asking import Asking
 
@@ -23,8 +24,11 @@ __all__ = [
     "backtest",
     "cache",
     "check",
+    "datasets",
     "demo",
+    "drop",
     "explain",
+    "forget",
     "ingest",
     "plan",
     "report",
@@ -49,25 +53,9 @@ def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None
 
     where, catalog = founded(lakehouse, catalog)
     for dataset, file in price_files().items():
-        ingest(where, str(file), dataset, catalog=catalog)
+        ingest(where, [str(file)], dataset, catalog=catalog, quiet=quiet)
     print()
     backtest(where, ["portfolio=demo"], quiet=quiet)
-
-
-def ingest(
-    lakehouse: str | None,
-    file: str,
-    dataset: str,
-    date: str | None = None,
-    symbol: str | None = None,
-    closed: bool | None = None,
-    catalog: str | None = None,
-) -> None:
-    """Store the prices of a file in a dataset, and print what was stored."""
-    from metabt.lakehouse import ingest as store
-
-    where, catalog = founded(lakehouse, catalog)
-    show(store(where, dataset, file, date=date, symbol=symbol, closed=closed, catalog=catalog))
 
 
 def plan(lakehouse: str | None, overrides: list[str], config_dir: str | None = None) -> None:

@@ -168,6 +168,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_ingest(commands)
+    _add_datasets(commands)
+    _add_check(commands)
+    _add_drop(commands)
     _add_plan(commands)
     _add_backtest(commands)
     _add_runs(commands)
@@ -176,7 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_explain(commands)
     _add_reproduce(commands)
-    _add_check(commands)
+    _add_forget(commands)
     _add_cache(commands)
     return parser
 
@@ -241,21 +244,83 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 def _add_ingest(commands: argparse._SubParsersAction) -> None:
     examples = (
         "  metabt ingest prices.csv --dataset mine                one column per symbol\n"
-        "  metabt ingest bars.parquet --dataset mine --symbol ticker --date day   one row per symbol and date\n"
+        "  metabt ingest bars.parquet --dataset mine --symbol tic --close adjcp   one row per symbol and date\n"
+        "  metabt ingest AAPL.csv --dataset mine --symbol-name AAPL               bars of one asset\n"
+        "  metabt ingest folder --dataset mine                    a file per symbol, named as it is\n"
+        "  metabt ingest kurse.csv --dataset mine --date-format %d.%m.%Y           where no day proves the order\n"
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
         "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
-    command = _add(commands, "ingest", "store prices from a CSV or Parquet file as a dataset", examples)
-    command.add_argument("file", metavar="FILE", help="wide or long CSV or Parquet file, may be compressed")
+    command = _add(commands, "ingest", "store prices from files or a folder as a dataset", examples)
+    command.add_argument("file", nargs="+", metavar="FILE", help="CSV, Parquet or .xlsx file, or a folder of them")
     _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
-    command.add_argument("--date", metavar="COLUMN", help="the date column (default: found by itself)")
-    command.add_argument("--symbol", metavar="COLUMN", help="symbol column of a long file (default: found by itself)")
+    _add_reading(command)
     command.add_argument(
         "--closed",
         action=argparse.BooleanOptionalAction,
         help="the dataset has ended, so it holds no tree at its last date (default: as it was)",
     )
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="the file is the whole truth for its symbols: prices between their first and last date that it does not "
+        "have are deleted",
+    )
+    command.add_argument(
+        "--rescale", action="store_true", help="multiply stored closes that would stay at an old scale by the factor"
+    )
+    _add_quiet(command)
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    reading = command.add_argument_group("how to read it, where the file does not say so by itself")
+    add = reading.add_argument
+    add("--date", metavar="COLUMN", help="the date column")
+    add("--date-format", metavar="FORMAT", help="how dates are written, such as %%d/%%m/%%Y")
+    add("--symbol", metavar="COLUMN", help="symbol column of a long file")
+    add("--symbol-name", metavar="NAME", help="symbol of the one asset that the file is about")
+    add("--close", metavar="COLUMN", help="the column that is the price")
+    add("--volume", metavar="COLUMN", help="the column that is the volume")
+    add("--decimal", metavar="SIGN", help="decimal sign: . or ,")
+    add("--thousands", metavar="SIGN", help="sign between thousands: , or . or ' or a blank")
+    add("--skip-rows", type=int, default=0, metavar="N", help="lines above the header")
+    add("--columns", metavar="NAMES", help="names for a file without a header: Date,AAPL,MSFT")
+    add("--sheet", metavar="NAME", help="sheet of a workbook")
+    add("--returns", action="store_true", help="the numbers are simple returns, not prices")
+    add("--percent", action="store_true", help="these returns are in percent")
+    add("--wide", action="store_true", help="every column is a symbol, whatever it is called")
+
+
+def _add_datasets(commands: argparse._SubParsersAction) -> None:
+    _add_format(_add(commands, "datasets", "list the stored datasets", "  metabt datasets\n"))
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    says = "read all that a lakehouse stores and name what is damaged, or list what is odd about a dataset's prices"
+    examples = (
+        "  metabt check                           what is damaged, what that means and the cure\n"
+        "  metabt check mine                      jumps, splits, stale prices and gaps of a dataset\n"
+        "  metabt check --lakehouse /data/lake\n"
+    )
+    command = _add(commands, "check", says, examples)
+    command.add_argument("dataset", nargs="?", metavar="DATASET", help="what is odd about its prices, instead")
+    _add_format(command)
+
+
+def _add_drop(commands: argparse._SubParsersAction) -> None:
+    examples = "  metabt drop mine              the whole dataset\n  metabt drop mine AAPL MSFT    two of its symbols\n"
+    command = _add(commands, "drop", "delete a dataset, or some of its symbols", examples)
+    command.add_argument("dataset", metavar="DATASET", help="its name")
+    command.add_argument("symbols", nargs="*", metavar="SYMBOL", help="only these (default: all)")
+
+
+def _add_forget(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt forget 3f2a9c41                        a run, or the runs that a sweep alone asked for\n"
+        "  metabt forget demo portfolio.optimizer=hrp    the run with an override\n"
+    )
+    _add_run(_add(commands, "forget", "delete a run, or the runs of a sweep", examples), needed=True)
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:
@@ -292,15 +357,15 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     _add_format(_add(commands, "runs", "list the stored runs", "  metabt runs\n  metabt runs --format json\n"))
 
 
-def _add_run(command: argparse.ArgumentParser, most: int = 1) -> None:
+def _add_run(command: argparse.ArgumentParser, most: int = 1, needed: bool = False) -> None:
     command.epilog = f"{RUN}\n{command.epilog}"
     command.set_defaults(most=most)
     command.add_argument(
         "words",
-        nargs="*",
+        nargs="+" if needed else "*",
         metavar="RUN" if most == 1 else "RUN [RUN2]",
-        help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id "
-        "(default: the run by itself that was asked for last)",
+        help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id"
+        + " (default: the run by itself that was asked for last)" * (not needed),
     )
 
 
@@ -387,12 +452,6 @@ def _add_reproduce(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "reproduce", says, examples)
     _add_run(command)
     _add_quiet(command)
-
-
-def _add_check(commands: argparse._SubParsersAction) -> None:
-    examples = "  metabt check\n  metabt check --lakehouse /data/lake\n"
-    says = "read all that a lakehouse stores, and name what is damaged, what that means and the cure"
-    _add(commands, "check", says, examples)
 
 
 def _add_cache(commands: argparse._SubParsersAction) -> None:

@@ -1,4 +1,4 @@
-"""Progress on a terminal while a backtest runs: a bar over blocks, and a notice when kernels are compiled."""
+"""Progress on a terminal: a bar over blocks or files, and a notice when kernels are compiled."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from metabt.cli.streams import escaped, say
 
 
 class Bar:
-    """A progress bar on standard error, drawn from the first finished block on, and only on a terminal."""
+    """A progress bar on standard error, drawn from the first finished unit on, and only on a terminal."""
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, unit: str = "block") -> None:
         self._shown = shown
+        self._unit = unit
         self._bar: Any = None
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        """Show that `done` of `total` blocks are finished, the last one being `label`."""
+        """Show that `done` of `total` units are finished, the last one being `label`."""
         if not self._shown:
             return
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="block", file=sys.stderr, disable=None, leave=False)
+            self._bar = tqdm(total=total, unit=self._unit, file=sys.stderr, disable=None, leave=False)
         self._bar.set_postfix_str(escaped(label), refresh=False)
         self._bar.update(done - self._bar.n)
 
@@ -35,9 +36,9 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(*, shown: bool) -> Iterator[Bar]:
-    """Yield a bar, which is silent unless `shown`; it is taken off the screen after the block, also on an error."""
-    bar = Bar(shown=shown)
+def progress_bar(*, shown: bool, unit: str = "block") -> Iterator[Bar]:
+    """Yield a bar over units, which is silent unless `shown`; it is taken off the screen in the end."""
+    bar = Bar(shown=shown, unit=unit)
     try:
         yield bar
     finally:

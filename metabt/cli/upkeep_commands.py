@@ -82,7 +82,7 @@ def reproduce(lakehouse: str | None, name: str = "latest", quiet: bool = False, 
     raise RunError(f"run {found.run.short} is not reproduced")
 
 
-def check(lakehouse: str | None) -> None:
+def check_lakehouse(lakehouse: str | None) -> None:
     """Go over everything that a lakehouse stores, and print what is damaged, what that means and the cure.
 
     Raises
@@ -92,12 +92,12 @@ def check(lakehouse: str | None) -> None:
     """
     from metabt.build.cache.disk import DIRECTORY
     from metabt.build.cache.upkeep import verify
-    from metabt.lakehouse import check_lakehouse
     from metabt.lakehouse.catalog.catalog_location import located
+    from metabt.lakehouse.soundness import check_lakehouse as checked
     from metabt.values.ranges import plural
 
     where = place(lakehouse)
-    found, blocks = check_lakehouse(where), verify(located(where) / DIRECTORY)
+    found, blocks = checked(where), verify(located(where) / DIRECTORY)
     counts = [plural(number, name.removesuffix("s")) for name, number in found.counts.items()]
     show(f"{located(where)}: {', '.join([*counts, plural(blocks.sound, 'sound object') + ' in the cache'])}")
     faults = [*found.faults, *_damaged_objects(blocks)]

@@ -7,6 +7,7 @@
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
+7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs.
 7. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.

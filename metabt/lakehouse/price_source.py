@@ -228,28 +228,32 @@ def source_of(prices: Any, *, to_write: bool = False) -> Frames | Lakehouse:
 
 
 def to_prices(name: str, prices: Any) -> Prices:
-    """Return a wide frame (a row per session, a column per symbol) as the prices of dataset `name`.
+    """Return a frame (a row per session and a column per symbol, or long) as the prices of dataset `name`.
 
     Raises
     ------
     ConfigError
         For anything else than a frame or Prices.
     DataError
-        For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive.
+        For what ingestion would refuse: no dates, repeated dates with other prices, prices that are not positive, bars
+        of an asset that nothing names. What an option would say, `metabt.ingest` takes.
     """
     if isinstance(prices, Prices):
         return prices
-    if not hasattr(prices, "columns"):
+    from metabt.lakehouse.ingestion.readers.frames import is_frame
+
+    if not is_frame(prices):
         raise ConfigError(
             f"prices '{name}': got {type(prices).__name__}; "
             "wanted a lakehouse path, a wide frame, or {dataset: wide frame}"
         )
     from metabt.lakehouse.ingestion.column_layout import read_observations
-    from metabt.lakehouse.ingestion.column_names import ColumnNames
+    from metabt.lakehouse.ingestion.options import Options
 
-    rows = read_observations(prices, ColumnNames())
-    if not len(rows):
-        raise DataError(f"prices '{name}': no price in {rows.rows_read} cells; wanted at least one")
+    try:
+        rows = read_observations(prices, Options(face="memory"))
+    except DataError as error:
+        raise DataError(f"prices '{name}': {error}") from error
     dates, row = np.unique(rows.dates, return_inverse=True)
     symbols, code = np.unique(np.array(rows.symbols.values)[rows.symbols.codes], return_inverse=True)
     matrices = {}

@@ -32,7 +32,10 @@ Catalogue = SqliteCatalogue | PostgresCatalogue
 def located(path: str | Path) -> Path:
     """Return the absolute directory of a lakehouse, with ~ expanded.
 
-    StoreError for an address such as s3://lake, and for a folder that a Ray job deletes.
+    Raises
+    ------
+    StoreError
+        For an address such as s3://bucket, and for a folder that a Ray job deletes.
     """
     refuse_address(path, "lakehouse")
     found = Path(path).expanduser()

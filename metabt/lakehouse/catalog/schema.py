@@ -44,7 +44,9 @@ SCHEMA: dict[str, dict[str, str]] = {
         "source": "VARCHAR",
         "ingested_at": "TIMESTAMP",
         **dict.fromkeys(("rows_read", "duplicates", "empty", "added", "changed", "unchanged"), "BIGINT"),
+        **dict.fromkeys(("withdrawn", "rescaled"), "BIGINT"),
     },
+    "checks": {"dataset": "VARCHAR", "symbol": "VARCHAR", "date": "DATE", "kind": "VARCHAR", "value": "DOUBLE"},
     "runs": {
         **dict.fromkeys(("run_id", "sweep_id", "portfolio", "config"), "VARCHAR"),
         "snapshot": "BIGINT",

@@ -1,8 +1,13 @@
 """Ingestion: prices from files and frames into the lakehouse.
 
-1. `file_readers` reads a CSV, a Parquet file or a frame as named Arrow columns; `page_checksums` are compared first.
-2. `column_names` and `column_layout` find out what the columns are: dates, symbols, fields, wide or long.
-3. `cell_values` turns cells into numbers, sessions and symbols; `observations` checks them and refuses repeats.
-4. `upsert` compares them with what is stored; `ingestion` writes what is new, with its digests and calendar, in one
-   transaction.
+1. `readers/` reads a file or a frame of any kind as named Arrow columns (`columns`; `page_checksums` are
+   compared first); `options` is what the caller says
+   of it, and how refusals spell that.
+2. `column_words` knows what columns are called; `column_names`, `single_asset`, `bar_shape` and `column_layout` find
+   out what they are: dates, symbols, fields, wide or long, one asset or many.
+3. `date_texts` and `number_texts` read what is written in text where all cells together prove what it means;
+   `cell_values` turns cells into numbers, sessions and symbols; `observations` checks them and refuses repeats.
+4. `many_files` reads a folder or several files as one source; `returns` tells returns from prices and compounds them.
+5. `upsert` compares them with what is stored, `seams` refuses two scales in one history; `ingestion` writes what is
+   new, with its digests and calendar, in one transaction; `anomalies` notes what is odd.
 """

@@ -1,14 +1,13 @@
 """Cells of a source to values: numbers, session dates and symbols.
 
-1. A number is a number, or its plain decimal text; an empty cell, NaN, NA and null are missing; no more is guessed.
-2. A date is a date, or its ISO text, or text in a stated format. A stamp with a time of day belongs to the calendar
-   date *as it is written, in its own time zone*: midnight in Tokyo stays that Tokyo date.
+1. A number is a number, or its text in the way that the source writes numbers (`number_texts`).
+2. A date is a date, or text that proves what it means (`date_texts`), or text in a stated format. A stamp with a time
+   of day belongs to the calendar date *as written, in its own time zone*: midnight in Tokyo stays that Tokyo date.
 3. A symbol is any printable text, stripped. It is data, never code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timezone, tzinfo
 from zoneinfo import ZoneInfo
@@ -18,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metabt.errors import DataError
+from metabt.lakehouse.ingestion import date_texts
+from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, trimmed
+from metabt.lakehouse.ingestion.options import Options
 
-MISSING = ("", "nan", "na", "null")
-"""Texts, in lower case, that are read as a missing number."""
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI][nN][fF]([iI][nN][iI][tT][yY])?$"
-"""Pattern of the text of a number."""
 SAMPLE = 10
 """Number of cells that are tried to find out whether a column holds dates."""
 DAY = 86_400_000_000
@@ -51,27 +49,34 @@ class Sessions:
     """(n_rows,) int64 microseconds after midnight, as written."""
 
 
-def numbers(column: pa.Array) -> Numbers:
-    """Return the values of a column and the cells that are not numbers."""
-    kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+def numbers(column: pa.Array, written: NumberFormat | None) -> Numbers:
+    """Return the values of a column and the cells that are not numbers.
+
+    Texts are trimmed. `written` is how all of them are written; None refuses those that are not plain decimals.
+    """
+    if not is_text(column):
         return Numbers(_float64(column.cast(pa.float64(), safe=False)), np.empty(0, np.int64), "")
-    text = pc.utf8_trim_whitespace(as_text(column))
-    text = pc.if_else(pc.is_in(pc.utf8_lower(text), pa.array(MISSING)), pa.scalar(None, pa.string()), text)
-    good = pc.match_substring_regex(text, NUMBER)
+    if written is not None:
+        return Numbers(_float64(written.plain(column).cast(pa.float64())), np.empty(0, np.int64), "")
+    good = pc.match_substring_regex(column, PLAIN.pattern)
     refused = np.flatnonzero(good.fill_null(True).to_numpy(zero_copy_only=False) == 0)
-    plain = pc.replace_substring_regex(pc.if_else(good, text, pa.scalar(None, pa.string())), r"^\+", "")
-    example = str(text[int(refused[0])].as_py()) if len(refused) else ""
+    plain = PLAIN.plain(pc.if_else(good, column, pa.scalar(None, pa.string())))
+    example = str(column[int(refused[0])].as_py()) if len(refused) else ""
     return Numbers(_float64(plain.cast(pa.float64())), refused, example)
 
 
-def sessions(column: pa.Array, name: str, date_format: str | None = None) -> Sessions:
+def plain_numbers(column: pa.Array) -> Numbers:
+    """Return the values of a column that was not trimmed, plain decimals."""
+    return numbers(trimmed(as_text(column)) if is_text(column) else column, None)
+
+
+def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
     """Return the session date of every cell.
 
     Raises
     ------
     DataError
-        For a cell that is empty or not a date, with its row.
+        For a cell that is empty or not a date, with its row; for dates whose order nothing proves.
     """
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
@@ -80,28 +85,37 @@ def sessions(column: pa.Array, name: str, date_format: str | None = None) -> Ses
             "fill in the date or delete the row"
         )
     coded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-    stamps = _stamps(coded.dictionary, date_format)
-    unread = np.isnat(stamps)[coded.indices.to_numpy()]
+    read = _stamps(coded.dictionary, options.date_format)
+    codes = coded.indices.to_numpy()
+    unread = np.isnat(read.stamps)[codes]
     if unread.any():
         row = int(np.flatnonzero(unread)[0])
         raise DataError(
-            f"date column '{name}': row {row + 1}: '{column[row].as_py()}' is not a date "
-            f"({int(unread.sum())} such rows); "
-            "write dates as YYYY-MM-DD, or state the format, such as date_format='%d/%m/%Y'"
+            f"date column '{name}': row {row + 1}: {_doubt(str(column[row].as_py()), unread, read, options)}"
         )
-    micros = stamps[coded.indices.to_numpy()].astype(np.int64)
+    micros = read.stamps[codes].astype(np.int64)
     return Sessions((micros // DAY).astype("datetime64[D]"), micros % DAY)
 
 
+def _doubt(text: str, unread: np.ndarray, read: date_texts.Dates, options: Options) -> str:
+    if read.asked:
+        formats = " or ".join(options.say(date_format=form) for form in read.formats)
+        return f"'{text}' can be read in more than one way ({read.asked}); say {formats}"
+    return (
+        f"'{text}' is not a date ({int(unread.sum())} such rows); "
+        f"write dates as YYYY-MM-DD, or state the format, such as {options.say(date_format='%d/%m/%Y')}"
+    )
+
+
 def looks_like_dates(column: pa.Array, date_format: str | None = None) -> bool:
-    """Return whether the first cells of a column are dates."""
+    """Return whether the first cells of a column are dates, be it in an order that nothing proves."""
     if pa.types.is_temporal(column.type):
         return True
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return False
     sample = [text for text in column.slice(0, SAMPLE).to_pylist() if text is not None and text.strip()]
-    return bool(sample) and not np.isnat(_stamps(pa.array(sample), date_format)).any()
+    return bool(sample) and all(date_texts.is_date(text, date_format) for text in sample)
 
 
 def symbol(text: str) -> str:
@@ -124,6 +138,8 @@ def as_text(column: pa.Array) -> pa.Array:
     """Return a column of any kind as text."""
     if pa.types.is_string(column.type):
         return column
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     try:
         return column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # kinds that Arrow cannot write as text, such as lists
@@ -135,40 +151,17 @@ def _float64(column: pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
 
 
-def _stamps(distinct: pa.Array, date_format: str | None) -> np.ndarray:
+def _stamps(distinct: pa.Array, date_format: str | None) -> date_texts.Dates:
     """Return each stamp as written (datetime64[us]), NaT where it is none."""
     kind = distinct.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         zone = _zone(kind.tz)
         instants = distinct.cast(pa.timestamp("us", "UTC"), safe=False).to_pylist()
-        return _microseconds([instant.astimezone(zone) for instant in instants])
+        written = [instant.astimezone(zone).replace(tzinfo=None) for instant in instants]
+        return date_texts.Dates(np.array(written, "datetime64[us]"))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return distinct.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False)
-    return _microseconds([_parsed(text, _reader(date_format)) for text in as_text(distinct).to_pylist()])
-
-
-def _microseconds(stamps: list[datetime | None]) -> np.ndarray:
-    written = [None if stamp is None else stamp.replace(tzinfo=None) for stamp in stamps]
-    return np.array(written, dtype="datetime64[us]")
-
-
-def _reader(date_format: str | None) -> Callable[[str], datetime]:
-    if date_format is None:
-        return _iso
-    return lambda text: datetime.strptime(text, date_format)
-
-
-def _iso(text: str) -> datetime:
-    if text.isdigit() and len(text) != len("YYYYMMDD"):  # Python reads milliseconds since 1970 as a date of long ago
-        raise ValueError(f"{text} is no date")
-    return datetime.fromisoformat(text.replace("/", "-"))
-
-
-def _parsed(text: str, reader: Callable[[str], datetime]) -> datetime | None:
-    try:
-        return reader(text.strip())
-    except ValueError:
-        return None
+        return date_texts.Dates(distinct.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False))
+    return date_texts.read(as_text(distinct).to_pylist(), date_format)
 
 
 def _zone(name: str) -> tzinfo:

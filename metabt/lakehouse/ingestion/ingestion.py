@@ -1,46 +1,49 @@
 """Put prices into the lakehouse: only what is new is written.
 
-1. Read and check the whole source; what is refused has touched nothing.
-2. Compare what is stored of its symbols with its digests: nothing is added to damaged prices. Then compare every row
-   with what is stored under its (dataset, symbol, date): added, changed or unchanged.
-3. Write the added and the changed rows, the sessions that are new, and the digests of the partitions that differ.
-4. Record the dataset and the ingestion; commit all of it at once. With nothing new there is no commit.
+1. Read and check the whole source, however many files; what is refused has touched nothing.
+2. Compare what is stored of its symbols with its digests: nothing is added to damaged prices.
+3. Make prices of returns, going on from what is stored.
+4. Compare every row with what is stored under its (dataset, symbol, date): added, changed or unchanged.
+5. Refuse a seam between two scales, or multiply what would stay at the old one.
+6. Write the added and the changed rows, the sessions that are new, and the digests of the partitions that differ.
+7. Record the dataset, the ingestion and what is odd about the closes; commit all of it at once. With nothing new there
+   is no commit.
 
-A field that the source does not have leaves what is stored as it is; an empty close changes nothing.
+A field that the source does not have leaves what is stored as it is; an empty close changes nothing, unless the source
+is to replace all that there is in its span.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.ingestion.column_layout import read_observations
-from metabt.lakehouse.ingestion.column_names import ColumnNames
-from metabt.lakehouse.ingestion.file_readers import source_name
+from metabt.lakehouse.ingestion.anomalies import note_anomalies, told
+from metabt.lakehouse.ingestion.many_files import Progress, parts_of, read_parts
 from metabt.lakehouse.ingestion.observations import Observations
-from metabt.lakehouse.ingestion.upsert import compare, replace_prices
+from metabt.lakehouse.ingestion.options import Options
+from metabt.lakehouse.ingestion.returns import as_prices
+from metabt.lakehouse.ingestion.seams import find_seams, refuse_seams, rescaled, stored_closes
+from metabt.lakehouse.ingestion.upsert import Upsert, compare, replace_prices
 from metabt.lakehouse.prices.calendars import add_sessions
-from metabt.lakehouse.prices.price_digests import check_stored, dataset_seals, replace_digests
+from metabt.lakehouse.prices.price_digests import FIRST, check_stored, dataset_seals, replace_digests
 from metabt.lakehouse.prices.seals import row_seal
+from metabt.values.ranges import plural
 
 DATASET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Pattern of a dataset's name, which becomes part of a path."""
-
-
-FIRST = date(1, 1, 1)
-"""What no date is before."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class IngestReport:
     """Rows that replaced a stored one."""
     unchanged: int
     """Rows that were stored already."""
+    withdrawn: int
+    """Stored rows that were deleted, since a source that replaces all does not have them."""
+    rescaled: int
+    """Stored rows that were multiplied by a factor, so that no seam came about."""
     symbols: int
     """Symbols in the dataset now."""
     sessions: int
@@ -75,31 +82,48 @@ class IngestReport:
     """What was chosen or left out while reading, in sentences."""
 
     def __str__(self) -> str:
-        """Return one readable paragraph."""
+        """Return a readable paragraph, and a line for each note."""
+        more = {"withdrawn": self.withdrawn, "rescaled": self.rescaled}
         text = (
-            f"{self.dataset}: {self.added:,} prices added, {self.changed:,} changed, {self.unchanged:,} unchanged "
-            f"({self.rows_read:,} read from {self.source}, {self.duplicates:,} duplicates dropped, "
+            f"{self.dataset}: {self.added:,} prices added, {self.changed:,} changed, {self.unchanged:,} unchanged"
+            + "".join(f", {count:,} {what}" for what, count in more.items() if count)
+            + f" ({self.rows_read:,} read from {self.source}, {self.duplicates:,} duplicates dropped, "
             f"{self.empty:,} empty). "
-            f"It holds {self.symbols:,} symbols in {self.sessions:,} sessions, {self.first_date} to {self.last_date}."
+            f"It holds {plural(self.symbols, 'symbol')} in {plural(self.sessions, 'session')}, "
+            f"{self.first_date} to {self.last_date}."
         )
-        if not self.added and not self.changed:
+        if not (self.added or self.changed or self.withdrawn):
             text += " Nothing new: the prices are as they were."
-        return " ".join([text, *(f"Note: {note}." for note in self.notes)])
+        return "\n".join([text, *(f"Note: {note}." for note in self.notes)])
+
+
+@dataclass(frozen=True)
+class Storing:
+    """How observations are stored."""
+
+    closed: bool | None = None
+    """Whether more data will come; None leaves it as it was."""
+    replace: bool = False
+    """The source is all that there is of its symbols within their spans."""
+    rescale: bool = False
+    """What would stay at an old scale is multiplied by the factor."""
+    options: Options = Options()
+    """How refusals spell options."""
 
 
 def ingest(
     path: str | Path,
     dataset: str,
     source: object,
+    options: Options | None = None,
     *,
-    date: str | None = None,
-    symbol: str | None = None,
-    fields: Mapping[str, str] | None = None,
-    date_format: str | None = None,
     closed: bool | None = None,
+    replace: bool = False,
+    rescale: bool = False,
     catalog: str | None = None,
+    progress: Progress | None = None,
 ) -> IngestReport:
-    """Store the prices of a file or frame in a dataset, and make the lakehouse where there is none.
+    """Store the prices of a file, a folder or a frame in a dataset, and make the lakehouse where there is none.
 
     Parameters
     ----------
@@ -107,24 +131,28 @@ def ingest(
         Directory of the lakehouse.
     dataset : str
         Letters, digits, ``_ . -``, at most 64.
-    source : str, Path or pandas.DataFrame
-        Wide or long ``.csv``, ``.csv.gz`` or ``.parquet``, or a frame (wide, long, or with yfinance's two levels).
-    date, symbol : str, optional
-        Columns that hold the dates and, in a long table, the symbols; found by their names by default.
-    fields : mapping, optional
-        Field (close, open, high, low, volume) -> column of a long table.
-    date_format : str, optional
-        How dates are written, as for strptime; ISO 8601 by default.
+    source : str, Path, list of these, or frame
+        Wide or long CSV, Parquet or workbook; a folder of such files, or several of them; a frame of pandas, polars or
+        Arrow (wide, long, or with yfinance's two levels).
+    options : Options, optional
+        What is said of the source where reading alone cannot tell.
     closed : bool, optional
         True when no more data will come, so that the dataset does not hold a tree at its last date;
         None leaves it as it was (False for a new dataset).
+    replace : bool
+        The source is the whole truth for its symbols: stored prices between the first and the last date of a symbol
+        that the source does not have are deleted.
+    rescale : bool
+        Multiply stored closes that would stay at an old scale by the factor that the dates in common tell.
     catalog : str, optional
         Where a new lakehouse's catalogue is made, as for `attach`.
+    progress : callable, optional
+        Called as `progress(done, files, last)` after each of several files was read.
 
     Returns
     -------
     IngestReport
-        What was read, added and changed; as text it is a paragraph.
+        What was read, added and changed; as text it is a paragraph and its notes.
 
     Raises
     ------
@@ -137,47 +165,105 @@ def ingest(
     """
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
-    located(path)  # what is no folder is refused before anything is read
-    name = source_name(source)
+    located(path)  # an address is refused before anything is read
+    how = Storing(closed, replace, rescale, options or Options())
+    name = "frame"
     try:
-        rows = read_observations(source, ColumnNames(date, symbol, dict(fields or {}), date_format))
+        parts = parts_of(source)
+        name = parts.name
+        rows = read_parts(parts, how.options, progress)
+        return transact(path, lambda con: store(con, dataset, name, rows, how), create=True, catalog=catalog)
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
-    return transact(path, lambda con: store(con, dataset, name, rows, closed), create=True, catalog=catalog)
 
 
 def store(
-    con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, closed: bool | None
+    con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, how: Storing = Storing()
 ) -> IngestReport:
-    """Write checked observations within the transaction that `con` is in."""
-    first = rows.dates.min().item() if len(rows) else FIRST
-    check_stored(con, dataset, rows.symbols.values, first)
-    merge = compare(con, dataset, rows)
-    if merge.rows.num_rows:
-        replace_prices(con, dataset, merge)
-        add_sessions(con, dataset, merge.rows["date"])
-        replace_digests(con, dataset, set(merge.rows["symbol"].unique().to_pylist()), first)
+    """Write checked observations within the transaction that `con` is in.
+
+    Raises
+    ------
+    DataError
+        For a seam between two scales; nothing was written.
+    StoreError
+        For damage in what is stored of its symbols.
+    """
+    returns = rows.calendar is not None
+    check_stored(con, dataset, rows.symbols.values, FIRST if returns or not len(rows) else rows.dates.min().item())
+    if returns:
+        rows = as_prices(rows, stored_closes(con, dataset, list(rows.symbols.values)))
+    merge = compare(con, dataset, rows, whole=how.replace)
+    added, changed = merge.rows.num_rows - merge.stale.num_rows, merge.stale.num_rows
+    merge, n_rescaled = _without_seams(con, dataset, rows, merge, how)
+    _write(con, dataset, merge)
     extent = _extent(con, dataset)
-    seals = dataset_seals(con, dataset)
-    was_recorded = _record(con, dataset, closed, {**extent, **seals})
+    was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
     counts = {
         "rows_read": rows.rows_read,
         "duplicates": rows.duplicates,
         "empty": rows.empty,
-        "added": merge.rows.num_rows - merge.stale.num_rows,
-        "changed": merge.stale.num_rows,
+        "added": added,
+        "changed": changed,
         "unchanged": merge.unchanged,
+        "withdrawn": merge.withdrawn.num_rows,
+        "rescaled": n_rescaled,
     }
-    if was_recorded or merge.rows.num_rows:
+    if was_recorded or not merge.is_empty:
         stamp = datetime.now(UTC).replace(tzinfo=None)
         _insert_row(con, "ingests", {"dataset": dataset, "source": source, "ingested_at": stamp, **counts})
-    return IngestReport(dataset, source, **counts, **extent, notes=rows.notes)
+    odd = [] if merge.is_empty else note_anomalies(con, dataset)
+    notes = (*rows.notes, told(odd, dataset)) if odd else rows.notes
+    return IngestReport(dataset, source, **counts, **extent, notes=notes)
+
+
+def _without_seams(
+    con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, merge: Upsert, how: Storing
+) -> tuple[Upsert, int]:
+    """Return what is to be written so that no seam comes about, and how many stored rows are multiplied for that."""
+    moved = merge.stale.filter(pc.not_equal(merge.stale["close"], merge.stale["was"]))
+    seams = find_seams(con, dataset, rows, set(moved["symbol"].unique().to_pylist())) if moved.num_rows else []
+    if not seams:
+        return merge, 0
+    if not how.rescale:
+        refuse_seams(seams, dataset, how.options)
+    check_stored(con, dataset, {seam.symbol for seam in seams}, FIRST)
+    more = rescaled(con, dataset, seams)
+    columns, stale = list(SCHEMA["prices"]), ["symbol", "date", "close", "was"]
+    joined = replace(
+        merge,
+        rows=pa.concat_tables([merge.rows, more.select(columns).cast(merge.rows.schema)]),
+        stale=pa.concat_tables([merge.stale, more.select(stale).cast(merge.stale.schema)]),
+    )
+    return joined, more.num_rows
+
+
+def _write(con: duckdb.DuckDBPyConnection, dataset: str, merge: Upsert) -> None:
+    if merge.is_empty:
+        return
+    replace_prices(con, dataset, merge)
+    if merge.rows.num_rows:
+        add_sessions(con, dataset, merge.rows["date"])
+    if merge.withdrawn.num_rows:
+        drop_empty_sessions(con, dataset)
+    replace_digests(con, dataset, merge.symbols, merge.first)
+
+
+def drop_empty_sessions(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    """Delete the sessions of a dataset on which no symbol has a price any more."""
+    sql = "DELETE FROM calendars WHERE dataset = $1 AND date NOT IN (SELECT date FROM prices WHERE dataset = $1)"
+    execute(con, sql, dataset)
 
 
 def _extent(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
     names = ("symbols", "sessions", "first_date", "last_date")
     sql = "SELECT count(DISTINCT symbol), count(DISTINCT date), min(date), max(date) FROM prices WHERE dataset = $1"
     return dict(zip(names, execute(con, sql, dataset).fetchall()[0], strict=True))
+
+
+def record_extent(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    """Write what a dataset spans now, with its digests."""
+    _record(con, dataset, None, {**_extent(con, dataset), **dataset_seals(con, dataset)})
 
 
 def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, extent: dict[str, Any]) -> bool:

@@ -1,8 +1,9 @@
 """Observations: prices as rows of (date, symbol, fields), checked and free of repeats.
 
-1. A price is positive and finite, a volume finite and not negative; the first that is not is named.
+1. A price is positive and finite, a volume finite and not negative, a return above -1; the first that is not is named.
 2. A row without a close is no observation: it is left out and counted. A field without a value is not there.
-3. Rows that repeat a date and symbol with the same values are dropped and counted; with other values they are refused.
+3. Dates and closes that are possible, and too far from any market to be meant, are noted.
+4. Rows that repeat a date and symbol with the same values are dropped and counted; with other values they are refused.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import pyarrow as pa
 from metabt.errors import DataError
 from metabt.values.tables import Coded
 
+EARLIEST, LATEST = np.datetime64("1800-01-01"), np.datetime64("2100-01-01")
+"""Dates beyond which a note is made."""
+SMALLEST, LARGEST = 1e-9, 1e12
+"""Closes beyond which a note is made."""
 FIELDS = ("close", "open", "high", "low", "volume")
 """Fields of a symbol in a session; only the close is required."""
 
@@ -39,6 +44,8 @@ class Observations:
     """How many of them repeated another and were dropped."""
     notes: tuple[str, ...] = ()
     """What was chosen or left out on the way, in sentences."""
+    calendar: np.ndarray | None = None
+    """Of returns: (n_dates,) datetime64[D] dates that a symbol may begin at; None where the closes are prices."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -74,7 +81,21 @@ def cleaned(rows: Observations) -> Observations:
         raise DataError(f"no prices: none of {rows.rows_read} rows has one; check the file and its columns")
     kept = _without_repeats(_without_empty_fields(rows.take(priced)))
     note = ("stamps with a time of day were dated as written, in their own time zone",) if kept.clock.any() else ()
-    return replace(kept, empty=int((~priced).sum()), duplicates=int(priced.sum()) - len(kept), notes=kept.notes + note)
+    notes = (*kept.notes, *note, *_extremes(kept))
+    return replace(kept, empty=int((~priced).sum()), duplicates=int(priced.sum()) - len(kept), notes=notes)
+
+
+def _extremes(rows: Observations) -> list[str]:
+    """Return notes on dates and closes that are possible and hardly meant."""
+    found = []
+    first, last = rows.dates.min(), rows.dates.max()
+    if first < EARLIEST or last > LATEST:
+        found.append(f"dates reach from {first} to {last}, beyond {EARLIEST} or {LATEST}")
+    if rows.calendar is None:
+        low, high = float(rows.fields["close"].min()), float(rows.fields["close"].max())
+        if low < SMALLEST or high > LARGEST:
+            found.append(f"closes reach from {low:g} to {high:g}, beyond {SMALLEST:g} or {LARGEST:g}")
+    return found
 
 
 def _without_empty_fields(rows: Observations) -> Observations:
@@ -84,12 +105,15 @@ def _without_empty_fields(rows: Observations) -> Observations:
 
 def _check_values(rows: Observations, name: str) -> None:
     values = rows.fields[name]
-    possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
+    returns = rows.calendar is not None
+    possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > (-1 if returns else 0)))
     bad = np.flatnonzero(~(possible | np.isnan(values)))
     if len(bad):
         wanted = "finite and not negative" if name == "volume" else "positive and finite"
+        wanted = "above -1 and finite" if returns else wanted
         raise DataError(
-            f"{_where(rows, bad[0])}: {name} {values[bad[0]]:g} is not {wanted} ({len(bad)} such values in all); "
+            f"{_where(rows, bad[0])}: {'return' if returns else name} {values[bad[0]]:g} is not {wanted} "
+            f"({len(bad)} such values in all); "
             "correct them, or leave the cell empty where there was none"
         )
 

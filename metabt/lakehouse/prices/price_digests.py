@@ -22,11 +22,13 @@ from metabt.lakehouse.catalog.damage import COPY, Damaged, damage
 from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.prices.calendars import read_calendars
-from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
+from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, read_datasets, sound_calendars
 from metabt.lakehouse.prices.price_panels import bar_digests, read_prices, read_rows
 from metabt.lakehouse.prices.seals import BARS, INPUTS, calendar_seal, cells_seal, contents_seal
 
 Row = tuple[str, str, str, str]
+FIRST = date(1, 1, 1)
+"""What no date is before."""
 
 
 def check_stored(con: duckdb.DuckDBPyConnection, dataset: str, symbols: Iterable[str], first: date) -> None:
@@ -34,6 +36,7 @@ def check_stored(con: duckdb.DuckDBPyConnection, dataset: str, symbols: Iterable
     held = dataset_symbols(con).get(dataset, ())
     some = tuple(sorted(set(symbols) & set(held)))
     if not some:
+        sound_calendars(con, read_datasets(con, [dataset]))
         return
     known = load_facts(con, {dataset: some})[dataset]
     rows = [part for label, part in known.partitions.items() if label >= _year(first)]
@@ -85,15 +88,17 @@ def _stored(con: duckdb.DuckDBPyConnection, dataset: str) -> set[Row]:
 
 
 def _seal(con: duckdb.DuckDBPyConnection, dataset: str, symbols: set[str], rows: set[Row]) -> None:
-    """Write the rows of `symbols`, whose cells are `rows`."""
+    """Write the rows of `symbols`, whose cells are `rows`; a symbol that has none is no longer there."""
     cells: dict[tuple[str, bool], list[tuple[str, str, str]]] = {}
     for symbol, partition, field, digest in rows:
         cells.setdefault((symbol, field in INPUTS), []).append((partition, field, digest))
-    seals = [[cells_seal(cells.get((symbol, inputs), ())) for symbol in sorted(symbols)] for inputs in (True, False)]
+    held = sorted({row[0] for row in rows} & symbols)
+    seals = [[cells_seal(cells.get((symbol, inputs), ())) for symbol in held] for inputs in (True, False)]
     sql = "DELETE FROM symbols WHERE dataset = $1 AND list_contains($2::VARCHAR[], symbol)"
     execute(con, sql, dataset, sorted(symbols))
-    columns = {"dataset": [dataset] * len(symbols), "symbol": sorted(symbols), "inputs": seals[0], "bars": seals[1]}
-    insert(con, "symbols", pa.table(columns))
+    columns = {"dataset": [dataset] * len(held), "symbol": held, "inputs": seals[0], "bars": seals[1]}
+    if held:
+        insert(con, "symbols", pa.table(columns))
 
 
 def _different(con: duckdb.DuckDBPyConnection, dataset: str, what: str) -> Damaged:

@@ -80,7 +80,7 @@ def check_askings(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
 
 def seal_runs(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list[str]) -> None:
     """Bring the seal of all runs up to date: digests that have gone and come, or all anew where `gone` is None."""
-    if not come:
+    if not (gone or come):
         return
     if gone is None:
         everything = [text for (text,) in con.execute("SELECT digest FROM runs").fetchall()]

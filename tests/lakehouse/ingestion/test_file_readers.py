@@ -14,8 +14,8 @@ from pyarrow.parquet import write_table
 
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion.column_layout import read_observations
-from metabt.lakehouse.ingestion.column_names import ColumnNames
 from metabt.lakehouse.ingestion.observations import Observations
+from metabt.lakehouse.ingestion.options import Options
 from tests.lakehouse.conftest import wide
 
 FRAME = wide(40).mask(np.arange(120).reshape(40, 3) % 7 == 3)
@@ -27,7 +27,7 @@ BARS = pd.concat({"Close": FRAME, **OTHERS}, axis=1)
 
 def rows(source: object, **naming: object) -> set[tuple[object, ...]]:
     """Return (date, symbol, close) of every observation."""
-    return triples(read_observations(source, ColumnNames(**naming)))
+    return triples(read_observations(source, Options(**naming)))
 
 
 def triples(found: Observations) -> set[tuple[object, ...]]:
@@ -102,19 +102,19 @@ def test_every_form_gives_the_same_prices(tmp_path: Path, form: str) -> None:
 
 
 def test_the_counts_add_up() -> None:
-    found = read_observations(FRAME, ColumnNames())
+    found = read_observations(FRAME, Options())
     assert (found.rows_read, found.empty, found.duplicates) == (120, int(FRAME.isna().to_numpy().sum()), 0)
     assert len(found) == 120 - found.empty
 
 
 def test_exact_repeats_are_dropped_and_counted() -> None:
-    found = read_observations(pd.concat([LONG, LONG[:7]]), ColumnNames())
+    found = read_observations(pd.concat([LONG, LONG[:7]]), Options())
     assert triples(found) == EXPECTED
     assert found.duplicates == 7
 
 
 def test_all_fields_are_read_and_belong_to_their_rows() -> None:
-    found = read_observations(BARS, ColumnNames())
+    found = read_observations(BARS, Options())
     close = found.fields["close"]
     for name, expected in {"volume": close * 1000, "open": close - 1, "high": close + 1, "low": close - 2}.items():
         np.testing.assert_array_equal(found.fields[name], expected)
@@ -122,7 +122,7 @@ def test_all_fields_are_read_and_belong_to_their_rows() -> None:
 
 def test_an_adjusted_close_is_preferred_and_said_so() -> None:
     bars = pd.concat([BARS, pd.concat({"Adj Close": FRAME / 2}, axis=1)], axis=1)
-    found = read_observations(bars, ColumnNames())
+    found = read_observations(bars, Options())
     assert triples(found) == {(day, symbol, close / 2) for day, symbol, close in EXPECTED}
     assert set(found.fields) == {"close", "volume"}
     assert found.notes == (
@@ -132,18 +132,18 @@ def test_an_adjusted_close_is_preferred_and_said_so() -> None:
 
 
 def test_ignored_columns_are_named() -> None:
-    found = read_observations(LONG.assign(colour="red"), ColumnNames())
+    found = read_observations(LONG.assign(colour="red"), Options())
     assert found.notes == ("left out: colour",)
 
 
 def test_a_time_of_day_is_noted() -> None:
-    found = read_observations(FRAME.set_axis(FRAME.index + pd.Timedelta("16h")), ColumnNames())
+    found = read_observations(FRAME.set_axis(FRAME.index + pd.Timedelta("16h")), Options())
     assert "dated as written" in found.notes[0]
 
 
 def test_stated_names_win_over_found_ones() -> None:
     odd = LONG.rename(columns={"date": "when", "symbol": "what", "close": "how much"}).assign(close=1.0, symbol="no")
-    naming = {"date": "when", "symbol": "what", "fields": {"close": "how much"}}
+    naming = {"date": "when", "symbol": "what", "close": "how much"}
     assert rows(odd, **naming) == EXPECTED
 
 
@@ -179,7 +179,7 @@ def test_missing_is_missing(tmp_path: Path, text: str) -> None:
 def test_numbers_keep_every_bit(tmp_path: Path) -> None:
     values = np.random.default_rng(3).random(500) * 10.0 ** np.random.default_rng(4).integers(-300, 300, 500)
     frame = pd.DataFrame({"AA": values}, pd.date_range("2000-01-01", periods=500, name="date"))
-    found = read_observations(csv(frame)(tmp_path), ColumnNames())
+    found = read_observations(csv(frame)(tmp_path), Options())
     assert found.fields["close"].tobytes() == values.tobytes()
 
 
@@ -194,6 +194,6 @@ def test_a_page_that_is_not_what_its_checksum_says_is_refused(tmp_path: Path, ch
     file.write_bytes(content)
     if checksums:
         with pytest.raises(DataError, match=r"a\.parquet' is damaged.*checksum.*get the file anew"):
-            read_observations(file, ColumnNames())
+            read_observations(file, Options())
     else:
-        assert (read_observations(file, ColumnNames()).fields["close"] != closes).sum() == 1
+        assert (read_observations(file, Options()).fields["close"] != closes).sum() == 1

@@ -1,0 +1,114 @@
+"""Ingestion from Python: prices of a file, a folder or a frame into a lakehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metabt.lakehouse import IngestReport
+
+
+def ingest(
+    source: Any,
+    *,
+    dataset: str,
+    lakehouse: str | Path,
+    date: str | None = None,
+    symbol: str | None = None,
+    symbol_name: str | None = None,
+    close: str | None = None,
+    volume: str | None = None,
+    date_format: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    skip_rows: int = 0,
+    columns: Sequence[str] | None = None,
+    sheet: str | None = None,
+    returns: bool = False,
+    percent: bool = False,
+    wide: bool = False,
+    closed: bool | None = None,
+    replace: bool = False,
+    rescale: bool = False,
+    catalog: str | None = None,
+) -> IngestReport:
+    """Store prices in a dataset of a lakehouse, which is made where there is none; only what is new is written.
+
+    Parameters
+    ----------
+    source : str, Path, list of these, or frame
+        A CSV, Parquet or Excel file, wide (a column per symbol) or long (a row per symbol and date); a folder of files,
+        each of which may be one symbol's, named as it is; or a frame of pandas (with yfinance's two levels too), of
+        polars, of Arrow, or whatever has ``__arrow_c_stream__`` or ``__dataframe__``.
+    dataset : str
+        Its name: letters, digits, ``_ . -``, at most 64.
+    lakehouse : str or Path
+        Directory of the lakehouse.
+    date, symbol : str, optional
+        Columns that hold the dates and, in a long table, the symbols; found by their names by default.
+    symbol_name : str, optional
+        Symbol of the one asset that the source is about.
+    close, volume : str, optional
+        Columns, or fields of two-level columns, that are price and volume.
+    date_format : str, optional
+        How dates are written, as for strptime; asked for where the dates themselves do not prove it.
+    decimal, thousands : str, optional
+        Signs of numbers in text; asked for where the numbers do not prove them.
+    skip_rows : int
+        Lines above the header.
+    columns : sequence of str, optional
+        Names of the columns of a file without a header.
+    sheet : str, optional
+        Sheet of a workbook.
+    returns : bool
+        The numbers are simple returns, which are compounded.
+    percent : bool
+        They are in percent.
+    wide : bool
+        Every column beside the dates is a symbol, whatever it is called.
+    closed : bool, optional
+        True when no more data will come; None leaves it as it was.
+    replace : bool
+        The source is the whole truth for its symbols: stored prices between a symbol's first and last date that it does
+        not have are deleted.
+    rescale : bool
+        Multiply stored closes that would stay at an old scale by the factor that the dates in common tell.
+    catalog : str, optional
+        Where a new lakehouse keeps its catalogue, ``postgres:host=HOST dbname=NAME``.
+
+    Returns
+    -------
+    IngestReport
+        What was read, added and changed, and notes; as text it is a paragraph.
+
+    Raises
+    ------
+    ConfigError
+        For a name or an option that cannot be meant.
+    DataError
+        For data that must not be stored; the lakehouse is as it was.
+    StoreError
+        For a lakehouse that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd, metabt
+    >>> lake = tempfile.mkdtemp()
+    >>> bars = pd.DataFrame({"Close": [10.0, 11.0], "Volume": [5, 6]}, pd.to_datetime(["2020-01-02", "2020-01-03"]))
+    >>> report = metabt.ingest(bars, dataset="mine", lakehouse=lake, symbol_name="AAPL")
+    >>> report.added, report.symbols, report.sessions
+    (2, 1, 2)
+    """
+    from metabt.lakehouse import ingest as store
+    from metabt.lakehouse.ingestion.options import Options
+
+    options = Options.of(
+        {
+            **{"date": date, "symbol": symbol, "symbol_name": symbol_name, "close": close, "volume": volume},
+            **{"date_format": date_format, "decimal": decimal, "thousands": thousands, "skip_rows": skip_rows},
+            **{"columns": columns, "sheet": sheet, "returns": returns, "percent": percent, "wide": wide},
+        }
+    )
+    return store(lakehouse, dataset, source, options, closed=closed, replace=replace, rescale=rescale, catalog=catalog)

@@ -1,0 +1,87 @@
+"""Commands on stored data: ingest, list and check datasets, drop them, forget runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from metabt.cli.printing import Layout, founded, hint, place, print_rows, show
+from metabt.cli.upkeep_commands import check_lakehouse
+from metabt.errors import ConfigError
+
+
+def ingest(
+    lakehouse: str | None,
+    file: list[str],
+    dataset: str,
+    closed: bool | None = None,
+    replace: bool = False,
+    rescale: bool = False,
+    catalog: str | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> None:
+    """Store the prices of files or folders in a dataset, and print what was stored."""
+    from metabt.cli.progress_bar import progress_bar
+    from metabt.lakehouse import ingest as store
+    from metabt.lakehouse.ingestion.options import Options
+
+    where, catalog = founded(lakehouse, catalog)
+    said = Options.of(options, "command")
+    source = file[0] if len(file) == 1 else file
+    with progress_bar(shown=not quiet, unit="file") as bar:
+        report = store(
+            where, dataset, source, said, closed=closed, replace=replace, rescale=rescale, catalog=catalog, progress=bar
+        )
+    show(report)
+
+
+def datasets(lakehouse: str | None, layout: Layout = "table") -> None:
+    """List the stored datasets."""
+    from metabt.lakehouse import attach
+    from metabt.lakehouse.stored_data import DATASET_COLUMNS, list_datasets
+
+    with attach(place(lakehouse), read_only=True) as connection:
+        print_rows(DATASET_COLUMNS, list_datasets(connection), layout)
+
+
+def check(lakehouse: str | None, dataset: str | None = None, layout: Layout = "table") -> None:
+    """List what is odd about a dataset's prices, or, without a dataset, go over everything that is stored."""
+    from metabt.lakehouse import attach
+    from metabt.lakehouse.stored_data import CHECK_COLUMNS, count_checks, list_checks
+
+    if dataset is None:
+        if layout != "table":
+            raise ConfigError("--format is of what is odd about one dataset; name it, or leave --format out")
+        check_lakehouse(lakehouse)
+        with attach(place(lakehouse), read_only=True) as connection:
+            for name, kind, count in count_checks(connection):
+                show(f"noted of dataset '{name}': {count:,} {kind}; `metabt check {name}` lists them")
+        return
+    with attach(place(lakehouse), read_only=True) as connection:
+        found = list_checks(connection, dataset)
+    print_rows(CHECK_COLUMNS, found, layout)
+    if not found:
+        hint(f"nothing odd is noted of dataset '{dataset}'")
+
+
+def drop(lakehouse: str | None, dataset: str, symbols: list[str]) -> None:
+    """Delete a dataset, or some of its symbols, and print how much that was."""
+    from metabt.lakehouse.stored_data import drop as dropped
+    from metabt.values.ranges import plural
+
+    n_prices, n_left = dropped(place(lakehouse), dataset, tuple(symbols))
+    left = f"{plural(n_left, 'symbol')} left" if n_left else "the dataset is gone"
+    show(f"{dataset}: {plural(n_prices, 'price')} dropped, {left}; snapshots before this one still have them")
+
+
+def forget(lakehouse: str | None, name: str, overrides: Sequence[str] = ()) -> None:
+    """Delete a run, or the runs of a sweep, and print which."""
+    from metabt.lakehouse.stored_data import forget as forgotten
+    from metabt.values.ranges import plural
+
+    done = forgotten(place(lakehouse), name, overrides)
+    show(f"{plural(len(done.gone), 'run')} forgotten: {', '.join(run[:12] for run in done.gone) or 'none'}")
+    if done.others:
+        listed = ", ".join(run[:12] for run in done.others)
+        show(f"{plural(len(done.others), 'run')} of that sweep asked for otherwise too, and kept: {listed}")
