@@ -101,6 +101,8 @@ SUBTLE = [
     line("line: a pattern outside", "stands for no value", "portfolio=glob(../../*)"),
     line("line: a path through a folder", "leads out of", "+sleeve@portfolio.sleeves.q=a/../../../outside"),
     line("line: a null character", "has the character U[+]0000", "portfolio='one\0'"),
+    line("line: secret as a choice", ENVIRONMENT, "portfolio=${oc.env:METABT_TEST_SECRET}"),
+    line("line: secret as a sleeve", ENVIRONMENT, "+sleeve@portfolio.sleeves.q=${oc.env:METABT_TEST_SECRET}"),
     *(
         line(f"line: secret in {value[:12]}", ENVIRONMENT, f"+portfolio.x={value}")
         for value in (
