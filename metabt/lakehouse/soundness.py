@@ -80,7 +80,7 @@ def check_files(path: str | Path) -> None:
         raise StoreError("; ".join(found.faults))
 
 
-def _attempt(found: Soundness, check: Callable[[], None]) -> None:
+def _attempt(found: Soundness, check: Callable[[], object]) -> None:
     try:
         check()
     except StoreError as error:
