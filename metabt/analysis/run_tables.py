@@ -101,7 +101,7 @@ def _last_session(tree: Sleeve, plan: Plan, end: str | None) -> np.datetime64:
 
 def _sleeves(histories: list[SleeveHistory]) -> Table:
     paths = [history.path for history in histories]
-    specs = [history.sleeve.spec.text for history in histories]
+    specs = [history.sleeve.spec_text for history in histories]
     return {
         "path": Coded.of(paths),
         "parent": Coded.of([path.rpartition("/")[0] for path in paths]),

@@ -46,11 +46,15 @@ def build_selector(estimator: Estimator) -> Selector:
 
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:
-    """Return `estimator` with the bounds of the optimizer `by`, where it states none of its own."""
+    """Return `estimator` with the bounds of the optimizer `by`, where it states none of its own.
+
+    Only those that bind are stated: a plug-in need not know of others.
+    """
     if isinstance(estimator, HandedOver):
         return estimator.within(by.min_weight, by.max_weight)
     key = (estimator.digest, by.min_weight, by.max_weight)
     if key not in _bounded:
-        bounds = {"min_weight": by.min_weight, "max_weight": by.max_weight}
+        lowest = {"min_weight": by.min_weight} if by.min_weight > 0.0 else {}
+        bounds = lowest | ({"max_weight": by.max_weight} if by.max_weight < 1.0 else {})
         _bounded[key] = Estimator(estimator.name, {**bounds, **estimator.params})
     return _bounded[key]

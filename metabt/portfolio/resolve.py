@@ -18,9 +18,10 @@ from functools import partial
 from typing import Any
 
 from metabt.errors import ConfigError, nearest
+from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.settings import PARSERS
-from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
+from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.portfolio.templates import expand
 
 MAX_DEPTH = 32
@@ -200,11 +201,25 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
         raise ConfigError(f"sleeve '{path}' is empty: it has neither a universe (a leaf) nor sleeves (a meta sleeve)")
 
 
+def _check_fallback(fallback: Estimator, before: Optimizer) -> None:
+    """Raise ConfigError for a fallback that cannot be built, alone or within the bounds of the optimizer before it."""
+    build_optimizer(fallback)
+    within = bounded(fallback, before)
+    try:
+        build_optimizer(within)
+    except ConfigError as error:
+        raise ConfigError(
+            f"fallback '{fallback.name}' cannot have the bounds of the optimizer before it, "
+            f"[{before.min_weight:g}, {before.max_weight:g}]: {error}; take it out, or state bounds of its own "
+            "where its constructor takes them"
+        ) from error
+
+
 def check_bounds(path: str, spec: Rules, most: int, what: str) -> None:
     """Raise ConfigError unless the optimizer's bounds let `most` items, which `what` describes, sum to one."""
     built = _blamed(path, lambda: build_optimizer(spec.optimizer))
     for fallback in spec.fallback:
-        _blamed(path, partial(build_optimizer, bounded(fallback, built)))
+        _blamed(path, partial(_check_fallback, fallback, built))
     low, high = built.min_weight, built.max_weight
     if most * high < 1 - 1e-12:
         raise ConfigError(

@@ -234,14 +234,24 @@ class Sleeve:
         """
         if not self.sleeves:
             return {"name": self.name, **self.spec.plain()}
-        estimators = {key: _plain(it) for key, it in self.estimators.items()}
         children = [child.plain() for child in self.sleeves]
-        return {"name": self.name, **self.spec.plain(), **estimators, "children": children}
+        return {"name": self.name, **self._named, "children": children}
 
     @property
     def estimators(self) -> dict[str, Any]:
         """`optimizer` and `fallback` of the spec as they are stated: children by name, not by digest."""
         return _estimators(self.spec, by_child, self.sleeves)
+
+    @property
+    def spec_text(self) -> str:
+        """The spec as one JSON text with sorted keys, children in its estimators by name."""
+        if not self.sleeves:
+            return self.spec.text
+        return json.dumps(self._named, sort_keys=True)
+
+    @property
+    def _named(self) -> dict[str, object]:
+        return {**self.spec.plain(), **{key: _plain(it) for key, it in self.estimators.items()}}
 
     def walk(self, above: str = "") -> Iterator[tuple[str, Sleeve]]:
         """Yield this node and all beneath it, parents first, siblings as listed.

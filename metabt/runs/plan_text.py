@@ -6,7 +6,7 @@ import numpy as np
 
 from metabt.analysis.note_lines import ended_early, ineligible
 from metabt.build.plan import Node, Plan
-from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.runs.plan_notes import PlanNotes
 
 
@@ -19,7 +19,7 @@ def plan_text(tree: Sleeve, plan: Plan, end: str | None = None) -> str:
     labels = ["  " * path.count("/") + sleeve.name for path, sleeve, _ in rows]
     width = max(len(label) for label in labels)
     lines = [
-        f"{label.ljust(width)}  {_describe(sleeve.spec, node)}"
+        f"{label.ljust(width)}  {_describe(sleeve, node)}"
         for label, (_, sleeve, node) in zip(labels, rows, strict=True)
     ]
     sessions = plan.nodes[tree.spec.digest].calendar.sessions
@@ -42,13 +42,14 @@ def plan_lines(notes: PlanNotes) -> list[str]:
     return [*lines, *([ineligible(notes.left_out)] if notes.left_out else [])]
 
 
-def _describe(spec: Leaf | Meta, node: Node) -> str:
+def _describe(sleeve: Sleeve, node: Node) -> str:
+    spec = sleeve.spec
     holds = f"{len(spec.universe)} of {spec.dataset}" if isinstance(spec, Leaf) else f"{len(spec.children)} sleeves"
     side = " short" if isinstance(spec, Leaf) and spec.direction == "short" else ""
     picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""
-    scheduled = _scheduled(spec, node)
+    weights, scheduled = _spell(sleeve.estimators["optimizer"]), _scheduled(spec, node)
     return (
-        f"{holds}{side}{picks}, {_spell(spec.optimizer)}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
+        f"{holds}{side}{picks}, {weights}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
         f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp; {scheduled} scheduled sessions"
     )
 

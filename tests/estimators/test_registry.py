@@ -18,6 +18,7 @@ from metabt.estimators.optimizers.fitted import FittedOptimizer
 from metabt.estimators.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
 from metabt.estimators.selectors.base import Selector
 from metabt.estimators.windows import Windows
+from metabt.portfolio.resolve import resolve
 from tests.shared.returns import market_returns
 
 PARAMETERS = {"fixed": {"weights": {"A": 0.5}}, "top_k": {"k": 2}, "decorrelate": {"max_correlation": 0.8}}
@@ -118,6 +119,17 @@ def test_entry_points_are_estimators(plugins: None) -> None:
     assert selector("even").fit(X).get_support().tolist() == [True, False, True, False]
     with pytest.raises(ConfigError, match="did you mean 'power'"):
         optimizer("heaviest", powr=2)
+
+
+def test_a_plug_in_without_bounds_is_a_fallback_where_there_are_none(plugins: None) -> None:
+    leaf = {"name": "x", "dataset": "d", "universe": ["A", "B", "C"], "fallback": [{"name": "heaviest", "power": 2}]}
+    assert resolve({**leaf, "optimizer": "min_variance"}).spec.fallback[0].name == "heaviest"
+    resolve({**leaf, "optimizer": {"name": "min_variance", "max_weight": 0.5}})
+    wanted = (
+        r"sleeve 'x': fallback 'heaviest' cannot have the bounds .*\[0.1, 0.5\].*no parameter 'min_weight'.*; take it"
+    )
+    with pytest.raises(ConfigError, match=wanted):
+        resolve({**leaf, "optimizer": {"name": "min_variance", "min_weight": 0.1, "max_weight": 0.5}})
 
 
 INSTALLED = {

@@ -84,6 +84,14 @@ def test_a_recorded_configuration_has_names_and_is_read_back_as_the_same_tree(na
     assert stored_tree(config).spec.digest == resolved.spec.digest
 
 
+def test_a_plan_and_a_stored_spec_speak_of_children_by_name() -> None:
+    one, frame = tree({"name": "fixed", **SAID["fixed"]}), panels.stocks(1)
+    (root, *_) = metabt.plan(one, frame).splitlines()
+    assert f"fixed(weights={SAID['fixed']['weights']})" in root, root
+    sleeves = metabt.backtest(one, frame).frame("sleeves").set_index("path")
+    assert json.loads(sleeves.loc["root", "spec"])["optimizer"] == {"name": "fixed", **SAID["fixed"]}
+
+
 def test_identical_children_are_treated_alike_or_refused() -> None:
     twins = {"one": {"universe": ["AA"]}, "two": {"universe": ["AA"]}, "other": {"universe": ["BB", "CC"]}}
     result = metabt.backtest(
