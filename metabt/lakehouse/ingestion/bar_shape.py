@@ -16,7 +16,7 @@ MOST = 15
 """Columns beyond which a table is not that of one asset."""
 ROWS = 500
 """Rows that are looked at."""
-LEAST = 20
+LEAST = 40
 """Rows that tell something."""
 APART = 0.1
 """Median distance of high and low, relative to the low, beyond which these are no bars."""
