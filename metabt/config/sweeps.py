@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, cast
 
 from hydra._internal.hydra import Hydra
@@ -31,6 +30,7 @@ from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, split
 from metabt.config.search import load, loader, options, prepare, search_path
 from metabt.errors import ConfigError
+from metabt.values.held_folders import held
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
 """Name of the launcher that runs all jobs at once."""
@@ -130,7 +130,7 @@ def _run_jobs(task: _Carried, overrides: list[str], dirs: tuple[Path, ...]) -> N
     prepare()
     backup = get_gh_backup()
     GlobalHydra.instance().clear()
-    with TemporaryDirectory(prefix="metabt-sweep-") as record:  # Hydra writes there; the runs are in the lakehouse
+    with held("metabt-sweep-") as record:  # Hydra writes there; the runs are in the lakehouse
         try:
             hydra = Hydra.create_main_hydra2("metabt", search_path(dirs))
             hydra.multirun(PRIMARY, task, [f"hydra.sweep.dir='{record}'", *overrides])

@@ -6,7 +6,8 @@
    them.
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
-6. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
+6. `maintenance` merges small files and lets snapshots go; `folder/` knows what lies there, and who is in it.
+7. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.
 Offers: the names below; each is imported when it is first asked for.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.catalog_location import confirm
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
+    from metabt.lakehouse.maintenance import Upkeep, upkeep
     from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
     from metabt.lakehouse.prices.price_panels import load_prices, read_rows
     from metabt.lakehouse.prices.reader import Reader
@@ -77,6 +79,8 @@ _EXPORTS = {
     "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
     "snapshot": "metabt.lakehouse.prices.snapshots",
+    "Upkeep": "metabt.lakehouse.maintenance",
+    "upkeep": "metabt.lakehouse.maintenance",
     "execute": "metabt.lakehouse.catalog.statements",
 }
 """Name -> module, which is imported when the name is first used: a command imports only what it needs."""
@@ -87,6 +91,7 @@ __all__ = [
     "IngestReport",
     "QueryResult",
     "Reader",
+    "Upkeep",
     "asked_with",
     "attach",
     "can_be_written",
@@ -116,6 +121,7 @@ __all__ = [
     "run_list",
     "run_row",
     "snapshot",
+    "upkeep",
 ]
 
 
