@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from shlex import split
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metabt.cli.data_commands import check, datasets, drop, forget, ingest
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
 from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
-from metabt.cli.upkeep_commands import cache, explain, reproduce
+from metabt.cli.upkeep_commands import cache, explain, reproduce, upkeep
 from metabt.cli.weights_command import weights
+from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
+
+if TYPE_CHECKING:
+    from metabt.lakehouse.sql.limits import Limits
 
 __all__ = [
     "backtest",
@@ -35,6 +39,7 @@ __all__ = [
     "reproduce",
     "runs",
     "sql",
+    "upkeep",
     "weights",
 ]
 
@@ -153,21 +158,40 @@ def sql(
     output: str | None = None,
     run: str | None = None,
     verify: bool = False,
+    timeout: float | None = None,
+    memory: str | None = None,
 ) -> None:
     """Print the answer to one reading statement, or write it to the file `output`; of the rows of one `run` alone.
 
     `verify` goes over files first.
     """
-    from metabt.lakehouse import check_files, export, query
+    from metabt.lakehouse import check_files, export
+    from metabt.lakehouse.sql.answering import rows
+    from metabt.lakehouse.sql.limits import hold_to
+    from metabt.lakehouse.sql.result_set import texts
 
     where = place(lakehouse)
     if verify:
         check_files(where)
     run_id = None if run is None else _run_id(where, run, said_first(layout))
+    limits = _limits(timeout, memory)
+    hold_to(limits)
     if output is not None:
-        file = export(where, statement, output, run_id)
+        file = export(where, statement, output, run_id, limits)
         return show(f"{file}: {file.stat().st_size:,} bytes")
-    print(query(where, statement, run_id).to(layout))
+    with rows(where, statement, run_id, limits) as found:
+        for text in texts(layout, found.columns, found.kinds, found.pieces):
+            print(text)
+
+
+def _limits(timeout: float | None, memory: str | None) -> Limits:
+    """Return the limits that the command line states, each by itself at its default."""
+    from metabt.build.cache.upkeep import parse_size
+    from metabt.lakehouse.sql.limits import SECONDS, Limits
+
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise ConfigError(f"--timeout {timeout:g}: wanted a number of seconds above 0, such as 600")
+    return Limits(SECONDS if timeout is None else timeout, None if memory is None else parse_size(memory))
 
 
 def _run_id(where: str, run: str, say: Callable[[str], None]) -> str:

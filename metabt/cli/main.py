@@ -47,8 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` states (None is sys.argv) and return its exit code."""
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     atexit.register(gc.freeze)  # at its end Python would look for garbage in all that was imported
+    code = _answered(list(sys.argv[1:] if argv is None else argv))
+    limits = sys.modules.get("metabt.lakehouse.sql.limits")
+    if limits is not None and limits.left_behind():  # a thread is in DuckDB, and does not listen
+        code = code or _flushed()
+        os._exit(code)
+    return code
+
+
+def _answered(words: list[str]) -> int:
+    """Run the command of these words, say what a user can mend, and return the exit code."""
     is_open = streams.prepare()
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
         with stoppable():
             streams.require_output(is_open)
@@ -104,9 +113,11 @@ def _refuse_halves(words: Sequence[str]) -> None:
 def run(args: argparse.Namespace) -> None:
     """Call the function of the parsed command with its arguments."""
     from metabt.lakehouse.catalog.connections import begin
+    from metabt.values.held_folders import sweep_up
 
     values = vars(args)
     begin(partial(_extensions, values["lakehouse"]))
+    sweep_up()
     from metabt.cli import commands
 
     getattr(commands, values.pop("command"))(**values)
@@ -181,6 +192,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reproduce(commands)
     _add_forget(commands)
     _add_cache(commands)
+    _add_upkeep(commands)
     return parser
 
 
@@ -411,6 +423,12 @@ def _add_sql(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--verify", action="store_true", help="first compare every data file with its SHA-256, and refuse a damaged one"
     )
+    command.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="how long to wait for rows (default: 60 seconds)"
+    )
+    command.add_argument(
+        "--memory", metavar="SIZE", help="how much memory it may take, such as 8G (default: half of what there is)"
+    )
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
@@ -468,3 +486,14 @@ def _add_cache(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--keep", metavar="AGE", help="prune: what was used within this time stays, such as 30d")
     command.add_argument("--max-size", metavar="SIZE", help="prune: at most this much stays, such as 10G")
     command.add_argument("--dry-run", action="store_true", help="prune: remove nothing")
+
+
+def _add_upkeep(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt upkeep                  merge small files, expire snapshots that no stored run names\n"
+        "  metabt upkeep --dry-run        only say what that would do\n"
+        "  metabt upkeep --expire-runs    expire those of runs too, which can then not be reproduced\n"
+    )
+    command = _add(commands, "upkeep", "merge small data files and expire snapshots that no run needs", examples)
+    command.add_argument("--expire-runs", action="store_true", help="expire the snapshots that stored runs name, too")
+    command.add_argument("--dry-run", action="store_true", help="change nothing, only say what would be done")

@@ -1,4 +1,4 @@
-"""Commands that look after what is stored: explain a run, reproduce it, check it all, look after the cache."""
+"""Commands that look after what is stored: explain a run, reproduce it, check it all, keep the cache and files."""
 
 from __future__ import annotations
 
@@ -207,3 +207,28 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
     show(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
     show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")
+
+
+def upkeep(lakehouse: str | None, expire_runs: bool = False, dry_run: bool = False) -> None:
+    """Merge small data files, expire snapshots that no stored run names, and print what was done."""
+    from metabt.lakehouse import upkeep as kept_up
+    from metabt.values.ranges import plural
+
+    where = place(lakehouse)
+    done = kept_up(where, expire_runs=expire_runs, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    show(f"{where}: {plural(done.files, 'data file')} {would}merged into {done.merged:,}")
+    show(f"  {plural(len(done.expired), 'snapshot')} {would}expired; {_of_runs(done.lost_runs, dry_run)}")
+    if not dry_run:
+        show(f"  {plural(done.removed, 'file')} that no snapshot needs removed, {done.bytes / MEGA:,.1f} MB")
+    if done.waiting and not dry_run:
+        later = "others may be reading them; an upkeep of a day later removes them"
+        show(f"  {plural(done.waiting, 'file')} left: {later}")
+
+
+def _of_runs(lost: int, dry_run: bool) -> str:
+    from metabt.values.ranges import plural
+
+    if not lost:
+        return "every stored run can still be reproduced"
+    return f"{plural(lost, 'stored run')} {'could' if dry_run else 'can'} not be reproduced any more"

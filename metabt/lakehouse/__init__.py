@@ -8,6 +8,7 @@
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
 7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs.
+8. `maintenance` merges small files and lets snapshots go; `folder/` knows what lies there, and who is in it.
 7. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
 
 Imports: `analysis` and the rooms beneath it.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.damage import Damaged
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
+    from metabt.lakehouse.maintenance import Upkeep, upkeep
     from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
     from metabt.lakehouse.prices.price_panels import load_prices, read_rows
     from metabt.lakehouse.prices.reader import Reader
@@ -88,6 +90,8 @@ _EXPORTS = {
     "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
     "snapshot": "metabt.lakehouse.prices.snapshots",
+    "Upkeep": "metabt.lakehouse.maintenance",
+    "upkeep": "metabt.lakehouse.maintenance",
     "execute": "metabt.lakehouse.catalog.statements",
 }
 """Name -> module, which is imported when the name is first used: a command imports only what it needs."""
@@ -99,6 +103,7 @@ __all__ = [
     "IngestReport",
     "QueryResult",
     "Reader",
+    "Upkeep",
     "asked_with",
     "attach",
     "can_be_written",
@@ -132,6 +137,7 @@ __all__ = [
     "run_list",
     "run_row",
     "snapshot",
+    "upkeep",
 ]
 
 

@@ -16,16 +16,15 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from metabt.errors import ConfigError
+from metabt.values.held_folders import hold, release
 
 LOG = logging.getLogger("metabt.cluster")
 
@@ -159,10 +158,10 @@ def _bring_token() -> None:
     """Set a token for a private instance, unless the environment states one, or Ray has been imported before."""
     if "ray" in sys.modules or any(name in os.environ for name in ("RAY_AUTH_MODE", *TOKENS)):
         return
-    folder = tempfile.mkdtemp(prefix="metabt-ray-")  # 0700
-    path = Path(folder) / "token"
+    folder = hold("metabt-ray-")  # 0700
+    path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32), encoding="ascii")
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
-    atexit.register(rmtree, folder, ignore_errors=True)
+    atexit.register(release, folder)

@@ -22,9 +22,8 @@ from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catal
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
-
-DATA = "data"
-"""Directory of the Parquet files inside a lakehouse."""
+from metabt.lakehouse.folder.lost_catalogue import DATA, remains
+from metabt.lakehouse.folder.presence import enter
 
 
 def attach(
@@ -60,6 +59,7 @@ def attach(
     if not (create or read_only):
         check_folder(path)
     con = opened(where.extensions)
+    enter(where.root, con)
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
@@ -87,9 +87,10 @@ def attach_lake(
         if attached:
             con.execute("USE memory")
             con.execute("DETACH lake")
+        new = create and remains(where.root) is None  # a catalogue that was lost is not replaced
         if create:
             (where.root / DATA).mkdir(parents=True, exist_ok=True)
-        con.execute(_attach_statement(where, read_only, create))
+        con.execute(_attach_statement(where, read_only, new))
         con.execute("USE lake")
         if not attached:
             _complete(con, where.root, create)

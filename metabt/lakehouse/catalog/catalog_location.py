@@ -3,7 +3,8 @@
 1. `catalog.sqlite` in the folder is the catalogue itself; `catalog.postgres` says in one line where it is.
 2. A new lakehouse gets what its founder names, or METABT_CATALOG, or a SQLite file. In PostgreSQL it gets a schema of
    its own, named at random unless the text states one, and that must be free.
-3. Afterwards the folder alone is asked. What is named and is not that catalogue would be ignored, so it is refused.
+3. Where the folder holds files of a lakehouse and no catalogue, it was lost, and no other takes its place.
+4. Afterwards the folder alone is asked. What is named and is not that catalogue would be ignored, so it is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from metabt.lakehouse.catalog.job_folder import refuse_job_folder
 from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder.lost_catalogue import lost, remains
 
 VARIABLE = "METABT_CATALOG"
 """Environment variable that names a catalogue in PostgreSQL."""
@@ -53,6 +55,7 @@ def require(path: str | Path) -> Catalogue:
     """
     found = existing(located(path))
     if found is None:
+        _refuse_remains(located(path))
         raise StoreError(
             f"no lakehouse at '{path}'; make one with `metabt ingest` or `make demo`, or name another path"
         )
@@ -95,6 +98,7 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
     named = [] if catalog is None else [("catalog", parse_connection_string(catalog))]
     found = existing(root)
     if found is None:
+        _refuse_remains(root)
         found = _decided(root, [*named, *_environment()])
     for source, place in named:
         _compare(found, source, place)
@@ -125,6 +129,13 @@ def likely(path: str | Path) -> Catalogue:
     """Return the catalogue of the lakehouse at `path`; where there is none, the SQLite one that it would get."""
     root = located(path)
     return existing(root) or SqliteCatalogue(root)
+
+
+def _refuse_remains(root: Path) -> None:
+    """Raise StoreError where a lakehouse was, unless another driver has founded it meanwhile."""
+    place = remains(root)
+    if place is not None and existing(root) is None:
+        raise lost(root, place, f"'{SqliteCatalogue(root).file}'")
 
 
 def _environment() -> list[tuple[str, ConnectionString]]:

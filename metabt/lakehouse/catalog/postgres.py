@@ -25,6 +25,7 @@ from metabt.lakehouse.catalog.connection_loss import is_outage, said
 from metabt.lakehouse.catalog.connection_string import ConnectionString
 from metabt.lakehouse.catalog.extensions import load_extensions
 from metabt.lakehouse.catalog.statements import quoted
+from metabt.lakehouse.folder.lost_catalogue import ABSENT
 
 CONNECTION = {
     "connect_timeout": "10",
@@ -40,8 +41,6 @@ POLL_SECONDS = 0.02
 """Seconds between two attempts to take the lock, on average."""
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 """Settings of the server for the connection that holds the lock: notice soon that a writer's machine is gone."""
-ABSENT = "creating a new DuckLake is explicitly disabled"
-"""What DuckLake says where a schema holds no catalogue."""
 CURES = (
     ("no password supplied", "give the password in PGPASSWORD, or in the file that PGPASSFILE names (~/.pgpass)"),
     ("authentication failed", "see to the user, and to the password in PGPASSWORD or the file that PGPASSFILE names"),

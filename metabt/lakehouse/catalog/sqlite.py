@@ -19,6 +19,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.file_system import shared_file_system
+from metabt.lakehouse.folder.lost_catalogue import ABSENT, lost, remains
 
 LOG = logging.getLogger("metabt.lakehouse")
 _WARNED: set[Path] = set()
@@ -92,6 +93,9 @@ class SqliteCatalogue:
     def unreadable(self, reason: str) -> str:
         """Return the message for a catalogue that cannot be attached, from DuckDB's reason."""
         first = reason.partition("\n")[0]
+        place = remains(self.root) if ABSENT in reason else None
+        if place is not None:
+            return str(lost(self.root, place, str(self)))
         if "readonly database" in reason:
             return (
                 f"lakehouse '{self.root}' cannot be opened: {first}; SQLite keeps a lock file beside the catalogue "

@@ -1,7 +1,8 @@
 """Write whole or not at all.
 
 1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
-2. Attach, begin, do the work, record the digests of the files that it wrote.
+2. Attach, remove the files that a killed writer left (metabt.lakehouse.folder.orphans), begin, do the work, record the
+   digests of the files that it wrote.
 3. Commit; an error rolls back and is passed on.
 4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
    again, from the lock on.
@@ -23,6 +24,8 @@ from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import present, record
+from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder.orphans import marked
 
 ATTEMPTS = 8
 """Number of times that a commit is tried while other clients are in the way."""
@@ -78,11 +81,12 @@ def _attempt(
         with where.writer_lock(con):
             attach_lake(con, where, create=create)
             folder = where.root / DATA
-            before = present(folder)  # nobody else writes meanwhile
-            with whole(con):
-                answer = work(con)
-                record(con, folder, present(folder) - before)
-                return answer
+            with marked(con, where.root, certain=isinstance(where, SqliteCatalogue)):
+                before = present(folder)  # nobody else writes meanwhile
+                with whole(con):
+                    answer = work(con)
+                    record(con, folder, present(folder) - before)
+                    return answer
     finally:
         close(con)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog.attachment import DATA, attach
+from metabt.lakehouse.catalog.attachment import attach
 from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.connection_loss import is_outage, lost
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute, quoted
+from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.sql.admission import COMMAND, admit
 from metabt.lakehouse.sql.reading_connection import ReadingConnection
 from metabt.lakehouse.sql.result_set import QueryResult
@@ -53,8 +54,11 @@ def connect(path: str | Path, run_id: str | None = None) -> ReadingConnection:
     return ReadingConnection(con, another)
 
 
-def reading(path: str | Path, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
-    """Return DuckDB's own connection, as `connect` does: what it is given must be admitted first."""
+def reading(path: str | Path, run_id: str | None = None, memory: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Return DuckDB's own connection, as `connect` does: what it is given must be admitted first.
+
+    `memory` is the number of bytes that it may take; None is DuckDB's own limit.
+    """
     con = attach(path, read_only=True)
     _use(con, run_id)
     directories = quoted(str(located(path) / DATA) + "/")
@@ -62,6 +66,8 @@ def reading(path: str | Path, run_id: str | None = None) -> duckdb.DuckDBPyConne
     for setting in ("enable_external_access", "autoload_known_extensions"):
         con.execute(f"SET {setting} = false")
     con.execute("RESET threads")  # a question may be about millions of rows
+    if memory is not None:
+        con.execute(f"SET memory_limit = '{memory} bytes'")
     con.execute("SET lock_configuration = true")
     return con
 

@@ -3,7 +3,8 @@
 1. CSV and JSON are for programs: ISO dates, numbers with all their digits, NULL as an empty cell or null.
 2. CSV is opened by spreadsheets too: text that one would run as a formula gets an apostrophe before it, as numbers do
    not; JSON and Parquet have every text as it is.
-3. The table is for eyes: numbers to six digits, aligned to the right.
+3. The table is for eyes: numbers to six digits, aligned to the right. Its first rows decide how wide columns are.
+4. `texts` writes rows as they come, so that an answer of any length takes the memory of a piece of it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from types import SimpleNamespace
 
 from metabt.errors import ConfigError, nearest
@@ -54,30 +57,76 @@ class QueryResult:
         ConfigError
             For another form.
         """
-        if form not in FORMATS:
-            raise ConfigError(f"format '{form}' is unknown{nearest(form, FORMATS)}")
-        return {"table": self._table, "csv": self._csv, "json": self._json}[form]()
+        return "\n".join(texts(form, self.columns, self.kinds, [self.rows] if self.rows else []))
 
-    def _table(self) -> str:
-        cells = [list(self.columns), *(list(map(_short, row, self.kinds)) for row in self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        right = [_is_number([row[i] for row in self.rows]) for i in range(len(self.columns))]
-        lines = ["  ".join(map(_padded, row, widths, right)) for row in cells]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join(line.rstrip() for line in [*lines, f"({len(self.rows)} row{'s' * (len(self.rows) != 1)})"])
 
-    def _csv(self) -> str:
+def texts(
+    form: str, columns: Sequence[str], kinds: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]]
+) -> Iterator[str]:
+    """Return rows as texts, piece by piece; joined by line feeds they are the whole.
+
+    Parameters
+    ----------
+    form : {"table", "csv", "json"}
+        As for `QueryResult.to`.
+    columns, kinds : sequence of str
+        Names of the columns, and DuckDB's types, or PERCENT.
+    pieces : iterable of sequences of tuples
+        The rows, some at a time.
+
+    Raises
+    ------
+    ConfigError
+        For another form.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"format '{form}' is unknown{nearest(form, FORMATS)}")
+    if form == "table":
+        return _table(columns, kinds, iter(pieces))
+    return _csv(columns, pieces) if form == "csv" else _json(columns, pieces)
+
+
+def _table(
+    columns: Sequence[str], kinds: Sequence[str], pieces: Iterator[Sequence[tuple[object, ...]]]
+) -> Iterator[str]:
+    first = next(pieces, ())
+    cells = [list(columns), *_cells(first, kinds)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    right = [_is_number([row[i] for row in first]) for i in range(len(columns))]
+    yield _lines([cells[0], ["-" * width for width in widths], *cells[1:]], widths, right)
+    n_rows = len(first)
+    for piece in pieces:
+        n_rows += len(piece)
+        yield _lines(_cells(piece, kinds), widths, right)
+    yield f"({n_rows} row{'s' * (n_rows != 1)})"
+
+
+def _cells(rows: Iterable[tuple[object, ...]], kinds: Sequence[str]) -> list[list[str]]:
+    return [list(map(_short, row, kinds)) for row in rows]
+
+
+def _lines(cells: Iterable[list[str]], widths: list[int], right: list[bool]) -> str:
+    return "\n".join("  ".join(map(_padded, row, widths, right)).rstrip() for row in cells)
+
+
+def _csv(columns: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]]) -> Iterator[str]:
+    for piece in chain([[tuple(columns)]], pieces):
         lines: list[str] = []
-        writer = csv.writer(SimpleNamespace(write=lines.append))  # it quotes what its own line ends, \r\n, are made of
-        writer.writerow([_inert(name) for name in self.columns])
-        writer.writerows([_inert(value) for value in row] for row in self.rows)
-        return "\n".join(line.removesuffix("\r\n") for line in lines)
+        # it quotes what its own line ends, \r\n, are made of
+        csv.writer(SimpleNamespace(write=lines.append)).writerows([_inert(value) for value in row] for row in piece)
+        yield "\n".join(line.removesuffix("\r\n") for line in lines)
 
-    def _json(self) -> str:
-        # columns may share a name in SQL; in an object the later would hide the earlier
-        names = [name if name not in self.columns[:i] else f"{name}_{i + 1}" for i, name in enumerate(self.columns)]
-        rows = [dict(zip(names, map(_plain, row), strict=True)) for row in self.rows]
-        return json.dumps(rows, ensure_ascii=False, indent=1)
+
+def _json(columns: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]]) -> Iterator[str]:
+    # columns may share a name in SQL; in an object the later would hide the earlier
+    names = [name if name not in columns[:i] else f"{name}_{i + 1}" for i, name in enumerate(columns)]
+    before = None
+    for piece in pieces:
+        rows = [dict(zip(names, map(_plain, row), strict=True)) for row in piece]
+        inside = json.dumps(rows, ensure_ascii=False, indent=1)[2:-2]  # without the brackets of this piece
+        yield "[" if before is None else f"{before},"
+        before = inside
+    yield from ("[]",) if before is None else (before, "]")
 
 
 def _padded(text: str, width: int, flush: bool) -> str:

@@ -262,7 +262,8 @@ def test_a_server_that_cannot_be_reached_is_named(
 
 def test_a_schema_that_is_gone_is_named(lake: Path, signed_in: Server) -> None:
     signed_in.sql(f"DROP SCHEMA {schema_of(lake)} CASCADE")
-    for use in (attach, lambda path: commit_run(path, run("new"), {})):
+    ways = (attach, lambda path: commit_run(path, run("new"), {}), lambda path: ingest(path, "new", wide(5)))
+    for use in ways:
         with pytest.raises(StoreError, match=r"is not in 'postgres:.*'; restore that schema from a backup"):
             use(lake)
 

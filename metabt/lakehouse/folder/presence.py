@@ -1,0 +1,51 @@
+"""Presence: whoever has a lakehouse attached holds a shared lock on its folder, which ends with the process.
+
+1. `enter` takes the lock, and gives it back when the connection is no more. Nothing is written for it.
+2. `alone` takes it exclusively, where nobody else has it: what others might be reading may then be removed, and whoever
+   comes meanwhile waits.
+
+The lock is seen on one machine. A lakehouse that several share has its catalogue in PostgreSQL, and is never alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nobody is ever known to be alone
+    fcntl = None  # type: ignore[assignment]
+
+
+def enter(root: Path, connection: object) -> None:
+    """Hold a shared lock on the folder of a lakehouse for as long as `connection` lives."""
+    with suppress(OSError):
+        held = os.open(root, os.O_RDONLY)
+        weakref.finalize(connection, os.close, held)
+        if fcntl is not None:
+            fcntl.flock(held, fcntl.LOCK_SH)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[bool]:
+    """Yield whether nobody has the lakehouse attached, and keep others out within the block if so."""
+    gc.collect()  # connections that nobody has any more
+    held = os.open(root, os.O_RDONLY)
+    try:
+        yield _taken(held)
+    finally:
+        os.close(held)
+
+
+def _taken(held: int) -> bool:
+    if fcntl is None:
+        return False
+    with suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
