@@ -1,8 +1,10 @@
 """Upkeep: small data files are merged, snapshots that no stored run names expire, and what is then of no use goes.
 
-1. Merging writes one file for many, with the snapshot of every row: each snapshot reads as before, in the same order.
-2. A snapshot expires unless a stored run names it, it is the current one, or somebody may have begun to read it.
-3. Files that no snapshot needs are removed at once where nobody else has the lakehouse attached
+1. Files that are not as they were recorded are refused before anything is written: a damaged one must not become part
+   of another that has a record of its own.
+2. Merging writes one file for many, with the snapshot of every row: each snapshot reads as before, in the same order.
+3. A snapshot expires unless a stored run names it, it is the current one, or somebody may have begun to read it.
+4. Files that no snapshot needs are removed at once where nobody else has the lakehouse attached
    (metabt.lakehouse.folder.presence), and otherwise by an upkeep of a day later: a reader may have their names.
 
 All that is written goes through `transact`, as every commit does, files that merging adds included.
@@ -23,6 +25,7 @@ from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.folder.orphans import META
 from metabt.lakehouse.folder.presence import alone
+from metabt.lakehouse.soundness import check_files
 
 DAY = "INTERVAL 1 DAY"
 """Age from which on nobody is thought to read what was current, or was listed, before."""
@@ -76,12 +79,13 @@ def upkeep(path: str | Path, *, expire_runs: bool = False, dry_run: bool = False
     Raises
     ------
     StoreError
-        When there is no lakehouse at `path`, or it cannot be written.
+        When there is no lakehouse at `path`, it cannot be written, or a file is damaged.
     """
     where, root = require(path), located(path)
     if dry_run:
         with attach(path, read_only=True) as con:
             return _planned(con, expire_runs)
+    check_files(path)
     before, after = transact(path, _merge)
     with alone(root) as nobody:
         now = nobody and isinstance(where, SqliteCatalogue)

@@ -17,6 +17,7 @@ from metabt.lakehouse.catalog.schema import RUN_TABLES
 from metabt.lakehouse.runs.names import resolve_run
 from metabt.lakehouse.stored_data import Forgotten, drop, forget, list_checks, list_datasets
 from tests.lakehouse.conftest import state, wide
+from tests.shared.resealed import reseal
 
 FRAME = wide(60)
 VOLUMES = pd.concat({"Close": FRAME, "Volume": FRAME * [10, np.nan, np.nan]}, axis=1)
@@ -132,7 +133,7 @@ def test_a_name_is_forgotten_as_every_command_resolves_it(fresh: Path) -> None:
     for name, message in {
         "aa": "begins 2 runs",
         "bb": r"begins 2 runs and sweeps \(sweep bb1, sweep bb2\)",
-        "": "begins",
+        "": "no run or portfolio",
         "zz": "no run or portfolio 'zz'",
         "q": "no run of 'q' without overrides is stored; .* say its run_id",
     }.items():
@@ -172,3 +173,4 @@ def store(lake: Path, runs: dict[str, str | None], asked: list[tuple[str, str | 
             )
         for run, sweep in asked:
             con.execute("INSERT INTO asked VALUES ($1, $2, now(), '[]')", [run, sweep])
+        reseal(con)

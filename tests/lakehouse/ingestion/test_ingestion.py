@@ -245,7 +245,7 @@ def test_odd_dataset_names_stay_inside(tmp_path: Path, dataset: str) -> None:
     with attach(path, read_only=True) as con:
         assert same(load_prices(con, {dataset: None})[dataset].close, wide(10).to_numpy(copy=True))
     assert {p.name for p in tmp_path.iterdir()} == {"lake"}
-    tables = {"prices", "calendars", "digests", "datasets", "ingests"}
+    tables = {"prices", "calendars", "digests", "datasets", "symbols", "ingests", "files", "checks"}
     assert {p.name for p in (path / "data" / "main").iterdir()} <= tables
 
 
