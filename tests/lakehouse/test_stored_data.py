@@ -133,7 +133,7 @@ def test_a_name_is_forgotten_as_every_command_resolves_it(fresh: Path) -> None:
     for name, message in {
         "aa": "begins 2 runs",
         "bb": r"begins 2 runs and sweeps \(sweep bb1, sweep bb2\)",
-        "": "no run or portfolio",
+        "": "no run or portfolio ''",
         "zz": "no run or portfolio 'zz'",
         "q": "no run of 'q' without overrides is stored; .* say its run_id",
     }.items():
