@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +27,12 @@ def test_a_reader_is_seen_until_it_is_gone(fresh: Path) -> None:
     assert nobody_else(fresh)
     con = attach(fresh, read_only=True)
     assert not nobody_else(fresh)
+    rows = con.execute("FROM range(5000)")
+    assert rows.fetchone() == (0,) and not nobody_else(fresh) and len(rows.fetchall()) == 4999
     con.close()
-    del con
-    gc.collect()
+    assert nobody_else(fresh)
+    con = attach(fresh, read_only=True)
+    del con, rows
     assert nobody_else(fresh)
 
 
