@@ -42,9 +42,12 @@ def report(
     other_overrides: Sequence[str] = (),
 ) -> None:
     """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
+    from metabt.lakehouse.catalog.local_paths import refuse_address
     from metabt.report import check_folder, write_figures, write_page
 
     check_folder(output)
+    if figures is not None:
+        refuse_address(figures, "folder of figures")
     if format is not None and figures is None:
         raise ConfigError(f"--format {format} is one of pictures, and none are asked for; add --figures FOLDER")
     where = place(lakehouse)

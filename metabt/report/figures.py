@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from metabt.errors import ConfigError, StoreError, nearest
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.report.contents import sections
 from metabt.report.reading import Tables
 from metabt.report.run import Run
@@ -49,6 +50,7 @@ def write_figures(folder: str | Path, run: Mapping[str, Any], tables: Tables, fo
     StoreError
         If matplotlib is not installed or a file cannot be written.
     """
+    refuse_address(folder, "folder of figures")
     if form not in get_args(Format):
         known = ", ".join(get_args(Format))
         raise ConfigError(f"figures have no format '{form}'{nearest(form, get_args(Format))}; take one of {known}")

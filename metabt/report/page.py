@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from metabt.errors import MetabtError, StoreError
+from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
@@ -111,6 +112,7 @@ def write_page(path: str | Path, told: Run | Pair) -> Path:
 
 def check_folder(path: str | Path) -> None:
     """Raise StoreError where a file cannot be written for want of its folder, before any work is done for it."""
+    refuse_address(path, "report")
     folder = Path(path).parent
     if not folder.is_dir():
         raise StoreError(

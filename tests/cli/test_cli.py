@@ -25,6 +25,7 @@ from metabt.cli.main import main
 from metabt.errors import StoreError
 from metabt.lakehouse import attach, connect
 from tests.shared.ranked import outlook, sweep_of, swept
+from tests.shared.resealed import reseal
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
@@ -358,6 +359,10 @@ def test_a_run_is_explained_compared_and_reproduced(told: pytest.CaptureFixture[
     assert re.search(r"the same bytes: 8 tables, [\d,]+ rows\n$", told.readouterr().out)
     with attach("data/lakehouse") as con:
         con.execute("update returns set net = net * 1.0000001 where path = 'mine/wild' and run_id = ?", [first])
+    assert main(["reproduce", first[:8], "--quiet"]) == 1  # digests tell
+    assert "table returns: it is not what was stored" in told.readouterr().err
+    with attach("data/lakehouse") as con:
+        reseal(con)  # whoever may write may lie: computing again tells
     assert main(["reproduce", first[:8], "--quiet"]) == 1
     printed = told.readouterr()
     assert "not the same bytes: table returns: row " in printed.out
@@ -720,6 +725,8 @@ def test_a_failed_run_has_no_page(told: pytest.CaptureFixture[str]) -> None:
     ("options", "says"),
     [
         (["--output", "nowhere/page.html"], "nowhere/page.html.*no folder 'nowhere'; make it, or name another file"),
+        (["--output", "s3://b/page.html"], "report 's3://b/page.html' is an address"),
+        (["--figures", "gs://b/pictures"], "folder of figures 'gs://b/pictures' is an address"),
         (["mine", "mine"], "'mine' and 'mine' are both run .*which has no other beside it"),
         (["mine", "latest", "--figures", "pictures"], "--figures are for one run, not for two"),
         (["--format", "svg"], "--format svg is one of pictures.*add --figures FOLDER"),
