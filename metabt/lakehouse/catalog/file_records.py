@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
+from metabt.lakehouse.catalog.schema import insert
 from metabt.lakehouse.catalog.statements import execute, quoted
+from metabt.values.buffers import from_numpy, from_texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,10 +56,9 @@ def record(con: duckdb.DuckDBPyConnection, folder: Path, names: Iterable[str]) -
     """Write the sizes and digests of some files into the table `files`."""
     rows = [(name, *_measured(folder / name)) for name in sorted(names)]
     if rows:
-        columns = dict(zip(("path", "bytes", "sha256"), zip(*rows, strict=True), strict=True))
-        con.register("new_files", pa.table({key: list(values) for key, values in columns.items()}))
-        con.execute("INSERT INTO files SELECT path, bytes, sha256 FROM new_files")
-        con.unregister("new_files")
+        paths, sizes, digests = zip(*rows, strict=True)
+        columns = {"path": from_texts(paths), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
+        insert(con, "files", pa.table(columns))
 
 
 def faults(con: duckdb.DuckDBPyConnection, tables: Iterable[str], at: int | None = None) -> list[FileFault]:

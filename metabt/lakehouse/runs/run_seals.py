@@ -12,13 +12,15 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.damage import AGAIN, ANYTHING, damage
-from metabt.lakehouse.catalog.schema import SCHEMA, insert
+from metabt.lakehouse.catalog.schema import SCHEMA, insert, lend
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.run_digests import LARGE, bitwise_sum, row_digest
+from metabt.values.buffers import from_numpy, from_texts
 
 OF_DIGESTS = ("digests", "digest")
 """Columns of `runs` that are read to compare the others with."""
@@ -94,7 +96,7 @@ def seal_runs(con: duckdb.DuckDBPyConnection, gone: list[str] | None, come: list
 
 def add_askings(con: duckdb.DuckDBPyConnection, rows: pa.Table, before: tuple[int, str]) -> None:
     """Append rows to `asked`, and bring its seal up to date; `before` is what `check_askings` has returned."""
-    con.register("new_askings", rows)
+    lend(con, "new_askings", rows)
     more, come = con.execute(SUM.format("new_askings")).fetchall()[0]
     con.unregister("new_askings")
     insert(con, "asked", rows)
@@ -108,4 +110,5 @@ def seal_askings(con: duckdb.DuckDBPyConnection) -> None:
 
 def _write(con: duckdb.DuckDBPyConnection, name: str, rows: int, digest: str) -> None:
     execute(con, "DELETE FROM seals WHERE name = $1", name)
-    insert(con, "seals", pa.table({"name": [name], "rows": [rows], "digest": [digest]}))
+    row = {"name": from_texts([name]), "rows": from_numpy(np.array([rows])), "digest": from_texts([digest])}
+    insert(con, "seals", pa.table(row))
