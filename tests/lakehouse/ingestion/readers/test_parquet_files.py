@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,3 +48,30 @@ def test_metadata_that_say_nothing_are_none(tmp_path: Path) -> None:
         table = pa.table({"date": ["2024-01-02"], "A": [1.0]}).replace_schema_metadata({b"pandas": text})
         parquet.write_table(table, tmp_path / "p.parquet")
         assert read_observations(tmp_path / "p.parquet", Options()).symbols.values == ("A",)
+
+
+class Canary:
+    """What makes a folder when it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.mkdir, (self.place,)
+
+
+@pytest.mark.parametrize("name", ["arrow.py_extension_type", "arrow.opaque", "pandas.period", "ray.data.arrow_pickled"])
+def test_no_pickle_in_a_file_is_opened(tmp_path: Path, name: str) -> None:
+    canary, control = tmp_path / "canary", tmp_path / "control"
+    pickle.loads(pickle.dumps(Canary(control)))
+    assert control.is_dir()  # it would be seen
+    loaded = pickle.dumps(Canary(canary))
+    typed = {b"ARROW:extension:name": name.encode(), b"ARROW:extension:metadata": loaded, b"pickle": loaded}
+    fields = [pa.field("date", pa.string(), metadata=typed), pa.field("A", pa.float64(), metadata=typed)]
+    table = pa.table([["2024-01-02"], [1.0]], pa.schema(fields, metadata={b"pickle": loaded}))
+    parquet.write_table(table, tmp_path / "p.parquet")
+    try:
+        assert read_observations(tmp_path / "p.parquet", Options()).fields["close"].tolist() == [1.0]
+    except DataError as error:
+        assert "; " in str(error)  # the cure
+    assert not canary.exists()
