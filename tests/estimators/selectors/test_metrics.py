@@ -53,7 +53,7 @@ def test_the_definitions(seed: int, rows: int, kind: str) -> None:
         for i in range(3):
             window = slice(stop - length, stop)
             for name, value in naive(X[window, i], volume[window, i]).items():
-                assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-10, atol=1e-13), name
+                assert np.isclose(found[getattr(_metrics, name.upper()), d, i], value, rtol=1e-10, atol=1e-12), name
 
 
 @pytest.mark.parametrize("rows", [256, 257, 258, 513, 1023, 1025, 2500])
