@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metabt
 from metabt.cli.main import main
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse import attach, check_lakehouse, ingest, list_runs, load_prices, run_list
+from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.price_source import Lakehouse
-from tests.lakehouse.conftest import wide
+from tests.lakehouse.conftest import state, wide
 
 LEAF = {
     "dataset": "d",
@@ -125,6 +127,27 @@ def test_a_wrong_price_is_refused_with_its_symbol_year_and_file(lake: Path) -> N
     file.write_bytes(kept)
     again = metabt.backtest(NEW, lake, engine="local")
     assert not again.found and numbers(again) == expected
+
+
+SATURDAY = pd.DataFrame({"AA": [100.0]}, pd.DatetimeIndex(["2019-12-28"], name="date"))
+INTO_DAMAGE = {
+    "prices of the damaged year": lambda lake: ingest(lake, "d", SATURDAY),
+    "returns in the damaged year": lambda lake: ingest(lake, "d", SATURDAY / 1e4, Options(returns=True)),
+    "a factor on the damaged year": lambda lake: ingest(lake, "d", wide(120)[-10:] / 2, rescale=True),
+}
+"""What changes the digest of the damaged year itself, so that no other digest tells of the damage."""
+
+
+@pytest.mark.parametrize("what", INTO_DAMAGE)
+def test_no_new_digest_is_made_of_a_damaged_price_beside_the_incoming_ones(lake: Path, what: str) -> None:
+    sound = Path(shutil.copytree(lake, lake.parent / "other"))
+    flipped_price(lake)
+    before = state(lake)
+    with pytest.raises(StoreError, match="symbol AA, 2019, close.* are not those that were ingested"):
+        INTO_DAMAGE[what](lake)
+    assert state(lake) == before
+    report = INTO_DAMAGE[what](sound)
+    assert report.added or report.changed
 
 
 def test_what_reads_prices_in_another_process_compares_them_there(lake: Path) -> None:
