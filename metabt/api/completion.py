@@ -41,7 +41,8 @@ def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = No
     found = source.find(run_id)
     if found:
         return Result(run_id, found[1], True, run.row["seconds"], came_from, around)
-    check_same_code(run, asked, "is kept as a summary, or damaged, and cannot be completed")
+    what = "is damaged" if run_id in source.damaged else "is kept as a summary"
+    check_same_code(run, asked, f"{what} and cannot be completed")
     done = execute(asked, Local(), source.cache(), progress)
     as_it_was = {name: run.row[name] for name in ("sweep_id", "engine", "started_at", "overrides")}
     source.commit(asked, done.tables, **as_it_was, seconds=done.seconds, keep="all")

@@ -86,7 +86,7 @@ def upkeep(path: str | Path, *, expire_runs: bool = False, dry_run: bool = False
         with attach(path, read_only=True) as con:
             return _planned(con, expire_runs)
     check_files(path)
-    before, after = transact(path, _merge)
+    before, after = transact(path, _merge, compacts=True)
     with alone(root) as nobody:
         now = nobody and isinstance(where, SqliteCatalogue)
         expired, lost = transact(path, lambda con: _expire(con, expire_runs, now))

@@ -57,6 +57,16 @@ class Soundness:
 def check_lakehouse(path: str | Path) -> Soundness:
     """Read everything that a lakehouse stores, but for its cache, and return what is wrong.
 
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Returns
+    -------
+    Soundness
+        What was read, counted, and what is damaged.
+
     Raises
     ------
     StoreError
@@ -72,7 +82,18 @@ def check_lakehouse(path: str | Path) -> Soundness:
 
 
 def check_files(path: str | Path) -> None:
-    """Raise StoreError unless every data file is as it was recorded; what the catalogue itself holds is not asked."""
+    """Compare every data file with what was recorded of it; what the catalogue itself holds is not asked.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+
+    Raises
+    ------
+    StoreError
+        For a file that differs, and where there is no lakehouse at `path`.
+    """
     found = Soundness()
     with attach(path, read_only=True) as con:
         _check_files(con, located(path), found)

@@ -18,6 +18,7 @@ from metabt.runs.sweep import run_sweep
 from metabt.values.source_files import code_modules
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
+from tests.shared.resealed import reseal
 from tests.shared.small_tree import LEAF, tree
 
 CONFIG = {"start": None, "end": None, "engine": "local", "is_meta_backtest": None}
@@ -82,6 +83,7 @@ def test_a_summary_that_other_code_made_names_the_command_that_runs_it_again(lak
     (member,) = run_sweep([job], str(lake)).runs
     with lakehouse.attach(lake) as connection:
         connection.execute("update runs set run_id = 'f00d', versions = '{}'")
+        reseal(connection)
     with pytest.raises(StoreError, match=r"`metabt backtest portfolio=small 'portfolio.x=\[1, 2\]'`"):
         metabt.load(lake, "f00d")
 

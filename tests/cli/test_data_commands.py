@@ -28,8 +28,10 @@ def test_a_dataset_from_its_folder_to_its_end(
     assert told.out.startswith("d: 80 prices added") and "`metabt check d` lists them" in told.out
     assert main(["check", "d", "--format", "csv", *lake]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("BB,2023-01-30,spike,")
-    assert main(["check", "--format", "csv", *lake]) == 0
-    assert capsys.readouterr().out.splitlines() == ["dataset,kind,count", "d,spike,1"]
+    assert main(["check", *lake]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["noted of dataset 'd': 1 spike; `metabt check d` lists them"]
+    assert main(["check", "--format", "csv", *lake]) == 1
+    assert "name it, or leave --format out" in capsys.readouterr().err
     assert main(["ingest", "bars/BB.csv", "--dataset", "d", *lake]) == 1
     assert "say --symbol-name NAME" in capsys.readouterr().err
     FRAME[["BB"]].to_csv("right.csv", date_format="%d.%m.%Y", sep=";", decimal=",")

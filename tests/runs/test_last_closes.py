@@ -6,10 +6,12 @@ import datetime
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metabt.data.dataset import Dataset
+from metabt.lakehouse.price_source import Frames, to_prices
 from metabt.runs.last_closes import Close, last_closes
 
 Row = tuple[str, str, int, float]
@@ -23,11 +25,16 @@ ROWS = st.lists(
 
 
 def source_of(rows: list[Row]) -> Any:
-    con = duckdb.connect()
-    con.execute("CREATE TABLE prices (dataset VARCHAR, symbol VARCHAR, date DATE, close DOUBLE)")
-    for dataset, symbol, day, close in rows:
-        con.execute("INSERT INTO prices VALUES (?, ?, ?, ?)", [dataset, symbol, datetime.date(2024, 5, day), close])
-    return SimpleNamespace(connection=con, snapshot=None)
+    panels = {}
+    for name in sorted({row[0] for row in rows}):
+        own = pd.DataFrame([row[1:] for row in rows if row[0] == name], columns=["symbol", "day", "close"])
+        wide = own.pivot(index="day", columns="symbol", values="close").sort_index()
+        panels[name] = to_prices(name, wide.set_index(pd.to_datetime([f"2024-05-{day:02}" for day in wide.index])))
+
+    def wanted(names: dict[str, tuple[str, ...]]) -> dict[str, Dataset]:
+        return {name: Dataset.of(panels[name].select(symbols)) for name, symbols in names.items()}
+
+    return SimpleNamespace(symbols=Frames(panels).symbols, wanted=wanted)
 
 
 def newest(rows: list[Row], dataset: str, symbol: str) -> Close | None:

@@ -322,7 +322,8 @@ def with_optimizer(optimizer: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def soaring(lake: Path) -> Path:
     """Return the lakehouse with AA at four times its price from row 60 on."""
-    lakehouse.ingest(lake, "stocks", prices()[["AA"]].iloc[60:].rename_axis("date") * 4.0)
+    own = prices()[["AA"]].rename_axis("date")
+    lakehouse.ingest(lake, "stocks", pd.concat([own.iloc[:60], own.iloc[60:] * 4.0]))
     return lake
 
 

@@ -40,12 +40,14 @@ def transact(
     create: bool = False,
     catalog: str | None = None,
     reader: duckdb.DuckDBPyConnection | None = None,
+    compacts: bool = False,
 ) -> Answer:
     """Return what `work(con)` returns, after all that it wrote on `con` was committed at once.
 
     `work` may be called again, on a rolled-back transaction, where another client was in the way. With `create` the
     lakehouse is made where there is none, its catalogue where `catalog` says. `reader`, a connection to the lakehouse
-    that is no longer needed, saves attaching another one; it is closed.
+    that is no longer needed, saves attaching another one; it is closed. Where `work` compacts files, which DuckLake
+    does in a transaction that changes nothing else, their digests are recorded in a second one, under the same lock.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def transact(
     where = settle(path, catalog) if create else require(path)
     for attempt in range(ATTEMPTS):
         try:
-            return _attempt(where, work, create, reader if attempt == 0 else None)
+            return _attempt(where, work, create, reader if attempt == 0 else None, compacts)
         except (duckdb.Error, StoreError) as error:
             reason = str(error.__cause__ or error)
             if not any(sign in reason.lower() for sign in where.conflicts):
@@ -75,6 +77,7 @@ def _attempt(
     work: Callable[[duckdb.DuckDBPyConnection], Answer],
     create: bool,
     reader: duckdb.DuckDBPyConnection | None,
+    compacts: bool,
 ) -> Answer:
     con = opened(where.extensions) if reader is None else reader
     try:
@@ -85,8 +88,12 @@ def _attempt(
                 before = present(folder)  # nobody else writes meanwhile
                 with whole(con):
                     answer = work(con)
-                    record(con, folder, present(folder) - before)
-                    return answer
+                    if not compacts:
+                        record(con, folder, present(folder) - before)
+                if compacts:
+                    with whole(con):
+                        record(con, folder, present(folder) - before)
+                return answer
     finally:
         close(con)
 

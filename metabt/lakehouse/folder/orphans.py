@@ -1,6 +1,7 @@
 """Orphans: data files that a killed writer left, which no catalogue names; the next writer removes them.
 
-1. A writer leaves a mark in the folder of the lakehouse while it writes, and takes it away at its end.
+1. A writer leaves a mark in the folder of the lakehouse while it writes, and takes it away at its end; after an error
+   it removes first what was rolled back.
 2. Who finds a mark while holding the writer lock knows that its writer is gone: files that were written since then, and
    that the catalogue does not name, are nobody's.
 3. Where the lock is a server's, a writer may have lost it and not know: there a mark counts after a day.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,14 @@ def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool) -> Iter
         began = None
     if began is None:
         mark.touch()
-    yield
-    mark.unlink(missing_ok=True)  # after an error it stays: what was rolled back may have left files as well
+    try:
+        yield
+    except Exception:
+        with suppress(Exception):  # where the catalogue cannot be asked the mark stays, for the next writer
+            remove(con, root, _began(mark) or time.time())
+            mark.unlink(missing_ok=True)
+        raise
+    mark.unlink(missing_ok=True)
 
 
 def remove(con: duckdb.DuckDBPyConnection, root: Path, since: float) -> list[Path]:

@@ -140,7 +140,27 @@ def load_run(
 
 
 def load_table(con: duckdb.DuckDBPyConnection, run_id: str, name: str) -> Table:
-    """Return one table of a run, as `load_run` does."""
+    """Return one table of a run, as `load_run` does.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    run_id : str
+        The whole identity.
+    name : str
+        The table.
+
+    Returns
+    -------
+    dict
+        Column -> values.
+
+    Raises
+    ------
+    StoreError
+        For a run that is not stored, or a table that is not what was stored.
+    """
     return load_run(con, run_id, [name])[1][name]
 
 

@@ -97,4 +97,4 @@ class Fetching:
     def __getattr__(self, name: str) -> NoReturn:
         """Say what there is instead of DuckDB's other methods."""
         names = ", ".join(each for each in dir(type(self)) if not each.startswith("_"))
-        raise AttributeError(f"'{name}' is not to be had: what `metabt.connect` gives reads and fetches, by {names}")
+        raise AttributeError(f"'{name}' is not offered: what `metabt.connect` gives reads and fetches, by {names}")

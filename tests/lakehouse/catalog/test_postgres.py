@@ -478,7 +478,7 @@ def test_who_lost_the_lock_overtakes_nobody(fresh: Path, signed_in: Server, monk
     monkeypatch.setattr(commits, "_stored", looked)
     assert not commit_run(fresh, run(), {"weights": table("weights", 50)})
     assert [len(found) for found in seen] == [0, 0, 1]  # looked, was overtaken, looked again
-    assert state(fresh)[1] == dict.fromkeys(SCHEMA, 0) | {"runs": 1, "weights": 50}
+    assert state(fresh)[1] == dict.fromkeys(SCHEMA, 0) | {"runs": 1, "weights": 50, "seals": 1, "files": 1}
 
 
 def test_a_lock_that_is_never_released_is_reported(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

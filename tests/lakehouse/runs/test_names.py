@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from metabt.errors import ConfigError
 from metabt.lakehouse import asked_with, attach, connect, resolve_run, run_list
 from metabt.lakehouse.runs.names import settings as settings_of
+from metabt.lakehouse.runs.run_seals import seal_askings
 from tests.shared.resealed import reseal
 
 Con = duckdb.DuckDBPyConnection
@@ -194,6 +195,7 @@ def test_the_plainest_asking_tells_what_a_run_is(lake: Con) -> None:
     one = Asked("demo", CHANGED[0], False, "s1")
     write(lake, [one])
     lake.execute("INSERT INTO asked VALUES (?, NULL, ?, '[\"portfolio=demo\"]')", [one.run_id, BEGIN])
+    seal_askings(lake)
     assert asked_with(lake, one.run_id) == ("portfolio=demo",)
     (row,) = run_list(lake)
     assert (row["overrides"], row["sweep_id"], row["sharpe"]) == ("", None, 0.0)

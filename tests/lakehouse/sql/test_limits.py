@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "metabt", "sql", "--lakehouse"]
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 143, "stopped"), (signal.SIGINT, 130, "interr")])
 @pytest.mark.parametrize("sql", [ENDLESS, FOREVER])
 def test_a_signal_ends_it_in_order(unchanged: Path, number: signal.Signals, code: int, word: str, sql: str) -> None:
-    say = f"import time; print('asked', file=__import__('sys').stderr, flush=True); time.sleep(1); {BODY}"
+    say = f"{HEAD}; print('asked', file=sys.stderr, flush=True); time.sleep(1); {BODY}"
     arguments = [sys.executable, "-c", say, "sql", "--lakehouse", str(unchanged), sql]
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as asked:
         assert asked.stderr is not None and asked.stderr.readline() == "asked\n"
@@ -39,6 +39,8 @@ def test_a_signal_ends_it_in_order(unchanged: Path, number: signal.Signals, code
     assert f"metabt: {word}" in said and "Traceback" not in said
 
 
+HEAD = "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A test that runs in the background of a shell has SIGINT ignored, and its children too."""
 BODY = "from metabt.cli.main import main; raise SystemExit(main())"
 
 

@@ -268,7 +268,10 @@ def test_nothing_that_it_is_given_writes(con: ReadingConnection, lake: Path) -> 
 @pytest.mark.parametrize("sql", READS)
 def test_what_reads_is_answered(con: ReadingConnection, sql: str) -> None:
     rows = con.sql(sql).fetchall()
-    assert con.execute(sql).fetchall() == rows
+    same = [con.execute(sql).fetchall(), rows]
+    if sql.startswith("summarize"):  # its quantiles are estimates, others each time
+        same = [[row[:4] for row in answer] for answer in same]
+    assert same[0] == same[1]
     assert rows or "latest" in sql
 
 
