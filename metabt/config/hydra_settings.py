@@ -59,9 +59,13 @@ NAME: Check = (
     lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*", value) is not None,
     "a plain name",
 )
+FILE: Check = (
+    lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", value) is not None,
+    "a plain name without dots and slashes: a file may be called so",
+)
 
 PLAIN: Mapping[str, Check] = {
-    "job.name": NAME,
+    "job.name": FILE,
     "job.chdir": _is(False, None),
     "output_subdir": _is(None),
     "run.dir": _is("."),
@@ -81,7 +85,7 @@ PLAIN: Mapping[str, Check] = {
     "sweeper.n_trials": WHOLE,
     "sweeper.n_jobs": WHOLE,
     "sweeper.max_failure_rate": NUMBER,
-    "sweeper.study_name": NAME,
+    "sweeper.study_name": FILE,
     "sweeper.direction": _is("minimize", "maximize"),
     "sweeper.sampler.seed": WHOLE,
     "sweeper.sampler.n_startup_trials": WHOLE,

@@ -149,6 +149,7 @@ MAIN_FILE = [
         "{sweeper: {params: {sleeve@hydra.callbacks: evil}}}",
         **EVIL,
     ),
+    primary("main: a name that leads out", "hydra.job.name.*plain name", "{job: {name: a/../../canary/y}}"),
     primary("main: a list", "hydra.0.*cannot", "[{callbacks: 1}]"),
     Attack(
         "main: logging chosen",

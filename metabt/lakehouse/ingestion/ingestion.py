@@ -195,7 +195,7 @@ def store(
         rows = as_prices(rows, stored_closes(con, dataset, list(rows.symbols.values)))
     merge = compare(con, dataset, rows, whole=how.replace)
     added, changed = merge.rows.num_rows - merge.stale.num_rows, merge.stale.num_rows
-    merge, n_rescaled = _without_seams(con, dataset, rows, merge, how)
+    merge, n_rescaled = (merge, 0) if returns else _without_seams(con, dataset, rows, merge, how)
     _write(con, dataset, merge)
     extent = _extent(con, dataset)
     was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
@@ -222,7 +222,8 @@ def _without_seams(
 ) -> tuple[Upsert, int]:
     """Return what is to be written so that no seam comes about, and how many stored rows are multiplied for that."""
     moved = merge.stale.filter(pc.not_equal(merge.stale["close"], merge.stale["was"]))
-    seams = find_seams(con, dataset, rows, set(moved["symbol"].unique().to_pylist())) if moved.num_rows else []
+    touched = set(moved["symbol"].unique().to_pylist())
+    seams = find_seams(con, dataset, rows, touched, whole=how.replace) if touched else []
     if not seams:
         return merge, 0
     if not how.rescale:

@@ -3,6 +3,7 @@
 1. Many negative numbers, or tiny ones that double and halve all the time, are no prices.
 2. Simple returns are compounded from the last stored close before them, else from 100, which is put on the row before
    a symbol's first return, or, where the source has none, on the weekday before.
+3. Stored closes from there on that the source has no return for keep their returns, so that they move with the levels.
 """
 
 from __future__ import annotations
@@ -112,8 +113,35 @@ def _compounded(
     known_dates, known = stored.get(symbol, (dates[:0], moves[:0]))
     before = int(np.searchsorted(known_dates, dates[0]))
     start = known[before - 1] if before else BASE
-    levels = np.cumprod(np.concatenate([[start], 1.0 + moves]))
+    if len(np.setdiff1d(known_dates[before:], dates)):
+        dates, levels = _levelled(start, dates, moves, known_dates, known)
+    else:
+        levels = np.cumprod(np.concatenate([[start], 1.0 + moves]))
     if before:
         return np.full(len(dates), code), dates, levels[1:]
     first = rows.calendar[np.searchsorted(rows.calendar, dates[0]) - 1]
     return np.full(len(dates) + 1, code), np.concatenate([[first], dates]), levels
+
+
+def _levelled(
+    start: float, dates: np.ndarray, moves: np.ndarray, known_dates: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return dates, and levels with the one before them, where stored closes lie among or after the returns.
+
+    A close after one that has not changed is what it was, to the bit.
+    """
+    given = dict(zip(dates.tolist(), moves.tolist(), strict=True))
+    place = {day: row for row, day in enumerate(known_dates.tolist())}
+    union = np.union1d(dates, known_dates[known_dates >= dates[0]])
+    levels = [float(start)]
+    for day in union.tolist():
+        row = place.get(day)
+        if day in given:
+            levels.append(levels[-1] * (1.0 + given[day]))
+        elif not row:  # the level that all returns begin from
+            levels.append(levels[-1])
+        elif levels[-1] == known[row - 1]:
+            levels.append(float(known[row]))
+        else:
+            levels.append(levels[-1] * float(known[row] / known[row - 1]))
+    return union, np.array(levels)

@@ -1,12 +1,13 @@
 """Seams: a re-adjusted history beside what is stored at the old scale is a return that nobody had.
 
-1. Only symbols of which stored closes change, and of which stored closes lie before or after all incoming ones, can
-   have a seam.
+1. Only symbols of which stored closes change, and of which stored closes lie before or after all incoming ones, or
+   between two of them, can have a seam.
 2. From that end inward, the ratio of incoming to stored close is one factor for a number of dates. As far as decimals
    tell a ratio, the factor is known only within an interval; intervals of one factor have a common part.
 3. Two dates or more with one factor that is not 1 are a seam; so is the only date in common where it differs by more
    than a twentieth and other dates are new. A single corrected close is none.
-4. It is refused; or, where the caller wants it, the closes that are left at the old scale are multiplied by the factor.
+4. Closes between two dates in common that have one factor which is not 1 are left at the old scale as well.
+5. It is refused; or, where the caller wants it, the closes that are left at the old scale are multiplied by the factor.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ALONE = 0.05
 
 @dataclass(frozen=True)
 class Seam:
-    """One end of a symbol's incoming closes that does not fit what is stored beyond it."""
+    """Incoming closes of a symbol that do not fit what is stored beyond or between them."""
 
     symbol: str
     """The symbol."""
@@ -42,15 +43,22 @@ class Seam:
     date: np.datetime64
     """First incoming date, or last one where the stored closes that are left lie after it."""
     before: bool
-    """Whether the closes at the old scale lie before."""
+    """Whether the closes at the old scale lie before; else they lie after, up to `until`."""
     common: int
     """Number of dates that tell the factor."""
     left: int
     """Number of closes that are left at the old scale."""
+    until: np.datetime64 | None = None
+    """The next incoming date where they lie between two."""
 
 
-def find_seams(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, touched: set[str]) -> list[Seam]:
-    """Return the seams that storing `rows` would make; `touched` are the symbols of which a stored close changes."""
+def find_seams(
+    con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, touched: set[str], *, whole: bool = False
+) -> list[Seam]:
+    """Return the seams that storing `rows` would make; `touched` are the symbols of which a stored close changes.
+
+    With `whole` nothing that is stored between incoming dates stays.
+    """
     seams = []
     for symbol, stored_dates, stored in _stored(con, dataset, sorted(touched)):
         code = rows.symbols.values.index(symbol)
@@ -66,7 +74,20 @@ def find_seams(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations,
             count, factor = _one_factor(closes[here][inward], stored[there][inward], extends=len(common) < len(dates))
             if beyond.any() and count:
                 seams.append(Seam(symbol, factor, dates[0 if before else -1], before, count, int(beyond.sum())))
+        if not whole:
+            seams += _between(symbol, common, closes[here], stored[there], np.diff(there) - 1)
     return seams
+
+
+def _between(symbol: str, dates: np.ndarray, new: np.ndarray, old: np.ndarray, left: np.ndarray) -> list[Seam]:
+    """Return the seams around closes that lie between dates in common; `left` has their number after each date."""
+    found = []
+    for place in np.flatnonzero(left):
+        pair = slice(place, place + 2)
+        count, factor = _one_factor(new[pair], old[pair], extends=False)
+        if count == 2:
+            found.append(Seam(symbol, factor, dates[place], False, 2, int(left[place]), dates[place + 1]))
+    return found
 
 
 def refuse_seams(seams: list[Seam], dataset: str, options: Options) -> None:
@@ -77,6 +98,7 @@ def refuse_seams(seams: list[Seam], dataset: str, options: Options) -> None:
     n_others = len({seam.symbol for seam in seams}) - 1
     others = f" ({n_others} more symbols have such a seam)" * (n_others > 0)
     side, move = ("before", worst.factor - 1) if worst.before else ("after", 1 / worst.factor - 1)
+    side = side if worst.until is None else f"between {worst.date} and {worst.until}"
     raise DataError(
         f"{worst.symbol}: closes {'from' if worst.before else 'up to'} {worst.date} {'on ' * worst.before}"
         f"are {worst.factor:.6g} times the stored ones ({worst.common} dates tell), and {worst.left} closes {side} "
@@ -93,6 +115,7 @@ def rescaled(con: duckdb.DuckDBPyConnection, dataset: str, seams: list[Seam]) ->
             "symbol": pa.array(names, pa.string()),
             "factor": pa.array([seam.factor for seam in seams], pa.float64()),
             "edge": pa.array(np.array([seam.date for seam in seams], "datetime64[D]")),
+            "until": pa.array(np.array([seam.until or "NaT" for seam in seams], "datetime64[D]")),
             "before": pa.array([seam.before for seam in seams], pa.bool_()),
         }
     )
@@ -100,7 +123,8 @@ def rescaled(con: duckdb.DuckDBPyConnection, dataset: str, seams: list[Seam]) ->
     fields = ", ".join(f"p.{name} * f.factor AS {name}" for name in ("close", "open", "high", "low"))
     sql = (
         f"SELECT p.dataset, p.symbol, p.date, {fields}, p.volume, p.close AS was FROM prices p JOIN factors f "
-        "ON p.symbol = f.symbol AND CASE WHEN f.before THEN p.date < f.edge ELSE p.date > f.edge END "
+        "ON p.symbol = f.symbol AND CASE WHEN f.before THEN p.date < f.edge ELSE p.date > f.edge "
+        "AND coalesce(p.date < f.until, true) END "
         "WHERE p.dataset = $1"
     )
     found = execute(con, sql, dataset).to_arrow_table()

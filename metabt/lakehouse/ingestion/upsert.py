@@ -1,7 +1,7 @@
 """Compare incoming prices with the stored ones, and replace what differs.
 
 1. Every incoming row meets the stored row of its (dataset, symbol, date), if there is one.
-2. Only the fields that the source has are compared and replaced; the others keep what is stored.
+2. Only what the source has is compared and replaced: fields without a column, and empty cells, keep what is stored.
 3. A changed row is deleted and inserted anew; unchanged rows are not written at all.
 4. Where the source is to be the whole truth, stored rows of its symbols, within each one's span, that it does not have
    are deleted.
@@ -55,7 +55,7 @@ def compare(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, *,
     """Return what is to be written so that `rows` are stored; with `whole` they are all that there is in their span."""
     con.register("incoming", rows.to_arrow())
     span = [rows.dates.min().item(), rows.dates.max().item()]
-    compared = execute(con, _comparison(rows), dataset, *span).to_arrow_table()
+    compared = execute(con, _comparison(rows, whole=whole), dataset, *span).to_arrow_table()
     gone = execute(con, _WITHDRAWN if whole else _WITHDRAWN + " LIMIT 0", dataset).to_arrow_table()
     con.unregister("incoming")
     stored = compared["stored"].to_numpy()
@@ -89,9 +89,10 @@ _WITHDRAWN = (
 )
 
 
-def _comparison(rows: Observations) -> str:
-    fields = ", ".join(f"{'i' if name in rows.fields else 'p'}.{name}" for name in FIELDS)
-    same = " AND ".join(f"i.{name} IS NOT DISTINCT FROM p.{name}" for name in rows.fields)
+def _comparison(rows: Observations, *, whole: bool) -> str:
+    incoming = {name: f"i.{name}" if whole else f"coalesce(i.{name}, p.{name})" for name in rows.fields}
+    fields = ", ".join(f"{incoming.get(name, f'p.{name}')} AS {name}" for name in FIELDS)
+    same = " AND ".join(f"{incoming[name]} IS NOT DISTINCT FROM p.{name}" for name in rows.fields)
     return (
         f"SELECT $1 AS dataset, i.symbol, i.date, {fields}, p.date IS NOT NULL AS stored, {same} AS same, "
         "p.close AS was FROM incoming i "

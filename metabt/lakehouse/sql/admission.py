@@ -38,6 +38,8 @@ class Refused(StoreError, duckdb.Error):
 def admit(con: duckdb.DuckDBPyConnection, sql: str, door: str = COMMAND, *, analyze: bool = True) -> None:
     """Raise Refused unless `sql` is one statement that only reads, in tables alone; DuckDB's error if it is no SQL."""
     statements = duckdb.extract_statements(sql)
+    if not statements:
+        raise Refused(f"{door}: it takes one SELECT, found none; use SELECT, FROM, WITH, DESCRIBE, SHOW or SUMMARIZE")
     if len(statements) != 1:
         raise Refused(
             f"{door}: it takes one SELECT, found {len(statements)} statements; pass one at a time "
@@ -48,6 +50,11 @@ def admit(con: duckdb.DuckDBPyConnection, sql: str, door: str = COMMAND, *, anal
     if explained and explained[1] and not analyze:
         raise Refused(f"{door}: EXPLAIN ANALYZE is refused, for it runs the statement; use EXPLAIN, or `metabt sql`")
     tree = _syntax(con, sql[explained.end() :] if explained else sql)
+    if tree is None and statements[0].type == duckdb.StatementType.EXPLAIN:
+        raise Refused(
+            f"{door}: this EXPLAIN is refused; use SELECT, or EXPLAIN and a SELECT, without options in brackets and "
+            "without a comment before it"
+        )
     if tree is None:
         raise Refused(f"{door}: {kind} is refused; use SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN")
     for of_table, function in _functions(tree):

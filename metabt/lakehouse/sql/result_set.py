@@ -118,8 +118,7 @@ def _csv(columns: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]])
 
 
 def _json(columns: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]]) -> Iterator[str]:
-    # columns may share a name in SQL; in an object the later would hide the earlier
-    names = [name if name not in columns[:i] else f"{name}_{i + 1}" for i, name in enumerate(columns)]
+    names = _distinct(columns)
     before = None
     for piece in pieces:
         rows = [dict(zip(names, map(_plain, row), strict=True)) for row in piece]
@@ -127,6 +126,17 @@ def _json(columns: Sequence[str], pieces: Iterable[Sequence[tuple[object, ...]]]
         yield "[" if before is None else f"{before},"
         before = inside
     yield from ("[]",) if before is None else (before, "]")
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return names that differ: columns may share one in SQL, and in an object the later would hide the earlier."""
+    names: list[str] = []
+    for place, name in enumerate(columns, start=1):
+        own = name
+        while own in names or (own != name and own in columns):
+            own = f"{own}_{place}"
+        names.append(own)
+    return names
 
 
 def _padded(text: str, width: int, flush: bool) -> str:

@@ -173,6 +173,25 @@ def test_volume_is_stored_and_digested(inside: Con) -> None:
     assert_stored(inside, panel(close, volume))
 
 
+@pytest.mark.parametrize("without", [None, "BB"])
+def test_an_empty_cell_and_a_file_without_a_field_keep_what_is_stored(
+    fresh: Path, tmp_path: Path, without: str | None
+) -> None:
+    """Also where other files, read together with it, have the field."""
+    close, volume = wide(30), (wide(30) * 10).round()
+    ingest(fresh, "d", bars(close, volume))
+    newer = (volume * 3).mask(np.arange(90).reshape(30, 3) % 4 == 1)
+    for symbol in close:
+        own = pd.DataFrame({"Close": close[symbol], "Volume": newer[symbol]})
+        own.drop(columns=["Volume"] * (symbol == without)).to_csv(tmp_path / f"{symbol}.csv", index_label="Date")
+    ingest(fresh, "d", [tmp_path / f"{symbol}.csv" for symbol in close])
+    if without:
+        newer[without] = np.nan
+    with attach(fresh, read_only=True) as con:
+        found = load_prices(con, {"d": None})["d"]
+    assert same(found.volume, newer.combine_first(volume).to_numpy())
+
+
 def test_volume_that_comes_later_touches_every_symbol(inside: Con) -> None:
     close = wide(30)
     volume = close * [10, np.nan, np.nan]

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import attach, ingest, load_prices
@@ -103,3 +105,26 @@ def test_what_stands_for_a_missing_return_is_no_loss(fresh: Path, missing: float
     moves.iloc[:5, 0] = missing
     with pytest.raises(DataError, match=f"5 returns are {missing:g}, which data libraries write where there is none"):
         ingest(fresh, "d", moves, Options(returns=True, percent=True))
+
+
+@settings(max_examples=8, deadline=None)
+@given(rows=st.sets(st.integers(1, 58), min_size=1, max_size=6), late=st.booleans())
+def test_a_corrected_return_is_the_only_one_that_changes(
+    tmp_path_factory: pytest.TempPathFactory, rows: set[int], late: bool
+) -> None:
+    """Others keep theirs, and closes before it all their bits; with `late`, a missing date comes in as well."""
+    lake, expected = tmp_path_factory.mktemp("corrected") / "lake", MOVES.copy()
+    first = MOVES.drop(MOVES.index[20]) if late else MOVES
+    ingest(lake, "d", first, RETURNS)
+    held = stored(lake)
+    own = sorted(rows | ({20} if late else set()))
+    expected.iloc[own, 0] = expected.iloc[own, 0] / 2 + 0.01
+    if late:
+        expected.iloc[20, 1:] = np.nan
+    ingest(lake, "d", expected.iloc[own, :1], RETURNS)
+    found = stored(lake)
+    wanted = 100 * (1 + expected["AA"]).cumprod()
+    np.testing.assert_allclose(found["AA"][1:], wanted, rtol=1e-12)
+    same = found.index[found.index < MOVES.index[own[0]]]
+    assert found["AA"][same].tolist() == held["AA"][same].tolist()
+    assert found["BB"].dropna().tolist() == held["BB"].dropna().tolist()

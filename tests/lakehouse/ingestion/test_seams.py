@@ -99,3 +99,30 @@ def test_rounding_is_no_factor(fresh: Path) -> None:
     ingest(fresh, "d", FRAME[:40])
     ingest(fresh, "d", FRAME[30:].round(2))
     assert closes(fresh)["AA"][30:].tolist() == FRAME["AA"][30:].round(2).tolist()
+
+
+@settings(max_examples=6, deadline=None)
+@given(factor=st.sampled_from(FACTORS), data=st.data())
+def test_closes_that_a_new_scale_passes_over_are_a_seam_too(
+    tmp_path_factory: pytest.TempPathFactory, factor: float, data: st.DataObject
+) -> None:
+    """The whole history at another scale, with empty cells where closes are stored."""
+    lake = tmp_path_factory.mktemp("between") / "lake"
+    ingest(lake, "d", FRAME[:40])
+    gone = data.draw(st.sets(st.integers(1, 38), min_size=1, max_size=30))
+    new = adjusted(factor, 0)[:40]
+    new.iloc[sorted(gone), 0] = np.nan
+    before = state(lake)
+    with pytest.raises(DataError, match=r"AA: .* closes between 20\d\d-\d\d-\d\d and .* would stay at the old scale"):
+        ingest(lake, "d", new)
+    assert state(lake) == before
+    assert ingest(lake, "d", new, rescale=True).rescaled == len(gone)
+    np.testing.assert_allclose(closes(lake), FRAME[:40] * [factor, 1, 1], rtol=1e-12)
+
+
+def test_what_a_file_that_replaces_passes_over_is_no_seam(fresh: Path) -> None:
+    ingest(fresh, "d", FRAME[:40])
+    new = adjusted(0.5, 0)[:40]
+    new.iloc[7, 0] = np.nan
+    assert ingest(fresh, "d", new, replace=True).withdrawn == 1
+    np.testing.assert_array_equal(closes(fresh), new)

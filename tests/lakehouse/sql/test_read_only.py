@@ -11,11 +11,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse import attach, connect, ingest, query
 from metabt.lakehouse.sql.read_only import ask, reading
-from metabt.lakehouse.sql.result_set import QueryResult
+from metabt.lakehouse.sql.result_set import QueryResult, texts
 from tests.lakehouse.conftest import state, wide
 
 Con = duckdb.DuckDBPyConnection
@@ -172,10 +174,10 @@ def test_a_users_connection_reads_what_another_writes(tmp_path: Path) -> None:
     ingest(tmp_path, "a", wide(50))
     with connect(tmp_path) as reader, attach(tmp_path) as writer:
         writer.execute("BEGIN")
-        writer.execute("INSERT INTO datasets (dataset) VALUES ('half')")
-        assert reader.execute("SELECT count(*) FROM datasets").fetchall() == [(1,)]
+        writer.execute("INSERT INTO ingests (dataset) VALUES ('half')")
+        assert reader.execute("SELECT count(*) FROM ingests").fetchall() == [(1,)]
         writer.execute("COMMIT")
-        assert reader.execute("SELECT count(*) FROM datasets").fetchall() == [(2,)]
+        assert reader.execute("SELECT count(*) FROM ingests").fetchall() == [(2,)]
         assert reader.execute("SELECT count(close) FROM prices").fetchall() == [(150,)]
         ingest(tmp_path, "b", wide(60))
         assert reader.execute("SELECT count(close) FROM prices").fetchall() == [(330,)]
@@ -248,3 +250,18 @@ def test_no_rows_are_still_an_answer(con: Con) -> None:
 def test_an_unknown_format_is_refused(con: Con) -> None:
     with pytest.raises(ConfigError, match="did you mean 'json'"):
         ask(con, "SELECT 1").to("jsn")
+
+
+@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "a_2_2", "b"]), min_size=1, max_size=7))
+def test_no_column_hides_another_in_json(columns: list[str]) -> None:
+    (row,) = json.loads("".join(texts("json", columns, [""] * len(columns), [[tuple(range(len(columns)))]])))
+    assert sorted(row.values()) == list(range(len(columns)))
+    assert all(name in row for name in columns)
+
+
+@pytest.mark.parametrize(
+    "sql", ["explain (format json) select 1", "-- why\nexplain select 1", "explain copy runs to 'x'"]
+)
+def test_an_explain_that_is_refused_is_told_how_to_ask(con: Con, sql: str) -> None:
+    with pytest.raises(StoreError, match="this EXPLAIN is refused; .*without options in brackets"):
+        ask(con, sql)
