@@ -26,13 +26,16 @@ class Submission:
 
     @classmethod
     def of(cls, head: Head, entrypoint: str, folder: Path) -> Submission:
-        """Submit a job from a folder, and do not wait."""
-        name = f"test-{secrets.token_hex(4)}"
-        code, said = head.job(
-            "submit", "--working-dir", ".", "--no-wait", "--submission-id", name, "--", *entrypoint.split(), cwd=folder
-        )
-        assert code == 0, said
-        return cls(head, name)
+        """Submit a job from a folder, and do not wait; a head that has just started may have no agent for it yet."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            name = f"test-{secrets.token_hex(4)}"
+            line = ["submit", "--working-dir", ".", "--no-wait", "--submission-id", name, "--", *entrypoint.split()]
+            code, said = head.job(*line, cwd=folder)
+            if code == 0:
+                return cls(head, name)
+            assert "No available agent" in said and time.monotonic() < end, said
+            time.sleep(1)
 
     @property
     def facts(self) -> dict[str, Any]:
