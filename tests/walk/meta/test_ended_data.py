@@ -80,3 +80,21 @@ def test_what_had_no_price_when_shares_were_traded_waits_for_the_next_trade_and_
         pytest.fail("no decision where a coin has no price")
     book = oracle.run({**root, "start": str(start.date())}, frames, closed=frozenset({"coins"}))["root"]
     assert any(key[1] == panels.COINS[0] for key in book.carried[END])
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_what_a_sleeve_carried_into_a_partition_without_its_sessions_is_held_there(every: int) -> None:
+    """All its data have ended with the year, and a share was dealt while one of its assets had no price."""
+    frames = {"stocks": panels.stocks(1, 600, first="2020-03-02"), "coins": panels.coins(1, 400, first="2020-03-04")}
+    frames["coins"] = frames["coins"].loc[:"2020-12-31"]
+    frames["coins"].loc["2020-12-28":, "XLT"] = np.nan
+    prices = {name: replace(to_prices(name, it), closed=name == "coins") for name, it in frames.items()}
+    rules = {"lookback": 20, "costs": {"commission_bp": 50}}
+    odd = {"dataset": "coins", "universe": ["XBT", "XLT"], "lookback": 20, "schedule": {"every": 30}}
+    even = {"dataset": "coins", "universe": ["XBT"], "lookback": 20, "schedule": {"every": 5}}
+    sleeves: dict[str, Any] = {"odd": odd, "even": even}
+    core = {**rules, "schedule": {"every": every}, "optimizer": "inverse_volatility", "sleeves": sleeves}
+    other = {"dataset": "stocks", "universe": ["CC"], "lookback": 20, "schedule": {"every": 5}}
+    root = {"name": "root", **rules, "schedule": {"every": 2}, "sleeves": {"core": core, "other": other}}
+    result = metabt.backtest(root, prices, cache=metabt.MemoryCache())  # in partitions
+    assert_agrees(result, oracle.run(root, frames, closed=frozenset({"coins"})))
