@@ -33,5 +33,5 @@ def accrued(sleeve: SleeveHistory) -> Accrual:
     """Return the contributions of a sleeve's items to its own net return, up to each session."""
     net = sleeve.rows("net")
     amounts = np.column_stack([sleeve.earned, cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
-    values = np.cumsum(factors(net)[:, None] * amounts, axis=0)
+    values = np.cumsum(factors(net, sleeve.begin)[:, None] * amounts, axis=0)
     return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.items, COSTS), values[sleeve.begin :])

@@ -34,7 +34,7 @@ def contributions(histories: list[SleeveHistory], every: str | None = None) -> T
     the last session of the period.
     """
     root, beneath = histories[0], {history.path: history for history in histories}
-    _, linking = by_period(root.dates, factors(root.rows("net")), every)
+    _, linking = by_period(root.dates, factors(root.rows("net"), root.begin), every)
     columns = looked_through(root, beneath, linking)
     looked = dict(_by_item(root, beneath, columns))
     return concat([_rows(history, looked[history.path], history is root, root.dates, every) for history in histories])
@@ -56,7 +56,7 @@ def _by_item(
 
 def _rows(history: SleeveHistory, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
     ends, _ = by_period(view, np.zeros(len(view)), every)
-    linking = on_periods(view, history.dates, factors(history.rows("net")), every)
+    linking = on_periods(view, history.dates, factors(history.rows("net"), history.begin), every)
     cost = (linking @ cost_of(history.rows("cost"), history.rows("gross")))[:, None]
     items = Labels.of_items(history, ends).rows(linking @ history.earned, root)
     return concat([items, Labels.of_costs(history, ends).rows(cost, cost if is_root else np.zeros_like(cost))])

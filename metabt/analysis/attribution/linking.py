@@ -20,12 +20,15 @@ def total_return(net: np.ndarray) -> float:
     return float(np.prod(1.0 + net) - 1.0)
 
 
-def factors(net: np.ndarray) -> np.ndarray:
+def factors(net: np.ndarray, begin: int = 0) -> np.ndarray:
     """Return the factors of sessions, (n_sessions,), by which their amounts add up to the total return.
 
-    `net` (n_sessions,) are the returns that the amounts of each session add up to, all above -1.
+    `net` (n_sessions,) are the returns that the amounts of each session add up to, all above -1. Sessions before row
+    `begin`, where the stream begins, count for nothing: what was held there cancels.
     """
-    return _slope(net, np.zeros_like(net)) / _slope(np.array([total_return(net)]), np.zeros(1))
+    linking = _slope(net, np.zeros_like(net)) / _slope(np.array([total_return(net)]), np.zeros(1))
+    linking[:begin] = 0.0
+    return linking
 
 
 def active_factors(net: np.ndarray, benchmark: np.ndarray) -> np.ndarray:

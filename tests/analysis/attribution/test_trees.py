@@ -122,6 +122,8 @@ def replayed(result: metabt.Result, returns: pd.DataFrame) -> dict[tuple[str, st
                 earned = weight * returns.at[t, key[1]]
                 found[key] = found.get(key, 0.0) + factor * earned
                 held[key] = weight * (1 + returns.at[t, key[1]]) / (1 + gross[t])
+        elif t < net.index[0]:  # what is held cancels, but for rounding: it drifts, and the NAV does not move
+            held = {key: weight * (1 + returns.at[t, key[1]]) for key, weight in held.items()}
         if t in stored.groups:
             for row in stored.get_group(t).itertuples():
                 held[row.path, row.symbol] = row.weight
