@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from metabt.errors import ConfigError, RunError
 from metabt.estimators import registry
 from metabt.estimators.optimizers.base import Optimizer
-from metabt.estimators.optimizers.fitted import FittedOptimizer
+from metabt.estimators.optimizers.fitted import FittedOptimizer, fitted_optimizer
 from metabt.estimators.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
 from metabt.estimators.selectors.base import Selector
 from metabt.estimators.windows import Windows
@@ -130,6 +130,19 @@ def test_a_plug_in_without_bounds_is_a_fallback_where_there_are_none(plugins: No
     )
     with pytest.raises(ConfigError, match=wanted):
         resolve({**leaf, "optimizer": {"name": "min_variance", "min_weight": 0.1, "max_weight": 0.5}})
+
+
+@pytest.mark.parametrize("total", [0.5, 0.99, 1.01, 1.5])
+def test_foreign_weights_that_do_not_sum_to_one_are_refused(total: float) -> None:
+    class Off:
+        def fit(self, X: np.ndarray) -> None:
+            self.weights_ = np.full(X.shape[1], total / X.shape[1])
+
+    rule = fitted_optimizer("optimizer 'off'", Off, {})
+    windows = Windows(market_returns(0, 40, 4), np.array([40]), np.array([40]))
+    weights, solved = rule.weigh(windows, np.ones((1, 4), bool))
+    assert not solved.any() and not weights.any()
+    assert f"weights sum to {total:g}; wanted 1" in str(rule.failures_[0][1])
 
 
 INSTALLED = {

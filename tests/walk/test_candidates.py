@@ -16,7 +16,8 @@ from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.registry import OPTIMIZERS
 from metabt.estimators.windows import Windows
 from metabt.walk.candidates import Candidates
-from tests.shared import panels
+from tests.shared import oracle, panels
+from tests.shared.agreement import assert_agrees
 from tests.shared.laws import SEEDS, examples
 
 RULES = {"lookback": 12, "schedule": {"every": 4}}
@@ -202,3 +203,30 @@ def test_a_plugin_says_what_it_needs(found: type, given: list[float], monkeypatc
     monkeypatch.setattr(registry, "_plugins", lambda kind: {Point.name: Point} if kind == "optimizer" else {})
     rows = pivot(decided(market(1), panels.STOCKS, optimizer=Point.name))
     assert np.allclose(rows[["AA", "BB"]], given)
+
+
+def test_the_youth_of_a_child_that_stands_still_shortens_no_window() -> None:
+    """The others are weighted on the whole lookback, not on its few sessions: by the oracle, and by hand."""
+    rng, days = np.random.default_rng(4), pd.bdate_range("2021-01-04", periods=60)
+    frame = pd.DataFrame(100 * np.exp(rng.normal(0, [0.01, 0.02], (60, 2)).cumsum(0)), days, ["A", "B"])
+    frame["C"] = 100.0
+    leaf = {"schedule": {"every": 99}, "lookback": 2, "lag": 0}
+    sleeves = {name: {**leaf, "universe": [name.upper()], "start": "2021-01-06"} for name in "ab"}
+    sleeves["c"] = {**leaf, "universe": ["C"], "start": str(days[30].date())}
+    rules = {"schedule": {"every": 1}, "lookback": 20, "min_history": 5, "lag": 0, "optimizer": "inverse_volatility"}
+    tree = {"name": "root", **rules, "sleeves": sleeves}
+    result = metabt.backtest(tree, frame)
+    assert_agrees(result, oracle.run(tree, frame))
+    decided = result.decisions("root").set_index(["date", "item"])
+    day = days[40]  # ten sessions after the child began
+    assert decided.loc[(day, "c"), "reason"] == "constant" and decided.loc[(day, "c"), "weight"] == 0.0
+    volatility = frame[["A", "B"]].pct_change()[21:41].std()
+    expected = (1 / volatility["A"]) / (1 / volatility).sum()
+    assert decided.loc[(day, "a"), "weight"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_windows_of_some_decisions_know_their_sessions() -> None:
+    sessions = np.arange("2021-01-04", "2021-01-08", dtype="datetime64[D]")
+    windows = Windows(np.zeros((9, 2)), np.arange(5, 9), np.full(4, 3), sessions=sessions)
+    for rows in (np.array([2, 0]), np.array([True, False, False, True]), slice(1, 3)):
+        assert windows.take(rows).sessions.tolist() == sessions[rows].tolist()

@@ -95,3 +95,9 @@ def test_sharpe_ratios_without_risk() -> None:
 def test_parameters_out_of_range_are_refused(name: str, params: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         selector(name, **params)
+
+
+def test_of_columns_that_all_move_alike_one_is_left() -> None:
+    x = np.random.default_rng(0).normal(0, 0.01, 60)
+    X = np.column_stack([x, x, 2 * x])
+    assert selector("decorrelate", max_correlation=0.9).fit(X).get_support().sum() == 1
