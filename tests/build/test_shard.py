@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def test_what_is_not_stored_is_lost(tmp_path: Path) -> None:
     stored, _ = shard(LEAVES, DiskCache(tmp_path / "a")).advance(PLAN.labels[0], None)
     with pytest.raises(Lost, match="block [0-9a-f]{12} of 'root/"):
         shard(LEAVES, DiskCache(tmp_path / "b")).advance(PLAN.labels[1], stored)
+
+
+def test_a_stored_block_that_led_to_another_state_is_lost(tmp_path: Path) -> None:
+    """Walked with other bits on another machine, it would be gone on from as if it were the one that was reported."""
+    cache = DiskCache(tmp_path)
+    report, _ = shard(LEAVES, cache).advance(PLAN.labels[0], None)
+    shard(LEAVES, cache).advance(PLAN.labels[1], report)
+    other = {**report.newest, LEAVES[0]: replace(report.newest[LEAVES[0]], state="0" * 64)}
+    with pytest.raises(Lost, match="block [0-9a-f]{12} of 'root/"):
+        shard(LEAVES, cache).advance(PLAN.labels[1], replace(report, newest=other))
 
 
 def test_a_shard_that_is_told_to_begin_begins(tmp_path: Path) -> None:
