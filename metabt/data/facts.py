@@ -107,15 +107,26 @@ class Facts:
             for label in self.partitions:
                 cells = [self._cells.get((label, name), {}) for name in fields]
                 found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
-                self._observed[symbols, fields][label] = joint_digest(
-                    [label, str(len(symbols)), *symbols, *fields, *found]
-                )
+                self._observed[symbols, fields][label] = _partition_digest(label, symbols, fields, found)
         return self._observed[symbols, fields]
 
 
 def digests_of(prices: Prices) -> Digests:
     """Return the digests of prices that are in memory."""
     return {(symbol, label, name): text for symbol, label, name, text in prices.digests()}
+
+
+def digest_of_prices(prices: Prices, fields: tuple[str, ...]) -> str:
+    """Return what `Facts.of(prices).digest_of` does for all that they are, without a table of its cells."""
+    parts = [
+        _partition_digest(label, prices.symbols, fields, [text for name in fields for text in found[name]])
+        for label, found in prices.digests_by_partition()
+    ]
+    return joint_digest(parts)
+
+
+def _partition_digest(label: str, symbols: tuple[str, ...], fields: tuple[str, ...], found: list[str]) -> str:
+    return joint_digest([label, str(len(symbols)), *symbols, *fields, *found])
 
 
 def _itself(digests: Digests) -> Digests:

@@ -247,16 +247,32 @@ class Prices:
         digest : str
             SHA-256 (hex) of dates and values.
         """
+        for label, fields in self.digests_by_partition():
+            for column, symbol in enumerate(self.symbols):
+                for name, texts in fields.items():
+                    if texts[column]:
+                        yield symbol, label, name, texts[column]
+
+    def digests_by_partition(self) -> Iterator[tuple[str, dict[str, list[str]]]]:
+        """Yield each partition with the digests of its fields, as `digests` has them.
+
+        Yields
+        ------
+        partition : str
+        digests : dict of str to list of str
+            close, and volume if it is known -> digests, (n_assets,); empty where an asset has no price in it.
+        """
         for label, rows in partitions(self.dates):
             entry = self._last[rows.start - 1] if rows.start else self._entered
             dates = self.dates[rows].astype("datetime64[D]").astype(np.int64)
             seen = np.ascontiguousarray(self.priced[rows].T)
-            closes = _digests(dates, seen, self.close[rows], entry)
-            volumes = None if self.volume is None else _digests(dates, seen, self.volume[rows], None)
-            for column in np.flatnonzero(seen.any(axis=1)).tolist():
-                yield self.symbols[column], label, "close", closes[column]
-                if volumes is not None:
-                    yield self.symbols[column], label, "volume", volumes[column]
+            found = {"close": _digests(dates, seen, self.close[rows], entry)}
+            if self.volume is not None:
+                found["volume"] = _digests(dates, seen, self.volume[rows], None)
+            for column in np.flatnonzero(~seen.any(axis=1)).tolist():
+                for texts in found.values():
+                    texts[column] = ""
+            yield label, found
 
 
 def join_rows(parts: Sequence[Prices]) -> Prices:

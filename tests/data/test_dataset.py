@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.data.dataset import Dataset, Names, Part
-from metabt.data.facts import Facts
+from metabt.data.facts import Facts, digest_of_prices
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from tests.shared import panels
@@ -149,3 +149,15 @@ def test_the_whole_digest_is_of_the_wanted_symbols_the_calendar_and_the_end() ->
         unread(replace(old, dates=old.dates - np.timedelta64(1, "D"))),
     ]
     assert whole not in {other.digest(("AA", "BB")) for other in others} | {unread(old).digest(("AA",))}
+
+
+@given(seed=st.integers(0, 99), volume=st.booleans(), absent=st.integers(0, SESSIONS))
+@examples(20)
+def test_the_digest_of_prices_is_that_of_their_cells(seed: int, volume: bool, absent: int) -> None:
+    close = np.where(np.random.default_rng(seed).random(panel().close.shape) < 0.1, np.nan, panel().close)
+    close[:absent, seed % 3] = np.nan
+    made = replace(panel(), close=close, volume=np.where(np.isnan(close), np.nan, 7.0) if volume else None)
+    for fields in (("close",), ("close", "volume"))[: 1 + volume]:
+        expected = Facts.of(made).digest_of(made.symbols, slice(0, SESSIONS), fields)
+        assert digest_of_prices(made, fields) == expected
+        assert digest_of_prices(replace(made, close=close * 2), fields) != expected

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.data.dataset import FIELDS, Names
-from metabt.data.facts import Facts, digests_of
+from metabt.data.facts import Facts, digest_of_prices, digests_of
 from metabt.data.prices import Prices, observed_digests, partitions
 from metabt.errors import DataError
 from metabt.lakehouse.catalog.connection_loss import reported
@@ -176,7 +176,7 @@ def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | 
 
 
 def _digest(found: Prices) -> str:
-    return Facts.of(found).digest_of(found.symbols, slice(0, len(found.dates)), _digested(found.volume is not None))
+    return digest_of_prices(found, _digested(found.volume is not None))
 
 
 def _digested(volume: bool) -> Names:

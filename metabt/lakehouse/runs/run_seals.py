@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -19,13 +20,15 @@ from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.damage import AGAIN, ANYTHING, damage
 from metabt.lakehouse.catalog.schema import SCHEMA, insert, lend
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.runs.run_digests import LARGE, bitwise_sum, row_digest
+from metabt.lakehouse.runs.run_digests import LARGE, ROW_DIGEST, bitwise_sum
 from metabt.values.buffers import from_numpy, from_texts
 
 OF_DIGESTS = ("digests", "digest")
 """Columns of `runs` that are read to compare the others with."""
 LISTED = tuple(column for column in SCHEMA["runs"] if column not in (*LARGE, *OF_DIGESTS))
 """Columns of `runs` that lists have."""
+SOUND = f"digest IS NOT DISTINCT FROM {ROW_DIGEST} AS sound"
+"""What says of a row of `runs` whether it is what was stored."""
 SUM = (
     "SELECT count(*) AS n, CAST(coalesce(bit_xor(md5_number(concat_ws('|', run_id, coalesce(sweep_id, '-'), "
     'epoch_us("at"), overrides))), 0) AS VARCHAR) AS total FROM {}'
@@ -37,34 +40,40 @@ LEFT = "askings in damaged files are gone: what lacks one counts as asked for wh
 
 def sound_runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return the rows of all runs without what is large, newest first, compared with their digests and the seal."""
-    columns = ", ".join((*LISTED, *OF_DIGESTS))
+    columns = (*LISTED, *OF_DIGESTS)
+    rows = _compared(con, columns, "ORDER BY started_at DESC, run_id")
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _compared(con: duckdb.DuckDBPyConnection, columns: Sequence[str], order: str = "") -> list[tuple[Any, ...]]:
+    """Return some columns of all runs; DuckDB compares each row with its digest, whichever columns are wanted."""
     # one statement: a commit between two would look like damage
     sql = (
-        "SELECT n, total, r.* FROM (SELECT 1 AS one, rows AS n, digest AS total FROM seals WHERE name = 'runs') "
-        f"FULL JOIN (SELECT 1 AS one, {columns} FROM runs) r USING (one) ORDER BY started_at DESC, run_id"
+        f"SELECT n, total, run_id, digest, sound, {', '.join(columns)} "
+        "FROM (SELECT 1 AS one, rows AS n, digest AS total FROM seals WHERE name = 'runs') "
+        f"FULL JOIN (SELECT 1 AS one, *, {SOUND} FROM runs) r USING (one) {order}"
     )
-    rows = con.execute(sql).to_arrow_table().to_pylist()
-    if not rows:
-        return []
-    n, total = rows[0]["n"], rows[0]["total"]
-    found = [{name: row[name] for name in (*LISTED, *OF_DIGESTS)} for row in rows if row["run_id"] is not None]
+    rows = con.execute(sql).fetchall()
+    found = [row for row in rows if row[2] is not None]
     for row in found:
-        check_row(con, row)
-    if len(found) != n or bitwise_sum(row["digest"] for row in found) != total:
-        raise damage(con, f"the lakehouse holds {len(found)} runs, and recorded {n}", ["runs", "seals"], ANYTHING)
-    return found
+        check_row(con, row[2], row[4])
+    recorded = rows[0][:2] if rows else (0, "")
+    if rows and (len(found), bitwise_sum(row[3] for row in found)) != recorded:
+        what = f"the lakehouse holds {len(found)} runs, and recorded {recorded[0]}"
+        raise damage(con, what, ["runs", "seals"], ANYTHING)
+    return [row[5:] for row in found]
 
 
-def check_row(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> None:
-    """Raise StoreError for a row of `runs` that is not what was stored."""
-    if row["digest"] != row_digest(row):
-        raise damage(con, f"run {row['run_id'][:12]}: its row is not what was stored", ["runs"], AGAIN)
+def check_row(con: duckdb.DuckDBPyConnection, run_id: str, sound: bool) -> None:
+    """Raise StoreError for a row of `runs` that is not what was stored, which SOUND has said."""
+    if not sound:
+        raise damage(con, f"run {run_id[:12]}: its row is not what was stored", ["runs"], AGAIN)
 
 
 @reported
 def check_names(con: duckdb.DuckDBPyConnection) -> None:
     """Raise StoreError unless everything that says which run a name means is what was recorded."""
-    sound_runs(con)
+    _compared(con, ["run_id"])
     check_askings(con)
 
 

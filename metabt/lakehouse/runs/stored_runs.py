@@ -30,7 +30,7 @@ from metabt.lakehouse.runs.run_digests import (
     size_of,
     table_digest,
 )
-from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, check_row, sound_runs
+from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, SOUND, check_row, sound_runs
 from metabt.values.tables import Table
 
 BATCH = 64
@@ -282,10 +282,10 @@ def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict
 def _done_rows(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return run_id -> row, without what is large, of those runs that did not fail, compared with their digests."""
     wanted = list(run_ids)
-    sql = f"SELECT {', '.join((*LISTED, *OF_DIGESTS))} FROM runs WHERE list_contains($1::VARCHAR[], run_id)"
+    sql = f"SELECT {', '.join((*LISTED, *OF_DIGESTS, SOUND))} FROM runs WHERE list_contains($1::VARCHAR[], run_id)"
     rows = execute(con, sql, wanted).to_arrow_table().to_pylist() if wanted else []
     for row in rows:
-        check_row(con, row)
+        check_row(con, row["run_id"], row.pop("sound"))
     return {row["run_id"]: row for row in rows if row["status"] == "ok"}
 
 
