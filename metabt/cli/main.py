@@ -13,9 +13,11 @@ import argparse
 import atexit
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
+from shlex import join
 from typing import Any
 
 from metabt.cli import streams
@@ -31,6 +33,8 @@ a portfolio's name means its run without overrides, by itself and not flat, that
 none, the last with overrides, and the first line says so. Two runs: RUN2 is compared with RUN.
 """
 
+KEYED = re.compile(r"[^-=][^=]*=")
+"""How an override begins."""
 KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
 """End of the message for a command that is interrupted or stopped."""
 
@@ -134,6 +138,8 @@ def _extensions(lakehouse: str | None) -> tuple[str, ...]:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; overrides may stand anywhere among the options."""
     parser = build_parser()
+    if argv and (argv[0] in ("-m", "--multirun") or KEYED.match(argv[0])):
+        parser.error(f"'{argv[0]}' is for a command, which comes first; did you mean: metabt backtest {join(argv)}")
     args, rest = parser.parse_known_args(argv)
     several = next((name for name in ("overrides", "words") if hasattr(args, name)), None)
     stray = rest if several is None else [word for word in rest if word.startswith("-")]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from metabt.errors import ConfigError, nearest
+from metabt.values.limits import JOBS
 
 CORE = "hydra._internal.core_plugins"
 CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -53,6 +54,9 @@ def _either(one: Check, other: Check) -> Check:
 
 
 WHOLE: Check = (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number")
+MANY = 1024
+"""Most processes that a launcher or a sweeper may be told to start."""
+PROCESSES: Check = (lambda value: WHOLE[0](value) and abs(value) <= MANY, f"a whole number up to {MANY}")
 NUMBER: Check = (lambda value: isinstance(value, int | float) and not isinstance(value, bool), "a number")
 TRUTH: Check = (lambda value: isinstance(value, bool), "true or false")
 NAME: Check = (
@@ -71,7 +75,7 @@ PLAIN: Mapping[str, Check] = {
     "run.dir": _is("."),
     "sweep.dir": _is("."),
     "sweep.subdir": _is("."),
-    "launcher.n_jobs": WHOLE,
+    "launcher.n_jobs": PROCESSES,
     "launcher.verbose": WHOLE,
     "launcher.timeout": _either(NUMBER, _is(None)),
     "launcher.batch_size": _either(WHOLE, _is("auto")),
@@ -83,7 +87,7 @@ PLAIN: Mapping[str, Check] = {
     "launcher.ray.remote.num_gpus": NUMBER,
     "sweeper.max_batch_size": _either(WHOLE, _is(None)),
     "sweeper.n_trials": WHOLE,
-    "sweeper.n_jobs": WHOLE,
+    "sweeper.n_jobs": PROCESSES,
     "sweeper.max_failure_rate": NUMBER,
     "sweeper.study_name": FILE,
     "sweeper.direction": _is("minimize", "maximize"),
@@ -164,6 +168,8 @@ def _check_plain(path: str, value: Any, who: str) -> None:
     will_do, wanted = PLAIN[path]
     if not will_do(value):
         raise ConfigError(f"{where} is {value!r}, wanted {wanted}")
+    if path == "sweeper.n_trials":
+        JOBS.check(where, value)
 
 
 def _leaves(node: Any, path: str, whole: tuple[str, ...] = (PARAMS,)) -> Iterator[tuple[str, Any]]:

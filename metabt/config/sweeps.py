@@ -30,7 +30,7 @@ from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
 from metabt.config.search import load, loader, options, prepare
 from metabt.errors import ConfigError
-from metabt.values.held_folders import held
+from metabt.values.held_folders import SWEEP, held
 from metabt.values.limits import JOBS
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
@@ -132,7 +132,7 @@ def _run_jobs(task: _Carried, overrides: list[str], dirs: tuple[Path, ...]) -> N
     prepare()
     backup = get_gh_backup()
     GlobalHydra.instance().clear()
-    with held("metabt-sweep-") as record:  # Hydra writes there; the runs are in the lakehouse
+    with held(SWEEP) as record:  # Hydra writes there; the runs are in the lakehouse
         own = f"hydra.sweep.dir='{record}'"
         try:
             hydra = Hydra(task_name="metabt", config_loader=loader(dirs, own))

@@ -21,7 +21,8 @@ except ImportError:  # Windows: nobody's end is ever known, so nothing is remove
 
 MARKER = ".held"
 """File in a folder that its owner has locked."""
-KINDS = ("metabt-sweep-", "metabt-ray-")
+SWEEP, RAY, CATALOGUE = "metabt-sweep-", "metabt-ray-", "metabt-catalog-"
+KINDS = (SWEEP, RAY, CATALOGUE)
 """How the names of such folders begin."""
 
 _held: dict[Path, int] = {}

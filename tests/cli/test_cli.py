@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from metabt.cli import progress_bar
-from metabt.cli.main import main
+from metabt.cli.main import main, parse
 from metabt.errors import StoreError
 from metabt.lakehouse import attach, connect
 from tests.shared.ranked import outlook, sweep_of, swept
@@ -763,6 +764,14 @@ def test_wrong_usage_is_code_two(argv: list[str], capsys: pytest.CaptureFixture[
         main(argv)
     assert stopped.value.code == 2
     assert "usage: metabt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["-m", "portfolio=demo", "a=1,2"], ["portfolio=demo"], ["+x@y=a b"]])
+def test_an_override_without_a_command_is_told_which(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(argv)
+    (suggestion,) = re.findall("did you mean: metabt (.*)", capsys.readouterr().err)
+    assert shlex.split(suggestion) == ["backtest", *argv] and parse(["backtest", *argv]).overrides
 
 
 def test_an_interrupt_is_code_130(told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

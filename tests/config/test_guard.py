@@ -93,6 +93,19 @@ def test_a_file_may_land_in_the_tree_and_among_settings_alone() -> None:
             check_landing(name, package, content, is_own)
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("hydra.sweeper.n_trials=1000000000", r"makes 1,000,000,000 configurations, the limit is.*METABT_MAX_JOBS="),
+        ("hydra.sweeper.n_jobs=1000000", "is 1000000, wanted a whole number up to 1024"),
+        ("hydra.launcher.n_jobs=-1000000", "is -1000000, wanted a whole number up to 1024"),
+    ],
+)
+def test_numbers_that_would_start_a_million_are_refused(text: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{text.partition('=')[0]} {what}"):
+        check_override(parse(text))
+
+
 def test_overrides_of_a_sweeper_are_handed_on_to_be_checked() -> None:
     assert check_stated({"sweeper": {"params": {"a.b": "1,2"}}}, "x") == {"a.b": "1,2"}
     assert check_stated({"sweeper": {"params": {"a": {"b": 1}}}}, "x") == {"a": {"b": 1}}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from metabt.errors import ConfigError
-from metabt.values.held_folders import hold, release
+from metabt.values.held_folders import RAY, hold, release
 
 LOG = logging.getLogger("metabt.cluster")
 
@@ -158,7 +158,7 @@ def _bring_token() -> None:
     """Set a token for a private instance, unless the environment states one, or Ray has been imported before."""
     if "ray" in sys.modules or any(name in os.environ for name in ("RAY_AUTH_MODE", *TOKENS)):
         return
-    folder = hold("metabt-ray-")  # 0700
+    folder = hold(RAY)  # 0700
     path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32), encoding="ascii")

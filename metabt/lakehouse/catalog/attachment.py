@@ -19,7 +19,7 @@ from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, locat
 from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
-from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.catalog.sqlite import UNLOCKABLE, SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
 from metabt.lakehouse.folder.lost_catalogue import DATA, remains
@@ -90,7 +90,7 @@ def attach_lake(
         new = create and remains(where.root) is None  # a catalogue that was lost is not replaced
         if create:
             (where.root / DATA).mkdir(parents=True, exist_ok=True)
-        con.execute(_attach_statement(where, read_only, new))
+        _attach(con, where, read_only, new)
         con.execute("USE lake")
         if not attached:
             _complete(con, where.root, create)
@@ -126,7 +126,19 @@ def check_folder(path: str | Path) -> None:
         _probe(place, root)
 
 
-def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
+def _attach(con: duckdb.DuckDBPyConnection, where: Catalogue, read_only: bool, create: bool) -> None:
+    try:
+        con.execute(_attach_statement(where, where.target, read_only, create))
+    except duckdb.Error as error:
+        if not (read_only and UNLOCKABLE in str(error) and isinstance(where, SqliteCatalogue)):
+            raise
+        try:
+            con.execute(_attach_statement(where, where.copy_for(con), read_only, create))
+        except OSError as failed:
+            raise StoreError(f"{where.unreadable(str(error))} (a copy of the catalogue: {failed})") from error
+
+
+def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bool) -> str:
     options = [
         f"DATA_PATH {quoted(str(where.root / DATA) + '/')}",
         "OVERRIDE_DATA_PATH TRUE",
@@ -135,7 +147,7 @@ def _attach_statement(where: Catalogue, read_only: bool, create: bool) -> str:
     ]
     if read_only:
         options.append("READ_ONLY")
-    return f"ATTACH {quoted(f'ducklake:{where.target}')} AS lake ({', '.join(options)})"
+    return f"ATTACH {quoted(f'ducklake:{target}')} AS lake ({', '.join(options)})"
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.catalog.catalog_copy import copied
 from metabt.lakehouse.catalog.file_system import shared_file_system
 from metabt.lakehouse.folder.lost_catalogue import ABSENT, lost, remains
 
@@ -30,6 +31,8 @@ LOCK = "writer.lock"
 """File name of the writer lock inside a lakehouse."""
 LOCK_SECONDS = 120.0
 """Seconds that a writer waits for the writers before it."""
+UNLOCKABLE = "readonly database"
+"""What SQLite says where not even its lock file can be made."""
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's lock before it gives up."""
 
@@ -56,7 +59,11 @@ class SqliteCatalogue:
     @property
     def target(self) -> str:
         """The catalogue as DuckLake's ATTACH names it."""
-        return f"sqlite:{self.file}"
+        return _target(self.file)
+
+    def copy_for(self, connection: object) -> str:
+        """Return a copy of the catalogue as `target` does, which is there for as long as `connection` lives."""
+        return _target(copied(self.file, connection))
 
     def __str__(self) -> str:
         """Return its name in messages."""
@@ -96,7 +103,7 @@ class SqliteCatalogue:
         place = remains(self.root) if ABSENT in reason else None
         if place is not None:
             return str(lost(self.root, place, str(self)))
-        if "readonly database" in reason:
+        if UNLOCKABLE in reason:
             return (
                 f"lakehouse '{self.root}' cannot be opened: {first}; SQLite keeps a lock file beside the catalogue "
                 "even for readers: restore write permission on the directory, or copy the lakehouse to one of your own"
@@ -131,3 +138,7 @@ class SqliteCatalogue:
             ) from error
         finally:
             lock.close()
+
+
+def _target(file: Path) -> str:
+    return f"sqlite:{file}"

@@ -16,6 +16,7 @@ from metabt.lakehouse import attach, check_writable, ingest, load_facts, load_pr
 from metabt.lakehouse.catalog import attachment, connections
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.values.held_folders import CATALOGUE
 from tests.lakehouse.conftest import same, state, wide
 
 
@@ -142,12 +143,20 @@ def test_a_failing_write_is_refused_whatever_the_permission_bits_say(
         check_writable(tmp_path)
 
 
-def test_a_write_protected_lakehouse_is_refused_and_stays_as_it_was() -> None:
+def test_a_write_protected_lakehouse_is_read_and_refuses_what_writes_and_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def copies() -> set[Path]:
+        return set(Path(tempfile.gettempdir()).glob(f"{CATALOGUE}*"))
+
+    left = copies()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lake"
         ingest(path, "d", wide(20))
         before = state(path)
-        for lock_file in path.glob("catalog.sqlite-*"):  # a reader may have left them; without them nobody can read
+        with attach(path, read_only=True) as con:
+            expected = load_prices(con, {"d": None})["d"]
+        for lock_file in path.glob("catalog.sqlite-*"):  # a reader may have left them; without them SQLite cannot read
             lock_file.unlink()
         places = [Path(folder), path, *path.rglob("*")]
         for place in places:
@@ -161,8 +170,15 @@ def test_a_write_protected_lakehouse_is_refused_and_stays_as_it_was() -> None:
                     StoreError, match=r"cannot be written: .*Permission denied; restore write permission"
                 ):
                     attempt(path)
-            with pytest.raises(StoreError, match="restore write permission on the directory, or copy the lakehouse"):
-                attach(path, read_only=True)
+            with attach(path, read_only=True) as con:
+                assert same(load_prices(con, {"d": None})["d"].close, expected.close)
+                assert copies() != left
+            del con
+            assert copies() == left
+            with monkeypatch.context() as full:
+                full.setattr(tempfile, "tempdir", str(path))
+                with pytest.raises(StoreError, match=r"restore write permission on the directory.*Permission denied"):
+                    attach(path, read_only=True)
         finally:
             os.seteuid(user)
             for place in places:
