@@ -83,8 +83,10 @@ def upkeep(path: str | Path, *, expire_runs: bool = False, dry_run: bool = False
     """
     where, root = require(path), located(path)
     if dry_run:
+        with alone(root) as nobody:
+            now = nobody and isinstance(where, SqliteCatalogue)
         with attach(path, read_only=True) as con:
-            return _planned(con, expire_runs)
+            return _planned(con, expire_runs, now)
     check_files(path)
     before, after = transact(path, _merge, compacts=True)
     with alone(root) as nobody:
@@ -142,10 +144,10 @@ def _remove(con: duckdb.DuckDBPyConnection, folder: Path, now: bool) -> tuple[in
     return len(sizes), sum(sizes), len(found) - len(places)
 
 
-def _planned(con: duckdb.DuckDBPyConnection, expire_runs: bool) -> Upkeep:
+def _planned(con: duckdb.DuckDBPyConnection, expire_runs: bool, now: bool) -> Upkeep:
     files = _files(con)
     fewer = int(_one(con, f"SELECT coalesce(sum(files - 1), 0) FROM ({MERGEABLE})"))
-    gone = _unneeded(con, expire_runs, now=True)
+    gone = _unneeded(con, expire_runs, now)
     waiting = int(_one(con, f"SELECT count(*) FROM {META}.ducklake_files_scheduled_for_deletion"))
     return Upkeep(files, files - fewer, gone, _lost(con, gone), 0, 0, waiting)
 

@@ -113,7 +113,7 @@ def _check_files(con: duckdb.DuckDBPyConnection, root: Path, found: Soundness) -
     known = recorded(con)
     for table, name, path in _files(con, root):
         found.count("files", 1)
-        fault = fault_of(path, known.get(name))
+        fault = fault_of(con, path, name, known)
         if fault:
             means = "runs in it cannot be read" if table in OF_RUNS else "what is in it is refused when it is read"
             found.faults.append(f"{fault}: {means}; {AGAIN if table in OF_RUNS else COPY}")

@@ -15,7 +15,9 @@ import pytest
 import metabt
 from metabt.cli.main import main
 from metabt.errors import MetabtError, StoreError
-from metabt.lakehouse import attach, ingest, maintenance, upkeep
+from metabt.lakehouse import attach, check_lakehouse, ingest, maintenance, upkeep
+from metabt.lakehouse.catalog import transaction
+from metabt.lakehouse.catalog.file_records import INTENDED
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.runs.reproduce import reproduce
 from tests.shared.panels import stocks
@@ -34,11 +36,11 @@ def snapshots(lake: Path) -> list[int]:
 
 
 def contents(lake: Path, at: int | None = None) -> dict[str, str]:
-    """Return a digest of every table's rows with their numbers, in order."""
+    """Return a digest of every table's rows with their numbers, in order, but for what is recorded of files."""
     version = "" if at is None else f"AT (VERSION => {at})"
     found = {}
     with attach(lake, read_only=True) as con:
-        for name in SCHEMA:
+        for name in set(SCHEMA) - {"files"}:
             rows = con.execute(f"SELECT rowid, * FROM {name} {version} ORDER BY rowid").fetchall()
             found[name] = hashlib.sha256(repr(rows).encode()).hexdigest()
     return found
@@ -80,13 +82,49 @@ def test_every_run_is_reproduced_before_and_after(lake: tuple[Path, list[str]]) 
     assert len(named) == len(runs) == 2 and reproduced(path, runs) == [True] * 2
     done = upkeep(path)
     assert done.files > done.merged and done.lost_runs == 0 and done.waiting == 0
-    assert set(done.expired) == set(there) - set(named) - {max(snapshots(path))} and len(done.expired) >= 4
-    assert set(named) <= set(snapshots(path)) and parquet(path) < files
+    assert set(done.expired) >= set(there) - set(named) and len(done.expired) >= 4
+    assert set(snapshots(path)) == {*named, max(snapshots(path))} and parquet(path) < files
     assert {at: contents(path, at) for at in (None, *named)} == before
     assert reproduced(path, runs) == [True] * 2
     assert upkeep(path).expired == () and contents(path) == before[None]
     ingest(path, "stocks", stocks(5, 300, gaps=True).rename_axis("date"))  # it can be written as before
     assert reproduced(path, runs) == [True] * 2
+
+
+def test_what_a_killed_upkeep_had_merged_is_recorded_by_the_next_writer(
+    lake: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, runs = lake
+    noted: list[Path] = []
+
+    def killed(con: object, root: Path) -> None:
+        noted.extend(root.glob(INTENDED))
+        if noted:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(transaction, "_make_up", killed)
+        upkeep(path)
+    assert noted and check_lakehouse(path).faults == []
+    content = noted[0].read_bytes()
+    noted[0].unlink()
+    assert "was never recorded" in " ".join(check_lakehouse(path).faults)
+    noted[0].write_bytes(content)
+    ingest(path, "more", stocks(2, 50).rename_axis("date"))
+    assert not noted[0].exists() and check_lakehouse(path).faults == []
+    assert reproduced(path, runs) == [True] * 2 and upkeep(path).lost_runs == 0
+
+
+def test_a_damaged_note_of_what_was_merged_is_refused(lake: tuple[Path, list[str]]) -> None:
+    path, _ = lake
+    for content in (b"{", b"[]", b'{"x": 1}', b"\xff", b'{"x": ["a", "b"]}'):
+        (path / INTENDED).write_bytes(content)
+        before = contents(path)
+        with pytest.raises(StoreError, match=rf"{INTENDED}' is damaged.*remove it, and see what `metabt check` says"):
+            ingest(path, "more", stocks(2, 50).rename_axis("date"))
+        assert contents(path) == before
+    (path / INTENDED).unlink()
+    assert ingest(path, "more", stocks(2, 50).rename_axis("date"))
 
 
 def test_runs_are_let_go_only_where_that_is_asked_for(
@@ -112,7 +150,8 @@ def test_a_dry_run_changes_nothing(lake: tuple[Path, list[str]]) -> None:
     planned = upkeep(path, dry_run=True)
     assert (snapshots(path), parquet(path)) == (there, files)
     done = upkeep(path)
-    assert planned.expired == done.expired[: len(planned.expired)] and planned.files == done.files
+    assert planned.expired and planned.expired == done.expired[: len(planned.expired)]
+    assert planned.files == done.files
     assert planned.lost_runs == done.lost_runs == 0
 
 
@@ -126,6 +165,7 @@ def test_what_others_may_be_reading_stays_for_a_day(
     arguments = [sys.executable, "-c", reader]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "in\n"
+        assert upkeep(path, dry_run=True).expired == ()
         done = upkeep(path)
         assert done.expired == () and done.removed == 0 and done.waiting > 0
         assert set(there) <= set(snapshots(path)) and parquet(path) > files

@@ -1,8 +1,10 @@
 """File records: the SHA-256 of every data file, which the commit that adds it writes into the catalogue.
 
 1. `present` lists the files that lie in a lakehouse's folder of data; a writer asks before and after its work.
-2. `record` hashes those that are new into the table `files`, within the same transaction.
-3. `faults` reads the files of some tables from disk and says which are not those that were recorded.
+2. `measured` hashes those that are new, and `record` writes that into the table `files`, within the same transaction.
+3. Files that are merged are committed before their records can be: `intend` notes these in a file beforehand, and after
+   a writer that was killed in between the next one makes up for it by `record_intended`.
+4. `faults` reads the files of some tables from disk and says which are not those that were recorded.
 
 A digest of contents says that what was read is damaged; a file's own says where.
 """
@@ -10,8 +12,9 @@ A digest of contents says that what was read is damaged; a file's own says where
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +22,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from metabt.lakehouse.catalog.schema import insert
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute, quoted
 from metabt.values.buffers import from_numpy, from_texts
 
 if TYPE_CHECKING:
     import duckdb
 
+INTENDED = "writer.merged"
+"""File inside a lakehouse while records of files that were merged are still to be written."""
 PIECE = 1 << 20
 """Bytes that are hashed at a time."""
+
+Records = Mapping[str, tuple[int, str]]
+"""Path beneath the folder of data -> size in bytes and SHA-256 (hex)."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +61,58 @@ def present(folder: Path) -> set[str]:
     }
 
 
-def record(con: duckdb.DuckDBPyConnection, folder: Path, names: Iterable[str]) -> None:
+def measured(folder: Path, names: Iterable[str]) -> Records:
+    """Return name -> size in bytes and SHA-256 (hex) of some files of a folder."""
+    return {name: _measured(folder / name) for name in sorted(names)}
+
+
+def record(con: duckdb.DuckDBPyConnection, found: Records) -> None:
     """Write the sizes and digests of some files into the table `files`."""
-    rows = [(name, *_measured(folder / name)) for name in sorted(names)]
-    if rows:
-        paths, sizes, digests = zip(*rows, strict=True)
-        columns = {"path": from_texts(paths), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
+    if found:
+        sizes, digests = zip(*found.values(), strict=True)
+        columns = {"path": from_texts(found), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
         insert(con, "files", pa.table(columns))
+
+
+def intend(root: Path, found: Records) -> None:
+    """Note in the folder of a lakehouse what is to be recorded of files that are about to be committed."""
+    draft = root / f"{INTENDED}.new"
+    draft.write_text(json.dumps(found))
+    draft.replace(root / INTENDED)
+
+
+def record_intended(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """Record what a writer had noted, of those files that were committed; the caller commits, and removes the note.
+
+    Raises
+    ------
+    StoreError
+        If the note is not one of `intend`.
+    """
+    known = recorded(con)
+    there = {name for table in SCHEMA for name in listed(con, table)}
+    noted = _intended(root)
+    record(con, {name: found for name, found in noted.items() if name in there and name not in known})
+
+
+def _intended(root: Path) -> Records:
+    note = root / INTENDED
+    try:
+        return {name: (int(size), str(digest)) for name, (size, digest) in json.loads(note.read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"'{note}' is damaged: {error}; remove it, and see what `metabt check` says") from error
 
 
 def faults(con: duckdb.DuckDBPyConnection, tables: Iterable[str], at: int | None = None) -> list[FileFault]:
     """Return the files of some tables, now or at a snapshot, that are not those that were written."""
     known = recorded(con)
-    found = [fault_of(path, known.get(name)) for table in tables for name, path in listed(con, table, at).items()]
+    found = [fault_of(con, path, name, known) for table in tables for name, path in listed(con, table, at).items()]
     return [fault for fault in found if fault]
 
 
-def recorded(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, str]]:
+def recorded(con: duckdb.DuckDBPyConnection) -> Records:
     """Return path beneath the folder of data -> size in bytes and SHA-256 (hex) of every file that was recorded."""
     rows = con.execute("SELECT path, bytes, sha256 FROM files").fetchall()
     return {path: (size, digest) for path, size, digest in rows}
@@ -82,15 +126,26 @@ def listed(con: duckdb.DuckDBPyConnection, table: str, at: int | None = None) ->
     return {f"main/{table}/{path.rpartition(f'/main/{table}/')[2]}": Path(path) for path in paths}
 
 
-def fault_of(path: Path, known: tuple[int, str] | None) -> FileFault | None:
-    """Return what is wrong with a file of a known size and digest; None where nothing is."""
+def fault_of(con: duckdb.DuckDBPyConnection, path: Path, name: str, known: Records) -> FileFault | None:
+    """Return what is wrong with a file of a name; None where nothing is. `known` may be from before it was committed.
+
+    Raises
+    ------
+    StoreError
+        If its record is still to be written, and the note of that is damaged.
+    """
+    expected = known.get(name) or _intended(_root(path, name)).get(name) or recorded(con).get(name)
     try:
-        measured = _measured(path)
+        found = _measured(path)
     except OSError as error:
         return FileFault(path, "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}")
-    if known is None:
+    if expected is None:
         return FileFault(path, "was never recorded")
-    return None if measured == known else FileFault(path, "has other bytes than were written")
+    return None if found == expected else FileFault(path, "has other bytes than were written")
+
+
+def _root(path: Path, name: str) -> Path:
+    return Path(str(path)[: -len(name)]).parent
 
 
 def _measured(path: Path) -> tuple[int, str]:

@@ -47,7 +47,7 @@ def retire(path: str | Path, tables: Iterable[str]) -> int:
 
 def _retire_from(con: duckdb.DuckDBPyConnection, table: str) -> int:
     known = recorded(con)
-    bad = [name for name, file in listed(con, table).items() if fault_of(file, known.get(name))]
+    bad = [name for name, file in listed(con, table).items() if fault_of(con, file, name, known)]
     if bad:
         with whole(con):
             _end(con, table, [name.removeprefix(f"main/{table}/") for name in bad])

@@ -23,7 +23,7 @@ from metabt.lakehouse.catalog.attachment import DATA, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
-from metabt.lakehouse.catalog.file_records import present, record
+from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, present, record, record_intended
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.orphans import marked
 
@@ -85,17 +85,28 @@ def _attempt(
             attach_lake(con, where, create=create)
             folder = where.root / DATA
             with marked(con, where.root, certain=isinstance(where, SqliteCatalogue)):
+                _make_up(con, where.root)
                 before = present(folder)  # nobody else writes meanwhile
                 with whole(con):
                     answer = work(con)
-                    if not compacts:
-                        record(con, folder, present(folder) - before)
+                    added = measured(folder, present(folder) - before)
+                    if compacts:
+                        intend(where.root, added)
+                    else:
+                        record(con, added)
                 if compacts:
-                    with whole(con):
-                        record(con, folder, present(folder) - before)
+                    _make_up(con, where.root)
                 return answer
     finally:
         close(con)
+
+
+def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """Record what is noted of files that were committed, if there is such a note."""
+    if (root / INTENDED).exists():
+        with whole(con):
+            record_intended(con, root)
+        (root / INTENDED).unlink()
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:
