@@ -70,7 +70,7 @@ def record(con: duckdb.DuckDBPyConnection, found: Records) -> None:
     """Write the sizes and digests of some files into the table `files`."""
     if found:
         sizes, digests = zip(*found.values(), strict=True)
-        columns = {"path": from_texts(found), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
+        columns = {"path": from_texts(list(found)), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
         insert(con, "files", pa.table(columns))
 
 
