@@ -59,9 +59,10 @@ def admit(con: duckdb.DuckDBPyConnection, sql: str, door: str = COMMAND, *, anal
         raise Refused(f"{door}: {kind} is refused; use SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN")
     for of_table, function in _functions(tree):
         if (of_table and function not in TABLE_FUNCTIONS) or function in REFUSED:
+            cure = f"those that are not are {', '.join(TABLE_FUNCTIONS)}" if of_table else "take it out"
             raise Refused(
                 f"{door} and reads the lakehouse's tables alone: the {'table ' * of_table}function '{function}' is "
-                "refused; `metabt ingest` brings in other data"
+                f"refused; {cure}, and `metabt ingest` brings in prices of files"
             )
 
 

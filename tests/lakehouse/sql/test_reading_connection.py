@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 import metabt
 from metabt.errors import StoreError
-from metabt.lakehouse import attach, connect, ingest
+from metabt.lakehouse import attach, connect, ingest, query
+from metabt.lakehouse.sql import read_only
 from metabt.lakehouse.sql.admission import TABLE_FUNCTIONS
 from metabt.lakehouse.sql.reading_connection import Answer, ReadingConnection
 from tests.lakehouse.conftest import wide
@@ -265,6 +267,23 @@ def test_nothing_that_it_is_given_writes(con: ReadingConnection, lake: Path) -> 
     assert digests(lake) == before and sorted(lake.parent.iterdir()) == outside
 
 
+def test_nothing_that_the_command_is_given_writes(lake: Path) -> None:
+    """`metabt sql` and `query` answer that of the statements alone that measures a SELECT."""
+    query(lake, "from prices")
+    before, outside = digests(lake), sorted(lake.parent.iterdir())
+    answered = []
+    with read_only.reading(lake) as opened:
+        for sql in CORPUS:
+            with suppress(StoreError):
+                read_only.ask(opened, stated(sql, lake))
+                answered.append(sql)
+            assert digests(lake) == before, sql
+    assert answered == ["explain analyze select 1"]
+    for sql in answered:
+        assert query(lake, sql).rows
+    assert digests(lake) == before and sorted(lake.parent.iterdir()) == outside
+
+
 @pytest.mark.parametrize("sql", READS)
 def test_what_reads_is_answered(con: ReadingConnection, sql: str) -> None:
     rows = con.sql(sql).fetchall()
@@ -336,7 +355,7 @@ def test_nothing_leads_back_to_a_connection_that_writes(con: ReadingConnection) 
 )
 def test_other_methods_of_duckdb_are_not_there(con: ReadingConnection, name: str) -> None:
     for thing in (con, con.cursor(), con.sql("select 1"), con.execute("select 1")):
-        with pytest.raises(AttributeError, match=f"'{name}' is not to be had.*execute|'{name}' is not to be had.*show"):
+        with pytest.raises(AttributeError, match=f"'{name}' is not offered.*execute|'{name}' is not offered.*show"):
             getattr(thing, name)
 
 
