@@ -165,18 +165,21 @@ def sql(
 
     `verify` goes over files first.
     """
-    from metabt.lakehouse import check_files, export
     from metabt.lakehouse.sql.answering import rows
     from metabt.lakehouse.sql.limits import hold_to
     from metabt.lakehouse.sql.result_set import texts
 
     where = place(lakehouse)
     if verify:
+        from metabt.lakehouse import check_files
+
         check_files(where)
     run_id = None if run is None else _run_id(where, run, said_first(layout))
     limits = _limits(timeout, memory)
     hold_to(limits)
     if output is not None:
+        from metabt.lakehouse import export
+
         file = export(where, statement, output, run_id, limits)
         return show(f"{file}: {file.stat().st_size:,} bytes")
     with rows(where, statement, run_id, limits) as found:
@@ -186,12 +189,16 @@ def sql(
 
 def _limits(timeout: float | None, memory: str | None) -> Limits:
     """Return the limits that the command line states, each by itself at its default."""
-    from metabt.build.cache.upkeep import parse_size
     from metabt.lakehouse.sql.limits import SECONDS, Limits
 
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ConfigError(f"--timeout {timeout:g}: wanted a number of seconds above 0, such as 600")
-    return Limits(SECONDS if timeout is None else timeout, None if memory is None else parse_size(memory))
+    most = None
+    if memory is not None:
+        from metabt.build.cache.upkeep import parse_size
+
+        most = parse_size(memory)
+    return Limits(SECONDS if timeout is None else timeout, most)
 
 
 def _run_id(where: str, run: str, say: Callable[[str], None]) -> str:

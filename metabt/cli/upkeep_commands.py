@@ -90,14 +90,14 @@ def check_lakehouse(lakehouse: str | None) -> None:
     StoreError
         If anything is damaged.
     """
-    from metabt.build.cache.disk import DIRECTORY
     from metabt.build.cache.upkeep import verify
     from metabt.lakehouse.catalog.catalog_location import located
+    from metabt.lakehouse.folder.lost_catalogue import CACHE
     from metabt.lakehouse.soundness import check_lakehouse as checked
     from metabt.values.ranges import plural
 
     where = place(lakehouse)
-    found, blocks = checked(where), verify(located(where) / DIRECTORY)
+    found, blocks = checked(where), verify(located(where) / CACHE)
     counts = [plural(number, name.removesuffix("s")) for name, number in found.counts.items()]
     show(f"{located(where)}: {', '.join([*counts, plural(blocks.sound, 'sound object') + ' in the cache'])}")
     faults = [*found.faults, *_damaged_objects(blocks)]
@@ -123,13 +123,13 @@ def cache(
     dry_run: bool = False,
 ) -> None:
     """Print what is in the cache, verify it, or remove what is not used, as `action` says."""
-    from metabt.build.cache.disk import DIRECTORY
     from metabt.lakehouse.catalog.catalog_location import located, require
+    from metabt.lakehouse.folder.lost_catalogue import CACHE
 
     _refuse_options(action, recompute, keep, max_size, dry_run)
     where = place(lakehouse)
     require(where)
-    root = located(where) / DIRECTORY
+    root = located(where) / CACHE
     if action == "stats":
         _stats(root)
     elif action == "verify":

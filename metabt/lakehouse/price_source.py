@@ -143,9 +143,10 @@ class Lakehouse:
 
     def cache(self) -> Cache:
         """Return the lakehouse's own cache of blocks."""
-        from metabt.build.cache.disk import DIRECTORY, DiskCache
+        from metabt.build.cache.disk import DiskCache
+        from metabt.lakehouse.folder.lost_catalogue import CACHE
 
-        return DiskCache(self.path / DIRECTORY)
+        return DiskCache(self.path / CACHE)
 
     def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
         """Return the row and the tables of a run that is stored whole and did not fail; None where there is none.

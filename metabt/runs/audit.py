@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metabt.build.cache import Around
-from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.build.cache.disk import DiskCache
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import object_path
 from metabt.build.known_blocks import followed
@@ -27,6 +27,7 @@ from metabt.build.ports import Cache, Progress, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse import list_runs
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.input_differences import version_differences
 from metabt.runs.record import Record, at_snapshot, read_record
@@ -133,7 +134,7 @@ def audit(lakehouse: str | Path, share: float, progress: Progress | None = None)
     StoreError
         If there is no lakehouse, or it cannot be read.
     """
-    store = DiskCache(Path(lakehouse) / DIRECTORY)
+    store = DiskCache(Path(lakehouse) / CACHE)
     cache, alarms, n_runs = Hiding(store, share), dict[str, Alarm](), 0
     source = Lakehouse(Path(lakehouse))
     done = [str(row["run_id"]) for row in list_runs(source.connection) if row["status"] == "ok"]

@@ -323,6 +323,17 @@ def test_weights_of_today_are_had_without_importing_what_takes_longer_than_they_
         assert sorted(NEEDLESS & set(imported)) == []
 
 
+@pytest.mark.usefixtures("desk")
+def test_a_question_in_sql_imports_nothing_that_computes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAY_IMPORTS, "sql", "select 1"], capture_output=True, text=True, check=True
+    )
+    code, *imported = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "duckdb" in imported
+    computing = ("numba", "metabt.numerics", "metabt.walk", "metabt.build", "metabt.estimators", "metabt.portfolio")
+    assert sorted({*NEEDLESS, *computing} & set(imported)) == []
+
+
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()

@@ -17,8 +17,9 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.build.cache.disk import DiskCache
 from metabt.cli.main import main
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from tests.jobs.submissions import Submission, actors, assert_gone, driver_of
 from tests.shared.agreement import same
 from tests.shared.heads import Head
@@ -67,7 +68,7 @@ def runs(lake: Path) -> list[tuple[str, str, str]]:
 
 
 def published(lake: Path) -> int:
-    return sum(1 for _ in DiskCache(lake / DIRECTORY).store.keys())
+    return sum(1 for _ in DiskCache(lake / CACHE).store.keys())
 
 
 def test_what_the_page_on_clusters_says_of_jobs_works(head: Head, lake: Path) -> None:

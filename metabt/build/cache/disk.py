@@ -21,9 +21,6 @@ from metabt.errors import StoreError
 
 LOG = logging.getLogger("metabt.cache")
 
-DIRECTORY = ".cache"
-"""Name of the cache's directory inside a lakehouse."""
-
 SCHEMAS = {"block": "block 2", "exposure": "exposure 2"}
 """Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
 

@@ -19,13 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute, quoted
-from metabt.values.buffers import from_numpy, from_texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,6 +65,11 @@ def measured(folder: Path, names: Iterable[str]) -> Records:
 def record(con: duckdb.DuckDBPyConnection, found: Records) -> None:
     """Write the sizes and digests of some files into the table `files`."""
     if found:
+        import numpy as np
+        import pyarrow as pa
+
+        from metabt.values.buffers import from_numpy, from_texts
+
         sizes, digests = zip(*found.values(), strict=True)
         columns = {"path": from_texts(list(found)), "bytes": from_numpy(np.array(sizes)), "sha256": from_texts(digests)}
         insert(con, "files", pa.table(columns))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from metabt.build.cache.disk import DIRECTORY
 from metabt.errors import StoreError
 
 DATA = "data"
 """Directory of the Parquet files inside a lakehouse."""
+CACHE = ".cache"
+"""Directory of the cached blocks inside a lakehouse."""
 
 ABSENT = "creating a new DuckLake is explicitly disabled"
 """What DuckLake says where a catalogue holds nothing, and none may be made."""
@@ -21,7 +22,7 @@ ABSENT = "creating a new DuckLake is explicitly disabled"
 
 def remains(root: Path) -> Path | None:
     """Return a folder of the lakehouse at `root` that holds files; None where there is none."""
-    places = (root / DATA, root / DIRECTORY)
+    places = (root / DATA, root / CACHE)
     return next((place for place in places if any(names for _, _, names in os.walk(place))), None)
 
 

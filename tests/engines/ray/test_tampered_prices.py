@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import metabt
-from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.build.cache.disk import DiskCache
 from metabt.errors import StoreError
 from metabt.lakehouse import attach, ingest, load_prices, query
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
 from tests.shared.small_tree import tree
@@ -41,7 +42,7 @@ def test_a_tampered_price_is_refused_on_ray_and_nothing_is_stored(tmp_path: Path
     with pytest.raises(StoreError, match=rf"dataset 'stocks', symbol AA, 2021, close.*{file.name}.*restore it from a"):
         metabt.backtest(tree(), lake, engine="ray")
     assert query(lake, "select count(*) from runs").rows == ((0,),)
-    assert list(DiskCache(lake / DIRECTORY).store.keys()) == []
+    assert list(DiskCache(lake / CACHE).store.keys()) == []
     file.write_bytes(kept)
     found = metabt.backtest(tree(), lake, engine="ray")
     assert not found.found and same(
