@@ -166,7 +166,7 @@ def sql(
     `verify` goes over files first.
     """
     from metabt.lakehouse.sql.answering import rows
-    from metabt.lakehouse.sql.limits import hold_to
+    from metabt.lakehouse.sql.limits import held_to
     from metabt.lakehouse.sql.result_set import texts
 
     where = place(lakehouse)
@@ -176,13 +176,13 @@ def sql(
         check_files(where)
     run_id = None if run is None else _run_id(where, run, said_first(layout))
     limits = _limits(timeout, memory)
-    hold_to(limits)
     if output is not None:
         from metabt.lakehouse import export
 
-        file = export(where, statement, output, run_id, limits)
+        with held_to(limits):
+            file = export(where, statement, output, run_id, limits)
         return show(f"{file}: {file.stat().st_size:,} bytes")
-    with rows(where, statement, run_id, limits) as found:
+    with held_to(limits), rows(where, statement, run_id, limits) as found:
         for text in texts(layout, found.columns, found.kinds, found.pieces):
             print(text)
 

@@ -47,8 +47,8 @@ def date_column(columns: Columns, options: Options) -> int:
         return int(place)
     if len(names) == 1:
         raise DataError(
-            f"there is one column, '{names[0][:60]}', and it holds no dates; wanted a table whose cells are cut by a "
-            "comma, a semicolon, a bar or a tab"
+            f"there is one column, '{names[0][:60]}', and it holds no dates; wanted dates and closes, in a CSV "
+            "file with cells cut by a comma, a semicolon, a bar or a tab"
         )
     raise DataError(
         f"no date column among {listed(names, 8)}; call one 'date', or say which it is: {options.say(date='COLUMN')}"

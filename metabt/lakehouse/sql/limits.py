@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -75,14 +75,29 @@ def _beneath(path: str) -> Iterator[str]:
         yield "/".join(parts[:end])
 
 
-def hold_to(limits: Limits) -> None:
-    """Have the system refuse this whole process more memory than the limits allow, beyond what it has already."""
+@contextmanager
+def held_to(limits: Limits) -> Iterator[None]:
+    """Have the system refuse this whole process, within the block, more than the limits allow beyond what it has."""
+    before = _refuse_beyond(limits.most)
+    try:
+        yield
+    finally:
+        if before is not None:  # children of this process would have it too
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _refuse_beyond(most: int) -> tuple[int, int] | None:
+    """Return the system's limits of before; None where it has none that can be set."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         pages = int((PROCESS / "statm").read_text().split()[0])
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + limits.most, hard))
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + most, before[1]))
+        return before
+    return None
 
 
 def size() -> int:

@@ -36,8 +36,9 @@ def flip(lake: Path) -> tuple[Path, bytes]:
 
 
 def test_a_tampered_price_is_refused_on_ray_and_nothing_is_stored(tmp_path: Path) -> None:
-    lake = tmp_path / "lake"
-    ingest(lake, "stocks", stocks(5, 300).rename_axis("date"))
+    lake, sound = tmp_path / "lake", tmp_path / "sound"
+    for path in (lake, sound):
+        ingest(path, "stocks", stocks(5, 300).rename_axis("date"))
     file, kept = flip(lake)
     with pytest.raises(StoreError, match=rf"dataset 'stocks', symbol AA, 2021, close.*{file.name}.*restore it from a"):
         metabt.backtest(tree(), lake, engine="ray")
@@ -46,5 +47,5 @@ def test_a_tampered_price_is_refused_on_ray_and_nothing_is_stored(tmp_path: Path
     file.write_bytes(kept)
     found = metabt.backtest(tree(), lake, engine="ray")
     assert not found.found and same(
-        found.tables, metabt.backtest(tree(), stocks(5, 300), engine="local").tables, ignoring=("stages", "sleeves")
+        found.tables, metabt.backtest(tree(), sound, engine="local").tables, ignoring=("stages", "sleeves")
     )

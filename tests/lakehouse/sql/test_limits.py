@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from metabt.cli.main import main
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse import export, query
 from metabt.lakehouse.sql import limits
@@ -68,6 +69,14 @@ def test_what_is_beyond_a_limit_is_refused_with_the_cure(
 ) -> None:
     done = subprocess.run([*COMMAND, str(unchanged), sql, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sql", ["select 1", "selec 1", DEAF])
+def test_the_limit_of_a_question_ends_with_it(unchanged: Path, sql: str) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    main(["sql", "--lakehouse", str(unchanged), sql, "--memory", "300M"])
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 def test_a_long_answer_takes_the_memory_of_a_piece(unchanged: Path, tmp_path: Path) -> None:
