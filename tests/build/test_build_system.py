@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt import MemoryCache, Result, lakehouse
-from metabt.build.cache.disk import DIRECTORY
 from metabt.data.dataset import Dataset
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from tests.shared import panels, trees
 from tests.shared.agreement import same
 from tests.shared.decades import decade, nested
@@ -348,7 +348,7 @@ def test_a_warm_process_compiles_nothing(warm: tuple[Path, Result]) -> None:
 
 def test_without_its_cache_a_lakehouse_gives_the_same(warm: tuple[Path, Result]) -> None:
     lake, first = warm
-    shutil.rmtree(lake / DIRECTORY)
+    shutil.rmtree(lake / CACHE)
     again = metabt.backtest({**MIXED, "name": "other"}, lake)
     assert computed(again) == {(f"other{path.removeprefix('mixed')}", year) for path, year in blocks(first)}
     assert again.returns().equals(first.returns())

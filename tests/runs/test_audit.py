@@ -10,10 +10,11 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.build.cache.disk import DIRECTORY, SCHEMAS, DiskCache
+from metabt.build.cache.disk import SCHEMAS, DiskCache
 from metabt.build.cache.object_store import ObjectStore, Section
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import opened, read_header
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.runs.audit import audit, sampled
 from metabt.values.digests import digest
 from tests.shared.panels import stocks
@@ -38,15 +39,15 @@ def lake(stored: Path, tmp_path: Path) -> Path:
 
 
 def files(lake: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in sorted((lake / DIRECTORY).glob("??/*"))}
+    return {path: path.read_bytes() for path in sorted((lake / CACHE).glob("??/*"))}
 
 
 def keys(lake: Path, schema: str) -> list[str]:
     def schema_of(key: str) -> str:
-        with opened(lake / DIRECTORY, key) as (file, status):
+        with opened(lake / CACHE, key) as (file, status):
             return read_header(file, status.st_size).schema
 
-    return [key for key, _ in ObjectStore(lake / DIRECTORY).keys() if schema_of(key) == schema]
+    return [key for key, _ in ObjectStore(lake / CACHE).keys() if schema_of(key) == schema]
 
 
 def test_every_object_of_sound_runs_is_computed_again_and_nothing_is_written(stored: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_sample_is_computed_and_the_rest_is_only_read(stored: Path) -> None:
 
 def replace(lake: Path, key: str, kind: str, change: float) -> None:
     """Put a validly hashed object with other numbers in the place of a stored one."""
-    cache = DiskCache(lake / DIRECTORY)
+    cache = DiskCache(lake / CACHE)
     known = cache.get(key, kind)
     assert known is not None
     parts = dict(known.parts)
@@ -83,11 +84,11 @@ def replace(lake: Path, key: str, kind: str, change: float) -> None:
     field = "net" if kind == "block" else "shares"
     parts[name] = type(value)(**{**value.__dict__, field: getattr(value, field) + change})
     sealed, data = seal(parts)
-    (lake / DIRECTORY / key[:2] / key).unlink()
+    (lake / CACHE / key[:2] / key).unlink()
     sections = {part: Section(memoryview(buffer), sealed.digests[part]) for part, buffer in data.items()}
-    with ObjectStore(lake / DIRECTORY) as store:
+    with ObjectStore(lake / CACHE) as store:
         store.put(key, SCHEMAS[kind], sections)
-    fresh = DiskCache(lake / DIRECTORY).get(key, kind)
+    fresh = DiskCache(lake / CACHE).get(key, kind)
     assert fresh is not None and fresh.digests[name] != known.digests[name]
 
 
@@ -97,7 +98,7 @@ def test_a_validly_hashed_block_with_other_numbers_raises_an_alarm_that_names_it
     replace(lake, key, "block", 1e-9)
     found = audit(lake, 1.0)
     (alarm,) = found.alarms
-    assert (alarm.key, alarm.file, alarm.parts) == (key, lake / DIRECTORY / key[:2] / key, ("block",))
+    assert (alarm.key, alarm.file, alarm.parts) == (key, lake / CACHE / key[:2] / key, ("block",))
     assert alarm.file.is_file()
     assert alarm.sleeve.split("/")[0] == "book" and alarm.partition in ("2021", "2022")
 
@@ -118,7 +119,7 @@ def test_a_bad_object_outside_of_the_sample_is_not_looked_at(lake: Path) -> None
 def test_what_is_missing_is_counted_and_runs_of_other_code_are_left_out(lake: Path) -> None:
     gone = keys(lake, SCHEMAS["exposure"])[:2]
     for key in gone:
-        (lake / DIRECTORY / key[:2] / key).unlink()
+        (lake / CACHE / key[:2] / key).unlink()
     found = audit(lake, 1.0)
     assert (found.missing, found.runs, found.left_out, found.alarms) == (2, 3, 0, ())
     with lakehouse.attach(lake) as connection:

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 import metabt
 from metabt import BacktestEngine, MemoryCache, lakehouse
 from metabt.analysis.run_tables import SUMMARY
-from metabt.build.cache.disk import DIRECTORY, DiskCache
+from metabt.build.cache.disk import DiskCache
 from metabt.config import Job
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError, RunError
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
@@ -263,7 +264,7 @@ def test_a_look_ahead_computes_and_stores_nothing(lake: Path, monkeypatch: pytes
     monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed"))
     looked = outlook(grid(), str(lake))
     assert isinstance(looked, Outlook) and looked.n_distinct == 72 and looked.n_known == 0
-    assert stored(lake) == {} and not (lake / DIRECTORY).exists()
+    assert stored(lake) == {} and not (lake / CACHE).exists()
 
 
 def test_a_flat_baseline_may_be_swept_beside_its_tree(lake: Path) -> None:
@@ -381,7 +382,7 @@ run_sweep(jobs, sys.argv[1], keep=sys.argv[4])
 
 
 def objects(lake: Path) -> int:
-    return sum(1 for _ in DiskCache(lake / DIRECTORY).store.keys())
+    return sum(1 for _ in DiskCache(lake / CACHE).store.keys())
 
 
 @pytest.mark.parametrize(("after", "keep"), [(1, "summary"), (5, "all"), (3, "summary")])
@@ -430,7 +431,7 @@ def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path) -> None:
     # what was put before is published in the background, and waited for by whoever wants it
     assert again.computed == again.outlook.n_distinct - 4
     assert_whole(lake, again.runs[0], book(optimizer="equal", lookback=15, lag=0), "summary")
-    assert os.path.isdir(lake / DIRECTORY)
+    assert os.path.isdir(lake / CACHE)
 
 
 # -------------------------------------------------------------------------------- carried over a border

@@ -88,7 +88,7 @@ def con(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def test_the_files_are_few(lake: Path) -> None:
     files = {folder.name: len(list(folder.glob("*.parquet"))) for folder in (lake / "data" / "main").iterdir()}
-    assert set(files) == {"runs", "metrics", "returns"}
+    assert set(files) == {"runs", "metrics", "returns", "files", "seals"}
     assert max(files.values()) <= 2
 
 
