@@ -69,7 +69,11 @@ class Windows:
         return constant_windows(matrix(self.returns), index(self.stops), index(self.lengths))
 
     def risk(self, weights: np.ndarray) -> np.ndarray:
-        """Return ex-ante shares of variance of `weights`, both (n_decisions, n_assets); NaN without variance."""
+        """Return ex-ante shares of variance of `weights`, both (n_decisions, n_assets); NaN without variance.
+
+        What is constant in its window has no variance, whatever rounding left of it.
+        """
+        weights = np.where(self.constant, 0.0, weights)
         if self.returns.shape[1] >= WIDE:
             return ex_ante_of_returns(self.returns, self.stops, self.lengths, weights)
         return ex_ante(self.covariance, weights)

@@ -8,6 +8,7 @@ import pytest
 
 import metabt
 from metabt.estimators.moments.risk_contribution import ex_ante, ex_ante_of_returns, realised
+from metabt.estimators.windows import WIDE, Windows
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,20 @@ def test_contributions_of_a_run_are_those_of_its_windows(sp500: pd.DataFrame) ->
         assert risk[risk["measure"] == measure].groupby("path")["contribution"].sum().tolist() == pytest.approx(
             [1.0], abs=1e-10
         )
+
+
+@pytest.mark.parametrize("n_assets", [2, WIDE])
+def test_what_is_constant_up_to_rounding_has_no_share(n_assets: int) -> None:
+    rng = np.random.default_rng(0)
+    returns = rng.normal(0, 0.01, (40, n_assets))
+    still = returns.copy()
+    still[:, 0] = 1e-4 + 1e-17 * rng.normal(size=40)
+    weights = np.full((1, n_assets), 1 / n_assets)
+    size = np.array([40])
+    shares = Windows(still, size, size).risk(weights)[0]
+    v = np.append(0.0, weights[0, 1:])
+    S = np.cov(returns, rowvar=False)
+    assert shares[0] == 0.0 and np.allclose(shares, v * (S @ v) / (v @ S @ v), rtol=1e-10)
+    alone = np.eye(1, n_assets)
+    assert np.isnan(Windows(still, size, size).risk(alone)).all()
+    assert np.allclose(Windows(returns, size, size).risk(alone), alone)
