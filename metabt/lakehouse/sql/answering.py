@@ -71,7 +71,7 @@ def _answered(
     limits: Limits,
     compute: Callable[[duckdb.DuckDBPyConnection, str], Iterator[Any]],
 ) -> Iterator[Iterator[Any]]:
-    con = reading(path, run_id, limits.most)
+    con = reading(path, run_id, limits.for_duckdb)
     try:
         with closing(watched(con, lambda: compute(con, sql), limits)) as found:  # type: ignore[type-var]
             yield found

@@ -26,6 +26,8 @@ SECONDS = 60.0
 """Seconds that are waited for an answer, unless the caller says otherwise."""
 POLL = 0.05
 """Seconds between two looks at the process's size."""
+FLOOR = 50_000_000
+"""Bytes without which DuckDB can do nothing."""
 GRACE = 2.0
 """Seconds in which DuckDB has to stop once it was interrupted."""
 GROUPS = Path("/sys/fs/cgroup")
@@ -49,6 +51,11 @@ class Limits:
     def most(self) -> int:
         """Bytes that the process may take."""
         return available() // 2 if self.memory is None else self.memory
+
+    @property
+    def for_duckdb(self) -> int:
+        """Bytes that DuckDB may take before it puts what it sorts and joins into files."""
+        return max((self.most - size()) * 3 // 4, FLOOR)
 
 
 def available() -> int:

@@ -79,6 +79,15 @@ def test_the_limit_of_a_question_ends_with_it(unchanged: Path, sql: str) -> None
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
+def test_what_has_no_room_in_memory_goes_through_files(unchanged: Path) -> None:
+    """Ten million rows in another order take more than the limit."""
+    sql = "select sum(p * i) from (select i, row_number() over (order by hash(i)) p from range(10000000) t(i))"
+    done = subprocess.run(
+        [*COMMAND, str(unchanged), sql, "--memory", "560M"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_long_answer_takes_the_memory_of_a_piece(unchanged: Path, tmp_path: Path) -> None:
     """Two million rows as Python objects are half a GB, which this limit has no room for."""
     sql = "select i, i * 2 as j, 'abc' || i as s from range(2000000) t(i)"
