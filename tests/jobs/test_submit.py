@@ -71,7 +71,8 @@ def published(lake: Path) -> int:
     return sum(1 for _ in DiskCache(lake / CACHE).store.keys())
 
 
-def test_what_the_page_on_clusters_says_of_jobs_works(head: Head, lake: Path) -> None:
+def test_what_the_page_on_clusters_says_of_jobs_works(head: Head, lake: Path, desk: Path) -> None:
+    assert Submission.of(head, "true", desk).wait() == ("SUCCEEDED", 0)  # the head has an agent by now
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"## Jobs on a cluster\n.*?```sh\n(.*?)```", text, flags=re.DOTALL)
     lines = [line for line in block.replace("\\\n", "").splitlines() if line.startswith(("ray job", "metabt"))]
