@@ -38,13 +38,19 @@ def test_the_same_index_on_two_calendars_makes_half_of_the_risk_each(seed: int, 
     assert by_asset == pytest.approx({"D": 0.5, "S": 0.5, "cash": 0.0}, abs=1e-9)
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("seed", range(3))
-def test_on_one_calendar_it_is_session_by_session(seed: int) -> None:
-    """Without a weekend in between, shares are those of every session: held by pandas from the flattened weights."""
+def test_on_one_calendar_it_is_session_by_session(seed: int, missing: float) -> None:
+    """Without a weekend in between, shares are those of every session: held by pandas from the flattened weights.
+
+    What has no price when shares are traded stays what it was, until it has one.
+    """
     prices = panels.stocks(seed, 200)
+    prices.loc[np.random.default_rng(seed).random(200) < missing, "AA"] = np.nan
     sleeves = {"a": {**LEAF, "universe": ["AA", "BB"]}, "b": {**LEAF, "universe": ["CC"]}}
-    result = metabt.backtest({"name": "r", "lookback": 20, "schedule": "monthly", "sleeves": sleeves}, prices)
-    returns, held, earned = prices.pct_change(), None, {}
+    rules = {"lookback": 20, "schedule": {"every": 2}} if missing else {"lookback": 20, "schedule": "monthly"}
+    result = metabt.backtest({"name": "r", **rules, "sleeves": sleeves}, prices)
+    returns, held, earned = prices.ffill().pct_change(), None, {}
     for t in prices.index[prices.index >= result.weights.index[0]]:
         if held is not None:
             gained = held * returns.loc[t]

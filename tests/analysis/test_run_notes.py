@@ -93,6 +93,16 @@ def test_bounds_that_few_items_cannot_meet_are_the_reason() -> None:
     assert (found.times, found.of) == fallen(result)["w"] and 0 < found.times < found.of
 
 
+def test_sleeves_that_decide_once_and_on_one_day_are_told_apart() -> None:
+    falls = {"optimizer": "max_sharpe", "schedule": {"every": 999}, "start": str(DAYS[100].date())}
+    sleeves = {"x": {"universe": ["A", "B"], **falls}, "y": {"universe": ["C", "D"], **falls}}
+    tree = {"name": "m", "lookback": 40, "optimizer": "equal", "defaults": {"lookback": 60}, "sleeves": sleeves}
+    result = metabt.backtest(tree, walks(0, "ABCD") * np.geomspace(1.0, 0.01, len(DAYS))[:, None])
+    assert result.decisions("m/x")["date"].unique().tolist() == result.decisions("m/y")["date"].unique().tolist()
+    found = {it.path: (it.times, it.of) for it in result.notes.fell_back}
+    assert found == fallen(result) == {"m/x": (1, 1), "m/y": (1, 1)}
+
+
 @given(seed=st.integers(0, 10**6), min_coverage=st.sampled_from([0.5, 0.75, 1.0]), gaps=st.integers(3, 9))
 def test_assets_that_were_ineligible_at_most_decisions_are_named_with_the_cause(
     seed: int, min_coverage: float, gaps: int
@@ -129,6 +139,19 @@ def test_an_asset_without_a_price_when_its_leaf_decides_is_not_told_to_lower_its
     ((found,), summary) = ((result := metabt.backtest(tree, frame)).notes.left_out, result.summary())
     assert (found.cause, found.symbols, found.times) == (SESSIONS, ("B",), found.of)
     assert "set min_coverage" not in summary and "no price in most sessions in which 'w' decides" in summary
+
+
+def test_of_assets_with_too_little_coverage_the_least_covered_names_the_cure() -> None:
+    """B misses one in four sessions and C one in three: 45 and 40 of 60 returns."""
+    frame = walks(0, "ABC")
+    frame.iloc[::4, 1] = np.nan
+    frame.iloc[::3, 2] = np.nan
+    tree = {"name": "w", "universe": list("ABC"), "lookback": 60, "schedule": {"every": 11}}
+    (found,) = (result := metabt.backtest(tree, frame)).notes.left_out
+    assert (found.cause, sorted(found.symbols)) == (COVERAGE, ["B", "C"])
+    assert found.share == pytest.approx(40 / 60, abs=1e-15)
+    assert "set min_coverage: 0.65" in result.summary()
+    assert not metabt.backtest({**tree, "min_coverage": 0.65}, frame).notes.left_out
 
 
 def test_a_run_without_anything_to_say_of_has_empty_notes() -> None:

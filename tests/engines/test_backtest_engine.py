@@ -75,6 +75,18 @@ def test_a_forest_computes_what_its_trees_share_once() -> None:
         assert same(job.assemble(walks, position), alone)
 
 
+def test_a_tree_and_one_of_its_sleeves_make_a_forest_whose_summaries_are_those_of_each() -> None:
+    prices = {"stocks": stocks(5)}
+    beneath = {key: value for key, value in tree().items() if key != "name"}
+    sleeves = {"book": beneath, "other": {**LEAF, "universe": ["DD", "EE"]}}
+    forest = [{"name": "outer", "lookback": 20, "sleeves": sleeves}, tree()]
+    job = engine(forest, prices, keep="summary")
+    walks = job.run()
+    for position, settings in enumerate(forest):
+        alone = engine([settings], prices, keep="summary")
+        assert same(job.assemble(walks, position), alone.assemble(alone.run()))
+
+
 BESIDE = {
     "long": {},
     "short": {"direction": "short"},
@@ -213,6 +225,43 @@ def test_orders_are_the_last_targets_or_what_the_book_will_be() -> None:
         assert now["target"].to_dict() == pytest.approx(later.iloc[-1][now.index].to_dict(), abs=0.02)
         assert now["trade"].to_dict() == pytest.approx((now["target"] - now["held"]).to_dict())
     assert pending > 3
+
+
+def test_orders_of_a_root_that_is_pending_over_children_that_are_not_are_its_decision() -> None:
+    """Each child is one asset, so that the newest shares are the targets; they are traded three sessions later."""
+    prices, leaf = stocks(5), {**LEAF, "lag": 0}
+    sleeves = {name: {**leaf, "universe": [name.upper()]} for name in ("aa", "bb", "cc")}
+    rules = {"lookback": 20, "schedule": {"every": 7}, "lag": 3, "optimizer": "inverse_volatility"}
+    settings = {"name": "root", **rules, "sleeves": sleeves}
+    whole = metabt.backtest(settings, {"stocks": prices}).decisions("root")
+    ok = whole[whole["status"] == "ok"]
+    for day in ok["date"].unique()[2:6]:
+        orders = metabt.backtest(settings, {"stocks": prices.loc[:day]}).orders
+        decided = ok[ok["date"] == day].set_index("item")["weight"].rename(str.upper)
+        assert orders["pending"].all() and (orders["trade"].abs() > 1e-4).all()
+        assert orders["target"].to_dict() == pytest.approx(decided.to_dict(), abs=1e-12)
+
+
+def test_orders_of_an_earlier_view_know_nothing_of_what_waits_at_the_end() -> None:
+    prices = stocks(5)
+    prices.iloc[-3:, 0] = np.nan  # decided on the session before, and due where the first one has no price
+    settings = {
+        "name": "leaf",
+        "dataset": "stocks",
+        "universe": ["AA", "BB", "CC"],
+        "lookback": 20,
+        "schedule": {"every": 9},
+        "start": str(prices.index[-4 - 9 * 9].date()),
+        "stale_after": 9,
+    }
+    assert metabt.backtest(settings, {"stocks": prices}).orders["pending"].all()
+    quiet = 0
+    for row in range(70, 126):
+        end = str(prices.index[row].date())
+        found = metabt.backtest(settings, {"stocks": prices}, end=end).orders
+        pd.testing.assert_frame_equal(found, metabt.backtest(settings, {"stocks": prices.loc[:end]}).orders)
+        quiet += not found["pending"].any()
+    assert quiet > 40
 
 
 def test_the_flat_baseline_of_mixed_calendars_lives_on_shared_sessions() -> None:

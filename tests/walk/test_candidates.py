@@ -176,6 +176,24 @@ def test_a_window_is_cut_anew_until_nobody_in_it_is_constant(seed: int, n: int, 
         assert windows.lengths[d] == min([9, *(int(lengths[d, item]) for item in left)])
 
 
+def test_risk_is_measured_on_the_window_that_each_decision_came_from() -> None:
+    """The third stands still and is young: who needs variance sees twelve rows of the others, who does not five."""
+    returns = np.random.default_rng(3).normal(0, 0.01, (20, 3))
+    returns[5:, 2] = 0.0
+    stops, lengths = np.array([18, 19]), np.array([12, 12, 5])
+
+    def window(member: np.ndarray) -> Windows:
+        return Windows(returns, stops, np.where(member, lengths, 12).min(axis=1))
+
+    candidates = Candidates(np.ones((2, 3), bool), window)
+    weights = np.array([[0.3, 0.7, 0.0], [0.4, 0.4, 0.2]])
+    for varied in ([True, False], [False, True], [True, True], [False, False]):
+        shares = candidates.risk(weights, np.array(varied))
+        for d, (w, stop) in enumerate(zip(weights, stops, strict=True)):
+            S = np.cov(returns[stop - (12 if varied[d] else 5) : stop].T)
+            assert shares[d] == pytest.approx(w * (S @ w) / (w @ S @ w), abs=1e-12)
+
+
 class Momentum:
     """A plug-in without a word about variance."""
 

@@ -56,6 +56,14 @@ def test_a_leap_day_and_a_series_that_ended_before() -> None:
     assert np.isnan(found_of(net[:0], "NaT", "2020-01-01")["1y"])
 
 
+@pytest.mark.parametrize("years", YEARS)
+def test_a_series_that_began_at_the_very_close_of_a_window_has_it(years: int) -> None:
+    net = series(3, 4100, "2012-03-02", "D")[: f"{2012 + years}-03-01"]
+    grown = (1 + net).prod() ** (1 / years) - 1
+    assert found_of(net, "2012-03-01")[f"{years}y"] == pytest.approx(grown)
+    assert np.isnan(found_of(net[1:], "2012-03-02")[f"{years}y"])
+
+
 def test_a_loss_of_everything_and_a_new_series() -> None:
     gone = pd.Series([0.1, -1.0, 0.0], pd.to_datetime(["2010-01-04", "2015-01-05", "2021-01-04"]))
     assert found_of(gone, "2010-01-01")["10y"] == pytest.approx(-1.0)

@@ -30,6 +30,19 @@ def test_the_covariance_is_that_of_sklearn(
 
 
 @pytest.mark.parametrize(("ours", "theirs"), BOTH)
+@pytest.mark.parametrize(("rows", "assets"), [(4, 3), (5, 4), (6, 5), (9, 2)])
+def test_no_more_is_shrunk_than_to_the_target(ours: Callable, theirs: type, rows: int, assets: int) -> None:
+    """Of few rows of what is independent, the intensity would lie above one: correlations would change their sign."""
+    whole = 0
+    for seed in range(20):
+        X = np.random.default_rng(seed).normal(0, 0.01, (rows, assets))
+        S, target = ours(Windows.single(X))[0], np.eye(assets) * X.var(axis=0).mean()
+        assert np.allclose(S, theirs().fit(X).covariance_, rtol=1e-10, atol=1e-18)
+        whole += np.allclose(S, target, rtol=1e-10, atol=1e-18)
+    assert whole > 0
+
+
+@pytest.mark.parametrize(("ours", "theirs"), BOTH)
 def test_supported_columns_alone_decide(ours: Callable, theirs: type) -> None:
     X = factor_returns(5, 80, 6)
     support = np.array([[True, False, True, True, False, False]])

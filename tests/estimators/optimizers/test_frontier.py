@@ -113,6 +113,16 @@ def test_bit_identical_assets_share_what_one_would_get(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_bit_identical_assets_have_a_cap_and_a_floor_each(name: str) -> None:
+    """One that hardly moves twice over, beside three restless ones: it fills both of its caps, they have the rest."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(0.0, [0.001, 0.03, 0.03, 0.03], (120, 4))
+    X += 0.001 - X.mean(axis=0)
+    w = optimizer(name, max_weight=0.3, min_weight=0.1).fit(np.c_[X, X[:, 0]]).weights_
+    assert w[0] == w[4] == 0.3 and abs(w.sum() - 1) < 1e-12 and w.min() >= 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rows", [3, 10, 19])
 def test_fewer_rows_than_assets_has_a_defined_answer(name: str, rows: int) -> None:
     X = market_returns(rows, rows, 20) + 0.002

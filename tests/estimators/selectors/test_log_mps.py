@@ -100,6 +100,13 @@ def test_exponents_choose_the_metrics(sp500: pd.DataFrame) -> None:
     assert np.flatnonzero(rule.fit(X).get_support()).tolist() == [int(X.std(0).argmin())]
 
 
+def test_what_exponents_leave_out_counts_once(sp500: pd.DataFrame) -> None:
+    X = np.ascontiguousarray(simple_returns(sp500)[-252:, :8])
+    found = LogMPS(exponents={"momentum": 2.5, "efficiency": 0.0}).scores(Windows.single(X), np.ones((1, 8), bool))[0]
+    expected = naive_scores(X, None, {**dict.fromkeys(METRICS, 1.0), "momentum": 2.5, "efficiency": 0.0})
+    assert np.allclose(found, expected, rtol=1e-9)
+
+
 def test_vetoes_are_hard(sp500: pd.DataFrame) -> None:
     X = simple_returns(sp500)[-252:]
     wealth = np.vstack([np.ones(20), np.cumprod(1 + X, axis=0)])
