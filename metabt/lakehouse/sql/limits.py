@@ -55,7 +55,7 @@ class Limits:
     @property
     def for_duckdb(self) -> int:
         """Bytes that DuckDB may take before it puts what it sorts and joins into files."""
-        return max((self.most - size()) * 3 // 4, FLOOR)
+        return max((self.most - size()) // 2, FLOOR)
 
 
 def available() -> int:
