@@ -88,7 +88,12 @@ def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[Head]:
             start_new_session=True,
         )
     try:
-        _await(f"http://127.0.0.1:{ports[1]}/api/gcs_healthz", head, place / "log")
+        agent = ports[PORTS.index("dashboard-agent-listen-port")]  # it takes jobs, and may come later
+        for url in (
+            f"http://127.0.0.1:{ports[1]}/api/gcs_healthz",
+            f"http://127.0.0.1:{agent}/api/local_raylet_healthz",
+        ):
+            _await(url, head, place / "log")
         yield Head(f"http://127.0.0.1:{ports[1]}", f"127.0.0.1:{ports[0]}", settings)
     finally:
         _end(head, place)
