@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -134,7 +135,7 @@ def _check_data(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
     for name, symbols in dataset_symbols(con).items():
         found.count("datasets", 1)
         found.count("symbols", len(symbols))
-        _attempt(found, lambda name=name: _check_dataset(con, name, found))  # type: ignore[misc]
+        _attempt(found, partial(_check_dataset, con, name, found))
 
 
 def _check_dataset(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) -> None:
@@ -152,4 +153,4 @@ def _check_runs(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
     _attempt(found, lambda: check_askings(con))
     for row in list_runs(con):
         found.count("runs", 1)
-        _attempt(found, lambda run_id=str(row["run_id"]): load_run(con, run_id) and None)  # type: ignore[misc]
+        _attempt(found, partial(load_run, con, str(row["run_id"])))

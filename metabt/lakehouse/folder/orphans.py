@@ -48,7 +48,7 @@ def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool) -> Iter
         mark.touch()
     try:
         yield
-    except Exception:
+    except Exception:  # whatever ended the writing: what was rolled back is nobody's, and the error is raised again
         with suppress(Exception):  # where the catalogue cannot be asked the mark stays, for the next writer
             remove(con, root, _began(mark) or time.time())
             mark.unlink(missing_ok=True)

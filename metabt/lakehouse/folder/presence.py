@@ -61,7 +61,7 @@ def _is_closed(connection: Any) -> bool:
         return False  # it leaves by itself
     try:
         connection.cursor().close()  # which disturbs no answer that is being fetched
-    except Exception:
+    except Exception:  # whatever a connection raises that cannot be asked any more: it is closed
         return True
     return False
 

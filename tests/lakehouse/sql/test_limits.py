@@ -82,7 +82,7 @@ def test_the_limit_of_a_question_ends_with_it(unchanged: Path, sql: str) -> None
 def test_what_has_no_room_in_memory_goes_through_files(unchanged: Path) -> None:
     """Ten million rows in another order take more than the limit."""
     sql = "select sum(p * i) from (select i, row_number() over (order by hash(i)) p from range(10000000) t(i))"
-    options = ["--memory", "560M", "--timeout", "600"]
+    options = ["--memory", "600M", "--timeout", "600"]
     done = subprocess.run([*COMMAND, str(unchanged), sql, *options], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
 
