@@ -2,7 +2,8 @@
 
 1. `check_writable` probes for permission with a real write, so that it is known before an hour is spent on computing.
 2. `opened` is a connection with DuckDB's extensions (metabt.lakehouse.catalog.connections).
-3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing.
+3. `attach_lake` attaches the catalogue over `<lakehouse>/data/`; with `create` it makes what is missing. Files of a
+   commit whose answer was lost are put back (metabt.lakehouse.folder.in_doubt).
 
 The data path is always given anew, so a lakehouse may be moved as a directory, and each machine may mount it elsewhere.
 """
@@ -22,6 +23,7 @@ from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catal
 from metabt.lakehouse.catalog.sqlite import UNLOCKABLE, SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
+from metabt.lakehouse.folder.in_doubt import restore
 from metabt.lakehouse.folder.lost_catalogue import DATA, remains
 from metabt.lakehouse.folder.presence import enter
 
@@ -94,6 +96,8 @@ def attach_lake(
         con.execute("USE lake")
         if not attached:
             _complete(con, where.root, create)
+        if not isinstance(where, SqliteCatalogue):
+            restore(con, where.root)
     except duckdb.Error as error:
         raise StoreError(where.unreadable(str(error))) from error
 

@@ -3,7 +3,8 @@
 1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
 2. Attach, remove the files that a killed writer left (metabt.lakehouse.folder.orphans), begin, do the work, record the
    digests of the files that it wrote.
-3. Commit; an error rolls back and is passed on.
+3. Commit; an error rolls back and is passed on. Where a server was lost meanwhile, nobody knows whether the commit was
+   made: its files are kept (metabt.lakehouse.folder.in_doubt), and put back if it was.
 4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
    again, from the lock on.
 """
@@ -13,18 +14,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog.attachment import DATA, attach_lake, check_folder
+from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
-from metabt.lakehouse.catalog.connection_loss import close, whole
+from metabt.lakehouse.catalog.connection_loss import close, is_outage, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, present, record, record_intended
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder.in_doubt import kept
 from metabt.lakehouse.folder.orphans import marked
 
 ATTEMPTS = 8
@@ -61,6 +64,9 @@ def transact(
             return _attempt(where, work, create, reader if attempt == 0 else None, compacts)
         except (duckdb.Error, StoreError) as error:
             reason = str(error.__cause__ or error)
+            if is_outage(reason):
+                with suppress(StoreError):
+                    attach(path, read_only=True).close()  # which puts back what was committed
             if not any(sign in reason.lower() for sign in where.conflicts):
                 raise error if isinstance(error, StoreError) else _unwritten(where, reason) from error
             if attempt == ATTEMPTS - 1:
@@ -81,19 +87,22 @@ def _attempt(
 ) -> Answer:
     con = opened(where.extensions) if reader is None else reader
     try:
-        with where.writer_lock(con):
+        with where.writer_lock(con) as holds:
             attach_lake(con, where, create=create)
             folder = where.root / DATA
-            with marked(con, where.root, certain=isinstance(where, SqliteCatalogue)):
+            certain = isinstance(where, SqliteCatalogue)
+            with marked(con, where.root, certain=certain, holds=holds):
                 _make_up(con, where.root)
                 before = present(folder)  # nobody else writes meanwhile
-                with whole(con):
+                with kept(where.root, _is_answer) as second, whole(con):
                     answer = work(con)
                     added = measured(folder, present(folder) - before)
                     if compacts:
                         intend(where.root, added)
                     else:
                         record(con, added)
+                    if not certain:
+                        second.add(present(folder) - before)
                 if compacts:
                     _make_up(con, where.root)
                 return answer
@@ -107,6 +116,10 @@ def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
         with whole(con):
             record_intended(con, root)
         (root / INTENDED).unlink()
+
+
+def _is_answer(error: Exception) -> bool:
+    return not is_outage(str(error))
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:

@@ -1,17 +1,20 @@
 """Orphans: data files that a killed writer left, which no catalogue names; the next writer removes them.
 
-1. A writer leaves a mark in the folder of the lakehouse while it writes, and takes it away at its end; after an error
-   it removes first what was rolled back.
-2. Who finds a mark while holding the writer lock knows that its writer is gone: files that were written since then, and
-   that the catalogue does not name, are nobody's.
-3. Where the lock is a server's, a writer may have lost it and not know: there a mark counts after a day.
+1. A writer leaves a mark of its own in the folder of the lakehouse while it writes, and takes it away at its end; after
+   an error it removes first what was rolled back, provided that it still holds the writer lock.
+2. Who finds the mark of another while holding the writer lock knows that its writer is gone: files that were written
+   since then, and that the catalogue does not name, are nobody's.
+3. Where the lock is a server's, a writer may have lost it and not know: there a file counts after a day, and a mark
+   after two.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +24,8 @@ from metabt.lakehouse.folder.lost_catalogue import DATA
 if TYPE_CHECKING:
     import duckdb
 
-MARK = "writer.began"
-"""File inside a lakehouse while somebody writes."""
+MARK = "writer.began-"
+"""How the name of a file begins that lies in a lakehouse while somebody writes."""
 NAME = "ducklake-"
 """How the names of data files begin, which are random beyond it."""
 META = "__ducklake_metadata_lake"
@@ -34,42 +37,52 @@ SLACK = 2.0
 
 
 @contextmanager
-def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool) -> Iterator[None]:
-    """Remove what a writer before left, and mark the lakehouse within the block; the writer lock is held.
+def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool, holds: Callable[[], bool]) -> Iterator[None]:
+    """Remove what writers before left, and mark the lakehouse within the block; the writer lock is held.
 
-    `certain` says that whoever held the lock before is gone.
+    `certain` says that whoever held the lock before is gone; `holds` whether the lock is held still.
     """
-    mark = root / MARK
-    began = _began(mark)
-    if began is not None and (certain or time.time() - began > DAY):
-        remove(con, root, began)
-        began = None
-    if began is None:
-        mark.touch()
+    last = math.inf if certain else time.time() - DAY
+    left = {mark: began for mark in root.glob(f"{MARK}*") if (began := _began(mark)) < last - DAY}
+    if left:
+        remove(con, root, min(left.values()), last)
+        for mark in left:
+            mark.unlink(missing_ok=True)
+    mark = root / f"{MARK}{secrets.token_hex(8)}"
+    mark.touch()
     try:
         yield
     except Exception:  # whatever ended the writing: what was rolled back is nobody's, and the error is raised again
-        with suppress(Exception):  # where the catalogue cannot be asked the mark stays, for the next writer
-            remove(con, root, _began(mark) or time.time())
-            mark.unlink(missing_ok=True)
+        with suppress(Exception):  # where the catalogue or the lock cannot be asked the mark stays, for another writer
+            if remove(con, root, _began(mark), math.inf, holds):
+                mark.unlink(missing_ok=True)
         raise
     mark.unlink(missing_ok=True)
 
 
-def remove(con: duckdb.DuckDBPyConnection, root: Path, since: float) -> list[Path]:
-    """Remove the data files of a time (seconds since 1970) that the catalogue does not name, and return them."""
+def remove(
+    con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float, holds: Callable[[], bool] = lambda: True
+) -> bool:
+    """Remove the data files of a time (seconds since 1970) that the catalogue does not name.
+
+    Return whether that could be done. What is found while the lock was held all the time is nobody's; where it was
+    lost, another writer may just have written some of it, and nothing is removed.
+    """
+    found = list(_written(root / DATA, since, last))
     named = _named(con)
-    gone = [path for path in _written(root / DATA, since) if path.name not in named]
-    for path in gone:
-        path.unlink(missing_ok=True)
-    return gone
+    if not holds():
+        return False
+    for path in found:
+        if path.name not in named:
+            path.unlink(missing_ok=True)
+    return True
 
 
-def _began(mark: Path) -> float | None:
+def _began(mark: Path) -> float:
     try:
         return mark.stat().st_mtime
-    except OSError:
-        return None
+    except OSError:  # it was taken away meanwhile
+        return math.inf
 
 
 def _named(con: duckdb.DuckDBPyConnection) -> set[str]:
@@ -78,9 +91,9 @@ def _named(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {path.rpartition("/")[2] for (path,) in con.execute(sql).fetchall()}
 
 
-def _written(folder: Path, since: float) -> Iterator[Path]:
+def _written(folder: Path, since: float, last: float) -> Iterator[Path]:
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place) / name
-            if name.startswith(NAME) and path.stat().st_mtime >= since - SLACK:
+            if name.startswith(NAME) and since - SLACK <= path.stat().st_mtime <= last:
                 yield path
