@@ -73,6 +73,13 @@ BOMBS = [
         ),
     ),
     portfolio(
+        "a wide mapping, merged often",
+        r"line \d+: b3.<< makes 20,004 values by repeating others",
+        LEAF
+        + f"a: &a {{{', '.join(f'k{k}: 1' for k in range(5_000))}}}\n"
+        + "".join(f"b{i}: {{<<: *a}}\n" for i in range(2_000)),
+    ),
+    portfolio(
         "many values", "more than 250,000 values.*METABT_MAX_VALUES=", f"dataset: px\nuniverse: [{'A, ' * 300_000}A]\n"
     ),
     portfolio(
