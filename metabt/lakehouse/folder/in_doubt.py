@@ -80,8 +80,9 @@ def restore(con: duckdb.DuckDBPyConnection, root: Path) -> None:
                 second = Path(place) / name
                 with suppress(OSError):  # it is there, or was answered meanwhile, or the folder cannot be written
                     _link(second, root / DATA / second.relative_to(folder))
-        if time.time() - folder.stat().st_mtime > DAY:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # it was answered meanwhile
+            if time.time() - folder.stat().st_mtime > DAY:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -210,3 +210,10 @@ def test_who_has_lost_the_lock_removes_nothing_of_the_next_writer(fresh: Path, s
     age(mark, 2.01)
     commit_run(fresh, run("later"), {})
     assert not list(fresh.glob(f"{orphans.MARK}*"))
+
+
+def test_a_commit_that_is_answered_while_another_attaches_is_no_error(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_doubt, "_folders", lambda root: [root / in_doubt.KEPT / "answered"])
+    attach(fresh, read_only=True).close()
