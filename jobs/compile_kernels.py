@@ -46,6 +46,8 @@ TREE: dict[str, Any] = {
         "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5, "covariance": "ewma"}},
         "apart": {"universe": SYMBOLS, "selector": {"name": "decorrelate", "k": 3}, "optimizer": "max_diversification"},
         "still": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "max_turnover": 0.1}},
+        "tails": {"universe": SYMBOLS, "optimizer": "min_cvar"},
+        "quiet": {"universe": SYMBOLS, "optimizer": {"name": "hrp", "covariance": "denoised"}},
         "wide": {"universe": MANY, "optimizer": "min_variance"},
         "short": {"universe": SYMBOLS[:2], "optimizer": "inverse_volatility", "direction": "short"},
     },

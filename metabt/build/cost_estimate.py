@@ -26,16 +26,17 @@ MORE = {
     "log_mps": 2.5,
     "max_diversification": 0.7,
     "max_sharpe": 0.9,
-    "denoised": 20.0,
+    "denoised": 7.0,
     "ewma": 1.1,
     "ledoit_wolf": 1.6,
 }
 """Estimator -> how much longer than minimum variance on the sample covariance a decision takes with it, in parts."""
 SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}
 """Period -> sessions in it, of a market that closes on weekends."""
-FOREIGN, PROGRAMME, IN_TURN = 6e-3, 6e-3, 2.5e-5
-"""Seconds per decision of an estimator that is not metabt's own, of a linear programme, and of one that depends on what
-is held."""
+FOREIGN, IN_TURN = 6e-3, 2.5e-5
+"""Seconds per decision of an estimator that is not metabt's own, and of one that depends on what is held."""
+PROGRAMME = 1.2e-5
+"""Seconds per decision and asset of a linear programme."""
 
 
 def seconds_of(node: Node) -> float:
@@ -58,7 +59,7 @@ def _decision(spec: Leaf) -> float:
     covariance = optimizer.params.get("covariance", "sample")
     names = optimizer.name, spec.selector.name, covariance["name"] if isinstance(covariance, Mapping) else covariance
     longer = 1.0 + sum(MORE.get(str(name), 0.0) for name in names)
-    slow = PROGRAMME * (optimizer.name == "min_cvar") + IN_TURN * build_optimizer(optimizer).path_dependent
+    slow = PROGRAMME * n_assets * (optimizer.name == "min_cvar") + IN_TURN * build_optimizer(optimizer).path_dependent
     return slow + longer * (DECISION_ASSET * n_assets + DECISION_PAIR * n_assets**2)
 
 

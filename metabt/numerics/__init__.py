@@ -3,7 +3,7 @@
 1. `kernels` decides how a function is compiled by numba, and where its machine code is kept; `compilation` notices when
    that happens for the first time, and how long it takes.
 2. `vectors` and `reductions` are the instructions kernels are written in: sums whose order is fixed, so that a result's
-   bits depend on the data alone.
+   bits depend on the data alone. `products` are those of plain rows.
 3. `dispersion` says which series are constant but for rounding, so that nothing is divided by what rounding leaves.
 4. `platform` says what else decides last bits (processor, BLAS, flags), and keeps libraries to one thread.
 

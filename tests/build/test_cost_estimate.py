@@ -47,6 +47,7 @@ def test_slower_estimators_wider_universes_and_more_decisions_cost_more() -> Non
     plain = cost(optimizer="min_variance")
     assert cost(optimizer="hrp") > plain > cost(optimizer="min_variance", universe=STOCKS[:2])
     assert cost(optimizer="min_variance", schedule={"every": 1}) > plain
+    assert cost(optimizer="min_cvar") > cost(optimizer="hrp")
     assert cost(optimizer="skfolio.RiskBudgeting") > cost(optimizer="hrp")
 
 

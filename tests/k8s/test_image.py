@@ -60,6 +60,41 @@ def test_a_run_compiles_nothing_that_the_image_has_not(store: Path, tmp_path: Pa
     assert {path.name for path in store.rglob("*.nb?")} == compiled
 
 
+FIRST_USE = """
+import inspect
+from importlib import import_module
+import numpy as np
+from numba.core import event
+from metabt.estimators.registry import OPTIMIZERS, optimizer
+from metabt.estimators.windows import Windows
+
+X = np.random.default_rng(0).normal(0.001, 0.01, (80, 6))
+stack = Windows(X, np.array([60, 70, 80]), np.full(3, 50)), np.ones((3, 6), bool)
+cases = 0
+with event.install_recorder("numba:compile") as compiled:
+    for name in sorted(set(OPTIMIZERS) - {"fixed"}):
+        module, _, attribute = OPTIMIZERS[name].partition(":")
+        known = inspect.signature(getattr(import_module(module), attribute)).parameters
+        for covariance in ("sample", "ewma", "ledoit_wolf", "oas", "denoised") if "covariance" in known else (None,):
+            for mean in ("sample", "ewma", "james_stein") if "mean" in known else (None,):
+                chosen = {"covariance": covariance, "mean": mean}
+                rule = optimizer(name, **{key: value for key, value in chosen.items() if value})
+                rule.weigh(*stack)
+                rule.fit(X)
+                cases += 1
+print(cases, len(compiled.buffer))
+"""
+"""Use every optimizer with every covariance and mean; print how many there are, and what numba compiled for them."""
+
+
+@pytest.mark.slow
+def test_the_first_use_of_an_estimator_compiles_nothing(store: Path) -> None:
+    done = _run("-c", FIRST_USE, store=store)
+    assert done.returncode == 0, done.stderr
+    cases, compiled = map(int, done.stdout.split())
+    assert cases > 40 and compiled == 0
+
+
 @pytest.mark.slow
 def test_a_kernel_that_nothing_asks_for_fails_the_build(store: Path, tmp_path: Path) -> None:
     text = (ROOT / "jobs" / "compile_kernels.py").read_text(encoding="utf-8")
