@@ -152,13 +152,14 @@ def asked_for(
     port("progress", progress, "__call__")
     source = source_of(prices, to_write=True)
     asked = _request(tree, source, **settings)
+    asked.check_plugins()
     objects = objects_of([asked.tree])
     if objects and isinstance(executor, Auto):
         executor = Local()
     came_from = _origin(source, asked, cache)
     settings_told = told_settings(json.loads(asking.text(asked.flat)))
     around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told)
-    known = source.find(asked.run_id)
+    known = source.find(asked.run_id) if isinstance(source, Lakehouse) else None
     if known:
         source.asked_again(asked, asking)
         return _read_back(asked.run_id, *known, came_from, lambda: around)
@@ -169,13 +170,13 @@ def asked_for(
     source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)
     return Result(
-        asked.run_id,
+        partial(getattr, asked, "run_id"),
         done.tables,
         seconds=done.seconds,
         origin=came_from,
         around=lambda: told,
         objects=objects,
-        mended=source.damaged.get(asked.run_id),
+        mended=source.damaged.get(asked.run_id) if source.damaged else None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
@@ -67,12 +68,12 @@ class Plan:
             if label in node.partitions and key not in self.fleeting:
                 yield node
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """Spec digest -> blocks of the sleeve: one per partition in which it has sessions."""
         return {key: len(node.partitions) for key, node in self.nodes.items()}
 
-    @property
+    @cached_property
     def n_blocks(self) -> int:
         """Number of blocks of all sleeves, one per partition with sessions; fleeting roots are counted too."""
         return sum(self.sizes.values())

@@ -1,7 +1,8 @@
 """Config: what the command line and `conf/` say, composed into plain values. The only room that imports Hydra.
 
 1. `files` finds the folders of configuration, `documents` reads a file into plain values, `includes` counts what it
-   includes; `search` lets Hydra find a file in the first folder that has it, its values under a `veil`.
+   includes; `search` lets Hydra find a file in the first folder that has it, its values under a `veil`, or not at all
+   where `stand_ins` may stand for them.
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
    composes, `edits` edits the tree by path, `interpolation` resolves what refers to other settings.
 3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,

@@ -1,7 +1,7 @@
 """Compose a configuration into plain values.
 
 1. Sort the overrides: groups and settings are Hydra's, `portfolio.*` are edits.
-2. Let Hydra compose the files.
+2. Let Hydra compose the files; a portfolio that includes nothing goes past it (`stand_ins`).
 3. Apply the edits, then resolve interpolations: references alone, since what settings say is stored.
 4. Check the settings, and that nothing asks to be instantiated.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
@@ -24,7 +24,8 @@ from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.interpolation import is_asked, resolve, resolve_at
 from metabt.config.overrides import CARRIED, SETTINGS, split
-from metabt.config.search import load
+from metabt.config.search import load, load_briefly
+from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
 from metabt.errors import ConfigError, nearest
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
@@ -56,7 +57,10 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     dirs = conf_dirs(config_dir)
     with explained(dirs):
         for_hydra, tree_edits = split(list(overrides or []), dirs)
-        return finish(draft(load(dirs, for_hydra)), tree_edits)
+        composed = load_briefly(dirs, for_hydra)
+        if not stand_well(cast(dict[Any, Any], OmegaConf.to_container(composed, resolve=False))):
+            composed = load(dirs, for_hydra)
+        return finish(draft(composed), tree_edits)
 
 
 def load_portfolio(name: str, *, config_dir: str | Path | None = None) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def draft(composed: DictConfig, hydra: DictConfig | None = None) -> dict[str, An
     own: Any = composed.hydra if hydra is None else hydra
     raw = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(raw, dict)  # a mapping stays a mapping
-    plain = restored({str(key): value for key, value in raw.items() if key not in ("hydra", CARRIED)})
+    plain = restored(filled_in({str(key): value for key, value in raw.items() if key not in ("hydra", CARRIED)}))
     tree = plain.get("portfolio")
     if not isinstance(tree, dict):
         raise ConfigError(f"portfolio is {tree!r}, wanted the keys of a sleeve; choose one with portfolio=NAME")

@@ -29,6 +29,7 @@ from metabt.config.files import PRIMARY
 from metabt.config.guard import check_file, check_landing, check_override, chosen_files
 from metabt.config.hydra_settings import check_composed
 from metabt.config.includes import count_includes
+from metabt.config.stand_ins import can_stand_in, stand_in
 from metabt.config.veil import veiled
 from metabt.errors import ConfigError
 
@@ -40,6 +41,9 @@ HEADER = 512
 
 class ConfSource(ConfigSource):
     """Files of a conf folder, in which `defaults` may be a sleeve's mapping."""
+
+    stands_in = False
+    """Whether a portfolio's file that includes nothing is named, instead of handed over (`stand_ins`)."""
 
     @staticmethod
     def scheme() -> str:
@@ -63,8 +67,10 @@ class ConfSource(ConfigSource):
         header = self._header(file)
         is_primary = file == Path(self.path, f"{PRIMARY}.yaml")
         check_file(file, values, header["package"], is_primary=is_primary)
+        is_stood_in_for = self.stands_in and header["package"] is None and can_stand_in(config_path, values)
+        given = stand_in(file) if is_stood_in_for else veiled(values)
         return ConfigResult(
-            provider=self.provider, path=self.full_path(), config=OmegaConf.create(veiled(values)), header=header
+            provider=self.provider, path=self.full_path(), config=OmegaConf.create(given), header=header
         )
 
     def _header(self, file: Path) -> dict[str, str | None]:
@@ -104,6 +110,17 @@ class ConfSource(ConfigSource):
         return Path(self.path, config_path)
 
 
+class BriefSource(ConfSource):
+    """The same files, of which Hydra gets no more than the name where that may do."""
+
+    stands_in = True
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of this source in search paths."""
+        return "brief"
+
+
 def options(dirs: tuple[Path, ...], group: str) -> list[str]:
     """Return the names of a group's members in every folder."""
     return sorted({file.stem for folder in dirs for file in (folder / group).glob("*.yaml")})
@@ -114,12 +131,12 @@ def groups(dirs: tuple[Path, ...]) -> set[str]:
     return {str(f.parent.relative_to(d)) for d in dirs for f in d.rglob("*.yaml") if f.parent != d}
 
 
-def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
+def search_path(dirs: tuple[Path, ...], source: type[ConfSource] = ConfSource) -> ConfigSearchPathImpl:
     """Return Hydra's search path over `dirs`."""
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
     for folder in dirs:
-        path.append(PROVIDER, f"{ConfSource.scheme()}://{folder}")
+        path.append(PROVIDER, f"{source.scheme()}://{folder}")
     path.append("schema", "structured://")
     return path
 
@@ -127,8 +144,8 @@ def search_path(dirs: tuple[Path, ...]) -> ConfigSearchPathImpl:
 class GuardedLoader(ConfigLoaderImpl):
     """Hydra's loader, which composes only what `guard` lets through: for one configuration, a sweep and each job."""
 
-    def __init__(self, dirs: tuple[Path, ...], own: str | None = None) -> None:
-        super().__init__(search_path(dirs))
+    def __init__(self, dirs: tuple[Path, ...], own: str | None = None, source: type[ConfSource] = ConfSource) -> None:
+        super().__init__(search_path(dirs, source))
         self._dirs, self._own = dirs, own
 
     def load_configuration(
@@ -157,6 +174,12 @@ def load(dirs: tuple[Path, ...], overrides: list[str], mode: RunMode = RunMode.R
     return loader(dirs).load_configuration(PRIMARY, overrides, mode, from_shell=False)
 
 
+def load_briefly(dirs: tuple[Path, ...], overrides: list[str]) -> DictConfig:
+    """Return what Hydra composes of files of which some may only be named (`stand_ins`)."""
+    prepare()
+    return GuardedLoader(dirs, source=BriefSource).load_configuration(PRIMARY, overrides, RunMode.RUN, from_shell=False)
+
+
 def loader(dirs: tuple[Path, ...], own: str | None = None) -> GuardedLoader:
     """Return a loader over the files of `dirs`; `own` is an override of metabt's own, which passes unchecked."""
     return GuardedLoader(dirs, own)
@@ -169,4 +192,5 @@ def prepare() -> None:
     """
     setbase("1.3")
     setup_globals()
-    Plugins.instance().register(ConfSource)
+    for source in (ConfSource, BriefSource):
+        Plugins.instance().register(source)

@@ -19,7 +19,7 @@ from metabt.data.dataset import Dataset, Names
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError
 from metabt.portfolio.sleeve import Sleeve
-from metabt.values.tables import Table
+from metabt.values.tables import Coded, Table
 
 if TYPE_CHECKING:
     from metabt.build.ports import Cache
@@ -88,9 +88,6 @@ class Frames:
 
     def cache(self) -> None:
         """Return None: no cache belongs to prices in memory."""
-
-    def find(self, run_id: str) -> None:
-        """Return None: no run is stored."""
 
     def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
         """Do nothing."""
@@ -250,17 +247,29 @@ def to_prices(name: str, prices: Any) -> Prices:
         )
     from metabt.lakehouse.ingestion.column_layout import read_observations
     from metabt.lakehouse.ingestion.options import Options
+    from metabt.lakehouse.ingestion.whole_frames import prices_of
 
+    whole = prices_of(name, prices)
+    if whole is not None:
+        return whole
     try:
         rows = read_observations(prices, Options(face="memory"))
     except DataError as error:
         raise DataError(f"prices '{name}': {error}") from error
-    dates, row = np.unique(rows.dates, return_inverse=True)
-    symbols, code = np.unique(np.array(rows.symbols.values)[rows.symbols.codes], return_inverse=True)
+    is_first = np.concatenate([[True], rows.dates[1:] != rows.dates[:-1]])  # they are in the order of their dates
+    dates, row = rows.dates[is_first], np.cumsum(is_first) - 1
+    symbols, column_of = _sorted_symbols(rows.symbols)
     matrices = {}
     for field in {"close", "volume"} & set(rows.fields):
         matrices[field] = np.full((len(dates), len(symbols)), np.nan)
-        matrices[field][row, code] = rows.fields[field]
-    return Prices(
-        name, dates.astype("datetime64[D]"), tuple(symbols.tolist()), matrices["close"], matrices.get("volume")
-    )
+        matrices[field][row, column_of[rows.symbols.codes]] = rows.fields[field]
+    return Prices(name, dates.astype("datetime64[D]"), symbols, matrices["close"], matrices.get("volume"))
+
+
+def _sorted_symbols(column: Coded) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the symbols that occur, sorted, and (n_values,) the place of each distinct value among them."""
+    values = column.values
+    held = sorted(np.unique(column.codes).tolist(), key=values.__getitem__)
+    place = np.zeros(len(values), np.int64)
+    place[held] = np.arange(len(held))
+    return tuple(values[code] for code in held), place

@@ -67,13 +67,17 @@ class Request:
         """Digest of configuration, data and code."""
         return digest([self.config, _basis(), self.plugins])
 
-    @property
+    @cached_property
     def plugins(self) -> dict[str, str]:
         """Versions of the packages that the tree's plug-ins come from, and of what they require."""
         found: dict[str, str] = {}
         for _, sleeve in self.tree.walk():
             found.update(plugin_versions(sleeve.spec))
         return found
+
+    def check_plugins(self) -> None:
+        """Raise ConfigError for a plug-in that nothing identifies, so that a run with it could not be named."""
+        _ = self.plugins
 
     @property
     def versions(self) -> dict[str, Any]:

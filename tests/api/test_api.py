@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import metabt
 from metabt import lakehouse
 from metabt.config import Job
+from metabt.data.prices import Prices
 from metabt.errors import ConfigError, StoreError
 from metabt.estimators import registry
 from metabt.runs.request import CODE
@@ -100,6 +103,41 @@ def test_a_frame_and_a_lakehouse_give_one_answer_under_one_name(lake: Path) -> N
     in_memory = metabt.backtest(tree(), {"stocks": stocks(5)})
     assert in_memory.run_id == metabt.backtest(tree(), lake).run_id
     assert same(in_memory.tables, metabt.load(lake).tables)
+
+
+def test_prices_in_memory_are_digested_when_the_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(prices: Prices) -> NoReturn:
+        raise AssertionError("digested")
+
+    stored = metabt.backtest(tree(), {"stocks": stocks(5)}).run_id
+    with monkeypatch.context() as patched:
+        patched.setattr(Prices, "digests", refuse)
+        result = metabt.backtest(tree(), {"stocks": stocks(5)})
+        assert len(result.weights) > 0
+        with pytest.raises(AssertionError, match="digested"):
+            metabt.backtest(tree(), {"stocks": stocks(5)}).run_id  # noqa: B018
+    assert result.run_id == stored and stored[:12] in repr(result)
+
+
+def test_a_result_asks_once_for_what_names_it() -> None:
+    asked: list[str] = []
+    result = metabt.Result(lambda: asked.append("asked") or "3f2a", {})
+    assert not asked and (result.run_id, result.run_id, replace(result, found=True).run_id) == ("3f2a",) * 3
+    assert asked == ["asked"]
+    with pytest.raises(FrozenInstanceError):
+        result.run_id = "other"  # type: ignore[misc]
+
+
+def test_a_plug_in_that_nothing_identifies_is_refused_before_prices_in_memory_are_walked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(spec: object) -> dict[str, str]:
+        raise ConfigError("its module 'gone' is not found")
+
+    monkeypatch.setattr("metabt.runs.request.plugin_versions", refuse)
+    monkeypatch.setattr("metabt.engines.backtest_engine.BacktestEngine.run", lambda *_: pytest.fail("walked"))
+    with pytest.raises(ConfigError, match="its module 'gone' is not found"):
+        metabt.backtest(tree(), {"stocks": stocks(5)})
 
 
 def test_a_table_has_rows_of_a_sleeve_or_of_the_benchmark_alone() -> None:

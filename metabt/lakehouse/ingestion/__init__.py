@@ -7,6 +7,7 @@
    out what they are: dates, symbols, fields, wide or long, one asset or many.
 3. `date_texts` and `number_texts` read what is written in text where all cells together prove what it means;
    `cell_values` turns cells into numbers, sessions and symbols; `observations` checks them and refuses repeats.
+   `whole_frames` takes a wide frame of plain prices in one piece, where they stay in memory.
 4. `many_files` reads a folder or several files as one source; `returns` tells returns from prices and compounds them.
 5. `upsert` compares them with what is stored, `seams` refuses two scales in one history; `ingestion` writes what is
    new, with its digests and calendar, in one transaction; `anomalies` notes what is odd.

@@ -28,7 +28,7 @@ from metabt.lakehouse.ingestion.column_names import (
     symbol_column,
     without_nameless,
 )
-from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
+from metabt.lakehouse.ingestion.columns import Columns, Table, flat, listed, shown
 from metabt.lakehouse.ingestion.number_texts import (
     NumberFormat,
     is_in_percent,
@@ -57,7 +57,23 @@ def read_observations(source: object, options: Options) -> Observations:
     DataError
         For anything that must not be stored, naming the symbol, the date, the count and the cure.
     """
-    table = read_table(source, options)
+    others, found = laid_out(read_table(source, options), options)
+    if options.returns:
+        found = as_fractions(found, options)
+    else:
+        refuse_returns(found.fields["close"], options)
+    found = cleaned(found)
+    return replace(found, notes=found.notes + _without_prices(others, found))
+
+
+def laid_out(table: Table, options: Options) -> tuple[Columns, Observations]:
+    """Return the columns of a table without its dates, and what they mean: observations, unchecked.
+
+    Raises
+    ------
+    DataError
+        For columns that mean nothing, or may mean several things, and cells that are no dates or no numbers.
+    """
     if table.columns and not len(table.columns[0][1]):
         raise DataError("no rows beneath the header; check the file")
     columns, nameless = without_nameless(upright(table.columns))
@@ -69,12 +85,7 @@ def read_observations(source: object, options: Options) -> Observations:
     sessions = cell_values.sessions(column, shown(name), options)
     others = columns[:place] + columns[place + 1 :]
     found = _observations(others, sessions, options, table.continental)
-    if options.returns:
-        found = as_fractions(found, options)
-    else:
-        refuse_returns(found.fields["close"], options)
-    found = cleaned(replace(found, notes=table.notes + nameless + found.notes))
-    return replace(found, notes=found.notes + _without_prices(others, found))
+    return others, replace(found, notes=table.notes + nameless + found.notes)
 
 
 def _observations(
@@ -247,6 +258,6 @@ def _refuse_repeats(names: list[str]) -> None:
 
 def _without_prices(columns: Columns, found: Observations) -> tuple[str, ...]:
     """Return a note that names the symbols of which the source has a column and no price."""
-    held = np.unique(found.symbols.codes)
-    empty = [symbol for code, symbol in enumerate(found.symbols.values) if code not in set(held.tolist())]
+    counts = np.bincount(found.symbols.codes, minlength=len(found.symbols.values)).tolist()
+    empty = [symbol for symbol, count in zip(found.symbols.values, counts, strict=True) if not count]
     return (f"no price in {listed(empty)}",) if empty else ()

@@ -41,7 +41,8 @@ def date_column(columns: Columns, options: Options) -> int:
     if options.date is not None:
         return names.index(options.date)
     dated = [cell_values.looks_like_dates(column, options.date_format) for _, column in columns]
-    named = [places[word] for word in DATES if word in (places := {plain(name): i for i, name in enumerate(names)})]
+    places = {plain(name): i for i, name in enumerate(names)}
+    named = [places[word] for word in DATES if word in places]
     # DAY and TIME are tickers too: a column of that name that holds no dates is the last resort
     for place in (*(i for i in named if dated[i]), *np.flatnonzero(dated), *named):
         return int(place)
@@ -68,12 +69,17 @@ def check_column_names(columns: Columns, options: Options) -> None:
             raise DataError(f"no column '{stated}'{nearest(stated, names)}")
 
 
+def is_nameless(name: str) -> bool:
+    """Return whether a name is one that a column gets when it has none."""
+    return UNNAMED.fullmatch(plain(name)) is not None
+
+
 def without_nameless(columns: Columns) -> tuple[Columns, tuple[str, ...]]:
     """Return the columns without nameless ones that count rows or hold nothing, and a note that names those."""
     left = [
         name
         for name, column in columns
-        if isinstance(name, str) and UNNAMED.fullmatch(plain(name)) and (_is_empty(column) or _counts_rows(column))
+        if isinstance(name, str) and is_nameless(name) and (_is_empty(column) or _counts_rows(column))
     ]
     kept = [(name, column) for name, column in columns if name not in left]
     notes = (f"left out: {listed([name or '(no name)' for name in left])}, which only counts rows or is empty",)

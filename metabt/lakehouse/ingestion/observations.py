@@ -79,7 +79,7 @@ def cleaned(rows: Observations) -> Observations:
     priced = ~np.isnan(rows.fields["close"])
     if not priced.any():
         raise DataError(f"no prices: none of {rows.rows_read} rows has one; check the file and its columns")
-    kept = _without_repeats(_without_empty_fields(rows.take(priced)))
+    kept = _without_repeats(_without_empty_fields(rows if priced.all() else rows.take(priced)))
     note = ("stamps with a time of day were dated as written, in their own time zone",) if kept.clock.any() else ()
     notes = (*kept.notes, *note, *_extremes(kept))
     return replace(kept, empty=int((~priced).sum()), duplicates=int(priced.sum()) - len(kept), notes=notes)
@@ -120,6 +120,8 @@ def _check_values(rows: Observations, name: str) -> None:
 
 def _without_repeats(rows: Observations) -> Observations:
     key = rows.dates.astype(np.int64) * len(rows.symbols.values) + rows.symbols.codes
+    if (key[1:] > key[:-1]).all():
+        return rows
     ordered = rows.take(np.lexsort((rows.clock, key)))
     key = np.sort(key)
     repeats = np.r_[False, key[1:] == key[:-1]]

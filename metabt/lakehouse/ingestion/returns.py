@@ -33,9 +33,13 @@ def refuse_returns(values: np.ndarray, options: Options) -> None:
     seen = values[np.isfinite(values)]
     if not len(seen):
         return
+    negative = int((seen < 0).sum())
+    of_both_signs = 0.1 * len(seen) < negative < 0.9 * len(seen)
+    if not of_both_signs and (negative or seen.max() >= LARGE):
+        return  # as nearly all prices: their median, which takes long, decides nothing
     sizes = np.abs(seen)
-    negative, middle = int((seen < 0).sum()), float(np.median(sizes))
-    mixed = 0.1 * len(seen) < negative < 0.9 * len(seen) and (middle < LARGE or (middle < 5.0 and len(seen) > 20))
+    middle = float(np.median(sizes))
+    mixed = of_both_signs and (middle < LARGE or (middle < 5.0 and len(seen) > 20))
     if mixed or (not negative and len(seen) > 8 and sizes.max() < LARGE and _leaps(sizes)):
         percent = {"percent": True} if middle >= LARGE else {}
         raise DataError(

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import pyarrow as pa
 
@@ -91,7 +92,7 @@ def upright(columns: Columns) -> Columns:
 
 def _turned(names: list[str]) -> bool:
     """Return whether all names but one are dates."""
-    others = [name for name in names if not is_date(name)]
+    others = list(islice((name for name in names if not is_date(name)), 2))
     return len(names) > 1 and len(others) == 1 and not NUMERIC.fullmatch(others[0])
 
 
