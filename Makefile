@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest bench rebuild scaling faults lint clean
+.PHONY: help install demo test lowest bench rebuild scaling memory faults lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -52,6 +52,9 @@ rebuild: $(STAMP)  ## what is computed again, and how long it takes
 
 scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/scaling.py
+
+memory: $(STAMP)  ## what a walk keeps in memory by its number of leaves, and a block on disk
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/memory.py
 
 faults: $(STAMP)  ## kill workers at random, twenty times over
 	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py tests/engines/ray/test_nodes.py

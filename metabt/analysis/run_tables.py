@@ -126,10 +126,12 @@ def _returns(streams: Sequence[tuple[str, Stream]]) -> Table:
 def _decisions(histories: Sequence[SleeveHistory]) -> Table:
     items, status = Codes(), Codes()
     parts = [_decided(history, items, status) for history in histories]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    n_rows = [len(part["date"]) for part in parts]
+    # popped: what is joined is let go of, column by column
+    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in tuple(parts[0])}
     texts = {"item": items.values, "status": status.values, "reason": REASONS}
     return {
-        "path": Coded.repeated([history.path for history in histories], [len(part["date"]) for part in parts]),
+        "path": Coded.repeated([history.path for history in histories], n_rows),
         **{name: Coded(column, texts[name]) if name in texts else column for name, column in columns.items()},
     }
 

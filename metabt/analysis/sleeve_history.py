@@ -96,7 +96,7 @@ class SleeveHistory:
     @property
     def earned(self) -> np.ndarray:
         """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return."""
-        return np.asarray(self.block.held.earned)[: self.size]
+        return self.book.earned_by_item(self.size)
 
     @cached_property
     def decisions(self) -> Decisions:

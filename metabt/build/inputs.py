@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from metabt.build.plan import Node, Plan
+from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf, Meta
@@ -41,16 +42,11 @@ class Market:
     """(n_sessions, n_assets)"""
 
     @classmethod
-    def of(cls, prices: Prices, universe: tuple[str, ...]) -> Market:
-        """Return the columns of `universe` of some prices; returns are worked out for all symbols together, once."""
+    def of(cls, prices: Prices, universe: tuple[str, ...], rows: slice) -> Market:
+        """Return the columns of `universe` and some rows; returns are worked out for all symbols together, once."""
         at, volume = prices.columns(universe), prices.dollar_volume
-        observed, priced = (_flags(matrix, at, prices.complete) for matrix in (prices.observed, prices.priced))
-        return cls(_cut(prices.returns, at), observed, priced, None if volume is None else _cut(volume, at))
-
-    def rows(self, rows: slice) -> Market:
-        """Return some of the rows."""
-        volume = None if self.dollar_volume is None else self.dollar_volume[rows]
-        return Market(self.returns[rows], self.observed[rows], self.priced[rows], volume)
+        observed, priced = (_flags(matrix[rows], at, prices.complete) for matrix in (prices.observed, prices.priced))
+        return cls(_cut(prices.returns[rows], at), observed, priced, None if volume is None else _cut(volume[rows], at))
 
 
 def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -86,24 +82,36 @@ class PriceSource(Protocol):
 
 
 class Markets:
-    """The datasets' columns by leaf, cut once from what is held of the prices, which are read when first asked for."""
+    """The datasets' columns by leaf, cut from what is held of the prices, which are read when first asked for."""
 
     def __init__(self, plan: Plan) -> None:
         """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
         self._lookback = max(node.spec.lookback for node in plan.nodes.values())
-        self._cut: dict[tuple[str, tuple[str, ...]], Market] = {}
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
-        dataset, key = self._datasets[leaf.dataset], (leaf.dataset, leaf.universe)
+        dataset, (window, _) = self._datasets[leaf.dataset], reach(leaf, rows)
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
         prices = dataset.since(max(rows.start - self._lookback - 1, 0))
-        if key not in self._cut or len(self._cut[key].returns) != len(prices.dates):
-            self._cut[key] = Market.of(prices, leaf.universe)
-        window, _ = reach(leaf, rows)
         ahead = len(dataset.facts.dates) - len(prices.dates)
-        return self._cut[key].rows(slice(window.start - ahead, window.stop - ahead))
+        return Market.of(prices, leaf.universe, slice(window.start - ahead, window.stop - ahead))
+
+
+@dataclass(frozen=True)
+class Returns:
+    """The returns of a leaf's assets, cut anew from what is held of the prices each time they are asked for."""
+
+    dataset: Dataset
+    """Where its universe lives."""
+    universe: tuple[str, ...]
+    """Its assets."""
+
+    def __call__(self, rows: slice) -> np.ndarray:
+        """Return simple returns in some rows of the calendar, (n_rows, n_assets), 0 in gaps."""
+        prices = self.dataset.since(rows.start)
+        ahead = len(self.dataset.facts.dates) - len(prices.dates)
+        return _cut(prices.returns[rows.start - ahead : rows.stop - ahead], prices.columns(self.universe))
 
 
 def initial_state(node: Node) -> LeafState | MetaState:
@@ -177,7 +185,7 @@ def ends_of(spec: Meta, plan: Plan) -> np.ndarray:
 def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
     """Return a block with its book; a meta sleeve's is looked through to the children in `inputs`."""
     if isinstance(block.held, Assets):
-        return Opened(block, LeafBook(block.held, block.traded))
+        return Opened(block, LeafBook(block.held, block.traded, block.gross))
     assert isinstance(inputs, MetaInputs)  # whose shares need children to be looked through to
     return Opened(block, inputs.book(block.held))
 

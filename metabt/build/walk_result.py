@@ -12,17 +12,21 @@ import numpy as np
 
 from metabt.build.cached_walk import ended
 from metabt.build.foreign_warnings import Heard, listening
-from metabt.build.inputs import Readings, initial_state, meta_inputs, opened
+from metabt.build.inputs import Readings, Returns, initial_state, meta_inputs, opened
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap, Progress, Step
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import Block
+from metabt.walk.block import Assets, Block
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
+from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.stopwatch import Stopwatch
 from metabt.walk.walk_forward import State, advance
+
+HELD = 2**28
+"""Bytes of holdings of all leaves up to which they are kept as they are, and not followed again when they are read."""
 
 
 @dataclass
@@ -90,9 +94,32 @@ class WalkResult:
             walk.failure = ended(node, span, rows, error)
             return walk
         walk.laps = [Lap(span, stage, seconds, n_rows, False) for stage, seconds, n_rows in watch.laps]
-        walk.blocks, walk.computed = [block], len(node.partitions)
+        walk.blocks, walk.computed = [self._lean(node, block)], len(node.partitions)
         walk.heard = list(listener.heard)
         return walk
+
+    def _lean(self, node: Node, block: Block) -> Block:
+        """Return a block without what a leaf held between trades, where all leaves hold much: it is followed again."""
+        if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
+            return block
+        assert isinstance(block.held.after, np.ndarray)  # it has just been walked
+        market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
+        after = FollowedRows.of(block.held.after, block.traded, market)
+        return replace(block, held=replace(block.held, after=after))
+
+    @cached_property
+    def _hold_much(self) -> bool:
+        leaves = (node for node in self.plan.nodes.values() if isinstance(node.spec, Leaf))
+        return sum(8 * len(node.calendar.sessions) * node.layout.n_columns for node in leaves) > HELD
+
+    def forget(self, node: Node, last: bool) -> None:
+        """Let go of what was made to walk a meta sleeve, the `last` over its children; some of it is made again."""
+        if last:
+            self._inputs.pop(node.children, None)
+        for key in node.children:
+            inputs = self._inputs.get(self.plan.nodes[key].children)
+            if inputs is not None:
+                inputs.gathered.forget_books()
 
     def complete(self, root: Node) -> WalkResult:
         """Return the forest with the walk of a root that is not remembered: made now, and forgotten with the answer."""

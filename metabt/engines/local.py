@@ -5,6 +5,8 @@ Where nothing is remembered nothing is published between partitions, so each sle
 
 from __future__ import annotations
 
+from collections import Counter
+
 from metabt.build.cached_walk import CachedWalk
 from metabt.build.inputs import Markets, Readings, initial_state, reading
 from metabt.build.plan import Plan
@@ -43,10 +45,13 @@ def _walk_by_sleeve(result: WalkResult, progress: Progress | None) -> None:
     plan, readings, done = result.plan, Readings(result.plan, Markets(result.plan)), 0
     alike = {key: reading(node.spec) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
     metas = [key for key in plan.nodes if key not in alike]
+    readers = Counter(node.children for node in plan.nodes.values())  # fleeting ones among them read later
     for key in (*sorted(alike, key=alike.__getitem__), *metas):
         node = plan.nodes[key]
         if key not in plan.fleeting:
             result.walks[key] = result.walk(node, readings)
+            readers[node.children] -= 1
+            result.forget(node, last=not readers[node.children])
             done += len(node.partitions)
             if progress:
                 progress(done, plan.n_blocks, node.label)

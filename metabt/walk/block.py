@@ -12,8 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.walk.costs import Unpaid
+from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.holdings import Queue
-from metabt.walk.stacked_arrays import Rows
+from metabt.walk.stacked_arrays import StackedArrays
+
+Rows = np.ndarray | StackedArrays | FollowedRows
+"""A matrix of which rows are read: all of it, what lies in several partitions, or what is followed when it is read."""
+
+
+def stretch(rows: Rows, first: int, stop: int) -> np.ndarray:
+    """Return consecutive rows of a matrix, (stop - first, n_columns), to be read only."""
+    return rows[first:stop] if isinstance(rows, np.ndarray) else rows.stretch(first, stop)
+
 
 HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE, CONSTANT = range(6)
 """Why an item of a decision has no weight."""
@@ -49,14 +59,12 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Assets:
-    """Holdings of a leaf, fractions of its NAV."""
+    """Holdings of a leaf, fractions of its NAV; what they earned follows from them (metabt.walk.earned)."""
 
     after: Rows
     """(n_sessions, n_assets) just after trading at the session's close."""
     before: Rows
     """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
-    earned: Rows
-    """(n_sessions, n_assets) contribution of each asset to the gross return; a row sums to it."""
     gaps: Gaps | None
     """None where every holding could be traded in every session."""
 
@@ -79,14 +87,12 @@ class Carried:
 
 @dataclass(frozen=True)
 class Shares:
-    """A meta sleeve's holdings of its children, fractions of its NAV."""
+    """A meta sleeve's holdings of its children, fractions of its NAV; what they earned follows from their streams."""
 
-    before: np.ndarray
-    """(n_sessions, n_children) just before trading."""
     after: np.ndarray
-    """(n_sessions, n_children) just after."""
-    earned: np.ndarray
-    """(n_sessions, n_children) contribution of each child to the gross return; a row sums to it."""
+    """(n_sessions, n_children) just after trading at the session's close."""
+    before: np.ndarray
+    """(n_dealt, n_children) just before trading, for the sessions in which a decision of its own was traded."""
     dealt: np.ndarray
     """(n_sessions,) bool: a decision of its own was traded."""
     carried: Carried | None

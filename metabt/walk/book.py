@@ -1,19 +1,20 @@
 """Book: a sleeve's holdings by (leaf beneath, asset), as fractions of its NAV.
 
 A leaf keeps its holdings; a meta sleeve keeps its shares, and its book is looked through when rows of it are asked for
-(metabt.walk.meta.book). Between trades a position only drifts, so what was held just before trading is kept for the
-sessions in which something traded, and is elsewhere what is held after.
+(metabt.walk.meta.book). What items earned is kept by neither: a leaf's follows from its holdings (metabt.walk.earned),
+a meta sleeve's from its shares and the children's streams.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from metabt.walk.around import around
 from metabt.walk.block import Assets, Block, Gaps
+from metabt.walk.earned import added_up, earned
 
 
 class Book(Protocol):
@@ -27,6 +28,12 @@ class Book(Protocol):
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return `sum_t weights_t x_ta`, (n_assets,), with x what each physical asset earned it in session t."""
+
+    def earned_by_item(self, n_sessions: int) -> np.ndarray:
+        """Return what each asset of a leaf, or each child, contributed to gross returns, (n_sessions, n_items).
+
+        They are of the first sessions. A row sums to the gross return.
+        """
 
     @property
     def gaps(self) -> Gaps | None:
@@ -45,22 +52,27 @@ class LeafBook:
     """Its holdings."""
     traded: np.ndarray
     """(n_sessions,) bool: something traded."""
+    gross: np.ndarray
+    """(n_sessions,) its returns before costs."""
 
     def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return holdings just before and just after trading, each (n_rows, n_assets)."""
-        after = self.held.after[rows]
-        before, moved = after.copy(), self.traded[rows]
-        before[moved] = self.held.before[self._ordinals[rows[moved]]]
-        return before, after
+        return around(self.held, self.traded, rows)
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return contributions of each asset to gross returns, added up with a weight per session, (n_assets,)."""
-        return weights @ np.asarray(self.held.earned)
+        return self.added_up(weights[None])[0]
 
-    @cached_property
-    def _ordinals(self) -> np.ndarray:
-        """(n_sessions,) int64 how many sessions traded before each that did."""
-        return np.cumsum(self.traded) - 1
+    def added_up(self, weights: np.ndarray) -> np.ndarray:
+        """Return the same with several weights per session, (n_sums, n_assets); `weights` (n_sums, n_sessions).
+
+        There may be less weights than sessions: the later ones do not count.
+        """
+        return added_up(weights, self.held, self.traded, self.gross)
+
+    def earned_by_item(self, n_sessions: int) -> np.ndarray:
+        """Return what each asset contributed to the gross returns of the first sessions, (n_sessions, n_assets)."""
+        return earned(self.held, self.traded, self.gross, slice(0, n_sessions))
 
     @property
     def gaps(self) -> Gaps | None:

@@ -46,9 +46,9 @@ def join_decisions(parts: Sequence[Decisions]) -> Decisions:
 def _held(blocks: Sequence[Block], starts: np.ndarray) -> Assets | Shares:
     first = blocks[0].held
     if isinstance(first, Assets):
-        rows = {name: StackedArrays(parts) for name, parts in _parts(blocks, ("after", "before", "earned")).items()}
+        rows = {name: StackedArrays(parts) for name, parts in _parts(blocks, ("after", "before")).items()}
         return Assets(**rows, gaps=_gaps(blocks))
-    names = ("before", "after", "earned", "dealt")
+    names = ("after", "before", "dealt")
     arrays = {name: np.concatenate(parts) for name, parts in _parts(blocks, names).items()}
     return Shares(**arrays, carried=_carried(blocks, starts))
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         trades = hold.trades(spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
         cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
-        held = Assets(hold.after, hold.before, hold.earned, hold.gaps)
+        held = Assets(hold.after, hold.before, hold.gaps)
     begin, started = begin_of(state.started, trades.traded)
     block = Block(
         dates=inputs.dates,
@@ -84,7 +85,7 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
         cost=cost,
         net=net,
         turnover=trades.traded / 2,
-        netting=np.zeros(len(net)),
+        netting=_nothing(len(net)),
         traded=hold.traded,
         closed=hold.n_closed,
         decisions=decisions,
@@ -92,6 +93,14 @@ def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwa
     )
     live = state.live or bool(len(decisions.rows))
     return replace(state, **clock, **hold.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+
+
+@lru_cache(maxsize=4)
+def _nothing(n_sessions: int) -> np.ndarray:
+    """Return zeros, (n_sessions,), read-only: as many leaves as there are share them."""
+    zeros = np.zeros(n_sessions)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _decide(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,14 @@ from metabt.walk.costs import Trades
 from metabt.walk.drift import drift
 from metabt.walk.meta.flattening import net_shorts, net_trades
 from metabt.walk.timing import check_alive
+
+
+@lru_cache(maxsize=4)
+def _none(n_sessions: int) -> np.ndarray:
+    """Return counts of nothing, (n_sessions,) int64, read-only: as many leaves as there are share them."""
+    counts = np.zeros(n_sessions, np.int64)
+    counts.flags.writeable = False
+    return counts
 
 
 class LeafHoldings:
@@ -83,21 +91,13 @@ class LeafHoldings:
     def n_closed(self) -> np.ndarray:
         """(n_sessions,) int64 holdings closed at their last price."""
         if self.priced.all():
-            return np.zeros(len(self.gross), np.int64)
+            return _none(len(self.gross))
         return self.closed.sum(axis=1)
 
     @cached_property
     def before(self) -> np.ndarray:
         """(n_traded, n_assets) holdings just before trading, in sessions in which anything traded; at the end."""
         return self._before[: np.count_nonzero(self.traded)].copy()
-
-    @property
-    def earned(self) -> np.ndarray:
-        """(n_sessions, n_assets) contribution of each asset to the gross return."""
-        earned = np.empty(self.market.shape)
-        np.multiply(self._state.holdings, self.market[0], out=earned[0])
-        np.multiply(self.after[:-1], self.market[1:], out=earned[1:])
-        return earned
 
     def trades(self, borrows: bool) -> Trades:
         """Return the sums of absolute trades and, where it `borrows` at a cost, of short positions; at the end."""

@@ -36,6 +36,10 @@ class StackedArrays:
                 part.take(within[start:stop], axis=0, out=found[start:stop], mode="clip")
         return found
 
+    def stretch(self, first: int, stop: int) -> np.ndarray:
+        """Return the rows from `first` up to the one before `stop`, (n_rows, n_columns)."""
+        return self[np.arange(first, stop)]
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return the whole as one array."""
         return np.concatenate(self.parts, dtype=dtype)
@@ -44,7 +48,3 @@ class StackedArrays:
     def _firsts(self) -> np.ndarray:
         """(n_parts + 1,) row at which each part begins, and after the last."""
         return np.cumsum([0, *(len(part) for part in self.parts)])
-
-
-Rows = np.ndarray | StackedArrays
-"""A matrix of which rows are read: all of it, or what lies in several partitions."""

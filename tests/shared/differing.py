@@ -7,12 +7,13 @@ from dataclasses import fields
 
 import numpy as np
 
+from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.stacked_arrays import StackedArrays
 
 
 def differing(one: object, other: object, where: str) -> Iterator[str]:
     """Yield where two values differ by a bit."""
-    one, other = (np.asarray(it) if isinstance(it, StackedArrays) else it for it in (one, other))
+    one, other = (np.asarray(it) if isinstance(it, StackedArrays | FollowedRows) else it for it in (one, other))
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         if (one.dtype, one.shape, one.tobytes()) != (other.dtype, other.shape, other.tobytes()):
             yield where

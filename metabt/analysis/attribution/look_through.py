@@ -1,6 +1,6 @@
 """Look through: what every (leaf, asset) beneath a sleeve earned it, added up with factors over sessions.
 
-1. A leaf knows what each asset earned, `h_{t-1} r_t`.
+1. What each asset of a leaf earned follows from its holdings (metabt.walk.earned).
 2. A meta sleeve's children get its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
 3. A position that could not be traded with the shares earns beside them, in its own column.
 """
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.walk.block import Assets, Shares
+from metabt.walk.book import LeafBook
+from metabt.walk.meta.book import MetaBook
 
 
 def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], factors: np.ndarray) -> np.ndarray:
@@ -20,9 +21,10 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
 
     `beneath` are the sleeves of its tree by path, `factors` (n_periods, n_sessions).
     """
-    held = history.block.held
-    if isinstance(held, Assets):
-        return factors @ history.earned
+    book = history.book
+    if isinstance(book, LeafBook):
+        return book.added_up(factors)
+    assert isinstance(book, MetaBook)
     before = held_over(history)
     parts = []
     for c, child in enumerate(history.sleeve.ordered):
@@ -30,8 +32,7 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
         own = (factors * before[:, c])[:, np.searchsorted(history.dates, below.dates)]
         parts.append(looked_through(below, beneath, own))
     columns = np.concatenate(parts, axis=1)
-    if held.carried is not None:
-        _add_carried(columns, history, held, factors)
+    _add_carried(columns, book, factors)
     return columns
 
 
@@ -42,13 +43,10 @@ def held_over(history: SleeveHistory) -> np.ndarray:
     return over
 
 
-def _add_carried(columns: np.ndarray, history: SleeveHistory, held: Shares, factors: np.ndarray) -> None:
-    carried = held.carried
-    assert carried is not None
-    later = carried.rows + 1
-    seen = later < history.size
-    rows, at = later[seen], carried.columns[seen]
-    returns = history.gathered.full_gaps.returns
-    amounts = carried.after[seen] * returns[rows, at]
+def _add_carried(columns: np.ndarray, book: MetaBook, factors: np.ndarray) -> None:
+    rows, at, held = book.carried_over(factors.shape[1])
+    if not len(rows):
+        return
+    amounts = held * book.children.full_gaps.returns[rows, at]
     for period, factor in enumerate(factors):
         np.add.at(columns[period], at, factor[rows] * amounts)

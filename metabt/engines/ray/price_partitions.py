@@ -49,7 +49,7 @@ class PricePartitions:
         if any((leaf.dataset, label) not in self._parts for label in labels):
             return self._unfed.of(leaf, rows)
         first, joined = facts.partitions[labels[0]].start, self._joined_at(leaf.dataset, labels)
-        return Market.of(joined, leaf.universe).rows(slice(window.start - first, window.stop - first))
+        return Market.of(joined, leaf.universe, slice(window.start - first, window.stop - first))
 
     def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:
         """Return partitions end to end: most leaves look back as far as the one before."""

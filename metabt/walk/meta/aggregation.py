@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -25,6 +25,14 @@ from metabt.walk.candidates import Candidates
 
 KEPT_BOOKS = 2
 """Number of sets of sessions for which the children's books are kept side by side."""
+FORMED = 2**26
+"""Bytes of a book, or of covariances, that are formed at a time and kept for other sleeves, about."""
+
+
+def stretches(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return rows, (n_rows,), in stretches of about FORMED bytes: for each row, `size` numbers are formed."""
+    n_parts = -(-8 * len(rows) * size // FORMED)
+    return np.array_split(rows, max(n_parts, 1))
 
 
 @dataclass(frozen=True)
@@ -119,9 +127,17 @@ def align(dates: np.ndarray, child: Opened | None, start: Start, end: np.datetim
         return Aligned(None, start, np.full(len(dates), -1), np.zeros(len(dates), bool), open_ended)
     own = child.block.dates
     if own is dates or np.array_equal(own, dates):
-        return Aligned(child, start, np.arange(len(dates)), np.ones(len(dates), bool), open_ended, in_step=True)
+        return Aligned(child, start, *_one_for_one(len(dates)), open_ended, in_step=True)
     rows = np.searchsorted(own, dates, side="right") - 1
     return Aligned(child, start, rows, (rows >= 0) & (own[rows] == dates), open_ended)
+
+
+@lru_cache(maxsize=4)
+def _one_for_one(n_sessions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `rows` and `fresh` of a child in step, read-only: as many children as there are share them."""
+    rows, fresh = np.arange(n_sessions), np.ones(n_sessions, bool)
+    rows.flags.writeable = fresh.flags.writeable = False
+    return rows, fresh
 
 
 @dataclass(frozen=True)
@@ -189,12 +205,24 @@ class Gathered:
         """
         key = rows.tobytes()
         if key not in self._books:
-            books = [child.around(rows) for child in self.children]
             while len(self._books) >= KEPT_BOOKS:
                 self._books.pop(next(iter(self._books)))
-            before, after = (np.concatenate(side, axis=1) for side in zip(*books, strict=True))
-            self._books[key] = before, after
+            self._books[key] = self._side_by_side(rows)
         return self._books[key]
+
+    def _side_by_side(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n_columns = sum(len(child.start.book) for child in self.children)
+        before, after = np.empty((len(rows), n_columns)), np.empty((len(rows), n_columns))
+        first = 0
+        for child in self.children:
+            columns = slice(first, first + len(child.start.book))
+            before[:, columns], after[:, columns] = child.around(rows)
+            first = columns.stop
+        return before, after
+
+    def forget_books(self) -> None:
+        """Let go of the books that are kept."""
+        self._books.clear()
 
     @cached_property
     def gaps(self) -> Gaps | None:
@@ -248,6 +276,17 @@ class Shared:
     lengths: dict[int, np.ndarray] = field(default_factory=dict)
     """Sessions of stream, (n_common, n_children), by what they are capped at."""
 
+    def keep(self, key: bytes, windows: Windows) -> None:
+        """Keep windows, and let go of the oldest where the covariances of all would take more than FORMED bytes."""
+        self.windows[key] = windows
+        while len(self.windows) > 1 and sum(map(_covariances, self.windows.values())) > FORMED:
+            del self.windows[next(iter(self.windows))]
+
+
+def _covariances(windows: Windows) -> int:
+    """Return the bytes that the covariances of some windows take, once they are asked for."""
+    return 8 * len(windows) * windows.returns.shape[1] ** 2
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -273,8 +312,7 @@ class Streams:
         key = stops.tobytes() + lengths.tobytes()
         if key not in self.shared.windows:
             sessions = self.sessions[stops - self.before - 1]
-            windows = Windows(self.returns, stops, lengths, names=self.names, sessions=sessions)
-            self.shared.windows[key] = windows
+            self.shared.keep(key, Windows(self.returns, stops, lengths, names=self.names, sessions=sessions))
         return self.shared.windows[key]
 
     def candidates(self, rows: np.ndarray, support: np.ndarray, least: int, most: int) -> Candidates:

@@ -2,6 +2,7 @@
 
 1. `H = s_c h_c`, with h_c the child's holdings as of that session
 2. plus positions that stayed what they were because an asset had no price when shares were traded
+3. what a child contributed to the gross return is `s_{c,t-1} R_{c,t}`, and what such positions of its assets earned
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.walk.around import around
 from metabt.walk.block import Carried, Gaps, Shares
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout
@@ -29,32 +31,48 @@ class MetaBook:
 
     def around(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return holdings just before and just after trading, each (n_rows, n_columns)."""
-        held, carried = self.held, self.held.carried
-        before, after = self.children.around(rows)
-        # + 0.0: no share of a short is 0.0 and not -0.0, whether or not something is carried
-        before = np.take(held.before[rows], self.layout.child_of, axis=1) * before + 0.0
-        after = np.take(held.after[rows], self.layout.child_of, axis=1) * after + 0.0
-        if carried is None:
-            return before, after
-        return _add(before, rows, carried, carried.before), _add(after, rows, carried, carried.after)
+        shares, books, carried = around(self.held, self.held.dealt, rows), self.children.around(rows), self.held.carried
+        before, after = (_looked_through(*pair, self.layout.child_of) for pair in zip(shares, books, strict=True))
+        if carried is not None:
+            _add(before, rows, carried, carried.before)
+            _add(after, rows, carried, carried.after)
+        return before, after
 
     def earned(self, weights: np.ndarray) -> np.ndarray:
         """Return contributions of physical assets to gross returns, (n_assets,), added up with a weight per session.
 
         The sleeve is taken to hold nothing before its first row.
         """
-        held = np.concatenate([np.zeros((1, self.held.after.shape[1])), self.held.after[:-1]])
         total = np.zeros(len(self.layout.symbols))
         for c, child in enumerate(self.children.children):
-            total[self.layout.assets_of_child[c]] += child.earned(weights * held[:, c])
-        carried = self.held.carried
-        if carried is not None:
-            later = carried.rows + 1
-            goes_on = later < len(weights)
-            rows, columns = later[goes_on], carried.columns[goes_on]
-            extra = weights[rows] * carried.after[goes_on] * self.children.full_gaps.returns[rows, columns]
+            own = np.zeros(len(weights))
+            own[1:] = weights[1:] * self.held.after[:-1, c]
+            total[self.layout.assets_of_child[c]] += child.earned(own)
+        rows, columns, held = self.carried_over(len(weights))
+        if len(rows):
+            extra = weights[rows] * held * self.children.full_gaps.returns[rows, columns]
             np.add.at(total, self.layout.asset_of[columns], extra)
         return total
+
+    def earned_by_item(self, n_sessions: int) -> np.ndarray:
+        """Return what each child contributed to the gross returns of the first sessions, (n_sessions, n_children)."""
+        earned = np.zeros((n_sessions, self.held.after.shape[1]))
+        np.multiply(self.held.after[: max(n_sessions - 1, 0)], self.children.gross[1:n_sessions], out=earned[1:])
+        earned += 0.0  # no loss of nothing is -0.0, whether or not something is carried
+        rows, columns, held = self.carried_over(n_sessions)
+        if len(rows):
+            extra, returns = np.zeros_like(earned), self.children.full_gaps.returns[rows, columns]
+            np.add.at(extra, (rows, self.layout.child_of[columns]), held * returns)
+            earned += extra
+        return earned
+
+    def carried_over(self, n_sessions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what was carried over into the first sessions: rows, columns and positions, (n_entries,) each."""
+        carried = self.held.carried
+        if carried is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        seen = carried.rows + 1 < n_sessions
+        return carried.rows[seen] + 1, carried.columns[seen], carried.after[seen]
 
     @cached_property
     def gaps(self) -> Gaps | None:
@@ -85,13 +103,21 @@ class MetaBook:
         return over[:, self.layout.child_of] & ((before != 0) | (after != 0))
 
 
-def _add(book: np.ndarray, rows: np.ndarray, carried: Carried, values: np.ndarray) -> np.ndarray:
-    """Return a book's `rows`, which may repeat, with the carried positions of their sessions added."""
+def _looked_through(shares: np.ndarray, books: np.ndarray, child_of: np.ndarray) -> np.ndarray:
+    """Return shares of the children's books, (n_rows, n_columns)."""
+    held = np.take(shares, child_of, axis=1)
+    held *= books
+    held += 0.0  # no share of a short is 0.0 and not -0.0, whether or not something is carried
+    return held
+
+
+def _add(book: np.ndarray, rows: np.ndarray, carried: Carried, values: np.ndarray) -> None:
+    """Add the carried positions of their sessions to a book's `rows`, which may repeat."""
     if not len(rows):
-        return book
+        return
     distinct, inverse = np.unique(rows, return_inverse=True)
     place = np.searchsorted(distinct, carried.rows)
     here = (place < len(distinct)) & (distinct[np.minimum(place, len(distinct) - 1)] == carried.rows)
     extra = np.zeros((len(distinct), book.shape[1]))
     extra[place[here], carried.columns[here]] = values[here]
-    return book + extra[inverse]
+    book += extra[inverse]

@@ -10,7 +10,7 @@ from metabt.walk import holdings
 from metabt.walk.block import Carried, Gaps, MetaState, Shares
 from metabt.walk.drift import drift
 from metabt.walk.meta.aggregation import Gathered
-from metabt.walk.meta.flattening import Layout, net_by
+from metabt.walk.meta.flattening import Layout
 from metabt.walk.timing import check_alive
 
 
@@ -24,7 +24,7 @@ class MetaHoldings:
         """Begin before the first session with what the partition before left; the state is not changed."""
         self._state, self._children, self._layout = state, children, layout
         n_sessions = len(children.dates)
-        self.before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
+        self._before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
         self.gross, self._dealt = np.empty(n_sessions), np.zeros(n_sessions, bool)
         self._shares, self.carried = state.holdings.copy(), state.carried.copy()
         self._stop = 0
@@ -47,7 +47,7 @@ class MetaHoldings:
             If the book is ruined on the way.
         """
         rows = slice(self._stop, stop)
-        made = (self.before[rows], self.after[rows], self.gross[rows], self._dealt[rows])
+        made = (self._before[rows], self.after[rows], self.gross[rows], self._dealt[rows])
         args = (self._children.gross[rows], due[rows], targets, self._shares, *made)
         if self._gaps is None:
             ruin = holdings.hold_shares(*args)
@@ -98,7 +98,7 @@ class MetaHoldings:
     def traded(self) -> np.ndarray:
         """(n_sessions,) bool: something in it or beneath it traded."""
         rows = self._children.rows_traded
-        dealt_in = (self.before[rows] != 0) | (self.after[rows] != 0)
+        dealt_in = (self._before[rows] != 0) | (self.after[rows] != 0)
         traded = self._dealt.copy()
         traded[rows] |= (self._children.traded[rows] & dealt_in).any(axis=1)
         return traded
@@ -108,13 +108,9 @@ class MetaHoldings:
 
         `due`, (n_sessions,), is the decision that each session traded, -1 for none.
         """
-        # + 0.0: no loss of nothing is -0.0, whether or not something is carried
-        earned = np.concatenate([self._state.holdings[None], self.after[:-1]]) * self._children.gross + 0.0
-        if self._gaps is None:
-            return Shares(self.before, self.after, earned, due >= 0, None)
-        extra = np.concatenate([self._state.carried[None], self._beyond[1][:-1]]) * self._gaps.returns
-        earned = earned + net_by(extra, self._layout.child_of, earned.shape[1])
-        return Shares(self.before, self.after, earned, due >= 0, _sparse(self._state.carried, *self._beyond))
+        dealt = due >= 0  # not what a carried position alone has traded
+        carried = None if self._gaps is None else _sparse(self._state.carried, *self._beyond)
+        return Shares(self.after, self._before[dealt], dealt, carried)
 
 
 def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:

@@ -21,7 +21,7 @@ from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
 from metabt.walk.costs import Trades, charge, saved_by_netting
-from metabt.walk.meta.aggregation import Gathered, Streams
+from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
@@ -158,15 +158,13 @@ def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool)
     Short positions are added up only where they cost anything.
     """
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
-    rows = np.flatnonzero(traded)
-    before, after = book.around(rows)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
-    netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
-    if layout.n_apart == len(layout.symbols):  # no asset is in two children: nothing can cancel
-        apart = netted
-    else:
-        apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
-    if borrows:
-        _, whole = book.around(np.arange(n_sessions))
-        short = net_shorts(whole, layout.asset_of, len(layout.symbols))
-    return Trades(netted, short), Trades(apart, np.zeros(n_sessions))
+    for rows in stretches(np.flatnonzero(traded), layout.n_columns):
+        before, after = book.around(rows)
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        if layout.n_apart != len(layout.symbols):  # else no asset is in two children: nothing can cancel
+            apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
+    for rows in stretches(np.arange(n_sessions), layout.n_columns) if borrows else []:
+        short[rows] = net_shorts(book.around(rows)[1], layout.asset_of, len(layout.symbols))
+    cancels = layout.n_apart != len(layout.symbols)
+    return Trades(netted, short), Trades(apart if cancels else netted, np.zeros(n_sessions))

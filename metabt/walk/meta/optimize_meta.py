@@ -19,7 +19,7 @@ from metabt.portfolio.built_estimators import bounded, build_optimizer
 from metabt.portfolio.sleeve import Estimator, Meta
 from metabt.walk.block import CONSTANT, HELD, NOT_LIVE, WAITING
 from metabt.walk.decision import weigh
-from metabt.walk.meta.aggregation import Streams
+from metabt.walk.meta.aggregation import Streams, stretches
 from metabt.walk.path_dependent import Pending
 
 
@@ -51,7 +51,8 @@ def optimize_meta(
 ) -> MetaDecisions:
     """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool.
 
-    Decisions after the warm-up are taken all at once or, where `pending` is given, one after another by it.
+    Decisions after the warm-up are taken all at once, or in stretches where the covariances of all would not fit; or,
+    where `pending` is given, one after another by it.
     """
     optimizer = build_optimizer(spec.optimizer)
     ready = live & (streams.lengths[rows] >= spec.history)
@@ -64,13 +65,13 @@ def optimize_meta(
         equal = build_optimizer(bounded(Estimator("equal"), optimizer))
         windows, support = streams.candidates(rows[early], live[early], spec.history, spec.lookback).of(equal)
         weights[early], _ = equal.weigh(windows, support)
-    if len(late):
-        candidates = streams.candidates(rows[late], eligible[late], spec.history, spec.lookback)
-        found = pending.weigh(rows[late], candidates) if pending else weigh(spec, candidates)
-        weights[late], given[late] = found.weights, found.given
-        known = ~((found.weights != 0.0) & ~ready[late]).any(axis=1)  # else there is no stream to estimate it on
-        risk[late] = np.where(known[:, None], candidates.risk(found.weights, found.varied), np.nan)
-        status[len(early) :] = found.status.tolist()
+    for part in stretches(late, live.shape[1] ** 2) if len(late) else []:
+        candidates = streams.candidates(rows[part], eligible[part], spec.history, spec.lookback)
+        found = pending.weigh(rows[part], candidates) if pending else weigh(spec, candidates)
+        weights[part], given[part] = found.weights, found.given
+        known = ~((found.weights != 0.0) & ~ready[part]).any(axis=1)  # else there is no stream to estimate it on
+        risk[part] = np.where(known[:, None], candidates.risk(found.weights, found.varied), np.nan)
+        status[part[0] : part[-1] + 1] = found.status.tolist()
     left = np.where(live, np.where(eligible, CONSTANT, WAITING), NOT_LIVE)
     reasons = np.where(given, HELD, left).astype(np.int8)
     kept = done | (spec.warmup == "equal")
