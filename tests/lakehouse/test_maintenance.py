@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import metabt
@@ -125,6 +129,36 @@ def test_a_damaged_note_of_what_was_merged_is_refused(lake: tuple[Path, list[str
         assert contents(path) == before
     (path / INTENDED).unlink()
     assert ingest(path, "more", stocks(2, 50).rename_axis("date"))
+
+
+def readable_flip(file: Path) -> bytes:
+    """Return a file's bytes with one bit flipped, so that it is read without an error, as other values."""
+    sound, true = file.read_bytes(), pq.read_table(file)
+    for place in range(4, len(sound)):
+        flipped = sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :]
+        try:
+            if pq.read_table(io.BytesIO(flipped)) != true:
+                return flipped
+        except (pa.ArrowException, OSError):
+            pass
+    raise AssertionError(f"no flipped bit of {file} goes unnoticed")
+
+
+@pytest.mark.parametrize("table", ["prices", "metrics"])
+def test_what_is_damaged_is_not_merged_into_a_file_that_is_recorded_as_sound(
+    lake: tuple[Path, list[str]], table: str
+) -> None:
+    path, _ = lake
+    file = min((path / "data" / "main" / table).rglob("*.parquet"))
+    sound, before, count = file.read_bytes(), contents(path), parquet(path)
+    file.write_bytes(readable_flip(file))
+    with pytest.raises(StoreError, match=f"{re.escape(str(file))}' has other bytes than were written"):
+        upkeep(path)
+    assert parquet(path) == count
+    file.write_bytes(sound)
+    assert contents(path) == before
+    upkeep(path)
+    assert contents(path) == before and check_lakehouse(path).faults == []
 
 
 def test_runs_are_let_go_only_where_that_is_asked_for(
