@@ -26,21 +26,6 @@ if TYPE_CHECKING:
     from metabt.runs.replay import Origin
 
 
-class _Identity:
-    """A field that holds a text, or what returns it: of prices in memory all is digested when somebody asks."""
-
-    def __get__(self, result: object, kind: type) -> str:
-        if result is None:
-            raise AttributeError("run_id")  # so that the field has no default
-        if callable(result.__dict__["run_id"]):
-            result.__dict__["run_id"] = result.__dict__["run_id"]()
-        found: str = result.__dict__["run_id"]
-        return found
-
-    def __set__(self, result: object, value: str | Callable[[], str]) -> None:
-        result.__dict__["run_id"] = value
-
-
 @dataclass(frozen=True, repr=False)
 class Result:
     """One run of one portfolio; `metabt.backtest` and `metabt.load` make it.
@@ -49,9 +34,9 @@ class Result:
     fractions of the NAV of the sleeve that they belong to; dates are sessions, datetime64[ns] in frames.
     """
 
-    run_id: _Identity = _Identity()
-    """Digest of configuration, data and code, a str."""
-    tables: dict[str, Table]  # type: ignore[misc]  # the field above has no default
+    identified: str | Callable[[], str] = field(repr=False)
+    """Its `run_id`, or what returns it: of prices in memory all is digested when somebody asks."""
+    tables: dict[str, Table]
     """Table name -> column name -> column, without the column run_id; `frame` returns one as a frame."""
     found: bool = False
     """True if the run was read back, False if it was computed."""
@@ -79,6 +64,11 @@ class Result:
         known = "found" if self.found else f"computed in {self.seconds:.1f} s"
         held = f"remembered nowhere, for it has objects: {', '.join(self.objects)}"
         return [*([known] if self.run_id else []), *([held] if self.objects else [])]
+
+    @cached_property
+    def run_id(self) -> str:
+        """Digest of configuration, data and code."""
+        return self.identified if isinstance(self.identified, str) else self.identified()
 
     @property
     def name(self) -> str:
