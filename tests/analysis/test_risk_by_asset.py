@@ -76,6 +76,21 @@ def test_a_corrected_price_of_either_dataset_is_felt_though_weights_are_what_the
     assert changed.loc[date].any() == drawn and not changed.loc[: date - pd.Timedelta(days=1)].any(axis=None)
 
 
+@pytest.mark.parametrize("leaves", ["ab", "ac"])
+@pytest.mark.parametrize("back", [LOOKBACK, LOOKBACK - 1, 0])
+def test_the_first_and_the_last_close_of_what_a_partition_sees_are_among_them(leaves: str, back: int) -> None:
+    """The first decision of the second year sees returns from the close `LOOKBACK` common sessions before."""
+    data, cache = prices(), MemoryCache()
+    used = [data[name] for name in sorted({UNIVERSES[name][0] for name in leaves})]
+    common = pd.concat(used, axis=1, join="inner").index
+    first = shares(metabt.backtest(tree(leaves), data, cache=cache))
+    date = first.index[first.index.year == 2022][0]
+    data["stocks"].loc[common[common.get_loc(date) - back], "BB"] *= 1.05
+    again = shares(metabt.backtest(tree(leaves), data, cache=cache))
+    assert again.equals(shares(metabt.backtest(tree(leaves), data)))
+    assert (again.loc[date] != first.loc[date]).any()
+
+
 def test_prices_that_no_decision_sees_change_nothing_that_is_found() -> None:
     """What came before the first lookback, and what came after the last decision."""
     data, cache = prices(), MemoryCache()
