@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.analysis.left_out import CALENDAR, CAUSES, COVERAGE, LIFE, LeftOut
-from metabt.analysis.note_lines import LINES, SHOWN, concerns, note_lines, pair_lines
+from metabt.analysis.left_out import CALENDAR, CAUSES, COVERAGE, LIFE, SESSIONS, LeftOut
+from metabt.analysis.note_lines import LINES, SHOWN, WIDEST, concerns, cut, listed, note_lines, pair_lines
 from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
 
 FIRST, LAST = np.datetime64("2001-02-03"), np.datetime64("2004-05-06")
@@ -74,3 +75,54 @@ def test_two_runs_share_what_is_said_of_both() -> None:
     lines = pair_lines(one, other)
     assert lines[2] == "both: other than its file says: a=1"
     assert lines[3].startswith("ffffffffffff: ends on 2004-05-06 with dataset 's'; 'l' goes on for 40 days")
+
+
+def test_sessions_without_a_price_and_assets_that_never_had_one() -> None:
+    (line,) = concerns(notes_of(left_out=(left_out(SESSIONS, "A", share=np.nan),)))
+    assert line.endswith(
+        "(A): no price in most sessions in which 'w/a' decides: give it another schedule, or leave them out"
+    )
+    never = LeftOut("w/a", "data", ("A",), 9, 9, 12, LIFE, np.nan, 1.0, np.datetime64("NaT"), np.datetime64("NaT"))
+    assert concerns(notes_of(left_out=(never,))) == ["left out: 1 of 12 assets of w/a never eligible (A): never priced"]
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(8, "8 days"), (60, "60 days"), (61, "2 months"), (76, "2 months"), (77, "3 months")]
+)
+def test_two_months_are_told_in_months(days: int, said: str) -> None:
+    (line,) = concerns(notes_of(early_end=EarlyEnd("s", LAST, "l", LAST + days)))
+    assert f"'l' goes on for {said}, to {LAST + days}: " in line
+
+
+def test_fallbacks_and_warnings_say_how_often_and_when_first() -> None:
+    fell = (FellBack("w/a", 3, 4, ("equal", "previous"), "no solution"), FellBack("w", 1, 9, ("equal",), "why"))
+    warned = (Warned("w/a", "RuntimeWarning:  x\n y", "2001-02-03", 7), Warned("w/b", "z", "", 1))
+    assert concerns(notes_of(fell_back=fell, warned=warned)) == [
+        "fell back: w/a 3 of 4 decisions to equal and previous (no solution); w 1 of 9 decisions to equal (why)",
+        "warnings: w/a 7 x RuntimeWarning: x y (first on 2001-02-03); w/b 1 x z",
+    ]
+
+
+@pytest.mark.parametrize(("length", "whole"), [(WIDEST, True), (WIDEST + 1, False)])
+def test_what_is_too_wide_is_cut(length: int, whole: bool) -> None:
+    text = "x" * length
+    assert listed([text]) == (text if whole else "x" * (WIDEST - 3) + "...")
+
+
+@pytest.mark.parametrize(
+    ("n", "noun", "said"),
+    [
+        (3, "", "i, i, i"),
+        (4, "", "i, i, i, and 1 more"),
+        (3, "case", "i, i, i"),
+        (4, "case", "i, i, i, and 1 more case"),
+        (5, "case", "i, i, i, and 2 more cases"),
+    ],
+)
+def test_what_is_not_listed_is_counted(n: int, noun: str, said: str) -> None:
+    assert listed(["i"] * n, noun) == said
+
+
+def test_lines_are_cut_with_a_count() -> None:
+    assert cut(list("abc"), 3) == ["a", "b", "c"] and cut([], 3) == []
+    assert cut(list("abcd"), 3) == ["a", "b", "and 2 more notes"]

@@ -65,3 +65,13 @@ def test_in_a_tree_the_best_leaf_is_named() -> None:
     tree = {"name": "w", "lookback": 20, "defaults": {"lookback": 20}, "sleeves": sleeves}
     with pytest.raises(RunError, match=r"best coverage in 'w/seldom' was 0\.95 \(19 of 20 returns of 'B'\)"):
         metabt.backtest(tree, frames)
+
+
+def test_an_asset_that_was_seen_in_exactly_half_of_the_windows_is_let_in_by_the_cure() -> None:
+    days = pd.bdate_range("2019-01-01", periods=200)
+    frame = pd.DataFrame(100.0 + np.arange(600).reshape(200, 3) % 7, days, ["HALF", "LESS", "MOST"])
+    frame.iloc[::2, 0] = np.nan
+    frame.iloc[:, 1] = frame.iloc[:, 1].where(np.arange(200) % 3 == 0)
+    frame.iloc[1::4, 2] = np.nan
+    with pytest.raises(RunError, match="of 20 returns of 'MOST'.* set min_coverage: 0.5$"):
+        metabt.backtest(TREE, frame)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metabt
+from metabt.analysis.realised_risk import _Periods
 from tests.shared import panels
 
 LEAF = {"lookback": 2, "optimizer": "equal", "schedule": "monthly"}
@@ -64,3 +68,35 @@ def test_on_one_calendar_it_is_session_by_session(seed: int, missing: float) -> 
     for symbol in ("AA", "BB", "CC"):
         assert found[symbol] == pytest.approx(frame[symbol].cov(total) / total.var(), abs=1e-10)
     assert shares(result, "realised")["a"] == pytest.approx(found["AA"] + found["BB"], abs=1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 12), share=st.floats(0.1, 1.0))
+def test_contributions_between_common_sessions_add_up_to_what_compounds(seed: int, n: int, share: float) -> None:
+    """`(a1 + a2 + ...)` grown by what the stream had made by then; what is outside of all periods is nothing."""
+    rng = np.random.default_rng(seed)
+    dates = np.datetime64("2020-01-01") + np.arange(n)
+    amounts = rng.uniform(-0.1, 0.1, (n, 3))
+    gross = amounts.sum(axis=1)
+    common = dates[rng.random(n) < share]
+    if seed % 2:
+        common = np.r_[dates[0] - 1, common]
+    history = SimpleNamespace(
+        rows=lambda name: {"gross": gross}[name], dates=dates, begin=0, common=common, inception=dates[0] - 1
+    )
+    periods = _Periods.of(history)  # type: ignore[arg-type]  # what it reads of one
+    found = periods.added_up(amounts)
+    closes = sorted({*common.tolist()} & {(dates[0] - 1).astype(object), *dates.tolist()})
+    begins = {(dates[0] - 1).astype(object): -1, **{day: row for row, day in enumerate(dates.tolist())}}
+    if not len(np.intersect1d(common, dates)):
+        closes = []
+    wanted = np.zeros((max(len(closes) - 1, 0), 3))
+    for k, (first, last) in enumerate(itertools.pairwise(closes)):
+        grown = 1.0
+        for t in range(begins[first] + 1, begins[last] + 1):
+            wanted[k] += grown * amounts[t]
+            grown *= 1 + gross[t]
+        assert periods.gross[k] == pytest.approx(grown - 1, abs=1e-12)
+    assert found == pytest.approx(wanted, abs=1e-12) and found.sum(axis=1) == pytest.approx(periods.gross, abs=1e-12)
+    weights = rng.normal(size=len(found))
+    assert periods.spread(weights) @ amounts == pytest.approx(weights @ found, abs=1e-12)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt.analysis.left_out import CALENDAR, COVERAGE, LIFE, SESSIONS
-from metabt.analysis.run_notes import early_end
+from metabt.analysis.run_notes import _why, early_end
 
 DAYS = pd.date_range("2018-01-01", periods=500)
 
@@ -181,3 +181,19 @@ def test_the_flat_baseline_of_a_tree_has_notes_of_its_own() -> None:
     flat = metabt.backtest(tree, frames, is_meta_backtest=False)
     assert {it.path: (it.times, it.of) for it in flat.notes.fell_back} == fallen(flat)
     assert flat.notes.early_end is not None and flat.notes.early_end.dataset == "short"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "given", "why"),
+    [
+        ({"max_weight": 0.25}, [3, 2], "max_weight 0.25 of 3 items is below 1"),
+        ({"max_weight": 0.25}, [4, 2], "its optimizer: no solution"),
+        ({"min_weight": 0.25}, [6, 5], "min_weight 0.25 of 5 items is above 1"),
+        ({"min_weight": 0.25, "name": "erc"}, [6, 4], "erc: no solution"),
+        ({"name": "max_sharpe"}, [1], "max_sharpe: no mean return above 0"),
+    ],
+)
+def test_bounds_are_the_reason_where_no_decision_could_have_met_them(
+    optimizer: dict[str, Any], given: list[int], why: str
+) -> None:
+    assert _why(optimizer, np.array(given)) == why

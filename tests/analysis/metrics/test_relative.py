@@ -66,3 +66,11 @@ def test_too_few_sessions(n: int) -> None:
     captured = found.pop("up_capture")
     assert captured == pytest.approx(0.5) if n else np.isnan(captured)
     assert found.pop("benchmark_sessions") == n and all(np.isnan(value) for value in found.values())
+
+
+@pytest.mark.parametrize("lost", [-1.0, -1.5])
+def test_what_was_lost_whole_has_no_capture(lost: float) -> None:
+    found = relative(stream([0.1, lost, 0.2]), beside(np.array([0.05, -0.1, 0.1])))
+    assert np.isnan(found["down_capture"]) and found["up_capture"] == pytest.approx(
+        ((1.1 * 1.2) ** 0.5 - 1) / ((1.05 * 1.1) ** 0.5 - 1)
+    )

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabt.estimators.registry import optimizer
+from metabt.estimators.solvers.active_set import MULTIPLIER
 from metabt.estimators.solvers.frontier import frontier
-from metabt.estimators.solvers.wide import MANY, least_variance
+from metabt.estimators.solvers.wide import MANY, _gains, _join, _share, least_variance
 from metabt.estimators.windows import Windows
+from metabt.numerics.kernels import kernel
 from tests.shared.optimality import residual
 from tests.shared.returns import factor_returns, market_returns
 
@@ -108,3 +110,81 @@ def test_bounds_that_cannot_sum_to_one_and_windows_of_one_row_are_not_solved() -
     assert not solve(X, 0.008)[1]
     assert not solve(X[:1], 1.0)[1]
     assert solve(X, 1 / 120)[0] == pytest.approx(1 / 120, abs=1e-15)
+
+
+@kernel()
+def gaining(gradient, inside, variance, n, lam, risk):
+    return _gains(gradient, inside, variance, n, lam, risk)
+
+
+@kernel()
+def joined(gradient, inside, mean, copy, rows, n, count, member, size, k):
+    return _join(gradient, inside, mean, copy, rows, n, count, member, size, k)
+
+
+@kernel()
+def shared(copy, rows, mean, n, w, member, k, column, weights):
+    _share(copy, rows, mean, n, w, member, k, column, weights)
+
+
+def test_what_gains_by_entering_is_outside_and_beneath_the_multiplier() -> None:
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, lam = int(rng.integers(1, 10)), float(rng.integers(-2, 3))
+        gradient, inside = rng.integers(-3, 4, n).astype(float), rng.integers(0, 2, n)
+        gains = (gradient < lam) & (inside == 0)
+        after = np.r_[gradient, 5.0]
+        assert gaining(after, inside, rng.uniform(-0.1, 2.0, n), n, lam, 3.0) == gains.sum()
+        assert after[:n].tolist() == np.where(gains, gradient, np.inf).tolist() and after[n] == 5.0
+
+
+@pytest.mark.parametrize(("part", "gains"), [(0.5, 0), (2.0, 1)])
+def test_rounding_is_no_gain(part: float, gains: int) -> None:
+    terms = 3.0 * 2.0 + 1.0  # its volatility times the risk, and the multiplier
+    gradient = np.array([1.0 - part * MULTIPLIER * terms])
+    assert gaining(gradient, np.zeros(1, np.int64), np.array([9.0]), 1, 1.0, 2.0) == gains
+
+
+def equal_columns(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a window of few rows, its means, and which distinct column each is; some differ in one number alone."""
+    rng = np.random.default_rng(seed)
+    n, rows = int(rng.integers(1, 10)), int(rng.integers(1, 6))
+    of = rng.integers(0, max(n // 2, 1), n)
+    copy = np.ascontiguousarray(rng.integers(0, 2, (rows, n)).astype(float)[:, of])
+    _, of = np.unique(copy, axis=1, return_inverse=True)
+    return copy, copy.mean(0), of.reshape(-1)
+
+
+def test_those_of_least_gradient_join_and_equal_ones_raise_the_size_of_the_first() -> None:
+    for seed in range(150):
+        copy, mean, of = equal_columns(seed)
+        rows, n = copy.shape
+        rng = np.random.default_rng(seed)
+        gradient, inside = rng.integers(0, 3, n).astype(float), np.zeros(n + 1, np.int64)
+        member, size = np.full(n + 1, 55), np.full(n + 1, 55)
+        first, then = sorted(rng.integers(0, n + 1, 2))
+        k = joined(gradient, inside, mean, copy, rows, n, first, member, size, 0)
+        k = joined(gradient, inside, mean, copy, rows, n, then - first, member, size, k)
+        order = np.argsort(gradient, kind="stable")[:then]
+        members = [j for place, j in enumerate(order) if of[j] not in of[order[:place]]]
+        assert sorted(order.tolist()) == np.flatnonzero(inside).tolist()
+        assert member[:k].tolist() == members and (member[k:] == 55).all()
+        assert size[:k].tolist() == [int((of[order] == of[j]).sum()) for j in members]
+
+
+def test_a_members_weight_is_shared_by_all_that_are_the_same_bits() -> None:
+    for seed in range(100):
+        copy, mean, of = equal_columns(seed)
+        rows, n = copy.shape
+        rng = np.random.default_rng(seed)
+        _, member = np.unique(of, return_index=True)
+        w = rng.random(len(member)) * (rng.random(len(member)) < 0.7)
+        column, weights = np.sort(rng.permutation(n + 3)[:n]), np.zeros(n + 3)
+        shared(copy, rows, mean, n, w, member, len(member), column, weights)
+        assert np.allclose(weights[column], w[of] / np.bincount(of)[of], rtol=1e-15)
+        assert weights.sum() == pytest.approx(w.sum(), abs=1e-15)
+        if rows > 1:  # the same mean in another order is another asset
+            other = np.ascontiguousarray(np.c_[np.eye(rows)[:, 0], np.eye(rows)[:, 1]])
+            found = np.zeros(2)
+            shared(other, rows, other.mean(0), 2, np.ones(1), np.zeros(1, np.int64), 1, np.arange(2), found)
+            assert found.tolist() == [1.0, 0.0]

@@ -1,0 +1,103 @@
+"""Risk by asset over datasets with other calendars: pandas' covariances, and nothing stale from the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metabt
+from metabt import MemoryCache
+from tests.shared import panels
+from tests.shared.agreement import same
+
+LOOKBACK = 20
+EQUAL = {"optimizer": "equal", "lookback": LOOKBACK, "schedule": {"every": 10}}
+UNIVERSES = {"a": ("stocks", ["AA", "BB"]), "b": ("stocks", ["BB", "CC"]), "c": ("coins", panels.COINS)}
+"""Leaf -> its dataset and its universe; one asset is in two of them."""
+
+
+def prices() -> dict[str, pd.DataFrame]:
+    return {"stocks": panels.stocks(2, 400), "coins": panels.coins(2, 520)}
+
+
+def tree(leaves: str) -> dict[str, Any]:
+    sleeves = {name: {**EQUAL, "dataset": of, "universe": symbols} for name, (of, symbols) in UNIVERSES.items()}
+    return {"name": "book", **EQUAL, "sleeves": {name: sleeves[name] for name in leaves}}
+
+
+def shares(result: metabt.Result) -> pd.DataFrame:
+    risk = result.risk[result.risk["measure"] == "ex_ante_asset"]
+    return risk.pivot(index="date", columns="item", values="contribution")
+
+
+def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp) -> pd.Series:
+    """Return `w (S w) / w'Sw` of assets in equal parts of leaves in equal parts, on the sessions that all have."""
+    used = sorted({UNIVERSES[name][0] for name in leaves})
+    closes = pd.concat([data[name] for name in used], axis=1, join="inner").loc[:date]
+    w = pd.Series(0.0, closes.columns)
+    for name in leaves:
+        symbols = UNIVERSES[name][1]
+        w[symbols] += 1 / len(leaves) / len(symbols)
+    w = w[w != 0]
+    S = closes[w.index].pct_change().iloc[-LOOKBACK:].cov()
+    return w * (S @ w) / (w @ S @ w)
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac", "abc", "cab"])
+def test_it_is_that_of_the_covariance_on_common_sessions(leaves: str) -> None:
+    data = prices()
+    for cache in (None, MemoryCache()):
+        found = shares(metabt.backtest(tree(leaves), data, cache=cache))
+        assert len(found) > 20
+        for date, row in found.iterrows():
+            expected = naive(leaves, data, date)
+            assert row.dropna().to_dict() == pytest.approx(expected.to_dict(), abs=1e-10)
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac", "abc"])
+@pytest.mark.parametrize(("dataset", "symbol"), [("stocks", "AA"), ("stocks", "BB"), ("coins", "XET")])
+def test_a_corrected_price_of_either_dataset_is_felt_though_weights_are_what_they_were(
+    leaves: str, dataset: str, symbol: str
+) -> None:
+    data, cache = prices(), MemoryCache()
+    first = metabt.backtest(tree(leaves), data, cache=cache)
+    date = shares(first).index[12]
+    data[dataset].loc[date, symbol] *= 1.05
+    again = metabt.backtest(tree(leaves), data, cache=cache)
+    fresh = metabt.backtest(tree(leaves), data)
+    decided = [each.frame("decisions")["weight"].to_numpy() for each in (first, again)]
+    assert (decided[0] == decided[1]).all()
+    drawn = any(UNIVERSES[name][0] == dataset for name in leaves)
+    assert same(again.tables, fresh.tables) and same(again.tables, first.tables) != drawn
+    changed = (shares(again) != shares(first)) & shares(first).notna()
+    assert changed.loc[date].any() == drawn and not changed.loc[: date - pd.Timedelta(days=1)].any(axis=None)
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac"])
+@pytest.mark.parametrize("back", [LOOKBACK, LOOKBACK - 1, 0])
+def test_the_first_and_the_last_close_of_what_a_partition_sees_are_among_them(leaves: str, back: int) -> None:
+    """The first decision of the second year sees returns from the close `LOOKBACK` common sessions before."""
+    data, cache = prices(), MemoryCache()
+    used = [data[name] for name in sorted({UNIVERSES[name][0] for name in leaves})]
+    common = pd.concat(used, axis=1, join="inner").index
+    first = shares(metabt.backtest(tree(leaves), data, cache=cache))
+    date = first.index[first.index.year == 2022][0]
+    data["stocks"].loc[common[common.get_loc(date) - back], "BB"] *= 1.05
+    again = shares(metabt.backtest(tree(leaves), data, cache=cache))
+    assert again.equals(shares(metabt.backtest(tree(leaves), data)))
+    assert (again.loc[date] != first.loc[date]).any()
+
+
+def test_prices_that_no_decision_sees_change_nothing_that_is_found() -> None:
+    """What came before the first lookback, and what came after the last decision."""
+    data, cache = prices(), MemoryCache()
+    dates = shares(metabt.backtest(tree("ac"), data, cache=cache)).index
+    for rows in (data["stocks"].index < dates[0] - pd.Timedelta(days=60), data["stocks"].index > dates[-1]):
+        if rows.any():
+            data["stocks"].loc[rows, "BB"] *= np.linspace(1.0, 1.2, rows.sum())
+    again = metabt.backtest(tree("ac"), data, cache=cache)
+    fresh = metabt.backtest(tree("ac"), data)
+    assert shares(again).equals(shares(fresh))
