@@ -17,7 +17,7 @@ from metabt.config.overrides import split
 from metabt.config.search import load, load_briefly
 from metabt.config.stand_ins import MARK, can_stand_in, filled_in, stand_in, stand_well
 from metabt.errors import ConfigError
-from tests.shared.laws import SEEDS
+from tests.shared.laws import DRAWS
 
 LEAVES = {"sleeve/energy": {"universe": ["XOM", "CVX"], "lookback": 63}}
 
@@ -65,7 +65,7 @@ def answer(made: Any, overrides: list[str]) -> Any:
         return str(error)
 
 
-@given(seed=SEEDS)
+@given(seed=DRAWS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_goes_past_hydra_is_what_goes_through_it(seed: int) -> None:
     rng = np.random.default_rng(seed)

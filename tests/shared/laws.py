@@ -11,6 +11,9 @@ import metabt
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 
 SEEDS = st.integers(0, 5)
+"""Seeds of prices, beside a tree that tells the examples apart."""
+DRAWS = st.integers(0, 2**32 - 1)
+"""Seeds of all that an example is made of."""
 
 WEEKDAY = {"dataset": "stocks", "schedule": {"every": 5}, "lookback": 12}
 

@@ -42,7 +42,7 @@ def bar_columns(matrix: np.ndarray) -> tuple[int, int, list[int]] | None:
     rows = rows[np.isfinite(rows).sum(axis=1) > 3]
     if not 4 <= matrix.shape[1] <= MOST or len(rows) < LEAST:
         return None
-    kept = [place for place in range(rows.shape[1]) if (rows[:, place] > 0).all()]
+    kept = np.flatnonzero(((rows > 0) & (rows < np.inf)).all(axis=0)).tolist()
     for one, other in combinations(kept, 2):
         high, low = (one, other) if rows[0, one] >= rows[0, other] else (other, one)
         if (rows[:, high] < rows[:, low]).any() or not _near(rows[:, high] / rows[:, low] - 1):

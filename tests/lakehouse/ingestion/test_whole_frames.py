@@ -12,7 +12,7 @@ from hypothesis import given
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion import whole_frames
 from metabt.lakehouse.price_source import to_prices
-from tests.shared.laws import SEEDS, examples
+from tests.shared.laws import DRAWS, examples
 
 NAMES = (
     *("BB", "AA", " AA ", "aa", "É", "close", "volume", "high", "low", "open", "symbol", "day", "index", "date", ""),
@@ -38,7 +38,10 @@ def made(rng: np.random.Generator) -> pd.DataFrame:
         days[rng.integers(n_rows)] = rng.choice(np.array(["2020-01-02", "2020-01-03T16:00", "1700-01-01"], days.dtype))
     frame = pd.DataFrame(values, pd.DatetimeIndex(days), names)
     frame.index.name = rng.choice([None, "date", "Day", "BB"]) if odd[4] else "date"
-    return frame.astype(rng.choice(["float32", "object", "Float64"])) if odd[5] else frame
+    if not odd[5]:
+        return frame
+    kind = str(rng.choice(["float32", "object", "Float64"]))
+    return pd.concat([frame.iloc[:, place].astype(kind) for place in range(n_columns)], axis=1)
 
 
 def outcome(frame: pd.DataFrame) -> tuple[object, ...]:
@@ -49,13 +52,22 @@ def outcome(frame: pd.DataFrame) -> tuple[object, ...]:
     return found.dates.tobytes(), found.symbols, found.close.tobytes(), found.close.flags.c_contiguous, found.volume
 
 
-@given(seed=SEEDS)
+@given(seed=DRAWS)
 @examples(150)
 def test_a_frame_comes_to_what_its_cells_come_to(seed: int) -> None:
     frame = made(np.random.default_rng(seed))
     whole = outcome(frame)
     with patch.object(whole_frames, "prices_of", lambda name, frame: None):
         assert whole == outcome(frame)
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_what_is_infinite_is_refused_without_a_warning(column: int) -> None:
+    """Five columns may be one asset's bars: their ratios are looked at."""
+    values = np.random.default_rng(3).uniform(5, 9, (60, 1)) * [1.0, 1.02, 0.98, 1.01, 0.99]
+    values[4, column] = np.inf
+    frame = pd.DataFrame(values, pd.bdate_range("2021-03-01", periods=60), list("ABCDE"))
+    assert outcome(frame)[0] == "refused"
 
 
 @pytest.mark.parametrize("n_columns", [1, 5, 20])
