@@ -41,14 +41,23 @@ FOREIGN = frozenset(
 )
 """Modules that estimators of other packages are fitted by."""
 
+MOST = 2**17
+"""Sleeves of which kinds are kept."""
 
 Kind = tuple[str, ...]
 """leaf or meta, and the names that such a sleeve's estimators and their parameters choose, sorted."""
 
+_kinds: dict[str, Kind] = {}
+"""Spec digest -> kind: the sleeves of a sweep are those of many runs."""
+
 
 def kind_of(spec: Leaf | Meta) -> Kind:
     """Return the kind of a sleeve: all of its spec that decides which code it is walked by."""
-    return (LEAF if isinstance(spec, Leaf) else META, *sorted(_names(_estimators(spec))))
+    if spec.digest not in _kinds:
+        if len(_kinds) >= MOST:
+            _kinds.clear()
+        _kinds[spec.digest] = (LEAF if isinstance(spec, Leaf) else META, *sorted(_names(_estimators(spec))))
+    return _kinds[spec.digest]
 
 
 @cache
@@ -65,7 +74,7 @@ def walked_modules() -> frozenset[str]:
 
 def run_code(entries: tuple[str, ...], specs: Iterable[Leaf | Meta]) -> Code:
     """Return the code of a run over some sleeves that begins at the modules `entries`."""
-    names = frozenset({name for spec in specs for name in _names(_estimators(spec))})
+    names = frozenset({name for kind in {kind_of(spec) for spec in specs} for name in kind[1:]})
     return reached(entries, names, ADDRESSES | _closed(names))
 
 

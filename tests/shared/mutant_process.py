@@ -13,9 +13,11 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from numba.core import caching
+
 PACKAGE = Path(__file__).parents[2] / "metabt"
 
-LIBRARIES = ("numpy", "numba", "numba.core.caching", "llvmlite.binding", "threadpoolctl", "pyarrow", "pyarrow.ipc")
+LIBRARIES = ("numpy", "numba", "llvmlite.binding", "threadpoolctl", "pyarrow", "pyarrow.ipc")
 
 
 def serve() -> None:
@@ -48,7 +50,7 @@ def _answer(folder: Path, asked: dict[str, Any]) -> dict[str, list[str]] | None:
         sys.path.insert(0, str(folder))
         if "way" in asked:
             _mutate(folder, asked["module"], asked["way"], asked["seed"])
-        _use_the_machine_code(folder)
+        _use_the_machine_code(folder, mutant=bool(asked["kernels"] or "way" in asked))
         return _seen(folder, asked["kernels"])
     except BaseException:
         (folder / "error.txt").write_text(traceback.format_exc())
@@ -67,23 +69,29 @@ def _mutate(folder: Path, module: str, way: int, seed: int) -> None:
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 
 
-def _use_the_machine_code(folder: Path) -> None:
-    from numba.core.caching import _SourceFileBackedLocatorMixin as Locator
+def _use_the_machine_code(folder: Path, mutant: bool) -> None:
+    """Let kernels be loaded that the package itself has compiled; a mutant stores none, since it might have others."""
+    copy, subpath = folder / "metabt", caching._CacheLocator.get_suitable_cache_subpath.__func__
+    stamp = caching._SourceFileBackedLocatorMixin.get_source_stamp
 
-    plain = Locator.get_source_stamp
+    def original(path: str) -> str:
+        return str(PACKAGE / Path(path).relative_to(copy)) if Path(path).is_relative_to(copy) else path
 
-    def stamp(self: Locator) -> object:
-        copy, self._py_file = self._py_file, str(PACKAGE / Path(self._py_file).relative_to(folder / "metabt"))
+    def stamped(self: Any) -> object:
+        told, self._py_file = self._py_file, original(self._py_file)
         try:
-            return plain(self)
+            return stamp(self)
         finally:
-            self._py_file = copy
+            self._py_file = told
 
-    Locator.get_source_stamp = stamp
-    import metabt.numerics.kernels as kernels
+    caching._CacheLocator.get_suitable_cache_subpath = classmethod(lambda cls, path: subpath(cls, original(path)))
+    caching._SourceFileBackedLocatorMixin.get_source_stamp = stamped
+    if mutant:
+        caching.FunctionCache.save_overload = lambda self, signature, data: None
+    from metabt.numerics import kernels
 
     assert Path(kernels.__file__).is_relative_to(folder)
-    kernels.store = lambda: str(folder / "machine")
+    kernels.store = lambda: sys.argv[2]
 
 
 def _seen(folder: Path, kernels: list[str]) -> dict[str, list[str]]:

@@ -1,17 +1,17 @@
 """Mutants: a copy of the package with one module changed, and what every kind of sleeve makes with it.
 
-1. `Farm` copies the package and the machine code of its kernels, and starts a process that has imported the libraries.
+1. `Farm` copies the package, and starts a process that has imported the libraries.
 2. For each mutant (tests/shared/mutations.py) that process is forked: the child imports the copy anew, walks a few
    small trees (tests/shared/mutated_walks.py) and prints the key and the digest of every block.
 
-Kernels are compiled once and not again for each mutant: they are mutated by what they give, in the child.
+Kernels are those that the package itself has compiled, and not compiled anew for each mutant: they are mutated by what
+they give, in the child.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-from numba.core.caching import _CacheLocator
 
 from metabt.numerics import kernels
 from metabt.values.source_files import ROOT, module_files
@@ -37,15 +35,13 @@ class Farm:
 
     def __init__(self, folder: Path) -> None:
         """Copy the package into `folder`, and start the process."""
-        self._copy, self._store = folder / "metabt", folder / "machine"
+        self._copy = folder / "metabt"
         shutil.copytree(ROOT, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
-        _copy_machine_code(self._copy, self._store)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); {SERVE}", folder],
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); {SERVE}", folder, kernels.store()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "NUMBA_CACHE_DIR": str(self._store), "PYTHONPATH": ""},
         )
 
     def __enter__(self) -> Self:
@@ -81,16 +77,6 @@ class Farm:
         self._process.stdin.flush()
         found: Seen | None = json.loads(self._process.stdout.readline())
         return found
-
-
-def _copy_machine_code(copy: Path, store: Path) -> None:
-    """Copy what is compiled of the package to where numba looks for the copy's."""
-    for path in module_files().values():
-        locate = _CacheLocator.get_suitable_cache_subpath
-        old = Path(kernels.store()) / locate(str(path))
-        new = store / locate(str(copy / path.relative_to(ROOT)))
-        if old.is_dir() and not new.exists():
-            shutil.copytree(old, new)
 
 
 def _inlining(module: str) -> list[str]:
