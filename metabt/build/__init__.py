@@ -3,7 +3,8 @@
 1. `plan` finds the distinct sleeves of a forest of trees, children first; `flat_baseline` makes a tree without its
    recursion; `cost_estimate` says what a plan costs before it runs.
 2. `inputs` makes what a block is computed from: cut out of prices for a leaf, the children's blocks for a meta sleeve.
-3. `keys` names each block by the digest of its code, settings, start state and inputs.
+3. `keys` names each block by the digest of its code, settings, start state and inputs; `sleeve_code` says which code
+   that is.
 4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything.
 5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown, while
    `foreign_warnings` counts what estimators of other packages warn of; `walk_result` is a forest after its walk and the

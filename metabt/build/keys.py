@@ -2,8 +2,9 @@
 
 `key = H(format, code, libraries, platform, plug-ins, spec, start state, inputs)`
 
-1. code: every module from which the walk and its inputs can be reached by imports, and nothing else
-2. libraries and platform: what may change a bit of the same arithmetic
+1. code: what the modules say that this kind of sleeve and its estimators reach, without comments and docstrings
+   (metabt.build.sleeve_code)
+2. libraries and platform: what may change a bit of the same arithmetic; of libraries those that these modules use
 3. spec: the resolved configuration of the sleeve, without names; its plug-ins' distributions with all they require,
    by version, and the files that they are made of
 4. start state: the digest of what the partition before left
@@ -15,7 +16,7 @@ What is left out changes no key: names, paths, the order of keys and siblings, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
@@ -23,11 +24,13 @@ import numpy as np
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Sealed
+from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
 from metabt.estimators.registry import requirements, sources
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf, Meta
-from metabt.values.digests import array_digest, code_digest, digest, joint_digest, library_versions
+from metabt.values.digests import array_digest, digest, joint_digest
+from metabt.values.reached_code import Code, reached
 
 FORMAT = 3
 """Version of what is stored under a key; a change forgets everything computed before."""
@@ -38,14 +41,15 @@ BLOCK, ASSET_RISK = "block", "exposure"
 INITIAL = "initial"
 """What stands for the digest of the state before a sleeve's first session."""
 
-WALK = ("metabt.walk.walk_forward", "metabt.build.inputs", "metabt.build.cached_walk")
-"""Modules that, with all they import, decide what a block is."""
-
 
 @cache
-def basis(*modules: str) -> str:
-    """Return one digest of format, code, libraries and platform: the part that all keys of a process share."""
-    return digest([FORMAT, code_digest(*modules), library_versions(), numeric_platform()])
+def basis(kind: Kind) -> str:
+    """Return one digest of format, code, libraries and platform: what all keys of a kind of sleeve share."""
+    return _basis(code_of_kind(kind))
+
+
+def _basis(code: Code) -> str:
+    return digest([FORMAT, code.digest, code.libraries, numeric_platform()])
 
 
 def plugin_versions(spec: Leaf | Meta) -> dict[str, str]:
@@ -62,16 +66,31 @@ def plugin_versions(spec: Leaf | Meta) -> dict[str, str]:
 def plan_basis(plan: Plan) -> str:
     """Return one digest of `basis` and the plug-ins of all sleeves of a plan: what two processes must share."""
     found = {it: version for node in plan.nodes.values() for it, version in plugin_versions(node.spec).items()}
-    return digest([basis(*WALK), found])
+    return digest([sorted({basis(kind_of(node.spec)) for node in plan.nodes.values()}), found])
+
+
+def made_by(spec: Leaf | Meta) -> str:
+    """Return the part of a sleeve's keys that all its partitions share: its code, its settings and its plug-ins."""
+    return made_with(spec, basis(kind_of(spec)), plugin_versions(spec))
+
+
+def made_with(spec: Leaf | Meta, basis: str, plugins: Mapping[str, str]) -> str:
+    """Return what `made_by` does of another basis, and other versions of its plug-ins."""
+    return joint_digest([BLOCK, basis, spec.digest, *sorted(f"{name}=={version}" for name, version in plugins.items())])
 
 
 def node_key(
-    plan: Plan, node: Node, label: str, states: Mapping[str, str | None], outputs: Mapping[str, str | None]
+    plan: Plan,
+    node: Node,
+    label: str,
+    states: Mapping[str, str | None],
+    outputs: Mapping[str, str | None],
+    made: str,
 ) -> str:
     """Return the key of a sleeve's block in the partition `label`.
 
     `states` has the digests of all sleeves' states before the partition, `outputs` those of the blocks in it, by spec
-    digest. No price is read.
+    digest; `made` is `made_by` its spec. No price is read.
     """
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
@@ -82,8 +101,6 @@ def node_key(
         ended = ends_of(spec, plan)
         read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]
         read += [_beneath(child, digests) for child in spec.children for digests in (outputs, states)]
-    plugins = sorted(f"{name}=={version}" for name, version in plugin_versions(spec).items())
-    made = joint_digest([BLOCK, basis(*WALK), spec.digest, *plugins])
     return joint_digest([made, str(states[spec.digest]), *read])
 
 
@@ -101,9 +118,10 @@ class Lineage:
     None is the digest of what is not known.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        """Begin before the first session of every sleeve of a plan."""
-        self._plan = plan
+    def __init__(self, plan: Plan, made: Callable[[Leaf | Meta], str] = made_by) -> None:
+        """Begin before the first session of every sleeve of a plan, whose blocks are made as `made` says."""
+        self._plan, self._how = plan, made
+        self._made: dict[str, str] = {}
         self.after: dict[str, str | None] = dict.fromkeys(plan.nodes, INITIAL)
         """Spec digest -> digest of the newest state."""
         self.enter("")
@@ -126,7 +144,10 @@ class Lineage:
 
     def key(self, node: Node) -> str:
         """Return the key of a sleeve's block in the partition."""
-        return node_key(self._plan, node, self._label, self._before, self._outputs)
+        digest = node.spec.digest
+        if digest not in self._made:
+            self._made[digest] = self._how(node.spec)
+        return node_key(self._plan, node, self._label, self._before, self._outputs, self._made[digest])
 
 
 def asset_risk_key(
@@ -134,4 +155,4 @@ def asset_risk_key(
 ) -> str:
     """Return the key of risk by asset: what `ex_ante_asset_risk` takes (metabt.walk.asset_risk), prices by digest."""
     measured = [array_digest(weights), array_digest(sessions, stops), lookback, dict(observed)]
-    return digest([ASSET_RISK, basis("metabt.walk.asset_risk"), *measured])
+    return digest([ASSET_RISK, _basis(reached(("metabt.walk.asset_risk",))), *measured])

@@ -483,12 +483,19 @@ def _add_cache(commands: argparse._SubParsersAction) -> None:
         "  metabt cache stats                              what is in it\n"
         "  metabt cache verify                             hash every byte of every object\n"
         "  metabt cache verify --recompute 0.01            and compute one object in a hundred again\n"
+        "  metabt cache adopt                              after an upgrade: keep the blocks that are still right\n"
         "  metabt cache prune --keep 30d --max-size 10G    remove what is not used, no run depends on it\n"
         "  metabt cache prune --keep 1w --dry-run          only say what that would remove\n"
     )
-    command = _add(commands, "cache", "look after the cache of a lakehouse: stats, verify or prune", examples)
-    command.add_argument("action", choices=("stats", "verify", "prune"), help="what to do")
-    command.add_argument("--recompute", type=float, metavar="SHARE", help="verify: compute this share again, 0 to 1")
+    command = _add(commands, "cache", "look after the cache of a lakehouse: stats, verify, adopt or prune", examples)
+    command.add_argument("action", choices=("stats", "verify", "adopt", "prune"), help="what to do")
+    command.add_argument(
+        "--recompute",
+        type=float,
+        metavar="SHARE",
+        help="verify, adopt: compute this share again, 0 to 1 (default: verify none, adopt 0.01 of each kind of "
+        "sleeve; adopt 3 blocks of each at least)",
+    )
     command.add_argument("--keep", metavar="AGE", help="prune: what was used within this time stays, such as 30d")
     command.add_argument("--max-size", metavar="SIZE", help="prune: at most this much stays, such as 10G")
     command.add_argument("--dry-run", action="store_true", help="prune: remove nothing")

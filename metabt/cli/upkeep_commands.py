@@ -11,7 +11,10 @@ from metabt.errors import ConfigError, RunError, StoreError
 
 if TYPE_CHECKING:
     from metabt.build.cache.upkeep import Verified
+    from metabt.runs.adoption import Adopted
 
+SHARE = 0.01
+"""Share of the blocks of each kind of sleeve that is computed again before they are adopted."""
 MEGA = 1_000_000
 """Bytes in a MB."""
 
@@ -122,7 +125,7 @@ def cache(
     max_size: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Print what is in the cache, verify it, or remove what is not used, as `action` says."""
+    """Print what is in the cache, verify it, adopt what earlier code computed, or prune it, as `action` says."""
     from metabt.lakehouse.catalog.catalog_location import located, require
     from metabt.lakehouse.folder.lost_catalogue import CACHE
 
@@ -134,6 +137,8 @@ def cache(
         _stats(root)
     elif action == "verify":
         _verify(where, root, recompute)
+    elif action == "adopt":
+        _adopt(where, SHARE if recompute is None else recompute)
     else:
         _prune(root, keep, max_size, dry_run)
 
@@ -141,8 +146,11 @@ def cache(
 def _refuse_options(
     action: str, recompute: float | None, keep: str | None, max_size: str | None, dry_run: bool
 ) -> None:
-    if recompute is not None and (action != "verify" or not 0 < recompute <= 1):
-        raise ConfigError(f"--recompute {recompute:g}: wanted a share above 0 and up to 1, with `metabt cache verify`")
+    if recompute is not None and (action not in ("verify", "adopt") or not 0 < recompute <= 1):
+        raise ConfigError(
+            f"--recompute {recompute:g}: wanted a share above 0 and up to 1, with `metabt cache verify` or "
+            "`metabt cache adopt`"
+        )
     if action != "prune" and (keep or max_size or dry_run):
         raise ConfigError(f"--keep, --max-size and --dry-run are for `metabt cache prune`, not for {action}")
     if action == "prune" and not (keep or max_size):
@@ -194,6 +202,36 @@ def _audit(where: str, share: float) -> int:
     if not found.alarms:
         show("the same bytes, all of them")
     return len(found.alarms)
+
+
+def _adopt(where: str, share: float) -> None:
+    from metabt.cli.progress_bar import compilation_notice, progress_bar
+    from metabt.runs.adoption import adopt
+    from metabt.values.ranges import plural
+
+    with compilation_notice(shown=True), progress_bar(shown=True) as bar:
+        found = adopt(where, share, bar)
+    left = f"; {found.left_out:,} left out: other settings, no snapshot, or no note of its keys" * bool(found.left_out)
+    show(f"{plural(found.runs, 'stored run')} of other code{left}")
+    for kind in found.kinds:
+        show(f"  {kind.kind}: {_adopted(kind)}")
+        for sample in (it for it in kind.samples if it.differs):
+            show(f"    {sample.sleeve}, {sample.partition}: {sample.differs}\n      key {sample.before}")
+    if not found.kinds:
+        show("no block of other code is stored that this code does not know")
+    if found.proof is not None:
+        show(f"proof {found.proof}")
+
+
+def _adopted(kind: Adopted) -> str:
+    from metabt.values.ranges import plural
+
+    again = f"of {len(kind.samples):,} computed again"
+    if kind.adopted:
+        return f"{plural(len(kind.adopted), 'block')} adopted, {again} all have the same bytes"
+    wrong = sum(sample.differs is not None for sample in kind.samples)
+    why = f"{again} {wrong:,} differ" if wrong else "none could be computed again"
+    return f"none of {plural(kind.blocks, 'block')} adopted, {why}; they are computed anew when they are needed"
 
 
 def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) -> None:

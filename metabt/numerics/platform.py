@@ -3,6 +3,7 @@
 1. the processor and the features for which numba compiles
 2. the features that NumPy was built for, and those it has found to pick its loops by
 3. NumPy's BLAS: its version and the kernel it has picked
+4. Python's minor version, whose bytecode numba compiles
 
 Threads are pinned to one: with more of them sums are split in other places.
 """
@@ -40,6 +41,7 @@ def numeric_platform() -> dict[str, object]:
     compiler, numpy = vars(config), np.show_config(mode="dicts")
     loops = numpy["SIMD Extensions"]
     return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
         "machine": platform.machine(),
         "system": platform.system(),
         "compiled_for": compiler["CPU_NAME"] or binding.get_host_cpu_name(),

@@ -4,7 +4,7 @@
 2. `execution` walks a request and assembles its tables; `sweep` does so for many configurations as one forest.
 3. `record` reads back what a stored run says of its inputs. From it `reproduce` computes the run again and compares
    every byte, `replay` walks it again for attribution and `baselines/`, `audit` computes a sample of cached blocks
-   again.
+   again, and `adoption` does so with those of earlier code, to keep them.
 4. `explain` says why blocks were computed, against a `previous_run`; `comparison` sets two runs side by side, and
    `input_differences` finds the inputs in which they differ.
 5. `stored_notes` says what must be known of a stored run, `sweep_notes` of many, `plan_notes` of one beforehand.

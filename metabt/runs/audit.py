@@ -1,9 +1,10 @@
 """Audit: compute a sample of cached blocks again, and raise an alarm where other bytes come out.
 
 1. Stored runs, newest first, are grouped by the snapshot that they read; those of other code are left out, since none
-   of their keys can be reached.
+   of their keys can be reached, unless all their blocks were adopted (metabt.runs.adoption).
 2. Each group is walked over the lakehouse's cache as one forest. The sample, a share of all keys that is fixed by their
-   digests, is hidden from the engine, which has to compute these objects.
+   digests, is hidden from the engine, which has to compute these objects. Adopted blocks come first: as many of them
+   as the sample is large take the place of others.
 3. What comes out is compared with what is stored, by digest; the walk goes on from what is stored, so that one bad
    object does not hide the next. Nothing is written.
 4. Runs that are kept whole are assembled too: risk by asset is cached as well.
@@ -13,12 +14,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from metabt.build.cache import Around
+from metabt.build.cache.adoptions import Adoptions
 from metabt.build.cache.disk import DiskCache
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.verified_reading import object_path
@@ -75,6 +77,8 @@ class Hiding(Around):
         """Hide a `share`, 0 to 1, of what `behind` holds."""
         super().__init__(behind)
         self._share = share
+        self.chosen: dict[str, bool] = {}
+        """Key -> whether it belongs to the sample, of what was chosen otherwise than by `sampled`."""
         self._hidden: dict[str, Sealed] = {}
         self.found: set[str] = set()
         """Keys of the objects that the cache had."""
@@ -92,7 +96,7 @@ class Hiding(Around):
             self.missing.add(key)
             return None
         self.found.add(key)
-        if key in self.recomputed or not sampled(key, self._share):
+        if key in self.recomputed or not self.chosen.get(key, sampled(key, self._share)):
             return known
         self._hidden[key] = known
         return None
@@ -121,7 +125,18 @@ class Hiding(Around):
 
 def sampled(key: str, share: float) -> bool:
     """Return whether a key belongs to the sample: the same keys for ever, and more of them for a larger share."""
-    return int(hashlib.sha256(key.encode()).hexdigest()[:13], 16) < share * 16**13
+    return _place(key) < share * 16**13
+
+
+def chosen(keys: Iterable[str], share: float, first: frozenset[str]) -> dict[str, bool]:
+    """Return whether each key belongs to a sample of as many as `sampled` takes, one at least, `first` ones first."""
+    order = sorted(keys, key=lambda key: (key not in first, _place(key)))
+    count = max(sum(sampled(key, share) for key in order), 1)
+    return {key: number < count for number, key in enumerate(order)}
+
+
+def _place(key: str) -> int:
+    return int(hashlib.sha256(key.encode()).hexdigest()[:13], 16)
 
 
 def audit(lakehouse: str | Path, share: float, progress: Progress | None = None) -> Audited:
@@ -139,8 +154,12 @@ def audit(lakehouse: str | Path, share: float, progress: Progress | None = None)
     source = Lakehouse(Path(lakehouse))
     done = [str(row["run_id"]) for row in list_runs(source.connection) if row["status"] == "ok"]
     records = [read_record(source.connection, run_id) for run_id in done]
-    for group in _groups(source, records):
+    adopted = Adoptions.of(store.store.root)
+    for group in _groups(source, records, adopted):
         engine = _engine(group, cache)
+        if adopted.keys:
+            keys = [key for _, _, key, found in followed(engine.plan, store) if found is not None]
+            cache.chosen.update(chosen(keys, share, adopted.keys))
         known, walked = set(cache.wrong), engine.run(progress)
         for position, (record, asked) in enumerate(group):
             if record.keep == "all":
@@ -161,18 +180,18 @@ Group = list[tuple[Record, Request]]
 """Runs that can be walked as one forest."""
 
 
-def _groups(source: Lakehouse, records: Sequence[Record]) -> Iterator[Group]:
+def _groups(source: Lakehouse, records: Sequence[Record], adopted: Adoptions) -> Iterator[Group]:
     """Yield the runs that present code has made, by snapshot and shape, newest first."""
     snapshots: dict[tuple[int, bool], list[Record]] = {}
     for record in records:
         snapshots.setdefault((record.snapshot, record.config["flat"]), []).append(record)
     for (snapshot, _), together in snapshots.items():
-        group = _asked(at_snapshot(source, snapshot), together)
+        group = _asked(at_snapshot(source, snapshot), together, adopted)
         if group:
             yield group
 
 
-def _asked(source: Lakehouse, records: Sequence[Record]) -> Group:
+def _asked(source: Lakehouse, records: Sequence[Record], adopted: Adoptions) -> Group:
     """Return the runs with their requests; without those of other code, or none where the snapshot is gone."""
     trees = []
     for record in records:
@@ -185,7 +204,16 @@ def _asked(source: Lakehouse, records: Sequence[Record]) -> Group:
     except StoreError:
         return []
     found = [(record, request(tree, datasets, record.config["end"], record.shape)) for record, tree in trees]
-    return [(record, asked) for record, asked in found if not version_differences(record.versions, asked.versions)]
+    return [(record, asked) for record, asked in found if _is_known(record, asked, adopted)]
+
+
+def _is_known(record: Record, asked: Request, adopted: Adoptions) -> bool:
+    """Return whether present code has made a run, or has adopted the blocks of every kind of its sleeves."""
+    if not version_differences(record.versions, asked.versions):
+        return True
+    before, now = record.versions.get("keys", {}), asked.versions["keys"]
+    same = before.keys() == now.keys() and record.versions["plugins"] == asked.plugins
+    return same and all(before[kind] == now[kind] or (before[kind], now[kind]) in adopted.ways for kind in now)
 
 
 def _engine(group: Group, cache: Cache) -> BacktestEngine:

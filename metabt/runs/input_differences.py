@@ -44,7 +44,7 @@ def differences(con: duckdb.DuckDBPyConnection, one: Record, other: Record) -> l
     return [
         *config_differences(one.config, other.config),
         *price_differences(con, one, other),
-        *version_differences(one.versions, other.versions),
+        *version_differences(one.versions, other.versions, alike=one.config["portfolio"] == other.config["portfolio"]),
     ]
 
 
@@ -56,7 +56,7 @@ def request_differences(one: Request, other: Request) -> list[Difference]:
         *config_differences(before, after),
         *(Difference("prices", f"those of {name} differ") for name in datasets),
     ]
-    return [*found, *version_differences(one.versions, other.versions)]
+    return [*found, *version_differences(one.versions, other.versions, alike=one.tree == other.tree)]
 
 
 def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
@@ -120,22 +120,41 @@ def shared_reads(one: Record, other: Record) -> dict[str, tuple[str, ...]]:
 
 
 def version_differences(
-    one: Mapping[str, Any], other: Mapping[str, Any], modules: frozenset[str] | None = None
+    one: Mapping[str, Any], other: Mapping[str, Any], modules: frozenset[str] | None = None, *, alike: bool = True
 ) -> list[Difference]:
-    """Return the modules, libraries, plug-ins and parts of the platform that differ; of `modules` only, if given."""
-    found = [Difference("code", line) for line in _module_lines(one, other, modules)]
+    """Return the modules, libraries, plug-ins and parts of the platform that differ; of `modules` only, if given.
+
+    A run records the code that its sleeves reach. Where two trees are not `alike`, what only one of them reaches is no
+    difference of the code.
+    """
+    found = [Difference("code", line) for line in _module_lines(one, other, modules, alike)]
     for key, kind in (("libraries", "library"), ("plugins", "plug-in"), ("platform", "platform")):
-        found += [Difference(kind, line) for line in changed_settings(one.get(key, {}), other.get(key, {}))]
+        before, after = _sides(one, other, key, alike or key != "libraries")
+        found += [Difference(kind, line) for line in changed_settings(before, after)]
     if one.get("format") != other.get("format"):
         found.append(Difference("format", f"of stored blocks: {one.get('format')} -> {other.get('format')}"))
     return found
 
 
-def _module_lines(one: Mapping[str, Any], other: Mapping[str, Any], only: frozenset[str] | None) -> Iterator[str]:
-    before, after = one.get("modules", {}), other.get("modules", {})
+def _module_lines(
+    one: Mapping[str, Any], other: Mapping[str, Any], only: frozenset[str] | None, alike: bool
+) -> Iterator[str]:
+    before, after = _sides(one, other, "modules", alike)
     for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name) and (only is None or name in only):
+        if before.get(name) != after.get(name) and (only is None or name.partition(":")[0] in only):
             yield f"{name} {'is new' if name not in before else 'is gone' if name not in after else 'differs'}"
+
+
+def _sides(
+    one: Mapping[str, Any], other: Mapping[str, Any], key: str, whole: bool
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what two runs recorded under a key: all of it, or what both have."""
+    before, after = one.get(key, {}), other.get(key, {})
+    if whole:
+        return before, after
+    return {name: before[name] for name in before if name in after}, {
+        name: after[name] for name in after if name in before
+    }
 
 
 def _tree_lines(path: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from metabt.build.keys import WALK
+from metabt.build.sleeve_code import walked_modules
 from metabt.errors import StoreError
 from metabt.lakehouse.prices.price_changes import PriceChange, price_changes
 from metabt.runs.input_differences import Difference, shared_reads, version_differences
 from metabt.runs.record import Record, read_record
-from metabt.values.source_files import code_modules
 from metabt.values.tables import texts
 
 if TYPE_CHECKING:
@@ -79,8 +78,8 @@ def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> Pr
     except StoreError as error:
         changes = f"it cannot be told what became of them: {error}"
     # other modules name a run as well, but not its blocks
-    walk = frozenset(code_modules(*WALK))
-    everywhere = version_differences(earlier.versions, run.versions, walk)
+    alike = earlier.config["portfolio"] == run.config["portfolio"]
+    everywhere = version_differences(earlier.versions, run.versions, walked_modules(), alike=alike)
     return PreviousRun(earlier, specs_of(con, earlier), changes, tuple(everywhere))
 
 

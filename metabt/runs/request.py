@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
-from metabt.build.keys import FORMAT, plugin_versions
+from metabt.build.keys import FORMAT, basis, plugin_versions
 from metabt.build.plan import check_universes
+from metabt.build.sleeve_code import kind_of, run_code
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
@@ -22,11 +23,12 @@ from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.settings import parse_date
-from metabt.portfolio.sleeve import Sleeve
-from metabt.values.digests import code_digest, digest, library_versions, module_digests
+from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
+from metabt.values.digests import digest
+from metabt.values.reached_code import Code
 
-CODE = ("metabt.engines.backtest_engine", "metabt.analysis.run_tables")
-"""Modules that, with all they import, decide what a run gives."""
+CODE = ("metabt.walk.walk_forward", "metabt.engines.backtest_engine", "metabt.analysis.run_tables")
+"""Modules that, with all that its sleeves reach, decide what a run gives."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,17 @@ class Request:
     @cached_property
     def run_id(self) -> str:
         """Digest of configuration, data and code."""
-        return digest([self.config, _basis(), self.plugins])
+        return digest([self.config, _basis(self.code), self.plugins])
+
+    @cached_property
+    def code(self) -> Code:
+        """What can change a bit of the run."""
+        return run_code(CODE, _walked(self.tree, self.flat))
 
     @cached_property
     def plugins(self) -> dict[str, str]:
         """Versions of the packages that the tree's plug-ins come from, and of what they require."""
-        found: dict[str, str] = {}
-        for _, sleeve in self.tree.walk():
-            found.update(plugin_versions(sleeve.spec))
-        return found
+        return _plugins(self.tree)
 
     def check_plugins(self) -> None:
         """Raise ConfigError for a plug-in that nothing identifies, so that a run with it could not be named."""
@@ -81,8 +85,9 @@ class Request:
 
     @property
     def versions(self) -> dict[str, Any]:
-        """Versions of the code by module, of libraries, plug-ins and the platform."""
-        return {**_basis(), "modules": module_digests(*CODE), "plugins": self.plugins}
+        """Versions of the code by module, of libraries, plug-ins and the platform; and the basis of keys by kind."""
+        modules = {name: text[:16] for name, text in self.code.modules.items()}
+        return {**_basis(self.code), "modules": modules, **addresses(self.tree, self.flat)}
 
     def row(self, **columns: object) -> dict[str, object]:
         """Return the run's row in `runs`; `columns` are those that only its execution has, or that replace others."""
@@ -97,13 +102,26 @@ class Request:
         return {**stated, **columns}
 
 
-def _basis() -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "code": code_digest(*CODE),
-        "libraries": library_versions(),
-        "platform": numeric_platform(),
-    }
+def addresses(tree: Sleeve, flat: bool) -> dict[str, Any]:
+    """Return what keys of a tree's blocks are made of beyond settings and data: `keys` by kind, and `plugins`."""
+    kinds = sorted({kind_of(spec) for spec in _walked(tree, flat)})
+    return {"keys": {" ".join(kind): basis(kind) for kind in kinds}, "plugins": _plugins(tree)}
+
+
+def _walked(tree: Sleeve, flat: bool) -> list[Leaf | Meta]:
+    """Return the sleeves of a tree; of its flat baseline one that has its estimators."""
+    root = tree.spec
+    if flat:
+        return [Leaf(dataset="", universe=(), optimizer=root.optimizer, fallback=root.fallback)]
+    return [sleeve.spec for _, sleeve in tree.walk()]
+
+
+def _plugins(tree: Sleeve) -> dict[str, str]:
+    return {it: version for _, sleeve in tree.walk() for it, version in plugin_versions(sleeve.spec).items()}
+
+
+def _basis(code: Code) -> dict[str, Any]:
+    return {"format": FORMAT, "code": code.digest, "libraries": code.libraries, "platform": numeric_platform()}
 
 
 def resolved(

@@ -1,7 +1,8 @@
 """Values: the plain things that everything else is made of. Nothing here knows what a backtest is.
 
-1. `digests` addresses a value, an array or the source of some modules by its SHA-256; `source_files` finds the files
-   that a module is made of by following its imports.
+1. `digests` addresses a value or an array by its SHA-256. `reached_code` does so with the modules that some code is
+   made of, by what each says without comments and docstrings (`source_facts`); `source_files` finds all files that a
+   kernel's machine code may be made of.
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
 3. `scalars` takes numbers as people hand them over, NumPy's too, for Python's own; `arguments` takes what else callers
@@ -11,5 +12,5 @@
    says how many of a thing a configuration may ask for.
 
 Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.
-Offers: `digest`, `array_digest`, `code_digest`; `Table`, `Column`, `Coded`; `wide_frame`; `whole`, `number`.
+Offers: `digest`, `array_digest`, `reached`; `Table`, `Column`, `Coded`; `wide_frame`; `whole`, `number`.
 """

@@ -1,11 +1,10 @@
-"""Digests of plain values, arrays and source files: what a result is addressed by.
+"""Digests of plain values and arrays: what a result is addressed by.
 
 1. A value becomes canonical JSON: sorted keys, no whitespace, and a tag around all that is no JSON scalar or list, so
    that no two values share a text: `digest` and `joint_digest` are injective up to SHA-256.
 2. An array becomes its dtype, shape and bytes.
-3. Code becomes the bytes of every module that the arithmetic imports, found by following the imports
-   (metabt.values.source_files).
-4. Anything else is refused: what cannot be written down cannot address a result.
+3. Anything else is refused: what cannot be written down cannot address a result. Code has a digest of its own kind
+   (metabt.values.reached_code).
 """
 
 from __future__ import annotations
@@ -14,15 +13,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from functools import cache
-from importlib.metadata import version
 
 import numpy as np
-
-from metabt.values.source_files import code_modules
-
-NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "llvmlite")
-"""Distributions whose version can change a bit of a result."""
 
 
 def digest(value: object) -> str:
@@ -82,27 +74,3 @@ def array_digest(*arrays: np.ndarray) -> str:
         total.update(f"{array.dtype.str}{array.shape}".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
-
-
-@cache
-def code_digest(*entries: str) -> str:
-    """Return one digest of the source of modules and of every metabt module they import, directly or not."""
-    total = hashlib.sha256()
-    for name, path in sorted(code_modules(*entries).items()):
-        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()
-
-
-@cache
-def module_digests(*entries: str) -> dict[str, str]:
-    """Return module -> short digest of its source, for these modules and all of metabt that they import."""
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        for name, path in sorted(code_modules(*entries).items())
-    }
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Return the installed version of each numeric library."""
-    return {name: version(name) for name in NUMERIC_LIBRARIES}

@@ -1,4 +1,4 @@
-"""Source files: which modules, directly or not, some code is made of.
+"""Source files: all modules that some code may be made of, directly or not, as what kernels are compiled of.
 
 1. A file's text names modules where it imports, and where the registry says which class a name means.
 2. From the entries on, every module of metabt that is named is read in its turn.

@@ -12,13 +12,15 @@ import pytest
 
 import metabt
 from metabt import lakehouse
+from metabt.build.sleeve_code import run_code
 from metabt.config import Job
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, StoreError
 from metabt.estimators import registry
+from metabt.portfolio.sleeve import Estimator, Leaf, Meta
 from metabt.runs.request import CODE
 from metabt.runs.sweep import run_sweep
-from metabt.values.source_files import code_modules
+from metabt.values.reached_code import Code
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
 from tests.shared.resealed import reseal
@@ -174,18 +176,19 @@ def test_what_a_run_depends_on_names_it(monkeypatch: pytest.MonkeyPatch) -> None
     unrelated = prices.copy()
     unrelated["EE"] *= 2
     assert metabt.backtest(tree(), {"stocks": unrelated}).run_id == names["as it is"]
-    monkeypatch.setattr("metabt.runs.request.code_digest", lambda *entries: "other code")
+    monkeypatch.setattr("metabt.runs.request.run_code", lambda *of: Code("other code", {}, {}))
     names["code"] = metabt.backtest(tree(), {"stocks": prices}).run_id
     assert len(set(names.values())) == len(names)
 
 
 def test_a_run_is_named_by_all_the_code_that_it_runs() -> None:
-    modules = set(code_modules(*CODE))
+    leaf = Leaf(dataset="d", universe=("A",), optimizer=Estimator("erc"), selector=Estimator("log_mps"))
+    modules = run_code(CODE, [leaf, Meta(children=(leaf,), optimizer=Estimator("hrp"))]).modules
     walked = {"metabt.walk.walk_forward", "metabt.walk.leaf", "metabt.walk.meta.meta_sleeve", "metabt.walk.holdings"}
     assembled = {"metabt.build.flat_baseline", "metabt.analysis.run_tables", "metabt.analysis.metrics.performance"}
-    assert walked | assembled <= modules
-    for name in (*registry.OPTIMIZERS.values(), *registry.SELECTORS.values()):
-        assert name.partition(":")[0] in modules
+    estimators = {"metabt.estimators.optimizers.erc", "metabt.estimators.optimizers.hrp"}
+    assert walked | assembled | estimators | {"metabt.estimators.selectors.log_mps"} <= modules.keys()
+    assert "metabt.estimators.optimizers.min_cvar" not in modules
     assert not {name for name in modules if name.startswith(("metabt.cli", "metabt.report", "metabt.config"))}
 
 

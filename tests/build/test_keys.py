@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ import pytest
 import metabt
 from metabt import BacktestEngine, MemoryCache
 from metabt.build import keys
-from metabt.build.keys import WALK, asset_risk_key
+from metabt.build.keys import asset_risk_key
 from metabt.build.plan import Node, Plan
+from metabt.build.sleeve_code import code_of_kind
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
 from metabt.lakehouse.price_source import to_prices
@@ -24,8 +24,7 @@ from metabt.portfolio.resolve import resolve
 from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
-from metabt.values import digests
-from metabt.values.source_files import code_modules
+from metabt.values.reached_code import Code
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
 
@@ -330,67 +329,44 @@ def test_the_calendar_is_an_input(keys_of: Callable[..., Keys], base: Keys) -> N
 @pytest.fixture
 def forgetful() -> Iterator[None]:
     """Nothing of what a key is made of is remembered from before, nor afterwards."""
-
-    def forget() -> None:
-        for remembered in (keys.basis, digests.code_digest):
-            remembered.cache_clear()
-
-    forget()
-    yield
-    forget()
-
-
-@pytest.mark.parametrize(
-    ("module", "matters"),
-    [
-        ("metabt.walk.holdings", True),
-        ("metabt.data.prices", True),
-        ("metabt.build.inputs", True),
-        ("metabt.walk.meta.book", True),
-        ("metabt.estimators.optimizers.erc", True),
-        ("metabt.estimators.selectors._metrics", True),
-        ("metabt.cli.main", False),
-        ("metabt.lakehouse.prices.price_panels", False),
-        ("metabt.runs.sweep", False),
-        ("metabt.build.cached_walk", True),
-    ],
-)
-@pytest.mark.usefixtures("forgetful")
-def test_the_source_of_a_module_changes_every_key_or_none(
-    module: str, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = keys.basis(*keys.WALK)
-    edited = tmp_path / "module.py"
-    source = Path(digests.__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
-    edited.write_bytes(source.read_bytes() + b"\n# edited\n")
-
-    def instead(*entries: str) -> dict[str, Path]:
-        return {name: edited if name == module else path for name, path in code_modules(*entries).items()}
-
-    monkeypatch.setattr(digests, "code_modules", instead)
-    digests.code_digest.cache_clear()
     keys.basis.cache_clear()
-    assert (keys.basis(*keys.WALK) != before) is matters
+    yield
+    keys.basis.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("source", "value"),
-    [
-        ("library_versions", {"numpy": "0.0.0"}),
-        ("numeric_platform", {"machine": "abacus"}),
-        ("FORMAT", 0),
-        ("code_digest", "other"),
-    ],
-)
+PARTS: dict[str, object] = {
+    "code": lambda kind: Code("other", {}, {"numpy": "2"}),
+    "libraries": lambda kind: Code("same", {}, {"numpy": "3"}),
+    "numeric_platform": lambda: {"machine": "abacus"},
+    "FORMAT": 0,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.usefixtures("forgetful")
-def test_a_version_or_the_platform_changes_every_key(
-    source: str, value: object, keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
+def test_code_a_version_or_the_platform_changes_every_key(
+    part: str, keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = panel(prices(150))
+    monkeypatch.setattr(keys, "code_of_kind", lambda kind: Code("same", {}, {"numpy": "2"}))
+    before = keys_of(book(), data)
+    monkeypatch.setattr(keys, "code_of_kind" if part in ("code", "libraries") else part, PARTS[part])
+    keys.basis.cache_clear()
+    assert changed(before, keys_of(book(), data)) == set(before)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_code_changes_the_keys_of_the_sleeves_that_it_walks_and_of_no_others(
+    keys_of: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = panel(prices(150))
     before = keys_of(book(), data)
-    monkeypatch.setattr(keys, source, value if source == "FORMAT" else lambda *entries: value)
+    monkeypatch.setattr(
+        keys, "code_of_kind", lambda kind: Code("new", {}, {}) if "log_mps" in kind else code_of_kind(kind)
+    )
     keys.basis.cache_clear()
-    assert changed(before, keys_of(book(), data)) == set(before)
+    # its bytes are what they were, and so are the keys above it
+    assert {path for path, _ in changed(before, keys_of(book(), data))} == {"book/core/b"}
 
 
 @pytest.mark.parametrize("source", ["requirements", "sources"])
@@ -491,15 +467,6 @@ def test_what_cannot_be_written_down_has_no_key(value: object) -> None:
     with pytest.raises((TypeError, MetabtError), match="cannot fingerprint|max_weight is {1: 2}; wanted a finite"):
         tree = put(resolved(), "book", optimizer=Estimator("min_variance", {"max_weight": value}))
         metabt.backtest(tree, panel(prices(150)), cache=MemoryCache())
-
-
-def test_who_gathers_the_inputs_of_a_block_is_part_of_its_code() -> None:
-    assert {
-        "metabt.build.cached_walk",
-        "metabt.build.inputs",
-        "metabt.data.prices",
-        "metabt.walk.meta.book",
-    } <= code_modules(*WALK).keys()
 
 
 ARGUMENTS = {

@@ -717,7 +717,7 @@ def test_a_page_is_written_where_its_run_cannot_be_walked_again(
     told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["backtest", "--quiet", "portfolio=mine"]) == 0
-    monkeypatch.setattr("metabt.runs.request._basis", lambda: {"format": 2})  # as other code would name it
+    monkeypatch.setattr("metabt.runs.request._basis", lambda code: {"format": 2})  # as other code would name it
     assert main(["report"]) == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert page.count("cannot be walked again for what its tables do not hold: what it was made with has changed") == 2

@@ -17,6 +17,7 @@ from metabt.config import Job
 from metabt.errors import StoreError
 from metabt.runs.reproduce import first_difference, reproduce
 from metabt.runs.sweep import run_sweep
+from metabt.values.reached_code import Code
 from metabt.values.tables import Coded
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
@@ -152,9 +153,7 @@ def test_a_summary_of_other_code_is_not_completed_and_stays_as_it_is(
 ) -> None:
     (swept,) = run_sweep([job(lake, lookback=25)], str(lake)).runs
     before = _row(lake, swept.run_id)
-    monkeypatch.setattr("metabt.runs.request.code_digest", lambda *entries: "other")
-    monkeypatch.setattr("metabt.runs.request.module_digests", lambda *entries: {})
-    monkeypatch.setattr("metabt.runs.request._basis", lambda: {"format": 2})
+    monkeypatch.setattr("metabt.runs.request.run_code", lambda *of: Code("other", {}, {}))
     with pytest.raises(StoreError, match=r"kept as a summary and cannot be completed: .*code metabt"):
         completed(lake, swept.run_id)
     assert _row(lake, swept.run_id) == before

@@ -9,6 +9,7 @@ A cache around another one, such as one that reads every object once, is in `mem
 3. `single_flight` lets one of several processes compute what all of them want.
 4. `upkeep` counts and verifies, `pruning` removes what is not used, `ages_and_sizes` reads `30d` and `10G`; `syscalls`
    are the calls that change a disk, so that tests can refuse one.
+5. `adoptions` are proofs that blocks which other code has computed are those of this one.
 
 From `object_store` down nothing knows more than bytes.
 """

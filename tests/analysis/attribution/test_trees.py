@@ -251,7 +251,7 @@ def test_a_stored_run_is_attributed_as_it_was_recorded(tmp_path: Path, monkeypat
         found, expected = (it.baselines(samples=10).statistics for it in (result, stored))
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert abs(stored.attribution().query("path == 'root'")["own"].sum() - total(stored, "root")) < EXACT
-    monkeypatch.setattr("metabt.runs.request._basis", lambda: {"format": 2})
+    monkeypatch.setattr("metabt.runs.request._basis", lambda code: {"format": 2})
     with pytest.raises(StoreError, match="cannot be walked again for what its tables do not hold: .*another run"):
         loaded.attribution()
 
