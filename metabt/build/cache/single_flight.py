@@ -43,6 +43,8 @@ class Claim:
         self.key = key
         self.locked = locked
         """Whether others are kept out."""
+        self.held = False
+        """Whether its lock is held."""
         self._claims = claims
         self._handed_over = False
 
@@ -60,7 +62,7 @@ class Claim:
     def hand_over(self) -> Callable[[], None]:
         """Return the function that releases the claim; leaving the `with` block no longer does."""
         self._handed_over = True
-        return lambda: self._claims.release(self.key)
+        return (lambda: self._claims.release(self.key)) if self.held else _nothing
 
 
 class Claims:
@@ -102,7 +104,7 @@ class Claims:
             if self._inside.get(claim.key) is claim:
                 del self._inside[claim.key]
                 self._changed.notify_all()
-        if release and claim.locked:
+        if release and claim.held:
             self.release(claim.key)
 
     def after_put(self, key: str) -> Callable[[], None]:
@@ -133,11 +135,13 @@ class Claims:
 
     def _lock(self, claim: Claim, until: float) -> None:
         try:
-            if self._taken(claim.key):
+            claim.held = self._taken(claim.key)
+            if claim.held:
                 return
             self._waiting()
             try:
-                if not self._wait(claim.key, until):
+                claim.held = self._wait(claim.key, until)
+                if not claim.held:
                     self._warn(
                         f"cache '{self._path.parent}': the block {claim.key[:12]} has been claimed by another process "
                         f"for {LOCK_SECONDS:.0f} s; it is computed here as well, with the same result; if that process "

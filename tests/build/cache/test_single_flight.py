@@ -236,6 +236,22 @@ def test_claims_on_other_keys_are_not_kept_waiting_by_an_open_pack(root: Path, m
         assert began == one.counts.published == other.counts.published == 0, "somebody had to wait"
 
 
+def test_a_claim_that_was_not_waited_for_lets_nothing_of_another_thread_go(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim without a lock, since files could not be locked, ends while a put of its key still has one."""
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    with ObjectStore(root) as store:
+        with store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        monkeypatch.setattr(store._claims, "_works", False)
+        with store.claim(KEY):
+            pass
+        assert not is_free(root)
+        store.flush()
+        assert is_free(root)
+
+
 # However it ends
 
 
