@@ -786,9 +786,14 @@ def test_an_override_without_a_command_is_told_which(argv: list[str], capsys: py
     assert shlex.split(suggestion) == ["backtest", *argv] and parse(["backtest", *argv]).overrides
 
 
-def test_an_interrupt_is_code_130(told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")], ids=["Python", "DuckDB"])
+def test_an_interrupt_is_code_130(
+    told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Also where it comes while DuckDB runs a query, which makes an error of its own of it."""
+
     def interrupt(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr("metabt.cli.commands.run_backtest", interrupt)
     assert main(["backtest", "portfolio=mine"]) == 130
