@@ -83,6 +83,16 @@ class Timed:
         with self._lap():
             return self._cache.get(key, kind)
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests under the key, or None."""
+        with self._lap():
+            return self._cache.known(key, kind)
+
+    def publish(self) -> None:
+        """Begin to write what was put."""
+        with self._lap():
+            self._cache.publish()
+
     def claim(self, key: str) -> AbstractContextManager[Any]:
         """Wait until nobody else computes the key."""
         with self._lap():

@@ -29,6 +29,7 @@ import numpy as np
 
 from benchmarks.works import Market
 from metabt.build.cache.disk import DiskCache
+from metabt.build.cache.verified_reading import pack_names, read_index
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Sleeve
@@ -105,7 +106,8 @@ def stored() -> int:
         engine = BacktestEngine([tree(4, 0, prices.symbols).sleeves[0]], {"market": prices}, cache=cache)
         engine.run()
         cache.flush()
-        return max(path.stat().st_size for path in Path(folder).rglob("*") if len(path.name) == 64)
+        packs = [read_index(Path(folder), name)[0] for name, _ in pack_names(Path(folder))]
+        return max(size for index in packs for size in index.sizes())
 
 
 def main() -> None:

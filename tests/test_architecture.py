@@ -73,9 +73,12 @@ DOMAIN = ORDER[: ORDER.index("lakehouse")]
 
 BYTES = (
     "ages_and_sizes",
-    "background_writer",
-    "object_format",
+    "compaction",
+    "last_use",
     "object_store",
+    "pack_format",
+    "pack_index",
+    "pack_writer",
     "pruning",
     "publishing",
     "single_flight",

@@ -148,7 +148,7 @@ def asked_for(
     `settings` are start, end, is_meta_backtest and benchmark.
     """
     executor = _executor(engine)
-    port("cache", cache, "get", "put", "claim", "flush")
+    port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
     port("progress", progress, "__call__")
     source = source_of(prices, to_write=True)
     asked = _request(tree, source, **settings)

@@ -49,7 +49,8 @@ class CachedWalk:
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
-        """Begin a partition: forget what belonged to the one before, remember where each sleeve starts."""
+        """Begin a partition: publish and forget what belonged to the one before, remember where each sleeve starts."""
+        self.cache.publish()
         self._label = label
         self._blocks: dict[str, Block] = {}
         self._opened: dict[str, Opened] = {}
@@ -80,7 +81,7 @@ class CachedWalk:
         if step.sealed is not None:
             self.states[digest] = step.sealed.parts["state"]
             self._blocks[digest] = step.sealed.parts["block"]
-            self.lineage.add(node, step.sealed)
+            self.lineage.add(node, step.sealed.digests)
         return step
 
     def _obtain(self, node: Node, watch: Stopwatch) -> tuple[str, Sealed, bool, tuple[Heard, ...]]:

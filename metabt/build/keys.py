@@ -23,7 +23,6 @@ import numpy as np
 
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
-from metabt.build.ports import Sealed
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
 from metabt.estimators.registry import requirements, sources
 from metabt.numerics.platform import numeric_platform
@@ -131,9 +130,9 @@ class Lineage:
         self._label, self._before = label, dict(self.after)
         self._outputs: dict[str, str | None] = {}
 
-    def add(self, node: Node, sealed: Sealed | None) -> None:
-        """Note a sleeve's block in the partition and the state after it; None where they are not known."""
-        digests = {} if sealed is None else sealed.digests
+    def add(self, node: Node, digests: Mapping[str, str] | None) -> None:
+        """Note the digests of a sleeve's block in the partition and of the state after it; None if not known."""
+        digests = digests or {}
         self.after[node.spec.digest] = digests.get("state")
         self._outputs[node.spec.digest] = digests.get("block")
 

@@ -6,15 +6,15 @@ on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from metabt.build.keys import BLOCK, Lineage
 from metabt.build.plan import Node, Plan
-from metabt.build.ports import Cache, Sealed
+from metabt.build.ports import Cache
 
 
-def followed(plan: Plan, cache: Cache) -> Iterator[tuple[str, Node, str, Sealed | None]]:
-    """Yield partition, sleeve, key and what is stored under it, of every block whose key can be reached."""
+def followed(plan: Plan, cache: Cache) -> Iterator[tuple[str, Node, str, Mapping[str, str] | None]]:
+    """Yield partition, sleeve, key and the digests known of it, of every block whose key can be reached; reads none."""
     lineage = Lineage(plan)
     for label in plan.labels:
         lineage.enter(label)
@@ -22,7 +22,7 @@ def followed(plan: Plan, cache: Cache) -> Iterator[tuple[str, Node, str, Sealed 
             found = None
             if lineage.reaches(node):
                 key = lineage.key(node)
-                found = cache.get(key, BLOCK)
+                found = cache.known(key, BLOCK)
                 yield label, node, key, found
             lineage.add(node, found)
 

@@ -67,6 +67,12 @@ class Cache(Protocol):
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return the object of that kind that was put under the key, or None."""
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests of the object's parts, by name, where that is possible without reading it; or None.
+
+        `get` may find it damaged all the same.
+        """
+
     def claim(self, key: str) -> AbstractContextManager[Any]:
         """Return a context manager that waits on entry until no other process or thread computes the key.
 
@@ -75,6 +81,9 @@ class Cache(Protocol):
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""
+
+    def publish(self) -> None:
+        """Begin to make what was put findable by other processes, without waiting for it: a partition is done."""
 
     def flush(self) -> bool:
         """Wait until everything that was put can be found by other processes; return whether all of it can."""

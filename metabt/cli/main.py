@@ -37,6 +37,8 @@ KEYED = re.compile(r"[^-=][^=]*=")
 """How an override begins."""
 KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
 """End of the message for a command that is interrupted or stopped."""
+INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C while it runs a query."""
 
 OVERRIDES = """\
 overrides are KEY=VALUE, as in Hydra:
@@ -72,8 +74,7 @@ def _answered(words: list[str]) -> int:
         streams.say(f"metabt: {error}")
         return 1
     except KeyboardInterrupt:
-        streams.say(f"metabt: interrupted; {KEPT}")
-        return 130
+        return _interrupted()
     except Stopped:
         streams.say(f"metabt: stopped; {KEPT}")
         return 143
@@ -85,7 +86,17 @@ def _answered(words: list[str]) -> int:
         raise
     except OSError as error:
         return _unusable(error)
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
+            raise
+        return _interrupted()
     return 0
+
+
+def _interrupted() -> int:
+    """Say that the command was interrupted, and return the exit code."""
+    streams.say(f"metabt: interrupted; {KEPT}")
+    return 130
 
 
 def _flushed() -> int:

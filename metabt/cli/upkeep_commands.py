@@ -113,8 +113,8 @@ def check_lakehouse(lakehouse: str | None) -> None:
 def _damaged_objects(found: Verified) -> list[str]:
     """Return what is damaged in a cache, what that means and the cure."""
     means = "no answer comes from it; it is computed again when it is needed"
-    bad = [f"block {key} {fault}: it was moved to the quarantine, {means}" for key, fault in found.bad]
-    return bad + [f"block {key} {fault}: it cannot be read, {means}" for key, fault in found.unread]
+    bad = [f"{what} {fault}: it was moved to the quarantine, {means}" for what, fault in found.bad]
+    return bad + [f"{what}: {fault}: it cannot be read or moved aside, {means}" for what, fault in found.unread]
 
 
 def cache(
@@ -162,12 +162,20 @@ def _stats(root: Path) -> None:
     from metabt.values.ranges import plural
 
     found = stats(root)
-    show(f"{root}: {plural(found.objects, 'object')}, {found.bytes / MEGA:,.1f} MB")
+    packs = plural(found.packs, "pack")
+    show(f"{root}: {plural(found.objects, 'object')} in {packs}, {found.bytes / MEGA:,.1f} MB")
     for schema, (count, size) in found.by_schema.items():
         show(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
     if found.oldest and found.newest:
         show(f"  last used from {found.oldest:%Y-%m-%d} to {found.newest:%Y-%m-%d}")
     show(f"  {plural(found.quarantined, 'object')} in quarantine, {plural(found.temporary, 'temporary file')}")
+    if found.foreign[0]:
+        n_files, size = found.foreign
+        show(
+            f"  {plural(n_files, 'file')} of another format, {size / MEGA:,.1f} MB, left alone and not used by this "
+            f"version of metabt; if no other uses them, `rm -r '{root}'` frees their room: "
+            "all of it can be computed again"
+        )
 
 
 def _verify(where: str, root: Path, recompute: float | None) -> None:
@@ -175,7 +183,9 @@ def _verify(where: str, root: Path, recompute: float | None) -> None:
     from metabt.values.ranges import plural
 
     found = verify(root)
-    show(f"{root}: {plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB; {len(found.bad):,} bad")
+    foreign = f"; {plural(found.foreign, 'pack')} of another format left alone" if found.foreign else ""
+    sound = f"{plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB"
+    show(f"{root}: {sound}; {len(found.bad):,} bad{foreign}")
     for line in _damaged_objects(found):
         show(f"  {line}")
     n_alarms = 0 if recompute is None else _audit(where, recompute)
@@ -244,7 +254,7 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     would = "would remove" if dry_run else "removed"
     others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
     show(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
-    show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay")
+    show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay in {plural(done.packs, 'pack')}")
 
 
 def upkeep(lakehouse: str | None, expire_runs: bool = False, dry_run: bool = False) -> None:

@@ -74,7 +74,7 @@ class BacktestEngine:
             the executor walks in other processes.
         """
         port("executor", executor, "name", "walk")
-        port("cache", cache, "get", "put", "claim", "flush")
+        port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
         _check_parts(portfolios, prices, keep)
         flag("is_meta_backtest", is_meta_backtest)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}

@@ -223,8 +223,9 @@ def _followed(forest: _Forest, plan: Plan, store: Cache) -> Iterator[_Found]:
                 found = store.get(before, BLOCK)
                 if found is not None:
                     yield _Found(node, label, before, now, forest.way(node.spec))
-            old.add(node, found)
-            new.add(node, found)
+            digests = None if found is None else found.digests
+            old.add(node, digests)
+            new.add(node, digests)
 
 
 def _is_new(found: _Found, store: Cache) -> bool:
@@ -260,6 +261,11 @@ class _Earlier(Around):
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return a block of earlier code, unless it is to be computed."""
         return None if key in self._hidden and key not in self.computed else self.stored(key)
+
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests of what `get` returns."""
+        found = self.get(key, kind)
+        return None if found is None else found.digests
 
     def claim(self, key: str) -> AbstractContextManager[None]:
         """Return at once: nothing is written, so that other processes need not be kept out."""

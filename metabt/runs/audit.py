@@ -23,7 +23,6 @@ from metabt.build.cache import Around
 from metabt.build.cache.adoptions import Adoptions
 from metabt.build.cache.disk import DiskCache
 from metabt.build.cache.sealing import seal
-from metabt.build.cache.verified_reading import object_path
 from metabt.build.known_blocks import followed
 from metabt.build.ports import Cache, Progress, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
@@ -47,7 +46,7 @@ class Alarm:
     key: str
     """Its key."""
     file: Path
-    """Path of its file."""
+    """Path of the pack that it is in."""
     parts: tuple[str, ...]
     """Parts whose bytes differ."""
 
@@ -121,6 +120,9 @@ class Hiding(Around):
     def flush(self) -> bool:
         """Return False: nothing is written."""
         return False
+
+    def publish(self) -> None:
+        """Do nothing: nothing is written."""
 
 
 def sampled(key: str, share: float) -> bool:
@@ -224,5 +226,6 @@ def _engine(group: Group, cache: Cache) -> BacktestEngine:
 
 def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:
     return {
-        key: Alarm(*place, key, object_path(store.store.root, key), cache.wrong[key]) for key, place in places.items()
+        key: Alarm(*place, key, store.store.place(key) or store.store.root, cache.wrong[key])
+        for key, place in places.items()
     }

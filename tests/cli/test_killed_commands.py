@@ -97,7 +97,7 @@ def test_a_sweep_that_is_stopped_goes_on_from_what_was_computed(
     desk = furnished(tmp_path)
     done(desk, INGEST)
     with begun(desk, SWEEP) as command:
-        while command.poll() is None and not any((desk / "lake" / ".cache").glob("??/*")):
+        while command.poll() is None and not any((desk / "lake" / ".cache").glob("claims")):
             time.sleep(0.01)
         command.send_signal(number)
         said = command.communicate(timeout=SECONDS)[1]

@@ -249,8 +249,8 @@ def test_checking_names_the_damaged_file_and_free_sql_asks_only_when_told_to(
     lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = flipped_price(lake)
-    block = next(path for path in (lake / ".cache").glob("??/*") if path.is_file() and len(path.name) == 64)
-    damage(block, "flip")
+    block = next((lake / ".cache" / "packs").iterdir())
+    damage(block, "flip")  # in an object of a pack
     question = ["sql", "select count(*) from prices", "--lakehouse", str(lake)]
     assert main(question) == 0
     capsys.readouterr()

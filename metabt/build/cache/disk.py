@@ -1,7 +1,7 @@
-"""The cache of a lakehouse: objects on disk that any process may read, verified before every use.
+"""The cache of a lakehouse: objects on disk, many in a pack, that any process may read, verified before every use.
 
-An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (objects); the digest that a later key
-builds on is the one that was verified.
+An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (object_store); the digest that a
+later key builds on is the one that was verified.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class DiskCache:
             return None
         return Sealed(parts, {name: section.sha256 for name, section in found.items()})
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests of the object's parts as an index of keys states them, no part being read; or None."""
+        return self.store.known(key, SCHEMAS[kind])
+
     def claim(self, key: str) -> AbstractContextManager[Any]:
         """Return a context manager that waits on entry until no other process or thread is computing the key."""
         return self.store.claim(key)
@@ -68,6 +72,10 @@ class DiskCache:
         sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
         self.store.put(key, SCHEMAS[kind], sections)
         return sealed
+
+    def publish(self) -> None:
+        """Begin to put on disk what was put, if it is enough for a pack."""
+        self.store.publish()
 
     def flush(self) -> bool:
         """Wait until everything that was put is on disk, or given up; return whether nothing was given up."""

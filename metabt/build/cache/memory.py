@@ -18,6 +18,9 @@ class NoCache:
     def get(self, key: str, kind: str) -> None:
         """Return None."""
 
+    def known(self, key: str, kind: str) -> None:
+        """Return None."""
+
     def claim(self, key: str) -> AbstractContextManager[None]:
         """Return at once: everyone computes."""
         return nullcontext()
@@ -25,6 +28,9 @@ class NoCache:
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Return the parts without digests, and keep nothing."""
         return Sealed(parts, {})
+
+    def publish(self) -> None:
+        """Do nothing."""
 
     def flush(self) -> bool:
         """Return False: other processes find nothing."""
@@ -64,6 +70,24 @@ class MemoryCache:
         found = self.objects.get(key)
         return found[1] if found and found[0] == kind else None
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests of an object.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, as it was put.
+
+        Returns
+        -------
+        mapping of str to str or None
+            The SHA-256 of each part by name; None where nothing of that kind is under the key.
+        """
+        found = self.objects.get(key)
+        return found[1].digests if found and found[0] == kind else None
+
     def claim(self, key: str) -> AbstractContextManager[None]:
         """Return at once: the process has the cache to itself.
 
@@ -99,6 +123,9 @@ class MemoryCache:
         sealed, _ = seal(parts)
         return self.objects.setdefault(key, (kind, sealed))[1]
 
+    def publish(self) -> None:
+        """Do nothing: other processes find nothing here."""
+
     def flush(self) -> bool:
         """Wait for nothing.
 
@@ -121,6 +148,10 @@ class Around:
         """Return what the other finds under the key, or None."""
         return self.behind.get(key, kind)
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests that the other knows of, or None."""
+        return self.behind.known(key, kind)
+
     def claim(self, key: str) -> AbstractContextManager[Any]:
         """Wait as long as the other does."""
         return self.behind.claim(key)
@@ -128,6 +159,10 @@ class Around:
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Hand the parts of an object on to the other, and return what it returns."""
         return self.behind.put(key, kind, parts)
+
+    def publish(self) -> None:
+        """Have the other begin to publish."""
+        self.behind.publish()
 
     def flush(self) -> bool:
         """Finish what the other has to do, and return what it returns."""
@@ -152,6 +187,11 @@ class Recalling(Around):
         if found is not None:
             self._recalled[key, kind] = found
         return found
+
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        """Return the digests of what is recalled under the key, or else those that the other knows of."""
+        found = self._recalled.get((key, kind))
+        return super().known(key, kind) if found is None else found.digests
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Hand the parts of an object on, and recall them."""

@@ -1,9 +1,11 @@
-"""The store on disk: bytes under a key, verified before every use, published whole.
+"""The store on disk: bytes under a key, verified before every use, published whole, many in a pack.
 
-1. `get` opens `<root>/ab/abcdef...`, checks every byte, and hands out memory of its own. What is not sound is moved
-   to the quarantine with a warning, and counts as absent: it will be computed again.
-2. `put` queues the sections for publication; an object that exists is left as it is.
+1. `get` finds the pack by one look at the index of keys, reads the object by its place, checks every byte, and hands
+   out memory of its own. What is not sound is taken out of its pack into the quarantine with a warning, and counts as
+   absent: it will be computed again.
+2. `put` adds the sections to the open pack; an object that exists is left as it is.
 3. `claim` lets one of several processes compute while the others wait.
+4. `known` reads no object: it says what the index states of one.
 
 Nothing here raises for what a disk contains or refuses: a cache that fails costs time, never a result.
 """
@@ -11,31 +13,29 @@ Nothing here raises for what a disk contains or refuses: a cache that fails cost
 from __future__ import annotations
 
 import logging
-import os
-import stat
 import threading
-import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from metabt.build.cache.background_writer import Background
-from metabt.build.cache.object_format import Section, file_pieces, is_key
+from metabt.build.cache.compaction import mended
+from metabt.build.cache.last_use import LastUse
+from metabt.build.cache.pack_format import Fault, Section, Stored, is_key
+from metabt.build.cache.pack_index import PackIndex, Place
+from metabt.build.cache.pack_writer import MANY, PackWriter
 from metabt.build.cache.single_flight import Claim, Claims
 from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import Bad, entries, object_path, read_object, set_aside
+from metabt.build.cache.verified_reading import QUARANTINE, Bad, pack_path, read_object, set_aside
 from metabt.errors import StoreError
 
 __all__ = ["Counts", "ObjectStore", "Section"]
 
 LOG = logging.getLogger("metabt.cache")
 """Logger of a store's warnings, unless it is given another callable."""
-DAY = 86_400.0
-"""Seconds after which a use is recorded anew; more often would turn every read into a write."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Counts:
     missed: int
     """Reads that found none, or none that is sound."""
     quarantined: int
-    """Bad objects moved aside."""
+    """Bad objects, and bad packs as a whole, that were moved aside."""
     lost: int
-    """Objects that another process or thread had published first."""
+    """Objects that were there when they were to be published."""
 
 
 class ObjectStore:
@@ -69,11 +69,19 @@ class ObjectStore:
 
     def __init__(self, root: Path, *, warn: Callable[[str], None] = LOG.warning, disk: Disk | None = None) -> None:
         self.root = Path(root)
-        self._warn = warn
+        self._warn, self._disk = warn, disk or Disk()
         self._tally: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._background = Background(self.root, warn, self._count, disk or Disk())
-        self._claims = Claims(self.root, warn)
+        counting = partial(_count, self._tally, self._lock)
+        self._packs = PackIndex(self.root, warn, partial(_quarantine, self.root, warn, counting))
+        self._uses = LastUse(self.root)
+        index = self._packs
+        self._writer = PackWriter(
+            self.root, self._disk, warn, counting, lambda key: index.find(key) is not None, index.add
+        )
+        self._claims = Claims(self.root, warn, partial(_waiting, self._writer, index))
+        # what was put is published though nobody closes the store
+        self._end = weakref.finalize(self, _finish, self._writer, self._uses, self._claims)
 
     def __enter__(self) -> ObjectStore:
         """Return the store."""
@@ -87,82 +95,165 @@ class ObjectStore:
 
     @property
     def counts(self) -> Counts:
-        """Numbers so far; puts that are still queued are not counted."""
+        """Numbers so far; puts that are not published yet are not counted."""
         with self._lock:
             return Counts(**{field.name: self._tally[field.name] for field in fields(Counts)})
 
     def get(self, key: str, schema: str) -> dict[str, Section] | None:
         """Return the sections of an object, every byte verified; None where there is none, or it is damaged."""
-        _require_key(key)
-        sections = self._read(key, schema)
+        sections = self._pending(key, schema) or self._read(_plain(key), schema)
         self._count("missed" if sections is None else "found")
         return sections
 
+    def known(self, key: str, schema: str) -> dict[str, str] | None:
+        """Return the SHA-256 of each section of an object as the index states it; None where there is none."""
+        pending = self._pending(key, schema)
+        if pending is not None:
+            return {name: section.sha256 for name, section in pending.items()}
+        place = self._packs.find(_plain(key))
+        return None if place is None or place.index.schema(place.row) != schema else place.index.stated(place.row)
+
     def put(self, key: str, schema: str, sections: Mapping[str, Section]) -> None:
-        """Queue an object for publication, unless the key is taken.
+        """Add an object to the open pack, unless the key is taken.
 
         The data are not copied: the caller must not change them before they are published. Their SHA-256 is not
         checked; a wrong one makes an object that no `get` returns.
         """
-        _require_key(key)
-        if self._background.writes:
-            pieces = file_pieces(key, schema, sections)
-            self._background.submit(key, pieces, partial(self._claims.after_put, key))
+        plain = _plain(key)
+        if self._writer.writes:
+            self._writer.add(plain, Stored(schema, dict(sections)), partial(self._claims.after_put, key))
 
     def claim(self, key: str) -> Claim:
         """Return the claim on a key, a context manager; within it, `get` again before computing.
 
-        Entering blocks until no other process and no other thread is inside of it, and its put, if there was one, is
-        published. A thread can be inside of one claim at a time.
+        Entering blocks until no other process and no other thread is inside of it, and its put, if there was one, can
+        be found. A thread can be inside of one claim at a time.
         """
-        _require_key(key)
+        _plain(key)
         # without writing there is nothing to wait for
-        return Claim(self._claims, key, locked=self._background.writes)
+        return Claim(self._claims, key, locked=self._writer.writes)
 
-    def keys(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the key and the file status of each object, in the order of the keys, none of them verified."""
-        return ((key, status) for key, status in entries(self.root) if stat.S_ISREG(status.st_mode))
+    def place(self, key: str) -> Path | None:
+        """Return the path of the pack in which an object is, or None."""
+        found = self._packs.find(_plain(key))
+        return None if found is None else pack_path(self.root, found.pack)
+
+    def keys(self) -> Iterator[str]:
+        """Yield the key of each published object, in their order, none of them verified."""
+        return (key.hex() for key, _ in self._packs.keys())
+
+    def publish(self) -> None:
+        """Have what was put published, if it is much, without waiting; otherwise it goes with what is to come."""
+        self._writer.hand_over(MANY)
 
     def flush(self) -> bool:
-        """Wait until all queued objects are published or given up; return whether the disk has refused none so far."""
-        self._background.flush()
-        return self._background.writes
+        """Wait until all that was put is published or given up; return whether the disk has refused none so far."""
+        self._writer.flush()
+        self._uses.record()
+        return self._writer.writes
 
     def close(self) -> None:
-        """Flush, and end the threads; a put after that starts new ones."""
-        self._background.close()
+        """Flush, and end the thread; a put after that starts a new one."""
+        _finish(self._writer, self._uses, self._claims)
 
-    def _read(self, key: str, schema: str) -> dict[str, Section] | None:
+    def _pending(self, key: str, schema: str) -> dict[str, Section] | None:
+        stored = self._writer.pending(_plain(key))
+        if stored is None or stored.schema != schema:
+            return None
+        return {name: Section(_read_only(part.data), part.sha256) for name, part in stored.sections.items()}
+
+    def _read(self, key: bytes, schema: str) -> dict[str, Section] | None:
+        last: Place | None = None
+        while (place := self._packs.find(key)) is not None:
+            if last is not None and last.pack == place.pack:
+                return None  # it is not sound, and stays where it is
+            found = self._sections(place, key, schema)
+            if found is not None:
+                return found
+            last = place
+        return None
+
+    def _sections(self, place: Place, key: bytes, schema: str) -> dict[str, Section] | None:
+        path = pack_path(self.root, place.pack)
         try:
-            sections, status = read_object(self.root, key, schema)
+            stated = place.index.schema(place.row)
+            if stated != schema:
+                raise Fault(f"has the schema {stated!r} instead of {schema!r}")
+            sections, published = read_object(self.root, place.pack, place.index, place.row)
         except FileNotFoundError:
+            self._packs.drop(place.pack)  # pruned, or compacted into another one
+            self._packs.look(anew=True)
+            return None
+        except Fault as fault:
+            self._mend(place, key, str(fault))
             return None
         except Bad as bad:
-            self._quarantine(bad)
+            self._packs.drop(place.pack)
+            _quarantine(self.root, self._warn, self._count, bad)
             return None
         except (OSError, MemoryError) as error:
-            self._warn(f"cache: '{object_path(self.root, key)}' cannot be read ({error}); it is computed again")
+            self._warn(f"cache: '{path}' cannot be read ({error}); object {key.hex()[:12]} is computed again")
             return None
-        if time.time() - status.st_mtime > DAY:
-            with suppress(OSError):  # a store that cannot be written is still read
-                os.utime(object_path(self.root, key), follow_symlinks=False)
+        self._uses.note(place.pack, len(place.index.keys), place.row, published)
         return sections
 
-    def _quarantine(self, bad: Bad) -> None:
+    def _mend(self, place: Place, key: bytes, fault: str) -> None:
+        """Take what is not sound out of a pack, of which one object has a fault."""
+        told = f"cache: object {key.hex()} in '{pack_path(self.root, place.pack)}' {fault}; it is not used"
+        self._packs.avoid(place.pack, key)
         try:
-            place = set_aside(self.root, bad.path, bad.seen)
-        except OSError as error:
-            self._warn(f"cache: '{bad.path}' {bad}; it is not used, and cannot be moved aside ({error.strerror})")
-            return
-        if place is not None:
-            self._count("quarantined")
-            self._warn(f"cache: '{bad.path}' {bad}; it is not used, moved to '{place}', and computed again")
+            faults = mended(self.root, place.pack, place.index, self._disk, {place.row: fault})
+        except FileNotFoundError:
+            pass
+        except (OSError, Fault) as error:
+            self._warn(f"{told}, and cannot be moved aside ({getattr(error, 'strerror', None) or error})")
+        else:
+            self._count("quarantined", len(faults))
+            others = f" with {len(faults) - 1} more of that pack" if len(faults) > 1 else ""
+            self._warn(f"{told}, moved to '{self.root / QUARANTINE}'{others}, and computed again")
+        self._packs.look(anew=True)
 
-    def _count(self, what: str) -> None:
-        with self._lock:
-            self._tally[what] += 1
+    def _count(self, what: str, number: int = 1) -> None:
+        _count(self._tally, self._lock, what, number)
 
 
-def _require_key(key: str) -> None:
+def _count(tally: Counter[str], lock: threading.Lock, what: str, number: int = 1) -> None:
+    with lock:
+        tally[what] += number
+
+
+def _quarantine(root: Path, warn: Callable[[str], None], count: Callable[[str], None], bad: Bad) -> bool:
+    """Move what must not be used as a pack aside, tell, and return whether it is away."""
+    try:
+        place = set_aside(root, bad.path, bad.seen)
+    except OSError as error:
+        warn(f"cache: '{bad.path}' {bad}; it is not used, and cannot be moved aside ({error.strerror})")
+        return False
+    if place is not None:
+        count("quarantined")
+        warn(f"cache: '{bad.path}' {bad}; it is not used, moved to '{place}', and its objects are computed again")
+    return True
+
+
+def _waiting(writer: PackWriter, index: PackIndex) -> None:
+    """Publish what is open before waiting for others, and see what they have published after it."""
+    writer.hand_over()
+    index.look(anew=True)
+
+
+def _finish(writer: PackWriter, uses: LastUse, claims: Claims) -> None:
+    try:
+        writer.close()
+    finally:
+        uses.record()
+        claims.close()
+
+
+def _read_only(data: bytes | memoryview) -> memoryview:
+    return memoryview(data).cast("B").toreadonly()
+
+
+def _plain(key: str) -> bytes:
     if not is_key(key):
         raise StoreError(f"{key!r} is no key of an object; a key is a SHA-256, 64 hexadecimal digits in lower case")
+    return bytes.fromhex(key)

@@ -1,12 +1,12 @@
-"""Publish an object so that it is there whole or not at all, whatever happens when.
+"""Publish a pack so that it is there whole or not at all, whatever happens when.
 
 1. Open its directory; make it, and make that durable, where it is missing.
 2. Write everything to a temporary file in the same directory, under a name of its own, and fsync it.
-3. Link it to the object's name. Where that name is taken another writer was first: the same key has the same bytes.
+3. Link it to the pack's name. Where that name is taken another writer was first: the same name has the same index.
 4. Remove the temporary name, and fsync the directory.
 
 A file system may refuse hard links, which `links_work` finds out. There the temporary file is renamed instead: as
-atomic, and a second publisher replaces an object by the same bytes.
+atomic, and a second publisher replaces a pack by the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,8 +25,8 @@ REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EN
 """Error numbers of a file system that has no hard links, or refuses them to this process."""
 
 
-def publish(disk: Disk, root: Path, key: str, pieces: Sequence[bytes | memoryview], *, links: bool) -> bool:
-    """Publish the pieces of an object's file; return False where another writer was first.
+def publish(disk: Disk, place: Path, name: str, pieces: Iterable[bytes | memoryview], *, links: bool) -> bool:
+    """Publish the pieces of a pack's file in the directory `place`; return False where another writer was first.
 
     `links` says whether the file system has hard links, as `links_work` found.
 
@@ -35,23 +35,23 @@ def publish(disk: Disk, root: Path, key: str, pieces: Sequence[bytes | memoryvie
     OSError
         When the disk refuses. No temporary file is left, unless it refuses that too.
     """
-    with _directory(disk, root / key[:2]) as directory:
-        if _exists(key, directory):
+    with directory_of(disk, place) as directory:
+        if _exists(name, directory):
             return False
-        name = temporary_name(key)
+        temporary = temporary_name(name)
         try:
-            _write(disk, name, directory, pieces)
-            new = _give_name(disk, name, key, directory, links)
+            _write(disk, temporary, directory, pieces)
+            new = _give_name(disk, temporary, name, directory, links)
         finally:
             with suppress(FileNotFoundError):
-                disk.unlink(name, directory)
+                disk.unlink(temporary, directory)
         disk.fsync_dir(directory)
     return new
 
 
 def links_work(disk: Disk, root: Path) -> bool:
     """Return whether the file system of `root` has hard links, by making one."""
-    with _directory(disk, root) as directory:
+    with directory_of(disk, root) as directory:
         name, second = temporary_name("probe"), temporary_name("probe")
         os.close(disk.create(name, directory))
         try:
@@ -66,9 +66,9 @@ def links_work(disk: Disk, root: Path) -> bool:
     return True
 
 
-def temporary_name(key: str) -> str:
+def temporary_name(name: str) -> str:
     """Return a name that no other process and no other thread uses."""
-    return f".{key}.{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    return f".{name}.{os.getpid()}-{secrets.token_hex(8)}.tmp"
 
 
 def is_temporary(name: str) -> bool:
@@ -76,18 +76,18 @@ def is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
-def _give_name(disk: Disk, source: str, key: str, directory: int, links: bool) -> bool:
+def _give_name(disk: Disk, source: str, name: str, directory: int, links: bool) -> bool:
     if not links:
-        disk.rename(source, key, directory)
+        disk.rename(source, name, directory)
         return True
     try:
-        disk.link(source, key, directory)
+        disk.link(source, name, directory)
     except FileExistsError:
         return False
     return True
 
 
-def _write(disk: Disk, name: str, directory: int, pieces: Sequence[bytes | memoryview]) -> None:
+def _write(disk: Disk, name: str, directory: int, pieces: Iterable[bytes | memoryview]) -> None:
     file = disk.create(name, directory)
     try:
         for piece in pieces:
@@ -108,7 +108,8 @@ def _exists(name: str, directory: int) -> bool:
 
 
 @contextmanager
-def _directory(disk: Disk, path: Path) -> Iterator[int]:
+def directory_of(disk: Disk, path: Path) -> Iterator[int]:
+    """Open a directory, which is made, durably, where it is missing; yield its descriptor."""
     try:
         directory = os.open(path, DIRECTORY)
     except FileNotFoundError:

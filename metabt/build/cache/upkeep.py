@@ -1,37 +1,44 @@
 """Upkeep of a store: count what is in it, verify it, remove what is not used.
 
-1. `stats` reads the headers, and hashes nothing else.
-2. `verify` hashes every byte of every object, and moves the bad ones to the quarantine.
+1. `stats` reads the indexes of packs, and no object.
+2. `verify` hashes every byte of every pack, and moves what is bad to the quarantine.
 3. `prune`, in a module of its own, removes what is not used.
 
-All may run while others read and write.
+All may run while others read and write. Packs of another format, and objects of an earlier one, are counted and left
+alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from metabt.build.cache.ages_and_sizes import parse_age, parse_size
-from metabt.build.cache.object_format import Fault
+from metabt.build.cache.compaction import mended
+from metabt.build.cache.last_use import last_uses
+from metabt.build.cache.pack_format import Fault, Foreign
 from metabt.build.cache.pruning import Pruned, leftovers, prune
+from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import (
     QUARANTINE,
     Bad,
-    entries,
+    earlier_objects,
     listing,
-    opened,
-    read_header,
-    read_object,
+    pack_names,
+    read_index,
     set_aside,
 )
 
 __all__ = ["Pruned", "Stats", "Verified", "parse_age", "parse_size", "prune", "stats", "verify"]
 
-UNREADABLE = "(unreadable)"
-"""Schema under which objects without a sound header are counted."""
+UNREADABLE = "(unreadable pack)"
+"""Schema under which a pack without a sound index is counted, as one object."""
+READERS = 2
+"""Packs that are verified at the same time: hashing lets other threads run."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +46,19 @@ class Stats:
     """Numbers and sizes of what is in a store."""
 
     objects: int
-    """Files in the place of an object, sound or not."""
+    """Objects, sound or not; one that is in two packs counts twice."""
     bytes: int
     """Their size."""
+    packs: int
+    """Packs, sound or not, that they are in."""
     by_schema: dict[str, tuple[int, int]]
     """Schema -> objects and bytes."""
     quarantined: int
-    """Bad objects that were moved aside."""
+    """Bad objects, and packs, that were moved aside."""
     temporary: int
     """Temporary files: of publications under way, or left behind by a crash."""
+    foreign: tuple[int, int]
+    """Packs of another format and objects of an earlier one, which are not used: files and bytes."""
     oldest: datetime | None
     """Least recent use of an object, to the day; None in an empty store."""
     newest: datetime | None
@@ -59,52 +70,82 @@ class Verified:
     """Findings of a check of every byte."""
 
     sound: int
-    """Objects with every hash right."""
+    """Objects with every digest right."""
     bytes: int
-    """Their size."""
+    """Size of the packs that hold nothing else."""
     bad: tuple[tuple[str, str], ...]
-    """Key and fault of each object that was moved to the quarantine."""
+    """What was moved to the quarantine, an object or a pack, and its fault."""
     unread: tuple[tuple[str, str], ...]
-    """Key and error of each object that could not be read, or is bad and could not be moved."""
+    """What could not be read, or is bad and could not be moved, and the error."""
+    foreign: int
+    """Packs of another format, which were not looked at."""
 
 
 def stats(root: Path) -> Stats:
-    """Return numbers and sizes of what is in a store; headers are read, nothing is hashed."""
+    """Return numbers and sizes of what is in a store; indexes are read, no object is."""
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    uses = []
-    for key, status in entries(root):
-        schema = _schema(root, key)
-        objects[schema] += 1
-        sizes[schema] += status.st_size
-        uses.append(status.st_mtime)
+    foreign = [status.st_size for status in earlier_objects(root)]
+    uses, n_packs = [], 0
+    for name, status in pack_names(root):
+        try:
+            index, seen = read_index(root, name)
+        except Foreign:
+            foreign.append(status.st_size)
+            continue
+        except (Bad, OSError):
+            objects[UNREADABLE] += 1
+            sizes[UNREADABLE] += status.st_size
+        else:
+            for row, size in enumerate(index.sizes()):
+                objects[index.schema(row)] += 1
+                sizes[index.schema(row)] += size
+            uses += [time for time in last_uses(root, name, len(index.keys), seen.st_mtime)]
+        n_packs += 1
     return Stats(
         objects=objects.total(),
         bytes=sizes.total(),
+        packs=n_packs,
         by_schema={schema: (objects[schema], sizes[schema]) for schema in sorted(objects)},
         quarantined=len(list(listing(root / QUARANTINE))),
         temporary=len(list(leftovers(root))),
+        foreign=(len(foreign), sum(foreign)),
         oldest=_time(min(uses)) if uses else None,
         newest=_time(max(uses)) if uses else None,
     )
 
 
 def verify(root: Path) -> Verified:
-    """Check every byte of every object, move those that are not sound to the quarantine, and return the findings."""
-    sound, size = 0, 0
-    bad: list[tuple[str, str]] = []
-    unread: list[tuple[str, str]] = []
-    for key, _ in entries(root):
-        try:
-            _, status = read_object(root, key, None)
-            sound, size = sound + 1, size + status.st_size
-        except FileNotFoundError:
-            continue  # pruned meanwhile
-        except Bad as fault:
-            (unread if _stays(root, fault) else bad).append((key, str(fault)))
-        except OSError as error:
-            unread.append((key, str(error)))
-    return Verified(sound, size, tuple(bad), tuple(unread))
+    """Check every byte of every pack, move what is not sound to the quarantine, and return the findings."""
+    names = [name for name, _ in pack_names(root)]
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(pool.map(partial(_verified, root), names))
+    return Verified(
+        sound=sum(it.sound for it in found),
+        bytes=sum(it.bytes for it in found),
+        bad=tuple(fault for it in found for fault in it.bad),
+        unread=tuple(fault for it in found for fault in it.unread),
+        foreign=sum(it.foreign for it in found),
+    )
+
+
+def _verified(root: Path, name: str) -> Verified:
+    pack = f"pack {name}"
+    try:
+        index, _ = read_index(root, name)
+        bad = mended(root, name, index, Disk())
+    except FileNotFoundError:
+        return Verified(0, 0, (), (), 0)  # pruned meanwhile
+    except Foreign:
+        return Verified(0, 0, (), (), 1)
+    except Bad as fault:
+        faults = ((pack, str(fault)),)
+        return Verified(0, 0, (), faults, 0) if _stays(root, fault) else Verified(0, 0, faults, (), 0)
+    except (OSError, Fault) as error:
+        return Verified(0, 0, (), ((pack, str(error)),), 0)
+    told = tuple((f"block {index.keys[row].hex()} in {pack}", fault) for row, fault in sorted(bad.items()))
+    size = index.size if not bad else sum(size for row, size in enumerate(index.sizes()) if row not in bad)
+    return Verified(len(index.keys) - len(bad), size, told, (), 0)
 
 
 def _stays(root: Path, bad: Bad) -> bool:
@@ -113,14 +154,6 @@ def _stays(root: Path, bad: Bad) -> bool:
     except OSError:
         return True
     return False
-
-
-def _schema(root: Path, key: str) -> str:
-    try:
-        with opened(root, key) as (file, status):
-            return read_header(file, status.st_size).schema
-    except (Bad, Fault, OSError):
-        return UNREADABLE
 
 
 def _time(seconds: float) -> datetime:

@@ -7,16 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from metabt.build.cache.last_use import last_uses, write_uses
 from metabt.build.cache.object_store import ObjectStore, Section
+from metabt.build.cache.pack_format import Index
 from metabt.build.cache.syscalls import Disk
+from metabt.build.cache.verified_reading import read_index
 
 SCHEMA = "test 1"
 STEPS = ("mkdir", "create", "write", "fsync", "link", "rename", "unlink", "fsync_dir")
@@ -39,18 +43,52 @@ def plain(found: dict[str, Section] | None) -> dict[str, tuple[bytes, str]] | No
     return None if found is None else {name: (bytes(part.data), part.sha256) for name, part in found.items()}
 
 
-def fill(store: ObjectStore, names: range, size: int = 40) -> None:
+def fill(store: ObjectStore, names: Sequence[int], size: int = 40) -> None:
+    """Put objects and publish them, in one pack unless they are too large for it."""
     for name in names:
         store.put(key_of(name), SCHEMA, sections(name, size))
     store.flush()
 
 
+def fill_apart(store: ObjectStore, names: Sequence[int], size: int = 40) -> None:
+    """Put objects and publish each in a pack of its own."""
+    for name in names:
+        fill(store, [name], size)
+
+
 def path_of(store: ObjectStore, key: str) -> Path:
-    return store.root / key[:2] / key
+    """Return the path of the pack that an object is in."""
+    place = store.place(key)
+    assert place is not None
+    return place
+
+
+def index_of(path: Path) -> Index:
+    return read_index(path.parent.parent, path.name)[0]
+
+
+def spoil(store: ObjectStore, key: str) -> None:
+    """Flip a bit of an object in its pack."""
+    path = path_of(store, key)
+    index = index_of(path)
+    row = index.row(bytes.fromhex(key))
+    assert row is not None
+    content = bytearray(path.read_bytes())
+    content[index.stops[index.firsts[row]] - 1] ^= 1
+    path.write_bytes(content)
+
+
+def age(store: ObjectStore, key: str, days: float) -> None:
+    """Have an object last used some days ago."""
+    path = path_of(store, key)
+    index = index_of(path)
+    uses = list(last_uses(store.root, path.name, len(index.keys), path.stat().st_mtime))
+    uses[index.keys.index(bytes.fromhex(key))] = time.time() - days * 86_400.0
+    write_uses(store.root, path.name, uses)
 
 
 def files_under(root: Path) -> list[Path]:
-    return [path for path in root.rglob("*") if path.is_file() and path.parent.name != "locks"]
+    return [path for path in root.rglob("*") if path.is_file() and path.name != "claims"]
 
 
 class Hooked(Disk):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.background_writer import THREADS
+from metabt.build.cache import pack_writer
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.publishing import is_temporary
 from metabt.build.cache.upkeep import prune
@@ -20,6 +20,7 @@ from tests.build.cache.stores import (
     SCHEMA,
     STEPS,
     Hooked,
+    age,
     files_under,
     fill,
     finish,
@@ -29,12 +30,14 @@ from tests.build.cache.stores import (
     refusing,
     sections,
     small_disk,
+    spoil,
     start,
 )
 
 KEY = key_of("a")
+NAMES = ("a", *range(30))
 PUBLISHED = {True: "link", False: "rename"}
-"""Whether there are hard links -> the step that makes an object visible."""
+"""Whether there are hard links -> the step that makes a pack visible."""
 
 
 class Dying(Hooked):
@@ -52,14 +55,20 @@ class Dying(Hooked):
             raise OSError(errno.EPERM, "Operation not permitted")
 
 
-def put_one(root: Path, disk: Hooked | None = None) -> None:
+def put_all(root: Path, disk: Hooked | None = None) -> None:
+    """Put some objects, which go into one pack."""
     with ObjectStore(root, disk=disk, warn=lambda text: None) as store:
-        store.put(KEY, SCHEMA, sections("a"))
+        for name in NAMES:
+            store.put(key_of(name), SCHEMA, sections(name))
+
+
+def seen_of(store: ObjectStore) -> list[object]:
+    return [plain(store.get(key_of(name), SCHEMA)) for name in NAMES]
 
 
 def steps_of(root: Path, links: bool) -> list[str]:
     disk = Dying(links)
-    put_one(root, disk)
+    put_all(root, disk)
     return disk.steps
 
 
@@ -78,22 +87,25 @@ def test_a_kill_before_any_step_leaves_nothing_partial(tmp_path: Path, links: bo
     leftovers = 0
     for number, step in enumerate(steps):
         root = tmp_path / str(number)
-        killed = finish(start(lambda root=root, number=number: put_one(root, Dying(links, number))))
+        killed = finish(start(lambda root=root, number=number: put_all(root, Dying(links, number))))
         assert killed == -signal.SIGKILL
         with ObjectStore(root) as store:
-            seen = plain(store.get(KEY, SCHEMA))
-            assert seen == (plain(sections("a")) if number > visible else None), f"killed before {step}"
+            whole = [plain(sections(name)) for name in NAMES]
+            assert seen_of(store) == (whole if number > visible else [None] * len(NAMES)), f"killed before {step}"
             assert store.counts.quarantined == 0
-            put_one(root)
-            assert path_of(store, KEY).read_bytes() == content
+            put_all(root)
+            assert seen_of(store) == whole and path_of(store, KEY).read_bytes() == content
         leftovers += prune(root, None, None, now=time.time() + 7_200).temporary
-        assert [path.name for path in files_under(root)] == [KEY]
-    print(f"killed before each of {len(steps)} steps ({', '.join(steps)}): 0 partial, {leftovers} leftovers pruned")
+        assert len(files_under(root)) == 1
+    print(
+        f"a pack of {len(NAMES)} objects, killed before each of {len(steps)} steps "
+        f"({', '.join(dict.fromkeys(steps))}): 0 partial, {leftovers} leftovers pruned"
+    )
     assert leftovers > 0
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
-def test_an_object_is_on_the_disk_before_it_has_its_name(tmp_path: Path, links: bool) -> None:
+def test_a_pack_is_on_the_disk_before_it_has_its_name(tmp_path: Path, links: bool) -> None:
     # what a power failure would show; a killed process leaves its writes to the kernel
     steps = steps_of(tmp_path / ".cache", links)
     named = last_of(steps, PUBLISHED[links])
@@ -138,7 +150,8 @@ def test_after_a_refusal_what_is_stored_is_still_read(tmp_path: Path) -> None:
     assert len(told) == 1 and "the disk is full" in told[0]
 
 
-def test_after_a_refusal_what_is_queued_is_given_up(tmp_path: Path) -> None:
+def test_after_a_refusal_what_is_queued_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, "PACK", 100)  # two objects
     tried: list[str] = []
 
     def full(name: str) -> None:
@@ -148,10 +161,23 @@ def test_after_a_refusal_what_is_queued_is_given_up(tmp_path: Path) -> None:
 
     with ObjectStore(tmp_path / ".cache", warn=lambda text: None, disk=Hooked(full)) as store:
         fill(store, range(40))
-    assert 1 <= len(tried) <= THREADS
+    assert len(tried) == 1
 
 
-def test_a_full_disk_is_told_once_and_harms_nothing(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_in_the_middle_of_a_pack_is_told_once_and_nothing_of_it_is_seen(tmp_path: Path) -> None:
+    told: list[str] = []
+    with small_disk(tmp_path / "small", "1m") as place:
+        with ObjectStore(place / ".cache", warn=told.append) as store:
+            fill(store, range(3))
+            fill(store, range(3, 40), size=100_000)  # in one pack
+            assert [store.get(key_of(name), SCHEMA) is not None for name in range(40)] == [True] * 3 + [False] * 37
+            assert (store.counts.published, store.counts.quarantined) == (3, 0)
+        assert len(files_under(store.root)) == 1
+        assert len(told) == 1 and "the disk is full" in told[0] and str(store.root) in told[0]
+
+
+def test_a_full_disk_is_told_once_and_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, "PACK", 150_000)  # two objects
     told: list[str] = []
     with small_disk(tmp_path / "small", "1m") as place:
         with ObjectStore(place / ".cache", warn=told.append) as store:
@@ -181,7 +207,7 @@ def test_a_limit_on_the_size_of_files_is_told_once(tmp_path: Path) -> None:
             assert [store.get(key_of(n), SCHEMA) is not None for n in range(9)] == [True] * 3 + [False] * 6
 
     assert finish(start(limited)) == 0
-    assert len(files_under(tmp_path)) == 3
+    assert len(files_under(tmp_path)) == 1
 
 
 def test_a_read_only_store_is_read_and_told_once(tmp_path: Path) -> None:
@@ -189,16 +215,14 @@ def test_a_read_only_store_is_read_and_told_once(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", "4m") as place:
         with ObjectStore(place / ".cache") as store:
             fill(store, range(3))
-        bad = path_of(store, key_of(2))
-        bad.write_bytes(b"bad")
-        old = time.time() - 10 * 86_400
-        os.utime(path_of(store, key_of(1)), (old, old))
+        spoil(store, key_of(2))
+        age(store, key_of(1), 10)
         subprocess.run(["mount", "-o", "remount,ro", place], check=True)
         with ObjectStore(place / ".cache", warn=told.append) as store:
             assert [store.get(key_of(name), SCHEMA) is not None for name in range(2)] == [True, True]
             with store.claim(key_of("new")):
                 fill(store, range(10, 20))
-            assert len(told) == 1 and "the file system is read-only" in told[0]
+            assert len(told) == 1 and "the file system is read-only" in told[0], told
             assert store.get(key_of(2), SCHEMA) is None
             assert len(told) == 2 and "cannot be moved aside" in told[1]
         with ObjectStore(place / "missing" / ".cache", warn=told.append) as store:
@@ -214,7 +238,7 @@ def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
         assert store.get(KEY, SCHEMA) is None
         fill(store, range(3))
         assert list(store.keys()) == []
-    assert len(told) == 2 and "nothing more is written (Not a directory)" in told[1]
+    assert len(told) == 1 and "nothing more is written (Not a directory)" in told[0]
     assert (tmp_path / ".cache").read_text() == "x"
 
 
@@ -222,7 +246,7 @@ def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS], ids=os.strerror)
-def test_without_hard_links_objects_are_renamed_into_place(tmp_path: Path, code: int) -> None:
+def test_without_hard_links_packs_are_renamed_into_place(tmp_path: Path, code: int) -> None:
     told: list[str] = []
     root = tmp_path / ".cache"
     with ObjectStore(root, warn=told.append, disk=refusing("link", code)) as store:
@@ -233,7 +257,7 @@ def test_without_hard_links_objects_are_renamed_into_place(tmp_path: Path, code:
         assert path_of(store, key_of(3)).stat() == before
         assert (store.counts.published, store.counts.lost) == (20, 20)
         assert all(plain(store.get(key_of(n), SCHEMA)) == plain(sections(n)) for n in range(20))
-    assert len(files_under(root)) == 20
+    assert len(files_under(root)) == 1
 
 
 def test_a_store_that_is_removed_while_it_is_used_is_made_again(tmp_path: Path) -> None:
@@ -242,4 +266,4 @@ def test_a_store_that_is_removed_while_it_is_used_is_made_again(tmp_path: Path) 
         subprocess.run(["rm", "-r", store.root], check=True)
         assert store.get(key_of(0), SCHEMA) is None
         fill(store, range(3))
-        assert len(dict(store.keys())) == 3
+        assert len(list(store.keys())) == 3

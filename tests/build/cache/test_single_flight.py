@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache import single_flight
+from metabt.build.cache import pack_writer, single_flight
 from metabt.build.cache.object_store import ObjectStore
 from tests.build.cache.stores import SCHEMA, Hooked, finish, key_of, plain, refusing, sections, start
 
@@ -26,9 +26,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def is_free(root: Path, key: str = KEY) -> bool:
-    with (root / "locks" / key[:2]).open("r+b") as file:
+    with (root / "claims").open("r+b") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, single_flight._request(fcntl.F_WRLCK, key))
         except BlockingIOError:
             return False
         return True
@@ -128,6 +128,133 @@ def test_a_child_that_inherited_a_claim_does_not_keep_it(root: Path) -> None:
     assert finish(child) == 0
 
 
+# An open pack
+
+
+def seen_by_others(root: Path, name: object, seconds: float = 10.0) -> bool:
+    """Whether an object is published within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if ObjectStore(root).get(key_of(name), SCHEMA) is not None:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_an_open_pack_is_published_before_its_writer_waits_for_a_claim(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    (inside, told), (gate, opener) = os.pipe(), os.pipe()
+
+    def hold() -> None:
+        with ObjectStore(root).claim(KEY):
+            os.write(told, b"x")
+            os.read(gate, 1)
+
+    def wait() -> None:
+        with store.claim(KEY):
+            pass
+
+    child = start(hold)
+    os.read(inside, 1)
+    with ObjectStore(root) as store:
+        store.put(key_of("mine"), SCHEMA, sections("mine"))
+        assert not seen_by_others(root, "mine", 0.2)
+        waiter = threading.Thread(target=wait, daemon=True)
+        waiter.start()
+        assert seen_by_others(root, "mine") and waiter.is_alive()
+        os.write(opener, b"x")
+        waiter.join(30)
+        assert not waiter.is_alive() and finish(child) == 0
+
+
+def test_two_processes_that_want_what_lies_in_the_open_pack_of_the_other_both_get_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    gates = [os.pipe(), os.pipe()]
+
+    def work(number: int) -> None:
+        mine, other = f"object {number}", f"object {1 - number}"
+        with ObjectStore(root) as store:
+            with store.claim(key_of(mine)):
+                store.put(key_of(mine), SCHEMA, sections(mine))
+            os.write(gates[number][1], b"x")
+            os.read(gates[1 - number][0], 1)
+            with store.claim(key_of(other)):
+                found = store.get(key_of(other), SCHEMA)
+                (tmp_path / f"computed {number}").touch() if found is None else None
+            assert plain(found) in (None, plain(sections(other)))
+
+    children = [start(lambda number=number: work(number)) for number in range(2)]
+    assert [finish(child) for child in children] == [0, 0]
+    assert not list(tmp_path.glob("computed *"))
+
+
+def test_an_open_pack_is_published_after_two_seconds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pack_writer.SECONDS == 2.0
+    monkeypatch.setattr(pack_writer, "SECONDS", 0.3)
+    with ObjectStore(root) as store:
+        with store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        assert ObjectStore(root).get(KEY, SCHEMA) is None and not is_free(root)
+        assert seen_by_others(root, "a")
+        store.flush()
+        assert is_free(root)
+
+
+def test_the_end_of_a_partition_publishes_a_pack_of_many(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    with ObjectStore(root) as store:
+        for name in range(pack_writer.MANY - 1):
+            store.put(key_of(name), SCHEMA, sections(name))
+        store.publish()
+        assert not seen_by_others(root, 0, 0.2)
+        store.put(key_of("last"), SCHEMA, sections("last"))
+        store.publish()
+        assert seen_by_others(root, 0) and seen_by_others(root, "last")
+
+
+def test_a_pack_that_is_full_is_published(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    with ObjectStore(root) as store:
+        store.put(KEY, SCHEMA, sections("a", size=pack_writer.PACK))
+        assert seen_by_others(root, "a")
+
+
+def test_claims_on_other_keys_are_not_kept_waiting_by_an_open_pack(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    with ObjectStore(root) as one, ObjectStore(root) as other:
+        for name in range(300):
+            with one.claim(key_of(name)):
+                one.put(key_of(name), SCHEMA, sections(name))
+        began = one.counts.published
+        for name in range(300, 600):
+            with other.claim(key_of(name)):
+                other.put(key_of(name), SCHEMA, sections(name))
+        assert began == one.counts.published == other.counts.published == 0, "somebody had to wait"
+
+
+def test_a_claim_that_was_not_waited_for_lets_nothing_of_another_thread_go(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim without a lock, since files could not be locked, ends while a put of its key still has one."""
+    monkeypatch.setattr(pack_writer, "SECONDS", 1_000.0)
+    with ObjectStore(root) as store:
+        with store.claim(KEY):
+            store.put(KEY, SCHEMA, sections("a"))
+        monkeypatch.setattr(store._claims, "_works", False)
+        with store.claim(KEY):
+            pass
+        assert not is_free(root)
+        store.flush()
+        assert is_free(root)
+
+
+# However it ends
+
+
 def put_nothing(store: ObjectStore) -> None:
     with store.claim(KEY):
         pass
@@ -167,9 +294,9 @@ def test_however_a_claim_ends_it_is_free(root: Path, use: Callable[[ObjectStore]
     assert len(os.listdir("/proc/self/fd")) == n_files
 
 
-def test_many_claims_whose_puts_are_queued_do_not_wait_for_each_other(root: Path) -> None:
-    # keys that share a lock file, one after another, from several threads
-    keys = [KEY[:2] + f"{number:062x}" for number in range(40)]
+def test_many_claims_whose_puts_are_not_published_do_not_wait_for_each_other(root: Path) -> None:
+    # keys that share a locked byte, one after another, from several threads
+    keys = [KEY[:15] + f"{number:049x}" for number in range(40)]
 
     def work(mine: list[str]) -> None:
         for key in mine:
@@ -184,7 +311,7 @@ def test_many_claims_whose_puts_are_queued_do_not_wait_for_each_other(root: Path
             thread.join(30)
             assert not thread.is_alive()
         store.flush()
-        assert sorted(key for key, _ in store.keys()) == keys
+        assert list(store.keys()) == keys
 
 
 def test_a_claim_inside_a_claim_is_refused(root: Path) -> None:
@@ -197,10 +324,10 @@ def test_a_claim_inside_a_claim_is_refused(root: Path) -> None:
 
 
 def test_without_locks_the_work_goes_on_and_it_is_told_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: int, operation: int) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(single_flight.fcntl, "flock", refuse)
+    monkeypatch.setattr(single_flight.fcntl, "fcntl", refuse)
     told: list[str] = []
     with ObjectStore(root, warn=told.append) as store:
         for name in range(3):
@@ -229,27 +356,28 @@ def test_a_lock_that_is_held_for_too_long_is_told_of_and_not_waited_for(
         with store.claim(key_of("b")):
             assert not is_free(root, key_of("b"))
     (text,) = told
-    assert f"'{root / 'locks' / KEY[:2]}' has been locked by another process" in text and "end it" in text
+    assert f"the block {KEY[:12]} has been claimed by another process" in text and "end it" in text
 
 
 def test_an_interruption_while_waiting_for_room_leaves_the_claim_to_be_released(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted() -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     with ObjectStore(root) as store:
-        monkeypatch.setattr(store._background._room, "acquire", interrupted)
-        with pytest.raises(KeyboardInterrupt), store.claim(KEY):
-            store.put(KEY, SCHEMA, sections("a"))
+        with monkeypatch.context() as patch:
+            patch.setattr(store._writer._changed, "wait_for", interrupted)
+            with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+                store.put(KEY, SCHEMA, sections("a"))
         assert is_free(root)
 
 
-def test_a_pool_that_takes_nothing_lets_the_claim_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_does_not_start_lets_the_claim_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("no threads")
 
-    monkeypatch.setattr("metabt.build.cache.background_writer.ThreadPoolExecutor.submit", refuse)
+    monkeypatch.setattr("metabt.build.cache.pack_writer.threading.Thread.start", refuse)
     with ObjectStore(root) as store:
         with pytest.raises(RuntimeError, match="no threads"), store.claim(KEY):
             store.put(KEY, SCHEMA, sections("a"))

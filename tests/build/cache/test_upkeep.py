@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,20 @@ from hypothesis import strategies as st
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.upkeep import Pruned, Stats, Verified, parse_age, parse_size, prune, stats, verify
 from metabt.errors import ConfigError, StoreError
-from tests.build.cache.stores import SCHEMA, files_under, fill, key_of, path_of, sections
+from tests.build.cache.stores import (
+    SCHEMA,
+    age,
+    files_under,
+    fill,
+    fill_apart,
+    index_of,
+    key_of,
+    path_of,
+    plain,
+    refusing,
+    sections,
+    spoil,
+)
 
 DAY = 86_400.0
 
@@ -25,44 +39,41 @@ def store(tmp_path: Path) -> ObjectStore:
         yield store
 
 
-def age(path: Path, days: float) -> None:
-    used = time.time() - days * DAY
-    os.utime(path, (used, used))
-
-
 def sizes(store: ObjectStore) -> int:
-    return sum(status.st_size for _, status in store.keys())
+    return sum(path.stat().st_size for path in (store.root / "packs").iterdir())
 
 
 def names_left(store: ObjectStore, n: int) -> list[int]:
-    left = {key for key, _ in store.keys()}
+    left = set(store.keys())
     return [name for name in range(n) if key_of(name) in left]
 
 
 def quarantine_one(store: ObjectStore, name: object) -> None:
-    path = path_of(store, key_of(name))
-    path.write_bytes(b"bad")
+    spoil(store, key_of(name))
     assert store.get(key_of(name), SCHEMA) is None
 
 
 def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert stats(tmp_path / "no") == Stats(0, 0, {}, 0, 0, None, None)
-    assert verify(tmp_path / "no") == Verified(0, 0, (), ())
-    assert prune(tmp_path / "no", timedelta(0), 0) == Pruned(0, 0, 0, 0, 0, 0)
+    assert stats(tmp_path / "no") == Stats(0, 0, 0, {}, 0, 0, (0, 0), None, None)
+    assert verify(tmp_path / "no") == Verified(0, 0, (), (), 0)
+    assert prune(tmp_path / "no", timedelta(0), 0) == Pruned(0, 0, 0, 0, 0, 0, 0)
     assert not (tmp_path / "no").exists()
 
 
 def test_stats_count_what_is_there(store: ObjectStore) -> None:
-    fill(store, range(6))
+    fill(store, range(4))
     store.put(key_of("other"), "other 2", sections("other"))
-    store.flush()
+    fill(store, [5])
     quarantine_one(store, 5)
+    fill(store, [4])
     path_of(store, key_of(4)).write_bytes(b"bad")
     path_of(store, key_of(3)).with_name(f".{key_of(3)}.1-1.tmp").write_bytes(b"left behind")
-    age(path_of(store, key_of(0)), 9)
+    age(store, key_of(0), 9)
     found = stats(store.root)
-    assert {schema: n for schema, (n, _) in found.by_schema.items()} == {SCHEMA: 4, "other 2": 1, "(unreadable)": 1}
-    assert (found.objects, found.quarantined, found.temporary) == (6, 1, 1)
+    counts = {SCHEMA: 4, "other 2": 1, "(unreadable pack)": 1}
+    assert {schema: n for schema, (n, _) in found.by_schema.items()} == counts
+    assert (found.objects, found.packs, found.quarantined, found.temporary) == (6, 3, 1, 1)
+    path_of(store, key_of(3)).with_name(f".{key_of(3)}.1-1.tmp").unlink()
     assert found.bytes == sizes(store) == sum(size for _, size in found.by_schema.values())
     now = datetime.now(UTC)
     assert found.oldest is not None and abs(now - found.oldest - timedelta(days=9)) < timedelta(minutes=5)
@@ -70,64 +81,74 @@ def test_stats_count_what_is_there(store: ObjectStore) -> None:
 
 
 def test_verify_finds_every_bad_object_and_moves_it(store: ObjectStore) -> None:
-    fill(store, range(10))
-    flipped, linked, unsound = (path_of(store, key_of(name)) for name in (1, 2, 3))
-    flipped.write_bytes(flipped.read_bytes()[:-64] + b"?" * 64)
+    fill(store, range(1, 8))
+    fill_apart(store, range(8, 10))
+    flipped, linked, unsound = (path_of(store, key_of(name)) for name in (1, 8, 9))
+    spoil(store, key_of(1))
+    spoil(store, key_of(6))
     linked.rename(store.root / "elsewhere")
     linked.symlink_to(store.root / "elsewhere")
     unsound.unlink()
     unsound.mkdir()
     found = verify(store.root)
-    assert found.sound == 7 and found.bytes == sizes(store) and found.unread == ()
-    assert dict(found.bad).keys() == {key_of(1), key_of(2), key_of(3)}
-    assert "SHA-256" in dict(found.bad)[key_of(1)] and "not a regular file" in dict(found.bad)[key_of(2)]
-    assert stats(store.root).quarantined == 3
-    assert verify(store.root) == Verified(7, found.bytes, (), ())
+    assert found.sound == 5 and found.unread == ()
+    bad = {what.split()[1]: (what, fault) for what, fault in found.bad}
+    assert bad.keys() == {key_of(1), key_of(6), linked.name, unsound.name}
+    assert bad[key_of(1)][0] == f"block {key_of(1)} in pack {flipped.name}" and "SHA-256" in bad[key_of(1)][1]
+    assert "not a regular file" in bad[linked.name][1]
+    assert stats(store.root).quarantined == 4
+    assert verify(store.root) == Verified(5, sizes(store), (), (), 0)
+    assert names_left(store, 10) == [2, 3, 4, 5, 7]
 
 
 def test_verify_is_no_use_of_an_object(store: ObjectStore) -> None:
     fill(store, range(1))
-    path = path_of(store, key_of(0))
-    age(path, 5)
-    before = path.stat().st_mtime
+    age(store, key_of(0), 5)
+    before = stats(store.root)
     verify(store.root)
-    assert path.stat().st_mtime == before
+    assert stats(store.root) == before and before.newest == before.oldest
 
 
 def test_what_is_not_used_for_long_goes(store: ObjectStore) -> None:
     fill(store, range(6))
     for name in range(6):
-        age(path_of(store, key_of(name)), 10 * name)
+        age(store, key_of(name), 10 * name)
     before = sizes(store)
     done = prune(store.root, timedelta(days=25), None)
     assert names_left(store, 6) == [0, 1, 2]
+    assert [plain(store.get(key_of(name), SCHEMA)) for name in range(3)] == [plain(sections(n)) for n in range(3)]
+    again = prune(store.root, timedelta(days=15), None)  # when each was last used has gone along
+    assert (again.objects, names_left(store, 6)) == (1, [0, 1])
+    done = replace(done, kept_bytes=again.kept_bytes, bytes=done.bytes + again.bytes, objects=3)
     assert (done.objects, done.kept, done.kept_bytes, done.bytes) == (3, 3, sizes(store), before - sizes(store))
 
 
 def test_the_least_recently_used_go_until_the_rest_fits(store: ObjectStore) -> None:
-    fill(store, range(10))
+    fill(store, range(10), size=5_000)
     for name in range(10):
-        age(path_of(store, key_of(name)), (name * 7) % 10)
+        age(store, key_of(name), (name * 7) % 10)
     size = sizes(store) // 10
     assert store.get(key_of(7), SCHEMA) is not None  # last used 9 days ago, and now
-    done = prune(store.root, None, 4 * size)
-    assert done.kept == 4 and sizes(store) <= 4 * size
+    store.flush()
+    limit = 4 * size + 200  # an index
+    done = prune(store.root, None, limit)
+    assert done.kept == 4 and done.kept_bytes == sizes(store) <= limit
     assert names_left(store, 10) == sorted([7, 0, 3, 6])
 
 
 def test_without_a_limit_everything_stays(store: ObjectStore) -> None:
     fill(store, range(3))
-    age(path_of(store, key_of(0)), 10_000)
-    assert prune(store.root, None, None) == Pruned(0, 0, 3, sizes(store), 0, 0)
+    age(store, key_of(0), 10_000)
+    assert prune(store.root, None, None) == Pruned(0, 0, 3, sizes(store), 0, 0, 1)
     assert prune(store.root, timedelta(days=20_000), sizes(store)).objects == 0
     assert names_left(store, 3) == [0, 1, 2]
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(store: ObjectStore) -> None:
     fill(store, range(6))
-    for name in range(4):
-        age(path_of(store, key_of(name)), 40)
     quarantine_one(store, 5)
+    for name in range(4):
+        age(store, key_of(name), 40)
     before = files_under(store.root)
     later = time.time() + 35 * DAY
     said = prune(store.root, timedelta(days=36), None, dry_run=True, now=later)
@@ -137,7 +158,7 @@ def test_a_dry_run_says_the_same_and_removes_nothing(store: ObjectStore) -> None
 
 
 def test_leftovers_go_after_an_hour_and_quarantined_ones_after_keep(store: ObjectStore) -> None:
-    fill(store, range(3))
+    fill_apart(store, range(3))
     quarantine_one(store, 0)
     path = path_of(store, key_of(1))
     path.unlink()
@@ -161,9 +182,8 @@ def test_links_in_a_store_lead_prune_nowhere(store: ObjectStore, tmp_path: Path)
     (precious / "ab").mkdir(parents=True)
     (precious / "ab" / ("ab" + "0" * 62)).write_text("x")
     fill(store, range(3))
-    for place in (store.root / "quarantine", store.root / "ab"):
-        if not place.exists():
-            place.symlink_to(precious / "ab")
+    for place in (store.root / "quarantine", store.root / "used"):
+        place.symlink_to(precious / "ab")
     prune(store.root, timedelta(0), 0, now=time.time() + 100 * DAY)
     assert (precious / "ab" / ("ab" + "0" * 62)).read_text() == "x"
 
@@ -190,6 +210,68 @@ def test_what_another_process_has_just_removed_is_no_error(store: ObjectStore, m
     monkeypatch.setattr(Path, "unlink", overtaken)
     assert prune(store.root, None, 0).objects == 3
     assert names_left(store, 3) == []
+
+
+# Packs
+
+
+def test_small_packs_are_put_together_and_every_object_stays_as_it_was(store: ObjectStore) -> None:
+    fill_apart(store, range(20))
+    for name in range(20):
+        age(store, key_of(name), name)
+    before = sizes(store)
+    said = prune(store.root, timedelta(days=30), None, dry_run=True)
+    done = prune(store.root, timedelta(days=30), None)
+    assert said == done and (done.objects, done.kept, done.packs) == (0, 20, 1)
+    assert done.kept_bytes == sizes(store) < before
+    assert [plain(store.get(key_of(name), SCHEMA)) for name in range(20)] == [plain(sections(n)) for n in range(20)]
+    assert prune(store.root, timedelta(days=9.5), None).objects == 10  # each has kept its own last use
+    assert names_left(store, 20) == list(range(10))
+    assert len(files_under(store.root)) == 2
+
+
+def test_a_large_pack_of_which_all_stays_is_not_touched(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metabt.build.cache import pruning
+
+    monkeypatch.setattr(pruning, "SMALL", 2_000)
+    monkeypatch.setattr(pruning, "PACK", 8_000)
+    fill(store, range(3), size=2_000)
+    fill_apart(store, range(3, 40))
+    large = path_of(store, key_of(0))
+    before = large.stat()
+    done = prune(store.root, None, None)
+    after = large.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    packed = [path.stat().st_size for path in large.parent.iterdir() if path != large]
+    assert len(packed) == done.packs - 1 > 1 and max(packed) < 10_000
+
+
+def test_a_bad_object_stays_bad_when_its_pack_is_written_anew(store: ObjectStore) -> None:
+    fill(store, range(4))
+    spoil(store, key_of(1))
+    age(store, key_of(3), 50)
+    prune(store.root, timedelta(days=30), None)
+    assert names_left(store, 4) == [0, 1, 2]
+    found = [plain(store.get(key_of(name), SCHEMA)) for name in range(3)]
+    assert found == [plain(sections(0)), None, plain(sections(2))]
+
+
+def test_a_disk_that_is_full_while_a_pack_is_written_anew_loses_nothing(store: ObjectStore) -> None:
+    fill(store, range(4))
+    age(store, key_of(3), 50)
+    with pytest.raises(StoreError, match="No space left on device.*nothing of it is lost"):
+        prune(store.root, timedelta(days=30), None, disk=refusing("write", errno.ENOSPC))
+    assert verify(store.root).sound == 4 and stats(store.root).temporary == 1  # the times of no pack
+    assert prune(store.root, timedelta(days=30), None, now=time.time() + 7_200).temporary == 1
+
+
+def test_times_of_no_pack_are_left_behind(store: ObjectStore) -> None:
+    fill(store, range(2))
+    age(store, key_of(0), 1)
+    (store.root / "used" / key_of("no pack")).write_bytes(b"1234")
+    assert (stats(store.root).temporary, prune(store.root, None, None).temporary) == (1, 0)
+    assert prune(store.root, None, None, now=time.time() + 7_200).temporary == 1
+    assert index_of(path_of(store, key_of(0))).size == sizes(store)
 
 
 # Ages and sizes

@@ -49,6 +49,12 @@ class DyingCache:
         self._pass("get")
         return self._cache.get(key, kind)
 
+    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
+        return self._cache.known(key, kind)
+
+    def publish(self) -> None:
+        self._cache.publish()
+
     def claim(self, key: str) -> AbstractContextManager[Any]:
         self._pass("claim")
         return self._cache.claim(key)

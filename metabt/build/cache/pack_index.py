@@ -1,0 +1,153 @@
+"""The index of keys: in which pack an object is, known after one look at the directory of packs.
+
+1. `find` looks into a dictionary; a key that is not there costs one `stat` of the directory, which tells whether packs
+   have come or gone. Only of new ones the index is read, and no other byte.
+2. A clock of some milliseconds may hide a pack that comes just after a look: a directory that has just changed is
+   looked at again. A pack that is overlooked all the same means work done twice, never a wrong result.
+3. An index that is not sound is set aside with its pack; a pack of another format is left alone and told once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from metabt.build.cache.pack_format import Foreign, Index
+from metabt.build.cache.verified_reading import PACKS, Bad, pack_names, read_index
+
+RECENT = 0.05
+"""Seconds within which a directory may have changed once more without its time telling."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is."""
+
+    pack: str
+    """Name of the pack."""
+    index: Index
+    """Its index."""
+    row: int
+    """Which object of the pack."""
+
+
+class PackIndex:
+    """The packs of a store that are known to this process; for many threads."""
+
+    def __init__(self, root: Path, warn: Callable[[str], None], set_aside: Callable[[Bad], bool]) -> None:
+        """Take the store's directory; `set_aside` moves what must not be used, and says whether it is away."""
+        self._root, self._warn, self._set_aside = root, warn, set_aside
+        self._lock = threading.RLock()
+        self._packs: dict[str, Index] = {}
+        self._where: dict[bytes, str] = {}
+        self._left: set[str] = set()
+        self._unsound: set[tuple[str, bytes]] = set()
+        self._seen: tuple[int, int] | None = None
+
+    def find(self, key: bytes) -> Place | None:
+        """Return where an object is, or None."""
+        with self._lock:
+            if key not in self._where:
+                self.look()
+            name = self._where.get(key)
+            if name is None:
+                return None
+            index = self._packs[name]
+            row = index.row(key)
+            assert row is not None  # it was put there by this index
+            return Place(name, index, row)
+
+    def look(self, anew: bool = False) -> None:
+        """Take notice of packs that have come or gone; with `anew` though the directory's time tells nothing."""
+        with self._lock:
+            seen = self._time()
+            if not anew and seen is not None and seen == self._seen:
+                return
+            try:
+                names = {name for name, _ in pack_names(self._root)}
+            except OSError as error:
+                self._warn(f"cache '{self._root}': its packs cannot be listed ({error.strerror}); none is used")
+                names = set()
+            gone = self._packs.keys() - names
+            for name in sorted(names - self._packs.keys() - self._left):
+                self._read(name)
+            for name in gone:
+                del self._packs[name]
+            if gone:
+                self._order()
+            # a change within the clock's tick would not be told from this one
+            recent = seen is None or time.time_ns() - seen[0] < RECENT * 1e9
+            self._seen = None if recent else seen
+
+    def add(self, name: str, index: Index) -> None:
+        """Take notice of a pack whose index is known."""
+        with self._lock:
+            if name not in self._packs:
+                self._packs[name] = index
+                self._include(name, index)
+
+    def drop(self, name: str) -> None:
+        """Forget a pack that is not there any more."""
+        with self._lock:
+            if self._packs.pop(name, None) is not None:
+                self._order()
+
+    def avoid(self, name: str, key: bytes) -> None:
+        """Never find an object in a pack again, which is not sound and cannot be taken out."""
+        with self._lock:
+            self._unsound.add((name, key))
+            self._order()
+
+    def keys(self) -> list[tuple[bytes, str]]:
+        """Return each key with the pack that it is found in, in the order of the keys."""
+        with self._lock:
+            self.look(anew=True)
+            return sorted(self._where.items())
+
+    def _read(self, name: str) -> None:
+        try:
+            self._packs[name], _ = read_index(self._root, name)
+            self._include(name, self._packs[name])
+        except FileNotFoundError:
+            return  # pruned meanwhile
+        except Foreign as foreign:
+            self._left.add(name)
+            self._warn(f"cache: pack '{name[:12]}' in '{self._root}' {foreign}; it is left alone, and not used")
+        except Bad as bad:
+            self._away(name, bad)
+        except (OSError, MemoryError) as error:
+            self._left.add(name)
+            self._warn(f"cache: pack '{name[:12]}' in '{self._root}' cannot be read ({error}); it is not used")
+
+    def _away(self, name: str, bad: Bad) -> None:
+        """Set aside what must not be used; what stays is not looked at again."""
+        if not self._set_aside(bad):
+            self._left.add(name)
+
+    def _include(self, name: str, index: Index) -> None:
+        if not self._unsound:
+            self._where.update(zip(index.keys, repeat(name), strict=False))
+            return
+        self._where.update((key, name) for key in index.keys if (name, key) not in self._unsound)
+
+    def _order(self) -> None:
+        self._where.clear()
+        for name, index in self._packs.items():
+            self._include(name, index)
+
+    def _time(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(f"{self._root}/{PACKS}", follow_symlinks=False)
+        except OSError:
+            return None
+        if not stat.S_ISDIR(status.st_mode):
+            if PACKS not in self._left:
+                self._away(PACKS, Bad("is not a directory", self._root / PACKS))
+            return None
+        return status.st_mtime_ns, status.st_ino
