@@ -31,7 +31,7 @@ NAME = "ducklake-"
 META = "__ducklake_metadata_lake"
 """DuckLake's own tables, as a database of DuckDB."""
 DAY = 86_400.0
-"""Seconds after which a mark counts where the lock may be lost."""
+"""Seconds after which a file counts where the lock may be lost; a mark counts after twice as many."""
 SLACK = 2.0
 """Seconds by which clocks of a file system may be apart."""
 
