@@ -88,13 +88,13 @@ def _attempt(
 ) -> Answer:
     con = opened(where.extensions) if reader is None else reader
     try:
-        with where.writer_lock(con) as holds:
+        with where.writer_lock(con):
             attach_lake(con, where, create=create)
             folder = where.root / DATA
             certain = isinstance(where, SqliteCatalogue)
-            with marked(con, where.root, certain=certain, holds=holds):
+            with marked(con, where.root, certain=certain):
                 _make_up(con, where.root)
-                before = present(folder)  # nobody else writes meanwhile
+                before = present(folder)  # nobody else writes meanwhile, unless a lock is lost
                 with kept(where.root, partial(_is_conflict, where)) as second, whole(con):
                     answer = work(con)
                     added = measured(folder, present(folder) - before)
@@ -121,7 +121,8 @@ def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
 
 def _is_conflict(where: Catalogue, error: Exception) -> bool:
     """Return whether an error says that another client was in the way, and so that nothing was committed."""
-    return any(sign in str(error.__cause__ or error).lower() for sign in where.conflicts)
+    reason = str(error.__cause__ or error)
+    return not is_outage(reason) and any(sign in reason.lower() for sign in where.conflicts)
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:

@@ -38,7 +38,8 @@ class Kept:
     def add(self, names: Iterable[str]) -> None:
         """Give a second name to files of the folder of data, by their paths beneath it."""
         for name in names:
-            _link(self.root / DATA / name, self.folder / name, self.folder)
+            with suppress(FileNotFoundError):  # one of a writer that lost its lock, which took it back meanwhile
+                _link(self.root / DATA / name, self.folder / name, self.folder)
 
     def forget(self) -> None:
         """Take the second names away."""

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -210,6 +211,33 @@ def test_who_has_lost_the_lock_removes_nothing_of_the_next_writer(fresh: Path, s
     age(mark, 2.01)
     commit_run(fresh, run("later"), {})
     assert not list(fresh.glob(f"{orphans.MARK}*"))
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_who_holds_the_lock_removes_nothing_of_a_writer_that_lost_it(
+    fresh: Path, signed_in: Server, watch: Con, fails: bool
+) -> None:
+    """The first writer commits after its lock was lost and after the second, which took it, has failed or committed."""
+    tries = []
+
+    def second(con: Con) -> None:
+        con.execute(PRICES.format("second"))
+        if fails:
+            raise ZeroDivisionError
+
+    def first(con: Con) -> None:
+        con.execute(PRICES.format("first"))
+        tries.append(1)
+        if len(tries) == 1:
+            assert signed_in.hang_up("query LIKE '%advisory%'") == 1
+            with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+                transact(fresh, second)
+
+    transact(fresh, first)
+    expected = [("first", 1096)] + [("second", 1096)] * (not fails)
+    assert watch.execute("SELECT dataset, count(close) FROM prices GROUP BY ALL ORDER BY 1").fetchall() == expected
+    assert len(tries) == 1 + (not fails)
+    assert check_lakehouse(fresh).faults == []
 
 
 def test_a_commit_that_is_answered_while_another_attaches_is_no_error(
