@@ -31,7 +31,7 @@ LEAF = {
 }
 BOOK = {"name": "book", **LEAF}
 NEW = {"name": "new", **LEAF, "optimizer": "equal"}
-TRIALS = int(os.environ.get("METABT_DAMAGES", "40"))
+TRIALS = int(os.environ.get("METABT_DAMAGES", "25"))
 """Damages that the slow test makes; about a second each."""
 Answer = tuple[object, ...]
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +59,12 @@ def present(folder: Path) -> set[str]:
 
 
 def measured(folder: Path, names: Iterable[str]) -> Records:
-    """Return name -> size in bytes and SHA-256 (hex) of some files of a folder."""
-    return {name: _measured(folder / name) for name in sorted(names)}
+    """Return name -> size in bytes and SHA-256 (hex) of those of some files that are still in a folder."""
+    found: dict[str, tuple[int, str]] = {}
+    for name in sorted(names):
+        with suppress(FileNotFoundError):  # one of a writer that lost its lock, which took it back meanwhile
+            found[name] = _measured(folder / name)
+    return found
 
 
 def record(con: duckdb.DuckDBPyConnection, found: Records) -> None:

@@ -13,10 +13,9 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -124,8 +123,8 @@ class PostgresCatalogue:
         return f"nothing was written: {said(reason)}{_cure(reason)}"
 
     @contextmanager
-    def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[Callable[[], bool]]:
-        """Hold the writer lock of the lakehouse within the block; yield what tells whether it is held still.
+    def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Hold the writer lock of the lakehouse within the block.
 
         A commit of `con` fails where another came before it.
 
@@ -135,8 +134,8 @@ class PostgresCatalogue:
             If another writer holds the lock for LOCK_SECONDS.
         """
         con.execute("SET ducklake_max_retry_count = 0")
-        with self._locked(f"metabt writer {self.place.schema}") as holder:
-            yield partial(self._holds, holder)
+        with self._locked(f"metabt writer {self.place.schema}"):
+            yield
 
     @contextmanager
     def founding(self) -> Iterator[bool]:
@@ -157,13 +156,6 @@ class PostgresCatalogue:
                 # not left to closing, see `whole`; a connection that was lost holds no lock any more
                 with suppress(duckdb.Error):
                     holder.execute("ROLLBACK")
-
-    def _holds(self, holder: duckdb.DuckDBPyConnection) -> bool:
-        locks = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted"
-        try:
-            return self._ask(holder, locks) == [(1,)]
-        except StoreError:
-            return False
 
     def _take_lock(self, holder: duckdb.DuckDBPyConnection, name: str) -> None:
         alive = ", ".join(f"set_config('{key}', '{value}', true) AS {key}" for key, value in KEEPALIVE.items())

@@ -20,9 +20,7 @@ from metabt.lakehouse.catalog.connection_loss import close, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import fault_of, listed, recorded
 from metabt.lakehouse.catalog.statements import execute, quoted
-
-META = "__ducklake_metadata_lake"
-"""DuckLake's own tables, as a database of DuckDB."""
+from metabt.lakehouse.folder.orphans import META
 
 
 def retire(path: str | Path, tables: Iterable[str]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,8 @@ class SqliteCatalogue:
         return f"nothing was written: {reason}"
 
     @contextmanager
-    def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[Callable[[], bool]]:
-        """Hold the writer lock of the lakehouse within the block; yield what tells whether it is held still.
-
-        A lock on a file is held until it is given back. `con` is not used.
+    def writer_lock(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Hold the writer lock of the lakehouse within the block; `con` is not used.
 
         Raises
         ------
@@ -133,7 +131,7 @@ class SqliteCatalogue:
         lock = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)
         try:
             lock.execute("BEGIN EXCLUSIVE")
-            yield lambda: True
+            yield
         except sqlite3.Error as error:
             raise StoreError(
                 f"'{file}' cannot be locked for writing: {error}; wait for the other writer, or end it"

@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,7 +68,7 @@ def transact(
             if is_outage(reason):
                 with suppress(StoreError):
                     attach(path, read_only=True).close()  # which puts back what was committed
-            if not any(sign in reason.lower() for sign in where.conflicts):
+            if not _is_conflict(where, error):
                 raise error if isinstance(error, StoreError) else _unwritten(where, reason) from error
             if attempt == ATTEMPTS - 1:
                 raise StoreError(
@@ -87,14 +88,14 @@ def _attempt(
 ) -> Answer:
     con = opened(where.extensions) if reader is None else reader
     try:
-        with where.writer_lock(con) as holds:
+        with where.writer_lock(con):
             attach_lake(con, where, create=create)
             folder = where.root / DATA
             certain = isinstance(where, SqliteCatalogue)
-            with marked(con, where.root, certain=certain, holds=holds):
+            with marked(con, where.root, certain=certain):
                 _make_up(con, where.root)
-                before = present(folder)  # nobody else writes meanwhile
-                with kept(where.root, _is_answer) as second, whole(con):
+                before = present(folder)  # nobody else writes meanwhile, unless a lock is lost
+                with kept(where.root, partial(_is_conflict, where)) as second, whole(con):
                     answer = work(con)
                     added = measured(folder, present(folder) - before)
                     if compacts:
@@ -118,8 +119,10 @@ def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
         (root / INTENDED).unlink()
 
 
-def _is_answer(error: Exception) -> bool:
-    return not is_outage(str(error))
+def _is_conflict(where: Catalogue, error: Exception) -> bool:
+    """Return whether an error says that another client was in the way, and so that nothing was committed."""
+    reason = str(error.__cause__ or error)
+    return not is_outage(reason) and any(sign in reason.lower() for sign in where.conflicts)
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:

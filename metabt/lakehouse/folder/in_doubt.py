@@ -2,7 +2,7 @@
 
 1. DuckLake removes what a commit wrote that it takes for failed, and so the files of one that was made.
 2. `kept` gives every new file a second name in the folder of the lakehouse before the commit, and takes that away when
-   it has been answered. After an outage the second names stay, for a day.
+   it has been answered. Where it is not known whether it was made the second names stay, for a day.
 3. Whoever attaches the lakehouse next has `restore` put back what the catalogue names and the folder of data lacks.
 """
 
@@ -38,7 +38,8 @@ class Kept:
     def add(self, names: Iterable[str]) -> None:
         """Give a second name to files of the folder of data, by their paths beneath it."""
         for name in names:
-            _link(self.root / DATA / name, self.folder / name)
+            with suppress(FileNotFoundError):  # one of a writer that lost its lock, which took it back meanwhile
+                _link(self.root / DATA / name, self.folder / name, self.folder)
 
     def forget(self) -> None:
         """Take the second names away."""
@@ -56,7 +57,7 @@ def kept(root: Path, is_answer: Callable[[Exception], bool]) -> Iterator[Kept]:
     files = Kept(root)
     try:
         yield files
-    except Exception as error:
+    except Exception as error:  # whatever ended the commit; it is raised again
         if is_answer(error):
             files.forget()
         raise
@@ -78,8 +79,10 @@ def restore(con: duckdb.DuckDBPyConnection, root: Path) -> None:
         for place, _, names in os.walk(folder):
             for name in named.intersection(names):
                 second = Path(place) / name
-                with suppress(OSError):  # it is there, or was answered meanwhile, or the folder cannot be written
-                    _link(second, root / DATA / second.relative_to(folder))
+                first = root / DATA / second.relative_to(folder)
+                with suppress(OSError):  # it was answered meanwhile, or the folder cannot be written
+                    if not first.exists():
+                        _link(second, first, folder)
         with suppress(FileNotFoundError):  # it was answered meanwhile
             if time.time() - folder.stat().st_mtime > DAY:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -92,13 +95,14 @@ def _folders(root: Path) -> list[Path]:
         return []
 
 
-def _link(file: Path, second: Path) -> None:
+def _link(file: Path, second: Path, drafts: Path) -> None:
+    """Give a file a second name, or copy it by way of the folder `drafts`, so that it is whole or not there."""
     second.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file, second)
     except (FileExistsError, FileNotFoundError):
         raise
     except OSError:  # a file system without hard links
-        draft = second.with_name(f".{second.name}.{secrets.token_hex(4)}")
+        draft = drafts / f"{second.name}.{secrets.token_hex(4)}"
         shutil.copyfile(file, draft)
         draft.replace(second)

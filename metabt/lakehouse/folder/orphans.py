@@ -1,11 +1,11 @@
 """Orphans: data files that a killed writer left, which no catalogue names; the next writer removes them.
 
 1. A writer leaves a mark of its own in the folder of the lakehouse while it writes, and takes it away at its end; after
-   an error it removes first what was rolled back, provided that it still holds the writer lock.
+   an error it removes first what was rolled back.
 2. Who finds the mark of another while holding the writer lock knows that its writer is gone: files that were written
    since then, and that the catalogue does not name, are nobody's.
-3. Where the lock is a server's, a writer may have lost it and not know: there a file counts after a day, and a mark
-   after two.
+3. Where the lock is a server's, a writer may have lost it, not know, and still commit what it wrote: there a file is
+   nobody's when a day has passed, a mark after two, and who fails removes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,21 +31,21 @@ NAME = "ducklake-"
 META = "__ducklake_metadata_lake"
 """DuckLake's own tables, as a database of DuckDB."""
 DAY = 86_400.0
-"""Seconds after which a mark counts where the lock may be lost."""
+"""Seconds after which a file counts where the lock may be lost; a mark counts after twice as many."""
 SLACK = 2.0
 """Seconds by which clocks of a file system may be apart."""
 
 
 @contextmanager
-def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool, holds: Callable[[], bool]) -> Iterator[None]:
+def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool) -> Iterator[None]:
     """Remove what writers before left, and mark the lakehouse within the block; the writer lock is held.
 
-    `certain` says that whoever held the lock before is gone; `holds` whether the lock is held still.
+    `certain` says that whoever held the lock before is gone, and that this writer cannot lose it.
     """
     last = math.inf if certain else time.time() - DAY
     left = {mark: began for mark in root.glob(f"{MARK}*") if (began := _began(mark)) < last - DAY}
     if left:
-        remove(con, root, min(left.values()), last)
+        _remove(con, root, min(left.values()), last)
         for mark in left:
             mark.unlink(missing_ok=True)
     mark = root / f"{MARK}{secrets.token_hex(8)}"
@@ -53,29 +53,25 @@ def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool, holds: 
     try:
         yield
     except Exception:  # whatever ended the writing: what was rolled back is nobody's, and the error is raised again
-        with suppress(Exception):  # where the catalogue or the lock cannot be asked the mark stays, for another writer
-            if remove(con, root, _began(mark), math.inf, holds):
+        with suppress(Exception):  # where the catalogue cannot be asked the mark stays, for another writer
+            if certain:
+                _remove(con, root, _began(mark), math.inf)
+            if not _unnamed(con, root, _began(mark), math.inf):
                 mark.unlink(missing_ok=True)
         raise
     mark.unlink(missing_ok=True)
 
 
-def remove(
-    con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float, holds: Callable[[], bool] = lambda: True
-) -> bool:
-    """Remove the data files of a time (seconds since 1970) that the catalogue does not name.
+def _remove(con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float) -> None:
+    for path in _unnamed(con, root, since, last):
+        path.unlink(missing_ok=True)
 
-    Return whether that could be done. What is found while the lock was held all the time is nobody's; where it was
-    lost, another writer may just have written some of it, and nothing is removed.
-    """
+
+def _unnamed(con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float) -> list[Path]:
+    """Return the data files of a time (seconds since 1970) that the catalogue does not name."""
     found = list(_written(root / DATA, since, last))
-    named = _named(con)
-    if not holds():
-        return False
-    for path in found:
-        if path.name not in named:
-            path.unlink(missing_ok=True)
-    return True
+    named = _named(con)  # asked later, so that it has what was committed meanwhile
+    return [path for path in found if path.name not in named]
 
 
 def _began(mark: Path) -> float:
@@ -93,7 +89,10 @@ def _named(con: duckdb.DuckDBPyConnection) -> set[str]:
 
 def _written(folder: Path, since: float, last: float) -> Iterator[Path]:
     for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place) / name
-            if name.startswith(NAME) and since - SLACK <= path.stat().st_mtime <= last:
+        for path in (Path(place) / name for name in names if name.startswith(NAME)):
+            try:
+                written = path.stat().st_mtime
+            except FileNotFoundError:  # another writer took it back meanwhile
+                continue
+            if since - SLACK <= written <= last:
                 yield path

@@ -215,8 +215,7 @@ def _sound_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
     if not found:
         raise StoreError(f"no run '{run_id}' in the lakehouse; `metabt runs` lists what there is")
     row: dict[str, Any] = found[0]
-    if len(found) > 1 or row["digest"] != row_digest(row) or not large_are_sound(row):
-        raise damage(con, f"run {run_id[:12]}: its row is not what was stored", ["runs"], AGAIN)
+    check_row(con, run_id, len(found) == 1 and row["digest"] == row_digest(row) and large_are_sound(row))
     return row
 
 
