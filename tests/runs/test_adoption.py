@@ -78,8 +78,11 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return change
 
 
-def blocks(lake: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (lake / CACHE).glob("??/*")}
+def blocks(lake: Path) -> dict[str, dict[str, str]]:
+    """Return key -> digests of each stored block."""
+    with DiskCache(lake / CACHE) as cache:
+        found = {key: cache.get(key, keys.BLOCK) for key in cache.store.keys()}
+    return {key: dict(block.digests) for key, block in found.items() if block is not None}
 
 
 def by_estimator(found: Any) -> dict[str, Any]:

@@ -14,12 +14,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from metabt.build.cache import Around
+from metabt.build.cache.disk import DiskCache
+from metabt.build.cache.object_store import ObjectStore
+from metabt.build.ports import Sealed
 from tests.shared.agreement import bits
 from tests.shared.executors import NESTED, RULES, STOCKS, WRAPPED, engine, outcomes
 
@@ -41,11 +45,24 @@ def digest(tables: dict[str, Any]) -> str:
     return total.hexdigest()
 
 
+class Prompt(Around):
+    """A cache that has every object on disk before the next is computed, so that a kill finds some."""
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        """Put it, and wait."""
+        sealed = super().put(key, kind, parts)
+        self.flush()
+        return sealed
+
+
+def stored(cache: Path) -> int:
+    """Return how many blocks are on disk."""
+    return len(list(ObjectStore(cache).keys()))
+
+
 def walk(cache: str, executor: Any) -> tuple[str, int, int]:
     """Return the digest of what came out, the blocks that were computed, and all blocks."""
-    from metabt.build.cache.disk import DiskCache
-
-    job = engine([NESTED, WRAPPED], executor=executor, cache=DiskCache(Path(cache)))
+    job = engine([NESTED, WRAPPED], executor=executor, cache=Prompt(DiskCache(Path(cache))))
     walked = job.run()
     found = sha256("".join(digest(job.assemble(walked, place)) for place in range(2)).encode()).hexdigest()
     return found, walked.computed, job.plan.n_blocks
@@ -95,7 +112,6 @@ def main(cache: str, fault: str) -> None:
 
 def _without_memory(cache: Path) -> list[str]:
     """Return what becomes of a tree with a sleeve that takes more memory than there is, and of one without."""
-    from metabt.build.cache.disk import DiskCache
     from metabt.engines.ray import Ray
 
     used, total = memory_in_use()
@@ -114,7 +130,7 @@ def _lose(workers: list[Any], cache: Path, killed: list[int]) -> None:
     """Kill the raylet of a node as soon as a few blocks are stored."""
     rng = random.Random(7)
     wanted = rng.randint(1, 6)
-    while len(list(cache.glob("??/*"))) < wanted:
+    while stored(cache) < wanted:
         time.sleep(0.02)
     raylet = rng.choice(workers).all_processes["raylet"][0].process
     os.kill(raylet.pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from metabt.engines.local import Local
-from tests.engines.ray.nodes import walk
+from tests.engines.ray.nodes import stored, walk
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DRIVER = """
 import json, sys
 from metabt.engines.ray import Ray
-from tests.engines.ray.nodes import walk
+from tests.engines.ray.nodes import stored, walk
 if __name__ == "__main__":
     print(json.dumps(walk(sys.argv[1], Ray(workers=2))))
 """
@@ -52,18 +52,18 @@ def test_three_nodes_give_the_bits_of_one_process(fault: str, expected: str, tmp
 def test_a_driver_that_is_killed_is_continued_by_the_same_command(expected: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = start("-c", DRIVER, str(cache))
-    while len(list(cache.glob("??/*"))) < 5:
+    while stored(cache) < 5:
         assert first.poll() is None
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     time.sleep(2.0)  # its actors notice that they are orphans, and end
-    stored = len([file for file in cache.glob("??/*") if len(file.name) == 64])
+    before = stored(cache)
     said, _ = (second := start("-c", DRIVER, str(cache))).communicate(timeout=240)
     assert second.returncode == 0
     found, computed, n_blocks = json.loads(said)
-    print(f"driver killed with {stored} of {n_blocks} blocks stored; {computed} computed by the second")
-    assert found == expected and computed == n_blocks - stored
+    print(f"driver killed with {before} of {n_blocks} blocks stored; {computed} computed by the second")
+    assert found == expected and computed == n_blocks - before
 
 
 def test_a_sleeve_that_takes_all_memory_is_named_with_partition_and_size(tmp_path: Path) -> None:
