@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from metabt.build.decided_ahead import Ahead
 from metabt.build.foreign_warnings import Heard, listening
 from metabt.build.inputs import Markets, PriceSource, Readings, initial_state, meta_inputs, opened, start_of
 from metabt.build.keys import BLOCK, Lineage
@@ -20,7 +21,7 @@ from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap, Sealed, Step
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import Block
+from metabt.walk.block import Block, LeafState
 from metabt.walk.book import Opened
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.meta_sleeve import MetaInputs
@@ -38,6 +39,8 @@ class CachedWalk:
     """Where blocks are remembered."""
     markets: PriceSource | None = None
     """Where prices come from; from the plan's datasets by default."""
+    ahead: bool = False
+    """Whether leaves may decide for later partitions too (metabt.build.decided_ahead); then `markets` is None."""
     failures: dict[str, RunError] = field(default_factory=dict)
     """Spec digest -> what ended the walk of a sleeve."""
 
@@ -45,7 +48,9 @@ class CachedWalk:
         """Set every sleeve to its state before its first session; call `enter` before `step`."""
         self.states: dict[str, State] = {key: initial_state(node) for key, node in self.plan.nodes.items()}
         self.lineage = Lineage(self.plan)
-        self._readings = Readings(self.plan, self.markets or Markets(self.plan))
+        markets = Markets(self.plan)
+        self._readings = Readings(self.plan, self.markets or markets)
+        self._ahead = Ahead(self.plan, markets, self._readings) if self.ahead else None
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
@@ -93,9 +98,13 @@ class CachedWalk:
                 # another process or thread that had the claim may have put it
                 known = self.cache.get(key, BLOCK) if key else None
                 if known is None:
-                    inputs = self._inputs(node)
+                    state = self.states[node.spec.digest]
+                    if self._ahead is not None and isinstance(state, LeafState):
+                        inputs: LeafInputs | MetaInputs = self._ahead.inputs(node, self._label, state, watch)
+                    else:
+                        inputs = self._inputs(node)
                     with listening(node.spec) as listener:
-                        after, block = advance(node.spec, self.states[node.spec.digest], inputs, watch)
+                        after, block = advance(node.spec, state, inputs, watch)
                     sealed = self.cache.put(key, BLOCK, {"state": after, "block": block})
                     return key, sealed, False, listener.heard
         return key, known, True, ()

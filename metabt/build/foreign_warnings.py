@@ -70,13 +70,17 @@ class Listener(logging.Handler):
         self._counts[line] = replace(known, times=known.times + 1) if known else Heard(line, session, 1)
 
 
+NOTHING = Listener()
+"""One that is never told anything."""
+
+
 @contextmanager
 def listening(spec: Leaf | Meta) -> Iterator[Listener]:
     """Within the block, count what a sleeve's foreign estimators warn of; nothing of a sleeve that has none."""
-    listener = Listener()
     if not is_foreign(spec):
-        yield listener
+        yield NOTHING
         return
+    listener = Listener()
     propagate = DECISIONS.propagate
     with warnings.catch_warnings(), telling_decisions(listener.deciding):
         warnings.simplefilter("always")

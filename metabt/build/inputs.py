@@ -91,7 +91,15 @@ class Markets:
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
-        dataset, (window, _) = self._datasets[leaf.dataset], reach(leaf, rows)
+        window, _ = reach(leaf, rows)
+        return self._cut(leaf, rows, window)
+
+    def within(self, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf's universe for the partition `rows` of its calendar alone."""
+        return self._cut(leaf, rows, rows)
+
+    def _cut(self, leaf: Leaf, rows: slice, window: slice) -> Market:
+        dataset = self._datasets[leaf.dataset]
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
         prices = dataset.since(max(rows.start - self._lookback - 1, 0))
         ahead = len(dataset.facts.dates) - len(prices.dates)
@@ -145,13 +153,14 @@ class Readings:
         """Return the inputs of a leaf for the partition `rows` of its calendar."""
         leaf = node.spec
         assert isinstance(leaf, Leaf)  # meta sleeves read blocks
-        key = reading(leaf)
-        self._left[key] -= 1
+        same = reading(leaf)
+        self._left[same] -= 1
+        key = (*same, rows.start, rows.stop)
         if key in self._kept:
-            return self._kept[key] if self._left[key] else self._kept.pop(key)
+            return self._kept[key] if self._left[same] else self._kept.pop(key)
         market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
         volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
-        few = self._left[key] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
+        few = self._left[same] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
         dates = node.calendar.sessions[rows]
         inputs = LeafInputs(
             dates, before, market.returns, market.observed, market.priced[before:], volume, {} if few else None

@@ -26,7 +26,7 @@ class Local:
         if not cache.remembers:
             _walk_by_sleeve(result, progress)
             return result
-        cached_walk, done, known = CachedWalk(plan, cache), 0, 0
+        cached_walk, done, known = CachedWalk(plan, cache, ahead=True), 0, 0
         for label in plan.labels:
             cached_walk.enter(label)
             for node in plan.remembered(label):

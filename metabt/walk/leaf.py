@@ -49,6 +49,8 @@ class LeafInputs:
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
     """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
+    decided: Decisions | None = None
+    """What `decide` returned for these sessions, where it was made before; then no row ahead of them is needed."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -66,10 +68,15 @@ class LeafInputs:
 def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
     """Take a leaf over one partition; see metabt.walk.walk_forward.advance."""
     opens, clock = schedule(spec, state, inputs.dates)
-    rows = np.flatnonzero(opens)
-    rows = rows[inputs.before + rows >= spec.lookback]
     hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
-    decisions = _decide(spec, state, inputs, rows, hold, watch)
+    decisions = inputs.decided
+    if decisions is None:
+        pending: Pending | None = None
+        rows = _rows(spec, inputs, opens)
+        if build_optimizer(spec.optimizer).path_dependent:
+            pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
+        decisions = _decide(spec, inputs, rows, pending, watch)
+    decisions = from_first(decisions, state.live)
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
     with watch.lap(HOLDING, len(inputs.dates)):
         hold.until(len(inputs.dates), due, targets)
@@ -103,13 +110,24 @@ def _nothing(n_sessions: int) -> np.ndarray:
     return zeros
 
 
-def _decide(
-    spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray, hold: LeafHoldings, watch: Stopwatch
-) -> Decisions:
+def decide(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> Decisions:
+    """Return the decisions of a leaf at all scheduled sessions, empty ones before its first included.
+
+    The leaf's optimizer must not depend on what is held; `state` is what the partition before has left, of which the
+    schedule reads where it is.
+    """
+    opens, _ = schedule(spec, state, inputs.dates)
+    return _decide(spec, inputs, _rows(spec, inputs, opens), None, watch)
+
+
+def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:
+    """Return the scheduled sessions that have a lookback behind them."""
+    rows = np.flatnonzero(opens)
+    return rows[inputs.before + rows >= spec.lookback]
+
+
+def _decide(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, pending: Pending | None, watch: Stopwatch) -> Decisions:
     """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
-    pending: Pending | None = None
-    if build_optimizer(spec.optimizer).path_dependent:
-        pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
     whole, parts = _eligible(spec, inputs, rows), []
     n_parts = max(min(round(8 * whole.size * whole.shape[1] / CHUNK), len(rows)), 1)
     for part, eligible in zip(np.array_split(rows, n_parts), np.array_split(whole, n_parts), strict=True):
@@ -124,7 +142,7 @@ def _decide(
         reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0
         parts.append(Decisions(part, found.weights * spec.signs + 0.0, risk, tuple(found.status), reasons))
-    return from_first(join_decisions(parts), state.live)
+    return join_decisions(parts)
 
 
 def _select(spec: Leaf, windows: Windows, eligible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

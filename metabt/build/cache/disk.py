@@ -21,7 +21,7 @@ from metabt.errors import StoreError
 
 LOG = logging.getLogger("metabt.cache")
 
-SCHEMAS = {"block": "block 3", "exposure": "exposure 2"}
+SCHEMAS = {"block": "block 4", "exposure": "exposure 3"}
 """Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
 
 

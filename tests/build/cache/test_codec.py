@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metabt.build.cache.codec import CLASSES, LAYOUT, decode, encode
+from metabt.build.cache.codec import CLASSES, COLUMN, LAYOUT, decode, encode
 from metabt.build.cache.disk import SCHEMAS, DiskCache
 from metabt.build.cache.object_store import Section
 from metabt.build.cache.sealing import seal
@@ -175,8 +175,8 @@ def test_an_array_of_another_type_is_not_written(dtype: object) -> None:
 
 def with_layout(layout: object) -> pa.Buffer:
     """Return the bytes of an exposure that claim to be something else."""
-    column = pa.LargeListArray.from_arrays(pa.array([0, 1], pa.int64()), pa.array([1.0]))
-    schema = pa.schema([pa.field("<f8", column.type)], {LAYOUT: json.dumps(layout)})
+    column = pa.array([1, 2], pa.uint8())
+    schema = pa.schema([pa.field(COLUMN, column.type)], {LAYOUT: json.dumps(layout)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.record_batch([column], schema=schema))
@@ -187,6 +187,12 @@ def with_layout(layout: object) -> pa.Buffer:
 def test_no_other_class_is_ever_built(name: str) -> None:
     with pytest.raises(KeyError, match=name):
         decode(with_layout({"is": name, "args": ["true"]}))
+
+
+@pytest.mark.parametrize("array", [{"at": 1, "shape": [2]}, {"at": -1, "shape": [1]}, {"at": 2, "shape": [1]}])
+def test_no_byte_outside_of_the_object_is_read(array: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        decode(with_layout({"is": "AssetRisk", "shares": {"array": "|u1", **array}}))
 
 
 @pytest.mark.parametrize("name", VALUES)
