@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from metabt.errors import MetabtError
-from metabt.lakehouse.catalog.extensions import load_extensions
+from metabt.lakehouse.catalog.extensions import connect, load_extensions
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,8 +58,6 @@ def _taken() -> duckdb.DuckDBPyConnection | None:
 
 
 def _made(names: Iterable[str]) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
     # a statement costs dozens of tiny ones on the catalogue: further threads would only wait, and cost half again;
     # secrets that DuckDB has stored on this machine have no say in who connects to a server
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -68,9 +66,9 @@ def _made(names: Iterable[str]) -> duckdb.DuckDBPyConnection:
         "threads": 1,
         **_spill(),
     }
-    con = duckdb.connect(":memory:", config=config)
+    con = connect(names, config)
     con.execute("SET enable_progress_bar = false")  # it would go to standard output, among the results
-    return _equipped(con, names)
+    return con
 
 
 def _equipped(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> duckdb.DuckDBPyConnection:

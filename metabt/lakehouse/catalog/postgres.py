@@ -23,7 +23,7 @@ import duckdb
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import is_outage, said
 from metabt.lakehouse.catalog.connection_string import ConnectionString
-from metabt.lakehouse.catalog.extensions import load_extensions
+from metabt.lakehouse.catalog.extensions import connect
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.folder.lost_catalogue import ABSENT
 
@@ -174,8 +174,7 @@ class PostgresCatalogue:
     @contextmanager
     def _server(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection to the database itself, without the lakehouse; it is closed after the block."""
-        with duckdb.connect(":memory:", config={"secret_directory": os.devnull}) as con:
-            load_extensions(con, ("postgres_scanner",))
+        with connect(("postgres_scanner",), {"secret_directory": os.devnull}) as con:
             try:
                 con.execute(f"ATTACH {quoted(self.connection)} AS server (TYPE postgres, READ_ONLY)")
             except duckdb.Error as error:
