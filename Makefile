@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest bench rebuild scaling memory faults lint clean
+.PHONY: help install demo test lowest bench rebuild scaling memory faults mutants lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -58,6 +58,9 @@ memory: $(STAMP)  ## what a walk keeps in memory by its number of leaves, and a 
 
 faults: $(STAMP)  ## kill workers at random, twenty times over
 	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py tests/engines/ray/test_nodes.py
+
+mutants: $(STAMP)  ## mutate every module once: keys move where bytes do
+	METABT_MODULES=1000 $(VENV)/bin/python -m pytest -m slow tests/build/test_narrow_keys.py
 
 lint: $(STAMP)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -55,8 +55,13 @@ def test_other_trading_days_are_named_as_another_cure() -> None:
 @pytest.mark.parametrize("tree", [{"start": "2019-10-07", "lag": 1}, {"lag": 300}])
 def test_where_assets_were_eligible_or_nothing_was_decided_the_dates_are_the_cause(tree: dict[str, object]) -> None:
     frame = with_holidays(0, 1000).dropna()
-    with pytest.raises(RunError, match="give it more history, a shorter lookback, an earlier start or a later end"):
+    with pytest.raises(
+        RunError, match="give it more history, a shorter lookback, an earlier start or a later end"
+    ) as caught:
         metabt.backtest({**TREE, **tree}, frame)
+    said = str(caught.value)
+    begins = f"{frame.index[-1].date()}, with decisions from 2019-10-07 on;" if "start" in tree else ";"
+    assert begins in said and ("with decisions" in said) == ("start" in tree)
 
 
 def test_in_a_tree_the_best_leaf_is_named() -> None:

@@ -103,6 +103,22 @@ def test_sleeves_that_decide_once_and_on_one_day_are_told_apart() -> None:
     assert found == fallen(result) == {"m/x": (1, 1), "m/y": (1, 1)}
 
 
+def test_who_falls_back_at_the_largest_share_of_its_decisions_comes_first() -> None:
+    """Leaf x at all of its few decisions, y at more than these, and not at all of its own."""
+    frame = walks(3, "ABCD")
+    frame[["A", "B"]] *= np.geomspace(1.0, 0.01, len(DAYS))[:, None]
+    half = np.r_[np.geomspace(1.0, 0.01, len(DAYS) // 2), np.geomspace(0.01, 9.0, len(DAYS) - len(DAYS) // 2)]
+    frame[["C", "D"]] *= half[:, None]
+    falls = {"optimizer": "max_sharpe", "lookback": 60}
+    sleeves = {
+        "y": {"universe": ["C", "D"], **falls, "schedule": {"every": 5}},
+        "x": {"universe": ["A", "B"], **falls, "schedule": {"every": 200}},
+    }
+    result = metabt.backtest({"name": "m", "lookback": 40, "optimizer": "equal", "sleeves": sleeves}, frame)
+    first, second = result.notes.fell_back
+    assert (first.path, second.path) == ("m/x", "m/y") and first.times == first.of < second.times < second.of
+
+
 @given(seed=st.integers(0, 10**6), min_coverage=st.sampled_from([0.5, 0.75, 1.0]), gaps=st.integers(3, 9))
 def test_assets_that_were_ineligible_at_most_decisions_are_named_with_the_cause(
     seed: int, min_coverage: float, gaps: int

@@ -57,6 +57,15 @@ def test_without_a_session_nothing_is_measured() -> None:
     assert len(YearWindows.of(np.empty(0, "datetime64[D]"), np.empty(0, "datetime64[D]")).moments(np.empty(0))[0]) == 0
 
 
+@given(st.integers(0, 2**32), st.integers(3, 400), st.sampled_from([3.0, -0.1, 1 / 3]))
+def test_no_correlation_is_beyond_one(seed: int, n: int, scale: float) -> None:
+    x = np.random.default_rng(seed).normal(0.001, 0.01, n)
+    dates = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-01-01") + n)
+    windows = YearWindows.of(dates, dates[2:][-10:])
+    found = windows.correlation(x, scale * x)
+    assert (abs(found) <= 1.0).all() and np.allclose(found, np.sign(scale), rtol=0, atol=1e-12)
+
+
 @given(st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2060-12-31").date()))
 def test_the_day_a_year_before_is_that_of_pandas(day: object) -> None:
     t = pd.Timestamp(day)

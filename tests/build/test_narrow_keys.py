@@ -5,6 +5,7 @@ Every mutant runs in a process of its own, over a copy of the package (tests/sha
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -92,7 +93,9 @@ def test_a_change_moves_the_keys_of_those_that_reach_it_and_of_no_others(module:
 
 @pytest.mark.slow
 def test_a_sleeve_whose_bytes_move_has_another_key_whatever_module_is_mutated(tmp_path: Path) -> None:
-    queue, effects, stayed = list(MODULES), dict[str, int](), dict[str, set[str]]()
+    """METABT_MODULES is how many are mutated; all of them take most of an hour, since mutated kernels are compiled."""
+    chosen = random.Random(18).sample(MODULES, min(int(os.environ.get("METABT_MODULES", 10)), len(MODULES)))
+    queue, effects, stayed = list(chosen), dict[str, int](), dict[str, set[str]]()
 
     def work(number: int) -> None:
         with Farm(tmp_path / str(number)) as started:
@@ -110,6 +113,7 @@ def test_a_sleeve_whose_bytes_move_has_another_key_whatever_module_is_mutated(tm
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(work, range(2)))
     assert not stayed
-    assert effects.keys() == set(MODULES)
+    assert effects.keys() == set(chosen)
+    reached = effects.keys() & set(REACHED)
     # the others say, refuse, or lay out what is looked up elsewhere
-    assert sum(effects[module] > 0 for module in REACHED) > 0.5 * len(REACHED), effects
+    assert sum(effects[module] > 0 for module in reached) > 0.5 * len(reached), effects

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from metabt.values.digests import code_digest
 from metabt.values.source_files import ROOT, code_modules, imported
 
 WRITTEN = """
@@ -78,4 +77,3 @@ def test_code_is_every_module_that_the_arithmetic_imports() -> None:
     # the registry names its classes in text; they are arithmetic all the same
     assert {"metabt.estimators.optimizers.erc", "metabt.estimators.selectors.log_mps"} <= names
     assert not {name for name in names if name.startswith(("metabt.cli", "metabt.report", "metabt.lakehouse"))}
-    assert code_digest("metabt.walk.walk_forward") != code_digest("metabt.walk.holdings")

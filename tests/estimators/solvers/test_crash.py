@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from metabt.estimators.solvers.active_set import minimise, start
+from metabt.estimators.solvers.active_set import SINGULAR, minimise, start
 from metabt.estimators.solvers.crash import GUESSES, OWN, SLACK, crash, guess
 from metabt.estimators.solvers.linear import padded, work_arrays
 from metabt.numerics.kernels import kernel
@@ -154,6 +154,17 @@ def test_stocks_are_started_near_the_end(sp500: pd.DataFrame, cap: float) -> Non
 def test_what_is_singular_is_not_started_from(S: np.ndarray) -> None:
     n = len(S)
     assert not Solved(S, np.zeros(n), np.ones(n), np.zeros(n), CRASH_ONLY).first
+
+
+@pytest.mark.parametrize(("left", "starts"), [(0.25, False), (0.9, False), (1.1, True), (4.0, True)])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_an_asset_is_singular_by_the_share_of_its_variance_that_others_leave(
+    left: float, starts: bool, scale: float
+) -> None:
+    """Its pivot is var (1 - rho^2), compared with SINGULAR var: whatever the unit of returns is."""
+    rho = np.sqrt(1 - left * SINGULAR)
+    S = scale * np.array([[1.0, rho], [rho, 1.0]])
+    assert bool(Solved(S, np.zeros(2), np.ones(2), np.zeros(2), CRASH_ONLY).first) == starts
 
 
 def test_an_asset_alone_has_it_all() -> None:

@@ -20,22 +20,24 @@ def _both(B, n, swapped, x, y):
     return regular
 
 
-def both(B: np.ndarray, b: np.ndarray) -> tuple[bool, np.ndarray, np.ndarray]:
-    """Return whether B is regular, and the solutions of B x = b and B'y = b, found in work arrays that are larger."""
+def both(B: np.ndarray, b: np.ndarray, more: int = 2) -> tuple[bool, np.ndarray, np.ndarray]:
+    """Return whether B is regular, and the solutions of B x = b and B'y = b, in work arrays that are so much larger."""
     n = len(b)
-    work, x, y = np.full((n + 2, n + 2), np.nan), np.r_[b, np.nan, np.nan], np.r_[b, np.nan, np.nan]
+    work, x, y = np.full((n + more, n + more), np.nan), np.r_[b, np.full(more, np.nan)], np.r_[b, np.full(more, np.nan)]
     work[:n, :n] = B
-    return _both(work, n, np.zeros(n + 2, np.int64), x, y), x[:n], y[:n]
+    regular = _both(work, n, np.zeros(n + more, np.int64), x, y)
+    assert np.isnan([x[n:], y[n:], work[n:, 0]]).all() and np.isnan(work[:, n:]).all()
+    return regular, x[:n], y[:n]
 
 
-@given(st.integers(0, 10**6), st.integers(1, 30), st.booleans())
-def test_solutions_are_those_of_numpy(seed: int, n: int, sparse: bool) -> None:
+@given(st.integers(0, 10**6), st.integers(1, 30), st.booleans(), st.sampled_from([0, 2]))
+def test_solutions_are_those_of_numpy(seed: int, n: int, sparse: bool, more: int) -> None:
     rng = np.random.default_rng(seed)
     B = rng.normal(size=(n, n)) * (rng.random((n, n)) < 0.5 if sparse else 1.0) + np.roll(np.eye(n), 1, axis=0)
     if np.linalg.cond(B) > 1e8:
         return
     b = rng.normal(size=n)
-    regular, x, y = both(B, b)
+    regular, x, y = both(B, b, more)
     scale = 1e-14 * np.linalg.cond(B)
     assert regular
     assert np.allclose(x, np.linalg.solve(B, b), rtol=0, atol=scale * max(abs(x).max(), 1.0))
