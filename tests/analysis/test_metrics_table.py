@@ -1,0 +1,67 @@
+"""Metrics table: decisions and excluded items are counted as a frame of all decisions counts them; one row a metric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import metabt
+from metabt.walk.block import REASONS
+
+TREE: dict[str, Any] = {
+    "name": "m",
+    "lookback": 40,
+    "optimizer": "erc",
+    "defaults": {"lookback": 20, "schedule": {"every": 7}, "min_coverage": 0.8, "stale_after": 4},
+    "sleeves": {
+        "fixed": {"universe": ["A", "B"], "optimizer": {"name": "fixed", "weights": {"A": 0.5}}},
+        "sharpe": {"universe": "all", "optimizer": "max_sharpe", "selector": {"name": "top_k", "k": 2}},
+        "variance": {"universe": ["B", "C"], "optimizer": "min_variance"},
+    },
+}
+
+
+def market(seed: int) -> pd.DataFrame:
+    """Return prices that fall and rise, of which C stands still for a while, and D begins late and ends early."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0, 0.01, (260, 4)) - 0.02 * np.sin(np.arange(260) / 30)[:, None]
+    steps[100:160, 2] = 0.0
+    frame = pd.DataFrame(100 * np.exp(steps.cumsum(axis=0)), pd.bdate_range("2019-06-03", periods=260), list("ABCD"))
+    frame.iloc[:60, 3] = frame.iloc[200:, 3] = np.nan
+    return frame
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 2**32))
+def test_a_frame_of_decisions_counts_the_same(seed: int) -> None:
+    result = metabt.backtest(TREE, market(seed), benchmark="B")
+    metrics, seen = result.metrics(), set()
+    assert list(metrics.index) == ["m", "m/fixed", "m/sharpe", "m/variance", "benchmark:B"]
+    for path in metrics.index[:4]:
+        rows = result.decisions(path)
+        status = rows.groupby("date")["status"].first()
+        expected = {
+            "decisions": len(status),
+            "fallbacks": int(status.str.startswith("fallback").sum()),
+            "warmup_decisions": int((status == "warmup").sum()),
+            "cash_decisions": int((status == "cash").sum()),
+            **{reason.replace(" ", "_"): int((rows["reason"] == reason).sum()) for reason in REASONS[1:]},
+        }
+        found = metrics.loc[path, list(expected)]
+        assert found.to_dict() == expected
+        seen |= {name for name, count in expected.items() if count}
+    assert seen >= {"decisions", "warmup_decisions", "constant", "unselected", "ineligible"}
+
+
+def test_what_ends_is_counted_as_closed() -> None:
+    days = pd.bdate_range("2020-01-01", periods=120)
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(100 * np.exp(rng.normal(0, 0.01, (120, 2)).cumsum(axis=0)), days, ["A", "B"])
+    frame.iloc[60:, 1] = np.nan
+    leaf = {"name": "w", "universe": ["A", "B"], "lookback": 20, "schedule": {"every": 30}, "stale_after": 5}
+    assert metabt.backtest(leaf, frame).metrics().loc["w", "stale_closed"] == 1.0
+    assert metabt.backtest({**leaf, "stale_after": 90}, frame).metrics().loc["w", "stale_closed"] == 0.0
