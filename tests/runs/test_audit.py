@@ -139,6 +139,7 @@ def test_what_is_missing_is_counted_and_runs_of_other_code_are_left_out(lake: Pa
         connection.execute("UPDATE runs SET snapshot = 777 WHERE run_id = ?", [oldest[0]])
         versions = json.loads(newest[1])
         versions["libraries"]["numpy"] = "1.0"
+        versions["keys"] = dict.fromkeys(versions["keys"], digest("by numpy 1.0"))
         connection.execute("UPDATE runs SET versions = ? WHERE run_id = ?", [json.dumps(versions), newest[0]])
         reseal(connection)
     found = audit(lake, 1.0)
