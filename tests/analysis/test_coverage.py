@@ -76,6 +76,15 @@ def test_an_asset_without_any_price_in_sight_has_no_share() -> None:
     assert np.isnan(found.share[found.symbols.index(LATE)])
 
 
+def test_an_asset_with_one_price_alone_lived_for_that_session_wherever_it_is() -> None:
+    frame = gappy_prices(0)
+    for row in (0, 50, len(frame) - 1):
+        frame[GAPPY] = np.where(np.arange(len(frame)) == row, 100.0, np.nan)
+        found = measured(frame, frame.index.to_numpy().astype("datetime64[D]")[LOOKBACK:])
+        place = found.symbols.index(GAPPY)
+        assert found.first[place] == found.last[place] == frame.index[row]
+
+
 @given(
     every=st.integers(1, 9),
     lookback=st.integers(1, 30),

@@ -8,6 +8,7 @@ from scipy import stats
 
 from metabt.analysis.common_sessions import Series
 from metabt.analysis.metrics.relative import relative
+from metabt.numerics.dispersion import ROUNDING
 from tests.analysis.metrics.streams import beside, heavy_tailed, stream
 
 
@@ -66,6 +67,15 @@ def test_too_few_sessions(n: int) -> None:
     captured = found.pop("up_capture")
     assert captured == pytest.approx(0.5) if n else np.isnan(captured)
     assert found.pop("benchmark_sessions") == n and all(np.isnan(value) for value in found.values())
+
+
+def test_a_benchmark_that_moves_by_no_more_than_rounding_has_neither_risen_nor_fallen() -> None:
+    b = np.array([ROUNDING, 0.01, -ROUNDING, -0.02, 0.03, -0.01])
+    r = np.array([0.5, 0.02, -0.4, -0.01, 0.01, -0.03])
+    found = relative(stream(r), beside(b))
+    rose, fell = b > 0.001, b < -0.001
+    assert found["up_capture"] == pytest.approx((stats.gmean(1 + r[rose]) - 1) / (stats.gmean(1 + b[rose]) - 1))
+    assert found["down_capture"] == pytest.approx((stats.gmean(1 + r[fell]) - 1) / (stats.gmean(1 + b[fell]) - 1))
 
 
 @pytest.mark.parametrize("lost", [-1.0, -1.5])
