@@ -10,7 +10,10 @@ The data path is always given anew, so a lakehouse may be moved as a directory, 
 
 from __future__ import annotations
 
+import secrets
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -26,6 +29,9 @@ from metabt.lakehouse.catalog.views import create_views, missing_views
 from metabt.lakehouse.folder.in_doubt import restore
 from metabt.lakehouse.folder.lost_catalogue import DATA, remains
 from metabt.lakehouse.folder.presence import enter
+
+LONG_AGO = 3600.0
+"""Seconds after which a catalogue that is being made is nobody's."""
 
 
 def attach(
@@ -92,6 +98,8 @@ def attach_lake(
         new = create and remains(where.root) is None  # a catalogue that was lost is not replaced
         if create:
             (where.root / DATA).mkdir(parents=True, exist_ok=True)
+        if new and isinstance(where, SqliteCatalogue) and not where.is_there():
+            _make(con, where)
         _attach(con, where, read_only, new)
         con.execute("USE lake")
         if not attached:
@@ -142,6 +150,25 @@ def _attach(con: duckdb.DuckDBPyConnection, where: Catalogue, read_only: bool, c
             raise StoreError(f"{where.unreadable(str(error))} (a copy of the catalogue: {failed})") from error
 
 
+def _make(con: duckdb.DuckDBPyConnection, where: SqliteCatalogue) -> None:
+    """Make a catalogue under another name, and put it in its place: nobody sees it in part, whoever is killed when."""
+    for left in where.root.glob(f"{where.draft('*')}*"):
+        with suppress(FileNotFoundError):  # another one was faster
+            if time.time() - left.stat().st_mtime > LONG_AGO:
+                left.unlink()
+    draft = where.root / where.draft(secrets.token_hex(8))
+    try:
+        con.execute(_attach_statement(where, where.target_of(draft), False, True))
+        con.execute("USE lake")
+        _complete(con, where.root, create=True)
+        con.execute("USE memory")
+        con.execute("DETACH lake")
+        where.put(draft)
+    finally:
+        for left in where.root.glob(f"{draft.name}*"):
+            left.unlink(missing_ok=True)
+
+
 def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bool) -> str:
     options = [
         f"DATA_PATH {quoted(str(where.root / DATA) + '/')}",
@@ -155,7 +182,7 @@ def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bo
 
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
-    """Make the tables and views of a new lakehouse; refuse one whose tables are those of another format."""
+    """Make what is missing of a new lakehouse; refuse one that nobody has finished, or of another format."""
     sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
     rows = con.execute(sql).fetchall()
     if create and not rows:
@@ -164,6 +191,11 @@ def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
             create_views(con)
         keep_in_catalogue(con)
         return
+    if not rows:
+        raise StoreError(
+            f"lakehouse '{root}' has no table yet: whoever makes it is not done, or was stopped; "
+            "`metabt ingest FILE --dataset NAME --lakehouse FOLDER` goes on from there"
+        )
     missing = {(name, column) for name, columns in SCHEMA.items() for column in columns} - set(rows)
     views = missing_views(con)
     if missing or views:
@@ -174,6 +206,8 @@ def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
             f"'{root}' is a lakehouse of an older format, or not one of metabt's: it has no {what}; make it anew with "
             "`metabt ingest FILE --dataset NAME --lakehouse ANOTHER_FOLDER`, and run its portfolios there"
         )
+    if create:
+        keep_in_catalogue(con)  # whoever made it may have been stopped before that
 
 
 def _probe(place: Path, root: Path) -> None:

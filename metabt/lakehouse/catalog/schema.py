@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.lakehouse.folder.orphans import META
 from metabt.values.buffers import from_numpy, from_texts, to_numpy
 from metabt.values.tables import Coded, Column, Table
 
@@ -156,7 +157,11 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def keep_in_catalogue(con: duckdb.DuckDBPyConnection) -> None:
-    """Have the catalogue itself keep the rows of some tables; the tables must be committed."""
+    """Have the catalogue itself keep the rows of some tables, unless it does; the tables must be committed."""
+    sql = f"SELECT count(*) FROM {META}.ducklake_metadata WHERE key = 'data_inlining_row_limit' AND scope = 'table'"
+    ((told,),) = con.execute(sql).fetchall()
+    if told >= len(IN_CATALOGUE):
+        return
     for name in IN_CATALOGUE:
         con.execute(f"CALL lake.set_option('data_inlining_row_limit', {INLINED}, table_name => '{name}')")
 

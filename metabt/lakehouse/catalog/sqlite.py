@@ -61,6 +61,26 @@ class SqliteCatalogue:
         """The catalogue as DuckLake's ATTACH names it."""
         return _target(self.file)
 
+    def target_of(self, file: Path) -> str:
+        """Return another file as `target` does."""
+        return _target(file)
+
+    @staticmethod
+    def draft(token: str) -> str:
+        """Return the name that a catalogue has while it is made."""
+        return f".{FILE}.{token}.tmp"
+
+    def put(self, draft: Path) -> None:
+        """Put a catalogue in its place, unless there is one by now."""
+        if not self.is_there():
+            self.file.unlink(missing_ok=True)  # it holds nothing
+        try:
+            os.link(draft, self.file)
+        except FileExistsError:  # another one was first
+            pass
+        except OSError:  # a file system without hard links; the writer lock is held
+            draft.replace(self.file)
+
     def copy_for(self, connection: object) -> str:
         """Return a copy of the catalogue as `target` does, which is there for as long as `connection` lives."""
         return _target(copied(self.file, connection))

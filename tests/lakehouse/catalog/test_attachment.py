@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 import duckdb
@@ -16,6 +18,8 @@ from metabt.lakehouse import attach, check_writable, ingest, load_facts, load_pr
 from metabt.lakehouse.catalog import attachment, connections
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder.orphans import META
+from metabt.lakehouse.soundness import check_lakehouse
 from metabt.values.held_folders import CATALOGUE
 from tests.lakehouse.conftest import same, state, wide
 
@@ -105,6 +109,58 @@ def test_a_lakehouse_of_an_older_format_is_refused_with_the_command_that_makes_i
         with pytest.raises(StoreError, match=refusal):
             attempt()
     assert sorted((tmp_path / "data").rglob("*")) == before
+
+
+@pytest.mark.parametrize("step", ["create_tables", "create_views", "keep_in_catalogue"])
+def test_a_lakehouse_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def stopped(con: duckdb.DuckDBPyConnection) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attachment, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(tmp_path / "lake", "d", wide(5))
+    with pytest.raises(StoreError, match="no lakehouse at"):
+        attach(tmp_path / "lake", read_only=True)
+    assert {file.name for file in (tmp_path / "lake").iterdir()} <= {"data", "writer.lock"}
+    ingest(tmp_path / "lake", "d", wide(5))
+    ingest(tmp_path / "undisturbed", "d", wide(5))
+    assert state(tmp_path / "lake") == state(tmp_path / "undisturbed")
+    assert check_lakehouse(tmp_path / "lake").faults == []
+    assert options(tmp_path / "lake") == options(tmp_path / "undisturbed") != set()
+
+
+def test_what_killed_makers_left_goes_after_an_hour(tmp_path: Path) -> None:
+    for name, age in (("old", attachment.LONG_AGO + 60), ("new", 60)):
+        file = tmp_path / SqliteCatalogue.draft(name)
+        file.touch()
+        os.utime(file, (time.time() - age,) * 2)
+    attach(tmp_path, create=True).close()
+    drafts = {file.name for file in tmp_path.glob(SqliteCatalogue.draft("*"))}
+    assert drafts == {SqliteCatalogue.draft("new")}
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_catalogue_that_was_put_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not linked:
+        monkeypatch.setattr("metabt.lakehouse.catalog.sqlite.os.link", refused)
+    catalogue = SqliteCatalogue(tmp_path)
+    for text in ("first", "second")[: 1 + linked]:
+        (tmp_path / text).write_text(text)
+        catalogue.put(tmp_path / text)
+        assert catalogue.file.read_text() == "first"
+
+
+def options(lake: Path) -> set[tuple[str, str, str]]:
+    """Return what the catalogue is told of tables."""
+    sql = f"SELECT m.key, m.value, t.table_name FROM {META}.ducklake_metadata m JOIN {META}.ducklake_table t "
+    with attach(lake, read_only=True) as con:
+        return set(con.execute(f"{sql} ON m.scope_id = t.table_id WHERE m.scope = 'table'").fetchall())
 
 
 def test_read_only_attachments_refuse_to_write(unchanged: Path) -> None:

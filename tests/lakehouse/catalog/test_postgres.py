@@ -25,12 +25,13 @@ from metabt.lakehouse import (
     load_run,
     query,
 )
-from metabt.lakehouse.catalog import catalog_location, transaction
+from metabt.lakehouse.catalog import attachment, catalog_location, transaction
 from metabt.lakehouse.catalog.extensions import load_extensions
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, insert
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
-from tests.lakehouse.catalog.test_attachment import test_check_writable_leaves_nothing_behind
+from metabt.lakehouse.soundness import check_lakehouse
+from tests.lakehouse.catalog.test_attachment import options, test_check_writable_leaves_nothing_behind
 from tests.lakehouse.conftest import same, state, wide
 from tests.lakehouse.ingestion.test_ingestion import (
     inside,
@@ -108,6 +109,24 @@ def test_the_folder_says_where_its_catalogue_is(lake: Path, signed_in: Server) -
     words = f"dbname=metabt host=127.0.0.1 port={signed_in.port} schema={schema_of(lake)} user=quant"
     assert (lake / "catalog.postgres").read_text().splitlines()[1:] == [f"postgres:{words}"]
     assert signed_in.sql(f"SELECT count(*) > 0 FROM {schema_of(lake)}.ducklake_snapshot") == ["t"]
+
+
+def test_what_a_stopped_maker_left_is_told_and_made_whole_by_the_next_ingestion(
+    signed_in: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(con: Con) -> None:
+        raise KeyboardInterrupt
+
+    for step, told in (("create_tables", True), ("keep_in_catalogue", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(attachment, step, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                ingest(tmp_path / step, "d", wide(5), catalog=signed_in.catalog)
+        if told:
+            with pytest.raises(StoreError, match="no table yet.*`metabt ingest FILE .*goes on from there"):
+                attach(tmp_path / step, read_only=True)
+        ingest(tmp_path / step, "d", wide(5))
+        assert options(tmp_path / step) and check_lakehouse(tmp_path / step).faults == []
 
 
 def test_everything_comes_back_to_the_bit(lake: Path) -> None:
