@@ -42,6 +42,19 @@ def test_the_same_index_on_two_calendars_makes_half_of_the_risk_each(seed: int, 
     assert by_asset == pytest.approx({"D": 0.5, "S": 0.5, "cash": 0.0}, abs=1e-9)
 
 
+@pytest.mark.parametrize("row", [120, 150, 199])
+def test_a_view_that_ends_early_is_that_of_prices_that_end_there(row: int) -> None:
+    prices = panels.stocks(4, 200)
+    sleeves = {"a": {**LEAF, "universe": ["AA", "BB"]}, "b": {**LEAF, "universe": ["CC"]}}
+    tree = {"name": "r", "lookback": 20, "schedule": {"every": 5}, "sleeves": sleeves}
+    end = str(prices.index[row].date())
+    found = metabt.backtest(tree, prices, end=end)
+    cut = metabt.backtest(tree, prices.iloc[: row + 1])
+    for measure in ("realised", "realised_asset"):
+        assert shares(found, measure) == pytest.approx(shares(cut, measure), abs=1e-12)
+    assert sum(shares(found, "realised_asset").values()) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("seed", range(3))
 def test_on_one_calendar_it_is_session_by_session(seed: int, missing: float) -> None:
