@@ -50,7 +50,7 @@ class CachedWalk:
         self.lineage = Lineage(self.plan)
         markets = Markets(self.plan)
         self._readings = Readings(self.plan, self.markets or markets)
-        self._ahead = Ahead(self.plan, markets, self._readings) if self.ahead else None
+        self._ahead = Ahead(markets, self._readings) if self.ahead else None
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:

@@ -3,7 +3,7 @@
 1. A decision depends on its own window alone: made together, decisions have the bits of those made one partition after
    another. What is held is followed partition by partition.
 2. At its first partition a leaf decides for all. Where blocks turn out to be missing later on, it decides for one
-   partition, then for two, four, ...: what was decided in vain is never more than what was needed.
+   partition, then for two, four, ...: there what was decided in vain is never more than what was needed.
 3. Leaves that look at what they hold decide at their time, and so do those with plug-ins, whose warnings and failures
    belong to a partition.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from metabt.build.inputs import Markets, Readings
 from metabt.build.keys import plugin_versions
-from metabt.build.plan import Node, Plan
+from metabt.build.plan import Node
 from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Decisions, LeafState
@@ -47,9 +47,9 @@ class _Decided:
 class Ahead:
     """Inputs of leaves whose prices of all partitions are here, with their decisions where these were made before."""
 
-    def __init__(self, plan: Plan, markets: Markets, readings: Readings) -> None:
-        """Take the plan and where prices come from; nothing is decided yet."""
-        self._plan, self._markets, self._readings = plan, markets, readings
+    def __init__(self, markets: Markets, readings: Readings) -> None:
+        """Take where prices come from; nothing is decided yet."""
+        self._markets, self._readings = markets, readings
         self._decided: dict[str, _Decided] = {}
         self._waits: dict[str, bool] = {}
         self._bytes = 0

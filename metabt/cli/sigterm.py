@@ -55,12 +55,14 @@ def stoppable() -> Iterator[None]:
         timer.start()
 
     def again() -> None:
-        if not lost:  # the block is over
+        try:
+            number = lost.pop()
+        except IndexError:  # the block is over, and has taken it
             return
         if hasattr(signal, "pthread_kill"):  # which wakes it up
-            signal.pthread_kill(threading.main_thread().ident or 0, lost.pop())
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
         else:
-            _thread.interrupt_main(lost.pop())
+            _thread.interrupt_main(number)
 
     def unraisable(what: sys.UnraisableHookArgs) -> None:
         if not issubclass(what.exc_type, KeyboardInterrupt):
