@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from metabt.data.panel import Panel, Sheet
     from metabt.data.prices import Prices
     from metabt.engines.backtest_engine import BacktestEngine
+    from metabt.engines.local import Local
     from metabt.engines.ray import Ray
     from metabt.errors import MetabtError
     from metabt.portfolio.sleeve import Sleeve
@@ -30,6 +31,7 @@ _EXPORTS = {
     "plan": "metabt.api.functions",
     "Baselines": "metabt.api.result",
     "BacktestEngine": "metabt.engines.backtest_engine",
+    "Local": "metabt.engines.local",
     "Ray": "metabt.engines.ray",
     "MemoryCache": "metabt.build.cache",
     "MetabtError": "metabt.errors",
@@ -44,6 +46,7 @@ _EXPORTS = {
 __all__ = [
     "BacktestEngine",
     "Baselines",
+    "Local",
     "MemoryCache",
     "MetabtError",
     "Panel",

@@ -25,7 +25,6 @@ from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
-from metabt.engines.local import Local
 from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
 from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
@@ -155,7 +154,7 @@ def asked_for(
     asked.check_plugins()
     objects = objects_of([asked.tree])
     if objects and isinstance(executor, Auto):
-        executor = Local()
+        executor = executor.local
     came_from = _origin(source, asked, cache)
     settings_told = told_settings(json.loads(asking.text(asked.flat)))
     around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told)

@@ -11,7 +11,7 @@ Without a cache there are no keys. A block that several processes want is comput
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import thread_time
 
 from metabt.build.decided_ahead import Ahead
 from metabt.build.foreign_warnings import Heard, listening
@@ -69,12 +69,12 @@ class CachedWalk:
         failure = next((f for key in (node.spec.digest, *node.children) if (f := self.failures.get(key))), None)
         if failure:
             return self.adopt(node, Step(failure=failure))
-        watch, began = Stopwatch(), perf_counter()
+        watch, began = Stopwatch(), thread_time()
         try:
             key, sealed, found, heard = self._obtain(node, watch)
         except (RunError, MemoryError) as error:
             return self.adopt(node, Step(failure=ended(node, self._label, node.partitions[self._label], error)))
-        spent = [("block", perf_counter() - began, len(sealed.parts["block"].dates))] if found else watch.laps
+        spent = [("block", thread_time() - began, len(sealed.parts["block"].dates))] if found else watch.laps
         laps = tuple(Lap(self._label, stage, seconds, rows, found) for stage, seconds, rows in spent)
         return self.adopt(node, Step(key, sealed, found, laps, heard=heard))
 

@@ -23,7 +23,7 @@ class Lap:
     stage: str
     """Stage name, as in metabt.walk.stopwatch."""
     seconds: float
-    """Wall seconds."""
+    """Seconds of processor of the thread that walked."""
     rows: int
     """Decisions or sessions it covered."""
     cache_hit: bool

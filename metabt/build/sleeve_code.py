@@ -53,11 +53,13 @@ _kinds: dict[str, Kind] = {}
 
 def kind_of(spec: Leaf | Meta) -> Kind:
     """Return the kind of a sleeve: all of its spec that decides which code it is walked by."""
-    if spec.digest not in _kinds:
+    kind = _kinds.get(spec.digest)
+    if kind is None:
         if len(_kinds) >= MOST:
             _kinds.clear()
-        _kinds[spec.digest] = (LEAF if isinstance(spec, Leaf) else META, *sorted(_names(_estimators(spec))))
-    return _kinds[spec.digest]
+        kind = LEAF if isinstance(spec, Leaf) else META, *sorted(_names(_estimators(spec)))
+        _kinds[spec.digest] = kind
+    return kind
 
 
 @cache

@@ -110,7 +110,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
         from metabt.engines.choice import executor_of
         from metabt.runs.stored_notes import told_settings
     settings = _settings(config, *VIEW)
-    engine = executor_of(config["engine"], config["cluster"], None if quiet else notice)
+    engine = executor_of(config["engine"], config["cluster"], None if quiet else notice, config["local"])
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
     if result.mended:

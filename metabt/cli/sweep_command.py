@@ -45,7 +45,7 @@ class SweepTask:
         from metabt.values.digests import digest
 
         asking = Asking(job_overrides(), digest(["sweep", *self.command]))
-        self.alone(placed(config, self.lakehouse), asking, quiet=self.quiet)
+        self.alone(placed(_on_one_thread(config), self.lakehouse), asking, quiet=self.quiet)
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""
@@ -85,6 +85,14 @@ class SweepTask:
         said = failures([run for sweep in self.done for run in sweep.runs])
         if said:
             raise RunError(said)
+
+
+def _on_one_thread(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that walks on one thread unless it states more: its launcher runs others beside it."""
+    local = config["local"]
+    if local is None or local == {"threads": None}:
+        return {**config, "local": {"threads": 1}}
+    return config
 
 
 def refuse_sweep_options(keep: str | None, dry_run: bool) -> None:

@@ -23,7 +23,7 @@ from metabt.config import edits
 from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.interpolation import is_asked, resolve, resolve_at
-from metabt.config.overrides import CARRIED, SETTINGS, split
+from metabt.config.overrides import CARRIED, OPTIONAL, SETTINGS, split
 from metabt.config.search import load, load_briefly
 from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
@@ -47,7 +47,7 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     Returns
     -------
     dict
-        Keys lakehouse, catalog, engine, cluster, start, end, is_meta_backtest, benchmark and portfolio (a dict).
+        Keys lakehouse, catalog, engine, local, cluster, start, end, is_meta_backtest, benchmark and portfolio (a dict).
 
     Raises
     ------
@@ -129,7 +129,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     for key in config:
         if key not in SETTINGS:
             raise ConfigError(f"unknown setting '{key}' in {PRIMARY}.yaml{nearest(key, SETTINGS)}")
-    missing = [key for key in SETTINGS if key not in config]
+    missing = [key for key in SETTINGS if key not in config and key not in OPTIONAL]
     if missing:
         model = packaged_dir() / f"{PRIMARY}.yaml"
         raise ConfigError(f"{PRIMARY}.yaml states no {', '.join(missing)}; copy the lines from {model}")

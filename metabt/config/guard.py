@@ -23,7 +23,7 @@ from metabt.config.hydra_settings import CHOICES, LOGGING, check_choice, check_s
 from metabt.config.interpolation import refuse_resolvers
 from metabt.errors import ConfigError
 
-PLACES = ("lakehouse", "catalog", "cluster")
+PLACES = ("lakehouse", "catalog", "local", "cluster")
 """Settings that decide where runs are stored and who computes them."""
 HYDRAS_OWN = (
     "hydra/config",

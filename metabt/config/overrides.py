@@ -25,6 +25,7 @@ SETTINGS = (
     "lakehouse",
     "catalog",
     "engine",
+    "local",
     "cluster",
     "start",
     "end",
@@ -32,7 +33,9 @@ SETTINGS = (
     "benchmark",
     "portfolio",
 )
-"""Settings that `conf/config.yaml` may state."""
+"""Settings that `conf/config.yaml` may state; it must state all but OPTIONAL."""
+OPTIONAL = ("local",)
+"""Settings that a `config.yaml` may leave out."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
 CARRIER = f"++{CARRIED}."

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from threading import RLock
 
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
@@ -20,6 +21,8 @@ FIELDS = ("close", "returns", "volume")
 """What may be wanted of prices: returns need the prices that assets enter a part with."""
 Part = Callable[[], Prices]
 """Returns a part of a dataset's prices, in whichever process it is called."""
+_READING = RLock()
+"""Held while prices are read: of the module, since datasets travel between processes and locks do not."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ class Dataset:
         """Return its prices from the partition of `row` of its calendar on, or from an earlier one.
 
         Row r of the calendar is row `r - (len(self.facts.dates) - len(prices.dates))` of what is returned. One reading,
-        the longest so far, is kept; threads must not call this at the same time.
+        the longest so far, is kept; threads that ask at the same time wait for it.
         """
         dates, parts = self.facts.dates, self.facts.partitions.values()
         first = next((part.start for part in parts if part.start <= row < part.stop), 0)
-        if not self._newest or len(self._newest[-1].dates) < len(dates) - first:
-            self._newest[:] = [self.whole(slice(first, len(dates)))()]
-        return self._newest[-1]
+        with _READING:
+            if not self._newest or len(self._newest[-1].dates) < len(dates) - first:
+                self._newest[:] = [self.whole(slice(first, len(dates)))()]
+            return self._newest[-1]
 
     def whole(self, rows: slice) -> Part:
         """Return what reads all symbols and fields in some rows of its calendar, whole partitions."""

@@ -102,13 +102,15 @@ class Facts:
 
     def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
         """Return one digest by partition of what `symbols` observed in it."""
-        if (symbols, fields) not in self._observed:
-            self._observed[symbols, fields] = {}
+        known = self._observed.get((symbols, fields))
+        if known is None:
+            known = {}
             for label in self.partitions:
                 cells = [self._cells.get((label, name), {}) for name in fields]
                 found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
-                self._observed[symbols, fields][label] = _partition_digest(label, symbols, fields, found)
-        return self._observed[symbols, fields]
+                known[label] = _partition_digest(label, symbols, fields, found)
+            self._observed[symbols, fields] = known  # once it is whole: other threads read it
+        return known
 
 
 def digests_of(prices: Prices) -> Digests:

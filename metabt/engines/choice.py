@@ -4,7 +4,8 @@
 
 1. nothing is missing, or Ray is not installed: local
 2. in a job on a cluster (RAY_ADDRESS is set), or given an address: ray
-3. on one machine: ray if the work that is missing, shared by its processors, saves more than Ray takes to start
+3. on one machine: ray if its processes, which share all of the work, save more over the threads of this one than Ray
+   takes to start; threads share all but what Python does between kernels
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from metabt.build.walk_result import Executor, WalkResult
 from metabt.engines.local import Local
 from metabt.engines.usable_cpus import usable_cpus
 from metabt.errors import ConfigError, nearest
+from metabt.values.ranges import plural
 
 ENGINES = ("auto", "local", "ray")
 """Names of engines in configuration."""
 START = 12.0
 """Seconds that Ray takes on one machine until its first block."""
+PYTHON = 0.3
+"""Part of a walk in which threads wait for each other (`benchmarks/threads.py`)."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,7 @@ class Cluster:
         ConfigError
             For an unknown key, or a value of another kind than it takes.
         """
-        kinds = {"address": str, "workers": int, "dashboard": bool}
-        for key, value in (settings or {}).items():
-            if key not in kinds:
-                raise ConfigError(f"cluster has no setting '{key}'{nearest(key, kinds)}")
-            wanted = kinds[key]
-            if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
-                raise ConfigError(f"cluster.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
-        given: dict[str, Any] = {key: value for key, value in (settings or {}).items() if value is not None}
-        found = cls(**given)
-        if found.workers is not None and found.workers < 1:
-            raise ConfigError(f"cluster.workers is {found.workers}, wanted at least 1, or null for one per processor")
-        return found
+        return cls(**_stated("cluster", {"address": str, "workers": int, "dashboard": bool}, settings))
 
     def executor(self) -> Executor:
         """Return the executor on Ray."""
@@ -70,13 +63,46 @@ class Cluster:
         return Ray(self.address, self.workers, self.dashboard)
 
 
+def stated_local(settings: Mapping[str, object] | None) -> Local:
+    """Return the executor of this process with the settings that configuration states; null is the default.
+
+    Raises
+    ------
+    ConfigError
+        As `Cluster.stated`.
+    """
+    return Local(**_stated("local", {"threads": int}, settings))
+
+
+def _stated(place: str, kinds: Mapping[str, type], settings: Mapping[str, object] | None) -> dict[str, Any]:
+    """Return the settings that configuration states beneath `place`, those that are null left out; numbers are > 0."""
+    found: dict[str, Any] = {}
+    for key, value in (settings or {}).items():
+        if key not in kinds:
+            raise ConfigError(f"{place} has no setting '{key}'{nearest(key, kinds)}")
+        wanted = kinds[key]
+        if value is None:
+            continue
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise ConfigError(f"{place}.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
+        if isinstance(value, int) and wanted is int and value < 1:
+            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for one per processor")
+        found[key] = value
+    return found
+
+
 class Auto:
     """Executor that walks locally or on Ray, whichever is done sooner."""
 
-    def __init__(self, cluster: Cluster, say: Callable[[str], None] | None = None) -> None:
-        """Take Ray's settings; `walk` chooses, and calls `say` with a sentence that names the engine and the reason."""
+    def __init__(self, cluster: Cluster, say: Callable[[str], None] | None = None, local: Local | None = None) -> None:
+        """Take Ray's settings; `walk` chooses, and calls `say` with a sentence that names the engine and the reason.
+
+        `local` is the executor of this process, where it is not the default one.
+        """
         self._cluster, self._say = cluster, say
-        self._chosen: Executor = Local()
+        self.local = local or Local()
+        """The executor of this process."""
+        self._chosen: Executor = self.local
 
     @property
     def name(self) -> str:
@@ -94,7 +120,8 @@ class Auto:
 
     def _choice(self, plan: Plan, cache: Cache) -> tuple[bool, str]:
         n_cpus = self._cluster.workers or usable_cpus()
-        if self._whole(plan) * (1 - 1 / n_cpus) < START and not self._on_cluster:
+        saved = self._in_threads - 1 / n_cpus
+        if self._whole(plan) * saved < START and not self._on_cluster:
             return False, f"at most {self._whole(plan):.1f} s of work, Ray takes {START:.0f} s to start"
         missing = seconds_missing(plan, known_blocks(plan, cache))
         if not missing:
@@ -102,15 +129,20 @@ class Auto:
         if find_spec("ray") is None:
             return (
                 False,
-                f'about {missing:.0f} s of work; with Ray (pip install "metabt[ray]") {n_cpus} processors share it',
+                f'about {missing:.0f} s of work; with Ray (pip install "metabt[ray]") {n_cpus} processes share it',
             )
         if self._on_cluster:
             return True, f"about {missing:.0f} s of work for the cluster"
-        saved = missing * (1 - 1 / n_cpus)
         work = (
-            f"about {missing:.0f} s of work, {n_cpus} processors save {saved:.0f} s, Ray takes {START:.0f} s to start"
+            f"about {missing:.0f} s of work, {n_cpus} processes save {missing * saved:.0f} s over "
+            f"{plural(self.local.n_threads, 'thread')}, Ray takes {START:.0f} s to start"
         )
-        return saved > START, work
+        return missing * saved > START, work
+
+    @property
+    def _in_threads(self) -> float:
+        """Seconds that threads of this process take for a second of work."""
+        return PYTHON + (1 - PYTHON) / self.local.n_threads
 
     @property
     def _on_cluster(self) -> bool:
@@ -125,6 +157,7 @@ def executor_of(
     engine: str | Executor,
     cluster: Mapping[str, object] | None = None,
     say: Callable[[str], None] | None = None,
+    local: Mapping[str, object] | None = None,
 ) -> Executor:
     """Return the executor that configuration calls `engine`; an executor is returned as it is.
 
@@ -133,6 +166,7 @@ def executor_of(
     engine : auto, local or ray
     cluster : address, workers and dashboard of Ray, as in `conf/config.yaml`
     say : called with a sentence on what `auto` has chosen, and why; None is silence
+    local : threads of this process, as in `conf/config.yaml`
 
     Raises
     ------
@@ -143,7 +177,7 @@ def executor_of(
         return engine
     if engine not in ENGINES:
         raise ConfigError(f"engine is '{engine}'{nearest(engine, ENGINES)}; wanted one of {', '.join(ENGINES)}")
-    stated = Cluster.stated(cluster)
+    stated, here = Cluster.stated(cluster), stated_local(local)
     if engine == "ray":
         return stated.executor()
-    return Local() if engine == "local" else Auto(stated, say)
+    return here if engine == "local" else Auto(stated, say, here)

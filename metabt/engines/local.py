@@ -1,4 +1,4 @@
-"""The local executor: every block in this process, one after another. It is the reference for all others.
+"""The local executor, the reference for all others: every block in this process, on as many threads as it may use.
 
 Where nothing is remembered nothing is published between partitions, so each sleeve is walked over all of them at once.
 """
@@ -6,52 +6,110 @@ Where nothing is remembered nothing is published between partitions, so each sle
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from metabt.build.cached_walk import CachedWalk
-from metabt.build.inputs import Markets, Readings, initial_state, reading
-from metabt.build.plan import Plan
-from metabt.build.ports import Cache, Progress
+from metabt.build.inputs import Markets, Readings, initial_state
+from metabt.build.plan import Node, Plan
+from metabt.build.ports import Cache, Progress, Step
 from metabt.build.walk_result import Walk, WalkResult
-from metabt.portfolio.sleeve import Leaf
+from metabt.engines.side_by_side import walk_groups, waves_of
+from metabt.engines.usable_cpus import default_threads
+from metabt.values.arguments import whole
 
 
+@dataclass(frozen=True)
 class Local:
-    """In this process, one block after another: the reference."""
+    """Executor that walks in this process: `backtest(..., engine=Local(threads=2))`."""
+
+    threads: int | None = None
+    """Number of threads that walk sleeves; None is one per processor that this process may use, and one in a process
+    that Ray has started. Bits are the same for any number."""
 
     name = "local"
 
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises
+        ------
+        ConfigError
+            For a number of threads below 1.
+        """
+        if self.threads is not None:
+            whole("threads", self.threads, 1)
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that it walks on in this process."""
+        return self.threads or default_threads()
+
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
-        """Walk every node over every partition, but for roots that are walked when they are assembled."""
+        """Walk every node over every partition, but for roots that are walked when they are assembled.
+
+        The engine calls it.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to walk (metabt.build.plan).
+        cache : Cache
+            Where blocks are remembered.
+        progress : callable, optional
+            Called as `progress(done, blocks, last)`, on the caller's thread; None is silence.
+
+        Returns
+        -------
+        WalkResult
+            The walked sleeves, for `BacktestEngine.assemble`.
+        """
         result = WalkResult(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
-        if not cache.remembers:
-            _walk_by_sleeve(result, progress)
-            return result
-        cached_walk, done, known = CachedWalk(plan, cache, ahead=True), 0, 0
-        for label in plan.labels:
-            cached_walk.enter(label)
-            for node in plan.remembered(label):
-                step = cached_walk.step(node)
-                result.walks[node.spec.digest].add(step)
-                known += step.found
-                done += 1
-                if progress:
-                    progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
-        cache.flush()
+        if cache.remembers:
+            _walk_by_partition(result, cache, progress, self.n_threads)
+        else:
+            _walk_by_sleeve(result, progress, self.n_threads)
         return result
 
 
-def _walk_by_sleeve(result: WalkResult, progress: Progress | None) -> None:
-    """Walk one node after another; leaves that read the same are neighbours, so that little is kept for later."""
+def _walk_by_partition(result: WalkResult, cache: Cache, progress: Progress | None, n_threads: int) -> None:
+    """Walk one partition after another."""
+    plan, waves = result.plan, waves_of(result.plan)
+    walk, done, known = CachedWalk(plan, cache, ahead=True), 0, 0
+
+    def note(node: Node, step: Step) -> None:
+        nonlocal done, known
+        result.walks[node.spec.digest].add(step)
+        known += step.found
+        done += 1
+        if progress:
+            progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
+
+    for label in plan.labels:
+        walk.enter(label)
+        for wave in waves:
+            walk_groups(
+                [[node for node in group if label in node.partitions] for group in wave], walk.step, note, n_threads
+            )
+    cache.flush()
+
+
+def _walk_by_sleeve(result: WalkResult, progress: Progress | None, n_threads: int) -> None:
+    """Walk each node over all partitions; leaves that read the same go together, so that little is kept for later."""
     plan, readings, done = result.plan, Readings(result.plan, Markets(result.plan)), 0
-    alike = {key: reading(node.spec) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
-    metas = [key for key in plan.nodes if key not in alike]
     readers = Counter(node.children for node in plan.nodes.values())  # fleeting ones among them read later
-    for key in (*sorted(alike, key=alike.__getitem__), *metas):
-        node = plan.nodes[key]
-        if key not in plan.fleeting:
-            result.walks[key] = result.walk(node, readings)
-            readers[node.children] -= 1
-            result.forget(node, last=not readers[node.children])
-            done += len(node.partitions)
-            if progress:
-                progress(done, plan.n_blocks, node.label)
+
+    def work(node: Node) -> Walk:
+        walk = result.walk(node, readings)
+        readers[node.children] -= 1
+        result.forget(node, last=not readers[node.children])
+        return walk
+
+    def note(node: Node, walk: Walk) -> None:
+        nonlocal done
+        result.walks[node.spec.digest] = walk
+        done += len(node.partitions)
+        if progress:
+            progress(done, plan.n_blocks, node.label)
+
+    for wave in waves_of(plan):
+        walk_groups(wave, work, note, n_threads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,17 @@ def usable_cpus(root: Path = Path("/")) -> int:
     """Return how many processors this process may keep busy, at least one; `root` is where `proc` and `sys` lie."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([bound, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def default_threads() -> int:
+    """Return on how many threads this process walks where nothing is stated: one in a process that Ray has started."""
+    return 1 if _is_ray_worker() else usable_cpus()
+
+
+def _is_ray_worker() -> bool:
+    """Return whether this is a task or an actor of Ray, whose processors others count on as well."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized() and ray.get_runtime_context().get_task_id() is not None
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from metabt.estimators.moments.arrays import index, matrix
 from metabt.estimators.moments.risk_contribution import ex_ante, ex_ante_of_returns
 from metabt.estimators.moments.sample import mean_and_covariance
 from metabt.numerics.dispersion import constant_windows
+from metabt.values.lazy_property import lazy_property
 
 WIDE = 100
 """Columns from which on a covariance is not formed where its products with a few vectors are all that is wanted."""
@@ -63,7 +63,7 @@ class Windows:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return self._moments[1]
 
-    @cached_property
+    @lazy_property
     def constant(self) -> np.ndarray:
         """(n_decisions, n_assets) bool: the asset's returns are the same in the whole window, up to rounding."""
         return constant_windows(matrix(self.returns), index(self.stops), index(self.lengths))
@@ -78,7 +78,7 @@ class Windows:
             return ex_ante_of_returns(self.returns, self.stops, self.lengths, weights)
         return ex_ante(self.covariance, weights)
 
-    @cached_property
+    @lazy_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         return mean_and_covariance(self.returns, self.stops, self.lengths)
 
@@ -91,7 +91,7 @@ class Windows:
             self._estimates[key] = found
         return self._estimates[key]
 
-    @cached_property
+    @lazy_property
     def _estimates(self) -> dict[Hashable, np.ndarray]:
         return {}
 

@@ -24,9 +24,8 @@ def build_optimizer(estimator: Estimator) -> Optimizer:
     if isinstance(estimator, HandedOver):
         return estimator.optimizer
     key = estimator.digest
-    if key not in _optimizers:
-        _optimizers[key] = registry.optimizer(estimator.name, **estimator.params)
-    return _optimizers[key]
+    found = _optimizers.get(key)
+    return found or _optimizers.setdefault(key, registry.optimizer(estimator.name, **estimator.params))
 
 
 def build_selector(estimator: Estimator) -> Selector:
@@ -40,9 +39,8 @@ def build_selector(estimator: Estimator) -> Selector:
     if isinstance(estimator, HandedOver):
         return estimator.selector
     key = estimator.digest
-    if key not in _selectors:
-        _selectors[key] = registry.selector(estimator.name, **estimator.params)
-    return _selectors[key]
+    found = _selectors.get(key)
+    return found or _selectors.setdefault(key, registry.selector(estimator.name, **estimator.params))
 
 
 def bounded(estimator: Estimator, by: Optimizer) -> Estimator:

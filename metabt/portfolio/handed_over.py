@@ -16,7 +16,7 @@ from metabt.errors import ConfigError
 from metabt.estimators.handed_over import optimizer_of, selector_of
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.selectors.base import Selector
-from metabt.portfolio.sleeve import Estimator, Leaf, Sleeve
+from metabt.portfolio.sleeve import Estimator, Leaf, Meta, Sleeve
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,6 +76,11 @@ def handed_over(name: str, made: object, params: Mapping[str, Any]) -> HandedOve
         ) from error
 
 
+def is_handed_over(spec: Leaf | Meta) -> bool:
+    """Return whether an estimator of a sleeve is an object or a class that a caller handed over."""
+    return any(True for _ in _of(spec))
+
+
 def objects_of(trees: Iterable[Sleeve]) -> tuple[str, ...]:
     """Return the names of the estimators that were handed over, in the order of the trees' nodes, each once.
 
@@ -93,7 +98,11 @@ def objects_of(trees: Iterable[Sleeve]) -> tuple[str, ...]:
 
 def _in(tree: Sleeve) -> Iterator[HandedOver]:
     for _, sleeve in tree.walk():
-        selector = (sleeve.spec.selector,) if isinstance(sleeve.spec, Leaf) else ()
-        for estimator in (sleeve.spec.optimizer, *sleeve.spec.fallback, *selector):
-            if isinstance(estimator, HandedOver):
-                yield estimator
+        yield from _of(sleeve.spec)
+
+
+def _of(spec: Leaf | Meta) -> Iterator[HandedOver]:
+    selector = (spec.selector,) if isinstance(spec, Leaf) else ()
+    for estimator in (spec.optimizer, *spec.fallback, *selector):
+        if isinstance(estimator, HandedOver):
+            yield estimator

@@ -244,16 +244,18 @@ class _Forest:
             if entry.error is None:
                 config = _config(entry)
                 try:
-                    executor = executor_of(config["engine"], config.get("cluster"), say)
+                    executor = executor_of(config["engine"], config.get("cluster"), say, config.get("local"))
                 except MetabtError as error:
                     entry.error = str(error)
                     continue
-                stated[json.dumps([config["engine"], config.get("cluster")], sort_keys=True)] = executor
+                stated[json.dumps([config.get(key) for key in ("engine", "local", "cluster")], sort_keys=True)] = (
+                    executor
+                )
         if len(stated) > 1:
             raise ConfigError(
                 "a sweep is walked in one place, its configurations ask for "
                 f"{len(stated)}: {', '.join(sorted(stated))}; "
-                "results do not depend on it, so give engine and cluster one value each"
+                "results do not depend on it, so give engine, local and cluster one value each"
             )
         return next(iter(stated.values()), executor_of("local"))
 

@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.windows import Windows
+from metabt.values.lazy_property import lazy_property
 
 
 class Candidates:
@@ -50,11 +50,11 @@ class Candidates:
             return one.risk(weights)
         return np.where(varied[:, None], one.risk(weights), other.risk(weights))
 
-    @cached_property
+    @lazy_property
     def _whole(self) -> tuple[Windows, np.ndarray]:
         return self._window(self._support), self._support
 
-    @cached_property
+    @lazy_property
     def _varying(self) -> tuple[Windows, np.ndarray]:
         windows, support = self._whole
         left = support & ~windows.constant

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from metabt.values.lazy_property import lazy_property
 from metabt.walk import holdings
 from metabt.walk.block import Gaps, LeafState
 from metabt.walk.costs import Trades
@@ -94,7 +95,7 @@ class LeafHoldings:
             return _none(len(self.gross))
         return self.closed.sum(axis=1)
 
-    @cached_property
+    @lazy_property
     def before(self) -> np.ndarray:
         """(n_traded, n_assets) holdings just before trading, in sessions in which anything traded; at the end."""
         return self._before[: np.count_nonzero(self.traded)].copy()

@@ -7,10 +7,11 @@ read: those in which something trades. They are gathered from the partitions; no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from metabt.values.lazy_property import lazy_property
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class StackedArrays:
         """Return the whole as one array."""
         return np.concatenate(self.parts, dtype=dtype)
 
-    @cached_property
+    @lazy_property
     def _firsts(self) -> np.ndarray:
         """(n_parts + 1,) row at which each part begins, and after the last."""
         return np.cumsum([0, *(len(part) for part in self.parts)])

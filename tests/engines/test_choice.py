@@ -37,14 +37,16 @@ def test_names_and_executors_are_taken() -> None:
     local = Local()
     assert executor_of(local) is local
     assert executor_of("ray", {"workers": 3, "address": None}) == metabt.Ray(workers=3)
+    assert executor_of("local", local={"threads": 3}) == metabt.Local(threads=3)
+    assert executor_of("local", local={"threads": None}) == executor_of("local") == metabt.Local()
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, seconds: float, **cluster: Any) -> tuple[str, str]:
+def chosen(monkeypatch: pytest.MonkeyPatch, seconds: float, threads: int | None = 1, **cluster: Any) -> tuple[str, str]:
     """Return which engine `auto` takes for so much work, and what it says."""
     monkeypatch.setattr(choice, "seconds_missing", lambda plan, known: seconds)
     monkeypatch.setattr(Cluster, "executor", lambda self: Named())
     told: list[str] = []
-    auto = Auto(Cluster(**cluster), told.append)
+    auto = Auto(Cluster(**cluster), told.append, Local(threads))
     engine([LEAF], executor=auto).run()
     return auto.name, told[0]
 
@@ -61,10 +63,35 @@ def test_auto_takes_ray_when_it_saves_more_than_it_takes_to_start(monkeypatch: p
     )
     assert chosen(monkeypatch, 60.0, workers=2) == (
         "ray",
-        "engine ray: about 60 s of work, 2 processors save 30 s, Ray takes 12 s to start",
+        "engine ray: about 60 s of work, 2 processes save 30 s over 1 thread, Ray takes 12 s to start",
     )
     assert chosen(monkeypatch, 20.0, workers=2)[0] == "local"
     assert chosen(monkeypatch, 20.0, workers=8)[0] == "ray"
+
+
+def test_threads_of_this_process_are_counted_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share all of a walk but PYTHON of it: what Ray saves is what it saves over them."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    work = 1.01 * choice.START / (choice.PYTHON + (1 - choice.PYTHON) / 8 - 1 / 8)
+    assert chosen(monkeypatch, work, threads=8, workers=8)[0] == "ray"
+    assert chosen(monkeypatch, 0.98 * work, threads=8, workers=8)[0] == "local"
+
+
+@pytest.mark.parametrize(
+    ("local", "says"),
+    [
+        ({"thread": 2}, "local has no setting 'thread'; did you mean 'threads'"),
+        ({"threads": 0}, "local.threads is 0, wanted at least 1, or null for one per processor"),
+        ({"threads": "two"}, "local.threads is 'two', wanted int"),
+        ({"threads": True}, "local.threads is True, wanted int"),
+    ],
+)
+def test_threads_that_cannot_be_meant_are_refused(local: dict[str, Any], says: str) -> None:
+    for engine_name in choice.ENGINES:
+        with pytest.raises(ConfigError, match=says):
+            executor_of(engine_name, None, None, local)
+    with pytest.raises(ConfigError, match="threads"):
+        metabt.Local(threads=0)
 
 
 @pytest.mark.parametrize(("usable", "taken"), [(1, "local"), (64, "ray")])

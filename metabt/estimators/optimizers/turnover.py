@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from metabt.estimators.optimizers.base import PathDependent
 from metabt.estimators.solvers.linear import work_arrays
 from metabt.estimators.solvers.nearby import NUMBERS, SQUARES, VECTORS, near
 from metabt.estimators.windows import Windows
+from metabt.values.lazy_property import lazy_property
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,17 @@ class Nearby(PathDependent):
             self.optimizer.put_on_bounds(weights, self.support[decision])
         return weights, solved
 
-    @cached_property
+    @lazy_property
     def _programmes(self) -> tuple[np.ndarray, np.ndarray]:
         return self.programme(self.windows, self.support)
 
-    @cached_property
+    @lazy_property
     def _terms(self) -> tuple[float, float, float, float]:
         """The bounds, the price of a unit that is traded, of which turnover is half, and the limit on those."""
         limit = np.inf if self.turnover.limit is None else 2.0 * self.turnover.limit
         return self.optimizer.min_weight, self.optimizer.max_weight, self.turnover.penalty / 2.0, limit
 
-    @cached_property
+    @lazy_property
     def _scratch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         v, m, squares = work_arrays(self.support.shape[1], VECTORS, NUMBERS, SQUARES)
         return squares, v, m

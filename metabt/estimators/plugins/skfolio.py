@@ -182,9 +182,11 @@ class SkfolioOptimizer(FittedOptimizer):
 
     def _rows(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return A and b of `A w <= b` over all items: what the linear constraints say, an equation as two rows."""
-        if names not in self._known:
-            self._known = {names: self._parsed(names)}
-        return self._known[names]
+        known = self._known.get(names)
+        if known is None:
+            known = self._parsed(names)
+            self._known = {names: known}
+        return known
 
     def _parsed(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         groups = np.asarray([names])

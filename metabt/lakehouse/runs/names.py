@@ -119,7 +119,11 @@ def settings(overrides: Iterable[str]) -> dict[str, str | None]:
         plain = re.sub(r"\s*([:,{}\[\]])\s*", r"\1", value.strip()).replace("'", "").replace('"', "")
         plain = plain.lower() if plain.lower() in ("true", "false", "null") else plain
         found[key] = None if text.startswith("~") else plain
-        if key in ELSEWHERE or key.split(".")[0].split("/")[0] in ("hydra", "cluster") or UNSET.get(key) == plain:
+        if (
+            key in ELSEWHERE
+            or key.split(".")[0].split("/")[0] in ("hydra", "local", "cluster")
+            or UNSET.get(key) == plain
+        ):
             del found[key]
     return {key: value for key, value in found.items() if (key, value) != ("is_meta_backtest", "true")}
 

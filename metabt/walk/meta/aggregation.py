@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from metabt.estimators.windows import Windows
 from metabt.numerics.kernels import kernel
+from metabt.values.lazy_property import lazy_property
 from metabt.walk.block import Gaps, MetaState
 from metabt.walk.book import Opened, Start
 from metabt.walk.candidates import Candidates
@@ -168,32 +169,32 @@ class Gathered:
         laid = [align(dates, *pair) for pair in zip(children, starts, ends, strict=True)]
         return cls(dates, common, ends, tuple(laid))
 
-    @cached_property
+    @lazy_property
     def gross(self) -> np.ndarray:
         """Gross returns, before costs; 0 where the child has no session."""
         return np.stack([child.stream("gross") for child in self.children], axis=1)
 
-    @cached_property
+    @lazy_property
     def net(self) -> np.ndarray:
         """Net returns, after costs; 0 where the child has no session."""
         return np.stack([child.stream("net") for child in self.children], axis=1)
 
-    @cached_property
+    @lazy_property
     def alive(self) -> np.ndarray:
         """Whether the stream has begun."""
         return np.stack([child.alive for child in self.children], axis=1)
 
-    @cached_property
+    @lazy_property
     def live(self) -> np.ndarray:
         """Whether the child has taken a non-empty decision, and its data have not ended."""
         return np.stack([child.live for child in self.children], axis=1)
 
-    @cached_property
+    @lazy_property
     def traded(self) -> np.ndarray:
         """Whether something in the child or beneath it traded."""
         return np.stack([child.traded for child in self.children], axis=1)
 
-    @cached_property
+    @lazy_property
     def rows_traded(self) -> np.ndarray:
         """(n_rows,) int64 sessions in which anything in any child trades."""
         return np.flatnonzero(self.traded.any(axis=1))
@@ -224,14 +225,14 @@ class Gathered:
         """Let go of the books that are kept."""
         self._books.clear()
 
-    @cached_property
+    @lazy_property
     def gaps(self) -> Gaps | None:
         """The gaps of all children side by side, (n_sessions, n_columns); None when none has any."""
         if all(child.child is None or child.child.book.gaps is None for child in self.children):
             return None
         return self.full_gaps
 
-    @cached_property
+    @lazy_property
     def full_gaps(self) -> Gaps:
         """The same, also where no child has any."""
         gaps = [child.full_gaps(len(child.start.book)) for child in self.children]
@@ -256,7 +257,7 @@ class Gathered:
         sessions = self.dates[self.common]
         return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, names, shared)
 
-    @cached_property
+    @lazy_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self._compounded(np.full(len(self.children), np.nan))
 

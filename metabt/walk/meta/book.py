@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from metabt.values.lazy_property import lazy_property
 from metabt.walk.around import around
 from metabt.walk.block import Carried, Gaps, Shares
 from metabt.walk.meta.aggregation import Gathered
@@ -74,14 +74,14 @@ class MetaBook:
         seen = carried.rows + 1 < n_sessions
         return carried.rows[seen] + 1, carried.columns[seen], carried.after[seen]
 
-    @cached_property
+    @lazy_property
     def gaps(self) -> Gaps | None:
         """Returns and tradability of its columns, for a parent; None where all could always be traded."""
         if self.held.carried is None and self.children.gaps is None and not self._frozen.any():
             return None
         return self.full_gaps
 
-    @cached_property
+    @lazy_property
     def full_gaps(self) -> Gaps:
         """The same, also where all could be traded.
 
@@ -93,7 +93,7 @@ class MetaBook:
             return gaps
         return replace(gaps, tradable=np.where(self._frozen, self.held.dealt[:, None], gaps.tradable))
 
-    @cached_property
+    @lazy_property
     def _frozen(self) -> np.ndarray:
         """(n_sessions, n_columns) bool: held in data that have ended; of one element where none have."""
         over = self.children.dates[:, None] > self.children.ends  # NaT, data that go on, compares as False

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from metabt.numerics.kernels import FAST, kernel
+from metabt.values.lazy_property import lazy_property
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Layout:
         """Number of columns of the book."""
         return len(self.asset_of)
 
-    @cached_property
+    @lazy_property
     def n_apart(self) -> int:
         """Number of (child, asset) pairs."""
         return int(self.child_asset_of.max()) + 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from metabt.values.lazy_property import lazy_property
 from metabt.walk import holdings
 from metabt.walk.block import Carried, Gaps, MetaState, Shares
 from metabt.walk.drift import drift
@@ -70,26 +69,26 @@ class MetaHoldings:
             gain += (self.carried * self._gaps.returns[self._stop]).sum()
         return drift(self._shares, market, float(gain))
 
-    @cached_property
+    @lazy_property
     def _gaps(self) -> Gaps | None:
         # what is still carried from before is traded, or drifts on, in a partition without gaps too
         children = self._children
         return children.full_gaps if children.gaps is not None or self._state.carried.any() else None
 
-    @cached_property
+    @lazy_property
     def _beneath(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The children's books after trading, their assets' returns, and whether they could be traded."""
         assert self._gaps is not None
         _, books = self._children.around(np.arange(len(self.gross)))
         return books, np.ascontiguousarray(self._gaps.returns), np.ascontiguousarray(self._gaps.tradable)
 
-    @cached_property
+    @lazy_property
     def _ended(self) -> np.ndarray:
         """(n_sessions, n_columns) bool: of data that have ended for good, which trade only when shares are traded."""
         children = self._children
         return np.take(children.dates[:, None] > children.ends, self._layout.child_of, axis=1)  # NaT is never over
 
-    @cached_property
+    @lazy_property
     def _beyond(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions carried beside the shares, just before and just after trading, each (n_sessions, n_columns)."""
         return np.empty_like(self._beneath[0]), np.empty_like(self._beneath[0])

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Meta
+from metabt.values.lazy_property import lazy_property
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
@@ -48,7 +48,7 @@ class MetaInputs:
     layout: Layout
     """Child, leaf and asset of each column of its own book."""
 
-    @cached_property
+    @lazy_property
     def gathered(self) -> Gathered:
         """The children on its sessions: the same for every sleeve over them that shares these inputs."""
         return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
