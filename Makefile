@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lowest bench rebuild scaling memory faults mutants lint clean
+.PHONY: help install demo test lowest bench rebuild scaling memory growth faults mutants lint clean
 
 VENV := .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -55,6 +55,9 @@ scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
 
 memory: $(STAMP)  ## what a walk keeps in memory by its number of leaves, and a block on disk
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/memory.py
+
+growth: $(STAMP)  ## seconds and memory by leaves, assets, years, depth, schedule, optimizer, configurations
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/growth.py
 
 faults: $(STAMP)  ## kill workers at random, twenty times over
 	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py tests/engines/ray/test_nodes.py

@@ -32,6 +32,7 @@ from metabt.build.cache import MemoryCache, NoCache
 from metabt.build.cache.disk import DiskCache
 from metabt.build.ports import Cache, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.local import Local
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Sleeve
 
@@ -98,7 +99,8 @@ def walked(case: str, size: Size, folder: Path | None) -> Spent:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         begun, began = time.process_time(), time.perf_counter()
         with _cache(case, Path(place) / "cache") as cache:
-            engine = BacktestEngine(trees(size, prices.symbols), {"market": prices}, cache=cache)
+            forest, one = trees(size, prices.symbols), Local(threads=1)
+            engine = BacktestEngine(forest, {"market": prices}, cache=cache, executor=one)
             engine.run()
             cache.flush()
         return Spent(time.process_time() - begun, time.perf_counter() - began, engine.plan.n_blocks)

@@ -1,16 +1,15 @@
 """Engine time: what metabt takes to plan, walk and assemble a work, in CPU seconds of one thread.
 
 1. Prices are in memory, and trees resolved; nothing else is kept from one run to the next.
-2. No cache, the executor in this process; kernels have been compiled or loaded by a run before.
+2. No cache, the executor in this process on one thread; kernels have been compiled or loaded by a run before.
 3. The walk's laps say which stage took how long; what lies between them, and planning and assembling, is the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter, process_time
+from time import process_time
 
 from benchmarks.works import Work
 from metabt.build.ports import Cache
@@ -18,8 +17,8 @@ from metabt.build.walk_result import WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.local import Local
 from metabt.portfolio.sleeve import Sleeve
-from metabt.walk import stopwatch
 
 PLAN, BETWEEN, RECORD = "plan", "between stages", "assemble"
 
@@ -50,11 +49,10 @@ def run_engine(work: Work, cache: Cache | None = None) -> EngineRun:
     keep = "summary" if len(trees) > 1 else "all"
     source = prices if cache is None else _digested(prices)
     began = process_time()
-    engine = BacktestEngine(trees, {prices.name: source}, cache=cache, keep=keep)
+    engine = BacktestEngine(trees, {prices.name: source}, cache=cache, keep=keep, executor=Local(threads=1))
     plan = engine.plan
     planned = process_time()
-    with _laps_of_cpu():
-        walked = engine.run()
+    walked = engine.run()
     done = process_time()
     for position in range(len(trees)):
         engine.assemble(walked, position)
@@ -72,13 +70,3 @@ def _digested(prices: Prices) -> Dataset:
     dataset = Dataset.of(prices)
     assert dataset.facts.digests  # asked for here, and remembered
     return dataset
-
-
-@contextmanager
-def _laps_of_cpu() -> Iterator[None]:
-    """Let laps count what this process computed, as everything here does, whoever else the processor serves."""
-    stopwatch.perf_counter = process_time
-    try:
-        yield
-    finally:
-        stopwatch.perf_counter = perf_counter

@@ -1,6 +1,6 @@
 """What a walk without a cache keeps in memory, and what a cache keeps on disk, by the number of leaves.
 
-`python benchmarks/memory.py [--leaves 200,1000] [--nodes 0] [--keep all,summary] [--years 20]`
+`python benchmarks/memory.py [--leaves 200,1000] [--nodes 0] [--keep all,summary] [--years 20] [--threads 2]`
 
 1. peak: leaves of 25 of 500 assets, decided monthly, under a root of equal risk contribution or, with `--nodes`, under
    so many nodes of inverse volatility beneath it. Each case is a process of its own: its peak (VmHWM), and CPU seconds.
@@ -31,6 +31,7 @@ from benchmarks.works import Market
 from metabt.build.cache.disk import DiskCache
 from metabt.build.cache.verified_reading import pack_names, read_index
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.local import Local
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Sleeve
 
@@ -50,6 +51,8 @@ class Case:
     """Years of prices."""
     keep: str
     """Tables that are assembled: all or summary."""
+    threads: int
+    """Threads that walk."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,12 @@ def tree(leaves: int, nodes: int, symbols: Sequence[str]) -> Sleeve:
 def spent(case: Case) -> Spent:
     """Return what a case takes in this process."""
     prices = Market(SYMBOLS, case.years * YEAR).prices
-    few = BacktestEngine([tree(4, 2 if case.nodes else 0, prices.symbols)], {"market": prices}, keep=case.keep)
+    small = tree(4, 2 if case.nodes else 0, prices.symbols)
+    options: dict[str, Any] = {"keep": case.keep, "executor": Local(case.threads)}
+    few = BacktestEngine([small], {"market": prices}, **options)
     few.assemble(few.run())
     before, began = status("VmHWM"), time.process_time()
-    engine = BacktestEngine([tree(case.leaves, case.nodes, prices.symbols)], {"market": prices}, keep=case.keep)
+    engine = BacktestEngine([tree(case.leaves, case.nodes, prices.symbols)], {"market": prices}, **options)
     found = engine.run()
     walked = status("VmRSS")
     engine.assemble(found)
@@ -117,12 +122,13 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=0)
     parser.add_argument("--keep", default="all,summary")
     parser.add_argument("--years", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
     print(f"{'leaves':>8}{'nodes':>7}  {'keep':<8}{'cpu s':>8}{'MB before':>11}{'walked':>8}{'peak':>8}")
     for n_leaves in map(int, asked.leaves.split(",")):
         for keep in asked.keep.split(","):
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                took = pool.submit(spent, Case(n_leaves, asked.nodes, asked.years, keep)).result()
+                took = pool.submit(spent, Case(n_leaves, asked.nodes, asked.years, keep, asked.threads)).result()
             numbers = f"{took.cpu:8.1f}{took.before:11.0f}{took.walked:8.0f}{took.peak:8.0f}"
             print(f"{n_leaves:8}{asked.nodes:7}  {keep:<8}{numbers}", flush=True)
     print(f"\nbytes stored for a leaf of {SIZE} assets and a year: {stored():,.0f}")

@@ -189,13 +189,13 @@ def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list
     ingest(folder / "lake", "market", frame)
     settings = tree(list(frame.columns), n_sleeves, n_assets, "hrp", {"every": 2})
     warm = tree(list(frame.columns)[:100], 2, n_assets, "hrp", "weekly")
-    run(folder / "lake", warm, Local())  # kernels are compiled, or loaded
+    run(folder / "lake", warm, Local(threads=1))  # kernels are compiled, or loaded
     print(f"{n_sleeves} HRP sleeves x {n_assets} assets x {years} years, a decision every other session, no cache\n")
     heads = {"workers": 8, "seconds": 10, "speed-up": 10, "cpu s": 9, "actors s": 10, "MB read": 9, "ms/block": 10}
     print("".join(f"{head:>{width}}" for head, width in heads.items()) + "   cpu s of")
     base: dict[int, float] = {}
     for n in workers:
-        seconds, found, n_blocks = run(folder / "lake", settings, Ray(workers=n) if n else Local())
+        seconds, found, n_blocks = run(folder / "lake", settings, Ray(workers=n) if n else Local(threads=1))
         base[n] = seconds
         first = base.get(1, base.get(0, seconds))
         total, shares = sum(found.cpu.values()), ", ".join(f"{kind} {spent:.1f}" for kind, spent in found.cpu.items())

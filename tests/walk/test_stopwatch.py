@@ -12,7 +12,7 @@ from metabt.walk.stopwatch import Stopwatch
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the time, which the test changes."""
     now = [100.0]
-    monkeypatch.setattr(stopwatch, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(stopwatch, "thread_time", lambda: now[0])
     return now
 
 
