@@ -43,7 +43,7 @@ def completed(lakehouse: str | Path, run_id: str, progress: Progress | None = No
         return Result(run_id, found[1], True, run.row["seconds"], came_from, around)
     what = "is damaged" if run_id in source.damaged else "is kept as a summary"
     check_same_code(run, asked, f"{what} and cannot be completed")
-    done = execute(asked, Local(), source.cache(), progress)
+    done = execute(asked, Local(), source.cache(), progress, force=True)
     as_it_was = {name: run.row[name] for name in ("sweep_id", "engine", "started_at", "overrides")}
     source.commit(asked, done.tables, **as_it_was, seconds=done.seconds, keep="all")
     return Result(run_id, done.tables, False, done.seconds, came_from, around)

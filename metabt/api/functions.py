@@ -56,6 +56,7 @@ def backtest(
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Result:
     """Walk a portfolio forward and return its run; prices in a lakehouse have the run stored there.
 
@@ -92,6 +93,8 @@ def backtest(
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
+    force : bool
+        Run what is estimated to take more memory than this process may use.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def backtest(
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
     settings = {**stated, "is_meta_backtest": is_meta_backtest}
-    return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, **settings)
+    return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
 
 
 def asked_for(
@@ -140,6 +143,8 @@ def asked_for(
     engine: str | Executor = "auto",
     cache: Cache | None = None,
     progress: Progress | None = None,
+    *,
+    force: bool = False,
     **settings: Any,
 ) -> Result:
     """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
@@ -147,6 +152,7 @@ def asked_for(
     `settings` are start, end, is_meta_backtest and benchmark.
     """
     executor = _executor(engine)
+    flag("force", force)
     port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
     port("progress", progress, "__call__")
     source = source_of(prices, to_write=True)
@@ -164,7 +170,7 @@ def asked_for(
         return _read_back(asked.run_id, *known, came_from, lambda: around)
     source.check_writable()
     with in_notebook(progress) as bar:
-        done = execute(asked, executor, source.cache() if cache is None else cache, bar)
+        done = execute(asked, executor, source.cache() if cache is None else cache, bar, force=force)
     by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
     source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)

@@ -1,7 +1,7 @@
 """Build: what a run has to compute, the keys of its blocks, and which of them are known.
 
 1. `plan` finds the distinct sleeves of a forest of trees, children first; `flat_baseline` makes a tree without its
-   recursion; `cost_estimate` says what a plan costs before it runs.
+   recursion; `cost_estimate` says what a plan costs before it runs, `memory_estimate` what memory it takes.
 2. `inputs` makes what a block is computed from: cut out of prices for a leaf, the children's blocks for a meta sleeve.
 3. `keys` names each block by the digest of its code, settings, start state and inputs; `sleeve_code` says which code
    that is.

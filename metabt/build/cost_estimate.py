@@ -31,8 +31,6 @@ MORE = {
     "ledoit_wolf": 1.6,
 }
 """Estimator -> how much longer than minimum variance on the sample covariance a decision takes with it, in parts."""
-SESSIONS = {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}
-"""Period -> sessions in it, of a market that closes on weekends."""
 FOREIGN, IN_TURN = 6e-3, 2.5e-5
 """Seconds per decision of an estimator that is not metabt's own, and of one that depends on what is held."""
 PROGRAMME = 1.2e-5
@@ -45,11 +43,7 @@ def seconds_of(node: Node) -> float:
     held = BLOCK + SESSION_COLUMN * n_sessions * node.layout.n_columns
     if isinstance(node.spec, Meta):
         return held
-    return held + _decisions(node.spec, n_sessions) * _decision(node.spec)
-
-
-def _decisions(spec: Leaf, n_sessions: float) -> float:
-    return n_sessions / (spec.schedule.every or SESSIONS[str(spec.schedule.period)])
+    return held + n_sessions / node.spec.schedule.sessions_apart * _decision(node.spec)
 
 
 def _decision(spec: Leaf) -> float:

@@ -24,8 +24,16 @@ WALK = (
     "metabt.numerics.platform",
 )
 """Modules that, with all they reach, decide what a block is."""
-ADDRESSES = frozenset({"metabt.build.keys", "metabt.build.sleeve_code", "metabt.estimators.plugins.plugin_source"})
-"""Modules that name blocks and do not make them."""
+ADDRESSES = frozenset(
+    {
+        "metabt.build.keys",
+        "metabt.build.sleeve_code",
+        "metabt.estimators.plugins.plugin_source",
+        "metabt.build.memory_estimate",
+        "metabt.engines.usable_memory",
+    }
+)
+"""Modules that name blocks, or refuse to walk them, and do not make them."""
 LEAF, META = "leaf", "meta"
 OTHERS = {
     LEAF: frozenset({"metabt.walk.meta.meta_sleeve", "metabt.walk.book"}),

@@ -79,22 +79,23 @@ def backtest(
     quiet: bool = False,
     keep: str | None = None,
     dry_run: bool = False,
+    force: bool = False,
 ) -> None:
     """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
     overrides = chosen(overrides)
     if not multirun:
         refuse_sweep_options(keep, dry_run)
         config = _composed(lakehouse, overrides, config_dir)
-        run_backtest(config, Asking(tuple(overrides)), quiet=quiet)
+        run_backtest(config, Asking(tuple(overrides)), quiet=quiet, force=force)
         return
     from metabt.config import sweep
 
-    task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run)
+    task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run, force)
     sweep(task, overrides, config_dir=config_dir, at_once=dry_run)
     task.report_failures()
 
 
-def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False) -> None:
+def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False, force: bool = False) -> None:
     """Run one composed configuration, recorded as `asking` says, and print the run's summary."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -112,7 +113,8 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False)
     settings = _settings(config, *VIEW)
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice, config["local"])
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
-        result = functions.asked_for(config["portfolio"], source.result(), asking, engine, None, bar, **settings)
+        tree, prices = config["portfolio"], source.result()
+        result = functions.asked_for(tree, prices, asking, engine, None, bar, force=force, **settings)
     if result.mended:
         notice(f"{result.mended}: assembled again from blocks and replaced")
     show(summary(result.tables))

@@ -379,6 +379,7 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
         help="with -m: what to store of each run (default: summary, which is its metrics and the root's returns and "
         "decisions)",
     )
+    command.add_argument("--force", action="store_true", help="run what is estimated to take more memory than there is")
     _add_quiet(command)
 
 

@@ -30,6 +30,8 @@ class SweepTask:
     """Show no progress and no hints."""
     dry_run: bool
     """Print what would be computed, and compute nothing."""
+    force: bool = False
+    """Run what is estimated to take more memory than there is."""
     done: list[Sweep] = field(default_factory=list)
     """Sweeps that have been run: one, or one for each batch of jobs of a sweeper."""
 
@@ -45,7 +47,7 @@ class SweepTask:
         from metabt.values.digests import digest
 
         asking = Asking(job_overrides(), digest(["sweep", *self.command]))
-        self.alone(placed(_on_one_thread(config), self.lakehouse), asking, quiet=self.quiet)
+        self.alone(placed(_on_one_thread(config), self.lakehouse), asking, quiet=self.quiet, force=self.force)
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""
@@ -66,8 +68,8 @@ class SweepTask:
 
         announce = None if self.quiet else lambda outlook: notice(forecast(outlook))
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
-            say = None if self.quiet else notice
-            swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", progress=bar, announce=announce, say=say)
+            told: dict[str, Any] = {"progress": bar, "announce": announce, "say": None if self.quiet else notice}
+            swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", force=self.force, **told)
         show(ranking(swept))
         print_notes(conclusion(swept, lakehouse))
         return swept

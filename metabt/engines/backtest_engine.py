@@ -17,12 +17,14 @@ from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble
 from metabt.build.cache import NoCache
 from metabt.build.flat_baseline import flatten_tree, join_prices
+from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.engines.local import Local
+from metabt.engines.usable_memory import check_memory
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import objects_of
@@ -45,6 +47,7 @@ class BacktestEngine:
         executor: Executor | None = None,
         cache: Cache | None = None,
         keep: str = "all",
+        force: bool = False,
     ) -> None:
         """Take the trees and the prices; nothing is walked yet.
 
@@ -65,6 +68,8 @@ class BacktestEngine:
         keep : {"all", "summary"}
             With "summary", `assemble` returns the smaller half of the tables, and roots over other sleeves are walked
             when they are assembled and not remembered.
+        force : bool
+            Run what is estimated to take more memory than this process may use.
 
         Raises
         ------
@@ -77,6 +82,7 @@ class BacktestEngine:
         port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
         _check_parts(portfolios, prices, keep)
         flag("is_meta_backtest", is_meta_backtest)
+        flag("force", force)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
         objects = objects_of(self.portfolios)
@@ -87,7 +93,7 @@ class BacktestEngine:
                 f"estimator {objects[0]} was handed over as an object, and engine '{self.executor.name}' walks in "
                 "other processes, to which it does not go; use engine='local', or install it as a plug-in and name it"
             )
-        self.keep = keep
+        self.keep, self.force = keep, force
 
     def __repr__(self) -> str:
         names = reprlib.repr([tree.name for tree in self.portfolios])
@@ -120,6 +126,19 @@ class BacktestEngine:
         """
         return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
 
+    def check_memory(self) -> None:
+        """Raise where the forest would take more memory than this process may use; `run` does, before it starts.
+
+        Raises
+        ------
+        ConfigError
+            With the estimate, what takes most of it, and what to do; never where `force` was given.
+        """
+        if not self.force:
+            several = len(self.portfolios) > 1
+            who = f"the {len(self.portfolios):,} portfolios" if several else f"portfolio '{self.portfolios[0].name}'"
+            check_memory(who, memory_estimate(self.plan, self.keep))
+
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
 
@@ -139,10 +158,11 @@ class BacktestEngine:
         Raises
         ------
         ConfigError, DataError
-            As `plan` does, or for an executor and a cache that do not go together.
+            As `plan` does, for an executor and a cache that do not go together, and as `check_memory` does.
         RunError
             If the executor fails: Ray's workers keep dying, or its machines would not compute the same bits.
         """
+        self.check_memory()
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
 

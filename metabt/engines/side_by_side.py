@@ -105,7 +105,7 @@ def walk_groups(
     Whatever a call raises ends the others after the sleeve that they are at, and is raised here.
     """
     groups = [group for group in groups if group]
-    if n_threads == 1 or len(groups) == 1:
+    if n_threads == 1 or len(groups) <= 1:
         for node in (node for group in groups for node in group):
             done(node, work(node))
         return

@@ -33,17 +33,26 @@ def _is_ray_worker() -> bool:
 
 def _quotas(root: Path) -> Iterator[float]:
     """Yield the processors that each control group of the process pays for, of those that have a limit."""
+    for group, is_second in own_groups(root, "cpu"):
+        yield from _quota(group, is_second)
+
+
+def own_groups(root: Path, controller: str) -> Iterator[tuple[Path, bool]]:
+    """Yield the folders of a controller's groups that the process is in, each before those above it.
+
+    The flag says whether they are of version 2 of control groups; `root` is where `proc` and `sys` lie.
+    """
     for controllers, group in _groups(root / "proc/self/cgroup"):
         is_second = not controllers
-        if is_second or "cpu" in controllers.split(","):
-            mount = root / "sys/fs/cgroup" if is_second else root / "sys/fs/cgroup/cpu"
+        if is_second or controller in controllers.split(","):
+            mount = root / "sys/fs/cgroup" if is_second else root / "sys/fs/cgroup" / controller
             for place in (PurePosixPath(group), *PurePosixPath(group).parents):
-                yield from _quota(mount / str(place).strip("/"), is_second)
+                yield mount / str(place).strip("/"), is_second
 
 
 def _groups(file: Path) -> Iterator[tuple[str, str]]:
     """Yield (controllers, path) of the groups that a process is in; version 2 names no controllers."""
-    for line in _words(file, "\n"):
+    for line in words(file, "\n"):
         parts = line.split(":", 2)
         if len(parts) == 3:
             yield parts[1], parts[2]
@@ -51,14 +60,15 @@ def _groups(file: Path) -> Iterator[tuple[str, str]]:
 
 def _quota(group: Path, is_second: bool) -> Iterator[float]:
     if is_second:
-        quota = _words(group / "cpu.max")
+        quota = words(group / "cpu.max")
     else:
-        quota = _words(group / "cpu.cfs_quota_us") + _words(group / "cpu.cfs_period_us")
+        quota = words(group / "cpu.cfs_quota_us") + words(group / "cpu.cfs_period_us")
     if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit() and int(quota[1]):
         yield int(quota[0]) / int(quota[1])
 
 
-def _words(file: Path, separator: str | None = None) -> list[str]:
+def words(file: Path, separator: str | None = None) -> list[str]:
+    """Return the words of a file, or its parts between separators; nothing of one that cannot be read."""
     try:
         return file.read_text(encoding="utf-8").split(separator)
     except OSError:  # another system, or a group that is not shown to this process

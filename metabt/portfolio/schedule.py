@@ -42,6 +42,11 @@ class Schedule:
         if self.period is not None and self.period not in PERIODS:
             raise ConfigError(f"schedule: unknown period '{self.period}'{nearest(self.period, PERIODS)}")
 
+    @property
+    def sessions_apart(self) -> float:
+        """Sessions from one decision to the next, about; of a period those of a market that closes on weekends."""
+        return self.every or {"weekly": 5.0, "monthly": 21.0, "quarterly": 63.0, "yearly": 252.0}[str(self.period)]
+
     def plain(self) -> object:
         """Return the schedule as configuration spells it."""
         return self.period or {"every": self.every}

@@ -221,7 +221,7 @@ def _is_known(record: Record, asked: Request, adopted: Adoptions) -> bool:
 def _engine(group: Group, cache: Cache) -> BacktestEngine:
     first, asked = group[0]
     trees = [asked.tree for _, asked in group]
-    return BacktestEngine(trees, asked.datasets, is_meta_backtest=first.shape, cache=cache)
+    return BacktestEngine(trees, asked.datasets, is_meta_backtest=first.shape, cache=cache, force=True)
 
 
 def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:

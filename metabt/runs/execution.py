@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 from metabt.analysis.run_notes import Warned
 from metabt.build.foreign_warnings import together
@@ -29,8 +30,17 @@ class Execution:
     """Warnings of foreign estimators; blocks that were found gave none."""
 
 
-def execute(asked: Request, executor: Executor, cache: Cache | None, progress: Progress | None = None) -> Execution:
+def execute(
+    asked: Request,
+    executor: Executor,
+    cache: Cache | None,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
+) -> Execution:
     """Walk one request and assemble its tables; nothing is stored but blocks in `cache` (None: not even these).
+
+    With `force` it is walked though it is estimated to take more memory than there is.
 
     Raises
     ------
@@ -39,7 +49,8 @@ def execute(asked: Request, executor: Executor, cache: Cache | None, progress: P
     """
     began = perf_counter()
     with compilation() as compiled:
-        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, executor=executor, cache=cache)
+        options: dict[str, Any] = {"executor": executor, "cache": cache, "force": force}
+        job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=asked.shape, **options)
         walked = job.run(progress)
         tables = job.assemble(walked, end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()

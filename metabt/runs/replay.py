@@ -87,7 +87,8 @@ class Origin:
     def _views(self, *others: Sleeve) -> list[list[SleeveHistory]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
         asked = self.request
-        job = BacktestEngine([asked.tree, *others], asked.datasets, is_meta_backtest=asked.shape, cache=self.cache)
+        forest, shape = [asked.tree, *others], asked.shape
+        job = BacktestEngine(forest, asked.datasets, is_meta_backtest=shape, cache=self.cache, force=True)
         walked = job.run()
         job.cache.flush()
         return [view(tree, walked, asked.end) for tree in job.portfolios]

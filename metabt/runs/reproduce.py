@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -138,9 +139,8 @@ def first_difference(stored: Table, again: Table) -> str | None:
 
 
 def _computed(run: Record, asked: Request, progress: Progress | None) -> dict[str, Table]:
-    job = BacktestEngine(
-        [asked.tree], asked.datasets, is_meta_backtest=run.shape, executor=Local(), cache=NoCache(), keep=run.keep
-    )
+    options: dict[str, Any] = {"executor": Local(), "cache": NoCache(), "keep": run.keep, "force": True}
+    job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=run.shape, **options)
     return job.assemble(job.run(progress), end=asked.end, benchmark=asked.benchmark)
 
 

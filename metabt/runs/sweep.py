@@ -190,6 +190,7 @@ def run_sweep(
     progress: Progress | None = None,
     announce: Callable[[Outlook], None] | None = None,
     say: Callable[[str], None] | None = None,
+    force: bool = False,
 ) -> Sweep:
     """Run many configurations as one forest, and store all runs in one transaction.
 
@@ -201,20 +202,24 @@ def run_sweep(
     progress : called with the number of blocks done, the number of all blocks, and a text that names the last one
     announce : called once, before the walk, with the numbers of what is going to be computed
     say : called with a sentence that names the engine, where none was stated
+    force : walk what is estimated to take more memory than this process may use
 
     Raises
     ------
+    ConfigError
+        If the configurations ask for several engines, or are estimated to take too much memory together.
     StoreError
         If the lakehouse cannot be read or written; a configuration that fails raises nothing.
     """
     from metabt.lakehouse import check_writable
 
-    started, forest = now(), _Forest(jobs, lakehouse, keep, say)
+    started, forest = now(), _Forest(jobs, lakehouse, keep, say, force)
     looked = forest.outlook()
     if looked.n_found < looked.n_jobs:
         check_writable(lakehouse)
     if announce:
         announce(looked)
+    forest.check_memory()
     forest.run(progress)
     return forest.commit(started, looked)
 
@@ -223,9 +228,14 @@ class _Forest:
     """The configurations of a sweep, from resolved to stored."""
 
     def __init__(
-        self, jobs: Sequence[Job], lakehouse: str, keep: str, say: Callable[[str], None] | None = None
+        self,
+        jobs: Sequence[Job],
+        lakehouse: str,
+        keep: str,
+        say: Callable[[str], None] | None = None,
+        force: bool = False,
     ) -> None:
-        self.source, self.keep = Lakehouse(Path(lakehouse)), keep
+        self.source, self.keep, self.force = Lakehouse(Path(lakehouse)), keep, force
         self.cache: Cache = Recalling(self.source.cache())
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
@@ -336,6 +346,7 @@ class _Forest:
             "cache": self.cache,
             "keep": self.keep,
             "executor": self.executor,
+            "force": self.force,
         }
         return entries, BacktestEngine(trees, datasets, **options)
 
@@ -368,6 +379,12 @@ class _Forest:
             for entries, engine in self.engines
             if entries
         )
+
+    def check_memory(self) -> None:
+        """Raise ConfigError where it would take more memory than this process may use."""
+        for entries, engine in self.engines:
+            if entries:
+                engine.check_memory()
 
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""

@@ -459,7 +459,7 @@ class SweepDouble(ModuleType):
         return outlook(n_jobs=len(jobs), n_blocks=640, n_distinct=80, n_known=48)
 
     def run_sweep(
-        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any, announce: Any, say: Any
+        self, jobs: Sequence[Any], lakehouse: str, *, keep: str, progress: Any, announce: Any, say: Any, force: bool
     ) -> Any:
         ahead = self.outlook(jobs, lakehouse)
         self.asked["keep"] = keep
@@ -707,6 +707,23 @@ def assert_refused(told: pytest.CaptureFixture[str], says: str) -> None:
     assert notices, printed.err
     assert re.search(says, printed.err, flags=re.DOTALL), printed.err
     assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "portfolio.lookback=40,50"]])
+def test_what_takes_more_memory_than_there_is_is_refused_and_forced(
+    told: pytest.CaptureFixture[str], desk: Path, monkeypatch: pytest.MonkeyPatch, sweep: list[str]
+) -> None:
+    monkeypatch.setattr("metabt.engines.usable_memory.usable_memory", lambda: 1000)
+    command = ["backtest", "portfolio=mine", *sweep]
+    before = state(desk)
+    assert main(command) == 1
+    said = told.readouterr()
+    assert said.out == "" and re.search("of memory, this process may use .* --force runs it all the same", said.err)
+    assert state(desk) == before
+    assert main([*command, "--force"]) == 0
+    told.readouterr()
+    assert main(["runs", "--format", "csv"]) == 0
+    assert len(table(told.readouterr().out)) == (2 if sweep else 1)
 
 
 def test_a_lakehouse_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,14 @@ def test_as_many_sleeves_as_there_are_threads_are_walked_at_the_same_time(wave: 
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+def test_groups_of_which_nothing_has_a_session_are_left_out(wave: list[list[Node]], threads: int) -> None:
+    found: list[str] = []
+    for groups in ([], [[], []], [[], wave[0], [], wave[1]]):
+        walk_groups(groups, lambda node: node.label, lambda node, label: found.append(label), threads)
+    assert sorted(found) == sorted(group[0].label for group in wave[:2])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 def test_what_a_sleeve_raises_is_raised_and_ends_the_others(wave: list[list[Node]], threads: int) -> None:
     walked: Counter[str] = Counter()
 

@@ -139,7 +139,7 @@ def _walk(
     is_meta: bool | None = None,
 ) -> list[SleeveHistory]:
     """Walk a forest and add its trees to what was found; return the sleeves of the first."""
-    job = BacktestEngine(trees, seen.datasets, is_meta_backtest=is_meta, cache=cache)
+    job = BacktestEngine(trees, seen.datasets, is_meta_backtest=is_meta, cache=cache, force=True)
     walked = job.run()
     job.cache.flush()
     views: list[list[SleeveHistory]] = []

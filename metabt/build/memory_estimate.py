@@ -1,0 +1,117 @@
+"""Memory estimate: what a plan will take at its peak, before it runs, in bytes of this process.
+
+1. Prices: closes and returns of the datasets that are read, and their flags.
+2. Sleeves: a stream each, decisions, and what is held around trades; leaves that hold little keep all of it.
+3. Reading: what the widest meta sleeve sees of its children, one sleeve at a time.
+4. Tables: of one tree, and of a sweep what is kept of each tree until all are stored.
+
+It is what arrays come to; MORE stands for what an allocator and Python's own objects take beside them. Whether a plan
+is refused depends on it (metabt.engines.usable_memory), and never what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metabt.build.plan import Node, Plan
+from metabt.build.walk_result import HELD
+from metabt.portfolio.sleeve import Leaf, Meta
+
+MEASURED, PRICES = "Python and its libraries", "prices"
+SLEEVES, READING = "streams, decisions and holdings of sleeves", "streams and covariances that one sleeve reads"
+TABLES = "tables"
+"""What takes memory."""
+MORE = 1.35
+"""Bytes of the process for a byte of arrays."""
+STARTED = 200 * 2**20
+"""Bytes of the process before it reads a price."""
+STREAM, READ = 40, 60
+"""Bytes of a session of a stream, and of a session of a child that is read."""
+DECISION, AROUND = 17, 16
+"""Bytes of a decision on an item, and of what is held before and after a trade of it."""
+CHUNK = 3 * 2**26
+"""Bytes of covariances and books that are formed at a time, at most."""
+RETURN_ROW, DECISION_ROW, BOOK_ROW = 64, 40, 64
+"""Bytes of a row of the tables of returns, of decisions, and of weights and contributions together."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that a plan takes at its peak, by what takes them."""
+
+    parts: Mapping[str, int]
+    """What takes them, in words -> bytes."""
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return sum(self.parts.values())
+
+    @property
+    def largest(self) -> tuple[str, int]:
+        """What takes most, and its bytes."""
+        return max(self.parts.items(), key=lambda part: part[1])
+
+
+def memory_estimate(plan: Plan, keep: str) -> MemoryEstimate:
+    """Return what a plan takes whose trees' tables are kept as `keep` says: "all" or "summary"."""
+    walked = [node for key, node in plan.nodes.items() if key not in plan.fleeting]
+    metas = [node for node in plan.nodes.values() if isinstance(node.spec, Meta)]
+    names = {node.spec.dataset for node in walked if isinstance(node.spec, Leaf)}
+    prices = sum(_prices(plan, name) for name in names)
+    parts = {
+        PRICES: prices,
+        SLEEVES: sum(map(_kept, walked)) + _held(walked),
+        READING: max(map(_read, metas), default=0),
+        TABLES: _tables(plan, keep),
+    }
+    return MemoryEstimate({MEASURED: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
+
+
+def _prices(plan: Plan, name: str) -> int:
+    facts = plan.datasets[name].facts
+    return len(facts.dates) * len(facts.symbols) * (26 if facts.has_volume else 18)
+
+
+def _decisions(node: Node) -> int:
+    return int(len(node.calendar.sessions) / node.spec.schedule.sessions_apart)
+
+
+def _items(node: Node) -> int:
+    return len(node.spec.universe) if isinstance(node.spec, Leaf) else len(node.spec.children)
+
+
+def _kept(node: Node) -> int:
+    """Return the bytes of a sleeve's stream, of its decisions, and of what it holds around trades."""
+    n_sessions = len(node.calendar.sessions)
+    return STREAM * n_sessions + _decisions(node) * _items(node) * (DECISION + AROUND)
+
+
+def _held(walked: list[Node]) -> int:
+    """Return the bytes of what leaves hold in all sessions, where that is little enough to be kept."""
+    leaves = [node for node in walked if isinstance(node.spec, Leaf)]
+    dense = sum(8 * len(node.calendar.sessions) * node.layout.n_columns for node in leaves)
+    return dense if dense <= HELD else 0
+
+
+def _read(node: Node) -> int:
+    """Return the bytes of what a meta sleeve lays side by side, and of what it forms at a time."""
+    n_sessions, n_children = len(node.calendar.sessions), _items(node)
+    rows = _decisions(node)
+    formed = 8 * rows * (n_children**2 + 2 * node.layout.n_columns)
+    return READ * n_sessions * n_children + min(formed, CHUNK)
+
+
+def _tables(plan: Plan, keep: str) -> int:
+    """Return the bytes of the tables of all trees."""
+    total = 0
+    for tree in plan.trees:
+        root = plan.nodes[tree.spec.digest]
+        kept = [plan.nodes[it.spec.digest] for _, it in tree.walk()] if keep == "all" else [root]
+        for node in kept:
+            n_sessions = len(node.calendar.sessions)
+            total += RETURN_ROW * n_sessions + DECISION_ROW * _decisions(node) * _items(node)
+        if keep == "all":
+            total += BOOK_ROW * _decisions(root) * root.layout.n_columns
+    return total
