@@ -200,7 +200,9 @@ def to_arrow(name: str, table: Table, constants: Mapping[str, str]) -> pa.Table:
 
 def from_arrow(name: str, rows: pa.Table) -> Table:
     """Return Arrow rows of the lakehouse's table `name` as NumPy and coded columns; NULL becomes NaN, or code -1."""
-    return {column: _plain_column(rows[column].combine_chunks(), SCHEMA[name][column]) for column in rows.column_names}
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    del rows  # where nobody else has it, each column goes once it is turned into a plain one
+    return {column: _plain_column(columns.pop(column).combine_chunks(), SCHEMA[name][column]) for column in [*columns]}
 
 
 def _arrow_column(column: Column, kind: str) -> pa.Array:
