@@ -100,7 +100,7 @@ class Markets:
     def __init__(self, plan: Plan) -> None:
         """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
-        self._lookback = max(node.spec.lookback for node in plan.nodes.values())
+        self._lookback = max(plan.lookback, *(node.spec.lookback for node in plan.nodes.values()), 0)
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""

@@ -67,7 +67,7 @@ class Rewalk:
         return Walk(deepcopy(sealed[-1].parts["state"]), [whole])
 
     def _stored(self, plan: Plan) -> dict[str, list[str]]:
-        """Return spec digest -> keys of the blocks in time order, of sleeves that are dear and all of whose are known."""
+        """Return spec digest -> keys of its blocks in time order, of the dear sleeves that are known in full."""
         if self._cache is None or not self._cache.remembers or objects_of(plan.trees):
             return {}
         costs = {key: seconds_of(node) for key, node in plan.nodes.items() if key not in self._own}
