@@ -121,7 +121,7 @@ def commit_runs(
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
     given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    given = {name: _recorded(*given[name]) for name in sorted(given)}
+    given = _recorded({name: given[name] for name in sorted(given)})
     if mend:
         retire(path, ("runs", *RUN_TABLES))
 
@@ -134,7 +134,8 @@ def commit_runs(
         ]
         kept = _origins(con, [name for name in wanted if name in stored and stored[name][0] == "ok"])
         _delete(con, [name for name in wanted if name in stored or name in mend])
-        left = {name: _recorded({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
+        left = {name: given[name] for name in wanted}
+        left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
         for name in RUN_TABLES:
             _append(con, name, left)
         if left:
@@ -166,15 +167,23 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
 
 
-def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> Run:
-    """Return a run with its columns as they will be read back, and its digests among them; what is wrong is refused."""
-    recorded = run.get("digests")
-    if not recorded:
+def _recorded(given: Mapping[str, Run]) -> dict[str, Run]:
+    """Return runs, once they are found to be what can be stored, with their digests; their tables are read once."""
+    found: dict[str, Run] = {}
+    for name, (run, tables) in given.items():
         read = dict(tables)  # each once, whatever gives them
         _check(run, read)
-    row = pa.table({name: _column([run[name]], SCHEMA["runs"][name]) for name in GIVEN}).to_pylist()[0]
-    row["digests"] = recorded or digests_text(row, read)
-    return {**row, "digest": row_digest(row)}, tables
+        found[name] = {**run, "digests": digests_text(run, read)}, tables
+    return _as_read(found)
+
+
+def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Return runs with their columns as they will be read back, and the digest of these among them."""
+    names = [*GIVEN, "digests"]
+    columns = {name: _column([run[name] for run, _ in runs.values()], SCHEMA["runs"][name]) for name in names}
+    rows = pa.table(columns).to_pylist() if runs else []
+    pairs = zip(runs, rows, strict=True)
+    return {name: ({**row, "digest": row_digest(row)}, runs[name][1]) for name, row in pairs}
 
 
 def _append(con: duckdb.DuckDBPyConnection, name: str, runs: Mapping[str, Run]) -> None:
