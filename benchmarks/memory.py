@@ -69,8 +69,8 @@ class Spent:
     """MB at the peak of the whole."""
 
 
-def tree(leaves: int, nodes: int, symbols: Sequence[str]) -> Sleeve:
-    """Return the tree of a case, its universes drawn with a fixed seed."""
+def tree_settings(leaves: int, nodes: int, symbols: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of the tree of a case, its universes drawn with a fixed seed."""
     rng = np.random.default_rng(11)
     drawn = [sorted(rng.choice(symbols, SIZE, replace=False).tolist()) for _ in range(leaves)]
     beneath: dict[str, Any] = {f"s{i:05d}": {"universe": universe} for i, universe in enumerate(drawn)}
@@ -80,7 +80,12 @@ def tree(leaves: int, nodes: int, symbols: Sequence[str]) -> Sleeve:
         named = [{str(name): beneath[str(name)] for name in part} for part in parts]
         beneath = {f"n{i:03d}": {"optimizer": "inverse_volatility", "sleeves": it} for i, it in enumerate(named)}
     settings = {"name": "book", **rules, "optimizer": "erc", "defaults": {"dataset": "market", **rules}}
-    return resolve({**settings, "sleeves": beneath}, symbols={"market": tuple(symbols)})
+    return {**settings, "sleeves": beneath}
+
+
+def tree(leaves: int, nodes: int, symbols: Sequence[str]) -> Sleeve:
+    """Return the tree of a case."""
+    return resolve(tree_settings(leaves, nodes, symbols), symbols={"market": tuple(symbols)})
 
 
 def spent(case: Case) -> Spent:

@@ -107,7 +107,7 @@ class SleeveHistory:
             made.rows[:kept], made.weights[:kept], made.risk[:kept], made.status[:kept], made.reasons[:kept]
         )
 
-    @property
+    @cached_property
     def items(self) -> tuple[str, ...]:
         """(n_items,) names of what it weights: symbols, or its children in the order of its spec."""
         spec = self.sleeve.spec

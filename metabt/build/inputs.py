@@ -26,6 +26,8 @@ from metabt.walk.meta.meta_sleeve import MetaInputs
 
 SHARED = 2**26
 """Bytes that the covariances of one reading may take to be kept for other leaves."""
+LONG = 1024
+"""Sessions from which on some assets' returns are cut asset by asset: row by row no cache of a processor holds them."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,23 @@ class Market:
         """Return the columns of `universe` and some rows; returns are worked out for all symbols together, once."""
         at, volume = prices.columns(universe), prices.dollar_volume
         observed, priced = (_flags(matrix[rows], at, prices.complete) for matrix in (prices.observed, prices.priced))
-        return cls(_cut(prices.returns[rows], at), observed, priced, None if volume is None else _cut(volume[rows], at))
+        return cls(_returns(prices, rows, at), observed, priced, None if volume is None else _cut(volume[rows], at))
+
+
+def _returns(prices: Prices, rows: slice, at: np.ndarray) -> np.ndarray:
+    """Return the returns of the assets `at`, row by row in memory."""
+    if rows.stop - rows.start < LONG or _adjacent(at):
+        return _cut(prices.returns[rows], at)
+    return np.ascontiguousarray(prices.returns_by_asset[at, rows].T)
+
+
+def _adjacent(at: np.ndarray) -> bool:
+    return len(at) == at[-1] - at[0] + 1
 
 
 def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Return some columns of a matrix, row by row in memory."""
-    if len(at) == at[-1] - at[0] + 1:  # neighbours
+    if _adjacent(at):
         return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
     return np.take(matrix, at, axis=1)
 
@@ -87,7 +100,7 @@ class Markets:
     def __init__(self, plan: Plan) -> None:
         """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
-        self._lookback = max(node.spec.lookback for node in plan.nodes.values())
+        self._lookback = max(plan.lookback, *(node.spec.lookback for node in plan.nodes.values()), 0)
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
@@ -119,7 +132,7 @@ class Returns:
         """Return simple returns in some rows of the calendar, (n_rows, n_assets), 0 in gaps."""
         prices = self.dataset.since(rows.start)
         ahead = len(self.dataset.facts.dates) - len(prices.dates)
-        return _cut(prices.returns[rows.start - ahead : rows.stop - ahead], prices.columns(self.universe))
+        return _returns(prices, slice(rows.start - ahead, rows.stop - ahead), prices.columns(self.universe))
 
 
 def initial_state(node: Node) -> LeafState | MetaState:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from metabt.build.plan import Node, Plan
 from metabt.build.walk_result import HELD
-from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 
 MEASURED, PRICES = "Python and its libraries", "prices"
 SLEEVES, READING = "streams, decisions and holdings of sleeves", "streams and covariances that one sleeve reads"
@@ -54,24 +54,29 @@ class MemoryEstimate:
         return max(self.parts.items(), key=lambda part: part[1])
 
 
-def memory_estimate(plan: Plan, keep: str) -> MemoryEstimate:
-    """Return what a plan takes whose trees' tables are kept as `keep` says: "all" or "summary"."""
+def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: bool = False) -> MemoryEstimate:
+    """Return what a plan takes whose trees' tables are kept as `keep` says: "all" or "summary".
+
+    Where a cache `remembers`, blocks hold what is held in every session; tables that are `spilled` are in memory tree
+    by tree.
+    """
     walked = [node for key, node in plan.nodes.items() if key not in plan.fleeting]
     metas = [node for node in plan.nodes.values() if isinstance(node.spec, Meta)]
     names = {node.spec.dataset for node in walked if isinstance(node.spec, Leaf)}
     prices = sum(_prices(plan, name) for name in names)
+    tables = [_tables(plan, keep, tree) for tree in plan.trees]
     parts = {
         PRICES: prices,
-        SLEEVES: sum(map(_kept, walked)) + _held(walked),
+        SLEEVES: sum(map(_kept, walked)) + _held(walked, remembers),
         READING: max(map(_read, metas), default=0),
-        TABLES: _tables(plan, keep),
+        TABLES: max(tables) if spilled else sum(tables),
     }
     return MemoryEstimate({MEASURED: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
 
 
 def _prices(plan: Plan, name: str) -> int:
     facts = plan.datasets[name].facts
-    return len(facts.dates) * len(facts.symbols) * (26 if facts.has_volume else 18)
+    return len(facts.dates) * len(facts.symbols) * (34 if facts.has_volume else 26)
 
 
 def _decisions(node: Node) -> int:
@@ -88,11 +93,11 @@ def _kept(node: Node) -> int:
     return STREAM * n_sessions + _decisions(node) * _items(node) * (DECISION + AROUND)
 
 
-def _held(walked: list[Node]) -> int:
-    """Return the bytes of what leaves hold in all sessions, where that is little enough to be kept."""
+def _held(walked: list[Node], remembers: bool) -> int:
+    """Return the bytes of what leaves hold in all sessions, where blocks have it or it is little enough to be kept."""
     leaves = [node for node in walked if isinstance(node.spec, Leaf)]
     dense = sum(8 * len(node.calendar.sessions) * node.layout.n_columns for node in leaves)
-    return dense if dense <= HELD else 0
+    return dense if remembers or dense <= HELD else 0
 
 
 def _read(node: Node) -> int:
@@ -103,15 +108,9 @@ def _read(node: Node) -> int:
     return READ * n_sessions * n_children + min(formed, CHUNK)
 
 
-def _tables(plan: Plan, keep: str) -> int:
-    """Return the bytes of the tables of all trees."""
-    total = 0
-    for tree in plan.trees:
-        root = plan.nodes[tree.spec.digest]
-        kept = [plan.nodes[it.spec.digest] for _, it in tree.walk()] if keep == "all" else [root]
-        for node in kept:
-            n_sessions = len(node.calendar.sessions)
-            total += RETURN_ROW * n_sessions + DECISION_ROW * _decisions(node) * _items(node)
-        if keep == "all":
-            total += BOOK_ROW * _decisions(root) * root.layout.n_columns
-    return total
+def _tables(plan: Plan, keep: str, tree: Sleeve) -> int:
+    """Return the bytes of the tables of one tree."""
+    root, total = plan.nodes[tree.spec.digest], 0
+    for node in [plan.nodes[it.spec.digest] for _, it in tree.walk()] if keep == "all" else [root]:
+        total += RETURN_ROW * len(node.calendar.sessions) + DECISION_ROW * _decisions(node) * _items(node)
+    return total + (BOOK_ROW * _decisions(root) * root.layout.n_columns if keep == "all" else 0)

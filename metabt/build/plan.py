@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from metabt.data.calendars import Calendar, calendar_of
@@ -39,6 +39,12 @@ class Node:
         """Digests of the sleeves right beneath it, in the order of its spec."""
         return () if isinstance(self.spec, Leaf) else tuple(child.digest for child in self.spec.children)
 
+    @property
+    def n_bytes(self) -> int:
+        """What its blocks hold, about: its streams, its holdings, and its decisions."""
+        n_items = len(self.spec.universe) if isinstance(self.spec, Leaf) else len(self.spec.children)
+        return 8 * len(self.calendar.sessions) * (8 + n_items + n_items // 4)
+
     def footprint(self, rows: slice) -> str:
         """Return, for messages, what the windows and covariances of some sessions take in memory at most."""
         n_items = len(self.spec.universe) if isinstance(self.spec, Leaf) else len(self.spec.children)
@@ -61,12 +67,42 @@ class Plan:
     """Partitions in time order."""
     fleeting: frozenset[str] = frozenset()
     """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
+    lookback: int = 0
+    """Longest lookback of the forest, in sessions: prices are read that far back at once, whichever part is walked."""
 
     def remembered(self, label: str) -> Iterator[Node]:
         """Yield the sleeves that have sessions in a partition, children first, but for fleeting ones."""
         for key, node in self.nodes.items():
             if label in node.partitions and key not in self.fleeting:
                 yield node
+
+    def part(self, positions: Sequence[int]) -> Plan:
+        """Return the plan of some of the trees, by their positions: what they name has the same nodes and keys."""
+        trees = tuple(self.trees[position] for position in positions)
+        named = {sleeve.spec.digest for tree in trees for _, sleeve in tree.walk()}
+        nodes = {key: node for key, node in self.nodes.items() if key in named}
+        labels = {label for node in nodes.values() for label in node.partitions}
+        kept = tuple(label for label in self.labels if label in labels)
+        return replace(self, trees=trees, nodes=nodes, labels=kept, fleeting=self.fleeting & named)
+
+    def batches(self, n_bytes: int) -> list[list[int]]:
+        """Return the positions of the trees in batches whose sleeves hold about `n_bytes` each, or one tree more.
+
+        Trees over the same sleeves stand beside each other; fleeting roots hold nothing.
+        """
+        beneath: dict[frozenset[str], list[int]] = {}
+        for position, tree in enumerate(self.trees):
+            held = frozenset(sleeve.spec.digest for _, sleeve in tree.walk()) - self.fleeting
+            beneath.setdefault(held, []).append(position)
+        found: list[list[int]] = []
+        batch: set[str] = set()
+        for held, positions in beneath.items():
+            if not found or sum(self.nodes[key].n_bytes for key in batch | held) > n_bytes:
+                found.append([])
+                batch = set()
+            found[-1] += positions
+            batch |= held
+        return found
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -98,7 +134,9 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
             if sleeve.spec.digest not in nodes:
                 nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
     labels = sorted({label for node in nodes.values() for label in node.partitions})
-    return Plan(tuple(trees), datasets, nodes, tuple(labels), _roots_alone(trees, nodes) if fleeting else frozenset())
+    lookback = max((node.spec.lookback for node in nodes.values()), default=0)
+    alone = _roots_alone(trees, nodes) if fleeting else frozenset()
+    return Plan(tuple(trees), datasets, nodes, tuple(labels), alone, lookback)
 
 
 def _roots_alone(trees: Sequence[Sleeve], nodes: Mapping[str, Node]) -> frozenset[str]:

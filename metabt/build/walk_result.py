@@ -94,18 +94,17 @@ class WalkResult:
             walk.failure = ended(node, span, rows, error)
             return walk
         walk.laps = [Lap(span, stage, seconds, n_rows, False) for stage, seconds, n_rows in watch.laps]
-        walk.blocks, walk.computed = [self._lean(node, block)], len(node.partitions)
+        walk.blocks, walk.computed = [self.lean(node, block)], len(node.partitions)
         walk.heard = list(listener.heard)
         return walk
 
-    def _lean(self, node: Node, block: Block) -> Block:
+    def lean(self, node: Node, block: Block) -> Block:
         """Return a block without what a leaf held between trades, where all leaves hold much: it is followed again."""
         if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
             return block
-        assert isinstance(block.held.after, np.ndarray)  # it has just been walked
         market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
-        after = FollowedRows.of(block.held.after, block.traded, market)
-        return replace(block, held=replace(block.held, after=after))
+        after = FollowedRows.of(np.asarray(block.held.after), block.traded, market)
+        return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))
 
     @cached_property
     def _hold_much(self) -> bool:

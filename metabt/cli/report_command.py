@@ -1,8 +1,9 @@
 """Report: a stored run, or two side by side, as one HTML page.
 
-1. The run is found and its tables are read; one of which a summary is kept is assembled whole.
-2. Meanwhile the engine is imported and the lakehouse is opened as the run read it, to walk the run again.
-3. The page is written (metabt.report).
+1. The run is found, and one of which a summary is kept is assembled whole.
+2. Meanwhile the engine is imported and the lakehouse is opened as the run read it; the run is walked again.
+3. Its tables are read, once nothing of the walk is in memory but what the page shows of it.
+4. The page is written (metabt.report).
 
 Of two runs neither is walked again: what differs between them is read from what they recorded.
 """
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Name = tuple[str, Sequence[str]]
 """What names a run: a word, and overrides."""
+SHOWN = ("sleeves", "returns", "decisions", "metrics", "weights", "orders", "risk")
+"""Tables of a run that a page reads."""
 
 
 def report(
@@ -110,7 +113,9 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
         record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
             again = _again(where, record.run_id, baselines, pool)
-            return Run(record.row, load_run(connection, record.run_id)[1], again)
+            if again is not None:
+                again.ahead()
+            return Run(record.row, load_run(connection, record.run_id, SHOWN)[1], again)
     from metabt.cli.weights_command import completed_run
 
     tables = completed_run(where, record.run_id).tables

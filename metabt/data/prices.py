@@ -140,6 +140,14 @@ class Prices:
         return _frozen(returns)
 
     @cached_property
+    def returns_by_asset(self) -> np.ndarray:
+        """(n_assets, n_sessions) the same returns, those of an asset beside each other.
+
+        Some assets' whole histories are cut out of it many times faster.
+        """
+        return _frozen(np.ascontiguousarray(self.returns.T))
+
+    @cached_property
     def observed(self) -> np.ndarray:
         """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
         if self.complete:

@@ -126,8 +126,15 @@ class BacktestEngine:
         """
         return plan_forest(self.portfolios, self.datasets, fleeting=self.keep == "summary")
 
-    def check_memory(self) -> None:
+    def check_memory(self, positions: Sequence[int] | None = None, *, spilled: bool = False) -> None:
         """Raise where the forest would take more memory than this process may use; `run` does, before it starts.
+
+        Parameters
+        ----------
+        positions : sequence of int, optional
+            Which of the portfolios are walked together; None is all of them.
+        spilled : bool
+            Whether the tables of a portfolio go to disk before the next one is assembled.
 
         Raises
         ------
@@ -135,9 +142,10 @@ class BacktestEngine:
             With the estimate, what takes most of it, and what to do; never where `force` was given.
         """
         if not self.force:
-            several = len(self.portfolios) > 1
-            who = f"the {len(self.portfolios):,} portfolios" if several else f"portfolio '{self.portfolios[0].name}'"
-            check_memory(who, memory_estimate(self.plan, self.keep))
+            plan = self.plan if positions is None else self.plan.part(positions)
+            several = len(plan.trees) > 1
+            who = f"{len(plan.trees):,} portfolios together" if several else f"portfolio '{plan.trees[0].name}'"
+            check_memory(who, memory_estimate(plan, self.keep, remembers=self.cache.remembers, spilled=spilled))
 
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
@@ -165,6 +173,11 @@ class BacktestEngine:
         self.check_memory()
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
+
+    def run_part(self, positions: Sequence[int], progress: Progress | None = None) -> WalkResult:
+        """Walk some of the trees, by their positions, as `run` walks all; it is not part of the public API."""
+        with one_thread():
+            return self.executor.walk(self.plan.part(positions), self.cache, progress)
 
     def assemble(
         self, walked: WalkResult, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None

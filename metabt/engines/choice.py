@@ -111,12 +111,16 @@ class Auto:
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Choose, and walk every node over every partition."""
+        return self.chosen(plan, cache).walk(plan, cache, progress)
+
+    def chosen(self, plan: Plan, cache: Cache) -> Executor:
+        """Return the executor that walks a plan, or parts of it."""
         use_ray, why = self._choice(plan, cache)
         if use_ray:
             self._chosen = self._cluster.executor()
         if self._say:
             self._say(f"engine {self.name}: {why}")
-        return self._chosen.walk(plan, cache, progress)
+        return self._chosen
 
     def _choice(self, plan: Plan, cache: Cache) -> tuple[bool, str]:
         n_cpus = self._cluster.workers or usable_cpus()

@@ -6,6 +6,7 @@ Where nothing is remembered nothing is published between partitions, so each sle
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from metabt.build.cached_walk import CachedWalk
@@ -67,7 +68,7 @@ class Local:
         if cache.remembers:
             _walk_by_partition(result, cache, progress, self.n_threads)
         else:
-            _walk_by_sleeve(result, progress, self.n_threads)
+            walk_by_sleeve(result, progress, self.n_threads)
         return result
 
 
@@ -87,19 +88,26 @@ def _walk_by_partition(result: WalkResult, cache: Cache, progress: Progress | No
     for label in plan.labels:
         walk.enter(label)
         for wave in waves:
-            walk_groups(
-                [[node for node in group if label in node.partitions] for group in wave], walk.step, note, n_threads
-            )
+            present = [[node for node in group if label in node.partitions] for group in wave]
+            walk_groups(present, walk.step, note, n_threads)
     cache.flush()
 
 
-def _walk_by_sleeve(result: WalkResult, progress: Progress | None, n_threads: int) -> None:
-    """Walk each node over all partitions; leaves that read the same go together, so that little is kept for later."""
+def walk_by_sleeve(
+    result: WalkResult,
+    progress: Progress | None,
+    n_threads: int,
+    found: Callable[[Node], Walk | None] = lambda node: None,
+) -> None:
+    """Walk each node over all partitions; leaves that read the same go together, so that little is kept for later.
+
+    `found` returns the walk of a sleeve that is known, or None; it is called on any thread.
+    """
     plan, readings, done = result.plan, Readings(result.plan, Markets(result.plan)), 0
     readers = Counter(node.children for node in plan.nodes.values())  # fleeting ones among them read later
 
     def work(node: Node) -> Walk:
-        walk = result.walk(node, readings)
+        walk = found(node) or result.walk(node, readings)
         readers[node.children] -= 1
         result.forget(node, last=not readers[node.children])
         return walk

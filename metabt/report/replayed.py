@@ -49,9 +49,16 @@ class Replayed:
         """Return the run to be walked again; None for `baselines` False. With True every baseline is included."""
         return None if baselines is False else cls(origin, baselines is True)
 
+    def ahead(self) -> None:
+        """Walk now, before anything else takes memory; what the page tells is kept, and nothing else."""
+        _ = self.attributed, self.beside
+        if not isinstance(self._found, Missing):
+            self._found.forget()
+
     @cached_property
     def beside(self) -> BaselineWalk | Missing:
         """The run beside its baselines, or the reason why there are none."""
+        _ = self.attributed  # its forest has the leaves of two trees, which share what they read
         return self._told(lambda origin: origin.beside(None if self.every else FLAT_UP_TO))
 
     @cached_property
@@ -64,7 +71,7 @@ class Replayed:
         if self.origin is None:
             return Missing(UNKNOWN)
         try:
-            return self.origin().recalling()
+            return self.origin()
         except (MetabtError, OSError, ImportError) as error:
             return Missing(str(error))
 

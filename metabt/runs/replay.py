@@ -1,12 +1,14 @@
 """Replay: walk a run again, for what its tables do not hold.
 
 What every item earned in every session is far more than a run stores, and few ask for it. A run knows what it was asked
-for and where its blocks are remembered: found there, walking it again is reading them.
+for and where its blocks are remembered. It is walked again in memory, from blocks that are dear to compute and known;
+none is put there (metabt.engines.rewalk). What several questions are about is walked once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from metabt.analysis.attribution.accrual import Accrual, accrued
 from metabt.analysis.attribution.brinson import brinson
@@ -14,9 +16,9 @@ from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.build.cache import MemoryCache, Recalling
 from metabt.build.ports import Cache
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.rewalk import Rewalk
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Sleeve
@@ -49,9 +51,14 @@ class Origin:
     cache: Cache | None
     """Cache that has its blocks; None has none, and they are computed again."""
 
-    def recalling(self) -> Origin:
-        """Return the same over a cache in memory: for several walks each block is read, or computed, once."""
-        return replace(self, cache=Recalling(self.cache) if self.cache else MemoryCache())
+    @cached_property
+    def _executor(self) -> Rewalk:
+        """Keeps the sleeves of the run's tree from one question to the next."""
+        return Rewalk(self.cache)
+
+    def forget(self) -> None:
+        """Let go of what is kept for further questions; it is walked again for the next one."""
+        vars(self).pop("_executor", None)
 
     def attribution(self, every: str | None) -> Table:
         """Return what every child and asset contributed to returns (metabt.analysis.attribution.contributions)."""
@@ -82,13 +89,12 @@ class Origin:
         asked = self.request
         if asked.flat:
             raise ConfigError(f"run '{asked.tree.name}' is a flat baseline itself; compare the run of its tree")
-        return walk_baselines(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self.cache, flat_up_to)
+        return walk_baselines(asked.tree, View(asked.datasets, asked.end, asked.benchmark), self._executor, flat_up_to)
 
     def _views(self, *others: Sleeve) -> list[list[SleeveHistory]]:
         """Return the sleeves of the run's tree, and of others that are walked in one forest with it."""
         asked = self.request
-        forest, shape = [asked.tree, *others], asked.shape
-        job = BacktestEngine(forest, asked.datasets, is_meta_backtest=shape, cache=self.cache, force=True)
+        trees, shape, executor = [asked.tree, *others], asked.shape, self._executor
+        job = BacktestEngine(trees, asked.datasets, is_meta_backtest=shape, executor=executor, force=True)
         walked = job.run()
-        job.cache.flush()
         return [view(tree, walked, asked.end) for tree in job.portfolios]

@@ -2,8 +2,10 @@
 
 1. Resolve every configuration; one that cannot be is stored as failed, with its overrides and its error.
 2. Leave out what is stored already; it stays the run that it was, and is recorded as asked for.
-3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once.
-4. Assemble each tree: a summary, or everything.
+3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once: in this process
+   batch by batch of trees, so that no more is in memory than the sleeves of some of them.
+4. Assemble each tree of a batch, a summary or everything, and put its tables out of memory
+   (metabt.runs.spilled_tables).
 5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
 """
 
@@ -22,14 +24,14 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.run_notes import Warned
 from metabt.analysis.summary import COLUMNS, metrics_by_path
-from metabt.build.cache import Recalling
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.choice import executor_of
+from metabt.engines.choice import Auto, executor_of
+from metabt.engines.local import Local
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
@@ -39,6 +41,7 @@ from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.runs.execution import warnings_of
 from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
+from metabt.runs.spilled_tables import Spill
 from metabt.runs.sweep_notes import SweepNotes, sweep_notes
 from metabt.values.digests import digest
 from metabt.values.markup import table
@@ -134,6 +137,8 @@ class Sweep:
 
 RANKED = ("metrics", "returns", "decisions")
 """Tables of which a ranking, and what must be known of it, is made."""
+BATCH = 2**27
+"""Bytes that the blocks of trees that are walked together hold, about."""
 SHOWN = 30
 """Configurations that a notebook shows of a sweep."""
 KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
@@ -159,8 +164,8 @@ class Entry:
     """Message of the error because of which it cannot run, or that ended it."""
     found: bool = False
     """Whether it is stored already."""
-    tables: dict[str, Table] = field(default_factory=dict)
-    """Its tables, once it is assembled."""
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    """Its tables, once it is assembled: each is read when it is asked for."""
     seconds: float = 0.0
     """Engine time of its own."""
 
@@ -220,8 +225,11 @@ def run_sweep(
     if announce:
         announce(looked)
     forest.check_memory()
-    forest.run(progress)
-    return forest.commit(started, looked)
+    try:
+        forest.run(progress)
+        return forest.commit(started, looked)
+    finally:
+        forest.spill.close()
 
 
 class _Forest:
@@ -236,7 +244,8 @@ class _Forest:
         force: bool = False,
     ) -> None:
         self.source, self.keep, self.force = Lakehouse(Path(lakehouse)), keep, force
-        self.cache: Cache = Recalling(self.source.cache())
+        self.cache: Cache = self.source.cache()
+        self.spill = Spill(self.source.path)
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.benchmarks: dict[str, Benchmark] = {}
@@ -383,8 +392,14 @@ class _Forest:
     def check_memory(self) -> None:
         """Raise ConfigError where it would take more memory than this process may use."""
         for entries, engine in self.engines:
-            if entries:
-                engine.check_memory()
+            for positions in self._batches(engine) if entries else ():
+                engine.check_memory(positions, spilled=True)
+
+    @staticmethod
+    def _batches(engine: BacktestEngine) -> list[list[int]]:
+        """Return the positions of the trees that are walked together: all of them, but for this process by itself."""
+        alone = isinstance(engine.executor, Local | Auto)
+        return engine.plan.batches(BATCH) if alone else [list(range(len(engine.portfolios)))]
 
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""
@@ -393,17 +408,28 @@ class _Forest:
                 continue
             began = perf_counter()
             with compilation() as compiled, one_thread():
-                walked = engine.run(progress)
-                for position, entry in enumerate(entries):
-                    _assemble(entry, engine, walked, position)
-                    if progress:
-                        progress(engine.plan.n_blocks, engine.plan.n_blocks, f"{position + 1} of {len(entries)} roots")
+                self._run(entries, engine, progress)
             self.seconds += perf_counter() - began - compiled.seconds
-            sleeves = (each for tree in engine.plan.trees for each in tree.walk())
+        self.cache.flush()
+
+    def _run(self, entries: list[Entry], engine: BacktestEngine, progress: Progress | None) -> None:
+        """Walk and assemble the trees of one engine, one batch after another."""
+        if isinstance(engine.executor, Auto):
+            engine.executor = engine.executor.chosen(engine.plan, engine.cache)
+        done, before = _Done(engine.plan.n_blocks, progress), 0
+        for positions in self._batches(engine):
+            walked = engine.run_part(positions, done.blocks)
+            for position in positions:
+                entry = entries[position]
+                _assemble(entry, engine, walked, position)
+                entry.tables = self.spill.keep(entry.tables)
+                before += 1
+                done.roots(f"{before} of {len(entries)} roots")
+            done.add(walked.plan.n_blocks)
+            sleeves = (each for tree in walked.plan.trees for each in tree.walk())
             self.warned += warnings_of(sleeves, walked.walks)
             self.computed += walked.computed
             self.leaf_computed += walked.computed_leaves
-        self.cache.flush()
 
     def commit(self, started: datetime, looked: Outlook) -> Sweep:
         """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
@@ -438,6 +464,38 @@ class _Forest:
         name = str(_config(entry)["portfolio"].get("name")) if entry.job.config else ""
         config = _text(entry.job)
         return {"run_id": entry.run_id, "portfolio": name, "config": config, "versions": "{}", **facts}
+
+
+@dataclass
+class _Done:
+    """Progress of the whole through its batches."""
+
+    n_blocks: int
+    """Blocks of all."""
+    progress: Progress | None
+    """Who is told."""
+    n_before: int = 0
+    """Blocks of the batches that are done; those that batches share count for each."""
+    n_done: int = 0
+    """Blocks that were told of."""
+
+    def blocks(self, done: int, blocks: int, last: str) -> None:
+        """Tell of blocks of this batch."""
+        self.n_done = min(self.n_before + done, self.n_blocks)
+        self._tell(last)
+
+    def roots(self, last: str) -> None:
+        """Tell of a root."""
+        self._tell(last)
+
+    def add(self, n_blocks: int) -> None:
+        """End a batch."""
+        self.n_before += n_blocks
+        self.n_done = min(self.n_before, self.n_blocks)
+
+    def _tell(self, last: str) -> None:
+        if self.progress:
+            self.progress(self.n_done, self.n_blocks, last)
 
 
 def _text(job: Job) -> str:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +42,7 @@ class Member(Protocol):
     """Why it failed; None where it did not."""
     found: bool
     """Whether it was stored before."""
-    tables: dict[str, Table]
+    tables: Mapping[str, Table]
     """Its tables, where it was walked."""
 
     @property

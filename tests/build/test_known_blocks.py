@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt import BacktestEngine, MemoryCache
-from metabt.build.cache import NoCache, Recalling
-from metabt.build.keys import BLOCK
+from metabt.build.cache import NoCache
 from metabt.build.known_blocks import known_blocks
 from metabt.build.ports import Sealed
 from metabt.data.prices import Prices
@@ -102,24 +101,3 @@ def test_it_promises_no_more_than_a_run_finds(first: dict, then: dict, seed: int
                 assert known[key] <= len(walk.blocks) - walk.computed, node.label
             if not any(walk.failure for walk in walked.walks.values()):
                 assert sum(known_blocks(job.plan, cache).values()) == job.plan.n_blocks
-
-
-def test_what_was_looked_up_is_at_hand_and_is_not_claimed() -> None:
-    cache = Counting()
-    engine(nested(), {"stocks": decade()}, cache).run()
-    cache.reads.clear()
-    cache.claims = 0
-    recalling = Recalling(cache)
-    job = engine(nested(), {"stocks": decade()}, recalling)  # type: ignore[arg-type]
-    assert sum(known_blocks(job.plan, recalling).values()) == 50
-    assert job.run().computed == 0
-    assert set(cache.reads.values()) == {1} and len(cache.reads) == 50 and cache.claims == 0
-
-
-def test_what_was_not_there_is_asked_for_again() -> None:
-    cache, other = MemoryCache(), Recalling(MemoryCache())
-    recalling = Recalling(cache)
-    assert recalling.get("a", BLOCK) is None
-    sealed = cache.put("a", BLOCK, {})
-    assert recalling.get("a", BLOCK) is sealed and other.get("a", BLOCK) is None
-    assert other.put("a", BLOCK, {}).parts == {} and other.get("a", BLOCK) is not None

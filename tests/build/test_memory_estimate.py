@@ -67,6 +67,16 @@ def test_each_part_grows_with_what_it_is_of() -> None:
     assert of(job(10, schedule={"every": 1})).parts[SLEEVES] > few.parts[SLEEVES]
 
 
+def test_what_is_remembered_is_held_in_every_session_and_what_is_spilled_tree_by_tree() -> None:
+    it = job(10, "summary", 3)
+    plain, cached = (memory_estimate(it.plan, "summary", remembers=flag) for flag in (False, True))
+    assert cached.parts[SLEEVES] >= plain.parts[SLEEVES]
+    dense = 8 * 10 * 5 * len(next(iter(it.plan.nodes.values())).calendar.sessions)
+    assert cached.parts[SLEEVES] > MORE * dense
+    spilled = memory_estimate(it.plan, "summary", spilled=True)
+    assert spilled.parts[TABLES] == pytest.approx(plain.parts[TABLES] / 3, rel=1e-6)
+
+
 def test_the_largest_part_is_named_and_parts_add_up() -> None:
     estimate = of(job(10))
     assert estimate.total == sum(estimate.parts.values())

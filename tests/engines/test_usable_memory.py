@@ -67,7 +67,7 @@ def test_it_is_refused_before_anything_is_walked_and_force_runs_it(monkeypatch: 
             raise AssertionError("it was walked")
 
     monkeypatch.setattr(module, "usable_memory", lambda: 1000)
-    for trees, who in (([NESTED], "portfolio 'root'"), ([NESTED, LEAF], "the 2 portfolios")):
+    for trees, who in (([NESTED], "portfolio 'root'"), ([NESTED, LEAF], "2 portfolios together")):
         with pytest.raises(ConfigError, match=f"{who} would take about"):
             engine(trees, executor=Never()).run()
     job = engine([NESTED], force=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +12,26 @@ import pandas as pd
 import pytest
 
 import metabt
+from metabt import lakehouse
 from metabt.build.cache import MemoryCache
 from metabt.build.ports import Sealed
+from metabt.build.walk_result import WalkResult
+from metabt.cli.report_command import report
 from metabt.errors import ConfigError, StoreError
+from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.report import render, replayed
 from metabt.report.contents import sections
 from metabt.report.lines import percent
 from metabt.report.markup import markup
-from metabt.report.replayed import Replayed
+from metabt.report.replayed import Missing, Replayed
 from metabt.report.run import Run
 from metabt.report.section import Branch, Chart, Facts, Folded, Section
 from metabt.report.sections.attribution import attribution
 from metabt.report.sections.baselines import baselines, pays, verdict
 from metabt.report.sections.tree import number
+from metabt.runs.baselines.bootstrap import Bootstrap
 from tests.shared import panels
+from tests.shared.agreement import same
 from tests.shared.reported import EVIL, backtested, stored_row
 
 FULL = "static_full (LOOK-AHEAD)"
@@ -279,23 +286,69 @@ def test_a_single_sleeve_has_attribution_alone() -> None:
     assert [facts.title for facts in getattr(attribution(run), "tables", ())][0] == "Contribution to return"
 
 
-def test_a_block_is_asked_for_once(result: metabt.Result) -> None:
-    class Counting(MemoryCache):
-        found = 0
+class Watched(MemoryCache):
+    """Counts the blocks that were found, and those that were put."""
 
-        def get(self, key: str, kind: str) -> Sealed | None:
-            sealed = super().get(key, kind)
-            self.found += sealed is not None
-            return sealed
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = self.put_in = 0
 
+    def get(self, key: str, kind: str) -> Sealed | None:
+        sealed = super().get(key, kind)
+        self.found += sealed is not None
+        return sealed
+
+    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
+        self.put_in += 1
+        return super().put(key, kind, parts)
+
+
+def test_blocks_are_read_once_and_none_is_put(monkeypatch: pytest.MonkeyPatch) -> None:
+    behind = Watched()
+    result = metabt.backtest(LONG, panels.stocks(1, 330), cache=behind)
     assert result.origin is not None
-    behind = Counting()
-    replace(result.origin(), cache=behind).attributed()
-    assert behind.found == 0
-    origin = replace(result.origin(), cache=behind).recalling()
-    expected = origin.attributed()
-    known = len(behind.objects)
-    assert behind.found == known
-    origin.beside()
-    np.testing.assert_array_equal(origin.attributed().accrual.values, expected.accrual.values)
-    assert behind.found == known and len(behind.objects) > known
+    plain = replace(result.origin(), cache=None)
+    for cost in ("READ", "FOLLOWED"):
+        monkeypatch.setattr(f"metabt.engines.rewalk.{cost}", 0.0)
+    behind.found = behind.put_in = 0
+    origin = result.origin()
+    attributed = origin.attributed()
+    own = behind.found
+    assert own and not behind.put_in
+    beside = origin.beside()
+    origin.attributed()
+    assert behind.found == own and not behind.put_in
+    assert same({"it": attributed.contributions}, {"it": plain.attributed().contributions})
+    assert str(beside.statistics(Bootstrap(20))) == str(plain.beside().statistics(Bootstrap(20)))
+
+
+def test_nothing_in_the_folder_of_the_cache_changes(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    lakehouse.ingest(lake, "stocks", panels.stocks(1, 330).rename_axis("date"))
+    tree = {**LONG, "defaults": {**LONG["defaults"], "dataset": "stocks"}}
+    metabt.backtest(tree, lake)
+    metabt.backtest({**tree, "name": "other", "optimizer": "erc"}, lake)
+
+    def listing() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in (lake / CACHE).rglob("*")}
+
+    before = listing()
+    assert before
+    report(str(lake), LONG["name"], output=str(tmp_path / "page.html"))
+    assert listing() == before
+    result = metabt.load(lake, LONG["name"])
+    result.attribution("year"), result.brinson(), result.baselines(samples=20)
+    result.report(tmp_path / "page.html")
+    report(str(lake), LONG["name"], "other", output=str(tmp_path / "page.html"))
+    assert listing() == before
+
+
+def test_what_a_page_does_not_tell_is_let_go_of(result: metabt.Result) -> None:
+    again = Replayed.wanted(result.origin, None)
+    assert again is not None and result.origin is not None
+    gc.collect()
+    others = sum(isinstance(it, WalkResult) for it in gc.get_objects())
+    again.ahead()
+    gc.collect()
+    assert sum(isinstance(it, WalkResult) for it in gc.get_objects()) <= others
+    assert not isinstance(again.beside, Missing) and not isinstance(again.attributed, Missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import metabt
 from metabt import BacktestEngine, MemoryCache, lakehouse
 from metabt.analysis.run_tables import SUMMARY
 from metabt.build.cache.disk import DiskCache
+from metabt.build.walk_result import WalkResult
 from metabt.config import Job
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError, RunError
@@ -31,7 +33,8 @@ from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
-from metabt.values.tables import Table, texts
+from metabt.values.tables import Coded, Table, texts
+from metabt.walk.block import Block
 from tests.shared import panels, trees
 from tests.shared.agreement import same
 from tests.shared.jobs import SYMBOLS, book, job
@@ -165,6 +168,67 @@ def test_the_metrics_that_are_handed_back_are_those_that_are_stored(lake: Path) 
     for one, other in zip(first.runs, again.runs, strict=True):
         assert list(map(str, one.metrics.items())) == list(map(str, other.metrics.items())) and one.metrics
         assert metabt.load(lake, one.run_id).metrics().loc["book", "volatility"] == one.metrics["volatility"]
+
+
+# --------------------------------------------------------------------------------------------- batch by batch
+
+
+def lookbacks() -> list[Job]:
+    """Return configurations that differ in a leaf, and two of each in the root."""
+    found = []
+    for lookback in (15, 16, 17):
+        for lag in (0, 1):
+            tree = book(lag=lag)
+            tree["sleeves"]["c"]["lookback"] = lookback
+            found.append(job(tree, f"lookback={lookback}", f"lag={lag}"))
+    return found
+
+
+def digests(lake: Path) -> dict[str, dict[str, Any]]:
+    with metabt.connect(lake) as connection:
+        rows = connection.execute("select run_id, digests from runs").fetchall()
+    found = {run_id: json.loads(text) for run_id, text in rows}
+    for row in found.values():
+        row["tables"].pop("stages", None)  # has times
+    return found
+
+
+@pytest.mark.parametrize("keep", ["summary", "all"])
+def test_batches_change_no_table(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str) -> None:
+    other = Path(shutil.copytree(lake, tmp_path / "other"))
+    whole = run_sweep(lookbacks(), str(lake), keep=keep)
+    monkeypatch.setattr("metabt.runs.sweep.BATCH", 0)
+    told: list[tuple[int, int, str]] = []
+    parts = run_sweep(lookbacks(), str(other), keep=keep, progress=lambda *args: told.append(args))
+    assert digests(lake) == digests(other) and len(digests(lake)) == 6
+    assert [run.metrics for run in parts.runs] == [run.metrics for run in whole.runs]
+    assert (parts.computed, parts.leaf_computed) == (whole.computed, whole.leaf_computed)
+    done = [one for one, _, _ in told]
+    assert done == sorted(done) and {blocks for _, blocks, _ in told} == {whole.outlook.n_distinct}
+    assert [last for _, _, last in told if "roots" in last][-1] == "6 of 6 roots"
+
+
+def test_no_more_than_a_batch_is_in_memory(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def alive(kind: type) -> int:
+        gc.collect()
+        return sum(isinstance(it, kind) for it in gc.get_objects())
+
+    counts: list[tuple[int, int, int]] = []
+    assembled = BacktestEngine.assemble
+
+    def counted(self: BacktestEngine, *args: Any) -> dict[str, Table]:
+        tables = assembled(self, *args)
+        counts.append((alive(WalkResult), alive(Block), alive(Coded)))
+        return tables
+
+    monkeypatch.setattr(BacktestEngine, "assemble", counted)
+    monkeypatch.setattr("metabt.runs.sweep.BATCH", 0)
+    before = alive(WalkResult), alive(Block), alive(Coded)
+    run_sweep(lookbacks(), str(lake))
+    assert len(counts) == 6 and all(results - before[0] == 1 for results, _, _ in counts)
+    # a batch has the blocks of three leaves and a node in two years, joined, and a root of two at a time
+    assert all(blocks - before[1] <= 4 * 2 + 4 + 2 for _, blocks, _ in counts)
+    assert len({coded for _, _, coded in counts}) <= 2  # tables of one run, whichever it is
 
 
 # --------------------------------------------------------------------------------------- nothing twice

@@ -1,6 +1,6 @@
 """Cache: where blocks are remembered, for one process (`memory`) or in a lakehouse (`disk`).
 
-A cache around another one, such as one that reads every object once, is in `memory` too.
+A cache around another one is in `memory` too.
 
 1. `codec` turns blocks and states into Arrow and back, without pickle; `sealing` takes the digests that later keys
    build on.
@@ -16,6 +16,6 @@ A cache around another one, such as one that reads every object once, is in `mem
 From `object_store` down nothing knows more than bytes.
 """
 
-from metabt.build.cache.memory import Around, MemoryCache, NoCache, Recalling
+from metabt.build.cache.memory import Around, MemoryCache, NoCache
 
-__all__ = ["Around", "MemoryCache", "NoCache", "Recalling"]
+__all__ = ["Around", "MemoryCache", "NoCache"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import Any
 
 from metabt.build.cache.sealing import seal
 from metabt.build.ports import Cache, Sealed
@@ -167,33 +167,3 @@ class Around:
     def flush(self) -> bool:
         """Finish what the other has to do, and return what it returns."""
         return self.behind.flush()
-
-
-class Recalling(Around):
-    """Reads each object once: what another cache gave or took is kept for as long as this one lives."""
-
-    def __init__(self, behind: Cache) -> None:
-        """Start empty in front of `behind`."""
-        super().__init__(behind)
-        self._recalled: dict[tuple[str, str], Sealed] = {}
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Cache]]:
-        """Travel without what was recalled."""
-        return type(self), (self.behind,)
-
-    def get(self, key: str, kind: str) -> Sealed | None:
-        """Return what is recalled under the key, or else what the other finds."""
-        found = self._recalled.get((key, kind)) or super().get(key, kind)
-        if found is not None:
-            self._recalled[key, kind] = found
-        return found
-
-    def known(self, key: str, kind: str) -> Mapping[str, str] | None:
-        """Return the digests of what is recalled under the key, or else those that the other knows of."""
-        found = self._recalled.get((key, kind))
-        return super().known(key, kind) if found is None else found.digests
-
-    def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Hand the parts of an object on, and recall them."""
-        self._recalled[key, kind] = sealed = super().put(key, kind, parts)
-        return sealed

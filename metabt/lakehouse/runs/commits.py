@@ -1,6 +1,7 @@
 """Runs into the lakehouse: any number of them at once, each whole or not at all.
 
-1. The tables of all runs become one table each, ordered by run, so that a run's rows lie together in few files.
+1. The tables of all runs become one stream each, ordered by run, so that a run's rows lie together in few files. They
+   are asked for run by run, and some of them at a time are in memory.
 2. Within one transaction: leave out the runs that are stored as they should be, delete what the others replace,
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
@@ -13,7 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.askings import Asked, append, write
-from metabt.lakehouse.runs.run_digests import digests_text, row_digest
+from metabt.lakehouse.runs.run_digests import digests_text, row_digest, size_of
 from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, seal_runs
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Coded, Table, concat
@@ -39,6 +41,8 @@ GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "
 """Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
+TOGETHER = 2**17
+"""Rows of a table that are made ready at a time, or one run more."""
 ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
 """Columns of `runs` that a run keeps when it is replaced by more of itself."""
 
@@ -117,10 +121,7 @@ def commit_runs(
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
     given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    for run, tables in given.values():
-        _check(run, tables)
-    given = {name: _recorded(*given[name]) for name in sorted(given)}
-    ready = _ready(given)
+    given = _recorded({name: given[name] for name in sorted(given)})
     if mend:
         retire(path, ("runs", *RUN_TABLES))
 
@@ -133,9 +134,12 @@ def commit_runs(
         ]
         kept = _origins(con, [name for name in wanted if name in stored and stored[name][0] == "ok"])
         _delete(con, [name for name in wanted if name in stored or name in mend])
-        left = {name: _recorded({**given[name][0], **kept.get(name, {})}, given[name][1]) for name in wanted}
-        for name, rows in (ready if len(wanted) == len(given) and not kept else _ready(left)).items():
-            _append(con, name, rows)
+        left = {name: given[name] for name in wanted}
+        left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
+        for name in RUN_TABLES:
+            _append(con, name, left)
+        if left:
+            insert(con, "runs", _rows([run for run, _ in left.values()]))
         gone = [stored[name][2] for name in wanted if name in stored]
         seal_runs(con, None if mend else gone, [str(run["digest"]) for run, _ in left.values()])
         append(con, asked)
@@ -163,24 +167,50 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
             raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
 
 
-def _recorded(run: Mapping[str, object], tables: Mapping[str, Table]) -> Run:
-    """Return a run with its columns as they will be read back, and its digests among them."""
-    row = pa.table({name: _column([run[name]], SCHEMA["runs"][name]) for name in GIVEN}).to_pylist()[0]
-    row["digests"] = run.get("digests") or digests_text(row, tables)
-    return {**row, "digest": row_digest(row)}, tables
+def _recorded(given: Mapping[str, Run]) -> dict[str, Run]:
+    """Return runs, once they are found to be what can be stored, with their digests; their tables are read once."""
+    found: dict[str, Run] = {}
+    for name, (run, tables) in given.items():
+        read = dict(tables)  # each once, whatever gives them
+        _check(run, read)
+        found[name] = {**run, "digests": digests_text(run, read)}, tables
+    return _as_read(found)
 
 
-def _ready(runs: Mapping[str, Run]) -> dict[str, pa.Table]:
-    """Return table name -> the rows of all runs, of the tables that have any."""
-    written = [name for name in RUN_TABLES if any(tables.get(name) for _, tables in runs.values())]
-    return {name: _joined(name, runs) for name in written} | {"runs": _rows([run for run, _ in runs.values()])}
+def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Return runs with their columns as they will be read back, and the digest of these among them."""
+    names = [*GIVEN, "digests"]
+    columns = {name: _column([run[name] for run, _ in runs.values()], SCHEMA["runs"][name]) for name in names}
+    rows = pa.table(columns).to_pylist() if runs else []
+    pairs = zip(runs, rows, strict=True)
+    return {name: ({**row, "digest": row_digest(row)}, runs[name][1]) for name, row in pairs}
 
 
-def _joined(name: str, runs: Mapping[str, Run]) -> pa.Table:
-    parts = {run_id: tables[name] for run_id, (_, tables) in runs.items() if tables.get(name)}
-    lengths = [len(next(iter(table.values()))) for table in parts.values()]
-    owner = Coded(np.repeat(np.arange(len(parts), dtype=np.int32), lengths), tuple(parts))
-    return to_arrow(name, {"run_id": owner, **concat(list(parts.values()))}, {})
+def _append(con: duckdb.DuckDBPyConnection, name: str, runs: Mapping[str, Run]) -> None:
+    """Append one table of all runs, as a stream that asks for it run by run."""
+    parts = _parts(name, runs)
+    first = next(parts, None)
+    if first is not None:
+        insert(con, name, pa.RecordBatchReader.from_batches(first.schema, chain([first], parts)))
+
+
+def _parts(name: str, runs: Mapping[str, Run]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one table, of some runs at a time."""
+    held: dict[str, Table] = {}
+    for run_id, (_, tables) in runs.items():
+        if table := tables.get(name):
+            held[run_id] = table
+        if sum(map(size_of, held.values())) >= TOGETHER:
+            yield from _joined(name, held)
+            held = {}
+    if held:
+        yield from _joined(name, held)
+
+
+def _joined(name: str, parts: Mapping[str, Table]) -> list[pa.RecordBatch]:
+    owner = Coded(np.repeat(np.arange(len(parts), dtype=np.int32), list(map(size_of, parts.values()))), tuple(parts))
+    rows = to_arrow(name, {"run_id": owner, **concat(list(parts.values()))}, {})
+    return rows.to_batches() if rows.num_rows else []
 
 
 def _rows(runs: Sequence[Mapping[str, object]]) -> pa.Table:
@@ -213,8 +243,3 @@ def _replaces(run: Mapping[str, object], status: str, keep: str) -> bool:
 def _delete(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
     for name in ("runs", *RUN_TABLES) if run_ids else ():
         execute(con, f"DELETE FROM {name} WHERE run_id IN (SELECT unnest($1::VARCHAR[]))", run_ids)
-
-
-def _append(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    if rows.num_rows:
-        insert(con, name, rows)

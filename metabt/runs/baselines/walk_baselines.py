@@ -9,8 +9,11 @@
 | `flat` | is gone: the leaves' assets in one leaf under the root's optimizer (metabt.build.flat_baseline) |
 
 1. the tree, `equal` and `inverse_volatility` in one forest: their leaves are the same and computed once
-2. the static ones in another, since their weights come from the first; its leaves are found in the cache
+2. the static ones in another, since their weights come from the first; its leaves are kept by what walks both
+   (metabt.engines.rewalk)
 3. `flat` by itself: it shares nothing with a tree
+
+Of each root its stream and its weights are kept; everything else of a forest goes when its trees are measured.
 """
 
 from __future__ import annotations
@@ -21,13 +24,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark
+from metabt.analysis.common_sessions import Series
 from metabt.analysis.run_tables import assemble, view
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.analysis.summary import metrics_by_path
-from metabt.build.cache import MemoryCache
-from metabt.build.ports import Cache
+from metabt.build.walk_result import Executor
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.rewalk import Rewalk
 from metabt.errors import ConfigError, MetabtError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Sleeve
@@ -52,10 +56,28 @@ RELATIVE = ("beta", "tracking_error", "information_ratio", "benchmark_sessions")
 
 
 @dataclass(frozen=True)
+class Root:
+    """What is compared of the root of a tree."""
+
+    path: str
+    """Its path."""
+    series: Series
+    """Its net returns."""
+    weights: np.ndarray | None
+    """(n_decisions, n_children) as decided; None of a leaf."""
+
+    @classmethod
+    def of(cls, history: SleeveHistory) -> Root:
+        """Return it of a sleeve over the whole view, which can be let go of."""
+        weights = history.decisions.weights.copy() if history.sleeve.sleeves else None
+        return cls(history.path, history.stream.series, weights)
+
+
+@dataclass(frozen=True)
 class BaselineWalk:
     """A tree and its baselines, walked."""
 
-    roots: dict[str, SleeveHistory] = field(default_factory=dict)
+    roots: dict[str, Root] = field(default_factory=dict)
     """Name -> root; the tree itself first."""
     tables: dict[str, dict[str, Table]] = field(default_factory=dict)
     """Name -> summary tables of a run."""
@@ -69,11 +91,10 @@ class BaselineWalk:
 
     def _measured(self, name: str, bootstrap: Bootstrap) -> dict[str, float | bool]:
         root, (tree, *_) = self.roots[name], self.roots.values()
-        beside = {} if root is tree else sharpe_difference(tree.stream.series, root.stream.series, bootstrap)
-        meta = bool(root.sleeve.sleeves)
+        beside = {} if root is tree else sharpe_difference(tree.series, root.series, bootstrap)
         return {
             **_metrics(self.tables[name], root.path),
-            "allocation_change": allocation_change(root.decisions.weights) if meta else np.nan,
+            "allocation_change": np.nan if root.weights is None else allocation_change(root.weights),
             **beside,
             "look_ahead": "LOOK-AHEAD" in name,
         }
@@ -91,8 +112,10 @@ class View:
     """What each is measured against."""
 
 
-def walk_baselines(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up_to: int | None = None) -> BaselineWalk:
-    """Return a tree walked beside its baselines; `cache` is where blocks are remembered.
+def walk_baselines(
+    tree: Sleeve, seen: View, executor: Executor | None = None, flat_up_to: int | None = None
+) -> BaselineWalk:
+    """Return a tree walked beside its baselines, by `executor` or, with None, in memory.
 
     A baseline that cannot be walked is left out, with the reason; so is `flat` of more assets than `flat_up_to`.
 
@@ -107,9 +130,9 @@ def walk_baselines(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up
         raise ConfigError(
             f"portfolio '{tree.name}' is a single leaf: its baselines would be itself; compare a tree that has sleeves"
         )
-    found, memory = BaselineWalk(), cache or MemoryCache()
+    found, executor = BaselineWalk(), executor or Rewalk(None)
     rules = [replace(reweighted(tree, name), name=name) for name in RULES]
-    whole = _walk([tree, *rules], (PORTFOLIO, *RULES), seen, memory, found)
+    whole = _walk([tree, *rules], (PORTFOLIO, *RULES), seen, executor, found)
     held: dict[str, Sleeve] = {}
     for name, weights in STATICS.items():
         try:
@@ -117,14 +140,15 @@ def walk_baselines(tree: Sleeve, seen: View, cache: Cache | None = None, flat_up
                 held[name] = replace(static(tree, weights(whole)), name=name)
         except MetabtError as error:
             found.left_out[name] = str(error)
+    del whole
     if held:
-        _walk(list(held.values()), tuple(held), seen, memory, found)
+        _walk(list(held.values()), tuple(held), seen, executor, found)
     n_assets = len({(leaf.dataset, symbol) for _, leaf in tree.leaves() for symbol in leaf.universe})
     if flat_up_to is not None and n_assets > flat_up_to:
         found.left_out[FLAT] = f"{n_assets:,} assets under one optimizer take long, and it was not asked for"
         return found
     try:
-        _walk([tree], (FLAT,), seen, memory, found, is_meta=False)
+        _walk([tree], (FLAT,), seen, executor, found, is_meta=False)
     except ConfigError as error:  # an asset that is long here and short there
         found.left_out[FLAT] = str(error)
     return found
@@ -134,21 +158,21 @@ def _walk(
     trees: list[Sleeve],
     names: tuple[str, ...],
     seen: View,
-    cache: Cache,
+    executor: Executor,
     found: BaselineWalk,
     is_meta: bool | None = None,
 ) -> list[SleeveHistory]:
     """Walk a forest and add its trees to what was found; return the sleeves of the first."""
-    job = BacktestEngine(trees, seen.datasets, is_meta_backtest=is_meta, cache=cache, force=True)
+    options: dict[str, Any] = {"is_meta_backtest": is_meta, "executor": executor, "force": True}
+    job = BacktestEngine(trees, seen.datasets, **options)
     walked = job.run()
-    job.cache.flush()
     views: list[list[SleeveHistory]] = []
     for name, tree in zip(names, job.portfolios, strict=True):
         try:
             with one_thread():
                 views.append(view(tree, walked, seen.end))
                 found.tables[name] = assemble(tree, walked, seen.end, benchmark=seen.benchmark, keep="summary")
-            found.roots[name] = views[-1][0]
+            found.roots[name] = Root.of(views[-1][0])
         except MetabtError as error:
             if name == PORTFOLIO:
                 raise

@@ -26,6 +26,8 @@ from metabt.walk.candidates import Candidates
 
 KEPT_BOOKS = 2
 """Number of sets of sessions for which the children's books are kept side by side."""
+KEPT_WINDOWS = 64
+"""Number of lookbacks, or of other windows, of which sleeves over the same children share what they have computed."""
 FORMED = 2**26
 """Bytes of a book, or of covariances, that are formed at a time and kept for other sleeves, about."""
 
@@ -252,10 +254,12 @@ class Gathered:
         if len(state.streams):
             returns = np.concatenate([state.streams, returns])
         shared = self._shared if fresh else Shared()
-        if cap not in shared.lengths:
-            shared.lengths[cap] = np.minimum(state.lengths + begun, cap)
+        lengths = shared.lengths.get(cap)
+        if lengths is None:
+            lengths = np.minimum(state.lengths + begun, cap)
+            shared.keep_lengths(cap, lengths)
         sessions = self.dates[self.common]
-        return Streams(returns, len(state.streams), shared.lengths[cap], accrued, sessions, names, shared)
+        return Streams(returns, len(state.streams), lengths, accrued, sessions, names, shared)
 
     @lazy_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -278,10 +282,19 @@ class Shared:
     """Sessions of stream, (n_common, n_children), by what they are capped at."""
 
     def keep(self, key: bytes, windows: Windows) -> None:
-        """Keep windows, and let go of the oldest where the covariances of all would take more than FORMED bytes."""
+        """Keep windows, and let go of the oldest: of more than KEPT_WINDOWS, or of covariances beyond FORMED bytes."""
         self.windows[key] = windows
-        while len(self.windows) > 1 and sum(map(_covariances, self.windows.values())) > FORMED:
+        while len(self.windows) > 1 and (
+            len(self.windows) > KEPT_WINDOWS or sum(map(_covariances, self.windows.values())) > FORMED
+        ):
             del self.windows[next(iter(self.windows))]
+
+    def keep_lengths(self, cap: int, lengths: np.ndarray) -> None:
+        """Keep the lengths of streams, and let go of the oldest: of more than KEPT_WINDOWS, or beyond FORMED bytes."""
+        self.lengths[cap] = lengths
+        most = min(KEPT_WINDOWS, FORMED // max(lengths.nbytes, 1))
+        while len(self.lengths) > max(most, 1):
+            del self.lengths[next(iter(self.lengths))]
 
 
 def _covariances(windows: Windows) -> int:

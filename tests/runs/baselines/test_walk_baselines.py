@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, strategies
 
 import metabt
-from metabt.build.cache import MemoryCache
+from metabt.build.inputs import Readings
+from metabt.build.plan import Node
+from metabt.build.walk_result import Walk, WalkResult
 from metabt.errors import ConfigError
 from metabt.estimators.optimizers.min_variance import MinVariance
 from tests.shared import panels, trees
@@ -111,13 +113,19 @@ def test_the_end_of_the_view_is_theirs_too() -> None:
     assert all(str(it.returns().index[-1].date()) == "2021-05-14" for it in cut.results.values())
 
 
-def test_leaves_are_computed_once() -> None:
-    cache = MemoryCache()
-    result = metabt.backtest(TREE, prices(), cache=cache)
-    before = len(cache.objects)
+def test_leaves_are_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[str] = []
+    once = WalkResult.walk
+
+    def counted(self: WalkResult, node: Node, readings: Readings | None = None) -> Walk:
+        walked.append(node.spec.digest)
+        return once(self, node, readings)
+
+    result = metabt.backtest(TREE, prices())
+    monkeypatch.setattr(WalkResult, "walk", counted)
     result.baselines(samples=20)
-    # one year is one block: two meta sleeves of four trees, and the one leaf that is flat
-    assert len(cache.objects) - before == 4 * 2 + 1
+    # three leaves; two meta sleeves of five trees; the one leaf that is flat
+    assert len(walked) == len(set(walked)) == 3 + 5 * 2 + 1
 
 
 def test_what_cannot_be_had_is_left_out_with_the_reason() -> None:

@@ -1,0 +1,82 @@
+"""Rewalk: forests around one run, walked again in memory: blocks are read from a cache, and none is put into it.
+
+1. Sleeves of the first tree that is walked, the run's own, are kept for the forests that come later.
+2. A sleeve all of whose blocks are known is read, where that costs less than walking it.
+3. Every other is walked over all partitions at once, as where nothing is remembered (metabt.engines.local).
+
+What is read is kept as lean as what is walked: a leaf's holdings are followed again when they are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+from metabt.build.cost_estimate import seconds_of
+from metabt.build.inputs import initial_state
+from metabt.build.keys import BLOCK
+from metabt.build.known_blocks import followed
+from metabt.build.plan import Node, Plan
+from metabt.build.ports import Cache, Progress
+from metabt.build.walk_result import Walk, WalkResult
+from metabt.engines.local import walk_by_sleeve
+from metabt.engines.usable_cpus import default_threads
+from metabt.portfolio.handed_over import objects_of
+from metabt.walk.concatenation import join
+
+READ = 1.5e-3
+"""Seconds that a block must cost, by estimate, to be read and not computed: a read one is found by its key, verified
+and decoded, and one of many that are walked at once costs less than one by itself."""
+FOLLOWED = 1.5e-4
+"""Seconds that it takes to find out whether a block is known, of every block of a forest, dear or not."""
+
+
+class Rewalk:
+    """In this process, on its threads; what is put into the cache that it is given is up to nobody."""
+
+    name = "local"
+
+    def __init__(self, cache: Cache | None) -> None:
+        """Read blocks from `cache`; None has none."""
+        self._cache = cache
+        self._own: dict[str, Walk] = {}
+        self._notes: dict[tuple[str, str], dict[str, float]] = {}
+
+    def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
+        """Walk every node over every partition; `cache` is neither read nor written."""
+        walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}
+        result = WalkResult(plan, walks, _notes=self._notes)
+        stored = self._stored(plan)
+        walk_by_sleeve(result, progress, default_threads(), lambda node: self._found(result, node, stored))
+        if not self._own:
+            self._own = {sleeve.spec.digest: walks[sleeve.spec.digest] for _, sleeve in plan.trees[0].walk()}
+        return result
+
+    def _found(self, result: WalkResult, node: Node, stored: Mapping[str, list[str]]) -> Walk | None:
+        """Return the walk of a sleeve that is kept or stored; None where it is to be walked."""
+        digest = node.spec.digest
+        return self._own.get(digest) or self._read(result, node, stored.get(digest, []))
+
+    def _read(self, result: WalkResult, node: Node, keys: list[str]) -> Walk | None:
+        if not keys or self._cache is None:
+            return None
+        sealed = [found for key in keys if (found := self._cache.get(key, BLOCK)) is not None]
+        if len(sealed) < len(keys):
+            return None  # removed or damaged meanwhile
+        whole = result.lean(node, join([each.parts["block"] for each in sealed]))
+        # a copy: what is decoded is a view of the bytes of its whole block
+        return Walk(deepcopy(sealed[-1].parts["state"]), [whole])
+
+    def _stored(self, plan: Plan) -> dict[str, list[str]]:
+        """Return spec digest -> keys of its blocks in time order, of the dear sleeves that are known in full."""
+        if self._cache is None or not self._cache.remembers or objects_of(plan.trees):
+            return {}
+        costs = {key: seconds_of(node) for key, node in plan.nodes.items() if key not in self._own}
+        dear = {key for key, seconds in costs.items() if seconds > READ}
+        if sum((costs[key] - READ) * plan.sizes[key] for key in dear) <= FOLLOWED * plan.n_blocks:
+            return {}
+        keys: dict[str, list[str]] = {key: [] for key in dear}
+        for _, node, key, known in followed(plan, self._cache):
+            if known is not None and node.spec.digest in dear:
+                keys[node.spec.digest].append(key)
+        return {digest: found for digest, found in keys.items() if len(found) == len(plan.nodes[digest].partitions)}
