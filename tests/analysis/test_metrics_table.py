@@ -10,6 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metabt
+from metabt import BacktestEngine
+from metabt.analysis.summary import metrics_by_path
+from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.resolve import resolve
 from metabt.walk.block import REASONS
 
 TREE: dict[str, Any] = {
@@ -65,3 +69,15 @@ def test_what_ends_is_counted_as_closed() -> None:
     leaf = {"name": "w", "universe": ["A", "B"], "lookback": 20, "schedule": {"every": 30}, "stale_after": 5}
     assert metabt.backtest(leaf, frame).metrics().loc["w", "stale_closed"] == 1.0
     assert metabt.backtest({**leaf, "stale_after": 90}, frame).metrics().loc["w", "stale_closed"] == 0.0
+
+
+def test_views_of_one_walk_that_end_apart_have_metrics_of_their_own() -> None:
+    prices = {"prices": to_prices("prices", market(1))}
+    resolved = resolve(TREE, symbols={"prices": prices["prices"].symbols})
+    engine = BacktestEngine([resolved], prices)
+    walked, ends = engine.run(), ("2020-03-31", "2020-05-15", None)
+    for end in ends:
+        shared = metrics_by_path(engine.assemble(walked, end=end)["metrics"])
+        alone = metabt.backtest(TREE, market(1), end=end).metrics()
+        assert {path: measured["sessions"] for path, measured in shared.items()} == alone["sessions"].to_dict()
+        assert {path: measured["decisions"] for path, measured in shared.items()} == alone["decisions"].to_dict()

@@ -72,6 +72,18 @@ def test_in_a_tree_the_best_leaf_is_named() -> None:
         metabt.backtest(tree, frames)
 
 
+def test_the_portfolio_is_named_with_its_first_and_last_session() -> None:
+    late, whole = with_holidays(1, 4).iloc[30:], with_holidays(2, 15)
+    leaves = {"late": {"universe": ["A"]}, "whole": {"universe": ["B"]}}
+    tree = {"name": "book", "lookback": 20, "defaults": {"lookback": 20}}
+    said = f"portfolio 'book': nothing was traded from {whole.index[0].date()} to {whole.index[-1].date()}: no asset"
+    for names in (("late", "whole"), ("whole", "late")):
+        sleeves = {name: {**leaves[name], "dataset": name} for name in names}
+        with pytest.raises(RunError) as caught:
+            metabt.backtest({**tree, "sleeves": sleeves}, {"late": late, "whole": whole})
+        assert str(caught.value).startswith(said)
+
+
 def test_an_asset_that_was_seen_in_exactly_half_of_the_windows_is_let_in_by_the_cure() -> None:
     days = pd.bdate_range("2019-01-01", periods=200)
     frame = pd.DataFrame(100.0 + np.arange(600).reshape(200, 3) % 7, days, ["HALF", "LESS", "MOST"])

@@ -52,3 +52,23 @@ def test_they_are_the_decision_that_waits_or_what_was_traded_beside_what_is_held
         sold += int(((orders["target"] == 0) & (orders["trade"] < 0)).sum())
         quiet += not waits
     assert bought > 5 and sold > 5 and quiet > 20
+
+
+def test_a_view_that_ends_early_does_not_wait_for_what_the_data_end_with(prices: pd.DataFrame) -> None:
+    """What the newest decision bought had no price when it was due, and has none to the end."""
+    sleeve = {**LEAF, "stale_after": 60}
+    decided = metabt.backtest(sleeve, {"stocks": prices}).decisions("leaf")
+    last, before = sorted(decided["date"].unique())[:-3:-1]
+    due = prices.index.get_loc(last) + LAG
+    chosen = decided[(decided["date"] == last) & (decided["weight"] > 0)]["item"]
+    gone = prices.copy()
+    gone.loc[gone.index[due:], chosen.iloc[0]] = np.nan
+    whole = metabt.backtest(sleeve, {"stocks": gone})
+    assert due < len(prices) - 1 and whole.orders["pending"].all()
+    quiet = prices.index[prices.index.get_loc(before) + LAG + 1]
+    early, known = (
+        metabt.backtest(sleeve, {"stocks": gone}, end=str(quiet.date())),
+        metabt.backtest(sleeve, {"stocks": gone.loc[:quiet]}),
+    )
+    assert not early.orders["pending"].any() and not early.orders["trade"].any()
+    pd.testing.assert_frame_equal(early.orders, known.orders)

@@ -59,6 +59,8 @@ def check(found: WalkResult, prices: dict[str, Prices]) -> None:
         book, gross = found.opened(node).book, found.walks[node.spec.digest].whole.gross
         amounts = book.earned_by_item(len(gross))
         assert np.abs(amounts.sum(axis=1) - gross).max() <= 1e-12
+        factors = np.random.default_rng(len(gross) + 1).normal(size=len(gross))
+        assert abs(book.earned(factors).sum() - factors @ gross) <= 1e-12 * np.abs(factors).sum()
         if isinstance(node.spec, Leaf):
             over, expected = products(found, node, prices[node.spec.dataset])
             assert (np.abs(amounts - expected) <= CLOSE * np.maximum(np.abs(over), 1.0)).all()

@@ -1,11 +1,18 @@
-"""A stage has the seconds and rows of all times that it was taken up, by a clock that the test turns."""
+"""A stage has the seconds and rows of all times that it was taken up, by a clock that the test turns.
+
+Rows are the sessions that were walked, or the decisions that were taken.
+"""
 
 from __future__ import annotations
 
 import pytest
 
+import metabt
+from metabt import MemoryCache
 from metabt.walk import stopwatch
 from metabt.walk.stopwatch import Stopwatch
+from tests.shared.panels import stocks
+from tests.shared.small_tree import tree
 
 
 @pytest.fixture
@@ -31,3 +38,15 @@ def test_what_raises_leaves_nothing(clock: list[float]) -> None:
         clock[0] += 1.0
         raise ZeroDivisionError
     assert watch.laps == []
+
+
+@pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["at once", "by partition"])
+def test_rows_are_sessions_walked_and_decisions_taken(cache: MemoryCache | None) -> None:
+    prices = stocks(5, sessions=500)
+    result = metabt.backtest(tree(), {"stocks": prices}, cache=cache)
+    rows = result.frame("stages").groupby(["path", "stage"], observed=True)["rows"].sum()
+    for path in result.paths:
+        taken = result.decisions(path)["date"].nunique()
+        for stage, number in rows[path].items():
+            decides = stage in ("selection", "optimization", "risk.optimize_meta")
+            assert number == (taken if decides else len(prices)), (path, stage)

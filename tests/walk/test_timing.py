@@ -1,4 +1,4 @@
-"""Where a stream begins."""
+"""Where a stream begins, and which decisions are its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 
 import metabt
 from metabt.errors import RunError
-from metabt.walk.timing import begin_of
+from metabt.walk.block import Decisions
+from metabt.walk.timing import begin_of, from_first
 from tests.shared import panels
 
 LEAF = {
@@ -36,3 +37,16 @@ def test_a_long_and_a_short_child_that_hold_the_same_trade_nothing() -> None:
         metabt.backtest(
             {"name": "root", "optimizer": "equal", "schedule": {"every": 1}, "sleeves": pair}, panels.market(1)
         )
+
+
+def test_decisions_from_the_first_that_holds_anything_on_are_kept_with_all_that_is_known_of_them() -> None:
+    rng = np.random.default_rng(1)
+    weights, risk = rng.random((5, 3)), rng.random((5, 3))
+    weights[[0, 1, 3]] = 0.0  # the fourth, which sells everything, is a decision as well
+    reasons = rng.integers(0, 3, (5, 3)).astype(np.int8)
+    made = Decisions(np.array([2, 4, 5, 7, 11]), weights, risk, tuple("abcde"), reasons)
+    found = from_first(made, live=False)
+    assert (found.rows.tolist(), found.status) == ([5, 7, 11], ("c", "d", "e"))
+    assert (found.weights == weights[2:]).all() and (found.risk == risk[2:]).all()
+    assert (found.reasons == reasons[2:]).all()
+    assert from_first(made, live=True).rows.tolist() == made.rows.tolist()

@@ -95,6 +95,19 @@ def test_periods_add_up_to_the_whole(every: str) -> None:
         assert cut["date"].nunique() == dates.union([pd.Timestamp("2021-01-29")]).to_period(every[0].upper()).nunique()
 
 
+def test_a_month_has_what_was_earned_in_its_sessions() -> None:
+    """Carino's factors give each month its share of the log growth of the whole."""
+    result = metabt.backtest(NESTED, panels.market(1, gaps=True))
+    net = result.returns()["net"]
+    growth = np.log1p(net).groupby(net.index.to_period("M")).sum()
+    table = result.attribution("month")
+    found = table[table["path"] == "root"].groupby("date")["own"].sum()
+    found = found.set_axis(pd.DatetimeIndex(found.index).to_period("M"))
+    assert found.index.is_unique and len(growth) > 3
+    expected = growth / growth.sum() * total(result, "root")
+    np.testing.assert_allclose(found, expected.reindex(found.index, fill_value=0.0), rtol=0, atol=1e-12)
+
+
 @examples(15)
 @given(trees.portfolios(3), SEEDS)
 def test_assets_within_sleeves_earn_what_a_replay_of_their_weights_does(tree: dict, seed: int) -> None:

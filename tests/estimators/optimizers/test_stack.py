@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
@@ -38,6 +38,23 @@ def test_a_stack_is_its_windows_one_at_a_time(name: str, params: dict, stack: tu
         assert found[0] == solved[d] and alone[0].tobytes() == weights[d, kept].tobytes()
         if solved[d]:
             assert rule.fit(windows.window(d)[:, kept]).weights_.tobytes() == alone[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [*RULES, ("min_variance", {"max_turnover": 0.1}), ("mean_variance", {"turnover_penalty": 1e-4})]
+)
+@settings(max_examples=20)
+@given(stacks())
+def test_in_turn_from_nothing_held_decisions_are_those_of_the_stack(
+    name: str, params: dict, stack: tuple[Windows, np.ndarray]
+) -> None:
+    windows, support = stack
+    rule = optimizer(name, **params)
+    weights, solved = rule.weigh(windows, support)
+    turns = rule.in_turn(windows, support)
+    for d in range(len(windows)):
+        alone, found = turns.weigh(d, np.zeros(support.shape[1]))
+        assert found == solved[d] and alone.tobytes() == weights[d].tobytes()
 
 
 @pytest.mark.parametrize(("name", "params"), RULES)
