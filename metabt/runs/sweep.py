@@ -395,7 +395,7 @@ class _Forest:
         batches = engine.plan.batches(BATCH) if alone else [list(range(len(entries)))]
         done, before = _Done(engine.plan.n_blocks, progress), 0
         for positions in batches:
-            walked = engine.run_part(positions, done.blocks)
+            walked = engine.executor.walk(engine.plan.part(positions), engine.cache, done.blocks)
             for position in positions:
                 entry = entries[position]
                 _assemble(entry, engine, walked, position)
