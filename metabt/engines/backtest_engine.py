@@ -174,11 +174,6 @@ class BacktestEngine:
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
 
-    def run_part(self, positions: Sequence[int], progress: Progress | None = None) -> WalkResult:
-        """Walk some of the trees, by their positions, as `run` walks all; it is not part of the public API."""
-        with one_thread():
-            return self.executor.walk(self.plan.part(positions), self.cache, progress)
-
     def assemble(
         self, walked: WalkResult, position: int = 0, end: str | None = None, benchmark: Benchmark | None = None
     ) -> dict[str, Table]:

@@ -418,7 +418,7 @@ class _Forest:
             engine.executor = engine.executor.chosen(engine.plan, engine.cache)
         done, before = _Done(engine.plan.n_blocks, progress), 0
         for positions in self._batches(engine):
-            walked = engine.run_part(positions, done.blocks)
+            walked = engine.executor.walk(engine.plan.part(positions), engine.cache, done.blocks)
             for position in positions:
                 entry = entries[position]
                 _assemble(entry, engine, walked, position)
