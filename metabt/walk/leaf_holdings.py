@@ -42,7 +42,7 @@ class LeafHoldings:
         priced : (n_sessions, n_assets) bool
         stale_after : sessions without a price after which a holding is closed
         """
-        self._state, self._dates, self._stale_after = state, dates, stale_after
+        self.dates, self._stale_after = dates, stale_after
         self.market, self.priced = np.ascontiguousarray(market), priced
         self.after, self._before = np.empty(market.shape), np.empty(market.shape)
         self.closed = np.zeros(market.shape, bool)
@@ -74,7 +74,7 @@ class LeafHoldings:
         ruin = holdings.hold_assets(
             self.market[rows], self.priced[rows], due[rows], targets, *state, self._stale_after, *made
         )
-        check_alive(ruin, self._dates[rows], self.gross[rows])
+        check_alive(ruin, self.dates[rows], self.gross[rows])
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
@@ -82,15 +82,16 @@ class LeafHoldings:
         market = self.market[self._stop]
         return drift(self._held, market, float((self._held * market).sum()))
 
-    @property
-    def carry(self) -> dict[str, Any]:
-        """Fields of the state after the sessions that are filled in, by name."""
-        return {"holdings": self._held, "waiting": self._waiting, "stale": self._stale, "session": self._dates[-1]}
+    def up_to(self, stop: int, due: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+        """Fill in the sessions as `until` does, and return the fields of the state after them, by name."""
+        self.until(stop, due, targets)
+        held, waiting, stale = self._held.copy(), self._waiting.copy(), self._stale.copy()
+        return {"holdings": held, "waiting": waiting, "stale": stale, "session": self.dates[stop - 1]}
 
-    @property
+    @cached_property
     def n_closed(self) -> np.ndarray:
         """(n_sessions,) int64 holdings closed at their last price."""
-        if self.priced.all():
+        if self._complete:
             return _none(len(self.gross))
         return self.closed.sum(axis=1)
 
@@ -108,16 +109,30 @@ class LeafHoldings:
             short = net_shorts(self.after, identity, len(identity))
         return Trades(traded, short)
 
-    @property
-    def gaps(self) -> Gaps | None:
-        """Returns and tradability of its assets, for a parent; None where every holding could be traded; at the end."""
-        if not ((self._state.stale > 0) & (self._state.holdings != 0)).any():
-            if self.priced.all() or not self._held_unpriced:
-                return None
-        return Gaps(self.market, self.priced | self.closed)
+    def gaps(self, state: LeafState, rows: slice, traded: slice) -> Gaps | None:
+        """Return what a parent needs of a partition in which some holding could not be traded, else None; at the end.
 
-    @property
-    def _held_unpriced(self) -> bool:
-        """Whether anything without a price was held just before or just after trading."""
-        held = (self.after != 0) & ~self.priced  # what does not trade is the same before and after
-        return bool(held.any() or ((self.before != 0) & ~self.priced[self.traded]).any())
+        Parameters
+        ----------
+        state : state before the partition
+        rows : its sessions
+        traded : its rows of `before`
+
+        Returns
+        -------
+        returns and tradability of its assets
+        """
+        if not (state.stale.any() and ((state.stale > 0) & (state.holdings != 0)).any()):
+            if self._complete or self.priced[rows].all() or not self._held_unpriced(rows, traded):
+                return None
+        return Gaps(self.market[rows], self.priced[rows] | self.closed[rows])
+
+    @cached_property
+    def _complete(self) -> bool:
+        return bool(self.priced.all())
+
+    def _held_unpriced(self, rows: slice, traded: slice) -> bool:
+        """Return whether anything without a price was held just before or just after trading."""
+        priced = self.priced[rows]
+        held = (self.after[rows] != 0) & ~priced  # what does not trade is the same before and after
+        return bool(held.any() or ((self.before[traded] != 0) & ~priced[self.traded[rows]]).any())
