@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from functools import lru_cache
-from math import prod
+from itertools import chain, repeat
+from math import isfinite, prod
 from typing import Any, cast
 
 import numpy as np
@@ -62,6 +63,8 @@ END = b"\xff\xff\xff\xff\0\0\0\0"
 MOST = 2**12
 """Messages that are kept, by the length of what they are about."""
 
+DAY = np.dtype("datetime64[D]")
+
 _JSON = json.JSONEncoder()
 
 
@@ -73,10 +76,11 @@ def encode(value: object) -> bytes:
     TypeError
         For anything but the classes listed here, arrays, text, numbers, dates, None, and tuples of these.
     """
-    pieces = _Pieces()
-    layout = _text(value, pieces).encode("ascii")
+    stream = _Parts()
+    stream.add(value)
+    layout = "".join(stream.texts).encode("ascii")
     before, after = _schema_around(len(layout))
-    return b"".join([before, layout, after, _batch_before(pieces.size), *pieces.data, END])
+    return b"".join([before, layout, after, _batch_before(stream.size), *stream.data, END])
 
 
 def decode(data: bytes | memoryview | pa.Buffer) -> Any:
@@ -89,46 +93,81 @@ def decode(data: bytes | memoryview | pa.Buffer) -> Any:
     return _value(layout, flat)
 
 
-class _Pieces:
-    """Bytes of arrays, one after another; they are copied once, into the stream."""
+class _Parts:
+    """The layout of a value, as `json.dumps` writes it without blanks, and its arrays, which are copied once."""
 
     def __init__(self) -> None:
+        self.texts: list[str] = []
         self.data: list[Any] = []
         self.size = 0
 
-    def add(self, array: np.ndarray) -> int:
-        """Add an array; return where it begins."""
-        start, n_bytes = self.size, array.nbytes
-        padding = -n_bytes % ALIGNED
+    def add(self, value: object) -> None:
+        """Add a value, and all in it."""
+        cls = type(value)
+        if cls is np.ndarray:
+            self._add_array(cast(np.ndarray, value))
+        elif cls in HEADS:
+            head, names = HEADS[cls]
+            self.texts.append(head)
+            for text, name in names:
+                self.texts.append(text)
+                item = getattr(value, name)
+                self._add_array(item) if type(item) is np.ndarray else self.add(item)
+            self.texts.append("}")
+        elif cls is tuple:
+            self._add_items(cast(tuple, value))
+        else:
+            self.texts.append(_plain(value))
+
+    def _add_items(self, items: tuple[Any, ...]) -> None:
+        if set(map(type, items)) == {str}:
+            self.texts.append(_texts(items))
+            return
+        for text, item in zip(chain("[", repeat(",")), items, strict=False):
+            self.texts.append(text)
+            self.add(item)
+        self.texts.append("]" if items else "[]")
+
+    def _add_array(self, array: np.ndarray) -> None:
+        n_bytes = array.nbytes
+        shape = ",".join(map(str, array.shape))
+        self.texts.append(f'{_head_of(array.dtype)}{self.size},"shape":[{shape}]}}')
         self.data.append(array if array.flags.c_contiguous else array.tobytes())
-        if padding:
+        if padding := -n_bytes % ALIGNED:
             self.data.append(bytes(padding))
         self.size += n_bytes + padding
-        return start
 
 
-def _text(value: object, pieces: _Pieces) -> str:
-    """Return the JSON of a value, as `json.dumps` writes it without blanks; its arrays are added to `pieces`."""
+@lru_cache(maxsize=MOST)
+def _head_of(dtype: np.dtype) -> str:
+    """Return how the text of an array begins."""
+    if dtype.kind not in STORABLE:
+        raise TypeError(f"cannot store an array of {dtype}; wanted flags, numbers or dates")
+    return f'{{"array":"{dtype.str}","at":'
+
+
+def _plain(value: object) -> str:
+    """Return the text of a text, a number, a date or None."""
     cls = type(value)
-    if cls is np.ndarray:
-        array = cast(np.ndarray, value)
-        if array.dtype.kind in STORABLE:
-            shape = ",".join(map(str, array.shape))
-            return f'{{"array":"{array.dtype.str}","at":{pieces.add(array)},"shape":[{shape}]}}'
-    elif cls is int:
-        return str(value)
-    elif value is None or isinstance(value, bool | str | int | float):
+    if value is None:
+        return "null"
+    if cls is bool:
+        return "true" if value else "false"
+    if cls is int or (cls is float and isfinite(cast(float, value))):
+        return repr(value)
+    if isinstance(value, str | int | float):
         return _JSON.encode(value)
-    elif cls is tuple:
-        return f"[{','.join([_text(item, pieces) for item in cast(tuple, value)])}]"
-    elif cls in HEADS:
-        head, names = HEADS[cls]
-        return head + "".join([text + _text(getattr(value, name), pieces) for text, name in names]) + "}"
-    elif cls is np.datetime64:
-        return f'{{"date":{cast(np.datetime64, value).astype("datetime64[D]").astype(np.int64)}}}'
+    if cls is np.datetime64:
+        return f'{{"date":{cast(np.datetime64, value).astype(DAY).astype(np.int64)}}}'
     raise TypeError(
         f"cannot store {cls.__name__} {value!r}; wanted one of {', '.join(CLASSES)}, arrays and plain values"
     )
+
+
+@lru_cache(maxsize=MOST)
+def _texts(values: tuple[str, ...]) -> str:
+    """Return the text of texts: those of a block's decisions are mostly those of others."""
+    return f"[{','.join(map(_JSON.encode, values))}]"
 
 
 @lru_cache(maxsize=MOST)

@@ -150,7 +150,7 @@ NUMBERS = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.tex
 
 @given(arrays.arrays(DTYPES, SHAPES), TEXTS, NUMBERS)
 def test_bytes_of_any_content_are_those_that_arrow_writes(array: np.ndarray, status: Any, number: Any) -> None:
-    value = Decisions(array, array.T, ODD[:, :1], status, Unpaid(number))  # type: ignore[arg-type]
+    value = Decisions(array, array.T, ODD[:, :1], status, (Unpaid(number), number, array, *status))  # type: ignore[arg-type]
     assert encode(value) == as_arrow_writes(value)
 
 
