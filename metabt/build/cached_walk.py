@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -28,7 +29,7 @@ from metabt.walk.block import Block, LeafState
 from metabt.walk.book import Opened
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.meta_sleeve import MetaInputs
-from metabt.walk.stopwatch import Stopwatch
+from metabt.walk.stopwatch import HOLDING, Stopwatch
 from metabt.walk.walk_forward import State, advance
 
 
@@ -53,7 +54,7 @@ class CachedWalk:
         self.lineage = Lineage(self.plan)
         self._readings = Readings(self.plan, self.markets or Markets(self.plan))
         self._ahead = Ahead(self.plan, self._readings) if self.ahead and self.cache.remembers else None
-        self._made: dict[str, deque[tuple[str, Sealed]]] = {}
+        self._made: dict[str, deque[Step]] = {}
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
@@ -73,7 +74,7 @@ class CachedWalk:
         if failure:
             return self.adopt(node, Step(failure=failure))
         if made := self._made.get(node.spec.digest):
-            return self.adopt(node, Step(*made.popleft()))
+            return self.adopt(node, made.popleft())
         watch, began = Stopwatch(), perf_counter()
         try:
             key, sealed, found, heard = self._obtain(node, watch)
@@ -105,7 +106,7 @@ class CachedWalk:
                 if known is None:
                     with listening(node.spec) as listener:
                         walked = self._walk(node, watch)
-                    return *self._put(node, key, walked), False, listener.heard
+                    return key, self._put(node, key, walked, watch), False, listener.heard
         return key, known, True, ()
 
     def _walk(self, node: Node, watch: Stopwatch) -> Sequence[tuple[State, Block]]:
@@ -115,24 +116,21 @@ class CachedWalk:
             return self._ahead.walk(node, self._label, state, watch)
         return [advance(node.spec, state, self._inputs(node), watch)]
 
-    def _put(self, node: Node, key: str, walked: Sequence[tuple[State, Block]]) -> tuple[str, Sealed]:
+    def _put(self, node: Node, key: str, walked: Sequence[tuple[State, Block]], watch: Stopwatch) -> Sealed:
         """Put what a sleeve was walked over, up to what is known, and return the first; the rest waits for its time."""
-        if len(walked) == 1:
-            ((after, block),) = walked
-            return key, self.cache.put(key, BLOCK, {"state": after, "block": block})
-        made: deque[tuple[str, Sealed]] = deque()
+        (after, block), *later = walked
         labels = list(node.partitions)
-        with self.cache.together():
-            for label, (after, block) in zip(labels[labels.index(self._label) :], walked, strict=False):
-                if made:
-                    key = self.lineage.key_after(node, label, made[-1][1].digests["state"])
-                    if self.cache.known(key, BLOCK) is not None:
-                        break
-                made.append((key, self.cache.put(key, BLOCK, {"state": after, "block": block})))
-                if made[-1][1].parts["state"] is not after:
+        with self.cache.together() if later else nullcontext():
+            first = last = self.cache.put(key, BLOCK, {"state": after, "block": block})
+            made = self._made[node.spec.digest] = deque[Step]()
+            for label, (state, block) in zip(labels[labels.index(self._label) + 1 :], later, strict=False):
+                key = self.lineage.key_after(node, label, last.digests["state"])
+                if last.parts["state"] is not after or self.cache.known(key, BLOCK) is not None:
                     break  # the walk goes on from what is stored
-        self._made[node.spec.digest] = made
-        return made.popleft()
+                last, after = self.cache.put(key, BLOCK, {"state": state, "block": block}), state
+                laps = (Lap(label, *watch.part(HOLDING, len(block.dates)), False),)
+                made.append(Step(key, last, laps=laps))
+        return first
 
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
         rows = node.partitions[self._label]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -21,6 +22,14 @@ def _none(n_sessions: int) -> np.ndarray:
     counts = np.zeros(n_sessions, np.int64)
     counts.flags.writeable = False
     return counts
+
+
+@lru_cache(maxsize=4)
+def _still(n_assets: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return that no trade waits, and that all prices are new, (n_assets,) each, read-only."""
+    waiting, stale = np.full(n_assets, np.nan), np.zeros(n_assets, np.int64)
+    waiting.flags.writeable = stale.flags.writeable = False
+    return waiting, stale
 
 
 class LeafHoldings:
@@ -82,8 +91,18 @@ class LeafHoldings:
         market = self.market[self._stop]
         return drift(self._held, market, float((self._held * market).sum()))
 
-    def up_to(self, stop: int, due: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-        """Fill in the sessions as `until` does, and return the fields of the state after them, by name."""
+    def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
+        """Fill in the sessions up to each of `stops`; return the fields of the state there, by name."""
+        if not self._complete:
+            return [self._up_to(stop, due, targets) for stop in stops]
+        self.until(stops[-1], due, targets)
+        nothing, new = _still(len(self._held))  # as after any session in which all can be traded
+        return [
+            {"holdings": self.after[stop - 1].copy(), "waiting": nothing, "stale": new, "session": self.dates[stop - 1]}
+            for stop in stops
+        ]
+
+    def _up_to(self, stop: int, due: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         self.until(stop, due, targets)
         held, waiting, stale = self._held.copy(), self._waiting.copy(), self._stale.copy()
         return {"holdings": held, "waiting": waiting, "stale": stale, "session": self.dates[stop - 1]}

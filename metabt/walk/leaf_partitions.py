@@ -37,7 +37,7 @@ def cut(
     """
     dates = hold.dates
     due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(dates))
-    held = [hold.up_to(stop, due, targets) for stop in stops]
+    held = hold.up_to_each(stops, due, targets)
     trades = hold.trades(spec.costs.borrow_bp > 0)
     days = days_between(state.session, dates)
     cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)

@@ -31,3 +31,11 @@ def test_what_raises_leaves_nothing(clock: list[float]) -> None:
         clock[0] += 1.0
         raise ZeroDivisionError
     assert watch.laps == []
+
+
+def test_a_part_is_taken_out_with_its_share_of_the_time(clock: list[float]) -> None:
+    watch = Stopwatch()
+    with watch.lap("one", 8):
+        clock[0] += 4.0
+    assert watch.part("one", 2) == ("one", 1.0, 2) and watch.part("one", 5) == ("one", 2.5, 5)
+    assert watch.laps == [("one", 0.5, 1)]

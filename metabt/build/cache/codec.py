@@ -129,21 +129,22 @@ class _Parts:
         self.texts.append("]" if items else "[]")
 
     def _add_array(self, array: np.ndarray) -> None:
-        n_bytes = array.nbytes
-        shape = ",".join(map(str, array.shape))
-        self.texts.append(f'{_head_of(array.dtype)}{self.size},"shape":[{shape}]}}')
+        before, after, padding = _array_around(array.dtype, array.shape)
+        self.texts.append(f"{before}{self.size}{after}")
         self.data.append(array if array.flags.c_contiguous else array.tobytes())
-        if padding := -n_bytes % ALIGNED:
-            self.data.append(bytes(padding))
-        self.size += n_bytes + padding
+        self.size += array.nbytes
+        if padding:
+            self.data.append(padding)
+            self.size += len(padding)
 
 
 @lru_cache(maxsize=MOST)
-def _head_of(dtype: np.dtype) -> str:
-    """Return how the text of an array begins."""
+def _array_around(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[str, str, bytes]:
+    """Return the text of an array before and after the place where it begins, and what its bytes are filled up with."""
     if dtype.kind not in STORABLE:
         raise TypeError(f"cannot store an array of {dtype}; wanted flags, numbers or dates")
-    return f'{{"array":"{dtype.str}","at":'
+    before, after = f'{{"array":"{dtype.str}","at":', f',"shape":[{",".join(map(str, shape))}]}}'
+    return before, after, bytes(-prod(shape) * dtype.itemsize % ALIGNED)
 
 
 def _plain(value: object) -> str:

@@ -111,7 +111,8 @@ class ObjectStore:
         pending = self._pending(key, schema)
         if pending is not None:
             return {name: section.sha256 for name, section in pending.items()}
-        place = self._packs.find(_plain(key))
+        # what is put together follows a look of its own: one for all of it
+        place = self._packs.find(_plain(key), look=getattr(self._kept, "puts", None) is None)
         return None if place is None or place.index.schema(place.row) != schema else place.index.stated(place.row)
 
     def put(self, key: str, schema: str, sections: Mapping[str, Section]) -> None:

@@ -50,10 +50,10 @@ class PackIndex:
         self._unsound: set[tuple[str, bytes]] = set()
         self._seen: tuple[int, int] | None = None
 
-    def find(self, key: bytes) -> Place | None:
-        """Return where an object is, or None."""
+    def find(self, key: bytes, *, look: bool = True) -> Place | None:
+        """Return where an object is, or None; without a `look` as far as is known by now."""
         with self._lock:
-            if key not in self._where:
+            if look and key not in self._where:
                 self.look()
             name = self._where.get(key)
             if name is None:
