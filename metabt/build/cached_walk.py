@@ -54,7 +54,7 @@ class CachedWalk:
         self.lineage = Lineage(self.plan)
         self._readings = Readings(self.plan, self.markets or Markets(self.plan))
         self._ahead = Ahead(self.plan, self._readings) if self.ahead and self.cache.remembers else None
-        self._made: dict[str, deque[Step]] = {}
+        self._made: dict[str, deque[Step]] = {}  # steps of later partitions
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
@@ -113,7 +113,9 @@ class CachedWalk:
         """Return the state after the partition and its block, and maybe those of the leaf's next partitions."""
         state = self.states[node.spec.digest]
         if self._ahead is not None and isinstance(state, LeafState):
-            return self._ahead.walk(node, self._label, state, watch)
+            walked = self._ahead.walk(node, self._label, state, watch)
+            if walked is not None:
+                return walked
         return [advance(node.spec, state, self._inputs(node), watch)]
 
     def _put(self, node: Node, key: str, walked: Sequence[tuple[State, Block]], watch: Stopwatch) -> Sealed:
@@ -122,7 +124,7 @@ class CachedWalk:
         labels = list(node.partitions)
         with self.cache.together() if later else nullcontext():
             first = last = self.cache.put(key, BLOCK, {"state": after, "block": block})
-            made = self._made[node.spec.digest] = deque[Step]()
+            made = deque[Step]()
             for label, (state, block) in zip(labels[labels.index(self._label) + 1 :], later, strict=False):
                 key = self.lineage.key_after(node, label, last.digests["state"])
                 if last.parts["state"] is not after or self.cache.known(key, BLOCK) is not None:
@@ -130,6 +132,7 @@ class CachedWalk:
                 last, after = self.cache.put(key, BLOCK, {"state": state, "block": block}), state
                 laps = (Lap(label, *watch.part(HOLDING, len(block.dates)), False),)
                 made.append(Step(key, last, laps=laps))
+        self._made[node.spec.digest] = made
         return first
 
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:

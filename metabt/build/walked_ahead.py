@@ -39,38 +39,38 @@ class Ahead:
         self._most = min(KEPT // max(n_leaves, 1), TOGETHER)
         self._walked: dict[str, tuple[int, int]] = {}
 
-    def walk(self, node: Node, label: str, state: LeafState, watch: Stopwatch) -> list[tuple[LeafState, Block]]:
-        """Return the states and blocks of a leaf from one partition on, `state` being what the one before left."""
-        count = self._count(node, label)
-        if count > 1:
-            try:
-                return self._over(node, label, count, state, watch)
-            except (RunError, MemoryError):
-                pass  # in a later partition, maybe, up to which its blocks are wanted
-        return self._over(node, label, 1, state, watch)
+    def walk(self, node: Node, label: str, state: LeafState, watch: Stopwatch) -> list[tuple[LeafState, Block]] | None:
+        """Return the states and blocks of a leaf from one partition on, `state` being what the one before left.
 
-    def _over(
-        self, node: Node, label: str, count: int, state: LeafState, watch: Stopwatch
-    ) -> list[tuple[LeafState, Block]]:
+        None where it is to be walked over this partition alone.
+        """
         leaf, labels = _leaf(node), list(node.partitions)
         at, start = labels.index(label), node.partitions[label].start
+        count = self._count(node, at)
         stops = [node.partitions[each].stop for each in labels[at : at + count]]
-        self._walked[leaf.digest] = stops[-1], count
-        inputs = self._readings.of(node, slice(start, stops[-1]))
-        return leaf_over(leaf, state, inputs, [stop - start for stop in stops], watch)
+        if count > 1:
+            inputs = self._readings.of(node, slice(start, stops[-1]))
+            try:
+                walked = leaf_over(leaf, state, inputs, [stop - start for stop in stops], watch)
+            except (RunError, MemoryError):
+                count = 1  # it may be a later partition that fails, up to which the blocks are wanted
+            else:
+                self._walked[leaf.digest] = stops[-1], count
+                return walked
+        self._walked[leaf.digest] = stops[0], count
+        return None
 
-    def _count(self, node: Node, label: str) -> int:
-        """Return over how many partitions a leaf is walked from `label` on."""
-        leaf, labels = _leaf(node), list(node.partitions)
-        at, start = labels.index(label), node.partitions[label].start
-        count = len(labels) - at
+    def _count(self, node: Node, at: int) -> int:
+        """Return over how many partitions a leaf is walked from its `at`-th on."""
+        leaf, rows = _leaf(node), list(node.partitions.values())
+        count = len(rows) - at
         if at:
             stop, before = self._walked.get(leaf.digest, (0, 0))
-            count = min(count, 2 * before if stop == start else 1)
-        fit = max(self._most // (8 * (len(leaf.universe) + STREAMS)), 1)
-        while count > 1 and node.partitions[labels[at + count - 1]].stop - start > fit:
+            count = min(count, 2 * before if stop == rows[at].start else 1)
+        fit = self._most // (8 * (len(leaf.universe) + STREAMS))
+        while count > 1 and rows[at + count - 1].stop - rows[at].start > fit:
             count -= 1
-        return count if count == 1 or not _waits(leaf) else 1
+        return 1 if count > 1 and _waits(leaf) else count
 
 
 def _waits(leaf: Leaf) -> bool:

@@ -37,6 +37,7 @@ from tests.shared.agreement import same
 from tests.shared.jobs import SYMBOLS, book, job
 from tests.shared.laws import SEEDS, examples
 from tests.shared.months import market, monthly
+from tests.shared.walks import before_walks, forbid_walks
 
 
 def grid() -> list[Job]:
@@ -216,7 +217,7 @@ def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.M
     first = run_sweep(grid()[:4], str(lake))
     with metabt.connect(lake) as connection:
         before = lakehouse.snapshot(connection)
-    monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed what was stored"))
+    forbid_walks(monkeypatch, "computed what was stored")
     again = run_sweep(grid()[:4], str(lake))
     assert all(run.found for run in again.runs) and again.computed == 0 and again.outlook.n_found == 4
     assert [run.run_id for run in again.runs] == [run.run_id for run in first.runs]
@@ -261,7 +262,7 @@ def test_what_was_kept_as_a_summary_can_be_kept_whole_later(lake: Path) -> None:
 
 
 def test_a_look_ahead_computes_and_stores_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed"))
+    forbid_walks(monkeypatch, "computed")
     looked = outlook(grid(), str(lake))
     assert isinstance(looked, Outlook) and looked.n_distinct == 72 and looked.n_known == 0
     assert stored(lake) == {} and not (lake / CACHE).exists()
@@ -404,19 +405,16 @@ def test_a_killed_sweep_goes_on_where_it_stopped(lake: Path, after: int, keep: s
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Press Ctrl-C instead of computing the fifth block."""
-    from metabt.build import cached_walk
+    """Press Ctrl-C instead of walking over anything for the fifth time."""
+    left = [5]
 
-    advance, left = cached_walk.advance, [5]
-
-    def pressed(*args: Any) -> Any:
+    def press(spec: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
-        return advance(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached_walk, "advance", pressed)
+        before_walks(patch, press)
         yield
 
 
