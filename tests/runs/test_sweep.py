@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -367,17 +366,17 @@ def test_an_engine_that_is_not_there_spoils_no_run_of_the_same_name(lake: Path) 
 
 SWEEP = """
 import json, os, signal, sys
-import metabt.build.cached_walk as walker
+from metabt.build.cache.disk import DiskCache
 from metabt.config import Job
 from metabt.runs.sweep import run_sweep
 jobs = [Job(tuple(overrides), config, None) for overrides, config in json.loads(sys.argv[2])]
-advance, left = walker.advance, [int(sys.argv[3])]
+put, left = DiskCache.put, [int(sys.argv[3])]
 def dying(*args):
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
-    return advance(*args)
-walker.advance = dying
+    return put(*args)
+DiskCache.put = dying
 run_sweep(jobs, sys.argv[1], keep=sys.argv[4])
 """
 
@@ -403,31 +402,35 @@ def test_a_killed_sweep_goes_on_where_it_stopped(lake: Path, after: int, keep: s
         assert_whole(lake, run, one.config["portfolio"], keep)  # type: ignore[index]
 
 
-@pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Press Ctrl-C instead of walking over anything for the fifth time."""
-    left = [5]
+def interrupted_sweep(lake: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Press Ctrl-C instead of walking over anything for the fifth time; return the keys of what was put by then."""
+    left, keys, put = [5], list[str](), DiskCache.put
 
     def press(spec: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
 
+    def noted(cache: DiskCache, key: str, *rest: Any) -> Any:
+        keys.append(key)
+        return put(cache, key, *rest)
+
     with monkeypatch.context() as patch:
+        patch.setattr(DiskCache, "put", noted)
         before_walks(patch, press)
-        yield
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(grid()[:3], str(lake))
+    return keys
 
 
-@pytest.mark.usefixtures("interrupted")
-def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(grid()[:3], str(lake))
-    assert stored(lake) == {}
+def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = interrupted_sweep(lake, monkeypatch)
+    assert stored(lake) == {} and len(put) >= 4
     cache = Lakehouse(lake).cache()
     assert cache is not None
     again = run_sweep(grid()[:3], str(lake))
     # what was put before is published in the background, and waited for by whoever wants it
-    assert again.computed == again.outlook.n_distinct - 4
+    assert again.computed == again.outlook.n_distinct - len(put)
     assert_whole(lake, again.runs[0], book(optimizer="equal", lookback=15, lag=0), "summary")
     assert os.path.isdir(lake / CACHE)
 

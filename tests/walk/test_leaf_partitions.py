@@ -24,7 +24,7 @@ SESSIONS, LOOKBACK = 90, 10
 
 def leaf(**settings: Any) -> Leaf:
     tree = {"name": "leaf", "dataset": "px", "universe": list(SYMBOLS), "lookback": LOOKBACK, **settings}
-    found = resolve(tree, symbols={"px": SYMBOLS})
+    found = resolve(tree, symbols={"px": SYMBOLS}).spec
     assert isinstance(found, Leaf)
     return found
 
