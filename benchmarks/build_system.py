@@ -88,6 +88,10 @@ class Timed:
         with self._lap():
             return self._cache.known(key, kind)
 
+    def together(self) -> AbstractContextManager[Any]:
+        """Have what is put published together."""
+        return self._cache.together()
+
     def publish(self) -> None:
         """Begin to write what was put."""
         with self._lap():

@@ -2,7 +2,8 @@
 
 1. `enter` a partition: remember where each sleeve starts.
 2. `step` a sleeve, its children first: name its block from digests alone and ask the cache; where it is not known,
-   gather the inputs, `advance`, and put what came out. `adopt` takes over a step that was made elsewhere.
+   gather the inputs, `advance`, and put what came out. `adopt` takes over a step that was made elsewhere. What a leaf
+   was walked over ahead is put together, so that whoever finds the first of its blocks finds all: one claim is enough.
 3. Where a sleeve fails, so do those above it; the others go on.
 
 Without a cache there are no keys. A block that several processes want is computed by one of them.
@@ -10,22 +11,25 @@ Without a cache there are no keys. A block that several processes want is comput
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import thread_time
 
-from metabt.build.decided_ahead import Ahead
 from metabt.build.foreign_warnings import Heard, listening
 from metabt.build.inputs import Markets, PriceSource, Readings, initial_state, meta_inputs, opened, start_of
 from metabt.build.keys import BLOCK, Lineage
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap, Sealed, Step
+from metabt.build.walked_ahead import Ahead
 from metabt.errors import RunError
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Block, LeafState
 from metabt.walk.book import Opened
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.meta_sleeve import MetaInputs
-from metabt.walk.stopwatch import Stopwatch
+from metabt.walk.stopwatch import HOLDING, Stopwatch
 from metabt.walk.walk_forward import State, advance
 
 
@@ -40,7 +44,7 @@ class CachedWalk:
     markets: PriceSource | None = None
     """Where prices come from; from the plan's datasets by default."""
     ahead: bool = False
-    """Whether leaves may decide for later partitions too (metabt.build.decided_ahead); then `markets` is None."""
+    """Whether leaves may be walked over later partitions too (metabt.build.walked_ahead)."""
     failures: dict[str, RunError] = field(default_factory=dict)
     """Spec digest -> what ended the walk of a sleeve."""
 
@@ -48,9 +52,9 @@ class CachedWalk:
         """Set every sleeve to its state before its first session; call `enter` before `step`."""
         self.states: dict[str, State] = {key: initial_state(node) for key, node in self.plan.nodes.items()}
         self.lineage = Lineage(self.plan)
-        markets = Markets(self.plan)
-        self._readings = Readings(self.plan, self.markets or markets)
-        self._ahead = Ahead(markets, self._readings) if self.ahead else None
+        self._readings = Readings(self.plan, self.markets or Markets(self.plan))
+        self._ahead = Ahead(self.plan, self._readings) if self.ahead and self.cache.remembers else None
+        self._made: dict[str, deque[Step]] = {}  # steps of later partitions
         self.enter("")  # so that what was walked elsewhere can be adopted ahead of the first partition
 
     def enter(self, label: str) -> None:
@@ -69,6 +73,8 @@ class CachedWalk:
         failure = next((f for key in (node.spec.digest, *node.children) if (f := self.failures.get(key))), None)
         if failure:
             return self.adopt(node, Step(failure=failure))
+        if made := self._made.get(node.spec.digest):
+            return self.adopt(node, made.popleft())
         watch, began = Stopwatch(), thread_time()
         try:
             key, sealed, found, heard = self._obtain(node, watch)
@@ -98,16 +104,36 @@ class CachedWalk:
                 # another process or thread that had the claim may have put it
                 known = self.cache.get(key, BLOCK) if key else None
                 if known is None:
-                    state = self.states[node.spec.digest]
-                    if self._ahead is not None and isinstance(state, LeafState):
-                        inputs: LeafInputs | MetaInputs = self._ahead.inputs(node, self._label, state, watch)
-                    else:
-                        inputs = self._inputs(node)
                     with listening(node.spec) as listener:
-                        after, block = advance(node.spec, state, inputs, watch)
-                    sealed = self.cache.put(key, BLOCK, {"state": after, "block": block})
-                    return key, sealed, False, listener.heard
+                        walked = self._walk(node, watch)
+                    return key, self._put(node, key, walked, watch), False, listener.heard
         return key, known, True, ()
+
+    def _walk(self, node: Node, watch: Stopwatch) -> Sequence[tuple[State, Block]]:
+        """Return the state after the partition and its block, and maybe those of the leaf's next partitions."""
+        state = self.states[node.spec.digest]
+        if self._ahead is not None and isinstance(state, LeafState):
+            walked = self._ahead.walk(node, self._label, state, watch)
+            if walked is not None:
+                return walked
+        return [advance(node.spec, state, self._inputs(node), watch)]
+
+    def _put(self, node: Node, key: str, walked: Sequence[tuple[State, Block]], watch: Stopwatch) -> Sealed:
+        """Put what a sleeve was walked over, up to what is known, and return the first; the rest waits for its time."""
+        (after, block), *later = walked
+        labels = list(node.partitions)
+        with self.cache.together() if later else nullcontext():
+            first = last = self.cache.put(key, BLOCK, {"state": after, "block": block})
+            made = deque[Step]()
+            for label, (state, block) in zip(labels[labels.index(self._label) + 1 :], later, strict=False):
+                key = self.lineage.key_after(node, label, last.digests["state"])
+                if last.parts["state"] is not after or self.cache.known(key, BLOCK) is not None:
+                    break  # the walk goes on from what is stored
+                last, after = self.cache.put(key, BLOCK, {"state": state, "block": block}), state
+                laps = (Lap(label, *watch.part(HOLDING, len(block.dates)), False),)
+                made.append(Step(key, last, laps=laps))
+        self._made[node.spec.digest] = made
+        return first
 
     def _inputs(self, node: Node) -> LeafInputs | MetaInputs:
         rows = node.partitions[self._label]

@@ -105,13 +105,6 @@ class Markets:
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
         window, _ = reach(leaf, rows)
-        return self._cut(leaf, rows, window)
-
-    def within(self, leaf: Leaf, rows: slice) -> Market:
-        """Return the columns of a leaf's universe for the partition `rows` of its calendar alone."""
-        return self._cut(leaf, rows, rows)
-
-    def _cut(self, leaf: Leaf, rows: slice, window: slice) -> Market:
         dataset = self._datasets[leaf.dataset]
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
         prices = dataset.since(max(rows.start - self._lookback - 1, 0))

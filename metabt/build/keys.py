@@ -143,10 +143,17 @@ class Lineage:
 
     def key(self, node: Node) -> str:
         """Return the key of a sleeve's block in the partition."""
+        return node_key(self._plan, node, self._label, self._before, self._outputs, self._made_by(node))
+
+    def key_after(self, node: Node, label: str, state: str) -> str:
+        """Return the key of a leaf's block in a partition `label` that begins with the state of a digest."""
+        return node_key(self._plan, node, label, {node.spec.digest: state}, {}, self._made_by(node))
+
+    def _made_by(self, node: Node) -> str:
         digest = node.spec.digest
         if digest not in self._made:
             self._made[digest] = self._how(node.spec)
-        return node_key(self._plan, node, self._label, self._before, self._outputs, self._made[digest])
+        return self._made[digest]
 
 
 def asset_risk_key(

@@ -82,6 +82,12 @@ class Cache(Protocol):
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Remember the parts of an object, unless the key is taken, and return them with their digests."""
 
+    def together(self) -> AbstractContextManager[Any]:
+        """Return a context manager within which other processes find none of this thread's puts, and then all.
+
+        What is put within it is found by this thread, or by nobody, before it is left; no claim is entered there.
+        """
+
     def publish(self) -> None:
         """Begin to make what was put findable by other processes, without waiting for it: a partition is done."""
 

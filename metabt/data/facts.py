@@ -43,6 +43,7 @@ class Facts:
     _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
     _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
+    _joined: dict[tuple[tuple[str, ...], ...], str] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, prices: Prices) -> Facts:
@@ -83,8 +84,11 @@ class Facts:
 
     def digest_of(self, symbols: tuple[str, ...], rows: slice, fields: tuple[str, ...]) -> str:
         """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
-        parts = self._digests_of(symbols, fields)
-        return joint_digest([parts[label] for label in self.touched(rows)])
+        asked = symbols, self.touched(rows), fields
+        if asked not in self._joined:
+            parts = self._digests_of(symbols, fields)
+            self._joined[asked] = joint_digest([parts[label] for label in asked[1]])
+        return self._joined[asked]
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""

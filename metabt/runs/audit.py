@@ -109,6 +109,7 @@ class Hiding(Around):
         sealed, _ = seal(parts)
         known = self._hidden.pop(key, None)
         if known is None:
+            self.missing.add(key)
             return sealed
         self.recomputed.add(key)
         names = sorted({*known.digests, *sealed.digests})

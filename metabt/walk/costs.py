@@ -18,16 +18,6 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Trades:
-    """What a book trades and is short of, netted over whatever holds the same asset."""
-
-    traded: np.ndarray
-    """(n_sessions,) sum of absolute trades, fraction of NAV."""
-    short: np.ndarray
-    """(n_sessions,) sum of short positions held over to the next session, positive."""
-
-
-@dataclass(frozen=True)
 class Unpaid:
     """What the last session of a partition leaves to be charged in the next."""
 
@@ -37,6 +27,20 @@ class Unpaid:
     """Short positions held over from it."""
     saved: float = 0.0
     """Cost that netting saved there."""
+
+
+@dataclass(frozen=True)
+class Trades:
+    """What a book trades and is short of, netted over whatever holds the same asset."""
+
+    traded: np.ndarray
+    """(n_sessions,) sum of absolute trades, fraction of NAV."""
+    short: np.ndarray
+    """(n_sessions,) sum of short positions held over to the next session, positive."""
+
+    def unpaid(self, row: int) -> Unpaid:
+        """Return what the session of a row leaves to be charged to the next."""
+        return Unpaid(float(self.traded[row]), float(self.short[row]))
 
 
 def charge(
@@ -59,7 +63,7 @@ def charge(
     short = _shifted(unpaid.short, trades.short)
     cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
     net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
-    return cost, net, Unpaid(float(trades.traded[-1]), float(trades.short[-1]))
+    return cost, net, trades.unpaid(-1)
 
 
 def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid) -> tuple[np.ndarray, float]:

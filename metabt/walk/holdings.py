@@ -51,6 +51,11 @@ class Queue:
         due[self.due[now]] = np.flatnonzero(now)
         return due, Queue(self.due[~now] - n_sessions, np.ascontiguousarray(self.weights[~now]))
 
+    def after(self, count: int, n_sessions: int) -> Queue:
+        """Return what is left of the first `count` decisions after so many sessions; those due first come first."""
+        first = min(int(np.searchsorted(self.due, n_sessions)), count)
+        return Queue(self.due[first:count] - n_sessions, self.weights[first:count].copy())
+
 
 @inner(fastmath=FAST)
 def earnings(held, returns):

@@ -1,4 +1,4 @@
-"""Walk a leaf over one partition.
+"""Walk a leaf over one partition, or over several at once (metabt.walk.leaf_partitions).
 
 1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session
 2. select, then optimize on what was selected, each without what is constant over the window where it needs variance;
@@ -9,23 +9,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, UNSELECTED, Assets, Block, Decisions, LeafState
+from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, UNSELECTED, Block, Decisions, LeafState
 from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.costs import charge
 from metabt.walk.decision import weigh
 from metabt.walk.leaf_holdings import LeafHoldings
+from metabt.walk.leaf_partitions import cut
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
-from metabt.walk.timing import begin_of, days_between, due_in, from_first, schedule
+from metabt.walk.timing import from_first, schedule
 
 CHUNK = 2**20
 """Bytes of covariances that are made at a time, about: they are read again while they are in the processor's cache."""
@@ -49,8 +49,6 @@ class LeafInputs:
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
     """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
-    decided: Decisions | None = None
-    """What `decide` returned for these sessions, where it was made before; then no row ahead of them is needed."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -67,57 +65,28 @@ class LeafInputs:
 
 def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
     """Take a leaf over one partition; see metabt.walk.walk_forward.advance."""
-    opens, clock = schedule(spec, state, inputs.dates)
-    hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
-    decisions = inputs.decided
-    if decisions is None:
-        pending: Pending | None = None
-        rows = _rows(spec, inputs, opens)
-        if build_optimizer(spec.optimizer).path_dependent:
-            pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
-        decisions = _decide(spec, inputs, rows, pending, watch)
-    decisions = from_first(decisions, state.live)
-    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(inputs.dates))
-    with watch.lap(HOLDING, len(inputs.dates)):
-        hold.until(len(inputs.dates), due, targets)
-        trades = hold.trades(spec.costs.borrow_bp > 0)
-        days = days_between(state.session, inputs.dates)
-        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
-        held = Assets(hold.after, hold.before, hold.gaps)
-    begin, started = begin_of(state.started, trades.traded)
-    block = Block(
-        dates=inputs.dates,
-        begin=begin,
-        gross=hold.gross,
-        cost=cost,
-        net=net,
-        turnover=trades.traded / 2,
-        netting=_nothing(len(net)),
-        traded=hold.traded,
-        closed=hold.n_closed,
-        decisions=decisions,
-        held=held,
-    )
-    live = state.live or bool(len(decisions.rows))
-    return replace(state, **clock, **hold.carry, queue=queue, unpaid=unpaid, live=live, started=started), block
+    (walked,) = leaf_over(spec, state, inputs, [len(inputs.dates)], watch)
+    return walked
 
 
-@lru_cache(maxsize=4)
-def _nothing(n_sessions: int) -> np.ndarray:
-    """Return zeros, (n_sessions,), read-only: as many leaves as there are share them."""
-    zeros = np.zeros(n_sessions)
-    zeros.flags.writeable = False
-    return zeros
+def leaf_over(
+    spec: Leaf, state: LeafState, inputs: LeafInputs, stops: Sequence[int], watch: Stopwatch
+) -> list[tuple[LeafState, Block]]:
+    """Take a leaf over the consecutive partitions that end before the rows `stops` of its inputs, all in one walk.
 
-
-def decide(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> Decisions:
-    """Return the decisions of a leaf at all scheduled sessions, empty ones before its first included.
-
-    The leaf's optimizer must not depend on what is held; `state` is what the partition before has left, of which the
-    schedule reads where it is.
+    What comes out has the bits of `advance_leaf` from one partition to the next. A leaf whose optimizer depends on what
+    it holds is taken over one partition.
     """
     opens, _ = schedule(spec, state, inputs.dates)
-    return _decide(spec, inputs, _rows(spec, inputs, opens), None, watch)
+    hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    pending: Pending | None = None
+    rows = _rows(spec, inputs, opens)
+    if build_optimizer(spec.optimizer).path_dependent:
+        assert len(stops) == 1  # what is held at a decision is followed up to there
+        pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
+    decisions = from_first(_decide(spec, inputs, rows, pending, watch), state.live)
+    with watch.lap(HOLDING, len(inputs.dates)):
+        return cut(spec, state, hold, decisions, stops)
 
 
 def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,14 @@ def _none(n_sessions: int) -> np.ndarray:
     return counts
 
 
+@lru_cache(maxsize=4)
+def _still(n_assets: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return that no trade waits, and that all prices are new, (n_assets,) each, read-only."""
+    waiting, stale = np.full(n_assets, np.nan), np.zeros(n_assets, np.int64)
+    waiting.flags.writeable = stale.flags.writeable = False
+    return waiting, stale
+
+
 class LeafHoldings:
     """A leaf's holdings, fractions of its NAV, filled session by session; (n_sessions, n_assets) unless said otherwise.
 
@@ -43,7 +52,7 @@ class LeafHoldings:
         priced : (n_sessions, n_assets) bool
         stale_after : sessions without a price after which a holding is closed
         """
-        self._state, self._dates, self._stale_after = state, dates, stale_after
+        self.dates, self._stale_after = dates, stale_after
         self.market, self.priced = np.ascontiguousarray(market), priced
         self.after, self._before = np.empty(market.shape), np.empty(market.shape)
         self.closed = np.zeros(market.shape, bool)
@@ -75,7 +84,7 @@ class LeafHoldings:
         ruin = holdings.hold_assets(
             self.market[rows], self.priced[rows], due[rows], targets, *state, self._stale_after, *made
         )
-        check_alive(ruin, self._dates[rows], self.gross[rows])
+        check_alive(ruin, self.dates[rows], self.gross[rows])
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
@@ -83,15 +92,26 @@ class LeafHoldings:
         market = self.market[self._stop]
         return drift(self._held, market, float((self._held * market).sum()))
 
-    @property
-    def carry(self) -> dict[str, Any]:
-        """Fields of the state after the sessions that are filled in, by name."""
-        return {"holdings": self._held, "waiting": self._waiting, "stale": self._stale, "session": self._dates[-1]}
+    def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
+        """Fill in the sessions up to each of `stops`; return the fields of the state there, by name."""
+        if not self._complete:
+            return [self._up_to(stop, due, targets) for stop in stops]
+        self.until(stops[-1], due, targets)
+        nothing, new = _still(len(self._held))  # as after any session in which all can be traded
+        return [
+            {"holdings": self.after[stop - 1].copy(), "waiting": nothing, "stale": new, "session": self.dates[stop - 1]}
+            for stop in stops
+        ]
 
-    @property
+    def _up_to(self, stop: int, due: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+        self.until(stop, due, targets)
+        held, waiting, stale = self._held.copy(), self._waiting.copy(), self._stale.copy()
+        return {"holdings": held, "waiting": waiting, "stale": stale, "session": self.dates[stop - 1]}
+
+    @lazy_property
     def n_closed(self) -> np.ndarray:
         """(n_sessions,) int64 holdings closed at their last price."""
-        if self.priced.all():
+        if self._complete:
             return _none(len(self.gross))
         return self.closed.sum(axis=1)
 
@@ -109,16 +129,30 @@ class LeafHoldings:
             short = net_shorts(self.after, identity, len(identity))
         return Trades(traded, short)
 
-    @property
-    def gaps(self) -> Gaps | None:
-        """Returns and tradability of its assets, for a parent; None where every holding could be traded; at the end."""
-        if not ((self._state.stale > 0) & (self._state.holdings != 0)).any():
-            if self.priced.all() or not self._held_unpriced:
-                return None
-        return Gaps(self.market, self.priced | self.closed)
+    def gaps(self, state: LeafState, rows: slice, traded: slice) -> Gaps | None:
+        """Return what a parent needs of a partition in which some holding could not be traded, else None; at the end.
 
-    @property
-    def _held_unpriced(self) -> bool:
-        """Whether anything without a price was held just before or just after trading."""
-        held = (self.after != 0) & ~self.priced  # what does not trade is the same before and after
-        return bool(held.any() or ((self.before != 0) & ~self.priced[self.traded]).any())
+        Parameters
+        ----------
+        state : state before the partition
+        rows : its sessions
+        traded : its rows of `before`
+
+        Returns
+        -------
+        returns and tradability of its assets
+        """
+        if not (state.stale.any() and ((state.stale > 0) & (state.holdings != 0)).any()):
+            if self._complete or self.priced[rows].all() or not self._held_unpriced(rows, traded):
+                return None
+        return Gaps(self.market[rows], self.priced[rows] | self.closed[rows])
+
+    @lazy_property
+    def _complete(self) -> bool:
+        return bool(self.priced.all())
+
+    def _held_unpriced(self, rows: slice, traded: slice) -> bool:
+        """Return whether anything without a price was held just before or just after trading."""
+        priced = self.priced[rows]
+        held = (self.after[rows] != 0) & ~priced  # what does not trade is the same before and after
+        return bool(held.any() or ((self.before[traded] != 0) & ~priced[self.traded[rows]]).any())

@@ -23,6 +23,13 @@ class Stopwatch:
         """Stages in the order in which they were begun, with their seconds and rows."""
         return [(stage, seconds, rows) for stage, (seconds, rows) in self._spent.items()]
 
+    def part(self, stage: str, rows: int) -> tuple[str, float, int]:
+        """Take a part of a stage out, `rows` of those that it covered with as much of its seconds, and return it."""
+        seconds, covered = self._spent[stage]
+        taken = seconds * rows / covered
+        self._spent[stage] = seconds - taken, covered - rows
+        return stage, taken, rows
+
     def lap(self, stage: str, rows: int) -> Timed:
         """Return a context manager that times a stage over `rows` decisions or sessions."""
         return Timed(self._spent, stage, rows)

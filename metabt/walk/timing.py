@@ -15,13 +15,23 @@ from metabt.walk.holdings import ALIVE, Queue
 
 def schedule(spec: Rules, state: State, dates: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     """Return which of `dates` are scheduled, (n_sessions,) bool, and the state's fields `index` and `scheduled`."""
-    first = 0 if spec.start is None else int(np.searchsorted(dates, np.datetime64(spec.start)))
+    first = _first(spec, dates)
     opens = np.zeros(len(dates), bool)
-    scheduled = state.scheduled
     if first < len(dates):
         opens[first:] = spec.schedule.opens(dates[first:], state.scheduled, state.index)
-        scheduled = dates[-1]
-    return opens, {"index": state.index + len(dates) - first, "scheduled": scheduled}
+    return opens, clock(spec, state, dates)
+
+
+def clock(spec: Rules, state: State, dates: np.ndarray) -> dict[str, Any]:
+    """Return the state's fields `index` and `scheduled` after the sessions `dates`."""
+    first = _first(spec, dates)
+    scheduled = dates[-1] if first < len(dates) else state.scheduled
+    return {"index": state.index + len(dates) - first, "scheduled": scheduled}
+
+
+def _first(spec: Rules, dates: np.ndarray) -> int:
+    """Return the first of `dates` that belongs to the schedule."""
+    return 0 if spec.start is None else int(np.searchsorted(dates, np.datetime64(spec.start)))
 
 
 def from_first(decisions: Decisions, live: bool) -> Decisions:

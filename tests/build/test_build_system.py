@@ -296,7 +296,8 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     lake, first = warm
     monkeypatch.setattr(lakehouse.Reader, "read", fail)
     monkeypatch.setattr(Dataset, "since", fail)
-    kernels = ("build.cached_walk.advance", "walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
+    kernels = ("build.cached_walk.advance", "build.walked_ahead.leaf_over")
+    kernels += ("walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
     for name in (*kernels, "analysis.risk_by_asset.ex_ante_asset_risk"):
         monkeypatch.setattr(f"metabt.{name}", fail)
     second = metabt.backtest({**MIXED, "name": "other"}, lake)

@@ -19,6 +19,7 @@ from metabt.cli.run_words import chosen, named_runs
 from metabt.errors import ConfigError
 from metabt.lakehouse import ingest
 from tests.shared.panels import stocks
+from tests.shared.walks import forbid_walks
 
 PORTFOLIO = """\
 name: mine
@@ -158,7 +159,7 @@ def test_a_job_of_another_launcher_is_a_member_of_a_sweep(told: Any) -> None:
 def test_what_cannot_be_run_is_refused_before_anything_is_walked_or_made(
     told: Any, argv: list[str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("walked"))
+    forbid_walks(monkeypatch, "walked")
     before = sorted(os.listdir())
     assert main(argv) == 1
     said = told.readouterr()

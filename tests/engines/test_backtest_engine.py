@@ -19,6 +19,7 @@ from metabt.portfolio.sleeve import Leaf, Sleeve
 from tests.shared.agreement import same
 from tests.shared.panels import market, stocks
 from tests.shared.small_tree import LEAF, tree
+from tests.shared.walks import forbid_walks
 
 
 def engine(trees: list[dict], prices: dict[str, pd.DataFrame], **options: Any) -> BacktestEngine:
@@ -33,9 +34,7 @@ def test_a_second_run_with_the_same_cache_computes_nothing_and_has_the_samebits(
     prices, cache = market(3, gaps=True), MemoryCache()
     first = metabt.backtest(tree(), prices, cache=cache)
     assert not any(first.frame("stages")["cache_hit"])
-    monkeypatch.setattr(
-        "metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed a block that was known")
-    )
+    forbid_walks(monkeypatch, "computed a block that was known")
     second = metabt.backtest(tree(), prices, cache=cache)
     assert all(second.frame("stages")["cache_hit"])
     assert same(first.tables, second.tables)

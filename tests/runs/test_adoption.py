@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.build import keys, sleeve_code
+from metabt.build import keys, sleeve_code, walked_ahead
 from metabt.build.cache.adoptions import ADOPTED, Adoptions, proofs
 from metabt.build.cache.disk import DiskCache
 from metabt.cli.main import main
@@ -64,16 +65,21 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what lets sleeves under an optimizer earn a little more than before."""
-    plain = walk_forward.advance
+    plain, leaf_over = walk_forward.advance, walked_ahead.leaf_over
+
+    def more(spec: Any, block: Any, estimator: str) -> Any:
+        return replace(block, net=block.net + 1e-12) if spec.optimizer.name == estimator else block
 
     def change(estimator: str) -> None:
         def advance(spec: Any, *rest: Any) -> Any:
             after, block = plain(spec, *rest)
-            if spec.optimizer.name == estimator:
-                block = type(block)(**{**block.__dict__, "net": block.net + 1e-12})
-            return after, block
+            return after, more(spec, block, estimator)
+
+        def over(spec: Any, *rest: Any) -> Any:
+            return [(after, more(spec, block, estimator)) for after, block in leaf_over(spec, *rest)]
 
         monkeypatch.setattr("metabt.build.cached_walk.advance", advance)
+        monkeypatch.setattr("metabt.build.walked_ahead.leaf_over", over)
 
     return change
 

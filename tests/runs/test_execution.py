@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import metabt
-from metabt.build import cached_walk
 from metabt.lakehouse import ingest, query
 from metabt.runs.reproduce import reproduce
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
 from tests.shared.small_tree import tree
+from tests.shared.walks import before_walks
 
 PRICES = stocks(5, 300, gaps=True).rename_axis("date")
 LATER = PRICES * 1.5
@@ -35,16 +35,15 @@ def test_what_is_ingested_during_a_run_is_not_in_it(
     ingest(alone, "stocks", LATER)
     after = run(alone)
     assert not same(before.tables, after.tables) and before.run_id != after.run_id
-    advance, left = cached_walk.advance, [block]
+    left = [block]
 
-    def meanwhile(*args: Any) -> Any:
+    def meanwhile(spec: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             ingest(lake, "stocks", LATER)
-        return advance(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached_walk, "advance", meanwhile)
+        before_walks(patch, meanwhile)
         during = run(lake)
     assert left[0] <= 0
     assert during.run_id == before.run_id and same(during.tables, before.tables)

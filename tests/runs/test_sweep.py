@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from tests.shared.agreement import same
 from tests.shared.jobs import SYMBOLS, book, job
 from tests.shared.laws import SEEDS, examples
 from tests.shared.months import market, monthly
+from tests.shared.walks import before_walks, forbid_walks
 
 
 def grid() -> list[Job]:
@@ -280,7 +280,7 @@ def test_the_same_sweep_again_finds_everything(lake: Path, monkeypatch: pytest.M
     first = run_sweep(grid()[:4], str(lake))
     with metabt.connect(lake) as connection:
         before = lakehouse.snapshot(connection)
-    monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed what was stored"))
+    forbid_walks(monkeypatch, "computed what was stored")
     again = run_sweep(grid()[:4], str(lake))
     assert all(run.found for run in again.runs) and again.computed == 0 and again.outlook.n_found == 4
     assert [run.run_id for run in again.runs] == [run.run_id for run in first.runs]
@@ -325,7 +325,7 @@ def test_what_was_kept_as_a_summary_can_be_kept_whole_later(lake: Path) -> None:
 
 
 def test_a_look_ahead_computes_and_stores_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metabt.build.cached_walk.advance", lambda *args: pytest.fail("computed"))
+    forbid_walks(monkeypatch, "computed")
     looked = outlook(grid(), str(lake))
     assert isinstance(looked, Outlook) and looked.n_distinct == 72 and looked.n_known == 0
     assert stored(lake) == {} and not (lake / CACHE).exists()
@@ -430,17 +430,17 @@ def test_an_engine_that_is_not_there_spoils_no_run_of_the_same_name(lake: Path) 
 
 SWEEP = """
 import json, os, signal, sys
-import metabt.build.cached_walk as walker
+from metabt.build.cache.disk import DiskCache
 from metabt.config import Job
 from metabt.runs.sweep import run_sweep
 jobs = [Job(tuple(overrides), config, None) for overrides, config in json.loads(sys.argv[2])]
-advance, left = walker.advance, [int(sys.argv[3])]
+put, left = DiskCache.put, [int(sys.argv[3])]
 def dying(*args):
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
-    return advance(*args)
-walker.advance = dying
+    return put(*args)
+DiskCache.put = dying
 run_sweep(jobs, sys.argv[1], keep=sys.argv[4])
 """
 
@@ -466,34 +466,35 @@ def test_a_killed_sweep_goes_on_where_it_stopped(lake: Path, after: int, keep: s
         assert_whole(lake, run, one.config["portfolio"], keep)  # type: ignore[index]
 
 
-@pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Press Ctrl-C instead of computing the fifth block."""
-    from metabt.build import cached_walk
+def interrupted_sweep(lake: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Press Ctrl-C instead of walking over anything for the fifth time; return the keys of what was put by then."""
+    left, keys, put = [5], list[str](), DiskCache.put
 
-    advance, left = cached_walk.advance, [5]
-
-    def pressed(*args: Any) -> Any:
+    def press(spec: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
-        return advance(*args)
+
+    def noted(cache: DiskCache, key: str, *rest: Any) -> Any:
+        keys.append(key)
+        return put(cache, key, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached_walk, "advance", pressed)
-        yield
+        patch.setattr(DiskCache, "put", noted)
+        before_walks(patch, press)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(grid()[:3], str(lake))
+    return keys
 
 
-@pytest.mark.usefixtures("interrupted")
-def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(grid()[:3], str(lake))
-    assert stored(lake) == {}
+def test_an_interrupted_sweep_leaves_blocks_and_no_run(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = interrupted_sweep(lake, monkeypatch)
+    assert stored(lake) == {} and len(put) >= 4
     cache = Lakehouse(lake).cache()
     assert cache is not None
     again = run_sweep(grid()[:3], str(lake))
     # what was put before is published in the background, and waited for by whoever wants it
-    assert again.computed == again.outlook.n_distinct - 4
+    assert again.computed == again.outlook.n_distinct - len(put)
     assert_whole(lake, again.runs[0], book(optimizer="equal", lookback=15, lag=0), "summary")
     assert os.path.isdir(lake / CACHE)
 

@@ -50,3 +50,11 @@ def test_rows_are_sessions_walked_and_decisions_taken(cache: MemoryCache | None)
         for stage, number in rows[path].items():
             decides = stage in ("selection", "optimization", "risk.optimize_meta")
             assert number == (taken if decides else len(prices)), (path, stage)
+
+
+def test_a_part_is_taken_out_with_its_share_of_the_time(clock: list[float]) -> None:
+    watch = Stopwatch()
+    with watch.lap("one", 8):
+        clock[0] += 4.0
+    assert watch.part("one", 2) == ("one", 1.0, 2) and watch.part("one", 5) == ("one", 2.5, 5)
+    assert watch.laps == [("one", 0.5, 1)]

@@ -73,6 +73,10 @@ class DiskCache:
         self.store.put(key, SCHEMAS[kind], sections)
         return sealed
 
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context manager within which what this thread puts is kept back, to be published in one pack."""
+        return self.store.together()
+
     def publish(self) -> None:
         """Begin to put on disk what was put, if it is enough for a pack."""
         self.store.publish()

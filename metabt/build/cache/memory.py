@@ -29,6 +29,10 @@ class NoCache:
         """Return the parts without digests, and keep nothing."""
         return Sealed(parts, {})
 
+    def together(self) -> AbstractContextManager[None]:
+        """Return at once: other processes find nothing."""
+        return nullcontext()
+
     def publish(self) -> None:
         """Do nothing."""
 
@@ -123,6 +127,16 @@ class MemoryCache:
         sealed, _ = seal(parts)
         return self.objects.setdefault(key, (kind, sealed))[1]
 
+    def together(self) -> AbstractContextManager[None]:
+        """Return at once: other processes find nothing here.
+
+        Returns
+        -------
+        context manager
+            Within it puts are what they are without.
+        """
+        return nullcontext()
+
     def publish(self) -> None:
         """Do nothing: other processes find nothing here."""
 
@@ -159,6 +173,10 @@ class Around:
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Hand the parts of an object on to the other, and return what it returns."""
         return self.behind.put(key, kind, parts)
+
+    def together(self) -> AbstractContextManager[Any]:
+        """Have the other publish together what is put."""
+        return self.behind.together()
 
     def publish(self) -> None:
         """Have the other begin to publish."""

@@ -3,7 +3,8 @@
 1. `get` finds the pack by one look at the index of keys, reads the object by its place, checks every byte, and hands
    out memory of its own. What is not sound is taken out of its pack into the quarantine with a warning, and counts as
    absent: it will be computed again.
-2. `put` adds the sections to the open pack; an object that exists is left as it is.
+2. `put` adds the sections to the open pack; an object that exists is left as it is. What is put `together` is in one
+   pack, so that others find none of it or all.
 3. `claim` lets one of several processes compute while the others wait.
 4. `known` reads no object: it says what the index states of one.
 
@@ -17,6 +18,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from metabt.build.cache.compaction import mended
 from metabt.build.cache.last_use import LastUse
 from metabt.build.cache.pack_format import Fault, Section, Stored, is_key
 from metabt.build.cache.pack_index import PackIndex, Place
-from metabt.build.cache.pack_writer import MANY, PackWriter
+from metabt.build.cache.pack_writer import MANY, PackWriter, Put
 from metabt.build.cache.single_flight import Claim, Claims
 from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import QUARANTINE, Bad, pack_path, read_object, set_aside
@@ -76,9 +78,8 @@ class ObjectStore:
         self._packs = PackIndex(self.root, warn, partial(_quarantine, self.root, warn, counting))
         self._uses = LastUse(self.root)
         index = self._packs
-        self._writer = PackWriter(
-            self.root, self._disk, warn, counting, lambda key: index.find(key) is not None, index.add
-        )
+        self._writer = PackWriter(self.root, self._disk, warn, counting, index.among, index.add)
+        self._kept = threading.local()
         self._claims = Claims(self.root, warn, partial(_waiting, self._writer, index))
         # what was put is published though nobody closes the store
         self._end = weakref.finalize(self, _finish, self._writer, self._uses, self._claims)
@@ -110,7 +111,8 @@ class ObjectStore:
         pending = self._pending(key, schema)
         if pending is not None:
             return {name: section.sha256 for name, section in pending.items()}
-        place = self._packs.find(_plain(key))
+        # what is put together follows a look of its own: one for all of it
+        place = self._packs.find(_plain(key), look=getattr(self._kept, "puts", None) is None)
         return None if place is None or place.index.schema(place.row) != schema else place.index.stated(place.row)
 
     def put(self, key: str, schema: str, sections: Mapping[str, Section]) -> None:
@@ -121,7 +123,23 @@ class ObjectStore:
         """
         plain = _plain(key)
         if self._writer.writes:
-            self._writer.add(plain, Stored(schema, dict(sections)), partial(self._claims.after_put, key))
+            put = Put(plain, Stored(schema, dict(sections)), partial(self._claims.after_put, key))
+            kept: list[Put] | None = getattr(self._kept, "puts", None)
+            if kept is None:
+                self._writer.add([put])
+            else:
+                kept.append(put)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within the block, keep back what this thread puts; then add it to one pack, unless the block raised."""
+        self._kept.puts = puts = list[Put]()
+        try:
+            yield
+        finally:
+            self._kept.puts = None
+        if puts:
+            self._writer.add(puts)
 
     def claim(self, key: str) -> Claim:
         """Return the claim on a key, a context manager; within it, `get` again before computing.

@@ -13,7 +13,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -50,10 +50,10 @@ class PackIndex:
         self._unsound: set[tuple[str, bytes]] = set()
         self._seen: tuple[int, int] | None = None
 
-    def find(self, key: bytes) -> Place | None:
-        """Return where an object is, or None."""
+    def find(self, key: bytes, *, look: bool = True) -> Place | None:
+        """Return where an object is, or None; without a `look` as far as is known by now."""
         with self._lock:
-            if key not in self._where:
+            if look and key not in self._where:
                 self.look()
             name = self._where.get(key)
             if name is None:
@@ -62,6 +62,12 @@ class PackIndex:
             row = index.row(key)
             assert row is not None  # it was put there by this index
             return Place(name, index, row)
+
+    def among(self, keys: Iterable[bytes]) -> Set[bytes]:
+        """Return those keys whose objects are in some pack, after one look."""
+        with self._lock:
+            self.look()
+            return {key for key in keys if key in self._where}
 
     def look(self, anew: bool = False) -> None:
         """Take notice of packs that have come or gone; with `anew` though the directory's time tells nothing."""

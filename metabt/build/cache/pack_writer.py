@@ -1,6 +1,6 @@
 """Write packs on a thread; after the disk's first refusal nothing is written for the rest of the process.
 
-1. `add` puts an object into the open pack. A pack is handed over to the thread when it has PACK bytes, after SECONDS,
+1. `add` puts objects into the open pack. A pack is handed over to the thread when it has PACK bytes, after SECONDS,
    when a thread is about to wait for somebody else's claim, at a partition's end if it has MANY objects, and by
    `flush`.
 2. At most QUEUE packs wait or are being written: a slow disk slows the caller down instead of filling the memory.
@@ -17,8 +17,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
+from typing import NamedTuple
 
 from metabt.build.cache.pack_format import Index, Stored, pack_pieces
 from metabt.build.cache.publishing import links_work, publish
@@ -44,6 +45,18 @@ REASONS = {
 """Error number of a refusal -> what it means and how to mend it."""
 
 
+class Put(NamedTuple):
+    """An object that is put."""
+
+    key: bytes
+    """What it is addressed by."""
+    stored: Stored
+    """What is put; its bytes must not change until they are published."""
+    take_over: Callable[[], Callable[[], None]]
+    """Called once there is room. What it returns is called when the object is published or given up. An interruption
+    before that leaves the claim with the caller."""
+
+
 class Pack:
     """Objects that are going to be published together."""
 
@@ -67,15 +80,15 @@ class PackWriter:
         disk: Disk,
         warn: Callable[[str], None],
         tell: Callable[[str, int], None],
-        known: Callable[[bytes], bool],
+        known: Callable[[Iterable[bytes]], Set[bytes]],
         published: Callable[[str, Index], None],
     ) -> None:
         """Take the store's directory and its disk; the thread starts with the first `add`.
 
         `warn(text)` is called once where the file system has no hard links, and once when the disk refuses a pack.
         `tell(event, n)` is called with the number of objects that were 'published', or 'lost' because others were
-        first. `known(key)` says whether an object is published already, `published(name, index)` takes notice of a
-        new pack. All are called on the thread.
+        first. `known(keys)` returns those of objects that are published already, `published(name, index)` takes notice
+        of a new pack. All are called on the thread.
         """
         self.writes = True
         """False once the disk has refused a pack; then `add` gives every object up."""
@@ -91,36 +104,29 @@ class PackWriter:
         self._ending = False
         self._process = os.getpid()
 
-    def add(self, key: bytes, stored: Stored, take_over: Callable[[], Callable[[], None]]) -> None:
-        """Put an object into the open pack; this blocks while QUEUE others are waiting or being written.
-
-        Parameters
-        ----------
-        key : bytes
-            What it is addressed by.
-        stored : Stored
-            What is put; its bytes must not change until they are published.
-        take_over : callable
-            Called once there is room. What it returns is called when the object is published or given up. An
-            interruption before that leaves the claim with the caller.
-        """
+    def add(self, puts: Sequence[Put]) -> None:
+        """Put objects into the open pack, all into one; this blocks while QUEUE others are waiting or being written."""
         with self._changed:
             self._begin()
             self._changed.wait_for(lambda: len(self._queue) + (self._writing is not None) < QUEUE or not self.writes)
-            after = take_over()
-            if not self.writes or self.pending(key):
-                if self.writes:
-                    self._tell("lost", 1)
-                after()
-                return
-            pack = self._open = self._open or Pack()
-            pack.objects[key] = stored
-            pack.after.append(after)
-            pack.bytes += sum(memoryview(section.data).nbytes for section in stored.sections.values())
-            if len(pack.objects) == 1:
-                self._changed.notify_all()  # the thread has to know when it is due
-            if pack.bytes >= PACK:
+            for put in puts:
+                self._add(put)
+            if self._open and self._open.bytes >= PACK:
                 self._hand_over()
+
+    def _add(self, put: Put) -> None:
+        after = put.take_over()
+        if not self.writes or self.pending(put.key):
+            if self.writes:
+                self._tell("lost", 1)
+            after()
+            return
+        pack = self._open = self._open or Pack()
+        pack.objects[put.key] = put.stored
+        pack.after.append(after)
+        pack.bytes += sum(memoryview(section.data).nbytes for section in put.stored.sections.values())
+        if len(pack.objects) == 1:
+            self._changed.notify_all()  # the thread has to know when it is due
 
     def pending(self, key: bytes) -> Stored | None:
         """Return an object that is not published yet."""
@@ -203,7 +209,8 @@ class PackWriter:
         if not self.writes:
             return
         try:
-            new = {key: stored for key, stored in pack.objects.items() if not self._known(key)}
+            known = self._known(pack.objects)
+            new = {key: stored for key, stored in pack.objects.items() if key not in known}
             self._tell("lost", len(pack.objects) - len(new))
             if new:
                 name, index, pieces = pack_pieces(new)

@@ -16,9 +16,10 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
-from metabt.build.cache.syscalls import Disk
+from metabt.build.cache.syscalls import MANY, Disk
 from metabt.build.cache.verified_reading import DIRECTORY
 
 REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -90,13 +91,23 @@ def _give_name(disk: Disk, source: str, name: str, directory: int, links: bool) 
 def _write(disk: Disk, name: str, directory: int, pieces: Iterable[bytes | memoryview]) -> None:
     file = disk.create(name, directory)
     try:
-        for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                view = view[disk.write(file, view) :]
+        left = iter(pieces)
+        while some := [memoryview(piece) for piece in islice(left, MANY)]:
+            _write_all(disk, file, some)
         disk.fsync(file)
     finally:
         os.close(file)
+
+
+def _write_all(disk: Disk, file: int, pieces: list[memoryview]) -> None:
+    first = 0
+    while first < len(pieces):
+        done = disk.write(file, pieces[first:])
+        while first < len(pieces) and done >= pieces[first].nbytes:
+            done -= pieces[first].nbytes
+            first += 1
+        if done:
+            pieces[first] = pieces[first][done:]
 
 
 def _exists(name: str, directory: int) -> bool:

@@ -7,10 +7,15 @@ where another of that name has taken its place.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags with which a file is made: it must not exist, not even as a link."""
+
+
+MANY = 1024
+"""Pieces that one call can write."""
 
 
 class Disk:
@@ -24,9 +29,9 @@ class Disk:
         """Make a file that only its owner can read, and return its descriptor."""
         return os.open(name, NEW, 0o600, dir_fd=directory)
 
-    def write(self, file: int, data: bytes | memoryview) -> int:
-        """Write some of `data`, and return how many bytes."""
-        return os.write(file, data)
+    def write(self, file: int, pieces: Sequence[bytes | memoryview]) -> int:
+        """Write some of at most MANY pieces, one after another, and return how many bytes."""
+        return os.writev(file, pieces)
 
     def fsync(self, file: int) -> None:
         """Wait until a file's bytes are on the disk."""

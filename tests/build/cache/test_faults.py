@@ -8,13 +8,15 @@ import resource
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from metabt.build.cache import pack_writer
+from metabt.build.cache import pack_writer, publishing
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.publishing import is_temporary
+from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.upkeep import prune
 from tests.build.cache.stores import (
     SCHEMA,
@@ -53,6 +55,10 @@ class Dying(Hooked):
         self.steps.append(name)
         if name == "link" and not self.links:
             raise OSError(errno.EPERM, "Operation not permitted")
+
+    def write(self, file: int, pieces: Sequence[bytes | memoryview]) -> int:
+        """Write one piece at a time, so that it can be killed between any two."""
+        return super().write(file, pieces[:1])
 
 
 def put_all(root: Path, disk: Hooked | None = None) -> None:
@@ -114,6 +120,27 @@ def test_a_pack_is_on_the_disk_before_it_has_its_name(tmp_path: Path, links: boo
     for position, step in enumerate(steps):
         if step == "mkdir":
             assert steps[position + 1] == "fsync_dir"
+
+
+class Halting(Disk):
+    """A disk that writes a few bytes at a time."""
+
+    def write(self, file: int, pieces: Sequence[bytes | memoryview]) -> int:
+        return os.write(file, b"".join(pieces)[:7])
+
+
+@pytest.mark.parametrize("many", [1, 2, 1024])
+def test_a_pack_is_whole_however_much_the_disk_takes_at_a_time(
+    tmp_path: Path, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "MANY", many)
+    roots = [tmp_path / name for name in ("at once", "halting")]
+    for root, disk in zip(roots, (None, Halting()), strict=True):
+        with ObjectStore(root, disk=disk) as store:
+            fill(store, range(50), 100)
+            assert all(plain(store.get(key_of(n), SCHEMA)) == plain(sections(n, 100)) for n in range(50))
+    one, other = (path_of(ObjectStore(root), key_of(0)).read_bytes() for root in roots)
+    assert one == other
 
 
 # Refused by the disk

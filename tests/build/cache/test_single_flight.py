@@ -61,6 +61,53 @@ def test_of_four_processes_one_computes(root: Path, tmp_path: Path) -> None:
     assert (tmp_path / "computed").read_bytes() == b"x"
 
 
+CHAIN = [key_of(f"link {number}") for number in range(30)]
+"""Keys of which each is known to who has the object before it."""
+
+
+def compute_chain_once(root: Path, computed: Path, gate: int) -> None:
+    """Do what a run does for a leaf: where an object is missing, all from there on are put together, in one claim."""
+    with ObjectStore(root) as store:
+        os.read(gate, 1)
+        for at, key in enumerate(CHAIN):
+            if store.get(key, SCHEMA) is None:
+                with store.claim(key):
+                    if store.get(key, SCHEMA) is None:
+                        with computed.open("ab", buffering=0) as file, store.together():
+                            for later in CHAIN[at:]:
+                                file.write(b"x")
+                                time.sleep(0.002)
+                                store.put(later, SCHEMA, sections(later))
+            assert store.get(key, SCHEMA) is not None
+
+
+def test_of_four_processes_one_computes_what_is_put_together(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "PACK", 100)  # full with the first of them
+    gate, opener = os.pipe()
+    children = [start(lambda: compute_chain_once(root, tmp_path / "computed", gate)) for _ in range(4)]
+    os.write(opener, b"gogo")
+    assert [finish(child) for child in children] == [0, 0, 0, 0]
+    assert (tmp_path / "computed").read_bytes() == b"x" * len(CHAIN)
+    assert len(list((root / "packs").iterdir())) == 1
+
+
+def test_what_is_put_together_is_kept_back_and_then_in_one_pack(root: Path) -> None:
+    with ObjectStore(root) as store, ObjectStore(root) as other:
+        with store.claim(KEY), store.together():
+            store.put(KEY, SCHEMA, sections("a"))
+            store.put(key_of("b"), SCHEMA, sections("b"))
+            threading.Thread(target=store.flush).start()
+            assert store.get(KEY, SCHEMA) is other.get(key_of("b"), SCHEMA) is None and not is_free(root)
+        assert not is_free(root)
+        store.flush()
+        assert is_free(root)
+        assert plain(other.get(KEY, SCHEMA)) == plain(sections("a"))
+        assert plain(other.get(key_of("b"), SCHEMA)) == plain(sections("b"))
+        assert store.counts.published == 2 and len(list((root / "packs").iterdir())) == 1
+
+
 def test_of_four_threads_one_computes(root: Path) -> None:
     computed: list[int] = []
     gate = threading.Barrier(4)

@@ -52,6 +52,9 @@ class DyingCache:
     def known(self, key: str, kind: str) -> Mapping[str, str] | None:
         return self._cache.known(key, kind)
 
+    def together(self) -> AbstractContextManager[Any]:
+        return self._cache.together()
+
     def publish(self) -> None:
         self._cache.publish()
 

@@ -1,0 +1,96 @@
+"""Leaf partitions: hold and charge a leaf over several partitions at once, cut into the blocks and states of each.
+
+1. Hold up to each partition's end, where what is held is taken note of.
+2. Charge all sessions together: each is charged by itself, with what the session before has left.
+3. Cut out each partition's rows, and the state after it: what is queued, unpaid and held there.
+
+A walk from one partition to the next makes the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from metabt.portfolio.sleeve import Leaf
+from metabt.walk.block import Assets, Block, Decisions, LeafState
+from metabt.walk.costs import charge
+from metabt.walk.leaf_holdings import LeafHoldings
+from metabt.walk.timing import begin_of, clock, days_between, due_in
+
+
+def cut(
+    spec: Leaf, state: LeafState, hold: LeafHoldings, decisions: Decisions, stops: Sequence[int]
+) -> list[tuple[LeafState, Block]]:
+    """Return the state after each partition and its block.
+
+    Parameters
+    ----------
+    spec : Leaf
+    state : LeafState before the first of the partitions
+    hold : LeafHoldings from there on
+    decisions : Decisions of all partitions, by rows of the sessions that are held
+    stops : rows before which the partitions end, ascending; the last is the number of sessions
+    """
+    dates = hold.dates
+    due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(dates))
+    held = hold.up_to_each(stops, due, targets)
+    trades = hold.trades(spec.costs.borrow_bp > 0)
+    days = days_between(state.session, dates)
+    cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+    turnover, closed = trades.traded / 2, hold.n_closed
+    queue = state.queue.extend(decisions.rows, decisions.weights, spec.lag)
+    n_queued = len(state.queue.due)
+    decided = [0, *np.searchsorted(decisions.rows, stops).tolist()]
+    traded = [0, *np.cumsum(hold.traded)[np.array(stops) - 1].tolist()]
+    found: list[tuple[LeafState, Block]] = []
+    before = state
+    for k, (start, stop) in enumerate(pairwise([0, *stops])):
+        rows, made = slice(start, stop), slice(decided[k], decided[k + 1])
+        begin, started = begin_of(before.started, trades.traded[rows])
+        gaps = hold.gaps(before, rows, slice(traded[k], traded[k + 1]))
+        block = Block(
+            dates=dates[rows],
+            begin=begin,
+            gross=hold.gross[rows],
+            cost=cost[rows],
+            net=net[rows],
+            turnover=turnover[rows],
+            netting=_nothing(stop - start),
+            traded=hold.traded[rows],
+            closed=closed[rows],
+            decisions=_part(decisions, made, start),
+            held=Assets(hold.after[rows], hold.before[traded[k] : traded[k + 1]], gaps),
+        )
+        before = LeafState(
+            **clock(spec, state, dates[:stop]),
+            **held[k],
+            queue=queue.after(n_queued + decided[k + 1], stop),
+            unpaid=trades.unpaid(stop - 1),
+            live=state.live or decided[k + 1] > 0,
+            started=started,
+        )
+        found.append((before, block))
+    return found
+
+
+def _part(decisions: Decisions, made: slice, start: int) -> Decisions:
+    """Return some of the decisions, by rows of the partition that begins at `start`."""
+    return Decisions(
+        decisions.rows[made] - start,
+        decisions.weights[made],
+        decisions.risk[made],
+        decisions.status[made],
+        decisions.reasons[made],
+    )
+
+
+@lru_cache(maxsize=16)
+def _nothing(n_sessions: int) -> np.ndarray:
+    """Return zeros, (n_sessions,), read-only: as many leaves as there are share them."""
+    zeros = np.zeros(n_sessions)
+    zeros.flags.writeable = False
+    return zeros
