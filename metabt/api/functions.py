@@ -153,7 +153,7 @@ def asked_for(
     """
     executor = _executor(engine)
     flag("force", force)
-    port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
+    port("cache", cache, "get", "known", "put", "claim", "together", "publish", "flush")
     port("progress", progress, "__call__")
     source = source_of(prices, to_write=True)
     asked = _request(tree, source, **settings)

@@ -79,7 +79,7 @@ class BacktestEngine:
             the executor walks in other processes.
         """
         port("executor", executor, "name", "walk")
-        port("cache", cache, "get", "known", "put", "claim", "publish", "flush")
+        port("cache", cache, "get", "known", "put", "claim", "together", "publish", "flush")
         _check_parts(portfolios, prices, keep)
         flag("is_meta_backtest", is_meta_backtest)
         flag("force", force)

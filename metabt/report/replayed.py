@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from metabt.errors import MetabtError
+from metabt.values.freed_memory import give_back
 
 if TYPE_CHECKING:
     from metabt.runs.baselines.walk_baselines import BaselineWalk
@@ -54,6 +55,7 @@ class Replayed:
         _ = self.attributed, self.beside
         if not isinstance(self._found, Missing):
             self._found.forget()
+            give_back()
 
     @cached_property
     def beside(self) -> BaselineWalk | Missing:
