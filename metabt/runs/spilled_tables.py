@@ -68,9 +68,7 @@ class Spill:
         if place.length:
             assert self._file is not None  # something was kept
             if os.preadv(self._file, [plain.view(np.uint8).data], place.offset) != plain.nbytes:
-                raise StoreError(
-                    f"tables of finished runs, kept in '{self._folder}', were cut short; run the same again"
-                )
+                raise StoreError(f"tables of finished runs, kept in '{self._folder}', were cut short; run it again")
         return plain if place.values is None else Coded(plain, place.values)
 
     def close(self) -> None:

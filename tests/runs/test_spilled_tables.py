@@ -85,3 +85,13 @@ def test_a_full_disk_is_an_error_that_names_the_place(tmp_path: Path, monkeypatc
         spill.keep({"it": table(9, 1)})
     assert list(tmp_path.iterdir()) == []
     spill.close()
+
+
+def test_a_file_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    spill = Spill(tmp_path)
+    kept = spill.keep({"metrics": {"value": np.arange(1000.0)}})
+    assert spill._file is not None
+    os.ftruncate(spill._file, 100)
+    with pytest.raises(StoreError, match="cut short; run it again"):
+        kept["metrics"]
+    spill.close()
