@@ -166,15 +166,15 @@ def keep_in_catalogue(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CALL lake.set_option('data_inlining_row_limit', {INLINED}, table_name => '{name}')")
 
 
-def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, order: str = "") -> None:
+def insert(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatchReader, order: str = "") -> None:
     """Append Arrow rows to table `name`; `order` is empty or a clause such as ``"ORDER BY date"``."""
     lend(con, "incoming_rows", rows)
-    columns = ", ".join(f'"{column}"' for column in rows.column_names)
+    columns = ", ".join(f'"{column}"' for column in rows.schema.names)
     con.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM incoming_rows {order}")
     con.unregister("incoming_rows")
 
 
-def lend(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+def lend(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
     """Register Arrow rows as table `name` for one statement: a stream, since DuckDB would import pyarrow.dataset."""
     con.register(name, rows.__arrow_c_stream__())
 

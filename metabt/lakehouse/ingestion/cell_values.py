@@ -87,14 +87,15 @@ def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
     coded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     read = _stamps(coded.dictionary, options.date_format)
     codes = coded.indices.to_numpy()
-    unread = np.isnat(read.stamps)[codes]
-    if unread.any():
+    if np.isnat(read.stamps).any() and (unread := np.isnat(read.stamps)[codes]).any():
         row = int(np.flatnonzero(unread)[0])
         raise DataError(
             f"date column '{name}': row {row + 1}: {_doubt(str(column[row].as_py()), unread, read, options)}"
         )
-    micros = read.stamps[codes].astype(np.int64)
-    return Sessions((micros // DAY).astype("datetime64[D]"), micros % DAY)
+    micros = read.stamps.astype(np.int64)
+    days, clock = (micros // DAY).astype("datetime64[D]"), micros % DAY
+    # pages of zeros that nobody writes to take no memory
+    return Sessions(days[codes], clock[codes] if clock.any() else np.zeros(len(codes), np.int64))
 
 
 def _doubt(text: str, unread: np.ndarray, read: date_texts.Dates, options: Options) -> str:
@@ -148,7 +149,7 @@ def as_text(column: pa.Array) -> pa.Array:
 
 def _float64(column: pa.Array) -> np.ndarray:
     # adding 0 turns -0.0 into 0.0, so that equal values have equal bytes
-    return column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
+    return column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False) + 0.0
 
 
 def _stamps(distinct: pa.Array, date_format: str | None) -> date_texts.Dates:

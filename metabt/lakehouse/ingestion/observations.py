@@ -20,6 +20,8 @@ EARLIEST, LATEST = np.datetime64("1800-01-01"), np.datetime64("2100-01-01")
 """Dates beyond which a note is made."""
 SMALLEST, LARGEST = 1e-9, 1e12
 """Closes beyond which a note is made."""
+DENSE = 8
+"""Integers that a row may take for marks of those that are there to cost less than sorting."""
 FIELDS = ("close", "open", "high", "low", "volume")
 """Fields of a symbol in a session; only the close is required."""
 
@@ -106,6 +108,9 @@ def _without_empty_fields(rows: Observations) -> Observations:
 def _check_values(rows: Observations, name: str) -> None:
     values = rows.fields[name]
     returns = rows.calendar is not None
+    lowest, highest = (reduce(values, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    if (lowest >= 0 if name == "volume" else lowest > (-1 if returns else 0)) and highest < np.inf:
+        return
     possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > (-1 if returns else 0)))
     bad = np.flatnonzero(~(possible | np.isnan(values)))
     if len(bad):
@@ -119,15 +124,31 @@ def _check_values(rows: Observations, name: str) -> None:
 
 
 def _without_repeats(rows: Observations) -> Observations:
-    key = rows.dates.astype(np.int64) * len(rows.symbols.values) + rows.symbols.codes
-    if (key[1:] > key[:-1]).all():
+    key = rows.dates.astype(np.int64)
+    key *= len(rows.symbols.values)
+    key += rows.symbols.codes
+    if _all_differ(key):
         return rows
-    ordered = rows.take(np.lexsort((rows.clock, key)))
-    key = np.sort(key)
+    order = np.lexsort((rows.clock, key))
+    ordered, key = rows.take(order), key[order]
     repeats = np.r_[False, key[1:] == key[:-1]]
     _refuse_intraday(ordered, repeats)
     _refuse_conflicts(ordered, repeats)
     return ordered.take(~repeats)
+
+
+def _all_differ(keys: np.ndarray) -> bool:
+    """Return whether no two of some integers, (n_rows,), are the same, as far as that shows without sorting them."""
+    if (keys[1:] > keys[:-1]).all():
+        return True
+    first = keys.min()
+    if keys.max() - first > DENSE * len(keys):
+        return False
+    keys -= first
+    seen = np.zeros(int(keys.max()) + 1, np.bool_)
+    seen[keys] = True
+    keys += first
+    return np.count_nonzero(seen) == len(keys)
 
 
 def _refuse_intraday(rows: Observations, repeats: np.ndarray) -> None:

@@ -69,6 +69,13 @@ def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[s
     _seal(con, dataset, touched, fresh)
 
 
+def add_digests(con: duckdb.DuckDBPyConnection, dataset: str, rows: Iterable[Row]) -> None:
+    """Write the digests of a dataset that has none yet."""
+    fresh = set(rows)
+    _append(con, dataset, fresh)
+    _seal(con, dataset, {row[0] for row in fresh}, fresh)
+
+
 def dataset_seals(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, str]:
     """Return the columns `calendar` and `contents` of a dataset's row in `datasets`, from its other tables."""
     rows = execute(con, "SELECT symbol, inputs, bars FROM symbols WHERE dataset = $1", dataset).fetchall()

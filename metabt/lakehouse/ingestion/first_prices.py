@@ -1,0 +1,154 @@
+"""First prices: those of a dataset of which nothing is stored, so that there is nothing to compare them with.
+
+1. They are put in order as matrices of symbols x sessions, as digests and anomalies need them; rows in the order of the
+   table are made of some sessions at a time while DuckDB writes them.
+2. Digests and anomalies come from these matrices, some symbols at a time, and are those of the rows when read back.
+3. Where most cells of such matrices would be empty, or anything is stored under the dataset's name, the rows are
+   compared and written as any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from metabt.data.prices import Prices, observed_digests
+from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
+from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.ingestion.anomalies import Found, anomalies
+from metabt.lakehouse.ingestion.observations import FIELDS, Observations
+from metabt.lakehouse.prices.price_digests import Row
+from metabt.lakehouse.prices.seals import BARS
+from metabt.values.buffers import from_numpy, from_texts
+
+SPARSE = 4
+"""Cells per row beyond which matrices take more memory than rows."""
+VECTOR = 2048
+"""Rows that DuckDB takes at a time; a shorter batch would end row groups elsewhere than after a sort."""
+SLICE = 1 << 18
+"""Cells of a matrix, or rows, that are worked on at a time: as many as caches and little memory hold."""
+TABLES = ("prices", "datasets", "symbols", "calendars", "digests", "checks")
+"""Tables that say whether anything is stored of a dataset."""
+
+
+@dataclass(frozen=True)
+class FirstPrices:
+    """Prices as matrices."""
+
+    dataset: str
+    """The dataset's name."""
+    dates: np.ndarray
+    """(n_sessions,) datetime64[D], increasing: those on which any symbol has a price."""
+    symbols: tuple[str, ...]
+    """(n_symbols,) sorted: those that have a price."""
+    fields: dict[str, np.ndarray]
+    """Field -> (n_symbols, n_sessions) float64, NaN where missing; a field the source does not have is not there."""
+    n_rows: int
+    """Number of prices."""
+
+    @property
+    def extent(self) -> dict[str, Any]:
+        """What the dataset's row in `datasets` says of how far they reach."""
+        first, last = self.dates[[0, -1]].tolist()
+        return {"symbols": len(self.symbols), "sessions": len(self.dates), "first_date": first, "last_date": last}
+
+    def write(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Append the rows to the table `prices`, by date and symbol."""
+        kinds = {name: ARROW[kind] for name, kind in SCHEMA["prices"].items()}
+        coded = pa.dictionary(pa.int32(), pa.string())
+        schema = pa.schema({**kinds, "dataset": coded, "symbol": coded})
+        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, self._batches(schema)))
+
+    def digests(self) -> Iterator[Row]:
+        """Yield symbol, partition, field and digest of every cell, as `metabt.lakehouse.prices.price_digests`."""
+        for part in self._parts():
+            volume = part.fields.get("volume")
+            close = part.fields["close"].T
+            prices = Prices(self.dataset, self.dates, part.symbols, close, None if volume is None else volume.T)
+            yield from prices.digests()
+            for field in BARS:
+                if field in part.fields:
+                    for label, place, digest in observed_digests(self.dates, part.fields[field].T):
+                        yield part.symbols[place], label, field, digest
+
+    def anomalies(self) -> Iterator[Found]:
+        """Yield what is odd about the closes."""
+        for part in self._parts():
+            seen = ~np.isnan(part.fields["close"])
+            codes, rows = np.nonzero(seen)
+            yield from anomalies(part.symbols, self.dates, codes, rows, part.fields["close"][seen])
+
+    def _parts(self) -> Iterator[FirstPrices]:
+        """Yield all sessions of some symbols at a time."""
+        size = max(SLICE // len(self.dates), 1)
+        for first in range(0, len(self.symbols), size):
+            some = slice(first, first + size)
+            fields = {name: values[some] for name, values in self.fields.items()}
+            yield replace(self, symbols=self.symbols[some], fields=fields)
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some sessions at a time, in numbers that DuckDB takes in whole vectors."""
+        size = max(SLICE // len(self.symbols), 1)
+        rest = pa.table({name: pa.nulls(0, schema.field(name).type) for name in schema.names})
+        for first in range(0, len(self.dates), size):
+            batch = self._batch(schema, slice(first, first + size))
+            rows = pa.concat_tables([rest, pa.Table.from_batches([batch])]).combine_chunks()
+            n_even = len(rows) // VECTOR * VECTOR
+            yield from rows.slice(0, n_even).to_batches()
+            rest = rows.slice(n_even)
+        yield from rest.to_batches()
+
+    def _batch(self, schema: pa.Schema, some: slice) -> pa.RecordBatch:
+        values = {name: np.ascontiguousarray(matrix[:, some].T) for name, matrix in self.fields.items()}
+        lines, codes = np.nonzero(~np.isnan(values["close"]))
+        is_whole = len(codes) == values["close"].size
+        own = {name: (cells.ravel() if is_whole else cells[lines, codes]) for name, cells in values.items()}
+        symbols = pa.DictionaryArray.from_arrays(from_numpy(codes.astype(np.int32)), from_texts(self.symbols))
+        dataset = pa.DictionaryArray.from_arrays(from_numpy(np.zeros(len(codes), np.int32)), from_texts([self.dataset]))
+        columns = {
+            "dataset": dataset,
+            "symbol": symbols,
+            "date": from_numpy(self.dates[some][lines]),
+            **{name: from_numpy(cells, missing=np.isnan(cells)) for name, cells in own.items()},
+            **{name: pa.nulls(len(codes), pa.float64()) for name in FIELDS if name not in own},
+        }
+        return pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
+def first_prices(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) -> FirstPrices | None:
+    """Return observations without repeats as matrices; None where they are few for that, or the dataset has any."""
+    days = rows.dates.astype(np.int64)
+    first = days.min()
+    if days.max() - first > SPARSE * len(days):
+        return None
+    is_session = np.bincount(days - first) > 0
+    has_price = np.bincount(rows.symbols.codes, minlength=len(rows.symbols.values)) > 0
+    n_sessions, n_symbols = np.count_nonzero(is_session), np.count_nonzero(has_price)
+    if n_sessions * n_symbols > SPARSE * len(days) or _is_stored(con, dataset):
+        return None
+    order = sorted(np.flatnonzero(has_price).tolist(), key=rows.symbols.values.__getitem__)
+    line = np.zeros(len(has_price), np.int64)
+    line[order] = np.arange(n_symbols) * n_sessions
+    column = np.cumsum(is_session) - 1
+    fields = {name: np.full((n_symbols, n_sessions), np.nan) for name in FIELDS if name in rows.fields}
+    for begin in range(0, len(days), SLICE):
+        some = slice(begin, begin + SLICE)
+        cells = line[rows.symbols.codes[some]] + column[days[some] - first]
+        for name, matrix in fields.items():
+            values = rows.fields[name][some]
+            matrix.reshape(-1)[cells] = np.where(np.isnan(values), np.nan, values)  # NaN has many patterns of bits
+    for matrix in fields.values():
+        matrix.flags.writeable = False
+    dates = (np.flatnonzero(is_session) + first).astype("datetime64[D]")
+    return FirstPrices(dataset, dates, tuple(rows.symbols.values[code] for code in order), fields, len(days))
+
+
+def _is_stored(con: duckdb.DuckDBPyConnection, dataset: str) -> bool:
+    """Return whether any table has a row of a dataset."""
+    found = (f"(SELECT 1 FROM {name} WHERE dataset = $1 LIMIT 1)" for name in TABLES)
+    return bool(execute(con, " UNION ALL ".join(found), dataset).fetchall())
