@@ -45,6 +45,8 @@ from metabt.lakehouse.ingestion.returns import as_fractions, refuse_returns
 from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_bar_shape, refuse_single
 from metabt.values.tables import Coded
 
+SLICE = 1 << 16
+"""Cells that are looked at together."""
 Fields = dict[str, list[tuple[str, pa.Array]]]
 """Field -> the symbols and cells of its columns."""
 
@@ -259,8 +261,13 @@ def _is_numbered(column: pa.Array) -> bool:
     codes, n_values = column.indices.to_numpy(), len(column.dictionary)
     if column.dictionary.null_count or codes.dtype != np.int32 or not len(codes):
         return False
-    highest = np.maximum.accumulate(codes)
-    return codes[0] == 0 and highest[-1] == n_values - 1 and bool((np.diff(highest) <= 1).all())
+    highest = -1
+    for begin in range(0, len(codes), SLICE):  # a slice at a time stays in the caches
+        so_far = np.maximum.accumulate(np.concatenate([[np.int32(highest)], codes[begin : begin + SLICE]]))
+        if (np.diff(so_far) > 1).any():
+            return False
+        highest = so_far[-1]
+    return int(highest) == n_values - 1
 
 
 def _refuse_repeats(names: list[str]) -> None:

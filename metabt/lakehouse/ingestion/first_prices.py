@@ -62,19 +62,21 @@ class FirstPrices:
         kinds = {name: ARROW[kind] for name, kind in SCHEMA["prices"].items()}
         coded = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema({**kinds, "dataset": coded, "symbol": coded})
-        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, self._batches(schema)))
+        names = {"dataset": from_texts([self.dataset]), "symbol": from_texts(self.symbols)}
+        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, self._batches(schema, names)))
 
     def digests(self) -> Iterator[Row]:
-        """Yield symbol, partition, field and digest of every cell, as `metabt.lakehouse.prices.price_digests`."""
+        """Yield symbol, partition, field and digest of every cell, sorted."""
         for part in self._parts():
             volume = part.fields.get("volume")
             close = part.fields["close"].T
             prices = Prices(self.dataset, self.dates, part.symbols, close, None if volume is None else volume.T)
-            yield from prices.digests()
+            rows = list(prices.digests())
             for field in BARS:
                 if field in part.fields:
-                    for label, place, digest in observed_digests(self.dates, part.fields[field].T):
-                        yield part.symbols[place], label, field, digest
+                    found = observed_digests(self.dates, part.fields[field].T)
+                    rows += [(part.symbols[place], label, field, digest) for label, place, digest in found]
+            yield from sorted(rows)
 
     def anomalies(self) -> Iterator[Found]:
         """Yield what is odd about the closes."""
@@ -91,28 +93,26 @@ class FirstPrices:
             fields = {name: values[some] for name, values in self.fields.items()}
             yield replace(self, symbols=self.symbols[some], fields=fields)
 
-    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(self, schema: pa.Schema, names: dict[str, pa.Array]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some sessions at a time, in numbers that DuckDB takes in whole vectors."""
         size = max(SLICE // len(self.symbols), 1)
         rest = pa.table({name: pa.nulls(0, schema.field(name).type) for name in schema.names})
         for first in range(0, len(self.dates), size):
-            batch = self._batch(schema, slice(first, first + size))
+            batch = self._batch(schema, names, slice(first, first + size))
             rows = pa.concat_tables([rest, pa.Table.from_batches([batch])]).combine_chunks()
             n_even = len(rows) // VECTOR * VECTOR
             yield from rows.slice(0, n_even).to_batches()
             rest = rows.slice(n_even)
         yield from rest.to_batches()
 
-    def _batch(self, schema: pa.Schema, some: slice) -> pa.RecordBatch:
+    def _batch(self, schema: pa.Schema, names: dict[str, pa.Array], some: slice) -> pa.RecordBatch:
         values = {name: np.ascontiguousarray(matrix[:, some].T) for name, matrix in self.fields.items()}
         lines, codes = np.nonzero(~np.isnan(values["close"]))
         is_whole = len(codes) == values["close"].size
         own = {name: (cells.ravel() if is_whole else cells[lines, codes]) for name, cells in values.items()}
-        symbols = pa.DictionaryArray.from_arrays(from_numpy(codes.astype(np.int32)), from_texts(self.symbols))
-        dataset = pa.DictionaryArray.from_arrays(from_numpy(np.zeros(len(codes), np.int32)), from_texts([self.dataset]))
+        places = {"dataset": np.zeros(len(codes), np.int32), "symbol": codes.astype(np.int32)}
         columns = {
-            "dataset": dataset,
-            "symbol": symbols,
+            **{name: pa.DictionaryArray.from_arrays(from_numpy(places[name]), names[name]) for name in names},
             "date": from_numpy(self.dates[some][lines]),
             **{name: from_numpy(cells, missing=np.isnan(cells)) for name, cells in own.items()},
             **{name: pa.nulls(len(codes), pa.float64()) for name in FIELDS if name not in own},
