@@ -20,11 +20,14 @@ from metabt.errors import DataError
 from metabt.lakehouse.ingestion import date_texts
 from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, trimmed
 from metabt.lakehouse.ingestion.options import Options
+from metabt.values.buffers import to_numpy
 
 SAMPLE = 10
 """Number of cells that are tried to find out whether a column holds dates."""
 DAY = 86_400_000_000
 """Microseconds in a day."""
+FAR = 2**63 // DAY
+"""Days from 1970 that microseconds reach."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
             f"date column '{name}': row {row} is empty ({column.null_count} such rows); "
             "fill in the date or delete the row"
         )
+    if column.type == pa.date32() and len(column):
+        days = to_numpy(column)
+        if np.abs(days[[days.argmin(), days.argmax()]].astype(np.int64)).max() < FAR:
+            return Sessions(days, np.zeros(len(days), np.int64))
     coded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     read = _stamps(coded.dictionary, options.date_format)
     codes = coded.indices.to_numpy()

@@ -226,7 +226,7 @@ def _numbers(
     symbol_of: Callable[[int], str],
     sessions: cell_values.Sessions,
 ) -> np.ndarray:
-    factors: np.ndarray | None = None
+    factors: np.ndarray | float = 1.0
     if kind == "volume" and is_text(column):
         column, factors = lengthened(column)
     read = cell_values.numbers(column, written)
@@ -237,7 +237,7 @@ def _numbers(
             f"({len(read.refused)} such cells in column '{name}'); write plain decimals such as 1234.5, "
             "and leave the cell empty where there was no price"
         )
-    return read.values if factors is None else read.values * factors
+    return read.values if isinstance(factors, float) else read.values * factors
 
 
 def _symbols(column: pa.Array) -> Coded:

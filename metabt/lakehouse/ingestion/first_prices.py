@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,10 +21,12 @@ from metabt.data.prices import Prices, observed_digests
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.ingestion.anomalies import Found, anomalies
+from metabt.lakehouse.ingestion.many_files import Progress
 from metabt.lakehouse.ingestion.observations import FIELDS, Observations
 from metabt.lakehouse.prices.price_digests import Row
 from metabt.lakehouse.prices.seals import BARS
 from metabt.values.buffers import from_numpy, from_texts
+from metabt.values.tables import Cells
 
 SPARSE = 4
 """Cells per row beyond which matrices take more memory than rows."""
@@ -57,13 +59,14 @@ class FirstPrices:
         first, last = self.dates[[0, -1]].tolist()
         return {"symbols": len(self.symbols), "sessions": len(self.dates), "first_date": first, "last_date": last}
 
-    def write(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Append the rows to the table `prices`, by date and symbol."""
+    def write(self, con: duckdb.DuckDBPyConnection, progress: Progress | None = None) -> None:
+        """Append the rows to the table `prices`, by date and symbol; `progress` is told how many are done."""
         kinds = {name: ARROW[kind] for name, kind in SCHEMA["prices"].items()}
         coded = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema({**kinds, "dataset": coded, "symbol": coded})
         names = {"dataset": from_texts([self.dataset]), "symbol": from_texts(self.symbols)}
-        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, self._batches(schema, names)))
+        batches = self._told(self._batches(schema, names), progress)
+        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, batches))
 
     def digests(self) -> Iterator[Row]:
         """Yield symbol, partition, field and digest of every cell, sorted."""
@@ -93,27 +96,41 @@ class FirstPrices:
             fields = {name: values[some] for name, values in self.fields.items()}
             yield replace(self, symbols=self.symbols[some], fields=fields)
 
+    def _told(self, batches: Iterable[pa.RecordBatch], progress: Progress | None) -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in batches:
+            yield batch
+            done += len(batch)
+            if progress is not None:
+                progress(done, self.n_rows, self.dataset)
+
     def _batches(self, schema: pa.Schema, names: dict[str, pa.Array]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some sessions at a time, in numbers that DuckDB takes in whole vectors."""
         size = max(SLICE // len(self.symbols), 1)
-        rest = pa.table({name: pa.nulls(0, schema.field(name).type) for name in schema.names})
+        rest: list[pa.RecordBatch] = []
+        n_rest = 0
         for first in range(0, len(self.dates), size):
             batch = self._batch(schema, names, slice(first, first + size))
-            rows = pa.concat_tables([rest, pa.Table.from_batches([batch])]).combine_chunks()
-            n_even = len(rows) // VECTOR * VECTOR
-            yield from rows.slice(0, n_even).to_batches()
-            rest = rows.slice(n_even)
-        yield from rest.to_batches()
+            n_lacking = -n_rest % VECTOR
+            rest, n_rest = [*rest, batch.slice(0, n_lacking)], n_rest + min(n_lacking, len(batch))
+            if n_rest % VECTOR:
+                continue
+            n_even = (len(batch) - n_lacking) // VECTOR * VECTOR
+            yield from _joined(rest)
+            yield batch.slice(n_lacking, n_even)
+            rest = [batch.slice(n_lacking + n_even)]
+            n_rest = len(rest[0])
+        yield from _joined(rest)
 
     def _batch(self, schema: pa.Schema, names: dict[str, pa.Array], some: slice) -> pa.RecordBatch:
         values = {name: np.ascontiguousarray(matrix[:, some].T) for name, matrix in self.fields.items()}
-        lines, codes = np.nonzero(~np.isnan(values["close"]))
-        is_whole = len(codes) == values["close"].size
-        own = {name: (cells.ravel() if is_whole else cells[lines, codes]) for name, cells in values.items()}
-        places = {"dataset": np.zeros(len(codes), np.int32), "symbol": codes.astype(np.int32)}
+        seen = Cells(~np.isnan(values["close"]))
+        own = {name: seen.values(cells) for name, cells in values.items()}
+        codes = seen.items()
+        places = {"dataset": np.zeros(len(codes), np.int32), "symbol": codes}
         columns = {
             **{name: pa.DictionaryArray.from_arrays(from_numpy(places[name]), names[name]) for name in names},
-            "date": from_numpy(self.dates[some][lines]),
+            "date": from_numpy(seen.lines(self.dates[some])),
             **{name: from_numpy(cells, missing=np.isnan(cells)) for name, cells in own.items()},
             **{name: pa.nulls(len(codes), pa.float64()) for name in FIELDS if name not in own},
         }
@@ -122,12 +139,16 @@ class FirstPrices:
 
 def first_prices(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations) -> FirstPrices | None:
     """Return observations without repeats as matrices; None where they are few for that, or the dataset has any."""
-    days = rows.dates.astype(np.int64)
+    days, codes = rows.dates.view(np.int64), rows.symbols.codes
     first = days.min()
     if days.max() - first > SPARSE * len(days):
         return None
-    is_session = np.bincount(days - first) > 0
-    has_price = np.bincount(rows.symbols.codes, minlength=len(rows.symbols.values)) > 0
+    is_session = np.zeros(days.max() - first + 1, np.bool_)
+    has_price = np.zeros(len(rows.symbols.values), np.bool_)
+    slices = [slice(begin, begin + SLICE) for begin in range(0, len(days), SLICE)]
+    for some in slices:
+        is_session[days[some] - first] = True
+        has_price[codes[some]] = True
     n_sessions, n_symbols = np.count_nonzero(is_session), np.count_nonzero(has_price)
     if n_sessions * n_symbols > SPARSE * len(days) or _is_stored(con, dataset):
         return None
@@ -136,9 +157,8 @@ def first_prices(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observation
     line[order] = np.arange(n_symbols) * n_sessions
     column = np.cumsum(is_session) - 1
     fields = {name: np.full((n_symbols, n_sessions), np.nan) for name in FIELDS if name in rows.fields}
-    for begin in range(0, len(days), SLICE):
-        some = slice(begin, begin + SLICE)
-        cells = line[rows.symbols.codes[some]] + column[days[some] - first]
+    for some in slices:
+        cells = line[codes[some]] + column[days[some] - first]
         for name, matrix in fields.items():
             values = rows.fields[name][some]
             matrix.reshape(-1)[cells] = np.where(np.isnan(values), np.nan, values)  # NaN has many patterns of bits
@@ -146,6 +166,10 @@ def first_prices(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observation
         matrix.flags.writeable = False
     dates = (np.flatnonzero(is_session) + first).astype("datetime64[D]")
     return FirstPrices(dataset, dates, tuple(rows.symbols.values[code] for code in order), fields, len(days))
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches() if batches else []
 
 
 def _is_stored(con: duckdb.DuckDBPyConnection, dataset: str) -> bool:

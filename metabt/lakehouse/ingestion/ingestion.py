@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ def ingest(
     rescale: bool = False,
     catalog: str | None = None,
     progress: Progress | None = None,
+    row_progress: Progress | None = None,
 ) -> IngestReport:
     """Store the prices of a file, a folder or a frame in a dataset, and make the lakehouse where there is none.
 
@@ -150,6 +152,8 @@ def ingest(
         Where a new lakehouse's catalogue is made, as for `attach`.
     progress : callable, optional
         Called as `progress(done, files, last)` after each of several files was read.
+    row_progress : callable, optional
+        Called as `row_progress(done, rows, dataset)` while the rows of a new dataset are written.
 
     Returns
     -------
@@ -174,15 +178,21 @@ def ingest(
         parts = parts_of(source)
         name = parts.name
         rows = read_parts(parts, how.options, progress)
-        return transact(path, lambda con: store(con, dataset, name, rows, how), create=True, catalog=catalog)
+        work = partial(store, dataset=dataset, source=name, rows=rows, how=how, progress=row_progress)
+        return transact(path, work, create=True, catalog=catalog)
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
 
 
 def store(
-    con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, how: Storing = Storing()
+    con: duckdb.DuckDBPyConnection,
+    dataset: str,
+    source: str,
+    rows: Observations,
+    how: Storing = Storing(),
+    progress: Progress | None = None,
 ) -> IngestReport:
-    """Write checked observations within the transaction that `con` is in.
+    """Write checked observations within the transaction that `con` is in; `progress` is of a new dataset's rows.
 
     Raises
     ------
@@ -196,10 +206,10 @@ def store(
     if returns:
         rows = as_prices(rows, stored_closes(con, dataset, list(rows.symbols.values)))
     first = first_prices(con, dataset, rows)
-    done = _begun(con, first) if first else _merged(con, dataset, rows, how, seams=not returns)
-    extent = _extent(con, dataset) if first is None else first.extent
+    done = _begun(con, first, progress) if first else _merged(con, dataset, rows, how, seams=not returns)
+    extent: dict[str, Any] = _extent(con, dataset) if first is None else first.extent
     was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
-    counts = {"rows_read": rows.rows_read, "duplicates": rows.duplicates, "empty": rows.empty, **done}
+    counts: dict[str, Any] = {"rows_read": rows.rows_read, "duplicates": rows.duplicates, "empty": rows.empty, **done}
     is_new = any(done[what] for what in ("added", "changed", "withdrawn", "rescaled"))
     if was_recorded or is_new:
         stamp = datetime.now(UTC).replace(tzinfo=None)
@@ -211,9 +221,9 @@ def store(
     return IngestReport(dataset, source, **counts, **extent, notes=notes)
 
 
-def _begun(con: duckdb.DuckDBPyConnection, first: FirstPrices) -> dict[str, int]:
+def _begun(con: duckdb.DuckDBPyConnection, first: FirstPrices, progress: Progress | None) -> dict[str, int]:
     """Write the first prices of a dataset and return how many rows are new; none of them is anything else."""
-    first.write(con)
+    first.write(con, progress)
     add_sessions(con, first.dataset, first.dates)
     add_digests(con, first.dataset, first.digests())
     return {"added": first.n_rows, **dict.fromkeys(("changed", "unchanged", "withdrawn", "rescaled"), 0)}

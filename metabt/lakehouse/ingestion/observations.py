@@ -21,7 +21,9 @@ EARLIEST, LATEST = np.datetime64("1800-01-01"), np.datetime64("2100-01-01")
 SMALLEST, LARGEST = 1e-9, 1e12
 """Closes beyond which a note is made."""
 DENSE = 8
-"""Integers that a row may take for marks of those that are there to cost less than sorting."""
+"""Pairs of a date and a symbol per row up to which marking those that are there costs less than sorting them."""
+SLICE = 1 << 18
+"""Rows that are looked at together."""
 FIELDS = ("close", "open", "high", "low", "volume")
 """Fields of a symbol in a session; only the close is required."""
 
@@ -124,11 +126,9 @@ def _check_values(rows: Observations, name: str) -> None:
 
 
 def _without_repeats(rows: Observations) -> Observations:
-    key = rows.dates.astype(np.int64)
-    key *= len(rows.symbols.values)
-    key += rows.symbols.codes
-    if _all_differ(key):
+    if _all_differ(rows):
         return rows
+    key = rows.dates.astype(np.int64) * len(rows.symbols.values) + rows.symbols.codes
     order = np.lexsort((rows.clock, key))
     ordered, key = rows.take(order), key[order]
     repeats = np.r_[False, key[1:] == key[:-1]]
@@ -137,18 +137,19 @@ def _without_repeats(rows: Observations) -> Observations:
     return ordered.take(~repeats)
 
 
-def _all_differ(keys: np.ndarray) -> bool:
-    """Return whether no two of some integers, (n_rows,), are the same, as far as that shows without sorting them."""
-    if (keys[1:] > keys[:-1]).all():
-        return True
-    first = keys.min()
-    if keys.max() - first > DENSE * len(keys):
-        return False
-    keys -= first
-    seen = np.zeros(int(keys.max()) + 1, np.bool_)
-    seen[keys] = True
-    keys += first
-    return np.count_nonzero(seen) == len(keys)
+def _all_differ(rows: Observations) -> bool:
+    """Return whether no two rows are of one date and symbol, as far as that shows without sorting them."""
+    days, codes, n_symbols = rows.dates.view(np.int64), rows.symbols.codes, len(rows.symbols.values)
+    first = int(days.min())
+    n_cells = (int(days.max()) - first + 1) * n_symbols
+    if n_cells > DENSE * len(days):
+        key = days * n_symbols + codes
+        return bool((key[1:] > key[:-1]).all())
+    seen = np.zeros(n_cells, np.bool_)
+    for begin in range(0, len(days), SLICE):
+        some = slice(begin, begin + SLICE)
+        seen[(days[some] - first) * n_symbols + codes[some]] = True
+    return bool(np.count_nonzero(seen) == len(days))
 
 
 def _refuse_intraday(rows: Observations, repeats: np.ndarray) -> None:

@@ -75,9 +75,9 @@ def add_digests(con: duckdb.DuckDBPyConnection, dataset: str, rows: Iterable[Row
     """Write the digests of a dataset that has none yet, sorted."""
     fresh = list(rows)
     insert(con, "digests", _table(dataset, fresh))
-    seals = {"symbol": [], "inputs": [], "bars": []}
+    seals: dict[str, list[str]] = {"symbol": [], "inputs": [], "bars": []}
     for symbol, own in groupby(fresh, itemgetter(0)):
-        cells = {True: [], False: []}
+        cells: dict[bool, list[tuple[str, str, str]]] = {True: [], False: []}
         for _, partition, field, digest in own:
             cells[field in INPUTS].append((partition, field, digest))
         for name, text in zip(seals, (symbol, cells_seal(cells[True]), cells_seal(cells[False])), strict=True):

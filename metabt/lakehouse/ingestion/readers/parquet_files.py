@@ -69,9 +69,11 @@ def _columns(rows: pa.RecordBatchReader) -> list[pa.Array]:
     """Return the columns of batches, each in one piece; texts that mostly repeat are dictionaries."""
     pieces: list[list[pa.Array]] = [[] for _ in rows.schema]
     coded = [pa.types.is_string(field.type) for field in rows.schema]
+    texts = any(coded)
     for batch in rows:
         for place, column in enumerate(batch.columns):
-            piece = column.dictionary_encode() if coded[place] else column
+            # whatever holds a column of a batch holds all of them, the texts too, unless it is a copy
+            piece = column.dictionary_encode() if coded[place] else pa.concat_arrays([column]) if texts else column
             if coded[place] and len(piece.dictionary) > len(piece) * REPEATED:
                 coded[place] = False
                 pieces[place], piece = [earlier.dictionary_decode() for earlier in pieces[place]], column
