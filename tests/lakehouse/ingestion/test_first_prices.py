@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from metabt.errors import DataError
 from metabt.lakehouse import attach, ingest
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.ingestion import first_prices, ingestion
@@ -81,3 +82,20 @@ def test_symbols_that_a_file_repeats_are_read_as_the_same_symbols(tmp_path: Path
     with attach(tmp_path / "lake", read_only=True) as con:
         sql = "SELECT symbol, partition, field, digest FROM digests WHERE dataset = 'plain_{}' ORDER BY ALL"
         assert con.execute(sql.format("csv")).fetchall() == con.execute(sql.format("parquet")).fetchall()
+
+
+def test_a_file_that_is_damaged_further_on_is_refused_as_one_that_cannot_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "damaged.parquet"
+    bars(4_000).to_parquet(file, index=False, row_group_size=2_000)
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4_000] = bytes(range(250)) * 16
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be read as Parquet: .*; write it anew"):
+        ingest(tmp_path / "lake", "d", file)
+
+
+def test_a_file_without_rows_is_refused_as_one(tmp_path: Path) -> None:
+    bars().head(0).astype({"symbol": "string"}).to_parquet(tmp_path / "none.parquet", index=False)
+    with pytest.raises(DataError, match="no rows beneath the header"):
+        ingest(tmp_path / "lake", "d", tmp_path / "none.parquet")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def _columns(rows: pa.RecordBatchReader) -> list[pa.Array]:
     pieces: list[list[pa.Array]] = [[] for _ in rows.schema]
     coded = [pa.types.is_string(field.type) for field in rows.schema]
     texts = any(coded)
-    for batch in rows:
+    for batch in _read(rows):
         for place, column in enumerate(batch.columns):
             # whatever holds a column of a batch holds all of them, the texts too, unless it is a copy
             piece = column.dictionary_encode() if coded[place] else pa.concat_arrays([column]) if texts else column
@@ -84,6 +85,14 @@ def _columns(rows: pa.RecordBatchReader) -> list[pa.Array]:
         column = pa.chunked_array(pieces.pop(0), kind)  # what is joined is not held twice
         whole.append((column.unify_dictionaries() if is_coded else column).combine_chunks())
     return whole
+
+
+def _read(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield batches; what DuckDB has to say against the file comes through Arrow as an error of another kind."""
+    try:
+        yield from rows
+    except (OSError, pa.ArrowException) as error:
+        raise duckdb.IOException(str(error)) from error
 
 
 def _top_names(nodes: list[tuple[str, int | None]]) -> list[str]:
