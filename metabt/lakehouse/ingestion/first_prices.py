@@ -65,8 +65,14 @@ class FirstPrices:
         coded = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema({**kinds, "dataset": coded, "symbol": coded})
         names = {"dataset": from_texts([self.dataset]), "symbol": from_texts(self.symbols)}
-        batches = self._told(self._batches(schema, names), progress)
-        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, batches))
+        raised: list[BaseException] = []
+        batches = self._told(self._batches(schema, names), progress, raised)
+        try:
+            insert(con, "prices", pa.RecordBatchReader.from_batches(schema, batches))
+        except duckdb.Error:
+            if raised:  # an interruption, which DuckDB would pass on as an error of its own
+                raise raised[0] from None
+            raise
 
     def digests(self) -> Iterator[Row]:
         """Yield symbol, partition, field and digest of every cell, sorted."""
@@ -96,13 +102,19 @@ class FirstPrices:
             fields = {name: values[some] for name, values in self.fields.items()}
             yield replace(self, symbols=self.symbols[some], fields=fields)
 
-    def _told(self, batches: Iterable[pa.RecordBatch], progress: Progress | None) -> Iterator[pa.RecordBatch]:
+    def _told(
+        self, batches: Iterable[pa.RecordBatch], progress: Progress | None, raised: list[BaseException]
+    ) -> Iterator[pa.RecordBatch]:
         done = 0
-        for batch in batches:
-            yield batch
-            done += len(batch)
-            if progress is not None:
-                progress(done, self.n_rows, self.dataset)
+        try:
+            for batch in batches:
+                yield batch
+                done += len(batch)
+                if progress is not None:
+                    progress(done, self.n_rows, self.dataset)
+        except (Exception, KeyboardInterrupt) as error:
+            raised.append(error)
+            raise
 
     def _batches(self, schema: pa.Schema, names: dict[str, pa.Array]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some sessions at a time, in numbers that DuckDB takes in whole vectors."""

@@ -99,3 +99,13 @@ def test_a_file_without_rows_is_refused_as_one(tmp_path: Path) -> None:
     bars().head(0).astype({"symbol": "string"}).to_parquet(tmp_path / "none.parquet", index=False)
     with pytest.raises(DataError, match="no rows beneath the header"):
         ingest(tmp_path / "lake", "d", tmp_path / "none.parquet")
+
+
+def test_an_interruption_while_rows_are_written_is_raised_as_one_and_nothing_is_stored(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(tmp_path, "d", bars(), row_progress=interrupt)
+    with attach(tmp_path, read_only=True) as con:
+        assert con.execute("SELECT (SELECT count(*) FROM prices) + (SELECT count(*) FROM datasets)").fetchone() == (0,)
