@@ -29,10 +29,10 @@ def ingest(
     where, catalog = founded(lakehouse, catalog)
     said = Options.of(options, "command")
     source = file[0] if len(file) == 1 else file
-    with progress_bar(shown=not quiet, unit="file") as bar:
-        report = store(
-            where, dataset, source, said, closed=closed, replace=replace, rescale=rescale, catalog=catalog, progress=bar
-        )
+    shown = not quiet
+    with progress_bar(shown=shown, unit="file") as files, progress_bar(shown=shown, unit="row", scaled=True) as rows:
+        stored: dict[str, Any] = {"closed": closed, "replace": replace, "rescale": rescale, "catalog": catalog}
+        report = store(where, dataset, source, said, **stored, progress=files, row_progress=rows)
     show(report)
 
 

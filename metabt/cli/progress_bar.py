@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar over blocks or files, and a notice when kernels are compiled."""
+"""Progress on a terminal: a bar over blocks, files or rows, and a notice when kernels are compiled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from metabt.cli.streams import escaped, say
 class Bar:
     """A progress bar on standard error, drawn from the first finished unit on, and only on a terminal."""
 
-    def __init__(self, *, shown: bool, unit: str = "block") -> None:
+    def __init__(self, *, shown: bool, unit: str = "block", scaled: bool = False) -> None:
         self._shown = shown
         self._unit = unit
+        self._scaled = scaled
         self._bar: Any = None
 
     def __call__(self, done: int, total: int, label: str) -> None:
@@ -25,7 +26,8 @@ class Bar:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit=self._unit, file=sys.stderr, disable=None, leave=False)
+            units = {"unit": self._unit, "unit_scale": self._scaled}
+            self._bar = tqdm(total=total, **units, file=sys.stderr, disable=None, leave=False)
         self._bar.set_postfix_str(escaped(label), refresh=False)
         self._bar.update(done - self._bar.n)
 
@@ -36,9 +38,12 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(*, shown: bool, unit: str = "block") -> Iterator[Bar]:
-    """Yield a bar over units, which is silent unless `shown`; it is taken off the screen in the end."""
-    bar = Bar(shown=shown, unit=unit)
+def progress_bar(*, shown: bool, unit: str = "block", scaled: bool = False) -> Iterator[Bar]:
+    """Yield a bar over units, which is silent unless `shown`; it is taken off the screen in the end.
+
+    With `scaled` it counts in thousands or millions of units, whichever fits.
+    """
+    bar = Bar(shown=shown, unit=unit, scaled=scaled)
     try:
         yield bar
     finally:

@@ -10,5 +10,6 @@
    `whole_frames` takes a wide frame of plain prices in one piece, where they stay in memory.
 4. `many_files` reads a folder or several files as one source; `returns` tells returns from prices and compounds them.
 5. `upsert` compares them with what is stored, `seams` refuses two scales in one history; `ingestion` writes what is
-   new, with its digests and calendar, in one transaction; `anomalies` notes what is odd.
+   new, with its digests and calendar, in one transaction; `anomalies` notes what is odd. `first_prices` does so for a
+   dataset of which nothing is stored, out of memory.
 """

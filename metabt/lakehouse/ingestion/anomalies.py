@@ -11,7 +11,7 @@ They are found over the whole dataset whenever it changes, since a gap is known 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import duckdb
@@ -38,7 +38,12 @@ Found = tuple[str, date, str, float]
 
 def note_anomalies(con: duckdb.DuckDBPyConnection, dataset: str) -> list[Found]:
     """Find what is odd about a dataset, write it where it differs from what is noted, and return it."""
-    found = sorted(anomalies(*_closes(con, dataset)))
+    return note(con, dataset, anomalies(*_closes(con, dataset)))
+
+
+def note(con: duckdb.DuckDBPyConnection, dataset: str, odd: Iterable[Found]) -> list[Found]:
+    """Write what is odd about a dataset where it differs from what is noted, and return it, sorted."""
+    found = sorted(odd)
     sql = "SELECT symbol, date, kind, value FROM checks WHERE dataset = $1 ORDER BY ALL"
     if execute(con, sql, dataset).fetchall() != found:
         execute(con, "DELETE FROM checks WHERE dataset = $1", dataset)

@@ -20,11 +20,14 @@ from metabt.errors import DataError
 from metabt.lakehouse.ingestion import date_texts
 from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, trimmed
 from metabt.lakehouse.ingestion.options import Options
+from metabt.values.buffers import to_numpy
 
 SAMPLE = 10
 """Number of cells that are tried to find out whether a column holds dates."""
 DAY = 86_400_000_000
 """Microseconds in a day."""
+FAR = 2**63 // DAY
+"""Days from 1970 that microseconds reach."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +87,22 @@ def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
             f"date column '{name}': row {row} is empty ({column.null_count} such rows); "
             "fill in the date or delete the row"
         )
+    if column.type == pa.date32() and len(column):
+        days = to_numpy(column)
+        if np.abs(days[[days.argmin(), days.argmax()]].astype(np.int64)).max() < FAR:
+            return Sessions(days, np.zeros(len(days), np.int64))
     coded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     read = _stamps(coded.dictionary, options.date_format)
     codes = coded.indices.to_numpy()
-    unread = np.isnat(read.stamps)[codes]
-    if unread.any():
+    if np.isnat(read.stamps).any() and (unread := np.isnat(read.stamps)[codes]).any():
         row = int(np.flatnonzero(unread)[0])
         raise DataError(
             f"date column '{name}': row {row + 1}: {_doubt(str(column[row].as_py()), unread, read, options)}"
         )
-    micros = read.stamps[codes].astype(np.int64)
-    return Sessions((micros // DAY).astype("datetime64[D]"), micros % DAY)
+    micros = read.stamps.astype(np.int64)
+    days, clock = (micros // DAY).astype("datetime64[D]"), micros % DAY
+    # pages of zeros that nobody writes to take no memory
+    return Sessions(days[codes], clock[codes] if clock.any() else np.zeros(len(codes), np.int64))
 
 
 def _doubt(text: str, unread: np.ndarray, read: date_texts.Dates, options: Options) -> str:
@@ -147,8 +155,9 @@ def as_text(column: pa.Array) -> pa.Array:
 
 
 def _float64(column: pa.Array) -> np.ndarray:
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     # adding 0 turns -0.0 into 0.0, so that equal values have equal bytes
-    return column.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
+    return values if len(values) and np.fmin.reduce(values) > 0 else values + 0.0
 
 
 def _stamps(distinct: pa.Array, date_format: str | None) -> date_texts.Dates:

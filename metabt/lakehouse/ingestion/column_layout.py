@@ -45,6 +45,8 @@ from metabt.lakehouse.ingestion.returns import as_fractions, refuse_returns
 from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_bar_shape, refuse_single
 from metabt.values.tables import Coded
 
+SLICE = 1 << 16
+"""Cells that are looked at together."""
 Fields = dict[str, list[tuple[str, pa.Array]]]
 """Field -> the symbols and cells of its columns."""
 
@@ -57,13 +59,13 @@ def read_observations(source: object, options: Options) -> Observations:
     DataError
         For anything that must not be stored, naming the symbol, the date, the count and the cure.
     """
-    others, found = laid_out(read_table(source, options), options)
+    _, found = laid_out(read_table(source, options), options)
     if options.returns:
         found = as_fractions(found, options)
     else:
         refuse_returns(found.fields["close"], options)
     found = cleaned(found)
-    return replace(found, notes=found.notes + _without_prices(others, found))
+    return replace(found, notes=found.notes + _without_prices(found))
 
 
 def laid_out(table: Table, options: Options) -> tuple[Columns, Observations]:
@@ -235,19 +237,37 @@ def _numbers(
             f"({len(read.refused)} such cells in column '{name}'); write plain decimals such as 1234.5, "
             "and leave the cell empty where there was no price"
         )
-    return read.values * factors
+    return read.values if isinstance(factors, float) else read.values * factors
 
 
 def _symbols(column: pa.Array) -> Coded:
-    coded = cell_values.as_text(column).dictionary_encode()
+    coded = column if _is_numbered(column) else cell_values.as_text(column).dictionary_encode()
     if coded.null_count:
         row = int(np.flatnonzero(coded.is_null().to_numpy(zero_copy_only=False))[0]) + 1
         raise DataError(f"row {row} has no symbol ({coded.null_count} such rows); fill it in or delete the row")
     stripped = [cell_values.symbol(text) for text in coded.dictionary.to_pylist()]
     values = list(dict.fromkeys(stripped))
     places = {text: place for place, text in enumerate(values)}
-    lookup = np.array([places[text] for text in stripped], dtype=np.int32)
-    return Coded(lookup[coded.indices.to_numpy()], tuple(values))
+    codes = coded.indices.to_numpy()
+    if len(values) < len(stripped):
+        codes = np.array([places[text] for text in stripped], dtype=np.int32)[codes]
+    return Coded(codes, tuple(values))
+
+
+def _is_numbered(column: pa.Array) -> bool:
+    """Return whether texts are a dictionary already, numbered in the order in which they first come."""
+    if not pa.types.is_dictionary(column.type) or column.type.value_type != pa.string() or column.null_count:
+        return False
+    codes, n_values = column.indices.to_numpy(), len(column.dictionary)
+    if column.dictionary.null_count or codes.dtype != np.int32 or not len(codes):
+        return False
+    highest = -1
+    for begin in range(0, len(codes), SLICE):  # a slice at a time stays in the caches
+        so_far = np.maximum.accumulate(np.concatenate([[np.int32(highest)], codes[begin : begin + SLICE]]))
+        if (np.diff(so_far) > 1).any():
+            return False
+        highest = so_far[-1]
+    return int(highest) == n_values - 1
 
 
 def _refuse_repeats(names: list[str]) -> None:
@@ -256,7 +276,7 @@ def _refuse_repeats(names: list[str]) -> None:
         raise DataError(f"column '{repeated[0]}' occurs {names.count(repeated[0])} times; keep one of each name")
 
 
-def _without_prices(columns: Columns, found: Observations) -> tuple[str, ...]:
+def _without_prices(found: Observations) -> tuple[str, ...]:
     """Return a note that names the symbols of which the source has a column and no price."""
     counts = np.bincount(found.symbols.codes, minlength=len(found.symbols.values)).tolist()
     empty = [symbol for symbol, count in zip(found.symbols.values, counts, strict=True) if not count]

@@ -3,7 +3,8 @@
 1. Read and check the whole source, however many files; what is refused has touched nothing.
 2. Compare what is stored of its symbols with its digests: nothing is added to damaged prices.
 3. Make prices of returns, going on from what is stored.
-4. Compare every row with what is stored under its (dataset, symbol, date): added, changed or unchanged.
+4. Compare every row with what is stored under its (dataset, symbol, date): added, changed or unchanged. A dataset that
+   is new has nothing to compare with (`first_prices`).
 5. Refuse a seam between two scales, or multiply what would stay at the old one.
 6. Write the added and the changed rows, the sessions that are new, and the digests of the partitions that differ.
 7. Record the dataset, the ingestion and what is odd about the closes; commit all of it at once. With nothing new there
@@ -18,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.ingestion.anomalies import note_anomalies, told
+from metabt.lakehouse.ingestion.anomalies import Found, note, note_anomalies, told
+from metabt.lakehouse.ingestion.first_prices import FirstPrices, first_prices
 from metabt.lakehouse.ingestion.many_files import Progress, parts_of, read_parts
 from metabt.lakehouse.ingestion.observations import Observations
 from metabt.lakehouse.ingestion.options import Options
@@ -38,7 +41,7 @@ from metabt.lakehouse.ingestion.returns import as_prices
 from metabt.lakehouse.ingestion.seams import find_seams, refuse_seams, rescaled, stored_closes
 from metabt.lakehouse.ingestion.upsert import Upsert, compare, replace_prices
 from metabt.lakehouse.prices.calendars import add_sessions
-from metabt.lakehouse.prices.price_digests import FIRST, check_stored, dataset_seals, replace_digests
+from metabt.lakehouse.prices.price_digests import FIRST, add_digests, check_stored, dataset_seals, replace_digests
 from metabt.lakehouse.prices.seals import row_seal
 from metabt.values.ranges import plural
 
@@ -122,6 +125,7 @@ def ingest(
     rescale: bool = False,
     catalog: str | None = None,
     progress: Progress | None = None,
+    row_progress: Progress | None = None,
 ) -> IngestReport:
     """Store the prices of a file, a folder or a frame in a dataset, and make the lakehouse where there is none.
 
@@ -148,6 +152,8 @@ def ingest(
         Where a new lakehouse's catalogue is made, as for `attach`.
     progress : callable, optional
         Called as `progress(done, files, last)` after each of several files was read.
+    row_progress : callable, optional
+        Called as `row_progress(done, rows, dataset)` while the rows of a new dataset are written.
 
     Returns
     -------
@@ -172,15 +178,21 @@ def ingest(
         parts = parts_of(source)
         name = parts.name
         rows = read_parts(parts, how.options, progress)
-        return transact(path, lambda con: store(con, dataset, name, rows, how), create=True, catalog=catalog)
+        work = partial(store, dataset=dataset, source=name, rows=rows, how=how, progress=row_progress)
+        return transact(path, work, create=True, catalog=catalog)
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
 
 
 def store(
-    con: duckdb.DuckDBPyConnection, dataset: str, source: str, rows: Observations, how: Storing = Storing()
+    con: duckdb.DuckDBPyConnection,
+    dataset: str,
+    source: str,
+    rows: Observations,
+    how: Storing = Storing(),
+    progress: Progress | None = None,
 ) -> IngestReport:
-    """Write checked observations within the transaction that `con` is in.
+    """Write checked observations within the transaction that `con` is in; `progress` is of a new dataset's rows.
 
     Raises
     ------
@@ -193,28 +205,45 @@ def store(
     check_stored(con, dataset, rows.symbols.values, FIRST if returns or not len(rows) else rows.dates.min().item())
     if returns:
         rows = as_prices(rows, stored_closes(con, dataset, list(rows.symbols.values)))
+    first = first_prices(con, dataset, rows)
+    done = _begun(con, first, progress) if first else _merged(con, dataset, rows, how, seams=not returns)
+    extent: dict[str, Any] = _extent(con, dataset) if first is None else first.extent
+    was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
+    counts: dict[str, Any] = {"rows_read": rows.rows_read, "duplicates": rows.duplicates, "empty": rows.empty, **done}
+    is_new = any(done[what] for what in ("added", "changed", "withdrawn", "rescaled"))
+    if was_recorded or is_new:
+        stamp = datetime.now(UTC).replace(tzinfo=None)
+        _insert_row(con, "ingests", {"dataset": dataset, "source": source, "ingested_at": stamp, **counts})
+    odd: list[Found] = []
+    if is_new:
+        odd = note_anomalies(con, dataset) if first is None else note(con, dataset, first.anomalies())
+    notes = (*rows.notes, told(odd, dataset)) if odd else rows.notes
+    return IngestReport(dataset, source, **counts, **extent, notes=notes)
+
+
+def _begun(con: duckdb.DuckDBPyConnection, first: FirstPrices, progress: Progress | None) -> dict[str, int]:
+    """Write the first prices of a dataset and return how many rows are new; none of them is anything else."""
+    first.write(con, progress)
+    add_sessions(con, first.dataset, first.dates)
+    add_digests(con, first.dataset, first.digests())
+    return {"added": first.n_rows, **dict.fromkeys(("changed", "unchanged", "withdrawn", "rescaled"), 0)}
+
+
+def _merged(
+    con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, how: Storing, *, seams: bool
+) -> dict[str, int]:
+    """Write what differs from what is stored and return how many rows are new, changed and so on."""
     merge = compare(con, dataset, rows, whole=how.replace)
     added, changed = merge.rows.num_rows - merge.stale.num_rows, merge.stale.num_rows
-    merge, n_rescaled = (merge, 0) if returns else _without_seams(con, dataset, rows, merge, how)
+    merge, n_rescaled = _without_seams(con, dataset, rows, merge, how) if seams else (merge, 0)
     _write(con, dataset, merge)
-    extent = _extent(con, dataset)
-    was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
-    counts = {
-        "rows_read": rows.rows_read,
-        "duplicates": rows.duplicates,
-        "empty": rows.empty,
+    return {
         "added": added,
         "changed": changed,
         "unchanged": merge.unchanged,
         "withdrawn": merge.withdrawn.num_rows,
         "rescaled": n_rescaled,
     }
-    if was_recorded or not merge.is_empty:
-        stamp = datetime.now(UTC).replace(tzinfo=None)
-        _insert_row(con, "ingests", {"dataset": dataset, "source": source, "ingested_at": stamp, **counts})
-    odd = [] if merge.is_empty else note_anomalies(con, dataset)
-    notes = (*rows.notes, told(odd, dataset)) if odd else rows.notes
-    return IngestReport(dataset, source, **counts, **extent, notes=notes)
 
 
 def _without_seams(
@@ -244,7 +273,7 @@ def _write(con: duckdb.DuckDBPyConnection, dataset: str, merge: Upsert) -> None:
         return
     replace_prices(con, dataset, merge)
     if merge.rows.num_rows:
-        add_sessions(con, dataset, merge.rows["date"])
+        add_sessions(con, dataset, merge.rows["date"].to_numpy().astype("datetime64[D]"))
     if merge.withdrawn.num_rows:
         drop_empty_sessions(con, dataset)
     replace_digests(con, dataset, merge.symbols, merge.first)

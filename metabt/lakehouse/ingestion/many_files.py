@@ -23,7 +23,7 @@ from metabt.lakehouse.ingestion.readers.sources import files_of, source_name, st
 from metabt.values.tables import Coded
 
 Progress = Callable[[int, int, str], None]
-"""Called with the number of files read, of all files, and the name of the last."""
+"""Called with the number of files or rows that are done, of all of them, and the name of the file or dataset."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ EARLIEST, LATEST = np.datetime64("1800-01-01"), np.datetime64("2100-01-01")
 """Dates beyond which a note is made."""
 SMALLEST, LARGEST = 1e-9, 1e12
 """Closes beyond which a note is made."""
+DENSE = 8
+"""Pairs of a date and a symbol per row up to which marking those that are there costs less than sorting them."""
+SLICE = 1 << 18
+"""Rows that are looked at together."""
 FIELDS = ("close", "open", "high", "low", "volume")
 """Fields of a symbol in a session; only the close is required."""
 
@@ -106,6 +110,9 @@ def _without_empty_fields(rows: Observations) -> Observations:
 def _check_values(rows: Observations, name: str) -> None:
     values = rows.fields[name]
     returns = rows.calendar is not None
+    lowest, highest = (reduce(values, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    if (lowest >= 0 if name == "volume" else lowest > (-1 if returns else 0)) and highest < np.inf:
+        return
     possible = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > (-1 if returns else 0)))
     bad = np.flatnonzero(~(possible | np.isnan(values)))
     if len(bad):
@@ -119,15 +126,30 @@ def _check_values(rows: Observations, name: str) -> None:
 
 
 def _without_repeats(rows: Observations) -> Observations:
-    key = rows.dates.astype(np.int64) * len(rows.symbols.values) + rows.symbols.codes
-    if (key[1:] > key[:-1]).all():
+    if _all_differ(rows):
         return rows
-    ordered = rows.take(np.lexsort((rows.clock, key)))
-    key = np.sort(key)
+    key = rows.dates.astype(np.int64) * len(rows.symbols.values) + rows.symbols.codes
+    order = np.lexsort((rows.clock, key))
+    ordered, key = rows.take(order), key[order]
     repeats = np.r_[False, key[1:] == key[:-1]]
     _refuse_intraday(ordered, repeats)
     _refuse_conflicts(ordered, repeats)
     return ordered.take(~repeats)
+
+
+def _all_differ(rows: Observations) -> bool:
+    """Return whether no two rows are of one date and symbol, as far as that shows without sorting them."""
+    days, codes, n_symbols = rows.dates.view(np.int64), rows.symbols.codes, len(rows.symbols.values)
+    first = int(days.min())
+    n_cells = (int(days.max()) - first + 1) * n_symbols
+    if n_cells > DENSE * len(days):
+        key = days * n_symbols + codes
+        return bool((key[1:] > key[:-1]).all())
+    seen = np.zeros(n_cells, np.bool_)
+    for begin in range(0, len(days), SLICE):
+        some = slice(begin, begin + SLICE)
+        seen[(days[some] - first) * n_symbols + codes[some]] = True
+    return bool(np.count_nonzero(seen) == len(days))
 
 
 def _refuse_intraday(rows: Observations, repeats: np.ndarray) -> None:

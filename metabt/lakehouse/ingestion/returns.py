@@ -30,6 +30,8 @@ Closes = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 def refuse_returns(values: np.ndarray, options: Options) -> None:
     """Raise DataError for numbers that look like returns."""
+    if len(values) and np.fmin.reduce(values) >= 0 and LARGE <= np.fmax.reduce(values) < np.inf:
+        return  # as nearly all prices
     seen = values[np.isfinite(values)]
     if not len(seen):
         return

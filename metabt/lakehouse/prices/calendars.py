@@ -16,10 +16,9 @@ from metabt.lakehouse.prices.snapshots import read_at
 from metabt.values.buffers import to_numpy
 
 
-def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: pa.ChunkedArray) -> None:
-    """Record the dates that are no sessions of the dataset yet, each once and in order."""
-    written = np.unique(dates.to_numpy().astype("datetime64[D]"))
-    new = np.setdiff1d(written, read_calendars(con, [dataset])[dataset])
+def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: np.ndarray) -> None:
+    """Record the dates, datetime64[D], that are no sessions of the dataset yet, each once and in order."""
+    new = np.setdiff1d(dates, read_calendars(con, [dataset])[dataset])
     if len(new):
         insert(con, "calendars", pa.table({"dataset": pa.repeat(dataset, len(new)), "date": pa.array(new)}))
 

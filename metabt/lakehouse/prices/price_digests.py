@@ -12,8 +12,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 import duckdb
 import pyarrow as pa
@@ -69,6 +71,20 @@ def replace_digests(con: duckdb.DuckDBPyConnection, dataset: str, touched: set[s
     _seal(con, dataset, touched, fresh)
 
 
+def add_digests(con: duckdb.DuckDBPyConnection, dataset: str, rows: Iterable[Row]) -> None:
+    """Write the digests of a dataset that has none yet, sorted."""
+    fresh = list(rows)
+    insert(con, "digests", _table(dataset, fresh))
+    seals: dict[str, list[str]] = {"symbol": [], "inputs": [], "bars": []}
+    for symbol, own in groupby(fresh, itemgetter(0)):
+        cells: dict[bool, list[tuple[str, str, str]]] = {True: [], False: []}
+        for _, partition, field, digest in own:
+            cells[field in INPUTS].append((partition, field, digest))
+        for name, text in zip(seals, (symbol, cells_seal(cells[True]), cells_seal(cells[False])), strict=True):
+            seals[name].append(text)
+    insert(con, "symbols", pa.table({"dataset": [dataset] * len(seals["symbol"]), **seals}))
+
+
 def dataset_seals(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, str]:
     """Return the columns `calendar` and `contents` of a dataset's row in `datasets`, from its other tables."""
     rows = execute(con, "SELECT symbol, inputs, bars FROM symbols WHERE dataset = $1", dataset).fetchall()
@@ -116,7 +132,7 @@ def _has_volume(rows: set[Row]) -> bool:
 
 def _delete(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> None:
     if rows:
-        con.register("outdated", _table(dataset, rows))
+        con.register("outdated", _table(dataset, sorted(rows)))
         sql = (
             "DELETE FROM digests WHERE dataset = $1 "
             "AND (symbol, partition, field) IN (SELECT (symbol, partition, field) FROM outdated)"
@@ -127,9 +143,9 @@ def _delete(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> Non
 
 def _append(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> None:
     if rows:
-        insert(con, "digests", _table(dataset, rows))
+        insert(con, "digests", _table(dataset, sorted(rows)))
 
 
-def _table(dataset: str, rows: set[Row]) -> pa.Table:
-    columns = zip(*((dataset, *row) for row in sorted(rows)), strict=True)
+def _table(dataset: str, rows: Sequence[Row]) -> pa.Table:
+    columns = ([dataset] * len(rows), *zip(*rows, strict=True))
     return pa.table([pa.array(column, pa.string()) for column in columns], names=list(SCHEMA["digests"]))
