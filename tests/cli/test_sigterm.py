@@ -6,6 +6,7 @@ import inspect
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import duckdb
@@ -26,6 +27,14 @@ class Struck:
 
 
 ENDS = {signal.SIGTERM: Stopped, signal.SIGINT: KeyboardInterrupt}
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Let Ctrl-C interrupt, as it does in a terminal: a shell starts what is in the background without that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", ENDS)

@@ -347,8 +347,8 @@ def test_what_a_page_does_not_tell_is_let_go_of(result: metabt.Result) -> None:
     again = Replayed.wanted(result.origin, None)
     assert again is not None and result.origin is not None
     gc.collect()
-    others = sum(isinstance(it, WalkResult) for it in gc.get_objects())
+    others = sum(type(it) is WalkResult for it in gc.get_objects())
     again.ahead()
     gc.collect()
-    assert sum(isinstance(it, WalkResult) for it in gc.get_objects()) <= others
+    assert sum(type(it) is WalkResult for it in gc.get_objects()) <= others
     assert not isinstance(again.beside, Missing) and not isinstance(again.attributed, Missing)

@@ -53,7 +53,7 @@ def _taken() -> duckdb.DuckDBPyConnection | None:
     """Return the connection that was begun, once; None where none was, or it failed: a fresh one may not."""
     try:
         return _begun.pop().result() if _begun else None
-    except MetabtError:
+    except (MetabtError, OSError):
         return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -30,6 +30,8 @@ from metabt.lakehouse.catalog.extensions import load_extensions
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, insert
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.runs import commits
+from metabt.lakehouse.runs.askings import Asked
 from metabt.lakehouse.soundness import check_lakehouse
 from tests.lakehouse.catalog.test_attachment import options, test_check_writable_leaves_nothing_behind
 from tests.lakehouse.conftest import same, state, wide
@@ -454,7 +456,7 @@ def test_an_outage_while_writing_leaves_nothing(
 
     monkeypatch.setattr("metabt.lakehouse.runs.commits.insert", write)
     if stage == "commit":
-        monkeypatch.setattr("metabt.lakehouse.runs.commits._append", _then_hang_up(signed_in))
+        monkeypatch.setattr("metabt.lakehouse.runs.commits.append", _then_hang_up(signed_in))
     with pytest.raises(StoreError, match=r"connection to its catalogue, 'postgres:.*', was lost: .*all or nothing"):
         commit_run(lake, run("new"), {name: table(name, 50) for name in RUN_TABLES})
     assert state(lake) == before
@@ -465,15 +467,11 @@ def test_an_outage_while_writing_leaves_nothing(
 
 
 def _then_hang_up(server: Server):  # noqa: ANN202
-    from metabt.lakehouse.runs import commits
+    append = commits.append
 
-    append, left = commits._append, [len(RUN_TABLES) + 1]
-
-    def last(con: Con, name: str, rows: object) -> None:
-        append(con, name, rows)
-        left[0] -= 1
-        if not left[0]:
-            assert server.hang_up()
+    def last(con: Con, asked: Sequence[Asked]) -> None:
+        append(con, asked)  # nothing is written after it
+        assert server.hang_up()
 
     return last
 
