@@ -28,7 +28,7 @@ def default_threads() -> int:
 def _is_ray_worker() -> bool:
     """Return whether this is a task or an actor of Ray, whose processors others count on as well."""
     ray = sys.modules.get("ray")
-    return ray is not None and ray.is_initialized() and ray.get_runtime_context().get_task_id() is not None
+    return ray is not None and ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE
 
 
 def _quotas(root: Path) -> Iterator[float]:

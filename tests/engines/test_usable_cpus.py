@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,3 +66,21 @@ def test_a_process_that_is_bound_to_one_processor_may_use_one() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("started", "mode", "expected"), [(False, 0, 7), (True, 0, 7), (True, 1, 1)], ids=["none", "a driver", "a worker"]
+)
+def test_a_process_that_ray_has_started_walks_on_one_thread(
+    started: bool, mode: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = SimpleNamespace(worker=SimpleNamespace(mode=mode))
+    ray = SimpleNamespace(is_initialized=lambda: started, WORKER_MODE=1, get_runtime_context=lambda: context)
+    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]  # a stand-in
+    monkeypatch.setattr(module, "usable_cpus", lambda: 7)
+    assert module.default_threads() == expected
+
+
+def test_without_ray_there_are_as_many_threads_as_usable_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    assert module.default_threads() == usable_cpus()
