@@ -30,7 +30,7 @@ ENGINES = ("auto", "local", "ray")
 """Names of engines in configuration."""
 START = 12.0
 """Seconds that Ray takes on one machine until its first block."""
-PYTHON = 0.3
+PYTHON = 0.4
 """Part of a walk in which threads wait for each other (`benchmarks/threads.py`)."""
 
 

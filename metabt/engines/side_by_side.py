@@ -29,6 +29,7 @@ from metabt.build.plan import Node, Plan
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import is_handed_over
 from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.values.freed_memory import share
 
 Wave = list[list[Node]]
 """Groups of sleeves that may be walked at the same time, those of a group one after another."""
@@ -124,6 +125,7 @@ class _Pool(Generic[Found]):
 
     def run(self, done: Callable[[Node, Found], None], n_threads: int) -> None:
         """Work all groups off; `done` is called on this thread."""
+        share()
         with ThreadPoolExecutor(n_threads, "metabt-walk") as pool:
             ends = [pool.submit(copy_context().run, self._take_turns) for _ in range(n_threads)]
             try:

@@ -8,7 +8,7 @@
 3. `scalars` takes numbers as people hand them over, NumPy's too, for Python's own; `arguments` takes what else callers
    of public functions state, or refuses it.
 4. `held_folders` are temporary, and removed by the next process where their owner was killed; `freed_memory` is given
-   back to the system.
+   back to the system, or shared by threads.
 5. `lazy_property` keeps what an object computes when it is first asked for, without a lock.
 6. `ranges` says which partitions, and how many of a thing, in words; `markup` writes a small table as HTML; `limits`
    says how many of a thing a configuration may ask for.
