@@ -256,7 +256,9 @@ def to_prices(name: str, prices: Any) -> Prices:
         rows = read_observations(prices, Options(face="memory"))
     except DataError as error:
         raise DataError(f"prices '{name}': {error}") from error
-    is_first = np.concatenate([[True], rows.dates[1:] != rows.dates[:-1]])  # they are in the order of their dates
+    if (rows.dates[1:] < rows.dates[:-1]).any():
+        rows = rows.take(np.argsort(rows.dates, kind="stable"))
+    is_first = np.concatenate([[True], rows.dates[1:] != rows.dates[:-1]])
     dates, row = rows.dates[is_first], np.cumsum(is_first) - 1
     symbols, column_of = _sorted_symbols(rows.symbols)
     matrices = {}

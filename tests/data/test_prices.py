@@ -95,6 +95,15 @@ def test_a_wide_frame_is_normalised(sp500: pd.DataFrame) -> None:
     assert panel_digest(to_prices("p", other)) != panel_digest(plain)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_a_long_frame_may_stand_in_any_order(sp500: pd.DataFrame, seed: int) -> None:
+    wide = sp500.iloc[:60, :4]
+    long = wide.rename_axis(columns="symbol").stack().rename("close").reset_index()
+    orders = long.sort_values(["symbol", "Date"]), long.iloc[::-1], long.sample(frac=1.0, random_state=seed)
+    expected = panel_digest(to_prices("p", wide))
+    assert [panel_digest(to_prices("p", rows)) for rows in orders] == [expected] * 3
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_rows_alone_are_as_in_the_whole_and_join_to_it_again(seed: int, n_cuts: int) -> None:
     rng = np.random.default_rng(seed)

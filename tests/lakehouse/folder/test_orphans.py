@@ -25,8 +25,8 @@ from tests.lakehouse.conftest import wide
 
 store = ingestion.store
 
-def stored(*arguments):
-    store(*arguments)
+def stored(*arguments, **options):
+    store(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 
 ingestion.store = stored
