@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,11 +25,12 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 import numpy as np
 import pandas as pd
 
-from metabt.build import cached_walk
+from metabt.build import keys as key_maker
 from metabt.build.cache.disk import DiskCache
 from metabt.build.known_blocks import known_blocks
 from metabt.build.ports import Sealed
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.local import Local
 from metabt.lakehouse import ingest
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
@@ -118,7 +120,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._key = cached_walk.node_key
+        self._key = key_maker.node_key
 
     def __call__(self, *args: Any) -> str:
         """Return the key, timed."""
@@ -134,11 +136,11 @@ def run(case: str, lake: Path, settings: Sequence[dict], keep: str = "all") -> N
     symbols = source.symbols()
     leaves: dict[str, Sleeve] = {}
     trees = [resolve(item, symbols=symbols, leaves=leaves) for item in settings]
-    keys = cached_walk.node_key = Keys()  # type: ignore[assignment]
+    keys = key_maker.node_key = Keys()  # type: ignore[assignment]
     try:
         line = _timed(source, trees, lake, keep, keys)
     finally:
-        cached_walk.node_key = keys._key
+        key_maker.node_key = keys._key
         source.connection.close()
     print(f"{case:<28}{line}", flush=True)
 
@@ -154,7 +156,7 @@ def _timed(source: Lakehouse, trees: Sequence[Sleeve], lake: Path, keep: str, ke
     cache = Timed(lake / ".cache")
     began = perf_counter()
     with compilation() as compiled, one_thread():
-        job = BacktestEngine(trees, datasets, cache=cache, keep=keep)
+        job = BacktestEngine(trees, datasets, cache=cache, keep=keep, executor=Local(threads=1))
         walked = job.run()
         for position in range(len(trees)):
             job.assemble(walked, position)
@@ -172,24 +174,29 @@ def _timed_reading(datasets: Mapping[str, Any]) -> list[float]:
     """Time the reading of prices, when it happens; return where the seconds will be."""
     seconds: list[float] = []
     for dataset in datasets.values():
-        read = dataset.read_prices
-
-        def timed(rows: slice, read: Any = read) -> Any:
-            began = perf_counter()
-            panel = read(rows)
-            seconds.append(perf_counter() - began)
-            return panel
-
-        object.__setattr__(dataset, "read_prices", timed)
+        object.__setattr__(dataset, "part", partial(_timed_part, dataset.part, seconds))
     return seconds
 
 
-def main() -> None:
+def _timed_part(part: Any, seconds: list[float], *wanted: Any) -> Any:
+    """Return what reads a part of a dataset, timed."""
+    read = part(*wanted)
+
+    def timed() -> Any:
+        began = perf_counter()
+        prices = read()
+        seconds.append(perf_counter() - began)
+        return prices
+
+    return timed
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """Run every case and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in {"sleeves": 20, "assets": 25, "years": 20, "root-only": 1000}.items():
         parser.add_argument(f"--{option}", type=int, default=default)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     n_sessions = 252 * args.years
     frame = prices(args.sleeves * args.assets, n_sessions + 21)
     symbols = list(frame.columns)

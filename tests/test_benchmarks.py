@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from benchmarks.build_system import main as rebuild
 from benchmarks.comparison import Compared, PeerTime, compare
 from benchmarks.decision_time import MOMENTS, OPTIMIZERS, SELECTORS, SIZES, decision_times
 from benchmarks.engine_time import EngineRun, run_engine
@@ -144,3 +145,20 @@ def test_every_step_of_a_decision_is_timed() -> None:
     times = decision_times(rounds=1)
     assert {MOMENTS, *SELECTORS, *OPTIMIZERS} == set(times)
     assert all(len(it) == len(SIZES) and min(it) > 0.0 for it in times.values())
+
+
+def test_what_is_computed_again_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each case; under another name nothing is computed, and a new month is less than everything."""
+    rebuild(["--sleeves", "5", "--assets", "5", "--years", "3", "--root-only", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    computed = {line[:28].strip(): int(line[34:].split("/")[0]) for line in lines if " / " in line[28:]}
+    assert list(computed) == [
+        "kernels compiled or loaded",
+        "cold",
+        "warm, another name",
+        "one new month",
+        "one corrected price",
+        "sweep of 32, keep summary",
+        "root-only, keep summary",
+    ]
+    assert computed["warm, another name"] == 0 < computed["one new month"] < computed["cold"]

@@ -68,6 +68,10 @@ class CachedWalk:
         self._readings.forget()
         self.lineage.enter(label)
 
+    def is_made(self, node: Node) -> bool:
+        """Return whether a sleeve's step of the partition was made with one before."""
+        return bool(self._made.get(node.spec.digest))
+
     def step(self, node: Node) -> Step:
         """Take one sleeve over the partition."""
         failure = next((f for key in (node.spec.digest, *node.children) if (f := self.failures.get(key))), None)

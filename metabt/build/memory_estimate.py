@@ -18,7 +18,7 @@ from metabt.build.plan import Node, Plan
 from metabt.build.walk_result import HELD
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 
-MEASURED, PRICES = "Python and its libraries", "prices"
+LIBRARIES, PRICES = "Python and its libraries", "prices"
 SLEEVES, READING = "streams, decisions and holdings of sleeves", "streams and covariances that one sleeve reads"
 TABLES = "tables"
 """What takes memory."""
@@ -71,7 +71,7 @@ def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: 
         READING: max(map(_read, metas), default=0),
         TABLES: max(tables) if spilled else sum(tables),
     }
-    return MemoryEstimate({MEASURED: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
+    return MemoryEstimate({LIBRARIES: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
 
 
 def _prices(plan: Plan, name: str) -> int:

@@ -79,11 +79,13 @@ class Plan:
     def part(self, positions: Sequence[int]) -> Plan:
         """Return the plan of some of the trees, by their positions: what they name has the same nodes and keys."""
         trees = tuple(self.trees[position] for position in positions)
-        named = {sleeve.spec.digest for tree in trees for _, sleeve in tree.walk()}
-        nodes = {key: node for key, node in self.nodes.items() if key in named}
+        # parents come first in a walk; a part takes no longer than it is large, however large the forest
+        named = dict.fromkeys(sleeve.spec.digest for tree in trees for _, sleeve in reversed(list(tree.walk())))
+        nodes = {key: self.nodes[key] for key in named}
         labels = {label for node in nodes.values() for label in node.partitions}
         kept = tuple(label for label in self.labels if label in labels)
-        return replace(self, trees=trees, nodes=nodes, labels=kept, fleeting=self.fleeting & named)
+        fleeting = frozenset(key for key in named if key in self.fleeting)
+        return replace(self, trees=trees, nodes=nodes, labels=kept, fleeting=fleeting)
 
     def batches(self, n_bytes: int) -> list[list[int]]:
         """Return the positions of the trees in batches whose sleeves hold about `n_bytes` each, or one tree more.

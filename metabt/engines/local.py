@@ -5,8 +5,8 @@ Where nothing is remembered nothing is published between partitions, so each sle
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from metabt.build.cached_walk import CachedWalk
@@ -88,9 +88,23 @@ def _walk_by_partition(result: WalkResult, cache: Cache, progress: Progress | No
     for label in plan.labels:
         walk.enter(label)
         for wave in waves:
-            present = [[node for node in group if label in node.partitions] for group in wave]
+            present = deque([node for node in group if label in node.partitions] for group in wave)
+            # what is found, or was made before, is done sooner than threads are begun
+            while present and not _is_computed(walk, present.popleft(), note):
+                pass
             walk_groups(present, walk.step, note, n_threads)
     cache.flush()
+
+
+def _is_computed(walk: CachedWalk, group: Sequence[Node], note: Callable[[Node, Step], None]) -> bool:
+    """Take a group over the partition; return whether anything of it had to be computed now."""
+    computed = False
+    for node in group:
+        was_made = walk.is_made(node)
+        step = walk.step(node)
+        note(node, step)
+        computed |= not (was_made or step.found)
+    return computed
 
 
 def walk_by_sleeve(

@@ -15,7 +15,7 @@ so does BLAS, which is held to one thread for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
@@ -96,7 +96,7 @@ def _top(above: dict[object, object], it: object) -> object:
 
 
 def walk_groups(
-    groups: Sequence[Sequence[Node]],
+    groups: Iterable[Sequence[Node]],
     work: Callable[[Node], Found],
     done: Callable[[Node, Found], None],
     n_threads: int,

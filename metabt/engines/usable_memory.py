@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from metabt.build.memory_estimate import MEASURED, PRICES, READING, SLEEVES, TABLES, MemoryEstimate
+from metabt.build.memory_estimate import LIBRARIES, PRICES, READING, SLEEVES, TABLES, MemoryEstimate
 from metabt.engines.usable_cpus import own_groups, words
 from metabt.errors import ConfigError
 
@@ -21,7 +21,7 @@ CURES = {
     SLEEVES: "take fewer or smaller sleeves, or decide less often (schedule)",
     READING: "put its children beneath nodes of fewer sleeves each",
     TABLES: "run fewer configurations at once, decide less often (schedule), or keep summaries alone",
-    MEASURED: "use a larger machine",
+    LIBRARIES: "use a larger machine",
 }
 """What takes the memory -> how to need less of it."""
 GIB = 2**30

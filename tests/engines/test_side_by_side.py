@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import reading
 from metabt.build.plan import Node, Plan
-from metabt.engines import side_by_side
+from metabt.engines import local, side_by_side
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
 from metabt.engines.side_by_side import walk_groups, waves_of
@@ -48,6 +48,27 @@ def test_threads_change_no_key_and_no_block_of_random_trees(tree: dict[str, Any]
 def test_threads_change_no_bit_of_a_forest() -> None:
     found = [outcomes(engine(FOREST, executor=Local(threads=n))) for n in (1, 2, 5)]
     assert alike(found[0], found[1]) and alike(found[0], found[2])
+
+
+def test_threads_are_begun_only_where_something_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found is read by the caller; so are the steps of later years that a leaf's first walk has made."""
+    used: list[int] = []
+    walk_all = local.walk_groups
+
+    def noted(groups: Any, work: Any, done: Any, n_threads: int) -> None:
+        kept = [group for group in groups if group]
+        used.extend([len(kept)] if kept else [])
+        walk_all(kept, work, done, n_threads)
+
+    monkeypatch.setattr(local, "walk_groups", noted)
+    cache = MemoryCache()
+    cold = engine([NESTED], executor=Local(threads=2), cache=cache)
+    first = outcomes(cold)
+    n_leaf_groups = len(waves_of(cold.plan)[0])
+    assert used.count(n_leaf_groups - 1) == 1  # in the first year alone, all but the group that was computed first
+    used.clear()
+    warm = outcomes(engine([{**NESTED, "name": "other"}], executor=Local(threads=2), cache=cache))
+    assert used == [] and len(warm) == len(first) == 1
 
 
 @given(trees.portfolios(), trees.portfolios())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import metabt
-from metabt.build.memory_estimate import MEASURED, PRICES, READING, SLEEVES, TABLES, MemoryEstimate
+from metabt.build.memory_estimate import LIBRARIES, PRICES, READING, SLEEVES, TABLES, MemoryEstimate
 from metabt.engines import backtest_engine
 from metabt.engines import usable_memory as module
 from metabt.engines.usable_memory import CURES, check_memory, usable_memory
@@ -46,7 +46,7 @@ def test_of_this_machine_it_is_what_it_has_or_less() -> None:
 
 
 def test_what_takes_too_much_is_refused_with_the_estimate_its_largest_part_and_the_cure() -> None:
-    estimate = MemoryEstimate({SLEEVES: 3 * GIB, TABLES: 6 * GIB, MEASURED: GIB // 2})
+    estimate = MemoryEstimate({SLEEVES: 3 * GIB, TABLES: 6 * GIB, LIBRARIES: GIB // 2})
     check_memory("portfolio 'x'", estimate, estimate.total)
     with pytest.raises(ConfigError) as refused:
         check_memory("portfolio 'x'", estimate, estimate.total - 1)
@@ -58,7 +58,7 @@ def test_what_takes_too_much_is_refused_with_the_estimate_its_largest_part_and_t
 
 
 def test_every_part_has_a_cure() -> None:
-    assert CURES.keys() == {MEASURED, PRICES, SLEEVES, READING, TABLES}
+    assert CURES.keys() == {LIBRARIES, PRICES, SLEEVES, READING, TABLES}
 
 
 def test_it_is_refused_before_anything_is_walked_and_force_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:

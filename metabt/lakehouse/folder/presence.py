@@ -21,7 +21,7 @@ from typing import Any
 try:
     import fcntl
 except ImportError:  # Windows: nobody is ever known to be alone
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a module, or there None
 
 
 _entered: dict[int, tuple[weakref.ref, weakref.finalize]] = {}
