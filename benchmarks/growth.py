@@ -159,8 +159,8 @@ def power(sizes: Sequence[float], values: Sequence[float]) -> float:
 
 def page(found: Sequence[tuple[Case, Spent]]) -> str:
     """Return the tables of all groups, with what grows as which power."""
-    head = f"`make growth` on {machine()}: CPU seconds of one thread, and MB at the peak over what there was before."
-    lines = ["# Growth", "", head, ""]
+    head = f"`make growth` on {machine()}:"
+    lines = ["# Growth", "", head, "CPU seconds of one thread, and MB at the peak over what there was before.", ""]
     for group in dict.fromkeys(case.group for case, _ in found):
         rows = [(case, took) for case, took in found if case.group == group]
         lines += [f"## By {group}", "", f"| {group} | seconds | MB |", "|---|---:|---:|"]
