@@ -136,7 +136,8 @@ def _refreshed(source: Lakehouse, run: Record) -> Result:
     tree, asking = stored_tree(run.config), Asking(asked_with(source.connection, run.run_id))
     view = {"start": None, "end": run.config["end"], "is_meta_backtest": run.shape, "benchmark": run.benchmark}
     with compilation_notice(shown=True):
-        result = functions.asked_for(tree, source, asking, **view)
+        # it has been run before, and `weights` could not be told to run it all the same
+        result = functions.asked_for(tree, source, asking, force=True, **view)
     found = "found: computed earlier" if result.found else f"{result.seconds:.2f} s of engine time"
     notice(f"run {result.run_id[:12]} of {result.name} on today's data, {found}")
     return result

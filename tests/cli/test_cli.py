@@ -726,6 +726,17 @@ def test_what_takes_more_memory_than_there_is_is_refused_and_forced(
     assert len(table(told.readouterr().out)) == (2 if sweep else 1)
 
 
+def test_what_has_been_run_is_refreshed_without_being_asked_to_force_it(
+    told: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`weights` has no --force."""
+    assert main(["backtest", "portfolio=mine"]) == 0
+    append()
+    monkeypatch.setattr("metabt.engines.usable_memory.usable_memory", lambda: 1000)
+    assert main(["weights", "mine", "--refresh"]) == 0
+    assert "on today's data" in told.readouterr().err
+
+
 def test_a_lakehouse_that_cannot_be_written_is_refused(told: pytest.CaptureFixture[str]) -> None:
     assert main(["ingest", "prices.csv", "--dataset", "x", "--lakehouse", "prices.csv/lake"]) == 1
     assert_refused(told, "cannot be written")
