@@ -92,9 +92,13 @@ class Facts:
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""
-        fields = tuple(sorted({name for _, _, name in self.digests}))
-        observed = self.digest_of(symbols, slice(0, len(self.dates)), fields)
-        return joint_digest([self.calendar_digest(slice(0, len(self.dates))), str(self.closed), *fields, observed])
+        observed = self.digest_of(symbols, slice(0, len(self.dates)), self._fields)
+        calendar = self.calendar_digest(slice(0, len(self.dates)))
+        return joint_digest([calendar, str(self.closed), *self._fields, observed])
+
+    @cached_property
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(sorted({name for _, _, name in self.digests}))
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str], dict[str, str]]:

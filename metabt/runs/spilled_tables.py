@@ -17,19 +17,32 @@ import numpy as np
 from metabt.errors import StoreError
 from metabt.values.tables import Coded, Column, Table
 
+ALIGNED = 8
+"""Bytes at whose multiples a column begins."""
+
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the numbers, or the codes, of one column lie."""
+    """Where the numbers, or the codes, of one column lie within its table."""
 
     dtype: np.dtype
     """Their type."""
-    length: int
-    """How many there are."""
-    offset: int
-    """First byte in the file."""
+    bytes: slice
+    """Their bytes."""
     values: tuple[str, ...] | None
     """The distinct texts of a column of codes; None of another one."""
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """Where one table lies."""
+
+    offset: int
+    """First byte in the file."""
+    size: int
+    """Bytes from there to the end of its last column."""
+    columns: Mapping[str, _Place]
+    """Its columns."""
 
 
 class Spill:
@@ -48,28 +61,33 @@ class Spill:
         StoreError
             If the disk has no room for them.
         """
-        places: dict[str, dict[str, _Place]] = {}
+        extents: dict[str, _Extent] = {}
         parts: list[np.ndarray] = []
         offset = self._size
         for name, table in tables.items():
-            places[name] = {}
+            columns, size = {}, 0
             for column, values in table.items():
                 plain = np.ascontiguousarray(values.codes if isinstance(values, Coded) else values)
                 texts = values.values if isinstance(values, Coded) else None
-                places[name][column] = _Place(plain.dtype, len(plain), offset, texts)
-                parts.append(plain.view(np.uint8))
-                offset += plain.nbytes
+                columns[column] = _Place(plain.dtype, slice(size, size + plain.nbytes), texts)
+                parts += [plain.view(np.uint8), np.zeros(-plain.nbytes % ALIGNED, np.uint8)]
+                size += plain.nbytes + len(parts[-1])
+            extents[name] = _Extent(offset, size, columns)
+            offset += size
         self._write(np.concatenate(parts) if parts else np.empty(0, np.uint8))
-        return _Spilled(self, places)
+        return _Spilled(self, extents)
 
-    def read(self, place: _Place) -> Column:
-        """Return the column that was kept at a place."""
-        plain = np.empty(place.length, place.dtype)
-        if place.length:
+    def read(self, extent: _Extent) -> Table:
+        """Return the table that was kept at a place."""
+        data = np.empty(extent.size, np.uint8)
+        done = 0
+        while done < extent.size:
             assert self._file is not None  # something was kept
-            if os.preadv(self._file, [plain.view(np.uint8).data], place.offset) != plain.nbytes:
+            n_read = os.preadv(self._file, [data[done:].data], extent.offset + done)
+            if not n_read:
                 raise StoreError(f"tables of finished runs, kept in '{self._folder}', were cut short; run it again")
-        return plain if place.values is None else Coded(plain, place.values)
+            done += n_read
+        return {name: _column(data, place) for name, place in extent.columns.items()}
 
     def close(self) -> None:
         """Give the room back; nothing can be read any more."""
@@ -93,20 +111,25 @@ class Spill:
             ) from error
 
 
+def _column(data: np.ndarray, place: _Place) -> Column:
+    plain = data[place.bytes].view(place.dtype)
+    return plain if place.values is None else Coded(plain, place.values)
+
+
 class _Spilled(Mapping[str, Table]):
     """Tables of one run, each read when it is asked for."""
 
-    def __init__(self, spill: Spill, places: dict[str, dict[str, _Place]]) -> None:
-        self._spill, self._places = spill, places
+    def __init__(self, spill: Spill, extents: Mapping[str, _Extent]) -> None:
+        self._spill, self._extents = spill, extents
 
     def __getitem__(self, name: str) -> Table:
-        return {column: self._spill.read(place) for column, place in self._places[name].items()}
+        return self._spill.read(self._extents[name])
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._extents
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._extents)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._extents)

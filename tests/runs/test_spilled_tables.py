@@ -95,3 +95,12 @@ def test_a_file_that_was_cut_short_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cut short; run it again"):
         kept["metrics"]
     spill.close()
+
+
+def test_what_the_system_reads_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call reads 2 GiB at most."""
+    spill, read = Spill(tmp_path), os.preadv
+    kept = spill.keep({"it": table(99, 1), "other": table(50, 2)})
+    monkeypatch.setattr("os.preadv", lambda file, buffers, offset: read(file, [buffers[0][:100]], offset))
+    assert same(dict(kept), {"it": table(99, 1), "other": table(50, 2)})
+    spill.close()

@@ -197,12 +197,14 @@ def _append(con: duckdb.DuckDBPyConnection, name: str, runs: Mapping[str, Run]) 
 def _parts(name: str, runs: Mapping[str, Run]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one table, of some runs at a time."""
     held: dict[str, Table] = {}
+    n_held = 0
     for run_id, (_, tables) in runs.items():
         if table := tables.get(name):
             held[run_id] = table
-        if sum(map(size_of, held.values())) >= TOGETHER:
+            n_held += size_of(table)
+        if n_held >= TOGETHER:
             yield from _joined(name, held)
-            held = {}
+            held, n_held = {}, 0
     if held:
         yield from _joined(name, held)
 

@@ -24,6 +24,7 @@ from metabt.lakehouse import (
     snapshot,
 )
 from metabt.lakehouse.catalog.schema import RUN_TABLES, insert
+from metabt.lakehouse.runs import commits
 from metabt.values.tables import Table
 from tests.lakehouse.conftest import state
 from tests.lakehouse.runs.test_stored_runs import assert_same_table, run, table
@@ -57,6 +58,19 @@ def test_runs_stored_together_come_back_as_if_alone(fresh: Path, watch: Con) -> 
     for expected in runs:
         assert_stored(watch, expected)
     assert len(list_runs(watch)) == 6
+
+
+@pytest.mark.parametrize("together", [1, 7, 20])
+def test_runs_stored_a_few_at_a_time_come_back_as_well(
+    fresh: Path, watch: Con, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr("metabt.lakehouse.runs.commits.TOGETHER", together)
+    runs = [some_run(number) for number in range(8)]
+    batches = list(commits._parts("returns", {str(row["run_id"]): (row, tables) for row, tables in runs}))
+    assert all(len(batch) < together + 12 for batch in batches) and len(batches) > 1
+    assert commit_runs(fresh, runs) == 8
+    for expected in runs:
+        assert_stored(watch, expected)
 
 
 def test_runs_whose_texts_are_more_than_32_bits_count_come_back_as_well(
