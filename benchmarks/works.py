@@ -117,13 +117,14 @@ class Work:
         """Return the portfolios as metabt's trees, resolved anew."""
         leaves: dict[str, Sleeve] = {}
         symbols = {"market": self.market.prices.symbols}
-        return [resolve(self._settings(it), symbols=symbols, leaves=leaves) for it in self.portfolios]
+        return [resolve(self.settings(it), symbols=symbols, leaves=leaves) for it in self.portfolios]
 
     def columns(self, sleeve: str) -> list[int]:
         """Return the columns of the prices that a sleeve may hold, in the order of its weights."""
         return np.searchsorted(self.market.prices.symbols, sorted(self.universes[sleeve])).tolist()
 
-    def _settings(self, portfolio: Portfolio) -> dict[str, Any]:
+    def settings(self, portfolio: Portfolio) -> dict[str, Any]:
+        """Return a portfolio as it is written in Python."""
         held = {
             name: {"universe": list(symbols), **portfolio.leaf.settings} for name, symbols in self.universes.items()
         }
