@@ -101,3 +101,21 @@ def test_prices_that_no_decision_sees_change_nothing_that_is_found() -> None:
     again = metabt.backtest(tree("ac"), data, cache=cache)
     fresh = metabt.backtest(tree("ac"), data)
     assert shares(again).equals(shares(fresh))
+
+
+@pytest.mark.parametrize(("dataset", "symbol"), [("stocks", "XET"), ("coins", "AA")])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_symbol_of_the_other_dataset_that_nobody_draws_is_not_read(
+    dataset: str, symbol: str, corrected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both datasets have symbols of these names; a leaf draws each from its own one alone, and finds what it found."""
+    data, cache = prices(), MemoryCache()
+    plain = metabt.backtest(tree("ac"), data, cache=cache)
+    data[dataset][symbol] = 100.0 + np.arange(len(data[dataset])) % 7
+    if corrected:
+        metabt.backtest(tree("ac"), data, cache=cache)
+        data[dataset].loc[data[dataset].index[200], symbol] *= 1.5
+    monkeypatch.setattr(
+        "metabt.analysis.risk_by_asset.ex_ante_asset_risk", lambda *_: pytest.fail("measured again, which was found")
+    )
+    assert shares(metabt.backtest(tree("ac"), data, cache=cache)).equals(shares(plain))
