@@ -153,16 +153,15 @@ def _between(it: Opened, first: np.datetime64, last: np.datetime64) -> Opened | 
     return Opened(replace(it.block, begin=begin, **part), it.book)
 
 
-def test_a_single_return_passes_to_the_bit() -> None:
-    """(1 + 0)(1 + r) - 1 is not r; sessions in which a child has none change nothing."""
+@pytest.mark.parametrize(("first", "second"), [(0.0, 1.0), (1.0, 0.0)])
+def test_a_single_return_passes_to_the_bit(first: float, second: float) -> None:
+    """(1 + 0)(1 + r) - 1 is not r: of two sessions up to a common one, one earns r and the other nothing."""
     r = 0.1234567890123456
-    rng, dates = np.random.default_rng(1), DAYS[:5]
-    one = child(rng, DAYS[:5:2])
-    one = replace(one, block=replace(one.block, net=np.array([r, r / 3, 0.0]), begin=0))
-    common = np.array([False, True, False, True, True])
-    begins = [Start(True, True, np.zeros(A))]
-    found = Gathered.of(dates, common, np.array([NAT]), [one], begins).streams(MetaState.initial(1, A), 9, ("x",))
-    assert found.returns[:, 0].tolist() == [r, r / 3, 0.0]
+    one = child(np.random.default_rng(1), DAYS[:4])
+    one = replace(one, block=replace(one.block, net=np.array([first * r, second * r, r / 3, 0.0]), begin=0))
+    common, begins = np.array([False, True, True, True]), [Start(True, True, np.zeros(A))]
+    found = Gathered.of(DAYS[:4], common, np.array([NAT]), [one], begins).streams(MetaState.initial(1, A), 9, ("x",))
+    assert (1.0 + 0.0) * (1.0 + r) - 1.0 != r and found.returns[:, 0].tolist() == [r, r / 3, 0.0]
 
 
 @examples(60)
