@@ -42,9 +42,9 @@ def optimizer_of(who: str, made: Any, params: Mapping[str, Any]) -> Optimizer:
         from metabt.estimators.plugins.skfolio import optimizer_like
 
         return optimizer_like(made)
-    return (
-        fitted_optimizer(who, made, params) if inspect.isclass(made) else FittedOptimizer(lambda: copy.deepcopy(made))
-    )
+    if inspect.isclass(made):
+        return fitted_optimizer(who, made, params)
+    return FittedOptimizer(lambda: copy.deepcopy(made), needs_variance=_needs_variance(made))
 
 
 def selector_of(who: str, made: Any, params: Mapping[str, Any]) -> Selector:
@@ -69,13 +69,18 @@ def selector_of(who: str, made: Any, params: Mapping[str, Any]) -> Selector:
         return made
     if inspect.isclass(made):
         _built(who, made, params)  # what its constructor refuses is said before anything is walked
-        return FittedSelector(lambda: _built(who, made, params))
-    return FittedSelector(lambda: copy.deepcopy(made))
+        return FittedSelector(lambda: _built(who, made, params), needs_variance=_needs_variance(made))
+    return FittedSelector(lambda: copy.deepcopy(made), needs_variance=_needs_variance(made))
 
 
 def _check_fits(who: str, made: Any, leaves: str) -> None:
     if not callable(getattr(made, "fit", None)):
         raise ConfigError(f"{who} has no fit(X), wanted an object or a class with fit(X) that leaves {leaves}")
+
+
+def _needs_variance(made: Any) -> bool:
+    """Return whether a foreign estimator measures risk: it is taken to, unless it says otherwise."""
+    return bool(getattr(made, "needs_variance", True))
 
 
 def _of_skfolio(made: Any) -> bool:

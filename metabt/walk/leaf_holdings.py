@@ -14,7 +14,7 @@ from metabt.walk.block import Gaps, LeafState
 from metabt.walk.costs import Trades
 from metabt.walk.drift import drift
 from metabt.walk.meta.flattening import net_shorts, net_trades
-from metabt.walk.timing import check_alive
+from metabt.walk.timing import check_alive, check_gain
 
 
 @lru_cache(maxsize=4)
@@ -88,9 +88,17 @@ class LeafHoldings:
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
-        """Return the holdings at the close of the next session before anything is traded, (n_assets,)."""
+        """Return the holdings at the close of the next session before anything is traded, (n_assets,).
+
+        Raises
+        ------
+        RunError
+            If the book is ruined in it: nothing is left that could be decided on.
+        """
         market = self.market[self._stop]
-        return drift(self._held, market, float((self._held * market).sum()))
+        gain = float((self._held * market).sum())
+        check_gain(gain, self.dates[self._stop])
+        return drift(self._held, market, gain)
 
     def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
         """Fill in the sessions up to each of `stops`; return the fields of the state there, by name."""

@@ -65,10 +65,20 @@ def due_in(
 def check_alive(ruin: int, dates: np.ndarray, gross: np.ndarray) -> None:
     """Raise RunError, which names the session, unless `ruin` is ALIVE; else it is the row of the ruin."""
     if ruin != ALIVE:
-        raise RunError(
-            f"ruined on {dates[ruin]}: the book returned {gross[ruin]:.4g}, wanted more than -1; "
-            "lower its leverage (bounds, short weights) or leave out what ruins it"
-        )
+        raise _ruined(dates[ruin], gross[ruin])
+
+
+def check_gain(gain: float, session: np.datetime64) -> None:
+    """Raise the same where what a book returned in a session, before costs, leaves nothing of it."""
+    if not 1.0 + gain > 0.0:
+        raise _ruined(session, gain)
+
+
+def _ruined(session: np.datetime64, gain: float) -> RunError:
+    return RunError(
+        f"ruined on {session}: the book returned {gain:.4g}, wanted more than -1; "
+        "lower its leverage (bounds, short weights) or leave out what ruins it"
+    )
 
 
 def begin_of(started: bool, traded: np.ndarray) -> tuple[int, bool]:

@@ -11,11 +11,13 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.analysis.benchmark import Benchmark
+from metabt.analysis.benchmark import Benchmark, find_benchmark
+from metabt.analysis.metrics.stream import Stream
 from metabt.api.completion import completed
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError, DataError, RunError
+from metabt.portfolio.resolve import resolve
 from metabt.runs.record import read_record
 from metabt.runs.reproduce import reproduce
 from metabt.runs.sweep import run_sweep
@@ -178,8 +180,16 @@ def test_the_tree_s_own_datasets_come_first_and_two_of_them_are_ambiguous(prices
 
 
 def test_one_without_a_price_in_the_view_is_refused(prices: dict[str, pd.DataFrame]) -> None:
-    with pytest.raises(RunError, match=r"benchmark 'indices:IDX' has prices from 2021-03-29 .* leave benchmark unset"):
+    closes, whole = prices["indices"]["IDX"].dropna().index, metabt.backtest(mixed(), prices, end="2021-03-20")
+    net = whole.returns()["net"]
+    says = (
+        f"benchmark 'indices:IDX' has prices from {closes[0].date()} to {closes[-1].date()}, the portfolio a stream "
+        f"from {inception_of(net, whole.metrics().loc['mixed', 'years']).date()} to {net.index[-1].date()}; "
+        "choose one with prices in between, or leave benchmark unset"
+    )
+    with pytest.raises(RunError) as caught:
         metabt.backtest(mixed(), prices, benchmark="IDX", end="2021-03-20")
+    assert str(caught.value) == says
 
 
 def test_one_that_never_had_a_price_is_refused() -> None:
@@ -192,3 +202,85 @@ def test_one_that_never_had_a_price_is_refused() -> None:
 def test_a_sleeve_cannot_be_called_as_its_rows_are(prices: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(ConfigError, match="a sleeve is called 'benchmark:AA'"):
         metabt.backtest({**mixed(), "name": "benchmark:AA"}, prices, benchmark="AA")
+
+
+def one_symbol(closes: np.ndarray, first: str = "2021-01-04") -> Benchmark:
+    dates = np.datetime64(first) + np.arange(len(closes))
+    return Benchmark(Dataset.of(Prices("d", dates, ("X",), closes[:, None])))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_returns_what_its_price_changed_by_since_the_one_before(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    closes = np.where(rng.random(30) < 0.3, np.nan, rng.uniform(50, 150, 30))
+    found = one_symbol(closes)
+    assert (found.symbol, found.name, found.path) == ("X", "d:X", "benchmark:X")
+    seen = [row for row in range(30) if closes[row] == closes[row]]
+    assert found.series.dates.tolist() == found.dataset.facts.dates[seen].tolist()
+    assert np.isnan(found.series.returns[0]) and np.isnat(found.series.since)
+    expected = [closes[now] / closes[then] - 1 for then, now in zip(seen, seen[1:], strict=False)]
+    assert found.series.returns[1:].tolist() == expected
+    assert len({found.digest, one_symbol(closes, "2021-01-05").digest, one_symbol(closes + 1).digest}) == 3
+    assert found.digest == one_symbol(closes.copy()).digest
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_held_beside_a_stream_it_earns_from_one_common_session_to_the_next_and_pays_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    closes = np.where(rng.random(40) < 0.3, np.nan, rng.uniform(50, 150, 40))
+    benchmark, rows = one_symbol(closes), np.flatnonzero(rng.random(40) < 0.7)[3:]
+    own, nothing = rng.normal(0, 0.01, len(rows)), np.ones(len(rows))
+    since = benchmark.dataset.facts.dates[rows[0] - 1]
+    stream = Stream(since, benchmark.dataset.facts.dates[rows], own, nothing, own, nothing, nothing)
+    held = benchmark.held_beside(stream)
+    both = [row for row in rows.tolist() if closes[row] == closes[row]]
+    first = rows[0] - 1 if closes[rows[0] - 1] == closes[rows[0] - 1] else both.pop(0)
+    expected = [closes[now] / closes[then] - 1 for then, now in zip([first, *both], both, strict=False)]
+    assert held.dates.tolist() == benchmark.dataset.facts.dates[both].tolist()
+    assert held.inception == benchmark.dataset.facts.dates[first]
+    np.testing.assert_allclose(held.net, expected, rtol=0, atol=1e-14)
+    assert held.gross.tolist() == held.net.tolist()
+    for name in ("cost", "turnover", "netting"):
+        assert getattr(held, name).tolist() == [0.0] * len(both), name
+
+
+TWO = resolve(
+    {
+        "name": "r",
+        "lookback": 5,
+        "defaults": {"lookback": 5},
+        "sleeves": {"x": {"dataset": "b", "universe": ["BB"]}, "y": {"dataset": "a", "universe": ["AA"]}},
+    },
+    symbols={"a": ("AA",), "b": ("BB",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("AA", ("a", "AA")), ("BB", ("b", "BB")), ("c:CC", ("c", "CC")), ("CC", ("c", "CC")), ("d:AA", ("d", "AA"))],
+)
+def test_the_symbol_that_is_named_is_found(text: str, found: tuple[str, str]) -> None:
+    symbols = {"d": ("AA", "EE"), "c": ("CC",), "b": ("BB", "a:X"), "a": ("AA", "DD")}
+    assert find_benchmark(text, symbols, TWO) == found
+    assert find_benchmark("a:X", symbols, TWO) == ("b", "a:X")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("EE", "benchmark 'EE' is a symbol of datasets c, d; say which: c:EE or d:EE"),
+        ("SS", "benchmark 'SS' is a symbol of datasets a, b; say which: a:SS or b:SS"),
+        ("AAA", "benchmark 'AAA' is no symbol of dataset a, b, nor of any other; did you mean 'AA'?"),
+        ("c:CCCD", "benchmark 'c:CCCD': dataset 'c' has no symbol 'CCCD'; did you mean 'CCCC'?"),
+        (
+            "cc:EE",
+            "benchmark 'cc:EE' is no symbol of dataset a, b, nor of any other; did you mean 'c'?, and a symbol of it",
+        ),
+        (7, "benchmark is 7, wanted a symbol such as SPY, or DATASET:SYMBOL; quote it"),
+    ],
+)
+def test_what_is_not_found_is_told_with_what_there_is(text: object, says: str) -> None:
+    symbols = {"d": ("EE",), "c": ("EE", "CCCC"), "b": ("BB", "SS"), "a": ("AA", "SS")}
+    with pytest.raises(ConfigError) as caught:
+        find_benchmark(text, symbols, TWO)
+    assert str(caught.value) == says

@@ -187,3 +187,70 @@ def test_an_index_against_itself_on_another_calendar(seed: int, kept: float, lat
     moved = index[both.index.union(looked.index)].pct_change().reindex(both.index)
     if len(both) > 30:  # the first of the common sessions may have a value before it, which pandas does not know
         assert metrics.loc["r/two", "beta"] == pytest.approx(both.cov(moved) / moved.var(), rel=0.05)
+
+
+def closes_of(one: Series) -> list[np.datetime64]:
+    """Return the closes at which a series has a value."""
+    return [*([] if np.isnat(one.since) else [one.since]), *one.dates]
+
+
+@settings(max_examples=200)
+@given(st.lists(series(), min_size=2, max_size=4))
+def test_all_are_measured_from_the_last_begin_if_all_have_a_value_there_and_else_from_the_first_session(
+    given: list[Series],
+) -> None:
+    found = on_common_sessions(*given)
+    shared = sorted(set.intersection(*(set(one.dates.tolist()) for one in given)))
+    assert found.dates.tolist() == shared and found.count == len(shared)
+    if not shared:
+        assert np.isnat(found.since) and all(len(rows) == 0 for rows in found.bounds) and not len(found.ends)
+        return
+    begins = [closes_of(one)[0] for one in given]
+    assert [one.begin for one in given] == begins
+    at_begin = [max(begins) in closes_of(one) for one in given]
+    since = max(begins).astype(object) if all(at_begin) else shared[0]
+    assert found.since.astype(object) == since
+    closes = [since, *(date for date in shared if date > since)]
+    for one, rows in zip(given, found.bounds, strict=True):
+        own = [date.astype(object) for date in closes_of(one)]
+        shift = len(own) - len(one.dates)  # the row of its inception is -1
+        assert rows.tolist() == [own.index(date) - shift for date in closes]
+        assert [one.row(np.datetime64(date)) for date in closes] == rows.tolist()
+    assert found.ends.tolist() == closes[1:]
+
+
+def test_where_one_of_three_has_no_value_at_the_last_begin_the_first_common_session_is_since() -> None:
+    days, steps = DAYS[:6], np.full(6, 0.1)
+    whole, late = Series(days, steps, DAYS[0] - 1), Series(days[3:], steps[3:], days[2])
+    gap = Series(np.delete(days, 2), np.delete(steps, 2), DAYS[0] - 1)
+    for order in ((whole, late, gap), (gap, whole, late), (late, gap, whole)):
+        found = on_common_sessions(*order)
+        assert found.since == days[3] and found.returns.shape == (2, 3) and found.ends.tolist() == days[4:].tolist()
+        assert found.per_year == pytest.approx(365.25) and found.returns == pytest.approx(0.1)
+    assert on_common_sessions(whole, late).since == days[2]
+
+
+@given(series())
+def test_a_series_has_a_value_where_it_begins_and_in_its_sessions_alone(one: Series) -> None:
+    known = {date.astype(object): row for row, date in enumerate(one.dates)}
+    if not np.isnat(one.since):
+        known[one.since.astype(object)] = -1
+    for date in DAYS:
+        assert one.row(date) == known.get(date.astype(object))
+    assert np.isnat(one.begin) if not known else one.begin.astype(object) == min(known)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_what_is_compounded_and_summed_is_that_of_a_loop(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    amounts = rng.normal(0, 0.05, n)
+    bounds = np.sort(rng.permutation(np.arange(-1, n))[: rng.integers(1, n + 2)])
+    grown, added = [], []
+    for first, last in zip(bounds, bounds[1:], strict=False):
+        value, total = 1.0, 0.0
+        for row in range(first + 1, last + 1):
+            value, total = value * (1 + amounts[row]), total + amounts[row]
+        grown.append(value - 1)
+        added.append(total)
+    np.testing.assert_allclose(compounded(amounts, bounds), grown, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(summed(amounts, bounds), added, rtol=0, atol=1e-13)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import metabt
 from metabt.analysis.coverage import Coverage, coverage_of, decided_on, proposed
 from metabt.data.dataset import Dataset
+from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.sleeve import Leaf
@@ -110,3 +111,45 @@ def test_a_leaf_decides_on_scheduled_sessions_with_a_whole_lookback(
 def test_what_is_proposed_lets_all_of_them_in(shares: list[float]) -> None:
     value = proposed(shares)
     assert value <= min(shares) + 1e-9 and value > min(shares) - 0.05 and value * 20 == pytest.approx(round(value * 20))
+
+
+@given(seed=st.integers(0, 10**6))
+def test_what_is_priced_and_what_lived_at_every_session_are_those_of_a_loop(seed: int) -> None:
+    frame = gappy_prices(seed, 60)
+    frame[FULL] = np.nan if seed % 3 == 0 else frame[FULL]
+    dates = frame.index.to_numpy().astype("datetime64[D]")
+    dataset = Dataset.of(Prices("prices", dates, tuple(sorted(SYMBOLS)), frame[sorted(SYMBOLS)].to_numpy()))
+    found = coverage_of(dataset, SYMBOLS[::-1], dates, LOOKBACK)
+    assert found.symbols == tuple(sorted(SYMBOLS)) and found.lookback == LOOKBACK
+    for place, symbol in enumerate(found.symbols):
+        there = frame[symbol].notna().tolist()
+        rows = [row for row, it in enumerate(there) if it]
+        first, last = (rows[0], rows[-1]) if rows else (99, -1)
+        assert found.priced[:, place].tolist() == there
+        assert found.lived[:, place].tolist() == [first <= row - LOOKBACK and row <= last for row in range(60)]
+        seen = [sum(there[k] for k in range(max(row - LOOKBACK + 1, 0), row + 1) if k > first) for row in range(60)]
+        assert found.seen[:, place].tolist() == seen
+        if rows:
+            assert (found.first[place], found.last[place]) == (dates[first], dates[last])
+            life = frame.index[first : last + 1].day_of_week.tolist()
+            known = {frame.index[row].day_of_week for row in rows}
+            often = [day for day in range(7) if life.count(day) > 0.05 * len(life)]
+            assert found.elsewhere[place] == any(day not in known for day in often)
+        else:
+            assert np.isnat(found.first[place]) and np.isnat(found.last[place]) and not found.elsewhere[place]
+
+
+@pytest.mark.parametrize(("rare", "elsewhere"), [(5, False), (6, True)])
+def test_a_weekday_with_at_most_one_session_in_twenty_makes_no_other_calendar(rare: int, elsewhere: bool) -> None:
+    """Of 100 sessions some are Saturdays, in none of which B has a price."""
+    days = pd.bdate_range("2020-01-01", periods=100 - rare)
+    saturdays = pd.date_range("2020-01-04", periods=rare, freq="W-SAT")
+    index = days.union(saturdays)
+    frame = pd.DataFrame(100.0 + np.arange(200).reshape(100, 2) % 7, index, ["A", "B"])
+    frame.loc[saturdays, "B"] = np.nan
+    found = coverage_of(Dataset.of(to_prices("prices", frame)), ("A", "B"), index.to_numpy("datetime64[D]"), LOOKBACK)
+    assert len(index) == 100 and found.elsewhere.tolist() == [False, elsewhere]
+
+
+def test_a_share_below_the_least_step_proposes_nothing_at_all() -> None:
+    assert proposed([0.04]) == proposed([0.0]) == 0.0 and proposed([0.05, 0.9]) == 0.05 and proposed([1.0]) == 1.0

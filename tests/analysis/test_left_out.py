@@ -12,6 +12,7 @@ from metabt.analysis.left_out import (
     CALENDAR,
     CAUSES,
     COVERAGE,
+    LEAVES,
     LIFE,
     MEASURED,
     SESSIONS,
@@ -22,6 +23,7 @@ from metabt.analysis.left_out import (
 )
 from metabt.analysis.left_out import left_out as found_left_out
 from metabt.data.dataset import Dataset
+from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
 from metabt.values.tables import Coded
 
@@ -150,3 +152,58 @@ def test_ineligible_at_exactly_half_of_the_decisions_is_not_told(times: int, tol
     assert [it.times for it in found] == ([times] if told else [])
     assert found_left_out(DecisionCounts(table), {"r": {**spec, "dataset": "other"}}, datasets) == []
     assert found_left_out(DecisionCounts(table), {}, datasets) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaves_that_lack_assets_at_the_largest_share_of_their_decisions_are_measured(seed: int) -> None:
+    """Leaves decide from 4 to 60 times: the worst by number of decisions are not those by share."""
+    rng, frame = np.random.default_rng(seed), sparse(3, 120)
+    days = frame.index[20:80].to_numpy().astype("datetime64[D]")
+    n_leaves = LEAVES + 6
+    of = rng.integers(4, 61, n_leaves)
+    times = np.array([rng.integers(n // 2 + 1, n + 1) for n in of])
+    paths = [f"r/{k:02}" for k in rng.permutation(n_leaves)]
+    rows = [
+        (path, day, "ineligible" if k < out else "")
+        for path, n, out in zip(paths, of, times, strict=True)
+        for k, day in enumerate(days[:n])
+    ]
+    table = {
+        "path": Coded.of([path for path, _, _ in rows]),
+        "date": np.array([day for _, day, _ in rows]),
+        "item": Coded.of(["S00"] * len(rows)),
+        "status": Coded.of(["ok"] * len(rows)),
+        "reason": Coded.of([reason for _, _, reason in rows]),
+    }
+    spec = {"lookback": 10, "min_coverage": 0.9, "dataset": "prices", "universe": list(frame)}
+    datasets = {"prices": Dataset.of(to_prices("prices", frame))}
+    found = found_left_out(DecisionCounts(table), dict.fromkeys(paths, spec), datasets)
+    shares = dict(zip(paths, times / of, strict=True))
+    worst = sorted(shares.values(), reverse=True)[:LEAVES]
+    assert len(found) == LEAVES and sorted((it.times / it.of for it in found), reverse=True) == worst
+    assert {it.path: (it.times, it.of) for it in found} == {
+        path: (out, n) for path, n, out in zip(paths, of, times, strict=True) if path in {it.path for it in found}
+    }
+
+
+def test_of_several_causes_each_has_its_symbols_dates_and_least_share() -> None:
+    """S00 to S02 lack one session in 2, 3 and 4, S03 is new, S04 has never had a price, S05 is whole."""
+    frame = sparse(6, 80)
+    frame.iloc[:70, 3] = np.nan
+    frame.iloc[:, 4] = np.nan
+    dates = frame.index.to_numpy().astype("datetime64[D]")
+    dataset = Dataset.of(Prices("d", dates, tuple(frame), frame.to_numpy()))
+    rows = range(20, 75)
+    spec = {"lookback": 10, "min_coverage": 0.9, "dataset": "d", "universe": list(frame)}
+    often = {"S00": 55, "S01": 30, "S02": 55, "S03": 50, "S04": 55}
+    found = {it.cause: it for it in measured("r/a", spec, dataset, often, dates[rows])}
+    assert list(found) == [COVERAGE, SESSIONS, LIFE]
+    for it, symbols in zip(found.values(), (["S02", "S01"], ["S00"], ["S04", "S03"]), strict=True):
+        assert (it.path, it.dataset, it.of, it.n_assets, it.wanted) == ("r/a", "d", 55, 6, 0.9)
+        assert it.symbols == tuple(symbols) and it.times == often[symbols[0]]
+        there = frame[symbols].notna()
+        medians = [np.median([there[name].iloc[row - 9 : row + 1].sum() for row in rows]) / 10 for name in symbols]
+        assert it.share == pytest.approx(min(medians)) if it.cause != LIFE else np.isnan(it.share)
+        observed = frame.index[there[symbols[0]]]
+        assert (it.first, it.last) == (observed[0].date(), observed[-1].date()) if len(observed) else np.isnat(it.first)
+        assert len(observed) or np.isnat(it.last)

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt import BacktestEngine
+from metabt.analysis.common_sessions import Series
+from metabt.analysis.metrics.performance import performance
+from metabt.analysis.metrics.relative import relative
+from metabt.analysis.metrics.stream import Stream
 from metabt.analysis.summary import metrics_by_path
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
@@ -81,3 +85,40 @@ def test_views_of_one_walk_that_end_apart_have_metrics_of_their_own() -> None:
         alone = metabt.backtest(TREE, market(1), end=end).metrics()
         assert {path: measured["sessions"] for path, measured in shared.items()} == alone["sessions"].to_dict()
         assert {path: measured["decisions"] for path, measured in shared.items()} == alone["decisions"].to_dict()
+
+
+def stream_of(result: metabt.Result, path: str, inception: pd.Timestamp) -> Stream:
+    """Return a stream as its rows in `returns` have it."""
+    rows = result.returns(path)
+    names = ("gross", "cost", "net", "turnover", "netting_benefit")
+    return Stream(
+        np.datetime64(inception.date()),
+        rows.index.to_numpy("datetime64[D]"),
+        *(rows[name].to_numpy() for name in names),
+    )
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 2**32))
+def test_every_path_has_the_metrics_of_its_own_rows_each_under_its_name(seed: int) -> None:
+    prices = market(seed)
+    result = metabt.backtest({**TREE, "costs": {"commission_bp": 10}}, prices, benchmark="B")
+    table, b = result.frame("metrics"), prices["B"]
+    benchmark = Series(b.index.to_numpy("datetime64[D]"), b.pct_change().to_numpy())
+    streams = {}
+    for path in (*result.paths, result.benchmark):
+        net = result.returns(path)["net"]
+        before = prices.index[prices.index < net.index[0]][-1]
+        streams[path] = stream_of(result, path, before)
+        expected = performance(streams[path]) | ({} if path == result.benchmark else relative(streams[path], benchmark))
+        own = table[table["path"] == path]
+        assert own["metric"].is_unique and own["metric"].tolist()[: len(expected)] == list(expected)
+        found = dict(zip(own["metric"], own["value"], strict=True))
+        for name, value in expected.items():
+            assert (
+                found[name] == value
+                or (np.isnan(found[name]) and np.isnan(value))
+                or np.isclose(found[name], value, rtol=1e-9, atol=1e-12)
+            ), (path, name)
+    assert table["path"].drop_duplicates().tolist() == [*result.paths, result.benchmark]
+    assert len({tuple(performance(it).values()) for it in streams.values()}) == 5

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.analysis.left_out import CALENDAR, CAUSES, COVERAGE, LIFE, SESSIONS, LeftOut
-from metabt.analysis.note_lines import LINES, SHOWN, WIDEST, concerns, cut, listed, note_lines, pair_lines
+from metabt.analysis.note_lines import (
+    LINES,
+    SHOWN,
+    WIDEST,
+    concerns,
+    cut,
+    listed,
+    note_lines,
+    pair_lines,
+    run_line,
+    settings_lines,
+)
 from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
 
 FIRST, LAST = np.datetime64("2001-02-03"), np.datetime64("2004-05-06")
@@ -126,3 +137,29 @@ def test_what_is_not_listed_is_counted(n: int, noun: str, said: str) -> None:
 def test_lines_are_cut_with_a_count() -> None:
     assert cut(list("abc"), 3) == ["a", "b", "c"] and cut([], 3) == []
     assert cut(list("abcd"), 3) == ["a", "b", "and 2 more notes"]
+
+
+def test_a_run_is_told_line_by_line_in_one_order() -> None:
+    notes = notes_of(
+        settings=("a=1", "b=2"),
+        early_end=EarlyEnd("short", FIRST, "long", FIRST + 40),
+        fell_back=(FellBack("w/a", 3, 4, ("equal",), "why"),),
+        left_out=(left_out(COVERAGE, "A", share=0.714),),
+        warned=(Warned("w/b", "text", "2001-02-03", 2),),
+    )
+    lines = [
+        "run ffffffffffff of w; 2001-02-03 to 2004-05-06",
+        "other than its file says: a=1, b=2",
+        "ends on 2001-02-03 with dataset 'short'; 'long' goes on for 40 days, to 2001-03-15: "
+        "ingest newer prices of 'short', or the same with --closed if it has ended for good",
+        "fell back: w/a 3 of 4 decisions to equal (why)",
+        "left out: 1 of 12 assets of w/a never eligible (A): coverage 0.71, wanted 1; set min_coverage: 0.7",
+        "warnings: w/b 2 x text (first on 2001-02-03)",
+    ]
+    assert note_lines(notes) == lines and settings_lines(notes_of()) == [] and concerns(notes) == lines[2:]
+    assert run_line(notes, "lake") == "run ffffffffffff of w in lake; 2001-02-03 to 2004-05-06"
+    assert run_line(notes, found=True) == "run ffffffffffff of w, found: computed earlier; 2001-02-03 to 2004-05-06"
+    quiet = RunNotes("e" * 64, "v", FIRST, LAST)
+    told = pair_lines(quiet, notes)
+    assert told[:2] == ["run eeeeeeeeeeee of v; 2001-02-03 to 2004-05-06", lines[0]]
+    assert told[2:5] == [f"ffffffffffff: {line}" for line in lines[1:4]] and told[5:] == ["and 2 more notes"]

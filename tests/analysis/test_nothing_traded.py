@@ -33,11 +33,14 @@ def test_the_best_coverage_is_named_and_its_cure_trades(seed: int, every: int) -
         metabt.backtest(TREE, frame)
     said = str(caught.value)
     best = 0
-    for row in range(20, 200, 5):
+    decided = range(20, 200, 5)
+    assert f": no asset was eligible at any of {len(decided)} decisions. " in said
+    for row in decided:
         for symbol in frame:
             if not np.isnan(frame[symbol].iloc[row]):
                 best = max(best, int(frame[symbol].iloc[row - 19 : row + 1].notna().sum()))
     assert f"({best} of 20 returns of '" in said and f"coverage in 'w' was {best / 20:.4g} " in said
+    assert "'), wanted 1; set min_coverage" in said
     (cure,) = re.findall(r"set min_coverage: ([0-9.]+)", said)
     assert ("dataset of their own" in said) == (every == 5)  # it is the same weekday then
     assert len(metabt.backtest({**TREE, "min_coverage": float(cure)}, frame).returns())
@@ -92,3 +95,16 @@ def test_an_asset_that_was_seen_in_exactly_half_of_the_windows_is_let_in_by_the_
     frame.iloc[1::4, 2] = np.nan
     with pytest.raises(RunError, match="of 20 returns of 'MOST'.* set min_coverage: 0.5$"):
         metabt.backtest(TREE, frame)
+
+
+@pytest.mark.parametrize("wanted", [0.9, 0.97])
+@pytest.mark.parametrize("every", [5, 7])
+def test_decisions_and_what_was_wanted_are_those_of_the_best_leaf(wanted: float, every: int) -> None:
+    """Of two leaves with other rules, each alone has what is said of it; together the better one is told of."""
+    frames = {"often": with_holidays(1, 4), "seldom": with_holidays(2, 6)}
+    worse = {"dataset": "often", "universe": ["A"], "lookback": 24, "schedule": {"every": 11}}
+    better = {"dataset": "seldom", "universe": ["B"], "schedule": {"every": every}, "min_coverage": wanted}
+    tree = {"name": "w", "lookback": 20, "defaults": {"lookback": 20}, "sleeves": {"worse": worse, "better": better}}
+    decided = len(range(every * -(-20 // every), 200, every))
+    with pytest.raises(RunError, match=rf"at any of {decided} decisions\. .* in 'w/better' .* wanted {wanted};"):
+        metabt.backtest(tree, frames)

@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 import metabt
-from metabt import MemoryCache
+from metabt import BacktestEngine, MemoryCache
+from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.resolve import resolve
+from metabt.values.tables import Table
 from tests.shared import panels
 from tests.shared.agreement import same
 
@@ -101,3 +104,26 @@ def test_prices_that_no_decision_sees_change_nothing_that_is_found() -> None:
     again = metabt.backtest(tree("ac"), data, cache=cache)
     fresh = metabt.backtest(tree("ac"), data)
     assert shares(again).equals(shares(fresh))
+
+
+@pytest.mark.parametrize(("dataset", "symbol"), [("stocks", "XET"), ("coins", "AA")])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_symbol_of_the_other_dataset_that_nobody_draws_is_not_read(
+    dataset: str, symbol: str, corrected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both datasets have symbols of these names; a leaf draws each from its own one alone, and finds what it found."""
+    data, cache = prices(), MemoryCache()
+    resolved = resolve(tree("ac"), symbols={"stocks": tuple(panels.STOCKS), "coins": tuple(panels.COINS)})
+
+    def risk() -> Table:
+        engine = BacktestEngine([resolved], {name: to_prices(name, it) for name, it in data.items()}, cache=cache)
+        return engine.assemble(engine.run())["risk"]
+
+    if corrected:
+        data[dataset][symbol] = 100.0 + np.arange(len(data[dataset])) % 7
+    plain = risk()
+    data[dataset][symbol] = 100.0 + np.arange(len(data[dataset])) % 5
+    monkeypatch.setattr(
+        "metabt.analysis.risk_by_asset.ex_ante_asset_risk", lambda *_: pytest.fail("measured again, which was found")
+    )
+    assert same({"risk": risk()}, {"risk": plain})

@@ -12,8 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import metabt
+from metabt.analysis.decision_counts import DecisionCounts
 from metabt.analysis.left_out import CALENDAR, COVERAGE, LIFE, SESSIONS
-from metabt.analysis.run_notes import _why, early_end
+from metabt.analysis.run_notes import Circumstances, FellBack, Warned, _why, early_end, fell_back, run_notes
+from metabt.values.tables import Coded, Table
 
 DAYS = pd.date_range("2018-01-01", periods=500)
 
@@ -213,3 +215,61 @@ def test_bounds_are_the_reason_where_no_decision_could_have_met_them(
     optimizer: dict[str, Any], given: list[int], why: str
 ) -> None:
     assert _why(optimizer, np.array(given)) == why
+
+
+def tables(rows: list[tuple[str, str]], spec: str = "{}") -> dict[str, Table]:
+    """Return tables of a run whose root is the first path of `rows`, (path, date) of its streams."""
+    paths, dates = zip(*rows, strict=True)
+    known = list(dict.fromkeys(paths))
+    decisions = {name: Coded(np.zeros(0, np.int32), ()) for name in ("path", "item", "status", "reason")}
+    return {
+        "sleeves": {"path": Coded.of(known), "spec": Coded.of([spec] * len(known))},
+        "returns": {"path": Coded.of(paths), "date": np.array(dates, "datetime64[D]")},
+        "decisions": {**decisions, "date": np.zeros(0, "datetime64[D]")},
+    }
+
+
+@given(st.lists(st.integers(1, 9), max_size=8), st.integers(0, 99))
+def test_warnings_are_told_the_most_frequent_first_and_equal_ones_as_they_came(times: list[int], seed: int) -> None:
+    given = tuple(Warned(f"r/{place}", "w", "", n) for place, n in enumerate(times))
+    around = Circumstances({}, None, ("a=1", "b=2"), given)
+    days = np.datetime64("2020-01-01") + np.random.default_rng(seed).permutation(20)
+    rows = [("r", str(day)) for day in days] + [("r/x", "2019-01-01"), ("r/x", "2031-01-01")]
+    notes = run_notes("f" * 64, tables(rows), around)
+    assert [it.times for it in notes.warned] == sorted(times, reverse=True)
+    for n in set(times):
+        equal = [int(it.path[2:]) for it in notes.warned if it.times == n]
+        assert equal == [place for place, each in enumerate(times) if each == n]
+    assert sorted(notes.warned, key=lambda it: it.path) == sorted(given, key=lambda it: it.path)
+    assert (notes.run_id, notes.portfolio, notes.settings) == ("f" * 64, "r", ("a=1", "b=2"))
+    assert (str(notes.first), str(notes.last)) == ("2020-01-01", "2020-01-20")
+    assert notes.early_end is None and notes.fell_back == () and notes.left_out == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=6))
+def test_sleeves_fell_back_at_the_largest_share_first_then_most_often_then_by_path(
+    given: list[tuple[int, int]],
+) -> None:
+    """A sleeve has `fell` decisions of a fallback and `ok` of its own; the first of each fallback is `equal`."""
+    rows, expected = [], []
+    for place, (fell, ok) in enumerate(given):
+        status = ["fallback:equal" if k % 3 == 0 else "fallback:previous" for k in range(fell)] + ["ok"] * ok
+        rows += [(f"r/{place}", f"2020-01-{day + 1:02}", it) for day, it in enumerate(status)]
+        methods = sorted(("equal", "previous"), key=lambda name: -status.count(f"fallback:{name}"))
+        named = tuple(name for name in methods if f"fallback:{name}" in status)
+        if fell:
+            expected.append(FellBack(f"r/{place}", fell, fell + ok, named, "erc: no solution"))
+    paths, dates, statuses = zip(*rows, strict=True)
+    n = len(rows)
+    table = {
+        "path": Coded.of(paths),
+        "date": np.array(dates, "datetime64[D]"),
+        "item": Coded.of(["x"] * n),
+        "status": Coded.of(statuses),
+        "reason": Coded.of([""] * n),
+    }
+    found = fell_back(DecisionCounts(table), dict.fromkeys(paths, {"optimizer": {"name": "erc"}}))
+    expected.sort(key=lambda it: it.path)
+    expected.sort(key=lambda it: it.times, reverse=True)
+    expected.sort(key=lambda it: it.times / it.of, reverse=True)
+    assert found == expected

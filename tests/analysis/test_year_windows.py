@@ -72,3 +72,14 @@ def test_the_day_a_year_before_is_that_of_pandas(day: object) -> None:
     found = year_before(np.array([t.to_datetime64()], "datetime64[D]"))[0]
     assert pd.Timestamp(found) == t - pd.DateOffset(years=1)
     assert years_between(found, np.datetime64(t.date())) == (t - pd.Timestamp(found)).days / 365.25
+
+
+@settings(max_examples=30, deadline=None)
+@given(returns(), st.integers(0, 2**32))
+def test_a_window_has_the_sessions_after_the_day_a_year_before(one: pd.Series, seed: int) -> None:
+    dates = one.index.values.astype("datetime64[D]")
+    ends = np.random.default_rng(seed).choice(np.arange("2018-11-01", "2026-01-01", dtype="datetime64[D]"), 8)
+    windows = YearWindows.of(dates, ends)
+    for end, start, stop in zip(pd.DatetimeIndex(ends), windows.starts, windows.stops, strict=True):
+        inside = (one.index > end - pd.DateOffset(years=1)) & (one.index <= end)
+        assert list(range(start, stop)) == np.flatnonzero(inside).tolist()

@@ -6,14 +6,17 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import metabt
-from metabt.build.foreign_warnings import Heard, Listener, listening, together
-from metabt.portfolio.sleeve import Estimator, Leaf
+from metabt.build.foreign_warnings import Heard, Listener, is_foreign, listening, together
+from metabt.portfolio.handed_over import HandedOver
+from metabt.portfolio.sleeve import Estimator, Leaf, Meta
+from tests.shared.plain_estimators import FirstColumns, InverseDeviation
 
 PLUGINS = Path(__file__).parents[1] / "engines" / "ray" / "plugins"
 BELOW = -0.015
@@ -98,3 +101,44 @@ def test_partitions_add_up() -> None:
         Heard("UserWarning: one line", "2020-01-01", 7),
         Heard("other", "", 1),
     )
+
+
+OWN = {"optimizer": Estimator("equal"), "fallback": (Estimator("erc"),), "selector": Estimator("top_k", {"k": 1})}
+THEIRS = HandedOver("InverseDeviation 1", {}, made=InverseDeviation)
+FOREIGN: dict[str, tuple[dict[str, Any], bool]] = {
+    "own": ({}, False),
+    "optimizer": ({"optimizer": THEIRS}, True),
+    "fallback": ({"fallback": (Estimator("erc"), THEIRS)}, True),
+    "selector": ({"selector": HandedOver("FirstColumns 1", {}, made=FirstColumns(1))}, True),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_sleeve_is_foreign_if_any_of_its_own_estimators_is(case: str) -> None:
+    settings, foreign = FOREIGN[case]
+    leaf = Leaf(dataset="x", universe=("A", "B"), **{**OWN, **settings})
+    assert is_foreign(leaf) == foreign
+    own = {key: settings[key] for key in ("optimizer", "fallback") if key in settings}
+    assert is_foreign(Meta(children=(leaf,), **{"optimizer": Estimator("equal"), "fallback": (), **own})) == bool(own)
+
+
+def test_what_is_said_is_counted_by_its_words_from_where_it_was_first_said() -> None:
+    """Each text once, in the order in which they came, with the session that was decided on; a log has none."""
+    listener, said = Listener(), []
+    rng = np.random.default_rng(1)
+    for number in range(200):
+        session, text = str(np.datetime64("2020-01-01") + number // 7), "abcd"[int(rng.integers(4))]
+        listener.deciding(session)
+        if text == "d":
+            listener.emit(logging.LogRecord("metabt.decisions", logging.WARNING, "f", 1, "no %s", (text,), None))
+            said.append((f"no {text}", ""))
+        else:
+            kind = UserWarning if text == "a" else RuntimeWarning
+            listener.show(kind(f" {text}\n {text} "), kind, "file", 1)
+            said.append((f"{kind.__name__}: {text} {text}", session))
+    texts = list(dict.fromkeys(text for text, _ in said))
+    expected = [
+        Heard(text, next(session for it, session in said if it == text), [it for it, _ in said].count(text))
+        for text in texts
+    ]
+    assert listener.heard == tuple(expected) and len(expected) == 4

@@ -112,3 +112,63 @@ def test_what_is_said_to_have_failed_is_not_walked(tmp_path: Path) -> None:
     later, _ = shard(LEAVES, DiskCache(tmp_path)).advance(PLAN.labels[1], report)
     assert later.steps[LEAVES[0]].failure == "it ends its process"
     assert all(mark.failure is None for key, mark in later.steps.items() if key != LEAVES[0])
+
+
+def test_a_block_that_is_given_by_its_key_alone_and_is_not_stored_is_lost(tmp_path: Path) -> None:
+    report, _ = shard(LEAVES, DiskCache(tmp_path / "a")).advance(PLAN.labels[0], None)
+    one = LEAVES[1]
+    marks = {one: report.steps[one]}
+    with pytest.raises(Lost) as lost:
+        shard(METAS, DiskCache(tmp_path / "b")).advance(PLAN.labels[0], None, [(marks, None)])
+    assert str(lost.value) == f"block {marks[one].key[:12]} of '{PLAN.nodes[one].label}'"
+
+
+def test_a_failure_that_is_given_is_that_of_the_sleeves_above_it(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    report, blocks = shard(LEAVES, cache).advance(PLAN.labels[0], None)
+    below = LEAVES[0]
+    marks = {**report.steps, below: replace(report.steps[below], failure="it has ended")}
+    found, made = shard(METAS, cache).advance(PLAN.labels[0], None, [(marks, blocks)])
+    above = {key for key in METAS if below in PLAN.nodes[key].children}
+    above |= {key for key in METAS if above & set(PLAN.nodes[key].children)}
+    assert {key for key, mark in found.steps.items() if mark.failure == "it has ended"} == above
+    assert made.keys() == set(found.steps) - above
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_a_shard_that_is_elsewhere_goes_on_from_any_report(tmp_path: Path, place: int) -> None:
+    """Whether it has come further or less far: the names of its states have no order."""
+    cache, expected = DiskCache(tmp_path), walk(LEAVES, DiskCache(tmp_path / "b"), anew=False)
+    for other in range(len(PLAN.labels) - 1):
+        done = walk(LEAVES, cache, anew=False)[: other + 1]
+        one = shard(LEAVES, cache)
+        for at in range(other + 1):
+            one.advance(PLAN.labels[at], done[at - 1][0] if at else None)
+        report, blocks = one.advance(PLAN.labels[place + 1], expected[place][0])
+        assert digests([(report, blocks)]) == digests(expected[place + 1 : place + 2])
+        assert report.token == expected[place + 1][0].token
+
+
+def test_what_a_report_is_called_does_not_depend_on_who_was_faster(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    report, blocks = shard(LEAVES, cache).advance(PLAN.labels[0], None)
+    named = set()
+    for order in (LEAVES, LEAVES[::-1], LEAVES[1:] + LEAVES[:1]):
+        given: Given = [({key: report.steps[key]}, blocks) for key in order if key in report.steps]
+        named.add(shard(METAS, cache).advance(PLAN.labels[0], None, given)[0].token)
+    assert len(named) == 1
+
+
+def test_a_report_says_what_was_done_in_the_partition_and_what_is_newest(tmp_path: Path) -> None:
+    """A sleeve without sessions in a partition keeps its mark of an earlier one."""
+    done = walk(tuple(PLAN.nodes), DiskCache(tmp_path), anew=False)
+    newest: dict[str, object] = {}
+    for (report, blocks), label in zip(done, PLAN.labels, strict=True):
+        here = [key for key, node in PLAN.nodes.items() if label in node.partitions]
+        assert (report.label, list(report.steps), list(blocks)) == (label, here, here)
+        newest |= report.steps
+        assert report.newest == newest
+        for key, mark in report.steps.items():
+            assert mark.state == blocks[key].digests["state"] and not mark.found
+            assert {lap.partition for lap in mark.laps} == {label}
+    assert len(newest) == len(PLAN.nodes)

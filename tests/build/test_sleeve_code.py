@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from metabt.build.sleeve_code import code_of_kind, kind_of, run_code, walked_modules
+from metabt.build import sleeve_code
+from metabt.build.sleeve_code import ADDRESSES, FOREIGN, code_of_kind, kind_of, run_code, walked_modules
 from metabt.estimators import registry
 from metabt.estimators.moments.covariance import COVARIANCES
 from metabt.estimators.moments.mean import MEANS
@@ -133,3 +134,30 @@ def test_all_kinds_are_walked_by_what_is_walked_by_at_all() -> None:
     kinds = [leaf(name) for name in registry.OPTIMIZERS] + [meta("erc"), leaf("equal", "log_mps")]
     assert {name for spec in kinds for name in modules(spec)} <= walked_modules()
     assert "metabt.analysis.run_tables" not in walked_modules()
+
+
+def test_a_run_over_sleeves_of_metabts_own_has_nothing_that_fits_others_and_nothing_that_names_blocks() -> None:
+    entries = ("metabt.engines.backtest_engine", *sleeve_code.WALK)
+    own = run_code(entries, [leaf("erc"), meta("hrp")])
+    theirs = run_code(entries, [leaf("erc"), meta("hrp"), leaf("skfolio.MeanRisk")])
+    assert not FOREIGN & set(own.modules) and FOREIGN & set(theirs.modules)
+    for code in (own, theirs):
+        assert not ADDRESSES & set(code.modules)
+    # each of those would be there if it were not left out
+    everything = set(sleeve_code.reached(entries, frozenset({"erc", "hrp", "theirs"}), frozenset()).modules)
+    assert everything >= {"metabt.build.keys", "metabt.build.sleeve_code"} | FOREIGN & set(theirs.modules)
+
+
+def test_a_run_over_no_sleeves_is_where_it_begins() -> None:
+    none, one = run_code(sleeve_code.WALK, []), run_code(sleeve_code.WALK, [leaf("erc")])
+    assert set(none.modules) < set(one.modules) and "metabt.estimators.optimizers.erc" not in none.modules
+
+
+def test_kinds_are_kept_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sleeve_code, "_kinds", {})
+    monkeypatch.setattr(sleeve_code, "MOST", 3)
+    specs = [leaf("fixed", weights={"A": 1 / n}) for n in range(2, 9)]
+    for count, spec in enumerate(specs):
+        kind = kind_of(spec)
+        assert kind == ("leaf", "all", "fixed") and kind_of(spec) is kind
+        assert len(sleeve_code._kinds) == count % 3 + 1  # those before are forgotten together

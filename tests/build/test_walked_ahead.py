@@ -214,6 +214,61 @@ def test_the_walk_goes_on_from_what_a_cache_returns(long: Plan) -> None:
     assert walked(long, Stubborn(), ahead=True) == walked(long, Stubborn(), ahead=False)
 
 
+@pytest.mark.parametrize("n_leaves", [1, 2, 3, 4])
+def test_what_is_kept_for_later_is_shared_out_among_the_leaves(
+    spans: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, n_leaves: int
+) -> None:
+    """All of them together may keep what one of them alone may."""
+    prices = to_prices("stocks", stocks(3, 2600))
+    leaves = {f"s{i}": {**LEAF, "lag": i} for i in range(n_leaves)}
+    for leaf in leaves.values():
+        del leaf["name"]
+    tree = {"name": "root", "lookback": 9, "schedule": "yearly", "sleeves": leaves}
+    plan = BacktestEngine([resolve(tree, symbols={"stocks": prices.symbols})], {"stocks": prices}).plan
+    kept = 8 * (5 + walked_ahead.STREAMS) * 263 * 8
+    monkeypatch.setattr(walked_ahead, "KEPT", kept)
+    walked(plan, Remembering(), ahead=True)
+    most = {key: max(n for leaf, n in spans if leaf == key) for key, _ in spans}
+    assert len(most) == n_leaves
+    rows = sum(most.values()) * 8 * (5 + walked_ahead.STREAMS)
+    assert kept / 2 < rows <= kept  # each of them rounds down to whole partitions
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_as_much_is_walked_at_once_in_the_middle_as_at_first(
+    long: Plan, spans: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, partitions: int
+) -> None:
+    """What counts is how much it is, not how far from the first session it ends."""
+    cache = Remembering()
+    keys = list(walked(long, cache, ahead=False))
+    monkeypatch.setattr(walked_ahead, "TOGETHER", 8 * (5 + walked_ahead.STREAMS) * 263 * partitions)
+    cache.forget(keys[4:])
+    walked(long, cache, ahead=True)
+    (node,) = long.nodes.values()
+    rows, at, wanted, before = [node.partitions[label] for label in long.labels], 5, [], 1
+    while at < len(rows):
+        # twice as many as before, as long as they are not too many, and no further than there are any
+        count = min(2 * before, partitions, len(rows) - at)
+        wanted += [rows[at + count - 1].stop - rows[at].start] if count > 1 else []
+        at, before = at + count, count
+    assert [n_sessions for _, n_sessions in spans] == wanted and bool(wanted) == (partitions > 1)
+
+
+@pytest.mark.parametrize("first", ["2021-12-31", "2021-12-30", "2021-06-01"])
+@pytest.mark.parametrize("missing", [[1], [1, 2], [0, 2], [2]])
+def test_however_short_the_first_partition_is_what_is_missing_after_it_is_walked(
+    first: str, missing: list[int]
+) -> None:
+    prices = to_prices("stocks", stocks(3, 600, first=first))
+    (sleeve,) = [resolve(LEAF, symbols={"stocks": prices.symbols})]
+    plan = BacktestEngine([sleeve], {"stocks": prices}).plan
+    cache = Remembering()
+    stored = walked(plan, cache, ahead=False)
+    keys = list(stored)
+    cache.forget(keys[place] for place in missing)
+    assert walked(plan, cache, ahead=True) == {keys[place]: stored[keys[place]] for place in missing}
+
+
 class Disturbed(Exception):
     """What ends a test's walk."""
 

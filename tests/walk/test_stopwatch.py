@@ -5,6 +5,8 @@ Rows are the sessions that were walked, or the decisions that were taken.
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 import metabt
@@ -58,3 +60,40 @@ def test_a_part_is_taken_out_with_its_share_of_the_time(clock: list[float]) -> N
         clock[0] += 4.0
     assert watch.part("one", 2) == ("one", 1.0, 2) and watch.part("one", 5) == ("one", 2.5, 5)
     assert watch.laps == [("one", 0.5, 1)]
+
+
+def test_the_rest_has_the_last_of_the_time_when_all_is_taken_out(clock: list[float]) -> None:
+    watch = Stopwatch()
+    for _ in range(2):
+        with watch.lap("one", 3):
+            clock[0] += 1.5
+    taken = [watch.part("one", rows) for rows in (1, 2, 3)]
+    assert taken == [("one", 0.5, 1), ("one", 1.0, 2), ("one", 1.5, 3)] and watch.laps == [("one", 0.0, 0)]
+
+
+def test_each_time_is_logged_with_its_own_rows_and_seconds(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = Stopwatch()
+    for level in (logging.INFO, logging.DEBUG):
+        with caplog.at_level(level, "metabt.stages"):
+            for seconds, rows in ((0.25, 3), (1.5, 4)):
+                with watch.lap("holding", rows):
+                    clock[0] += seconds
+    told = [(it.name, it.levelname, it.getMessage()) for it in caplog.records]
+    assert told == [
+        ("metabt.stages", "DEBUG", "holding: 3 rows in 0.250000 s"),
+        ("metabt.stages", "DEBUG", "holding: 4 rows in 1.500000 s"),
+    ]
+    assert watch.laps == [("holding", 3.5, 14)]
+
+
+def test_stages_are_those_of_a_leaf_and_of_a_meta_sleeve_in_their_order() -> None:
+    result = metabt.backtest(tree(), {"stocks": stocks(5, sessions=300)})
+    stages = result.frame("stages").groupby("path", observed=True)["stage"].agg(list)
+    for path in result.paths:
+        leaf = not any(other.startswith(f"{path}/") for other in result.paths)
+        wanted = ["selection", "optimization", "holding"]
+        if not leaf:
+            wanted = ["meta.aggregation", "risk.optimize_meta", "meta.flattening"]
+        assert [*dict.fromkeys(stages[path])] == wanted, path

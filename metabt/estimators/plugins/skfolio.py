@@ -76,7 +76,7 @@ def optimizer(name: str, params: Mapping[str, Any]) -> FittedOptimizer:
             parameters[BOUNDS[key]] = value
         elif value != UNBOUNDED[key]:
             raise ConfigError(f"{who} cannot honour bounds; leave out {key}, or use an optimizer that can")
-    return SkfolioOptimizer(found, parameters, **bounds)
+    return SkfolioOptimizer(found, parameters, needs_variance=name not in NEEDS_NO_VARIANCE, **bounds)
 
 
 def optimizer_like(made: Any) -> FittedOptimizer:
@@ -88,7 +88,9 @@ def optimizer_like(made: Any) -> FittedOptimizer:
 
     own = {key: getattr(made, theirs, None) for key, theirs in BOUNDS.items()}
     bounds = {key: float(it) for key, it in own.items() if isinstance(it, int | float) and 0.0 <= it <= 1.0}
-    return SkfolioOptimizer(lambda **_: clone(made), made.get_params(deep=False), **bounds)
+    needs_variance = bool(getattr(made, "needs_variance", type(made).__name__ not in NEEDS_NO_VARIANCE))
+    parameters = made.get_params(deep=False)
+    return SkfolioOptimizer(lambda **_: clone(made), parameters, needs_variance=needs_variance, **bounds)
 
 
 def selector(name: str, params: Mapping[str, Any]) -> FittedSelector:
@@ -107,9 +109,10 @@ def selector(name: str, params: Mapping[str, Any]) -> FittedSelector:
 class SkfolioOptimizer(FittedOptimizer):
     """An optimizer of skfolio, fitted window by window."""
 
-    def __init__(self, found: Callable[..., Any], parameters: dict[str, Any], **bounds: float) -> None:
+    def __init__(
+        self, found: Callable[..., Any], parameters: dict[str, Any], *, needs_variance: bool, **bounds: float
+    ) -> None:
         failures = (*FAILURES, import_module("skfolio.exceptions").SkfolioError, import_module("cvxpy").SolverError)
-        needs_variance = found.__name__ not in NEEDS_NO_VARIANCE
         super().__init__(lambda: found(**parameters), failures=failures, needs_variance=needs_variance, **bounds)
         self._found, self._parameters = found, parameters
         self._known: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}

@@ -10,7 +10,7 @@ from metabt.walk.block import Carried, Gaps, MetaState, Shares
 from metabt.walk.drift import drift
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout
-from metabt.walk.timing import check_alive
+from metabt.walk.timing import check_alive, check_gain
 
 
 class MetaHoldings:
@@ -62,12 +62,19 @@ class MetaHoldings:
         self._stop = stop
 
     def ahead(self) -> np.ndarray:
-        """Return the shares at the close of the next session before anything is traded, (n_children,)."""
+        """Return the shares at the close of the next session before anything is traded, (n_children,).
+
+        Raises
+        ------
+        RunError
+            If the book is ruined in it: nothing is left that could be decided on.
+        """
         market = self._children.gross[self._stop]
-        gain = (self._shares * market).sum()
+        gain = float((self._shares * market).sum())
         if self._gaps is not None:
-            gain += (self.carried * self._gaps.returns[self._stop]).sum()
-        return drift(self._shares, market, float(gain))
+            gain += float((self.carried * self._gaps.returns[self._stop]).sum())
+        check_gain(gain, self._children.dates[self._stop])
+        return drift(self._shares, market, gain)
 
     @lazy_property
     def _gaps(self) -> Gaps | None:

@@ -37,3 +37,17 @@ def test_what_could_not_be_traded_is_in_the_interaction() -> None:
 def test_costs_are_the_distance_from_gross_to_net() -> None:
     gross, cost = np.array([0.02, -0.01]), np.array([0.001, 0.0])
     np.testing.assert_allclose(gross + cost_of(cost, gross), (1 - cost) * (1 + gross) - 1, rtol=0, atol=1e-16)
+
+
+def test_linked_effects_are_sums_with_factors() -> None:
+    rng = np.random.default_rng(5)
+    found = effects(*(Side(w, r, w * r) for w, r in (rng.normal(0.1, 0.4, (2, 20, 3)) for _ in range(2))))
+    factors = rng.normal(size=(4, 20))
+    linked = found.linked(factors)
+    for name in ("allocation", "selection", "interaction"):
+        expected = [
+            [sum(f * it for f, it in zip(row, column, strict=True)) for column in getattr(found, name).T]
+            for row in factors
+        ]
+        np.testing.assert_allclose(getattr(linked, name), expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(linked.total, factors @ found.total, rtol=0, atol=1e-14)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,3 +24,11 @@ def test_every_amount_is_in_the_row_of_its_period_and_item(effect: str | None) -
     for name, text in {"path": "a/b", "kind": "asset", **({"effect": effect} if effect else {})}.items():
         assert set(texts(table[name])) == {text}
     assert ("effect" in table) == (effect is not None)
+
+
+@pytest.mark.parametrize(("children", "kind"), [((), "asset"), (("a", "b"), "child")])
+def test_a_sleeve_has_labels_of_its_items_and_of_its_costs(children: tuple[str, ...], kind: str) -> None:
+    ends = np.array(["2020-12-31"], "datetime64[D]")
+    history: Any = SimpleNamespace(path="r/x", sleeve=SimpleNamespace(sleeves=children), items=("A", "B"))
+    assert Labels.of_items(history, ends) == Labels("r/x", ends, kind, ("A", "B"))
+    assert Labels.of_costs(history, ends) == Labels("r/x", ends, "costs", ("costs",))

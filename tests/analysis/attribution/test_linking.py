@@ -53,3 +53,16 @@ def test_what_comes_to_nothing_keeps_its_parts() -> None:
 def test_a_stream_that_is_its_benchmark_has_finite_factors() -> None:
     net = np.array([0.02, 0.0, -0.01])
     np.testing.assert_allclose(active_factors(net, net), (1 + total_return(net)) / (1 + net), rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("begin", [0, 1, 40, 300])
+def test_what_comes_before_the_stream_counts_for_nothing(seed: int, begin: int) -> None:
+    x = amounts(seed)
+    x[:begin] -= x[:begin].mean(axis=1, keepdims=True)  # before the stream what is held cancels: it nets to nothing
+    net = np.where(np.arange(300) < begin, 0.0, x.sum(axis=1))
+    found = factors(net, begin)
+    assert found[:begin].tolist() == [0.0] * begin and (found[begin:] == factors(net)[begin:]).all()
+    after = factors(net[begin:]) @ x[begin:]
+    np.testing.assert_allclose(found @ x, after, rtol=0, atol=1e-12)
+    assert (found @ x).sum() == pytest.approx(total_return(net), abs=1e-10)

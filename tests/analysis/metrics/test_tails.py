@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -68,3 +70,29 @@ def test_no_skew_and_no_tail_is_the_normal_case() -> None:
 
 def test_a_mean_of_zero_is_even_odds() -> None:
     assert probabilistic_sharpe(stream([0.01, -0.01] * 5), 0.0, -2.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 250])
+@pytest.mark.parametrize("beyond", [0.0, 1e-16, 0.5])
+def test_a_sharpe_ratio_whose_own_variance_is_not_positive_has_no_probability(n: int, beyond: float) -> None:
+    """With skew g and kurtosis g^2 + 1, the least there is, the variance `(1 - g x / 2)^2` is 0 where g is 2 / x."""
+    net = np.linspace(0.01, 0.02, n)
+    net = net - net.mean() + net.std(ddof=1)
+    x = stream(net).mean / stream(net).deviation
+    skew = 2 / x
+    found = probabilistic_sharpe(stream(net), skew, skew * skew - 2 - 4 * beyond / (x * x))
+    variance = 1.0 - skew * x + (skew * skew - 2 - 4 * beyond / (x * x) + 2.0) / 4.0 * x * x
+    assert variance < 1e-15
+    assert math.isnan(found) if variance <= 0 else found == 1.0
+
+
+@pytest.mark.parametrize("gains", range(1, 12))
+def test_two_values_have_a_probability_or_none_and_are_never_refused(gains: int) -> None:
+    """Of 12 sessions with two returns, the mean is moved to where the variance of their Sharpe ratio is 0."""
+    coin = np.repeat([1.0, 0.0], [gains, 12 - gains])
+    skew, kurtosis = stats.skew(coin), stats.kurtosis(coin)
+    for shift in [0.0] if abs(skew) < 1e-9 else 2 / skew + np.arange(-8, 9) * 1e-16:
+        net = coin - coin.mean() + shift * coin.std(ddof=1)
+        found = probabilistic_sharpe(stream(net), skew, kurtosis)
+        x = net.mean() / net.std(ddof=1)
+        assert math.isnan(found) or found == pytest.approx(0.5 if not shift else float(x > 0))

@@ -70,3 +70,26 @@ def test_a_loss_of_everything_and_a_new_series() -> None:
     young = series(2, 100)
     values = found_of(young, "2008-02-27")
     assert np.isfinite(values["ytd"]) and np.isnan([values[f"{years}y"] for years in YEARS]).all()
+
+
+@given(st.integers(0, 10**6), st.integers(300, 800))
+def test_the_last_year_is_to_the_bit_what_compounded(seed: int, n: int) -> None:
+    net = series(seed, n)
+    inside = net[net.index > net.index[-1] - pd.DateOffset(years=1)]
+    assert found_of(net, "2008-02-27")["1y"] == np.prod(1.0 + inside.to_numpy()) - 1.0
+
+
+def test_a_loss_of_more_than_everything_is_told_as_it_is() -> None:
+    """No year has a rate that compounds to it."""
+    owed = pd.Series([0.1, -1.5, 0.2], pd.to_datetime(["2010-01-05", "2020-01-06", "2021-01-04"]))
+    found = found_of(owed, "2010-01-01")
+    lost = (1 - 1.5) * (1 + 0.2) - 1
+    assert found["1y"] == pytest.approx(lost) and found["3y"] == pytest.approx(lost) and found["5y"] == found["3y"]
+    assert found["10y"] == pytest.approx(lost) and found["ytd"] == pytest.approx(0.2)
+
+
+def test_the_year_to_date_begins_with_the_year_and_ends_with_the_date() -> None:
+    net = series(7, 900, "2018-12-20", "D")
+    for until in ("2019-12-31", "2020-01-01", "2020-02-29", "2021-03-01"):
+        year = net[(net.index >= until[:4]) & (net.index <= until)]
+        assert found_of(net, "2018-12-19", until)["ytd"] == pytest.approx((1 + year).prod() - 1)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -272,6 +273,78 @@ def test_times_of_no_pack_are_left_behind(store: ObjectStore) -> None:
     assert (stats(store.root).temporary, prune(store.root, None, None).temporary) == (1, 0)
     assert prune(store.root, None, None, now=time.time() + 7_200).temporary == 1
     assert index_of(path_of(store, key_of(0))).size == sizes(store)
+
+
+# What is said of it
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_counted_is_what_lies_there(store: ObjectStore, seed: int) -> None:
+    """Objects and bytes by schema, packs, and the first and the last use, over packs of any number of objects."""
+    rng, put = np.random.default_rng(seed), dict[str, tuple[str, int]]()
+    for pack in range(int(rng.integers(1, 5))):
+        for name in range(int(rng.integers(1, 6))):
+            key, schema = key_of((pack, name)), f"test {rng.integers(1, 3)}"
+            put[key] = schema, pack
+            store.put(key, schema, sections((pack, name), int(rng.integers(1, 900))))
+        store.flush()
+    days = {key: float(rng.integers(2, 90)) for key in put}
+    for key, number in days.items():
+        age(store, key, number)
+    found = stats(store.root)
+    paths = [path for path in (store.root / "packs").iterdir()]
+    assert (found.objects, found.packs, found.bytes) == (len(put), len(paths), sizes(store))
+    schemas = [schema for schema, _ in put.values()]
+    assert {schema: n for schema, (n, _) in found.by_schema.items()} == {it: schemas.count(it) for it in schemas}
+    assert list(found.by_schema) == sorted(found.by_schema)
+    assert sum(size for _, size in found.by_schema.values()) == sizes(store)
+    now = datetime.now(UTC)
+    for told, wanted in ((found.oldest, max(days.values())), (found.newest, min(days.values()))):
+        assert told is not None and abs(now - told - timedelta(days=wanted)) < timedelta(minutes=5)
+    assert verify(store.root) == Verified(len(put), sizes(store), (), (), 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("limited", [False, True])
+def test_what_is_said_to_be_removed_is_what_is_gone(store: ObjectStore, seed: int, limited: bool) -> None:
+    rng, days = np.random.default_rng(seed), dict[int, float]()
+    for number in range(12):
+        fill(store, [number], int(rng.integers(1, 900)))
+        days[number] = float(rng.permutation(200)[0]) + number / 100
+        age(store, key_of(number), days[number])
+    before, keep = sizes(store), float(rng.integers(20, 180))
+    limit = int(before * rng.uniform(0.1, 0.9)) if limited else None
+    done = prune(store.root, timedelta(days=keep), limit)
+    left = names_left(store, 12)
+    assert (done.objects, done.kept) == (12 - len(left), len(left))
+    assert (done.kept_bytes, done.bytes) == (sizes(store), before - sizes(store))
+    assert done.packs == len(list((store.root / "packs").iterdir()))
+    # those that stay are those that were used last, and all within the time if there is room
+    latest = sorted(days, key=lambda number: days[number])
+    young = [number for number in latest if days[number] < keep]
+    assert sorted(latest[: len(left)]) == left and (len(left) <= len(young) if limited else len(left) == len(young))
+    assert limit is None or sizes(store) <= limit
+    assert prune(store.root, timedelta(days=keep), limit).objects == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_is_left_fits_whatever_the_limit(store: ObjectStore, apart: bool) -> None:
+    """Packs that are written anew have indexes of their own; the more may stay, the more does."""
+    for name in range(6):
+        store.put(key_of(name), SCHEMA, sections(name, 30 + 7 * name))
+        if apart or name == 2:
+            store.flush()
+    store.flush()
+    for name in range(6):
+        age(store, key_of(name), 3 + name)
+    n_kept = []
+    for limit in range(0, sizes(store) + 50, 11):
+        said = prune(store.root, None, limit, dry_run=True)
+        assert said.kept_bytes <= limit
+        n_kept.append(said.kept)
+    assert n_kept == sorted(n_kept) and set(n_kept) == set(range(7))
+    done = prune(store.root, None, 11 * (len(n_kept) // 2))
+    assert (done.kept, done.kept_bytes) == (n_kept[len(n_kept) // 2], sizes(store))
 
 
 # Ages and sizes
