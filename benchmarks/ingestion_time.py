@@ -65,7 +65,8 @@ def ingest_cost(checkout: Path, file: Path, lakehouse: Path) -> tuple[float, flo
     """Return seconds of processor that one ingestion takes, and GB of memory at its most."""
     command = [sys.executable, "-m", "metabt", "ingest", str(file), "--dataset", "d", "--lakehouse", str(lakehouse)]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    # `-m` looks for metabt in the working directory first
+    process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

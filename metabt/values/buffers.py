@@ -74,7 +74,7 @@ def from_texts(texts: Sequence[str | None]) -> pa.Array:
 
 def to_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return flags, numbers or dates as NumPy, read-only: the bytes are shared where both lay them out alike."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = _joined(column) if isinstance(column, pa.ChunkedArray) else column
     valid, data = array.buffers()
     rows = slice(array.offset, array.offset + len(array))
     if array.type == pa.bool_():
@@ -89,6 +89,10 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
         values[missing] = {"f": np.nan, "M": np.datetime64("NaT")}.get(values.dtype.kind, 0)
     values.flags.writeable = False
     return values
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks else pa.nulls(0, column.type)  # of none it asks pandas
 
 
 def _packed(flags: np.ndarray) -> np.ndarray:

@@ -9,5 +9,6 @@
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
    first; `connection_loss` recognises in an error that a server is gone.
 5. `file_records` has the SHA-256 of every data file; `damage` says what is not as it was written, in which file, and
-   the cure; `retirement` takes damaged files out of the catalogue.
+   the cure; `retirement` takes damaged files out of the catalogue. `added_files` makes files that DuckLake did not
+   write part of a table.
 """

@@ -3,8 +3,9 @@
 1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
 2. Attach, remove the files that a killed writer left (metabt.lakehouse.folder.orphans), begin, do the work, record the
    digests of the files that it wrote.
-3. Commit; an error rolls back and is passed on. Where a server was lost meanwhile, nobody knows whether the commit was
-   made: its files are kept (metabt.lakehouse.folder.in_doubt), and put back if it was.
+3. Commit, and take over the files that were added (metabt.lakehouse.catalog.added_files); an error rolls back and is
+   passed on. Where a server was lost meanwhile, nobody knows whether the commit was made: its files are kept
+   (metabt.lakehouse.folder.in_doubt), and put back if it was.
 4. Where another client was in the way (the catalogue says what that looks like), wait a little longer each time and try
    again, from the lock on.
 """
@@ -22,6 +23,7 @@ from typing import TypeVar
 import duckdb
 
 from metabt.errors import StoreError
+from metabt.lakehouse.catalog.added_files import take_over
 from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, is_outage, whole
@@ -106,17 +108,20 @@ def _attempt(
                         second.add(present(folder) - before)
                 if compacts:
                     _make_up(con, where.root)
+                with suppress(duckdb.Error):  # it was committed: what is left to do the next writer does
+                    take_over(con, where.root)
                 return answer
     finally:
         close(con)
 
 
 def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
-    """Record what is noted of files that were committed, if there is such a note."""
+    """Do what is noted to be done of files that were committed, if there is such a note."""
     if (root / INTENDED).exists():
         with whole(con):
             record_intended(con, root)
         (root / INTENDED).unlink()
+    take_over(con, root)
 
 
 def _is_conflict(where: Catalogue, error: Exception) -> bool:

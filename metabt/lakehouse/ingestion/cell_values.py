@@ -155,7 +155,7 @@ def as_text(column: pa.Array) -> pa.Array:
 
 
 def _float64(column: pa.Array) -> np.ndarray:
-    values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    values = to_numpy(column)
     # adding 0 turns -0.0 into 0.0, so that equal values have equal bytes
     return values if len(values) and np.fmin.reduce(values) > 0 else values + 0.0
 

@@ -43,6 +43,7 @@ from metabt.lakehouse.ingestion.readers.sources import read_table
 from metabt.lakehouse.ingestion.readers.text_cells import refuse_data_as_names, upright
 from metabt.lakehouse.ingestion.returns import as_fractions, refuse_returns
 from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_bar_shape, refuse_single
+from metabt.values.buffers import to_numpy
 from metabt.values.tables import Coded
 
 SLICE = 1 << 16
@@ -248,7 +249,7 @@ def _symbols(column: pa.Array) -> Coded:
     stripped = [cell_values.symbol(text) for text in coded.dictionary.to_pylist()]
     values = list(dict.fromkeys(stripped))
     places = {text: place for place, text in enumerate(values)}
-    codes = coded.indices.to_numpy()
+    codes = to_numpy(coded.indices)
     if len(values) < len(stripped):
         codes = np.array([places[text] for text in stripped], dtype=np.int32)[codes]
     return Coded(codes, tuple(values))
@@ -258,7 +259,7 @@ def _is_numbered(column: pa.Array) -> bool:
     """Return whether texts are a dictionary already, numbered in the order in which they first come."""
     if not pa.types.is_dictionary(column.type) or column.type.value_type != pa.string() or column.null_count:
         return False
-    codes, n_values = column.indices.to_numpy(), len(column.dictionary)
+    codes, n_values = to_numpy(column.indices), len(column.dictionary)
     if column.dictionary.null_count or codes.dtype != np.int32 or not len(codes):
         return False
     highest = -1

@@ -1,7 +1,7 @@
 """First prices: those of a dataset of which nothing is stored, so that there is nothing to compare them with.
 
 1. They are put in order as matrices of symbols x sessions, as digests and anomalies need them; rows in the order of the
-   table are made of some sessions at a time while DuckDB writes them.
+   table are made of some sessions at a time while they are written: many as files, by `price_files`, few by DuckLake.
 2. Digests and anomalies come from these matrices, some symbols at a time, and are those of the rows when read back.
 3. Where most cells of such matrices would be empty, or anything is stored under the dataset's name, the rows are
    compared and written as any others.
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,12 +17,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from metabt.data.prices import Prices, observed_digests
+from metabt.data.prices import Prices, observed_digests, partitions
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.ingestion.anomalies import Found, anomalies
 from metabt.lakehouse.ingestion.many_files import Progress
 from metabt.lakehouse.ingestion.observations import FIELDS, Observations
+from metabt.lakehouse.ingestion.price_files import GROUP, can_write, known_to_table, write_files
 from metabt.lakehouse.prices.price_digests import Row
 from metabt.lakehouse.prices.seals import BARS
 from metabt.values.buffers import from_numpy, from_texts
@@ -34,6 +35,8 @@ VECTOR = 2048
 """Rows that DuckDB takes at a time; a shorter batch would end row groups elsewhere than after a sort."""
 SLICE = 1 << 18
 """Cells of a matrix, or rows, that are worked on at a time: as many as caches and little memory hold."""
+MANY = 100_000
+"""Rows from which on files are written here; fewer cost DuckLake less than adding files does."""
 TABLES = ("datasets", "prices", "symbols", "calendars", "digests", "checks")
 """Tables that say whether anything is stored of a dataset, the one that does so nearly always first."""
 
@@ -65,14 +68,13 @@ class FirstPrices:
         coded = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema({**kinds, "dataset": coded, "symbol": coded})
         names = {"dataset": from_texts([self.dataset]), "symbol": from_texts(self.symbols)}
-        raised: list[BaseException] = []
-        batches = self._told(self._batches(schema, names), progress, raised)
-        try:
-            insert(con, "prices", pa.RecordBatchReader.from_batches(schema, batches))
-        except duckdb.Error:
-            if raised:  # an interruption, which DuckDB would pass on as an error of its own
-                raise raised[0] from None
-            raise
+        told = self._telling(progress)
+        if self.n_rows < MANY or not can_write(con, self.dataset):
+            _insert(con, schema, told(self._batches(schema, names)))
+            return
+        known = known_to_table(con, schema)
+        years = [(label, told(self._groups(known, names, rows))) for label, rows in partitions(self.dates)]
+        write_files(con, self.dataset, known, years)
 
     def digests(self) -> Iterator[Row]:
         """Yield symbol, partition, field and digest of every cell, sorted."""
@@ -102,19 +104,27 @@ class FirstPrices:
             fields = {name: values[some] for name, values in self.fields.items()}
             yield replace(self, symbols=self.symbols[some], fields=fields)
 
-    def _told(
-        self, batches: Iterable[pa.RecordBatch], progress: Progress | None, raised: list[BaseException]
-    ) -> Iterator[pa.RecordBatch]:
+    def _telling(self, progress: Progress | None) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
         done = 0
-        try:
+
+        def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            nonlocal done
             for batch in batches:
                 yield batch
                 done += len(batch)
                 if progress is not None:
                     progress(done, self.n_rows, self.dataset)
-        except (Exception, KeyboardInterrupt) as error:
-            raised.append(error)
-            raise
+
+        return told
+
+    def _groups(self, schema: pa.Schema, names: dict[str, pa.Array], rows: slice) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some sessions at a time, as many as a row group takes, or of one that has more."""
+        ends = np.cumsum(np.count_nonzero(~np.isnan(self.fields["close"][:, rows]), axis=0))
+        first = done = 0
+        while first < len(ends):
+            after = max(int(np.searchsorted(ends, done + GROUP, side="right")), first + 1)
+            yield self._batch(schema, names, slice(rows.start + first, rows.start + after))
+            first, done = after, int(ends[after - 1])
 
     def _batches(self, schema: pa.Schema, names: dict[str, pa.Array]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some sessions at a time, in numbers that DuckDB takes in whole vectors."""
@@ -178,6 +188,25 @@ def first_prices(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observation
         matrix.flags.writeable = False
     dates = (np.flatnonzero(is_session) + first).astype("datetime64[D]")
     return FirstPrices(dataset, dates, tuple(rows.symbols.values[code] for code in order), fields, len(days))
+
+
+def _insert(con: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """Have DuckLake write the rows; it asks for them while it does."""
+    raised: list[BaseException] = []
+
+    def asked() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except (Exception, KeyboardInterrupt) as error:
+            raised.append(error)
+            raise
+
+    try:
+        insert(con, "prices", pa.RecordBatchReader.from_batches(schema, asked()))
+    except duckdb.Error:
+        if raised:  # an interruption, which DuckDB would pass on as an error of its own
+            raise raised[0] from None
+        raise
 
 
 def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:

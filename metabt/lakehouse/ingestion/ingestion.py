@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse.catalog.catalog_location import located
-from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
+from metabt.lakehouse.catalog.schema import ARROW, NUMPY, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.ingestion.anomalies import Found, note, note_anomalies, told
@@ -43,6 +44,7 @@ from metabt.lakehouse.ingestion.upsert import Upsert, compare, replace_prices
 from metabt.lakehouse.prices.calendars import add_sessions
 from metabt.lakehouse.prices.price_digests import FIRST, add_digests, check_stored, dataset_seals, replace_digests
 from metabt.lakehouse.prices.seals import row_seal
+from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.ranges import plural
 
 DATASET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -310,4 +312,10 @@ def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, e
 
 
 def _insert_row(con: duckdb.DuckDBPyConnection, name: str, row: dict[str, Any]) -> None:
-    insert(con, name, pa.table({key: pa.array([row[key]], ARROW[kind]) for key, kind in SCHEMA[name].items()}))
+    insert(con, name, pa.table({key: _cell(row[key], kind) for key, kind in SCHEMA[name].items()}))
+
+
+def _cell(value: Any, kind: str) -> pa.Array:
+    if value is None:
+        return pa.nulls(1, ARROW[kind])
+    return from_texts([value]) if kind == "VARCHAR" else from_numpy(np.array([value], NUMPY[kind]))

@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from metabt.lakehouse.catalog.schema import insert
 from metabt.lakehouse.prices.snapshots import read_at
-from metabt.values.buffers import to_numpy
+from metabt.values.buffers import from_numpy, from_texts, to_numpy
 
 
 def add_sessions(con: duckdb.DuckDBPyConnection, dataset: str, dates: np.ndarray) -> None:
     """Record the dates, datetime64[D], that are no sessions of the dataset yet, each once and in order."""
     new = np.setdiff1d(dates, read_calendars(con, [dataset])[dataset])
     if len(new):
-        insert(con, "calendars", pa.table({"dataset": pa.repeat(dataset, len(new)), "date": pa.array(new)}))
+        insert(con, "calendars", pa.table({"dataset": from_texts([dataset] * len(new)), "date": from_numpy(new)}))
 
 
 def read_calendars(con: duckdb.DuckDBPyConnection, datasets: list[str], at: int | None = None) -> dict[str, np.ndarray]:

@@ -27,6 +27,7 @@ from metabt.lakehouse.prices.calendars import read_calendars
 from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, read_datasets, sound_calendars
 from metabt.lakehouse.prices.price_panels import bar_digests, read_prices, read_rows
 from metabt.lakehouse.prices.seals import BARS, INPUTS, calendar_seal, cells_seal, contents_seal
+from metabt.values.buffers import from_texts
 
 Row = tuple[str, str, str, str]
 FIRST = date(1, 1, 1)
@@ -82,7 +83,8 @@ def add_digests(con: duckdb.DuckDBPyConnection, dataset: str, rows: Iterable[Row
             cells[field in INPUTS].append((partition, field, digest))
         for name, text in zip(seals, (symbol, cells_seal(cells[True]), cells_seal(cells[False])), strict=True):
             seals[name].append(text)
-    insert(con, "symbols", pa.table({"dataset": [dataset] * len(seals["symbol"]), **seals}))
+    columns = {"dataset": [dataset] * len(seals["symbol"]), **seals}
+    insert(con, "symbols", pa.table({name: from_texts(texts) for name, texts in columns.items()}))
 
 
 def dataset_seals(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, str]:
@@ -148,4 +150,4 @@ def _append(con: duckdb.DuckDBPyConnection, dataset: str, rows: set[Row]) -> Non
 
 def _table(dataset: str, rows: Sequence[Row]) -> pa.Table:
     columns = ([dataset] * len(rows), *zip(*rows, strict=True))
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(SCHEMA["digests"]))
+    return pa.table([from_texts(column) for column in columns], names=list(SCHEMA["digests"]))

@@ -21,6 +21,7 @@ from metabt.errors import DataError
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.ingestion.columns import Name, Table
 from metabt.lakehouse.ingestion.page_checksums import check_pages
+from metabt.lakehouse.ingestion.readers.gathered import gathered
 
 ENDINGS = (".parquet", ".pq")
 CHUNKS = (
@@ -31,8 +32,6 @@ CHUNKS = (
 """What asks for the place and the size of every column chunk."""
 BATCH = 1 << 18
 """Rows that are read at a time."""
-REPEATED = 0.5
-"""Distinct texts per row up to which texts become dictionaries."""
 
 
 def read_parquet(path: Path) -> Table:
@@ -47,8 +46,10 @@ def read_parquet(path: Path) -> Table:
         with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
             pattern = _as_pattern(str(path))
             check_pages(path, execute(con, CHUNKS, pattern).fetchall())
+            ((n_rows,),) = execute(con, "SELECT num_rows FROM parquet_file_metadata($1)", pattern).fetchall()
             sql = "SELECT * FROM read_parquet($1, hive_partitioning = false)"
-            columns = _columns(execute(con, sql, pattern).to_arrow_reader(BATCH))
+            rows = execute(con, sql, pattern).to_arrow_reader(BATCH)
+            columns = gathered(rows.schema, _read(rows), n_rows)
             notes = execute(con, "SELECT value FROM parquet_kv_metadata($1) WHERE key = 'pandas'", pattern).fetchall()
             sql = "SELECT name, num_children FROM parquet_schema($1)"
             names = _top_names(execute(con, sql, pattern).fetchall())
@@ -64,27 +65,6 @@ def read_parquet(path: Path) -> Table:
         ) from error
     named = zip(names, columns, strict=True)
     return Table([(_level_name(name, levels), _zoned(name, column, zones)) for name, column in named])
-
-
-def _columns(rows: pa.RecordBatchReader) -> list[pa.Array]:
-    """Return the columns of batches, each in one piece; texts that mostly repeat are dictionaries."""
-    pieces: list[list[pa.Array]] = [[] for _ in rows.schema]
-    coded = [pa.types.is_string(field.type) for field in rows.schema]
-    texts = any(coded)
-    for batch in _read(rows):
-        for place, column in enumerate(batch.columns):
-            # whatever holds a column of a batch holds all of them, the texts too, unless it is a copy
-            piece = column.dictionary_encode() if coded[place] else pa.concat_arrays([column]) if texts else column
-            if coded[place] and len(piece.dictionary) > len(piece) * REPEATED:
-                coded[place] = False
-                pieces[place], piece = [earlier.dictionary_decode() for earlier in pieces[place]], column
-            pieces[place].append(piece)
-    whole = []
-    for field, is_coded in zip(rows.schema, coded, strict=True):
-        kind = pa.dictionary(pa.int32(), field.type) if is_coded else field.type
-        column = pa.chunked_array(pieces.pop(0), kind)  # what is joined is not held twice
-        whole.append((column.unify_dictionaries() if is_coded else column).combine_chunks())
-    return whole
 
 
 def _read(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

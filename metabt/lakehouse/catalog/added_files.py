@@ -1,0 +1,76 @@
+"""Added files: data files that are written here and not by DuckLake, which a commit makes part of a table.
+
+1. `data_folder` is where a connection's lakehouse has its data, and `column_ids` what a table's columns are known by;
+   a file bears these ids. It lies where DuckLake would have put it, beneath the names of its partition.
+2. `add` has DuckLake make files part of a table with the transaction. Until then nothing names them, and what is left
+   of a killed writer is removed as any other orphan (metabt.lakehouse.folder.orphans).
+3. DuckLake would have such files read by the names of their columns, and `dataset` by the path from the root of the
+   file system on: in a lakehouse that was moved beneath a folder `dataset=x`, every price would be one of x. So
+   `take_over` has them read by their ids afterwards, as DuckLake's own are. A note in the folder makes the next writer
+   do that where one was killed in between.
+4. `can_add` is false where the path means something else already: then DuckLake has to write the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metabt.lakehouse.catalog.connection_loss import whole
+from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.folder.orphans import META, NAME
+
+if TYPE_CHECKING:
+    import duckdb
+
+ADDED = "writer.added"
+"""File inside a lakehouse while files are added to it that are not taken over yet."""
+NOTHING = ("null", "__hive_default_partition__")
+"""Names, in lower case, that mean no value where they stand in a path."""
+
+
+def data_folder(con: duckdb.DuckDBPyConnection) -> Path:
+    """Return the folder of data of the lakehouse that a connection has attached."""
+    return Path(con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchall()[0][0])
+
+
+def column_ids(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
+    """Return column -> the number that files of a table know it by."""
+    sql = (
+        f"SELECT column_name, column_id FROM {META}.ducklake_column JOIN {META}.ducklake_table t USING (table_id) "
+        "WHERE t.table_name = $1 AND t.end_snapshot IS NULL AND ducklake_column.end_snapshot IS NULL"
+    )
+    return dict(execute(con, sql, table).fetchall())
+
+
+def can_add(folder: Path, names: Sequence[str]) -> bool:
+    """Return whether files of partitions with these names can be added in a folder of data."""
+    return "=" not in str(folder) and not any(name.lower() in NOTHING for name in names)
+
+
+def add(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> None:
+    """Make files part of a table with the transaction that `con` is in."""
+    (data_folder(con).parent / ADDED).touch()
+    patterns = [_as_pattern(str(file)) for file in files]
+    execute(con, "CALL ducklake_add_data_files('lake', $1, $2, hive_partitioning => true)", table, patterns)
+
+
+def take_over(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """Have the files that were added and committed read by the ids of their columns, if there is a note of such."""
+    if not (root / ADDED).exists():
+        return
+    added = f"SELECT data_file_id FROM {META}.ducklake_data_file WHERE mapping_id IS NOT NULL AND path LIKE $1"
+    with whole(con):
+        execute(con, f"UPDATE {META}.ducklake_data_file SET mapping_id = NULL WHERE data_file_id IN ({added})", OWN)
+    with suppress(OSError):  # another writer took it away; or the next one does this again, for nothing
+        (root / ADDED).unlink()
+
+
+OWN = f"dataset=%/year=%/{NAME}%"
+"""Pattern of the paths of files that are added here."""
+
+
+def _as_pattern(path: str) -> str:
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
