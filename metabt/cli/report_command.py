@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
+    from metabt.values.tables import Table
 
 
 Name = tuple[str, Sequence[str]]
 """What names a run: a word, and overrides."""
-SHOWN = ("sleeves", "returns", "decisions", "metrics", "weights", "orders", "risk")
-"""Tables of a run that a page reads."""
+SHOWN = ("decisions", "sleeves", "returns", "metrics", "weights", "orders", "risk")
+"""Tables of a run that a page reads, the first before the run is walked again: its decisions are not taken again."""
 
 
 def report(
@@ -112,26 +113,29 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
     with attach(where, read_only=True) as connection:
         record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
-            again = _again(where, record.run_id, baselines, pool)
+            first = load_run(connection, record.run_id, SHOWN[:1])[1]
+            again = _again(where, record.run_id, baselines, pool, first["decisions"])
             if again is not None:
                 again.ahead()
-            return Run(record.row, load_run(connection, record.run_id, SHOWN)[1], again)
+            return Run(record.row, {**first, **load_run(connection, record.run_id, SHOWN[1:])[1]}, again)
     from metabt.cli.weights_command import completed_run
 
     tables = completed_run(where, record.run_id).tables
     return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
 
 
-def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Replayed | None:
+def _again(
+    where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None, decided: Table | None = None
+) -> Replayed | None:
     """Return the run to be walked again, its origin found on a thread; None where `baselines` is False."""
     from metabt.report.replayed import Replayed
 
     if pool is None or baselines is False:
         return None
-    return Replayed.wanted(pool.submit(_origin, where, run_id).result, baselines)
+    return Replayed.wanted(pool.submit(_origin, where, run_id, decided).result, baselines)
 
 
-def _origin(where: str, run_id: str) -> Origin:
+def _origin(where: str, run_id: str, decided: Table | None) -> Origin:
     from metabt.runs.reproduce import origin
 
-    return origin(where, run_id)
+    return origin(where, run_id, decided=decided)

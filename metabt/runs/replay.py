@@ -7,7 +7,7 @@ none is put there (metabt.engines.rewalk). What several questions are about is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from metabt.analysis.attribution.accrual import Accrual, accrued
@@ -50,11 +50,14 @@ class Origin:
     """The resolved tree, its view and its data."""
     cache: Cache | None
     """Cache that has its blocks; None has none, and they are computed again."""
+    decided: Table | None = field(default=None, repr=False, compare=False)
+    """The run's table `decisions`, verified; None takes them again."""
 
     @cached_property
     def _executor(self) -> Rewalk:
         """Keeps the sleeves of the run's tree from one question to the next."""
-        return Rewalk(self.cache)
+        whole = self.request.end is None  # else what was decided after the view is not among them
+        return Rewalk(self.cache, self.decided if whole else None)
 
     def forget(self) -> None:
         """Let go of what is kept for further questions; it is walked again for the next one."""

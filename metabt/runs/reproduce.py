@@ -96,8 +96,12 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
     return run, source, request(tree, datasets, run.config["end"], run.shape, benchmark)
 
 
-def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
+def origin(
+    lakehouse: str | Path, run_id: str, cache: Cache | None = None, decided: Table | None = None
+) -> Origin:
     """Return the request and the cache of a stored run: `cache`, or with None the lakehouse's own.
+
+    `decided` is its table `decisions`, if that has been read: its decisions are not taken again then.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Or
     """
     run, source, asked = recorded(lakehouse, run_id)
     check_same_code(run, asked, "cannot be walked again for what its tables do not hold")
-    return Origin(asked, source.cache() if cache is None else cache)
+    return Origin(asked, source.cache() if cache is None else cache, decided)
 
 
 def check_same_code(run: Record, asked: Request, cannot: str) -> None:
