@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from metabt.analysis.attribution.accrual import Accrual, accrued
-from metabt.analysis.attribution.brinson import brinson
+from metabt.analysis.attribution.brinson import Compared, brinson
 from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
@@ -80,7 +80,8 @@ class Origin:
         portfolio, benchmark = self._views(equal_weight(self.request.tree))
         with one_thread():
             totals = (total_return(portfolio[0].rows("net")), total_return(benchmark[0].rows("net")))
-            rows = (contributions(portfolio), brinson(portfolio, benchmark))
+            compared = Compared.of(portfolio, benchmark)
+            rows = (contributions(portfolio, seen=compared.see), compared.rows())  # each leaf is looked at once
             return Attributed(*rows, accrued(portfolio[0]), totals)
 
     def beside(self, flat_up_to: int | None = None) -> BaselineWalk:
