@@ -11,7 +11,7 @@ What is read is kept as lean as what is walked: a leaf's holdings are followed a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 from metabt.build.cost_estimate import seconds_of
@@ -42,11 +42,11 @@ class Rewalk:
 
     name = "local"
 
-    def __init__(self, cache: Cache | None, decided: Table | None = None) -> None:
+    def __init__(self, cache: Cache | None, decided: Callable[[], Table | None] = lambda: None) -> None:
         """Read blocks from `cache`; None has none.
 
-        `decided` is the table `decisions` of the first tree's run, verified and not cut by the end of its view; with
-        None its sleeves decide again.
+        `decided` returns the table `decisions` of the first tree's run, verified and not cut by the end of its view; it
+        is asked once, and where it has none the sleeves decide again.
         """
         self._cache, self._decided = cache, decided
         self._own: dict[str, Walk] = {}
@@ -55,14 +55,18 @@ class Rewalk:
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition; `cache` is neither read nor written."""
         walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}
-        known = {} if self._own or self._decided is None else taken(self._decided, plan.trees[0], plan)
+        known = {} if self._own else self._taken(plan)
         result = WalkResult(plan, walks, _notes=self._notes, _spared=_spared(plan, known))
         stored = self._stored(plan, known)
         walk_by_sleeve(result, progress, default_threads(), lambda node: self._found(result, node, stored))
         if not self._own:
             self._own = {sleeve.spec.digest: walks[sleeve.spec.digest] for _, sleeve in plan.trees[0].walk()}
-            self._decided = None
         return result
+
+    def _taken(self, plan: Plan) -> dict[str, Decisions]:
+        """Return spec digest -> decisions of the first tree that are known."""
+        table = self._decided()
+        return {} if table is None else taken(table, plan.trees[0], plan)
 
     def _found(self, result: WalkResult, node: Node, stored: Mapping[str, list[str]]) -> Walk | None:
         """Return the walk of a sleeve that is kept or stored; None where it is to be walked."""

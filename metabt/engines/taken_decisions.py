@@ -12,6 +12,7 @@ What a decision left no row of, an item that was not live, has no weight. Other 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -60,19 +61,42 @@ def _decisions(table: Table, rows: slice, node: Node, items: tuple[str, ...]) ->
         return None
     if (np.diff(at) <= 0).any():
         return None
-    line = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(dates))))
-    shape, cells = (len(starts), len(items)), line * len(items) + column
-    weights, risk = np.zeros(shape), np.full(shape, np.nan)
-    reasons = np.full(shape, NOT_LIVE, np.int8)
-    weights.reshape(-1)[cells] = np.asarray(table["weight"])[rows]
-    risk.reshape(-1)[cells] = np.asarray(table["risk_contribution"])[rows]
     why, status = _column(table, "reason", rows, REASONS), table["status"]
     assert isinstance(status, Coded)
-    if why is None or np.isnan(weights).any():
+    if why is None:
         return None
-    reasons.reshape(-1)[cells] = why
+    cells = _Cells.of(starts, column, len(items))
+    weights = cells.filled(np.asarray(table["weight"])[rows], 0.0)
+    risk = cells.filled(np.asarray(table["risk_contribution"])[rows], np.nan)
     said = tuple(status.values[code] for code in status.codes[rows][starts].tolist())
-    return Decisions(at, weights, risk, said, reasons)
+    return Decisions(at, weights, risk, said, cells.filled(why.astype(np.int8), NOT_LIVE))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Where rows stand in a matrix of decisions and items."""
+
+    shape: tuple[int, int]
+    """Decisions and items."""
+    at: np.ndarray | None
+    """(n_rows,) positions in the matrix; None where the rows are all of it, one after another."""
+
+    @classmethod
+    def of(cls, starts: np.ndarray, column: np.ndarray, n_items: int) -> _Cells:
+        """Return them of rows whose decisions begin at `starts`, (n_decisions,), and whose items are `column`."""
+        shape = len(starts), n_items
+        if len(column) == shape[0] * n_items and (column.reshape(shape) == np.arange(n_items)).all():
+            return cls(shape, None)
+        line = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(column))))
+        return cls(shape, line * n_items + column)
+
+    def filled(self, values: np.ndarray, missing: float) -> np.ndarray:
+        """Return the matrix of values of the rows, and `missing` elsewhere; a view where the rows are all of it."""
+        if self.at is None:
+            return values.reshape(self.shape)
+        matrix = np.full(self.shape, missing, values.dtype)
+        matrix.reshape(-1)[self.at] = values
+        return matrix
 
 
 def _column(table: Table, name: str, rows: slice, texts: tuple[str, ...]) -> np.ndarray | None:

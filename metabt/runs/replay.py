@@ -7,6 +7,7 @@ none is put there (metabt.engines.rewalk). What several questions are about is w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,14 +51,14 @@ class Origin:
     """The resolved tree, its view and its data."""
     cache: Cache | None
     """Cache that has its blocks; None has none, and they are computed again."""
-    decided: Table | None = field(default=None, repr=False, compare=False)
-    """The run's table `decisions`, verified; None takes them again."""
+    decided: Callable[[], Table | None] = field(default=lambda: None, repr=False, compare=False)
+    """Returns the run's table `decisions`, verified, when it is first walked; with None they are taken again."""
 
     @cached_property
     def _executor(self) -> Rewalk:
         """Keeps the sleeves of the run's tree from one question to the next."""
         whole = self.request.end is None  # else what was decided after the view is not among them
-        return Rewalk(self.cache, self.decided if whole else None)
+        return Rewalk(self.cache, self.decided) if whole else Rewalk(self.cache)
 
     def forget(self) -> None:
         """Let go of what is kept for further questions; it is walked again for the next one."""

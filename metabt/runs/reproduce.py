@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,11 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
 
 
 def origin(
-    lakehouse: str | Path, run_id: str, cache: Cache | None = None, decided: Table | None = None
+    lakehouse: str | Path, run_id: str, cache: Cache | None = None, decided: Callable[[], Table | None] = lambda: None
 ) -> Origin:
     """Return the request and the cache of a stored run: `cache`, or with None the lakehouse's own.
 
-    `decided` is its table `decisions`, if that has been read: its decisions are not taken again then.
+    `decided` returns its table `decisions` where that has been read: they are not taken again then.
 
     Raises
     ------

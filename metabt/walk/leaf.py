@@ -129,7 +129,7 @@ def _decide(
         with watch.lap(OPTIMIZATION, len(part)):
             candidates = Candidates.on(windows, support)
             found = pending.weigh(part, candidates) if pending else weigh(spec, candidates)
-            risk = candidates.risk(found.weights, found.varied) if measured else np.full(support.shape, np.nan)
+            risk = candidates.risk(found.weights, found.varied) if measured else np.broadcast_to(np.nan, support.shape)
         left = np.where(constant | support, CONSTANT, np.where(eligible, UNSELECTED, INELIGIBLE))
         reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0

@@ -28,6 +28,8 @@ from metabt.values.tables import Table, concat
 
 SELECTION = "selection"
 """The effect of a leaf's assets: they are what they are, so that there is no other."""
+TOGETHER = 32
+"""Children whose effects are worked out at once: what that takes in between stays small."""
 EFFECTS = ("allocation", SELECTION, "interaction")
 """Effects of a meta sleeve's children."""
 
@@ -162,14 +164,24 @@ def _taken(matrix: np.ndarray, order: list[int]) -> np.ndarray:
 
 def _effects(pair: _Pair, pairs: Mapping[str, _Pair]) -> Effects:
     """Return the effects of every child of a meta sleeve in every session, (n_sessions, n_children)."""
-    order, children = _order(pair), _children(pair, pairs)
-    one = _side(pair.portfolio, [child.portfolio for child in children])
-    weights, own = _taken(held_over(pair.benchmark), order), _taken(pair.benchmark.earned, order)
-    return effects(one, Side(weights, _returns(pair.benchmark, [child.benchmark for child in children]), own))
+    order, children = np.array(_order(pair)), _children(pair, pairs)
+    earned, over = pair.portfolio.earned, pair.benchmark.earned
+    found = Effects(*(np.empty_like(earned) for _ in EFFECTS))
+    for first in range(0, len(children), TOGETHER):
+        at, some = slice(first, first + TOGETHER), children[first : first + TOGETHER]
+        one = _side(pair.portfolio, at, [child.portfolio for child in some], earned)
+        other = _side(pair.benchmark, order[at], [child.benchmark for child in some], over)
+        part = effects(one, other)
+        for effect in EFFECTS:
+            getattr(found, effect)[:, at] = getattr(part, effect)
+    return found
 
 
-def _side(history: SleeveHistory, children: list[SleeveHistory]) -> Side:
-    return Side(held_over(history), _returns(history, children), history.earned)
+def _side(
+    history: SleeveHistory, at: slice | np.ndarray, children: list[SleeveHistory], earned: np.ndarray
+) -> Side:
+    """Return some children of a sleeve: those in the columns `at` of its own order."""
+    return Side(held_over(history, at), _returns(history, children), earned[:, at])
 
 
 def _returns(history: SleeveHistory, children: list[SleeveHistory]) -> np.ndarray:

@@ -57,7 +57,6 @@ class Effects:
 
 def effects(portfolio: Side, benchmark: Side) -> Effects:
     """Return the effects of every child in every session."""
-    # in place: of a thousand children each of these is tens of megabytes
     allocation = portfolio.weights - benchmark.weights
     allocation *= benchmark.returns
     selection = portfolio.returns - benchmark.returns

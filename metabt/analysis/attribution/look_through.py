@@ -47,10 +47,14 @@ def among(dates: np.ndarray, own: np.ndarray) -> np.ndarray | slice:
     return slice(None) if np.array_equal(dates, own) else np.searchsorted(dates, own)
 
 
-def held_over(history: SleeveHistory) -> np.ndarray:
-    """Return a meta sleeve's shares held over each session, from the close before it, (n_sessions, n_children)."""
-    over = np.zeros_like(history.shares)
-    over[1:] = history.shares[:-1]
+def held_over(history: SleeveHistory, at: slice | np.ndarray = slice(None)) -> np.ndarray:
+    """Return a meta sleeve's shares held over each session, from the close before it, (n_sessions, n_children).
+
+    `at` are the children that are wanted, by their places.
+    """
+    shares = history.shares[:, at]
+    over = np.zeros(shares.shape)
+    over[1:] = shares[:-1]
     return over
 
 
