@@ -16,6 +16,18 @@ from metabt.numerics.dispersion import within_rounding
 
 
 @dataclass(frozen=True)
+class Inside:
+    """A series inside windows."""
+
+    centred: np.ndarray
+    """(n_inside,) returns less the mean of their window, window after window."""
+    squares: np.ndarray
+    """(n_windows,) sums of their squares."""
+    constant: np.ndarray
+    """(n_windows,) bool, up to rounding."""
+
+
+@dataclass(frozen=True)
 class YearWindows:
     """Windows over the sessions of one series, or of several on common sessions."""
 
@@ -85,10 +97,18 @@ class YearWindows:
         -------
         (n_windows,) correlations; NaN where one of them is constant
         """
-        (_, x), (_, y) = self._centred(one), self._centred(other)
-        moves = ~(self._constant(one) | self._constant(other))
-        squares = np.where(moves, self._sums(x * x) * self._sums(y * y), np.nan)
-        return np.clip(self._sums(x * y) / np.sqrt(squares), -1.0, 1.0)
+        return self.correlation_of(self.inside(one), self.inside(other))
+
+    def inside(self, returns: np.ndarray) -> Inside:
+        """Return what is known of a series in each window, for its correlations with several others."""
+        _, centred = self._centred(returns)
+        return Inside(centred, self._sums(centred * centred), self._constant(returns))
+
+    def correlation_of(self, one: Inside, other: Inside) -> np.ndarray:
+        """Return `correlation` of two series, given what is known of each."""
+        moves = ~(one.constant | other.constant)
+        squares = np.where(moves, one.squares * other.squares, np.nan)
+        return np.clip(self._sums(one.centred * other.centred) / np.sqrt(squares), -1.0, 1.0)
 
     def _centred(self, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean of each window, (n_windows,), and what is inside less that of its own, (n_inside,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -22,6 +22,7 @@ from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
 from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.meta.meta_sleeve import MetaInputs
+from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import Stopwatch
 from metabt.walk.walk_forward import State, advance
 
@@ -74,6 +75,8 @@ class WalkResult:
     _inputs: dict[tuple[str, ...], MetaInputs] = field(default_factory=dict)
     _opened: MutableMapping[str, Opened] = field(default_factory=dict)
     _notes: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    _spared: Mapping[str, Spared] = field(default_factory=dict)
+    """What is left out of the walks of some sleeves, by spec digest."""
 
     def walk(self, node: Node, readings: Readings | None = None) -> Walk:
         """Return the walk of a sleeve over all partitions at once, what is beneath it having been walked.
@@ -89,7 +92,9 @@ class WalkResult:
         try:
             inputs = self.inputs(node) if readings is None or node.children else readings.of(node, rows)
             with listening(node.spec) as listener:
-                walk.state, block = advance(node.spec, walk.state, inputs, watch)
+                walk.state, block = advance(
+                    node.spec, walk.state, inputs, watch, self._spared.get(node.spec.digest, NOTHING)
+                )
         except (RunError, MemoryError) as error:
             walk.failure = ended(node, span, rows, error)
             return walk

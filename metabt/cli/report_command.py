@@ -1,8 +1,9 @@
 """Report: a stored run, or two side by side, as one HTML page.
 
 1. The run is found, and one of which a summary is kept is assembled whole.
-2. Meanwhile the engine is imported and the lakehouse is opened as the run read it; the run is walked again.
-3. Its tables are read, once nothing of the walk is in memory but what the page shows of it.
+2. Meanwhile the engine is imported and the lakehouse is opened as the run read it; the run is walked again from the
+   decisions that it recorded, which are read first.
+3. Its other tables are read, once nothing of the walk is in memory but what the page shows of it.
 4. The page is written (metabt.report).
 
 Of two runs neither is walked again: what differs between them is read from what they recorded.
@@ -10,7 +11,7 @@ Of two runs neither is walked again: what differs between them is read from what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
+    from metabt.values.tables import Table
 
 
 Name = tuple[str, Sequence[str]]
 """What names a run: a word, and overrides."""
-SHOWN = ("sleeves", "returns", "decisions", "metrics", "weights", "orders", "risk")
-"""Tables of a run that a page reads."""
+SHOWN = ("sleeves", "returns", "metrics", "weights", "orders", "risk")
+"""Tables of a run that a page reads, beside its decisions."""
 
 
 def report(
@@ -106,32 +108,43 @@ def _pair(where: str, *names: Name) -> Pair:
 def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExecutor | None = None) -> Run:
     """Return a stored run with its tables; one that is kept as a summary is assembled whole."""
     from metabt.lakehouse import attach, load_run, resolve_run
+    from metabt.report.decisions import told
     from metabt.report.run import Run
     from metabt.runs.record import read_record
 
     with attach(where, read_only=True) as connection:
         record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
-            again = _again(where, record.run_id, baselines, pool)
+            first = load_run(connection, record.run_id, ["decisions"])[1]
+            decisions = told(first["decisions"], str(record.row["portfolio"]))
+            # handed over, so that nobody has all of them once they are walked from
+            again = _again(where, record.run_id, baselines, pool, lambda: first.pop("decisions", None))
             if again is not None:
                 again.ahead()
-            return Run(record.row, load_run(connection, record.run_id, SHOWN)[1], again)
+            first.clear()
+            return Run(record.row, {"decisions": decisions, **load_run(connection, record.run_id, SHOWN)[1]}, again)
     from metabt.cli.weights_command import completed_run
 
     tables = completed_run(where, record.run_id).tables
     return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
 
 
-def _again(where: str, run_id: str, baselines: bool | None, pool: ThreadPoolExecutor | None) -> Replayed | None:
+def _again(
+    where: str,
+    run_id: str,
+    baselines: bool | None,
+    pool: ThreadPoolExecutor | None,
+    decided: Callable[[], Table | None] = lambda: None,
+) -> Replayed | None:
     """Return the run to be walked again, its origin found on a thread; None where `baselines` is False."""
     from metabt.report.replayed import Replayed
 
     if pool is None or baselines is False:
         return None
-    return Replayed.wanted(pool.submit(_origin, where, run_id).result, baselines)
+    return Replayed.wanted(pool.submit(_origin, where, run_id, decided).result, baselines)
 
 
-def _origin(where: str, run_id: str) -> Origin:
+def _origin(where: str, run_id: str, decided: Callable[[], Table | None]) -> Origin:
     from metabt.runs.reproduce import origin
 
-    return origin(where, run_id)
+    return origin(where, run_id, decided=decided)

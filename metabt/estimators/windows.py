@@ -13,7 +13,7 @@ import numpy as np
 
 from metabt.estimators.moments.arrays import index, matrix
 from metabt.estimators.moments.risk_contribution import ex_ante, ex_ante_of_returns
-from metabt.estimators.moments.sample import mean_and_covariance
+from metabt.estimators.moments.sample import mean_and_covariance, sample_variance
 from metabt.numerics.dispersion import constant_windows
 from metabt.values.lazy_property import lazy_property
 
@@ -62,6 +62,20 @@ class Windows:
     def covariance(self) -> np.ndarray:
         """(n_decisions, n_assets, n_assets) sample covariance (ddof 1) of every window."""
         return self._moments[1]
+
+    @property
+    def variance(self) -> np.ndarray:
+        """(n_decisions, n_assets) sample variance (ddof 1) of every window: the diagonal of `covariance`, to the bit.
+
+        Of few columns it is that: the risk contributions of whatever is decided need the whole matrix anyway.
+        """
+        if self.returns.shape[1] >= WIDE:
+            return self._variance
+        return np.diagonal(self.covariance, axis1=1, axis2=2)
+
+    @lazy_property
+    def _variance(self) -> np.ndarray:
+        return sample_variance(self.returns, self.stops, self.lengths)
 
     @lazy_property
     def constant(self) -> np.ndarray:

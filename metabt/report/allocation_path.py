@@ -62,12 +62,17 @@ def traded_at(streams: Streams, decided_on: np.ndarray, leaves: Sequence[str], l
 
 def common_sessions(streams: Streams, leaves: Sequence[str]) -> np.ndarray:
     """Return whether every leaf that has begun has a row, for each session of the root's stream."""
-    begun, rows = (np.zeros(len(streams.dates), np.int64) for _ in range(2))
+    dates = streams.dates
+    begun, rows = (np.zeros(len(dates), np.int64) for _ in range(2))
     for leaf in leaves:
         own = streams.own(leaf, "date")
         if len(own):
-            begun[np.searchsorted(streams.dates, own[0]) :] += 1
-            rows += np.isin(streams.dates, own, assume_unique=True)
+            first = int(np.searchsorted(dates, own[0]))
+            begun[first:] += 1
+            if np.array_equal(own, dates[first:]):  # as most are
+                rows[first:] += 1
+            else:
+                rows += np.isin(dates, own, assume_unique=True)
     return rows == begun
 
 

@@ -53,6 +53,8 @@ class Streams:
     def on_root(self, path: str, column: str) -> np.ndarray:
         """Return a column of a sleeve's stream on the root's sessions, 0 on those that are not its own."""
         values, dates = self.own(path, column), self.own(path, "date")
+        if np.array_equal(dates, self.dates):  # as most are
+            return values
         places = np.searchsorted(self.dates, dates)
         kept = np.flatnonzero(places < len(self.dates))
         kept = kept[self.dates[places[kept]] == dates[kept]]

@@ -7,11 +7,12 @@ none is put there (metabt.engines.rewalk). What several questions are about is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from metabt.analysis.attribution.accrual import Accrual, accrued
-from metabt.analysis.attribution.brinson import brinson
+from metabt.analysis.attribution.brinson import Compared, brinson
 from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.run_tables import view
@@ -50,11 +51,14 @@ class Origin:
     """The resolved tree, its view and its data."""
     cache: Cache | None
     """Cache that has its blocks; None has none, and they are computed again."""
+    decided: Callable[[], Table | None] = field(default=lambda: None, repr=False, compare=False)
+    """Returns the run's table `decisions`, verified, when it is first walked; with None they are taken again."""
 
     @cached_property
     def _executor(self) -> Rewalk:
         """Keeps the sleeves of the run's tree from one question to the next."""
-        return Rewalk(self.cache)
+        whole = self.request.end is None  # else what was decided after the view is not among them
+        return Rewalk(self.cache, self.decided) if whole else Rewalk(self.cache)
 
     def forget(self) -> None:
         """Let go of what is kept for further questions; it is walked again for the next one."""
@@ -77,7 +81,8 @@ class Origin:
         portfolio, benchmark = self._views(equal_weight(self.request.tree))
         with one_thread():
             totals = (total_return(portfolio[0].rows("net")), total_return(benchmark[0].rows("net")))
-            rows = (contributions(portfolio), brinson(portfolio, benchmark))
+            compared = Compared.of(portfolio, benchmark)
+            rows = (contributions(portfolio, seen=compared.see), compared.rows())  # each leaf is looked at once
             return Attributed(*rows, accrued(portfolio[0]), totals)
 
     def beside(self, flat_up_to: int | None = None) -> BaselineWalk:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,12 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
     return run, source, request(tree, datasets, run.config["end"], run.shape, benchmark)
 
 
-def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Origin:
+def origin(
+    lakehouse: str | Path, run_id: str, cache: Cache | None = None, decided: Callable[[], Table | None] = lambda: None
+) -> Origin:
     """Return the request and the cache of a stored run: `cache`, or with None the lakehouse's own.
+
+    `decided` returns its table `decisions` where that has been read: they are not taken again then.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def origin(lakehouse: str | Path, run_id: str, cache: Cache | None = None) -> Or
     """
     run, source, asked = recorded(lakehouse, run_id)
     check_same_code(run, asked, "cannot be walked again for what its tables do not hold")
-    return Origin(asked, source.cache() if cache is None else cache)
+    return Origin(asked, source.cache() if cache is None else cache, decided)
 
 
 def check_same_code(run: Record, asked: Request, cannot: str) -> None:

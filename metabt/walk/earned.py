@@ -12,7 +12,7 @@ depend on the partitions that holdings lie in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -47,9 +47,14 @@ def added_up(weights: np.ndarray, held: Assets, traded: np.ndarray, gross: np.nd
 
     They begin with the first session; sessions behind the last weight do not count.
     """
-    total = np.zeros((len(weights), held.after.shape[1]))
-    for rows in _stretches(weights, max(FORMED // (8 * total.shape[1]), 1)):
-        total += weights[:, rows] @ earned(held, traded, gross, rows)
+    return summed(weights, held.after.shape[1], lambda rows: earned(held, traded, gross, rows))
+
+
+def summed(weights: np.ndarray, n_assets: int, amounts: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """Return what `added_up` does, given the amounts of some sessions, (n_rows, n_assets)."""
+    total = np.zeros((len(weights), n_assets))
+    for rows in _stretches(weights, max(FORMED // (8 * n_assets), 1)):
+        total += weights[:, rows] @ amounts(rows)
     return total
 
 

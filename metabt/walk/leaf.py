@@ -24,6 +24,7 @@ from metabt.walk.decision import weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.leaf_partitions import cut
 from metabt.walk.path_dependent import Pending
+from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.walk.timing import from_first, schedule
 
@@ -63,30 +64,50 @@ class LeafInputs:
         return windows
 
 
-def advance_leaf(spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch) -> tuple[LeafState, Block]:
+def advance_leaf(
+    spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch, spared: Spared = NOTHING
+) -> tuple[LeafState, Block]:
     """Take a leaf over one partition; see metabt.walk.walk_forward.advance."""
-    (walked,) = leaf_over(spec, state, inputs, [len(inputs.dates)], watch)
+    (walked,) = leaf_over(spec, state, inputs, [len(inputs.dates)], watch, spared)
     return walked
 
 
 def leaf_over(
-    spec: Leaf, state: LeafState, inputs: LeafInputs, stops: Sequence[int], watch: Stopwatch
+    spec: Leaf,
+    state: LeafState,
+    inputs: LeafInputs,
+    stops: Sequence[int],
+    watch: Stopwatch,
+    spared: Spared = NOTHING,
 ) -> list[tuple[LeafState, Block]]:
     """Take a leaf over the consecutive partitions that end before the rows `stops` of its inputs, all in one walk.
 
     What comes out has the bits of `advance_leaf` from one partition to the next. A leaf whose optimizer depends on what
     it holds is taken over one partition.
     """
-    opens, _ = schedule(spec, state, inputs.dates)
     hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
+    with watch.lap(HOLDING, len(inputs.dates)):
+        return cut(spec, state, hold, decisions, stops)
+
+
+def _decisions(
+    spec: Leaf,
+    state: LeafState,
+    inputs: LeafInputs,
+    stops: Sequence[int],
+    hold: LeafHoldings,
+    watch: Stopwatch,
+    measured: bool,
+) -> Decisions:
+    """Return what is decided at the scheduled sessions, from the first that holds anything."""
+    opens, _ = schedule(spec, state, inputs.dates)
     pending: Pending | None = None
     rows = _rows(spec, inputs, opens)
     if build_optimizer(spec.optimizer).path_dependent:
         assert len(stops) == 1  # what is held at a decision is followed up to there
         pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
-    decisions = from_first(_decide(spec, inputs, rows, pending, watch), state.live)
-    with watch.lap(HOLDING, len(inputs.dates)):
-        return cut(spec, state, hold, decisions, stops)
+    return from_first(_decide(spec, inputs, rows, pending, watch, measured), state.live)
 
 
 def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:
@@ -95,7 +116,9 @@ def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:
     return rows[inputs.before + rows >= spec.lookback]
 
 
-def _decide(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, pending: Pending | None, watch: Stopwatch) -> Decisions:
+def _decide(
+    spec: Leaf, inputs: LeafInputs, rows: np.ndarray, pending: Pending | None, watch: Stopwatch, measured: bool
+) -> Decisions:
     """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
     whole, parts = _eligible(spec, inputs, rows), []
     n_parts = max(min(round(8 * whole.size * whole.shape[1] / CHUNK), len(rows)), 1)
@@ -106,7 +129,7 @@ def _decide(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, pending: Pending |
         with watch.lap(OPTIMIZATION, len(part)):
             candidates = Candidates.on(windows, support)
             found = pending.weigh(part, candidates) if pending else weigh(spec, candidates)
-            risk = candidates.risk(found.weights, found.varied)
+            risk = candidates.risk(found.weights, found.varied) if measured else np.broadcast_to(np.nan, support.shape)
         left = np.where(constant | support, CONSTANT, np.where(eligible, UNSELECTED, INELIGIBLE))
         reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0

@@ -15,13 +15,20 @@ from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Block, LeafState, MetaState
 from metabt.walk.leaf import LeafInputs, advance_leaf
 from metabt.walk.meta.meta_sleeve import MetaInputs, advance_meta
+from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import Stopwatch
 
 Inputs = LeafInputs | MetaInputs
 State = LeafState | MetaState
 
 
-def advance(spec: Leaf | Meta, state: State, inputs: Inputs, stopwatch: Stopwatch | None = None) -> tuple[State, Block]:
+def advance(
+    spec: Leaf | Meta,
+    state: State,
+    inputs: Inputs,
+    stopwatch: Stopwatch | None = None,
+    spared: Spared = NOTHING,
+) -> tuple[State, Block]:
     """Take one sleeve over one partition.
 
     Parameters
@@ -30,6 +37,7 @@ def advance(spec: Leaf | Meta, state: State, inputs: Inputs, stopwatch: Stopwatc
     state : LeafState or MetaState, what the partition before left
     inputs : LeafInputs or MetaInputs of the partition, at least one session
     stopwatch : collects seconds per stage
+    spared : what is left out; where that is decisions, nothing can be walked on from the state after them
 
     Raises
     ------
@@ -41,8 +49,8 @@ def advance(spec: Leaf | Meta, state: State, inputs: Inputs, stopwatch: Stopwatc
     watch = stopwatch or Stopwatch()
     match spec, state, inputs:
         case Leaf(), LeafState(), LeafInputs():
-            return advance_leaf(spec, state, inputs, watch)
+            return advance_leaf(spec, state, inputs, watch, spared)
         case Meta(), MetaState(), MetaInputs():
-            return advance_meta(spec, state, inputs, watch)
+            return advance_meta(spec, state, inputs, watch, spared)
     kinds = ", ".join(type(value).__name__ for value in (spec, state, inputs))
     raise TypeError(f"spec, state and inputs must be of one kind of sleeve, got {kinds}")

@@ -13,7 +13,7 @@ linked by Carino's factors of the two streams:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,13 +21,17 @@ from metabt.analysis.attribution.contributions import on_periods
 from metabt.analysis.attribution.effects import Effects, Side, cost_of, effects
 from metabt.analysis.attribution.labels import COSTS, Labels
 from metabt.analysis.attribution.linking import active_factors
-from metabt.analysis.attribution.look_through import held_over
+from metabt.analysis.attribution.look_through import among, held_over
 from metabt.analysis.attribution.periods import by_period
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
 
-EFFECTS = ("allocation", "selection", "interaction")
-"""Effects of a meta sleeve's children; assets are what they are, so that of a leaf's there is selection alone."""
+SELECTION = "selection"
+"""The effect of a leaf's assets: they are what they are, so that there is no other."""
+TOGETHER = 32
+"""Children whose effects are worked out at once: what that takes in between stays small."""
+EFFECTS = ("allocation", SELECTION, "interaction")
+"""Effects of a meta sleeve's children."""
 
 
 def brinson(portfolio: list[SleeveHistory], benchmark: list[SleeveHistory], every: str | None = None) -> Table:
@@ -36,13 +40,74 @@ def brinson(portfolio: list[SleeveHistory], benchmark: list[SleeveHistory], ever
     `portfolio` and `benchmark` are the sleeves of two trees that differ in rules alone: the same names over the same
     assets, the root first. `every` is as in `contributions`.
     """
-    pairs = {one.path: _Pair(one, other) for one, other in zip(portfolio, _matching(portfolio, benchmark), strict=True)}
-    root, view = pairs[portfolio[0].path], portfolio[0].dates
-    _, linking = by_period(view, root.factors, every)
-    followed: dict[str, np.ndarray] = {}
-    _follow(root, pairs, linking, followed)
-    ends, _ = by_period(view, np.zeros(len(view)), every)
-    return concat([_rows(pair, pairs, followed[path], view, ends, every) for path, pair in pairs.items()])
+    return Compared.of(portfolio, benchmark, every).rows()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two trees side by side, of which leaves may be seen one by one before the rows of all are made."""
+
+    pairs: Mapping[str, _Pair]
+    """Sleeves by their path in the portfolio, the root first."""
+    followed: Mapping[str, np.ndarray]
+    """Path -> (n_periods, n_sessions) what links a sleeve's effects to the root."""
+    every: str | None
+    """As in `contributions`."""
+    seen: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
+    """Path -> of a leaf that was seen its selection, to its own return and to the root's, (n_periods, n_assets) each,
+    and its costs, (n_periods,)."""
+
+    @classmethod
+    def of(cls, portfolio: list[SleeveHistory], benchmark: list[SleeveHistory], every: str | None = None) -> Compared:
+        """Return them with their links, no leaf being seen."""
+        matching = zip(portfolio, _matching(portfolio, benchmark), strict=True)
+        pairs = {one.path: _Pair(one, other) for one, other in matching}
+        root = pairs[portfolio[0].path]
+        _, linking = by_period(portfolio[0].dates, root.factors, every)
+        followed: dict[str, np.ndarray] = {}
+        _follow(root, pairs, linking, followed)
+        return cls(pairs, followed, every)
+
+    def see(self, leaf: SleeveHistory, amounts: np.ndarray) -> None:
+        """Work out the effects of a leaf of the portfolio, given what its assets earned, (n_sessions, n_assets)."""
+        pair = self.pairs[leaf.path]
+        better = amounts - _taken(pair.benchmark.earned, _order(pair))
+        linking = self._linking(pair)
+        self.seen[leaf.path] = (linking @ better, self.followed[leaf.path] @ better, linking @ pair.cost)
+
+    def rows(self) -> Table:
+        """Return the rows of all sleeves; leaves that were not seen are now."""
+        return concat([self._rows(pair) for pair in self.pairs.values()])
+
+    @property
+    def _view(self) -> np.ndarray:
+        return next(iter(self.pairs.values())).portfolio.dates
+
+    def _linking(self, pair: _Pair) -> np.ndarray:
+        """Return what links the effects of a sleeve to its own return, (n_periods, n_sessions)."""
+        return on_periods(self._view, pair.portfolio.dates, pair.factors, self.every)
+
+    def _rows(self, pair: _Pair) -> Table:
+        sleeve, view = pair.portfolio, self._view
+        ends, _ = by_period(view, np.zeros(len(view)), self.every)
+        linked, cost = self._of_meta(pair) if sleeve.sleeve.sleeves else self._of_leaf(pair)
+        at_root = cost if sleeve.path == next(iter(self.pairs)) else np.zeros_like(cost)
+        labels = Labels.of_items(sleeve, ends)
+        parts = [labels.rows(own, root, effect) for effect, (own, root) in linked.items()]
+        return concat([*parts, Labels.of_costs(sleeve, ends).rows(cost[:, None], at_root[:, None], COSTS)])
+
+    def _of_meta(self, pair: _Pair) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Return each effect on a sleeve's children, to its own return and to the root's, and its costs by period."""
+        found, linking = _effects(pair, self.pairs), self._linking(pair)
+        own, root = found.linked(linking), found.linked(self.followed[pair.portfolio.path])
+        return {effect: (getattr(own, effect), getattr(root, effect)) for effect in EFFECTS}, linking @ pair.cost
+
+    def _of_leaf(self, pair: _Pair) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Return the same of a leaf."""
+        if pair.portfolio.path not in self.seen:
+            self.see(pair.portfolio, pair.portfolio.earned)
+        own, root, cost = self.seen[pair.portfolio.path]
+        return {SELECTION: (own, root)}, cost
 
 
 @dataclass(frozen=True)
@@ -77,7 +142,8 @@ def _children(pair: _Pair, pairs: Mapping[str, _Pair]) -> list[_Pair]:
 
 def _order(pair: _Pair) -> list[int]:
     """Return where the benchmark has each of the portfolio's items: its specs differ, and so does their order."""
-    return [pair.benchmark.items.index(name) for name in pair.portfolio.items]
+    places = {name: place for place, name in enumerate(pair.benchmark.items)}
+    return [places[name] for name in pair.portfolio.items]
 
 
 def _follow(pair: _Pair, pairs: Mapping[str, _Pair], linking: np.ndarray, followed: dict[str, np.ndarray]) -> None:
@@ -85,49 +151,42 @@ def _follow(pair: _Pair, pairs: Mapping[str, _Pair], linking: np.ndarray, follow
     followed[pair.portfolio.path] = linking
     if not pair.portfolio.sleeve.sleeves:
         return
-    weights = held_over(pair.benchmark)[:, _order(pair)]
+    weights = _taken(held_over(pair.benchmark), _order(pair))
     for c, child in enumerate(_children(pair, pairs)):
-        at = np.searchsorted(pair.portfolio.dates, child.portfolio.dates)
+        at = among(pair.portfolio.dates, child.portfolio.dates)
         _follow(child, pairs, (linking * weights[:, c])[:, at], followed)
 
 
+def _taken(matrix: np.ndarray, order: list[int]) -> np.ndarray:
+    """Return the columns of a matrix in an order; the matrix itself where that is its own."""
+    return matrix if order == list(range(matrix.shape[1])) else matrix[:, order]
+
+
 def _effects(pair: _Pair, pairs: Mapping[str, _Pair]) -> Effects:
-    """Return the effects of every item in every session, (n_sessions, n_items)."""
-    order = _order(pair)
-    if not pair.portfolio.sleeve.sleeves:
-        better = pair.portfolio.earned - pair.benchmark.earned[:, order]
-        return Effects(np.zeros_like(better), better, np.zeros_like(better))
-    children = _children(pair, pairs)
-    one = _side(pair.portfolio, [child.portfolio for child in children])
-    weights, own = held_over(pair.benchmark)[:, order], pair.benchmark.earned[:, order]
-    return effects(one, Side(weights, _returns(pair.benchmark, [child.benchmark for child in children]), own))
+    """Return the effects of every child of a meta sleeve in every session, (n_sessions, n_children)."""
+    order, children = np.array(_order(pair)), _children(pair, pairs)
+    earned, over = pair.portfolio.earned, pair.benchmark.earned
+    found = Effects(*(np.empty_like(earned) for _ in EFFECTS))
+    for first in range(0, len(children), TOGETHER):
+        at, some = slice(first, first + TOGETHER), children[first : first + TOGETHER]
+        one = _side(pair.portfolio, at, [child.portfolio for child in some], earned)
+        other = _side(pair.benchmark, order[at], [child.benchmark for child in some], over)
+        part = effects(one, other)
+        for effect in EFFECTS:
+            getattr(found, effect)[:, at] = getattr(part, effect)
+    return found
 
 
-def _side(history: SleeveHistory, children: list[SleeveHistory]) -> Side:
-    return Side(held_over(history), _returns(history, children), history.earned)
+def _side(
+    history: SleeveHistory, at: slice | np.ndarray, children: list[SleeveHistory], earned: np.ndarray
+) -> Side:
+    """Return some children of a sleeve: those in the columns `at` of its own order."""
+    return Side(held_over(history, at), _returns(history, children), earned[:, at])
 
 
 def _returns(history: SleeveHistory, children: list[SleeveHistory]) -> np.ndarray:
     """Return the children's returns on the sleeve's sessions, 0 where a child has none, (n_sessions, n_children)."""
     returns = np.zeros((history.size, len(children)))
     for c, child in enumerate(children):
-        returns[np.searchsorted(history.dates, child.dates), c] = child.rows("gross")
+        returns[among(history.dates, child.dates), c] = child.rows("gross")
     return returns
-
-
-def _rows(
-    pair: _Pair,
-    pairs: Mapping[str, _Pair],
-    followed: np.ndarray,
-    view: np.ndarray,
-    ends: np.ndarray,
-    every: str | None,
-) -> Table:
-    sleeve, found = pair.portfolio, _effects(pair, pairs)
-    linking = on_periods(view, sleeve.dates, pair.factors, every)
-    own, root = found.linked(linking), found.linked(followed)
-    cost = (linking @ pair.cost)[:, None]
-    at_root = cost if sleeve.path == next(iter(pairs)) else np.zeros_like(cost)
-    labels, of = Labels.of_items(sleeve, ends), EFFECTS if sleeve.sleeve.sleeves else EFFECTS[1:2]
-    parts = [labels.rows(getattr(own, effect), getattr(root, effect), effect) for effect in of]
-    return concat([*parts, Labels.of_costs(sleeve, ends).rows(cost, at_root, COSTS)])

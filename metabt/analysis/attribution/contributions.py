@@ -15,29 +15,55 @@ no row.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from metabt.analysis.attribution.effects import cost_of
 from metabt.analysis.attribution.labels import Labels
 from metabt.analysis.attribution.linking import factors
-from metabt.analysis.attribution.look_through import looked_through
+from metabt.analysis.attribution.look_through import Seen, among, looked_through
 from metabt.analysis.attribution.periods import by_period
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
 
 
-def contributions(histories: list[SleeveHistory], every: str | None = None) -> Table:
+def contributions(
+    histories: list[SleeveHistory], every: str | None = None, seen: Seen = lambda leaf, amounts: None
+) -> Table:
     """Return path, date, kind (child, asset or costs), item, own and root, a row per item of every sleeve and period.
 
     `histories` are the sleeves of a tree, the root first; `every` is year, month, or None for one period, and `date`
-    the last session of the period.
+    the last session of the period. Every leaf is `seen` with what its assets earned, for others who want to know.
     """
     root, beneath = histories[0], {history.path: history for history in histories}
-    _, linking = by_period(root.dates, factors(root.rows("net"), root.begin), every)
-    columns = looked_through(root, beneath, linking)
+    ends, linking = by_period(root.dates, factors(root.rows("net"), root.begin), every)
+    own: dict[str, _Own] = {}
+
+    def note(leaf: SleeveHistory, amounts: np.ndarray) -> None:
+        own[leaf.path] = _Own.of(leaf, amounts, root.dates, every)
+        seen(leaf, amounts)
+
+    columns = looked_through(root, beneath, linking, note)
     looked = dict(_by_item(root, beneath, columns))
-    return concat([_rows(history, looked[history.path], history is root, root.dates, every) for history in histories])
+    own |= {it.path: _Own.of(it, it.earned, root.dates, every) for it in histories if it.sleeve.sleeves}
+    return concat([_rows(it, own[it.path], looked[it.path], it is root, ends) for it in histories])
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What contributed to a sleeve's own net return, linked, by period."""
+
+    items: np.ndarray
+    """(n_periods, n_items)"""
+    cost: np.ndarray
+    """(n_periods,)"""
+
+    @classmethod
+    def of(cls, history: SleeveHistory, amounts: np.ndarray, view: np.ndarray, every: str | None) -> _Own:
+        """Return it, given what its items earned in every session, (n_sessions, n_items)."""
+        linking = on_periods(view, history.dates, factors(history.rows("net"), history.begin), every)
+        return cls(linking @ amounts, linking @ cost_of(history.rows("cost"), history.rows("gross")))
 
 
 def _by_item(
@@ -54,11 +80,9 @@ def _by_item(
         yield from _by_item(child, beneath, part)
 
 
-def _rows(history: SleeveHistory, root: np.ndarray, is_root: bool, view: np.ndarray, every: str | None) -> Table:
-    ends, _ = by_period(view, np.zeros(len(view)), every)
-    linking = on_periods(view, history.dates, factors(history.rows("net"), history.begin), every)
-    cost = (linking @ cost_of(history.rows("cost"), history.rows("gross")))[:, None]
-    items = Labels.of_items(history, ends).rows(linking @ history.earned, root)
+def _rows(history: SleeveHistory, own: _Own, root: np.ndarray, is_root: bool, ends: np.ndarray) -> Table:
+    cost = own.cost[:, None]
+    items = Labels.of_items(history, ends).rows(own.items, root)
     return concat([items, Labels.of_costs(history, ends).rows(cost, cost if is_root else np.zeros_like(cost))])
 
 
@@ -67,7 +91,6 @@ def on_periods(view: np.ndarray, dates: np.ndarray, linking: np.ndarray, every: 
 
     `view` (n_view,) are the root's sessions, which those of every sleeve, `dates`, are among.
     """
-    spread = np.zeros(len(view))
-    at = np.searchsorted(view, dates)
+    spread, at = np.zeros(len(view)), among(view, dates)
     spread[at] = linking
     return by_period(view, spread, every)[1][:, at]

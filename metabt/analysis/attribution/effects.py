@@ -57,9 +57,14 @@ class Effects:
 
 def effects(portfolio: Side, benchmark: Side) -> Effects:
     """Return the effects of every child in every session."""
-    allocation = (portfolio.weights - benchmark.weights) * benchmark.returns
-    selection = benchmark.weights * (portfolio.returns - benchmark.returns)
-    return Effects(allocation, selection, portfolio.earned - benchmark.earned - allocation - selection)
+    allocation = portfolio.weights - benchmark.weights
+    allocation *= benchmark.returns
+    selection = portfolio.returns - benchmark.returns
+    selection *= benchmark.weights
+    interaction = portfolio.earned - benchmark.earned
+    interaction -= allocation
+    interaction -= selection
+    return Effects(allocation, selection, interaction)
 
 
 def cost_of(cost: np.ndarray, gross: np.ndarray) -> np.ndarray:

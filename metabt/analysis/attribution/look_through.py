@@ -7,39 +7,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.walk.book import LeafBook
+from metabt.walk.earned import summed
 from metabt.walk.meta.book import MetaBook
 
+Seen = Callable[[SleeveHistory, np.ndarray], None]
+"""Takes a leaf, and what its assets earned in every session, (n_sessions, n_assets): that is worked out once."""
 
-def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], factors: np.ndarray) -> np.ndarray:
+
+def looked_through(
+    history: SleeveHistory, beneath: Mapping[str, SleeveHistory], factors: np.ndarray, seen: Seen
+) -> np.ndarray:
     """Return `sum_t f_t x_t` by column of a sleeve's layout, (n_periods, n_columns), with x what a column earned it.
 
-    `beneath` are the sleeves of its tree by path, `factors` (n_periods, n_sessions).
+    `beneath` are the sleeves of its tree by path, `factors` (n_periods, n_sessions). Every leaf is `seen` on the way.
     """
     book = history.book
-    if isinstance(book, LeafBook):
-        return book.added_up(factors)
-    assert isinstance(book, MetaBook)
+    if not isinstance(book, MetaBook):
+        amounts = history.earned
+        seen(history, amounts)
+        return summed(factors, amounts.shape[1], amounts.__getitem__)
     before = held_over(history)
     parts = []
     for c, child in enumerate(history.sleeve.ordered):
         below = beneath[f"{history.path}/{child.name}"]
-        own = (factors * before[:, c])[:, np.searchsorted(history.dates, below.dates)]
-        parts.append(looked_through(below, beneath, own))
+        own = (factors * before[:, c])[:, among(history.dates, below.dates)]
+        parts.append(looked_through(below, beneath, own, seen))
     columns = np.concatenate(parts, axis=1)
     _add_carried(columns, book, factors)
     return columns
 
 
-def held_over(history: SleeveHistory) -> np.ndarray:
-    """Return a meta sleeve's shares held over each session, from the close before it, (n_sessions, n_children)."""
-    over = np.zeros_like(history.shares)
-    over[1:] = history.shares[:-1]
+def among(dates: np.ndarray, own: np.ndarray) -> np.ndarray | slice:
+    """Return where the sessions of a child, `own`, are among those of its parent; a slice where they are the same."""
+    return slice(None) if np.array_equal(dates, own) else np.searchsorted(dates, own)
+
+
+def held_over(history: SleeveHistory, at: slice | np.ndarray = slice(None)) -> np.ndarray:
+    """Return a meta sleeve's shares held over each session, from the close before it, (n_sessions, n_children).
+
+    `at` are the children that are wanted, by their places.
+    """
+    shares = history.shares[:, at]
+    over = np.zeros(shares.shape)
+    over[1:] = shares[:-1]
     return over
 
 

@@ -34,7 +34,7 @@ class InverseVolatility(Optimizer):
     """
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
-        variance = np.diagonal(windows.covariance, axis1=1, axis2=2)  # which risk contributions need anyway
+        variance = windows.variance
         usable = np.isfinite(variance) & (variance > 0.0)
         target = 1.0 / np.sqrt(np.where(usable, variance, 1.0))
         weights[:], feasible = capped(target, support, self.min_weight, self.max_weight)

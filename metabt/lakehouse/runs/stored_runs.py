@@ -21,6 +21,7 @@ from metabt.lakehouse.catalog.connection_loss import UNREADABLE, is_outage, repo
 from metabt.lakehouse.catalog.damage import AGAIN, damage, unreadable
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
 from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.catalog.streamed_table import ROWID, ROWS, streamed
 from metabt.lakehouse.runs.run_digests import (
     NOTHING,
     Recorded,
@@ -219,8 +220,8 @@ def _sound_row(con: duckdb.DuckDBPyConnection, run_id: str) -> dict[str, Any]:
     return row
 
 
-def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> dict[str, Table]:
-    """Return run_id -> one of its tables."""
+def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str], expected: int) -> dict[str, Table]:
+    """Return run_id -> one of its tables; of a single run, which may be large, `expected` says how many rows."""
     columns = ", ".join(f'"{column}"' for column in SCHEMA[name] if column != "run_id")
     # rowid follows the order of insertion, across files and rows that are kept in the catalogue
     one, many = (
@@ -228,7 +229,10 @@ def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> 
         (f"SELECT run_id, {columns} FROM {name} WHERE list_contains($1::VARCHAR[], run_id) ORDER BY run_id, rowid"),
     )
     if len(run_ids) == 1:
-        return {run_ids[0]: from_arrow(name, execute(con, one, run_ids[0]).to_arrow_table())}
+        # in the order in which they lie, which is that of insertion but for files that were merged
+        lying = f"SELECT rowid AS {ROWID}, {columns} FROM {name} WHERE run_id = $1"
+        table = streamed(name, execute(con, lying, run_ids[0]).to_arrow_reader(ROWS), expected)
+        return {run_ids[0]: table or from_arrow(name, execute(con, one, run_ids[0]).to_arrow_table())}
     rows = execute(con, many, list(run_ids)).to_arrow_table()
     owner = np.array(rows["run_id"].to_pylist(), np.str_)
     order = np.sort(np.array(run_ids, np.str_))
@@ -241,7 +245,7 @@ def _load(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> 
 
 
 def _sound_table(con: duckdb.DuckDBPyConnection, run_id: str, name: str, recorded: Recorded) -> Table:
-    table = _read(con, name, [run_id])[run_id]
+    table = _read(con, name, [run_id], recorded.get(name, NOTHING)[0])[run_id]
     _check_table(con, run_id, name, table, recorded)
     return table
 
@@ -300,10 +304,10 @@ def _batches(
             yield run_id, table
 
 
-def _read(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str]) -> dict[str, Table]:
+def _read(con: duckdb.DuckDBPyConnection, name: str, run_ids: Sequence[str], expected: int = 0) -> dict[str, Table]:
     """Return run_id -> one of its tables; StoreError where it cannot be read."""
     try:
-        return _load(con, name, run_ids)
+        return _load(con, name, run_ids, expected)
     except (duckdb.Error, *UNREADABLE) as error:
         if is_outage(str(error)):
             raise

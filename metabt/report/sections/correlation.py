@@ -8,7 +8,7 @@ import numpy as np
 
 from metabt.analysis.calendar_time import year_before
 from metabt.analysis.common_sessions import CommonSessions, on_common_sessions
-from metabt.analysis.year_windows import YearWindows
+from metabt.analysis.year_windows import Inside, YearWindows
 from metabt.report import lines
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
@@ -30,7 +30,10 @@ def correlation(run: Run) -> Section | None:
     if len(drawn) < 2:
         return None
     drawn = [path for path in run.paths if path in drawn]
-    figures = [_heat_map(run, drawn), _rolling(run) if len(run.children) > 1 else None]
+    pairs, among = in_pairs(run, drawn), run.children[: lines.MAX_CURVES]
+    figures = [_heat_map(run, drawn, pairs)]
+    if len(run.children) > 1:
+        figures.append(_rolling(run, among, pairs if among == drawn else in_pairs(run, among)))
     return Section("correlation", "Correlation of sleeves", [figure for figure in figures if figure is not None])
 
 
@@ -61,11 +64,17 @@ def averages(pairs: Pairs, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     """
     total, number = np.zeros(len(ends)), np.zeros(len(ends), np.int64)
     fewest = np.full(len(ends), np.iinfo(np.int64).max)
+    seen: dict[tuple[np.datetime64, bytes], tuple[YearWindows, dict[int, Inside]]] = {}
     for (i, j), shared in pairs.items():
         if i == j:
             continue
-        windows = YearWindows.of(shared.ends, ends)
-        found = np.where(windows.counts >= FEWEST, windows.correlation(*shared.returns.T), np.nan)
+        # from one close over the same sessions a series has the same returns, whatever it is put beside
+        key = shared.since, shared.ends.tobytes()
+        windows, inside = seen.setdefault(key, (YearWindows.of(shared.ends, ends), {}))
+        for place, series in zip((i, j), shared.returns.T, strict=True):
+            if place not in inside:
+                inside[place] = windows.inside(series)
+        found = np.where(windows.counts >= FEWEST, windows.correlation_of(inside[i], inside[j]), np.nan)
         known = np.isfinite(found)
         total += np.where(known, found, 0.0)
         number += known
@@ -73,8 +82,8 @@ def averages(pairs: Pairs, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return np.where(number > 0, total / np.maximum(number, 1), np.nan), number, fewest
 
 
-def _heat_map(run: Run, drawn: list[str]) -> Chart:
-    found, counts = matrix(in_pairs(run, drawn))
+def _heat_map(run: Run, drawn: list[str], pairs: Pairs) -> Chart:
+    found, counts = matrix(pairs)
     labels = [lines.label(path.partition("/")[2]) for path in drawn]
     trace = {
         "type": "heatmap",
@@ -110,11 +119,11 @@ def _short(label: str) -> str:
     return label if len(label) <= 14 else label[:13] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _rolling(run: Run) -> Chart | None:
-    dates, drawn = run.streams.dates, run.children[: lines.MAX_CURVES]
+def _rolling(run: Run, drawn: list[str], pairs: Pairs) -> Chart | None:
+    dates = run.streams.dates
     ends = dates[lines.thin(len(dates), POINTS)]
     ends = ends[year_before(ends) >= run.inception(run.root)]
-    average, number, fewest = averages(in_pairs(run, drawn), ends)
+    average, number, fewest = averages(pairs, ends)
     if not number.any():
         return None
     trace = {

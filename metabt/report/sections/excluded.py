@@ -22,7 +22,7 @@ def decisions(run: Run) -> Facts:
     """Return a table of decisions that are not ok, by sleeve and status: number, first and last date."""
     table = run.tables["decisions"]
     path, status, date = _codes(table, "path"), _codes(table, "status"), numbers(table, "date")
-    _, first = np.unique(np.column_stack([path, date.astype(np.int64)]), axis=0, return_index=True)
+    first = _firsts(path, date)
     found = _counted([path[first], status[first]], date[first])
     rows = []
     for (which, how), (times, begin, end) in found:
@@ -48,7 +48,7 @@ def left_out(run: Run) -> Facts:
     column = table["reason"]
     assert isinstance(column, Coded)
     empty = column.values.index("") if "" in column.values else -1
-    rows = np.flatnonzero((reason >= 0) & (reason != empty))
+    rows = np.flatnonzero((reason >= 0) & (reason != empty)) if (reason != empty).any() else np.zeros(0, np.int64)
     keys = [_codes(table, name)[rows] for name in ("path", "item", "reason")]
     found = sorted(_counted(keys, numbers(table, "date")[rows]), key=lambda row: -row[1][0])
     cells = [
@@ -71,6 +71,18 @@ def left_out(run: Run) -> Facts:
     return Facts(("Sleeve", "Item", "Why", "Times", "First", "Last"), cells, note, "Items", "words")
 
 
+def _firsts(path: np.ndarray, date: np.ndarray) -> np.ndarray:
+    """Return the first row of each sleeve's decision, by sleeve and date; what is asked first is where rows change."""
+    new = np.ones(len(path), bool)
+    new[1:] = (path[1:] != path[:-1]) | (date[1:] != date[:-1])
+    rows = np.flatnonzero(new)
+    rows = rows[np.lexsort([rows, date[rows], path[rows]])]
+    own, day = path[rows], date[rows]
+    other = np.ones(len(rows), bool)  # a decision whose rows stand apart is met again
+    other[1:] = (own[1:] != own[:-1]) | (day[1:] != day[:-1])
+    return rows[other]
+
+
 Counted = list[tuple[tuple[int, ...], tuple[int, str, str]]]
 
 
@@ -91,7 +103,7 @@ def _counted(keys: list[np.ndarray], dates: np.ndarray) -> Counted:
 def _codes(table: Table, name: str) -> np.ndarray:
     column = table[name]
     assert isinstance(column, Coded)
-    return np.asarray(column.codes, np.int64)
+    return np.asarray(column.codes)
 
 
 def _text(table: Table, name: str, code: int) -> str:

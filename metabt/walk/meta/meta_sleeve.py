@@ -27,6 +27,7 @@ from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
+from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, keep, schedule
 
@@ -57,6 +58,10 @@ class MetaInputs:
         """Return the rows of some common sessions among all of its sessions."""
         return np.flatnonzero(self.common)[rows]
 
+    def among_common(self, rows: np.ndarray) -> np.ndarray:
+        """Return where some of all sessions are among the common ones."""
+        return np.searchsorted(np.flatnonzero(self.common), rows)
+
     def spread(self, due: np.ndarray) -> np.ndarray:
         """Return `due`, (n_common,), on all sessions, (n_sessions,): -1 where a session is not common."""
         spread = np.full(len(self.dates), -1, np.int64)
@@ -68,19 +73,16 @@ class MetaInputs:
         return MetaBook(held, self.layout, self.gathered)
 
 
-def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch) -> tuple[MetaState, Block]:
+def advance_meta(
+    spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch, spared: Spared = NOTHING
+) -> tuple[MetaState, Block]:
     """Take a meta sleeve over one partition; see metabt.walk.walk_forward.advance."""
-    children, n_sessions = inputs.gathered, len(inputs.dates)
-    with watch.lap(AGGREGATION, n_sessions):
-        cap = max(spec.lookback, spec.history)
-        streams = children.streams(state, cap, spec.names)
+    n_sessions, hold = len(inputs.dates), MetaHoldings(state, inputs.gathered, inputs.layout)
     opens, clock = schedule(spec, state, inputs.dates[inputs.common])
-    rows = np.flatnonzero(opens)
-    rows = rows[children.live[inputs.at(rows)].any(axis=1)]
-    hold = MetaHoldings(state, children, inputs.layout)
-    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
-    with watch.lap(OPTIMIZE_META, len(rows)):
-        decisions, warm = decide(spec, state, inputs, streams, rows, hold)
+    if spared.decisions is None:
+        decisions, learnt = _decisions(spec, state, inputs, np.flatnonzero(opens), hold, watch, not spared.risk)
+    else:
+        decisions, learnt = replace(spared.decisions, rows=inputs.among_common(spared.decisions.rows)), {}
     due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
     due = inputs.spread(due)
     with watch.lap(FLATTENING, n_sessions):
@@ -107,42 +109,78 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
     after = replace(
         state,
         **clock,
+        **learnt,
         holdings=held.after[-1],
         carried=hold.carried,
         queue=queue,
-        warm=warm,
         unpaid=replace(unpaid, saved=saved),
         live=state.live or bool(len(decisions.rows)),
         started=started,
-        lengths=streams.lengths[-1] if len(streams.lengths) else state.lengths,
-        streams=streams.returns[-cap:],
-        accrued=streams.accrued,
         session=inputs.dates[-1],
     )
     return after, block
 
 
+def _decisions(
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    rows: np.ndarray,
+    hold: MetaHoldings,
+    watch: Stopwatch,
+    measured: bool,
+) -> tuple[Decisions, dict[str, Any]]:
+    """Decide at the scheduled common sessions `rows`; return the state's fields about streams after them, too."""
+    children, cap = inputs.gathered, max(spec.lookback, spec.history)
+    with watch.lap(AGGREGATION, len(inputs.dates)):
+        streams = children.streams(state, cap, spec.names)
+    rows = rows[children.live[inputs.at(rows)].any(axis=1)]
+    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
+    with watch.lap(OPTIMIZE_META, len(rows)):
+        decisions, warm = decide(spec, state, inputs, streams, rows, hold, measured)
+    lengths = streams.lengths[-1] if len(streams.lengths) else state.lengths
+    return decisions, {
+        "warm": warm,
+        "lengths": lengths,
+        "streams": streams.returns[-cap:],
+        "accrued": streams.accrued,
+    }
+
+
 def _decide(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    streams: Streams,
+    rows: np.ndarray,
+    hold: MetaHoldings,
+    measured: bool,
 ) -> tuple[Decisions, bool]:
     """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
-    decided = optimize_meta(spec, streams, rows, inputs.gathered.live[inputs.at(rows)], state.warm)
+    live = inputs.gathered.live[inputs.at(rows)]
+    decided = optimize_meta(spec, streams, rows, live, state.warm, measured=measured)
     return _meta_decisions(decided, rows, state.live), decided.warm
 
 
 def _decide_in_turn(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    streams: Streams,
+    rows: np.ndarray,
+    hold: MetaHoldings,
+    measured: bool,
 ) -> tuple[Decisions, bool]:
     """Do the same, after the warm-up one after another, from what is held by then as well."""
     live = inputs.gathered.live[inputs.at(rows)]
     done = warm_up_ends(spec, streams, rows, live, state.warm)
-    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold)
+    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold, measured)
     if not done.any():
         return early, warm
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending)
+    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending, measured)
     begun = state.live or bool(len(early.rows))
     return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
 

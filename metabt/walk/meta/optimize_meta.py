@@ -48,11 +48,12 @@ def optimize_meta(
     live: np.ndarray,
     warm: bool,
     pending: Pending | None = None,
+    measured: bool = True,
 ) -> MetaDecisions:
     """Decide at the common sessions `rows`, (n_decisions,); `live` is (n_decisions, n_children) bool.
 
     Decisions after the warm-up are taken all at once, or in stretches where the covariances of all would not fit; or,
-    where `pending` is given, one after another by it.
+    where `pending` is given, one after another by it. Shares of risk are NaN unless they are `measured`.
     """
     optimizer = build_optimizer(spec.optimizer)
     ready = live & (streams.lengths[rows] >= spec.history)
@@ -69,8 +70,9 @@ def optimize_meta(
         candidates = streams.candidates(rows[part], eligible[part], spec.history, spec.lookback)
         found = pending.weigh(rows[part], candidates) if pending else weigh(spec, candidates)
         weights[part], given[part] = found.weights, found.given
-        known = ~((found.weights != 0.0) & ~ready[part]).any(axis=1)  # else there is no stream to estimate it on
-        risk[part] = np.where(known[:, None], candidates.risk(found.weights, found.varied), np.nan)
+        if measured:
+            known = ~((found.weights != 0.0) & ~ready[part]).any(axis=1)  # else there is no stream to estimate it on
+            risk[part] = np.where(known[:, None], candidates.risk(found.weights, found.varied), np.nan)
         status[part[0] : part[-1] + 1] = found.status.tolist()
     left = np.where(live, np.where(eligible, CONSTANT, WAITING), NOT_LIVE)
     reasons = np.where(given, HELD, left).astype(np.int8)
