@@ -71,7 +71,7 @@ def test_a_value_that_is_not_is_refused(value: Any, hint: Any, told: str) -> Non
     assert str(caught.value) == told
 
 
-def build(k: int, *, share: float = 0.5, kind: Literal["a", "b"] = "a") -> None: ...
+def build(k: int, *, share: float = 0.5, kind: Literal["even", "odd"] = "even") -> None: ...
 
 
 def anything(**params: object) -> None: ...
@@ -84,7 +84,7 @@ def test_parameters_are_those_of_the_signature() -> None:
         ({"k": 1, "shar": 1}, "it has no parameter 'shar'; did you mean 'share'?"),
         ({"share": 1}, "it needs the parameter 'k'"),
         ({"k": 1, "share": "x"}, "it: share is 'x'; wanted a finite number"),
-        ({"k": 1, "kind": "c"}, "it: kind is 'c'; wanted one of a, b"),
+        ({"k": 1, "kind": "evem"}, "it: kind is 'evem'; wanted one of even, odd; did you mean 'even'?"),
     ):
         with pytest.raises(ConfigError) as caught:
             checked_parameters("it", build, params)
