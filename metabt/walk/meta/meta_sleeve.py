@@ -1,4 +1,4 @@
-"""Walk a meta sleeve over one partition.
+"""Walk a meta sleeve over one partition, or over several at once (metabt.walk.meta.meta_partitions).
 
 1. aggregate: the children's realised net streams on its own calendar
 2. decide on them (metabt.walk.meta.optimize_meta)
@@ -25,6 +25,7 @@ from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
+from metabt.walk.meta.meta_partitions import Left, cut
 from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
 from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
@@ -70,30 +71,44 @@ class MetaInputs:
 
 def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch) -> tuple[MetaState, Block]:
     """Take a meta sleeve over one partition; see metabt.walk.walk_forward.advance."""
+    _, (walked,) = meta_over(spec, state, inputs, [len(inputs.dates)], watch)
+    return walked
+
+
+def meta_over(
+    spec: Meta, state: MetaState, inputs: MetaInputs, stops: Sequence[int], watch: Stopwatch
+) -> tuple[Block, list[tuple[MetaState, Block]]]:
+    """Take a meta sleeve over the consecutive partitions that end before the rows `stops` of its inputs, in one walk.
+
+    Returned are the block of all of them, and the state after each with the block of it, which lie in the same memory
+    and have the bits of `advance_meta` from one partition to the next. A sleeve whose optimizer depends on what it
+    holds is taken over one partition.
+    """
     children, n_sessions = inputs.gathered, len(inputs.dates)
     with watch.lap(AGGREGATION, n_sessions):
-        cap = max(spec.lookback, spec.history)
-        streams = children.streams(state, cap, spec.names)
-    opens, clock = schedule(spec, state, inputs.dates[inputs.common])
+        streams = children.streams(state, max(spec.lookback, spec.history), spec.names)
+    opens, _ = schedule(spec, state, inputs.dates[inputs.common])
     rows = np.flatnonzero(opens)
     rows = rows[children.live[inputs.at(rows)].any(axis=1)]
     hold = MetaHoldings(state, children, inputs.layout)
-    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
+    path_dependent = build_optimizer(spec.optimizer).path_dependent
+    assert len(stops) == 1 or not path_dependent  # what is held at a decision is followed up to there
     with watch.lap(OPTIMIZE_META, len(rows)):
-        decisions, warm = decide(spec, state, inputs, streams, rows, hold)
-    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
+        done = warm_up_ends(spec, streams, rows, children.live[inputs.at(rows)], state.warm)
+        decide = _decide_in_turn if path_dependent else _decide
+        decisions = decide(spec, state, inputs, streams, rows, hold, done)
+    due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
     due = inputs.spread(due)
     with watch.lap(FLATTENING, n_sessions):
-        hold.until(n_sessions, due, targets)
+        carried = hold.up_to_each(stops, due, targets)
         held, traded = hold.held(due), hold.traded
         trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
-        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+        cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
-    begin, started = begin_of(state.started, trades.traded)
-    block = Block(
+    whole = Block(
         dates=inputs.dates,
-        begin=begin,
+        begin=begin_of(state.started, trades.traded)[0],
         gross=hold.gross,
         cost=cost,
         net=net,
@@ -104,47 +119,43 @@ def advance_meta(spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwa
         decisions=replace(decisions, rows=inputs.at(decisions.rows)),
         held=held,
     )
-    after = replace(
-        state,
-        **clock,
-        holdings=held.after[-1],
-        carried=hold.carried,
-        queue=queue,
-        warm=warm,
-        unpaid=replace(unpaid, saved=saved),
-        live=state.live or bool(len(decisions.rows)),
-        started=started,
-        lengths=streams.lengths[-1] if len(streams.lengths) else state.lengths,
-        streams=streams.returns[-cap:],
-        accrued=streams.accrued,
-        session=inputs.dates[-1],
-    )
-    return after, block
+    left = Left(streams, decisions.rows, rows[done], trades, saved, carried)
+    return whole, cut(spec, state, children, whole, left, stops)
 
 
 def _decide(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
-) -> tuple[Decisions, bool]:
-    """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    streams: Streams,
+    rows: np.ndarray,
+    hold: MetaHoldings,
+    done: np.ndarray,
+) -> Decisions:
+    """Decide at all common sessions `rows` from streams alone; `done` (n_rows,) bool is where warm-up is over."""
     decided = optimize_meta(spec, streams, rows, inputs.gathered.live[inputs.at(rows)], state.warm)
-    return _meta_decisions(decided, rows, state.live), decided.warm
+    return _meta_decisions(decided, rows, state.live)
 
 
 def _decide_in_turn(
-    spec: Meta, state: MetaState, inputs: MetaInputs, streams: Streams, rows: np.ndarray, hold: MetaHoldings
-) -> tuple[Decisions, bool]:
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    streams: Streams,
+    rows: np.ndarray,
+    hold: MetaHoldings,
+    done: np.ndarray,
+) -> Decisions:
     """Do the same, after the warm-up one after another, from what is held by then as well."""
-    live = inputs.gathered.live[inputs.at(rows)]
-    done = warm_up_ends(spec, streams, rows, live, state.warm)
-    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold)
+    early = _decide(spec, state, inputs, streams, rows[~done], hold, done[~done])
     if not done.any():
-        return early, warm
+        return early
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending)
+    late = optimize_meta(spec, streams, rows[done], inputs.gathered.live[inputs.at(rows[done])], state.warm, pending)
     begun = state.live or bool(len(early.rows))
-    return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
+    return join_decisions([early, _meta_decisions(late, rows[done], begun)])
 
 
 def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
