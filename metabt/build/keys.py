@@ -156,6 +156,43 @@ class Lineage:
         return self._made[digest]
 
 
+class Histories:
+    """What keys build on where sleeves are walked over all partitions at once, one after another."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin with no sleeve walked."""
+        self._plan = plan
+        self._made: dict[str, str] = {}
+        self._states: dict[str, dict[str, str | None]] = {label: {} for label in plan.labels}
+        self._outputs: dict[str, dict[str, str | None]] = {label: {} for label in plan.labels}
+        self._walked: set[str] = set()
+
+    def has(self, digest: str) -> bool:
+        """Return whether the sleeve of a spec digest has been walked."""
+        return digest in self._walked
+
+    def add(self, node: Node, digests: Mapping[str, Mapping[str, str]]) -> None:
+        """Note the digests of each of a sleeve's blocks, and of the state after it, by partition."""
+        own, state = node.spec.digest, INITIAL
+        for label in self._plan.labels:
+            self._states[label][own] = state
+            if label in digests:
+                self._outputs[label][own], state = digests[label]["block"], digests[label]["state"]
+        self._walked.add(own)
+
+    def key(self, node: Node, label: str, state: str = INITIAL) -> str:
+        """Return the key of a sleeve's block in a partition that begins with its state of a digest.
+
+        What is beneath it has been added.
+        """
+        own = node.spec.digest
+        if own not in self._made:
+            self._made[own] = made_by(node.spec)
+        # no sleeve reads its own history but for the state that it begins with
+        states = {**self._states[label], own: state} if node.children else {own: state}
+        return node_key(self._plan, node, label, states, self._outputs[label], self._made[own])
+
+
 def asset_risk_key(
     weights: np.ndarray, sessions: np.ndarray, stops: np.ndarray, lookback: int, observed: Mapping[str, str]
 ) -> str:

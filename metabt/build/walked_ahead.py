@@ -16,7 +16,7 @@ from metabt.build.keys import plugin_versions
 from metabt.build.plan import Node, Plan
 from metabt.errors import RunError
 from metabt.portfolio.built_estimators import build_optimizer
-from metabt.portfolio.sleeve import Leaf
+from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Block, LeafState
 from metabt.walk.leaf import leaf_over
 from metabt.walk.stopwatch import Stopwatch
@@ -51,7 +51,7 @@ class Ahead:
         if count > 1:
             inputs = self._readings.of(node, slice(start, stops[-1]))
             try:
-                walked = leaf_over(leaf, state, inputs, [stop - start for stop in stops], watch)
+                _, walked = leaf_over(leaf, state, inputs, [stop - start for stop in stops], watch)
             except (RunError, MemoryError):
                 count = 1  # it may be a later partition that fails, up to which the blocks are wanted
             else:
@@ -70,12 +70,12 @@ class Ahead:
         fit = self._most // (8 * (len(leaf.universe) + STREAMS))
         while count > 1 and rows[at + count - 1].stop - rows[at].start > fit:
             count -= 1
-        return 1 if count > 1 and _waits(leaf) else count
+        return 1 if count > 1 and waits(leaf) else count
 
 
-def _waits(leaf: Leaf) -> bool:
-    """Return whether a leaf is walked at its time."""
-    return build_optimizer(leaf.optimizer).path_dependent or bool(plugin_versions(leaf))
+def waits(spec: Leaf | Meta) -> bool:
+    """Return whether a sleeve is walked at its time."""
+    return build_optimizer(spec.optimizer).path_dependent or bool(plugin_versions(spec))
 
 
 def _leaf(node: Node) -> Leaf:

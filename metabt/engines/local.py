@@ -1,20 +1,22 @@
 """The local executor, the reference for all others: every block in this process, on as many threads as it may use.
 
-Where nothing is remembered nothing is published between partitions, so each sleeve is walked over all of them at once.
+Where nothing is remembered, or nothing is known yet (metabt.build.cold_walk), each sleeve is walked over all partitions
+at once; what is known in part, or changed, is walked from partition to partition.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from metabt.build.cached_walk import CachedWalk
+from metabt.build.cold_walk import ColdWalk
 from metabt.build.inputs import Markets, Readings, initial_state
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Progress, Step
 from metabt.build.walk_result import Walk, WalkResult
-from metabt.engines.side_by_side import walk_groups, waves_of
+from metabt.engines.side_by_side import Found, Wave, walk_groups, waves_of
 from metabt.engines.usable_cpus import default_threads
 from metabt.values.arguments import whole
 
@@ -66,24 +68,60 @@ class Local:
         """
         result = WalkResult(plan, {key: Walk(initial_state(node)) for key, node in plan.nodes.items()})
         if cache.remembers:
-            _walk_by_partition(result, cache, progress, self.n_threads)
+            _walk_remembered(result, cache, progress, self.n_threads)
         else:
             walk_by_sleeve(result, progress, self.n_threads)
         return result
 
 
-def _walk_by_partition(result: WalkResult, cache: Cache, progress: Progress | None, n_threads: int) -> None:
-    """Walk one partition after another."""
-    plan, waves = result.plan, waves_of(result.plan)
-    walk, done, known = CachedWalk(plan, cache, ahead=True), 0, 0
+class _Told:
+    """Progress, block by block."""
+
+    def __init__(self, plan: Plan, progress: Progress | None) -> None:
+        self._n_blocks, self._progress = plan.n_blocks, progress
+        self._done = self._known = 0
+
+    def block(self, label: str, node: Node, found: bool) -> None:
+        """Tell of a block."""
+        self._known += found
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._n_blocks, f"{label} {node.label}, {self._known} known")
+
+
+def _walk_remembered(result: WalkResult, cache: Cache, progress: Progress | None, n_threads: int) -> None:
+    """Walk what is cold sleeve by sleeve, all else partition by partition."""
+    plan, told = result.plan, _Told(result.plan, progress)
+    cold, left = ColdWalk(result, cache), set(plan.nodes) - plan.fleeting
+
+    def note(node: Node, walk: Walk | None) -> None:
+        if walk is not None:
+            result.walks[node.spec.digest] = walk
+            left.remove(node.spec.digest)
+            for label in node.partitions:
+                told.block(label, node, False)
+
+    if cold.sleeves:
+        waves = [
+            [[node for node in group if node.spec.digest in cold.sleeves] for group in wave] for wave in waves_of(plan)
+        ]
+        _walk_waves(result, waves, cold.walk, note, n_threads, cache.publish)
+    if left:
+        _walk_by_partition(result, cache, told, left, n_threads)
+    cache.flush()
+
+
+def _walk_by_partition(result: WalkResult, cache: Cache, told: _Told, left: Set[str], n_threads: int) -> None:
+    """Walk the sleeves that are `left` from one partition to the next; what is beneath them is found, or walked too."""
+    plan = result.plan
+    needed = _with_beneath(plan, left)
+    waves = [[[node for node in group if node.spec.digest in needed] for group in wave] for wave in waves_of(plan)]
+    walk = CachedWalk(plan, cache, ahead=True)
 
     def note(node: Node, step: Step) -> None:
-        nonlocal done, known
-        result.walks[node.spec.digest].add(step)
-        known += step.found
-        done += 1
-        if progress:
-            progress(done, plan.n_blocks, f"{label} {node.label}, {known} known")
+        if node.spec.digest in left:
+            result.walks[node.spec.digest].add(step)
+            told.block(label, node, step.found)
 
     for label in plan.labels:
         walk.enter(label)
@@ -93,7 +131,15 @@ def _walk_by_partition(result: WalkResult, cache: Cache, progress: Progress | No
             while present and not _is_computed(walk, present.popleft(), note):
                 pass
             walk_groups(present, walk.step, note, n_threads)
-    cache.flush()
+
+
+def _with_beneath(plan: Plan, digests: Set[str]) -> Set[str]:
+    """Return some sleeves and all beneath them."""
+    found = set(digests)
+    for digest in reversed(list(plan.nodes)):  # parents first
+        if digest in found:
+            found.update(plan.nodes[digest].children)
+    return found
 
 
 def _is_computed(walk: CachedWalk, group: Sequence[Node], note: Callable[[Node, Step], None]) -> bool:
@@ -117,14 +163,10 @@ def walk_by_sleeve(
 
     `found` returns the walk of a sleeve that is known, or None; it is called on any thread.
     """
-    plan, readings, done = result.plan, Readings(result.plan, Markets(result.plan)), 0
-    readers = Counter(node.children for node in plan.nodes.values())  # fleeting ones among them read later
+    plan, done = result.plan, 0
 
-    def work(node: Node) -> Walk:
-        walk = found(node) or result.walk(node, readings)
-        readers[node.children] -= 1
-        result.forget(node, last=not readers[node.children])
-        return walk
+    def work(node: Node, readings: Readings) -> Walk:
+        return found(node) or result.walk(node, readings)
 
     def note(node: Node, walk: Walk) -> None:
         nonlocal done
@@ -133,5 +175,27 @@ def walk_by_sleeve(
         if progress:
             progress(done, plan.n_blocks, node.label)
 
-    for wave in waves_of(plan):
-        walk_groups(wave, work, note, n_threads)
+    _walk_waves(result, waves_of(plan), work, note, n_threads)
+
+
+def _walk_waves(
+    result: WalkResult,
+    waves: Sequence[Wave],
+    work: Callable[[Node, Readings], Found],
+    note: Callable[[Node, Found], None],
+    n_threads: int,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Call `work` for every sleeve of some waves, and let go of what nobody reads any more; `between` after a wave."""
+    plan, readings = result.plan, Readings(result.plan, Markets(result.plan))
+    readers = Counter(node.children for node in plan.nodes.values())  # fleeting ones among them read later
+
+    def forgetting(node: Node) -> Found:
+        found = work(node, readings)
+        readers[node.children] -= 1
+        result.forget(node, last=not readers[node.children])
+        return found
+
+    for wave in waves:
+        walk_groups(wave, forgetting, note, n_threads)
+        between()

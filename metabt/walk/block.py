@@ -127,6 +127,30 @@ class Block:
     """Its holdings: Assets of a leaf, Shares of a meta sleeve."""
 
 
+def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shares) -> Block:
+    """Return the block of some rows and decisions, which holds `held`; its stream begins at the row `begin` of it."""
+    decisions = whole.decisions
+    return Block(
+        dates=whole.dates[rows],
+        begin=begin,
+        gross=whole.gross[rows],
+        cost=whole.cost[rows],
+        net=whole.net[rows],
+        turnover=whole.turnover[rows],
+        netting=whole.netting[rows],
+        traded=whole.traded[rows],
+        closed=whole.closed[rows],
+        decisions=Decisions(
+            decisions.rows[made] - rows.start,
+            decisions.weights[made],
+            decisions.risk[made],
+            decisions.status[made],
+            decisions.reasons[made],
+        ),
+        held=held,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """State that both kinds of sleeve take into the next partition."""

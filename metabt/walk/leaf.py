@@ -68,7 +68,7 @@ def advance_leaf(
     spec: Leaf, state: LeafState, inputs: LeafInputs, watch: Stopwatch, spared: Spared = NOTHING
 ) -> tuple[LeafState, Block]:
     """Take a leaf over one partition; see metabt.walk.walk_forward.advance."""
-    (walked,) = leaf_over(spec, state, inputs, [len(inputs.dates)], watch, spared)
+    _, (walked,) = leaf_over(spec, state, inputs, [len(inputs.dates)], watch, spared)
     return walked
 
 
@@ -79,11 +79,12 @@ def leaf_over(
     stops: Sequence[int],
     watch: Stopwatch,
     spared: Spared = NOTHING,
-) -> list[tuple[LeafState, Block]]:
+) -> tuple[Block, list[tuple[LeafState, Block]]]:
     """Take a leaf over the consecutive partitions that end before the rows `stops` of its inputs, all in one walk.
 
-    What comes out has the bits of `advance_leaf` from one partition to the next. A leaf whose optimizer depends on what
-    it holds is taken over one partition.
+    Returned are the block of all of them, and the state after each with the block of it, which lie in the same memory
+    and have the bits of `advance_leaf` from one partition to the next. A sleeve whose optimizer depends on what it
+    holds is taken over one partition.
     """
     hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)

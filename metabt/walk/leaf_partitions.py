@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import Assets, Block, Decisions, LeafState
+from metabt.walk.block import Assets, Block, Decisions, LeafState, part
 from metabt.walk.costs import charge
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.timing import begin_of, clock, days_between, due_in
@@ -24,8 +24,8 @@ from metabt.walk.timing import begin_of, clock, days_between, due_in
 
 def cut(
     spec: Leaf, state: LeafState, hold: LeafHoldings, decisions: Decisions, stops: Sequence[int]
-) -> list[tuple[LeafState, Block]]:
-    """Return the state after each partition and its block.
+) -> tuple[Block, list[tuple[LeafState, Block]]]:
+    """Return the block of all partitions, and the state after each of them with its own.
 
     Parameters
     ----------
@@ -37,11 +37,23 @@ def cut(
     """
     dates = hold.dates
     due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(dates))
-    held = hold.up_to_each(stops, due, targets)
+    held_at = hold.up_to_each(stops, due, targets)
     trades = hold.trades(spec.costs.borrow_bp > 0)
     days = days_between(state.session, dates)
     cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
-    turnover, closed = trades.traded / 2, hold.n_closed
+    whole = Block(
+        dates=dates,
+        begin=begin_of(state.started, trades.traded)[0],
+        gross=hold.gross,
+        cost=cost,
+        net=net,
+        turnover=trades.traded / 2,
+        netting=_nothing(len(dates)),
+        traded=hold.traded,
+        closed=hold.n_closed,
+        decisions=decisions,
+        held=Assets(hold.after, hold.before, hold.gaps(state, slice(0, len(dates)), slice(0, len(hold.before)))),
+    )
     queue = state.queue.extend(decisions.rows, decisions.weights, spec.lag)
     n_queued = len(state.queue.due)
     decided = [0, *np.searchsorted(decisions.rows, stops).tolist()]
@@ -49,43 +61,20 @@ def cut(
     found: list[tuple[LeafState, Block]] = []
     before = state
     for k, (start, stop) in enumerate(pairwise([0, *stops])):
-        rows, made = slice(start, stop), slice(decided[k], decided[k + 1])
+        rows, at = slice(start, stop), slice(traded[k], traded[k + 1])
         begin, started = begin_of(before.started, trades.traded[rows])
-        gaps = hold.gaps(before, rows, slice(traded[k], traded[k + 1]))
-        block = Block(
-            dates=dates[rows],
-            begin=begin,
-            gross=hold.gross[rows],
-            cost=cost[rows],
-            net=net[rows],
-            turnover=turnover[rows],
-            netting=_nothing(stop - start),
-            traded=hold.traded[rows],
-            closed=closed[rows],
-            decisions=_part(decisions, made, start),
-            held=Assets(hold.after[rows], hold.before[traded[k] : traded[k + 1]], gaps),
-        )
+        held = Assets(hold.after[rows], hold.before[at], hold.gaps(before, rows, at))
+        block = part(whole, rows, slice(decided[k], decided[k + 1]), begin, held)
         before = LeafState(
             **clock(spec, state, dates[:stop]),
-            **held[k],
+            **held_at[k],
             queue=queue.after(n_queued + decided[k + 1], stop),
             unpaid=trades.unpaid(stop - 1),
             live=state.live or decided[k + 1] > 0,
             started=started,
         )
         found.append((before, block))
-    return found
-
-
-def _part(decisions: Decisions, made: slice, start: int) -> Decisions:
-    """Return some of the decisions, by rows of the partition that begins at `start`."""
-    return Decisions(
-        decisions.rows[made] - start,
-        decisions.weights[made],
-        decisions.risk[made],
-        decisions.status[made],
-        decisions.reasons[made],
-    )
+    return whole, found
 
 
 @lru_cache(maxsize=16)

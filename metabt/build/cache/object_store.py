@@ -108,11 +108,12 @@ class ObjectStore:
 
     def known(self, key: str, schema: str) -> dict[str, str] | None:
         """Return the SHA-256 of each section of an object as the index states it; None where there is none."""
-        pending = self._pending(key, schema)
-        if pending is not None:
-            return {name: section.sha256 for name, section in pending.items()}
+        plain = _plain(key)
+        pending = self._writer.pending(plain)
+        if pending is not None and pending.schema == schema:
+            return {name: section.sha256 for name, section in pending.sections.items()}
         # what is put together follows a look of its own: one for all of it
-        place = self._packs.find(_plain(key), look=getattr(self._kept, "puts", None) is None)
+        place = self._packs.find(plain, look=getattr(self._kept, "puts", None) is None)
         return None if place is None or place.index.schema(place.row) != schema else place.index.stated(place.row)
 
     def put(self, key: str, schema: str, sections: Mapping[str, Section]) -> None:

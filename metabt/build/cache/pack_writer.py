@@ -131,8 +131,10 @@ class PackWriter:
     def pending(self, key: bytes) -> Stored | None:
         """Return an object that is not published yet."""
         with self._changed:
-            packs = (self._open, *self._queue, self._writing)
-            return next((pack.objects[key] for pack in packs if pack and key in pack.objects), None)
+            for pack in (self._open, *self._queue, self._writing):
+                if pack is not None and key in pack.objects:
+                    return pack.objects[key]
+        return None
 
     def hand_over(self, least: int = 1) -> None:
         """Have the open pack published if it has at `least` so many objects, without waiting for it."""

@@ -261,6 +261,18 @@ class Gathered:
         sessions = self.dates[self.common]
         return Streams(returns, len(state.streams), lengths, accrued, sessions, names, shared)
 
+    def accrued_up_to(self, stop: int, accrued: np.ndarray) -> np.ndarray:
+        """Return what accrues between the last common session before the row `stop` and there, (n_children,).
+
+        `accrued`, (n_children,), is what had before the first row.
+        """
+        common = np.flatnonzero(self.common[:stop])
+        begin = int(common[-1]) + 1 if len(common) else 0
+        after = np.full(len(self.children), np.nan) if len(common) else accrued.copy()
+        rows = slice(begin, stop)
+        _compound(np.ascontiguousarray(self.net[rows]), self.common[rows], after, np.empty((0, len(after))))
+        return after
+
     @lazy_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self._compounded(np.full(len(self.children), np.nan))

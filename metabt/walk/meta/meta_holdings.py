@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from metabt.values.lazy_property import lazy_property
@@ -60,6 +62,17 @@ class MetaHoldings:
             )
         check_alive(ruin, self._children.dates[rows], self.gross[rows])
         self._stop = stop
+
+    def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+        """Fill in the sessions up to each of `stops`; return what is carried beside the shares there, (n_columns,)."""
+        if self._gaps is None:
+            self.until(stops[-1], due, targets)
+            return [self.carried] * len(stops)
+        return [self._up_to(stop, due, targets) for stop in stops]
+
+    def _up_to(self, stop: int, due: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        self.until(stop, due, targets)
+        return self.carried.copy()
 
     def ahead(self) -> np.ndarray:
         """Return the shares at the close of the next session before anything is traded, (n_children,).

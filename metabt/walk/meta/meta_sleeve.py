@@ -1,4 +1,4 @@
-"""Walk a meta sleeve over one partition.
+"""Walk a meta sleeve over one partition, or over several at once (metabt.walk.meta.meta_partitions).
 
 1. aggregate: the children's realised net streams on its own calendar
 2. decide on them (metabt.walk.meta.optimize_meta)
@@ -25,6 +25,7 @@ from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
+from metabt.walk.meta.meta_partitions import Learnt, Left, cut
 from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
 from metabt.walk.spared import NOTHING, Spared
@@ -77,25 +78,43 @@ def advance_meta(
     spec: Meta, state: MetaState, inputs: MetaInputs, watch: Stopwatch, spared: Spared = NOTHING
 ) -> tuple[MetaState, Block]:
     """Take a meta sleeve over one partition; see metabt.walk.walk_forward.advance."""
-    n_sessions, hold = len(inputs.dates), MetaHoldings(state, inputs.gathered, inputs.layout)
-    opens, clock = schedule(spec, state, inputs.dates[inputs.common])
+    _, (walked,) = meta_over(spec, state, inputs, [len(inputs.dates)], watch, spared)
+    return walked
+
+
+def meta_over(
+    spec: Meta,
+    state: MetaState,
+    inputs: MetaInputs,
+    stops: Sequence[int],
+    watch: Stopwatch,
+    spared: Spared = NOTHING,
+) -> tuple[Block, list[tuple[MetaState, Block]]]:
+    """Take a meta sleeve over the consecutive partitions that end before the rows `stops` of its inputs, in one walk.
+
+    Returned are the block of all of them, and the state after each with the block of it, which lie in the same memory
+    and have the bits of `advance_meta` from one partition to the next. A sleeve whose optimizer depends on what it
+    holds is taken over one partition.
+    """
+    children, n_sessions = inputs.gathered, len(inputs.dates)
+    hold = MetaHoldings(state, children, inputs.layout)
+    learnt: Learnt | None = None
     if spared.decisions is None:
-        decisions, learnt = _decisions(spec, state, inputs, np.flatnonzero(opens), hold, watch, not spared.risk)
+        decisions, learnt = _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     else:
-        decisions, learnt = replace(spared.decisions, rows=inputs.among_common(spared.decisions.rows)), {}
-    due, targets, queue = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
+        decisions = replace(spared.decisions, rows=inputs.among_common(spared.decisions.rows))
+    due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, int(inputs.common.sum()))
     due = inputs.spread(due)
     with watch.lap(FLATTENING, n_sessions):
-        hold.until(n_sessions, due, targets)
+        carried = hold.up_to_each(stops, due, targets)
         held, traded = hold.held(due), hold.traded
         trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
         days = days_between(state.session, inputs.dates)
-        cost, net, unpaid = charge(hold.gross, trades, days, spec.costs, state.unpaid)
+        cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
-    begin, started = begin_of(state.started, trades.traded)
-    block = Block(
+    whole = Block(
         dates=inputs.dates,
-        begin=begin,
+        begin=begin_of(state.started, trades.traded)[0],
         gross=hold.gross,
         cost=cost,
         net=net,
@@ -106,45 +125,36 @@ def advance_meta(
         decisions=replace(decisions, rows=inputs.at(decisions.rows)),
         held=held,
     )
-    after = replace(
-        state,
-        **clock,
-        **learnt,
-        holdings=held.after[-1],
-        carried=hold.carried,
-        queue=queue,
-        unpaid=replace(unpaid, saved=saved),
-        live=state.live or bool(len(decisions.rows)),
-        started=started,
-        session=inputs.dates[-1],
-    )
-    return after, block
+    left = Left(learnt, decisions.rows, trades, saved, carried)
+    return whole, cut(spec, state, children, whole, left, stops)
 
 
 def _decisions(
     spec: Meta,
     state: MetaState,
     inputs: MetaInputs,
-    rows: np.ndarray,
+    stops: Sequence[int],
     hold: MetaHoldings,
     watch: Stopwatch,
     measured: bool,
-) -> tuple[Decisions, dict[str, Any]]:
-    """Decide at the scheduled common sessions `rows`; return the state's fields about streams after them, too."""
-    children, cap = inputs.gathered, max(spec.lookback, spec.history)
+) -> tuple[Decisions, Learnt]:
+    """Return what is decided at the scheduled common sessions, and what the states after them have of streams."""
+    children = inputs.gathered
     with watch.lap(AGGREGATION, len(inputs.dates)):
-        streams = children.streams(state, cap, spec.names)
-    rows = rows[children.live[inputs.at(rows)].any(axis=1)]
-    decide = _decide_in_turn if build_optimizer(spec.optimizer).path_dependent else _decide
+        streams = children.streams(state, max(spec.lookback, spec.history), spec.names)
+    opens, _ = schedule(spec, state, inputs.dates[inputs.common])
+    rows = np.flatnonzero(opens)
+    live = children.live[inputs.at(rows)]
+    rows, live = rows[live.any(axis=1)], live[live.any(axis=1)]
+    path_dependent = build_optimizer(spec.optimizer).path_dependent
+    assert len(stops) == 1 or not path_dependent  # what is held at a decision is followed up to there
     with watch.lap(OPTIMIZE_META, len(rows)):
-        decisions, warm = decide(spec, state, inputs, streams, rows, hold, measured)
-    lengths = streams.lengths[-1] if len(streams.lengths) else state.lengths
-    return decisions, {
-        "warm": warm,
-        "lengths": lengths,
-        "streams": streams.returns[-cap:],
-        "accrued": streams.accrued,
-    }
+        done = warm_up_ends(spec, streams, rows, live, state.warm)
+        if path_dependent:
+            decisions = _decide_in_turn(spec, state, inputs, streams, rows, hold, done, measured)
+        else:
+            decisions = _decide(spec, state, inputs, streams, rows, measured)
+    return decisions, Learnt(streams, rows[done])
 
 
 def _decide(
@@ -153,13 +163,11 @@ def _decide(
     inputs: MetaInputs,
     streams: Streams,
     rows: np.ndarray,
-    hold: MetaHoldings,
     measured: bool,
-) -> tuple[Decisions, bool]:
-    """Decide at all common sessions `rows` from streams alone; return whether warm-up is over after them, too."""
+) -> Decisions:
+    """Decide at all common sessions `rows` from streams alone."""
     live = inputs.gathered.live[inputs.at(rows)]
-    decided = optimize_meta(spec, streams, rows, live, state.warm, measured=measured)
-    return _meta_decisions(decided, rows, state.live), decided.warm
+    return _meta_decisions(optimize_meta(spec, streams, rows, live, state.warm, measured=measured), rows, state.live)
 
 
 def _decide_in_turn(
@@ -169,20 +177,20 @@ def _decide_in_turn(
     streams: Streams,
     rows: np.ndarray,
     hold: MetaHoldings,
+    done: np.ndarray,
     measured: bool,
-) -> tuple[Decisions, bool]:
-    """Do the same, after the warm-up one after another, from what is held by then as well."""
-    live = inputs.gathered.live[inputs.at(rows)]
-    done = warm_up_ends(spec, streams, rows, live, state.warm)
-    early, warm = _decide(spec, state, inputs, streams, rows[~done], hold, measured)
+) -> Decisions:
+    """Do the same, after the warm-up, where `done`, one after another, from what is held by then as well."""
+    early = _decide(spec, state, inputs, streams, rows[~done], measured)
     if not done.any():
-        return early, warm
+        return early
     pending = Pending(spec, state, hold, inputs.common, len(rows))
     for row, weights in zip(early.rows.tolist(), early.weights, strict=True):
         pending.add(row, weights)
-    late = optimize_meta(spec, streams, rows[done], live[done], state.warm, pending, measured)
+    live = inputs.gathered.live[inputs.at(rows[done])]
+    late = optimize_meta(spec, streams, rows[done], live, state.warm, pending, measured)
     begun = state.live or bool(len(early.rows))
-    return join_decisions([early, _meta_decisions(late, rows[done], begun)]), late.warm
+    return join_decisions([early, _meta_decisions(late, rows[done], begun)])
 
 
 def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:

@@ -37,8 +37,6 @@ class MetaDecisions:
     """(n_decisions, n_children) int8"""
     kept: np.ndarray
     """(n_decisions,) bool: False where a `wait` warm-up takes no decision."""
-    warm: bool
-    """Warm-up is over after the last of them."""
 
 
 def optimize_meta(
@@ -77,7 +75,7 @@ def optimize_meta(
     left = np.where(live, np.where(eligible, CONSTANT, WAITING), NOT_LIVE)
     reasons = np.where(given, HELD, left).astype(np.int8)
     kept = done | (spec.warmup == "equal")
-    return MetaDecisions(weights, risk, status, reasons, kept, warm or bool(done.any()))
+    return MetaDecisions(weights, risk, status, reasons, kept)
 
 
 def warm_up_ends(spec: Meta, streams: Streams, rows: np.ndarray, live: np.ndarray, warm: bool) -> np.ndarray:
