@@ -26,6 +26,7 @@ from tests.shared.agreement import same
 from tests.shared.decades import decade, nested
 from tests.shared.laws import REFUSALS, SEEDS, examples
 from tests.shared.months import monthly, months
+from tests.shared.walks import forbid_walks
 
 Prices = Mapping[str, pd.DataFrame]
 Blocks = set[tuple[str, str]]
@@ -296,8 +297,8 @@ def test_a_warm_run_reads_no_prices_and_calls_no_kernel(
     lake, first = warm
     monkeypatch.setattr(lakehouse.Reader, "read", fail)
     monkeypatch.setattr(Dataset, "since", fail)
-    kernels = ("build.cached_walk.advance", "build.walked_ahead.leaf_over")
-    kernels += ("walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
+    forbid_walks(monkeypatch, "a run that knows everything walked something")
+    kernels = ("walk.walk_forward.advance_leaf", "walk.walk_forward.advance_meta")
     for name in (*kernels, "analysis.risk_by_asset.ex_ante_asset_risk"):
         monkeypatch.setattr(f"metabt.{name}", fail)
     second = metabt.backtest({**MIXED, "name": "other"}, lake)
@@ -359,12 +360,15 @@ def test_without_its_cache_a_lakehouse_gives_the_same(warm: tuple[Path, Result])
 
 RUN = """
 import json, sys, time
-import metabt, metabt.build.cached_walk as walker
-advance = walker.advance
-def slowly(*args):
-    time.sleep(0.02)
-    return advance(*args)
-walker.advance = slowly
+import metabt
+from metabt.build import cached_walk, cold_walk
+def slow(module, name):
+    walk = getattr(module, name)
+    def slowly(*args):
+        time.sleep(0.02)
+        return walk(*args)
+    setattr(module, name, slowly)
+slow(cached_walk, "advance"), slow(cold_walk, "leaf_over"), slow(cold_walk, "meta_over")
 print("ready", flush=True)
 sys.stdin.readline()
 stages = metabt.backtest(json.loads(sys.argv[2]), sys.argv[1]).frame("stages")

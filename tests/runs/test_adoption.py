@@ -13,7 +13,7 @@ import pytest
 
 import metabt
 from metabt import lakehouse
-from metabt.build import keys, sleeve_code, walked_ahead
+from metabt.build import cached_walk, cold_walk, keys, sleeve_code, walked_ahead
 from metabt.build.cache.adoptions import ADOPTED, Adoptions, proofs
 from metabt.build.cache.disk import DiskCache
 from metabt.cli.main import main
@@ -65,7 +65,7 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what lets sleeves under an optimizer earn a little more than before."""
-    plain, leaf_over = walk_forward.advance, walked_ahead.leaf_over
+    plain, at_once = walk_forward.advance, {name: getattr(cold_walk, name) for name in ("leaf_over", "meta_over")}
 
     def more(spec: Any, block: Any, estimator: str) -> Any:
         return replace(block, net=block.net + 1e-12) if spec.optimizer.name == estimator else block
@@ -75,11 +75,17 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             after, block = plain(spec, *rest)
             return after, more(spec, block, estimator)
 
-        def over(spec: Any, *rest: Any) -> Any:
-            return [(after, more(spec, block, estimator)) for after, block in leaf_over(spec, *rest)]
+        def over(name: str) -> Callable[..., Any]:
+            def walk(spec: Any, *rest: Any) -> Any:
+                whole, walked = at_once[name](spec, *rest)
+                return more(spec, whole, estimator), [(after, more(spec, it, estimator)) for after, it in walked]
 
-        monkeypatch.setattr("metabt.build.cached_walk.advance", advance)
-        monkeypatch.setattr("metabt.build.walked_ahead.leaf_over", over)
+            return walk
+
+        monkeypatch.setattr(cached_walk, "advance", advance)
+        monkeypatch.setattr(walked_ahead, "leaf_over", over("leaf_over"))
+        for name in at_once:
+            monkeypatch.setattr(cold_walk, name, over(name))
 
     return change
 

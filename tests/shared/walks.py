@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from metabt.build import cached_walk, walked_ahead
+from metabt.build import cached_walk, cold_walk, walked_ahead
+
+PLACES = ((cached_walk, "advance"), (walked_ahead, "leaf_over"), (cold_walk, "leaf_over"), (cold_walk, "meta_over"))
+"""Modules, and the functions by which they walk a sleeve through a cache."""
 
 
 def before_walks(monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], None]) -> None:
     """Have `call(spec)` called before a sleeve is walked, over one partition or over several."""
-    for module, name in ((cached_walk, "advance"), (walked_ahead, "leaf_over")):
+    for module, name in PLACES:
         walk = getattr(module, name)
 
         def walked(spec: Any, *rest: Any, walk: Callable[..., Any] = walk) -> Any:
