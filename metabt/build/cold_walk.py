@@ -93,10 +93,9 @@ class ColdWalk:
 def cold_sleeves(plan: Plan, cache: Cache, histories: Histories) -> dict[str, None]:
     """Return the digests of the sleeves that may be walked over all partitions at once, children first."""
     cold: dict[str, None] = {}
-    with cache.together():  # one look at what is stored is enough for all
-        for digest, node in plan.nodes.items():
-            if digest not in plan.fleeting and _is_cold(node, cold, cache, histories):
-                cold[digest] = None
+    for digest, node in plan.nodes.items():
+        if digest not in plan.fleeting and _is_cold(node, cold, cache, histories):
+            cold[digest] = None
     warm = [digest for digest in plan.nodes if digest not in cold and digest not in plan.fleeting]
     beside = _beside(plan)
     while warm:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+import metabt
 from metabt import BacktestEngine
 from metabt.analysis.run_tables import view
 from metabt.analysis.sleeve_history import SleeveHistory
@@ -81,3 +83,30 @@ def linking(net: list[float], other: list[float]) -> list[float]:
 
     whole = slope(*(math.prod(1.0 + r for r in stream) - 1.0 for stream in (net, other)))
     return [slope(*each) / whole for each in zip(net, other, strict=True)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run within a view, and the oracle's books of it."""
+
+    result: metabt.Result
+    books: dict[str, oracle.Book]
+
+    @property
+    def root(self) -> oracle.Book:
+        return self.books["root"]
+
+
+def due(book: oracle.Book, lag: int) -> list[pd.Timestamp]:
+    """Return the sessions at which a sleeve's decisions are traded, as far as its own calendar goes."""
+    own = sorted(book.common) if book.common else book.sessions
+    rows = [own.index(t) + lag for t in book.decisions]
+    return [own[row] for row in rows if row < len(own) and own[row] <= book.sessions[-1]]
+
+
+LAGS = {"root/mix": 2, "root/mix/short": 0}
+"""Lags that are not 1."""
+
+
+def lag_of(path: str) -> int:
+    return LAGS.get(path, 1)

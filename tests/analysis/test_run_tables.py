@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from metabt.analysis.run_tables import SUMMARY
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.values.tables import texts
-from tests.analysis.books import LATE, items_of, seen_until, tree
+from tests.analysis.books import LATE, Case, due, items_of, lag_of, seen_until, tree
 from tests.shared import oracle, panels
 from tests.shared.agreement import decisions_agree, netting_agrees, same, streams_agree
 from tests.shared.leak_detector import decoded
@@ -25,38 +24,11 @@ ZERO = 1e-12
 PATHS = ["root", "root/mix", "root/mix/long", "root/mix/short", "root/coins", "root/late"]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A run within a view, and the oracle's books of it."""
-
-    result: metabt.Result
-    books: dict[str, oracle.Book]
-
-    @property
-    def root(self) -> oracle.Book:
-        return self.books["root"]
-
-
 @pytest.fixture(scope="module", params=[(0, None), (2, LATE), (3, "2021-01-28")], ids=str)
 def case(request: pytest.FixtureRequest) -> Case:
     seed, end = request.param
     prices = panels.market(seed, gaps=seed == 2)
     return Case(metabt.backtest(tree(), prices, end=end), seen_until(oracle.run(tree(), prices), end))
-
-
-def due(book: oracle.Book, lag: int) -> list[pd.Timestamp]:
-    """Return the sessions at which a sleeve's decisions are traded, as far as its own calendar goes."""
-    own = sorted(book.common) if book.common else book.sessions
-    rows = [own.index(t) + lag for t in book.decisions]
-    return [own[row] for row in rows if row < len(own) and own[row] <= book.sessions[-1]]
-
-
-LAGS = {"root/mix": 2, "root/mix/short": 0}
-"""Lags that are not 1."""
-
-
-def lag_of(path: str) -> int:
-    return LAGS.get(path, 1)
 
 
 def traded(case: Case) -> list[pd.Timestamp]:
@@ -163,77 +135,6 @@ def test_a_symbol_that_is_sold_has_a_row_and_one_that_was_is_none() -> None:
         following = dates[min(dates.index(date) + 1, len(dates) - 1)]
         if following > date and (following, symbol) in rows.index:
             assert rows.at[(following, symbol), "before"] == 0.0 < rows.at[(following, symbol), "target"]
-
-
-ENDS = [str(day.date()) for day in pd.bdate_range("2021-05-03", periods=11)]
-
-
-def of_five() -> dict[str, Any]:
-    """Return the tree without the child that decides on days of its own, just after the others."""
-    return tree(sleeves={name: it for name, it in tree()["sleeves"].items() if name != "late"})
-
-
-@pytest.fixture(scope="module", params=[tree, of_five])
-def views(request: pytest.FixtureRequest) -> tuple[dict[str, Any], list[Case]]:
-    """Return a tree, and views of it with many ends: decisions wait at the root, in the middle, in leaves, nowhere."""
-    given, prices = request.param(), panels.market(4, gaps=False)
-    books = oracle.run(given, prices)
-    return given, [Case(metabt.backtest(given, prices, end=end), seen_until(books, end)) for end in ENDS]
-
-
-def waits(case: Case) -> bool:
-    """Return whether any sleeve's newest decision is due at a session that has not come."""
-    return any(len(due(book, lag_of(path))) < len(book.decisions) for path, book in case.books.items())
-
-
-def test_orders_hold_what_is_held_and_nothing_else(views: tuple[dict[str, Any], list[Case]]) -> None:
-    seen = set()
-    for case in views[1]:
-        table = case.result.frame("orders")
-        assert list(table) == ["date", "symbol", "held", "target", "trade", "pending"]
-        held = oracle.net(case.root.after[case.root.sessions[-1]])
-        assert table["symbol"].is_monotonic_increasing and table["symbol"].is_unique
-        assert ((table["held"] != 0) | (table["target"] != 0)).all(), "a row of nothing"
-        assert {symbol for symbol, weight in held.items() if abs(weight) > ZERO} <= set(table["symbol"])
-        assert table["held"].to_list() == pytest.approx([held[symbol] for symbol in table["symbol"]], abs=1e-10)
-        assert (table["date"] == max(t for book in case.books.values() for t in book.decisions)).all()
-        pending = waits(case)
-        assert (table["pending"] == pending).all()
-        if pending:
-            assert (table["trade"] == table["target"] - table["held"]).all() and table["trade"].abs().max() > 1e-3
-        else:
-            last = case.result.weights.iloc[-1]
-            assert not table["trade"].any()
-            assert table["target"].to_list() == [last[symbol] for symbol in table["symbol"]]
-        seen.add(pending)
-    assert seen == {True, False}
-
-
-def standing_still(prices: dict[str, pd.DataFrame], end: str, days: int) -> dict[str, pd.DataFrame]:
-    """Return prices up to a session, and the last of them for some weekdays more."""
-    until = {name: frame.loc[:end] for name, frame in prices.items()}
-    more = pd.bdate_range(pd.Timestamp(end) + pd.Timedelta(days=1), periods=days)
-    return {name: frame.reindex(frame.index.append(more)).ffill() for name, frame in until.items()}
-
-
-def test_orders_are_what_is_held_once_they_are_traded_at_prices_that_stand_still(
-    views: tuple[dict[str, Any], list[Case]],
-) -> None:
-    """Where no sleeve decides anew in the meantime; leaves, the middle and the root have to wait, and all at once."""
-    prices, waiting = panels.market(4, gaps=False), set()
-    for case, end in zip(views[1], ENDS, strict=True):
-        later = metabt.backtest(views[0], standing_still(prices, end, 2))
-        decided = [result.frame("decisions").groupby("path")["date"].max().to_dict() for result in (case.result, later)]
-        if decided[0] != decided[1] or not waits(case):
-            continue
-        waiting |= {path for path, book in case.books.items() if len(due(book, lag_of(path))) < len(book.decisions)}
-        orders, after = case.result.orders["target"], later.orders
-        assert not after["pending"].any()
-        held = after["held"]
-        assert {symbol for symbol in orders.index if abs(orders[symbol]) > ZERO} == set(held.index[held.abs() > ZERO])
-        for symbol in held.index:
-            assert orders.get(symbol, 0.0) == pytest.approx(held[symbol], abs=1e-10)
-    assert waiting >= {"root/mix", "root/coins", *({"root/late"} & set(case.books) or {"root", "root/mix/long"})}
 
 
 def test_stages_are_the_laps_of_the_walks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from metabt.build import cold_walk, walk_result
 from metabt.build.cache import MemoryCache
+from metabt.build.cache.disk import DiskCache
 from metabt.build.cold_walk import cold_sleeves
 from metabt.build.keys import Histories
 from metabt.build.plan import Plan
+from metabt.build.ports import Cache
 from metabt.build.walk_result import WalkResult
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
@@ -130,7 +133,7 @@ def test_a_second_run_finds_every_block(spans: list[tuple[str, int]]) -> None:
     assert cold(plan, cache) == {} and spans == []
 
 
-def found_cold(plan: Plan, cache: MemoryCache) -> set[str]:
+def found_cold(plan: Plan, cache: Cache) -> set[str]:
     return set(cold_sleeves(plan, cache, Histories(plan)))
 
 
@@ -192,3 +195,13 @@ def test_what_is_kept_of_leaves_that_hold_much_is_followed_again(monkeypatch: py
     held = [walk.whole.held for walk in result.walks.values()]
     assert all(isinstance(it.after, FollowedRows) for it in held if isinstance(it, Assets))
     assert result.computed == plan.n_blocks
+
+
+def test_what_another_process_has_stored_is_not_cold(tmp_path: Path) -> None:
+    plan = engine([NESTED]).plan
+    with DiskCache(tmp_path / ".cache") as cache:
+        assert found_cold(plan, cache) == set(plan.nodes)
+        Local(1).walk(plan, cache, None)
+    with DiskCache(tmp_path / ".cache") as again:
+        assert found_cold(plan, again) == set()
+        assert Local(1).walk(plan, again, None).computed == 0
