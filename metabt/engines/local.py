@@ -17,6 +17,7 @@ from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.side_by_side import walk_groups, waves_of
 from metabt.engines.usable_cpus import default_threads
 from metabt.values.arguments import whole
+from metabt.values.freed_memory import give_back
 
 
 @dataclass(frozen=True)
@@ -135,3 +136,4 @@ def walk_by_sleeve(
 
     for wave in waves_of(plan):
         walk_groups(wave, work, note, n_threads)
+        give_back()  # leaves leave small pieces behind, sleeves above them take large ones
