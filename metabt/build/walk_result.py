@@ -108,7 +108,7 @@ class WalkResult:
         if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
             return block
         market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
-        after = FollowedRows.of(np.asarray(block.held.after), block.traded, market)
+        after = FollowedRows.of(np.asarray(block.held.after), block.traded, market, block.decisions.weights)
         return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))
 
     @cached_property

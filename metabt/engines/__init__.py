@@ -4,8 +4,9 @@
 2. `choice` turns `local`, `ray` or `auto` into an executor, and says why; `usable_cpus` counts the processors that
    this process may keep busy, `usable_memory` refuses what needs more memory than it may take.
 3. Of the executors (metabt.build.walk_result says what they are asked for) `local` walks in this process, on threads
-   (`side_by_side`), and is the reference; `rewalk` walks what surrounds a run again, in memory, and leaves its cache as
-   it is; `ray/` walks in many processes, to the same bits.
+   (`side_by_side`), and is the reference; `rewalk` walks what surrounds a run again, in memory, from the decisions that
+   the run recorded (`taken_decisions`), and leaves its cache as it is; `ray/` walks in many processes, to the same
+   bits.
 
 Imports: `lakehouse` and the rooms beneath it; Ray in `ray/` only.
 Offers: `BacktestEngine`, `executor_of`, `Local`, `Ray`.

@@ -19,6 +19,7 @@ from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.side_by_side import Found, Wave, walk_groups, waves_of
 from metabt.engines.usable_cpus import default_threads
 from metabt.values.arguments import whole
+from metabt.values.freed_memory import give_back
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def walk_by_sleeve(
         if progress:
             progress(done, plan.n_blocks, node.label)
 
-    _walk_waves(result, waves_of(plan), work, note, n_threads)
+    # leaves leave small pieces of memory behind, sleeves above them take large ones
+    _walk_waves(result, waves_of(plan), work, note, n_threads, give_back)
 
 
 def _walk_waves(

@@ -28,7 +28,7 @@ def taken(table: Table, tree: Sleeve, plan: Plan) -> dict[str, Decisions]:
     for path, sleeve in tree.walk():
         node = plan.nodes[sleeve.spec.digest]
         if path in rows and sleeve.spec.digest not in found:
-            decisions = _decisions(table, rows[path], node, _items(sleeve))
+            decisions = _decisions(table, rows[path], node, _items(sleeve), measured=sleeve is tree)
             if decisions is not None:
                 found[sleeve.spec.digest] = decisions
     return found
@@ -51,8 +51,11 @@ def _stretches(column: object) -> Iterator[tuple[str, slice]]:
             yield column.values[code], slice(start, stop)
 
 
-def _decisions(table: Table, rows: slice, node: Node, items: tuple[str, ...]) -> Decisions | None:
-    """Return the decisions in some rows of the table; None where they are not those of this sleeve."""
+def _decisions(table: Table, rows: slice, node: Node, items: tuple[str, ...], measured: bool) -> Decisions | None:
+    """Return the decisions in some rows of the table; None where they are not those of this sleeve.
+
+    Shares of risk are NaN unless they are `measured`; weights may be a view of the table's.
+    """
     dates, sessions = np.asarray(table["date"])[rows], node.calendar.sessions
     starts = np.flatnonzero(np.r_[True, dates[1:] != dates[:-1]])
     at = np.searchsorted(sessions, dates[starts])
@@ -67,7 +70,9 @@ def _decisions(table: Table, rows: slice, node: Node, items: tuple[str, ...]) ->
         return None
     cells = _Cells.of(starts, column, len(items))
     weights = cells.filled(np.asarray(table["weight"])[rows], 0.0)
-    risk = cells.filled(np.asarray(table["risk_contribution"])[rows], np.nan)
+    risk = np.broadcast_to(np.nan, cells.shape)
+    if measured:
+        risk = cells.filled(np.asarray(table["risk_contribution"])[rows].copy(), np.nan)
     said = tuple(status.values[code] for code in status.codes[rows][starts].tolist())
     return Decisions(at, weights, risk, said, cells.filled(why.astype(np.int8), NOT_LIVE))
 

@@ -54,17 +54,19 @@ def told(decisions: Table, root: str) -> Table:
     date = numbers(decisions, "date")
     kept = np.ones(len(path), bool)
     kept[1:] = (path.codes[1:] != path.codes[:-1]) | (date[1:] != date[:-1])
-    kept |= _other(path, root, same=True)
+    kept |= _rows(path, root, same=True)
     for column, usual in ((status, "ok"), (reason, "")):
-        kept |= _other(column, usual, same=False)
+        kept |= _rows(column, usual, same=False)
     rows = np.flatnonzero(kept)
-    return {name: column.take(rows) if isinstance(column, Coded) else column[rows] for name, column in decisions.items()}
+    return {
+        name: column.take(rows) if isinstance(column, Coded) else column[rows] for name, column in decisions.items()
+    }
 
 
-def _other(column: Coded, text: str, same: bool) -> np.ndarray:
+def _rows(column: Coded, text: str, same: bool) -> np.ndarray:
     """Return in which rows a column has a text, or with `same` False another one or none, (n_rows,) bool."""
     chosen = np.array([(value == text) == same for value in column.values] + [not same])
-    return np.zeros(len(column), bool) if not chosen[:-1].any() and same else chosen[column.codes]
+    return chosen[column.codes]  # NULL, code -1, is the last of them
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:

@@ -52,7 +52,9 @@ class Replayed:
 
     def ahead(self) -> None:
         """Walk now, before anything else takes memory; what the page tells is kept, and nothing else."""
-        _ = self.attributed, self.beside
+        _ = self.attributed
+        give_back()
+        _ = self.beside
         if not isinstance(self._found, Missing):
             self._found.forget()
             give_back()

@@ -30,9 +30,17 @@ class FollowedRows:
     """Returns the assets' simple returns in some sessions, (n_rows, n_assets)."""
 
     @classmethod
-    def of(cls, after: np.ndarray, traded: np.ndarray, market: Callable[[slice], np.ndarray]) -> FollowedRows:
-        """Keep of holdings, (n_sessions, n_assets), what the others can be followed from."""
-        return cls(np.flatnonzero(traded), after[traded], len(after), market)
+    def of(
+        cls, after: np.ndarray, traded: np.ndarray, market: Callable[[slice], np.ndarray], decided: np.ndarray
+    ) -> FollowedRows:
+        """Keep of holdings, (n_sessions, n_assets), what the others can be followed from.
+
+        Where all of it could be traded that is what was `decided`, (n_decisions, n_assets), which is there already.
+        """
+        kept = after[traded]
+        aimed_at = decided[: len(kept)]
+        same = aimed_at.shape == kept.shape and aimed_at.tobytes() == kept.tobytes()
+        return cls(np.flatnonzero(traded), aimed_at if same else kept, len(after), market)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,7 +68,7 @@ class FollowedRows:
         """Return the rows from `begin`, that of the trade `first` or of no trade yet, up to the one before `stop`."""
         n_rows, n_assets = stop - begin, self.kept.shape[1]
         trades = slice(max(first, 0), int(np.searchsorted(self.at, stop)))
-        targets, due = self.kept[trades], np.full(n_rows, -1, np.int64)
+        targets, due = self.kept[trades].copy(), np.full(n_rows, -1, np.int64)  # read-only is another type to numba
         due[self.at[trades] - begin] = np.arange(len(targets))
         priced = np.ones((n_rows, n_assets), bool)
         priced.flags.writeable = False

@@ -65,6 +65,6 @@ def test_rows_in_which_something_traded_are_read_from_no_price() -> None:
         raise AssertionError(rows)
 
     traded = np.array([False, True, False, True, False])
-    after = FollowedRows.of(np.arange(10.0).reshape(5, 2), traded, refuse)
+    after = FollowedRows.of(np.arange(10.0).reshape(5, 2), traded, refuse, np.zeros((0, 2)))
     assert after[np.array([1, 1, 3])].tolist() == [[2.0, 3.0], [2.0, 3.0], [6.0, 7.0]]
     assert after[np.empty(0, np.int64)].shape == (0, 2)

@@ -177,9 +177,7 @@ def _effects(pair: _Pair, pairs: Mapping[str, _Pair]) -> Effects:
     return found
 
 
-def _side(
-    history: SleeveHistory, at: slice | np.ndarray, children: list[SleeveHistory], earned: np.ndarray
-) -> Side:
+def _side(history: SleeveHistory, at: slice | np.ndarray, children: list[SleeveHistory], earned: np.ndarray) -> Side:
     """Return some children of a sleeve: those in the columns `at` of its own order."""
     return Side(held_over(history, at), _returns(history, children), earned[:, at])
 

@@ -5,7 +5,8 @@
    tells one that machines share over a network. `catalog_copy` is for folders in which nothing can be written.
 2. `connections` opens DuckDB with the `extensions` it needs; `attachment` attaches the lakehouse and makes its tables.
 3. `schema` has the tables: columns, types, and how columns become Arrow and come back. A new column begins there.
-   `streamed_table` reads one batch by batch. `views` has the views over them: the runs that bare names mean, of which kinds an `asking` is, what sweeps varied.
+   `streamed_table` reads one batch by batch. `views` has the views over them: the runs that bare names mean, of which
+   kinds an `asking` is, what sweeps varied.
 4. `statements` writes values into SQL as literals; `transaction` commits whole or not at all, again where others were
    first; `connection_loss` recognises in an error that a server is gone.
 5. `file_records` has the SHA-256 of every data file; `damage` says what is not as it was written, in which file, and

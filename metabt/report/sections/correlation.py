@@ -31,7 +31,7 @@ def correlation(run: Run) -> Section | None:
         return None
     drawn = [path for path in run.paths if path in drawn]
     pairs, among = in_pairs(run, drawn), run.children[: lines.MAX_CURVES]
-    figures = [_heat_map(run, drawn, pairs)]
+    figures: list[Chart | None] = [_heat_map(run, drawn, pairs)]
     if len(run.children) > 1:
         figures.append(_rolling(run, among, pairs if among == drawn else in_pairs(run, among)))
     return Section("correlation", "Correlation of sleeves", [figure for figure in figures if figure is not None])
