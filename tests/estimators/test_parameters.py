@@ -61,6 +61,7 @@ def test_a_value_becomes_what_is_stated(value: Any, hint: Any, expected: Any) ->
         ("x", float | None, "who is 'x'; wanted a finite number"),
         ("bata", Literal["alpha", "beta"], "who is 'bata'; wanted one of alpha, beta; did you mean 'beta'?"),
         (3, dict[str, float], "who is 3; wanted a mapping"),
+        (3, dict[str, float] | str, "who is 3; wanted a word"),  # of several types the last is named
         ({"a": "x"}, Mapping[str, float], "who.a is 'x'; wanted a finite number"),
         ({"a": {"b": "x"}}, dict[str, dict[str, float]], "who.a.b is 'x'; wanted a finite number"),
     ],
