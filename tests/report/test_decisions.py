@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+import metabt
 from metabt.analysis.run_notes import Circumstances, run_notes
 from metabt.report import render
 from metabt.report.decisions import told
@@ -23,9 +24,11 @@ def test_page_and_notes_are_those_of_all_decisions(tree: dict, seed: int) -> Non
 
 
 def test_what_was_left_out_and_what_fell_back_is_kept() -> None:
-    tables = backtested().tables
-    kept = says_the_same(tables)
-    assert 0 < len(np.asarray(kept["date"])) < len(np.asarray(tables["decisions"]["date"]))
+    chosen = {"universe": ["AA", "BB", "CC", "DD"], "selector": {"name": "top_k", "k": 2}}
+    tree = {"name": "mine", "lookback": 12, "schedule": {"every": 5}, "sleeves": {"two": {"lookback": 12, **chosen}}}
+    for tables in (backtested().tables, metabt.backtest(tree, panels.stocks(1, 130)).tables):
+        kept = says_the_same(tables)
+        assert 0 < len(np.asarray(kept["date"])) < len(np.asarray(tables["decisions"]["date"]))
 
 
 def says_the_same(tables: dict[str, Table]) -> Table:

@@ -16,7 +16,7 @@ WORDS = ["one", None, "two", "one", "three", "", None, "two", "four"]
 ROWS = pa.table(
     {
         "symbol": pa.array(WORDS),
-        "date": pa.array(np.arange(9), pa.date32()),
+        "date": pa.array(np.arange(9, dtype=np.int32), pa.date32()),
         "held": pa.array([0.5, None, -0.0, 1.0, float("nan"), 2.0, 3.0, 4.0, 5.0]),
         "pending": pa.array([True, False, True] * 3),
     }
