@@ -6,8 +6,9 @@ A leaf sweep: W2 (20 sleeves of 25 assets over 20 years beneath equal risk contr
 its leaves, walked as one forest; with `--roots`, 4 leaf lookbacks beneath 8 roots each, so that leaves are shared.
 Kernels are loaded and prices are made beforehand. Each round walks it without a cache, through a cache in memory, and
 through an empty cache on disk until all is published; rounds alternate in one process, and ratios are those of the
-least seconds. `plain` sleeves walk all years at once; `by year` is a cache that forgets, so that it differs from a
-cache only by keys, digests, and bytes. The peak is that of a process of its own.
+least seconds. Sleeves walk all years at once; `forgets` is a cache of which nothing is found, so that it differs from a
+cache only by digests and bytes, and from none by cutting blocks and making keys. The peak is that of a process of its
+own.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from metabt.portfolio.sleeve import Sleeve
 
 ASSETS, SESSIONS = 25, 5040
 """Assets of a leaf, and sessions."""
-CASES = ("plain", "by year", "memory", "disk")
+CASES = ("plain", "forgets", "memory", "disk")
 """Without a cache, with one that forgets, in memory, on disk."""
 
 
 class Forgetting(NoCache):
-    """A cache that is asked block by block and never knows one: keys are not made, nothing is sealed."""
+    """A cache that is asked block by block and never knows one: blocks are cut and keys made, nothing is sealed."""
 
     remembers = True
 
@@ -109,7 +110,7 @@ def walked(case: str, size: Size, folder: Path | None) -> Spent:
 def _cache(case: str, place: Path) -> AbstractContextManager[Cache]:
     made: Mapping[str, Callable[[], Any]] = {
         "plain": lambda: nullcontext(NoCache()),
-        "by year": lambda: nullcontext(Forgetting()),
+        "forgets": lambda: nullcontext(Forgetting()),
         "memory": lambda: nullcontext(MemoryCache()),
         "disk": lambda: DiskCache(place),
     }
