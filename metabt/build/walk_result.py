@@ -20,9 +20,9 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
+from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.meta.meta_sleeve import MetaInputs
-from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import Stopwatch
 from metabt.walk.walk_forward import State, advance
 

@@ -4,7 +4,7 @@
    decisions are at hand they are not taken again (metabt.engines.taken_decisions).
 2. A sleeve all of whose blocks are known is read, where that costs less than walking it.
 3. Every other is walked over all partitions at once, as where nothing is remembered (metabt.engines.local).
-4. Shares of risk are measured of roots alone: nobody asks for those beneath them (metabt.walk.spared).
+4. Shares of risk are measured of roots alone: nobody asks for those beneath them (metabt.walk.decision).
 
 What is read is kept as lean as what is walked: a leaf's holdings are followed again when they are looked at.
 """
@@ -28,7 +28,7 @@ from metabt.portfolio.handed_over import objects_of
 from metabt.values.tables import Table
 from metabt.walk.block import Decisions
 from metabt.walk.concatenation import join
-from metabt.walk.spared import Spared
+from metabt.walk.decision import Spared
 
 READ = 1.5e-3
 """Seconds that a block must cost, by estimate, to be read and not computed: a read one is found by its key, verified

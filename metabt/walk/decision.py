@@ -15,6 +15,7 @@ import numpy as np
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer
 from metabt.portfolio.sleeve import Rules
+from metabt.walk.block import Decisions
 from metabt.walk.candidates import Candidates
 
 log = logging.getLogger("metabt.decisions")
@@ -76,3 +77,23 @@ def fall_back(spec: Rules, candidates: Candidates, found: Weighed, rows: np.ndar
         found.note(done, weights[solved], f"fallback:{estimator.name}")
         found.given[done], found.varied[done] = given[done], fallback.needs_variance
         rows = np.setdiff1d(rows, done)
+
+
+@dataclass(frozen=True)
+class Spared:
+    """What the walk of one sleeve leaves out, of that whose outcome is neither stored nor walked on from.
+
+    1. Decisions that are known are taken over as they are: holdings, costs and streams follow from them, to the bit.
+    2. Ex-ante shares of risk are a record of decisions and change nothing after them; they are NaN where nobody asks.
+
+    What is spared is the caller's to know (metabt.engines.rewalk): everyone else spares nothing.
+    """
+
+    decisions: Decisions | None = None
+    """All that the sleeve decides in the sessions that are walked, by their rows; None where it is to decide."""
+    risk: bool = False
+    """Whether ex-ante shares of risk are left out."""
+
+
+NOTHING = Spared()
+"""Every decision is taken, and its risk is measured."""

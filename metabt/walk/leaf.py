@@ -20,11 +20,10 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, UNSELECTED, Block, Decisions, LeafState
 from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.decision import weigh
+from metabt.walk.decision import NOTHING, Spared, weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.leaf_partitions import cut
 from metabt.walk.path_dependent import Pending
-from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import HOLDING, OPTIMIZATION, SELECTION, Stopwatch
 from metabt.walk.timing import from_first, schedule
 

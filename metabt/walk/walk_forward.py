@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Block, LeafState, MetaState
+from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.leaf import LeafInputs, advance_leaf
 from metabt.walk.meta.meta_sleeve import MetaInputs, advance_meta
-from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import Stopwatch
 
 Inputs = LeafInputs | MetaInputs

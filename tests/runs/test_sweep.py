@@ -467,8 +467,8 @@ def test_a_killed_sweep_goes_on_where_it_stopped(lake: Path, after: int, keep: s
 
 
 def interrupted_sweep(lake: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Press Ctrl-C instead of walking over anything for the fifth time; return the keys of what was put by then."""
-    left, keys, put = [5], list[str](), DiskCache.put
+    """Press Ctrl-C instead of walking a sleeve for the third time; return the keys of what was put by then."""
+    left, keys, put = [3], list[str](), DiskCache.put
 
     def press(spec: Any) -> None:
         left[0] -= 1

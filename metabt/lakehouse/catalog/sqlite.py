@@ -19,7 +19,7 @@ import duckdb
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.catalog_copy import copied
-from metabt.lakehouse.catalog.file_system import shared_file_system
+from metabt.lakehouse.folder.file_system import shared_file_system
 from metabt.lakehouse.folder.lost_catalogue import ABSENT, lost, remains
 
 LOG = logging.getLogger("metabt.lakehouse")

@@ -11,5 +11,5 @@
 4. `many_files` reads a folder or several files as one source; `returns` tells returns from prices and compounds them.
 5. `upsert` compares them with what is stored, `seams` refuses two scales in one history; `ingestion` writes what is
    new, with its digests and calendar, in one transaction; `anomalies` notes what is odd. `first_prices` does so for a
-   dataset of which nothing is stored, out of memory; where its rows are many `price_files` writes them.
+   dataset of which nothing is stored, out of memory.
 """

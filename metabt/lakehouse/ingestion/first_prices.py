@@ -23,8 +23,8 @@ from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.ingestion.anomalies import Found, anomalies
 from metabt.lakehouse.ingestion.many_files import Progress
 from metabt.lakehouse.ingestion.observations import FIELDS, Observations
-from metabt.lakehouse.ingestion.price_files import GROUP, can_write, known_to_table, write_files
 from metabt.lakehouse.prices.price_digests import Row
+from metabt.lakehouse.prices.price_files import GROUP, can_write, known_to_table, write_files
 from metabt.lakehouse.prices.seals import BARS
 from metabt.values.buffers import from_numpy, from_texts
 from metabt.values.tables import Cells

@@ -21,7 +21,6 @@ from metabt.lakehouse.catalog.connection_loss import UNREADABLE, is_outage, repo
 from metabt.lakehouse.catalog.damage import AGAIN, damage, unreadable
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.catalog.streamed_table import ROWID, ROWS, streamed
 from metabt.lakehouse.runs.run_digests import (
     NOTHING,
     Recorded,
@@ -32,6 +31,7 @@ from metabt.lakehouse.runs.run_digests import (
     table_digest,
 )
 from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, SOUND, check_row, sound_runs
+from metabt.lakehouse.runs.streamed_table import ROWID, ROWS, streamed
 from metabt.values.tables import Table
 
 BATCH = 64

@@ -21,6 +21,7 @@ from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
 from metabt.walk.costs import Trades, charge, saved_by_netting
+from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
 from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
@@ -28,7 +29,6 @@ from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.meta_partitions import Learnt, Left, cut
 from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
 from metabt.walk.path_dependent import Pending
-from metabt.walk.spared import NOTHING, Spared
 from metabt.walk.stopwatch import AGGREGATION, FLATTENING, OPTIMIZE_META, Stopwatch
 from metabt.walk.timing import begin_of, days_between, due_in, from_first, keep, schedule
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,10 @@ def columns(history: SleeveHistory, beneath: dict[str, SleeveHistory]) -> list[t
     return [column for name in history.items for column in columns(beneath[f"{history.path}/{name}"], beneath)]
 
 
+def _noted(leaves: list[str], leaf: SleeveHistory, earned: np.ndarray) -> None:
+    leaves.append(leaf.path)
+
+
 @pytest.mark.parametrize(("seed", "end"), [(0, None), (1, "2021-05-12")])
 def test_what_is_looked_through_is_what_every_holding_earned(seen: dict[Any, Any], seed: int, end: str | None) -> None:
     own, books = seen[seed, end][0]
@@ -195,7 +200,10 @@ def test_what_is_looked_through_is_what_every_holding_earned(seen: dict[Any, Any
                 dataset = "coins" if path == "root/coins" else "stocks"
                 amount = book.after[since][path, symbol] * market.returns[dataset, symbol].get(t, 0.0)
                 expected[:, c] += factors[:, row] * amount
-        np.testing.assert_allclose(looked_through(history, beneath, factors), expected, rtol=0, atol=1e-10)
+        leaves: list[str] = []
+        found = looked_through(history, beneath, factors, partial(_noted, leaves))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+        assert sorted(leaves) == sorted({path for path, _ in keys})
         if history.sleeve.sleeves:
             over = held_over(history)
             assert not over[0].any() and (over[1:] == history.shares[:-1]).all()

@@ -198,7 +198,7 @@ import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from metabt.lakehouse import ingest
 from metabt.lakehouse.ingestion import first_prices
-from tests.lakehouse.ingestion.test_price_files import KINDS
+from tests.lakehouse.prices.test_price_files import KINDS
 
 first_prices.MANY, first_prices.GROUP = 0, 100
 told = []
@@ -233,7 +233,7 @@ import resource, sys
 from metabt.errors import StoreError
 from metabt.lakehouse import ingest
 from metabt.lakehouse.ingestion import first_prices
-from tests.lakehouse.ingestion.test_price_files import KINDS
+from tests.lakehouse.prices.test_price_files import KINDS
 
 first_prices.MANY = 0
 inside = first_prices.write_files

@@ -9,8 +9,8 @@ import pytest
 
 from metabt.lakehouse import attach, ingest
 from metabt.lakehouse.catalog import file_system, sqlite
-from metabt.lakehouse.catalog.file_system import shared_file_system
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder.file_system import shared_file_system
 
 
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *mounts: tuple[str, str]) -> None:

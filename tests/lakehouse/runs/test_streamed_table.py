@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from metabt.lakehouse.catalog.schema import from_arrow
-from metabt.lakehouse.catalog.streamed_table import ROWID, streamed
+from metabt.lakehouse.runs.streamed_table import ROWID, streamed
 from metabt.values.tables import Coded
 
 WORDS = ["one", None, "two", "one", "three", "", None, "two", "four"]
