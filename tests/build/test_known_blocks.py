@@ -98,6 +98,7 @@ def test_it_promises_no_more_than_a_run_finds(first: dict, then: dict, seed: int
             walked = job.run()
             for key, node in job.plan.nodes.items():
                 walk = walked.walks[key]
-                assert known[key] <= len(walk.blocks) - walk.computed, node.label
+                # of a sleeve that was walked over all partitions at once nothing was found, and there is one block
+                assert known[key] <= max(len(walk.blocks) - walk.computed, 0), node.label
             if not any(walk.failure for walk in walked.walks.values()):
                 assert sum(known_blocks(job.plan, cache).values()) == job.plan.n_blocks
