@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from metabt.build import cold_walk, walk_result
@@ -22,6 +22,7 @@ from metabt.build.ports import Cache
 from metabt.build.walk_result import WalkResult
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
+from metabt.errors import MetabtError
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.walk.block import Assets
@@ -29,7 +30,7 @@ from metabt.walk.followed_rows import FollowedRows
 from tests.build.test_walked_ahead import Digests, Remembering, walked
 from tests.shared import laws, trees
 from tests.shared.executors import LEAF, NESTED, WRAPPED, alike, engine, outcomes, years
-from tests.shared.months import monthly
+from tests.shared.months import market, monthly
 from tests.shared.panels import stocks
 
 
@@ -57,6 +58,19 @@ def test_so_have_those_of_many_short_partitions(tree: dict[str, Any], seed: int,
     with monthly():
         plan = engine([tree], seed).plan
         assert cold(plan, Remembering(), threads) == at_its_time(plan)
+
+
+@settings(max_examples=40)
+@given(trees.portfolios(), laws.SEEDS, st.booleans(), st.booleans())
+def test_so_have_those_of_data_with_gaps_that_end(tree: dict[str, Any], seed: int, gaps: bool, ended: bool) -> None:
+    prices = market(seed, gaps, ended)
+    with monthly():
+        try:
+            sleeve = resolve(tree, symbols={name: held.symbols for name, held in prices.items()})
+            plan = BacktestEngine([sleeve], prices).plan
+        except MetabtError:
+            reject()
+        assert cold(plan, Remembering()) == at_its_time(plan)
 
 
 @settings(max_examples=15)

@@ -17,6 +17,7 @@ from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from tests.shared.agreement import same
+from tests.shared.months import in_turn
 from tests.shared.panels import market, stocks
 from tests.shared.small_tree import LEAF, tree
 from tests.shared.walks import forbid_walks
@@ -147,6 +148,8 @@ def test_a_walk_at_once_has_the_tables_of_one_from_partition_to_partition() -> N
     prices = {"stocks": stocks(5, sessions=700)}
     one, other = (metabt.backtest(tree(), prices, cache=cache) for cache in (None, MemoryCache()))
     assert same(one.tables, other.tables)
+    with in_turn():
+        assert same(one.tables, metabt.backtest(tree(), prices, cache=MemoryCache()).tables)
 
 
 def test_stages_carry_the_names_of_the_design() -> None:

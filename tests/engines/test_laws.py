@@ -25,7 +25,7 @@ from tests.shared import oracle, panels, trees
 from tests.shared.agreement import assert_agrees
 from tests.shared.laws import SEEDS, WEEKDAY, examples, run
 from tests.shared.leak_detector import KEYS, decoded, differs, first_difference
-from tests.shared.months import monthly
+from tests.shared.months import in_turn, monthly
 from tests.shared.replay import asset_returns, replay
 from tests.shared.solving import near
 
@@ -76,7 +76,7 @@ def agree(tree: dict, frames: dict[str, pd.DataFrame], closed: frozenset[str], c
     prices = {name: replace(to_prices(name, it), closed=name in closed) for name, it in frames.items()}
     reference = partial(oracle.run, tree, frames, closed=closed, optimizers={oracle.IN_TURN: near})
     try:
-        with monthly() if cut else nullcontext():
+        with monthly() if cut else nullcontext(), in_turn():
             result = metabt.backtest(tree, prices, cache=MemoryCache() if cut else None)
     except metabt.MetabtError as error:
         if "ruined" in str(error):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from metabt.build import cold_walk
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import reading
 from metabt.build.plan import Node, Plan
@@ -24,6 +23,7 @@ from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Leaf
 from tests.shared import laws, panels, trees
 from tests.shared.executors import LEAF, NESTED, RULES, STOCKS, alike, engine, outcomes
+from tests.shared.months import in_turn
 
 FOREST = [NESTED, {**NESTED, "optimizer": "min_variance"}, {**NESTED, "lookback": 30}, LEAF]
 """Trees that have sleeves in common, at several heights."""
@@ -73,8 +73,8 @@ def test_threads_are_begun_only_where_something_is_computed(monkeypatch: pytest.
     used.clear()
     warm = outcomes(engine([{**NESTED, "name": "other"}], executor=Local(threads=2), cache=cache))
     assert used == [] and len(warm) == len(first) == 1
-    monkeypatch.setattr(cold_walk, "cold_sleeves", lambda *given: {})  # from year to year
-    yearly = outcomes(engine([NESTED], executor=Local(threads=2), cache=MemoryCache()))
+    with in_turn():
+        yearly = outcomes(engine([NESTED], executor=Local(threads=2), cache=MemoryCache()))
     n_leaf_groups = len(waves_of(cold.plan)[0])
     assert used.count(n_leaf_groups - 1) == 1  # in the first year alone, all but the group that was computed first
     assert alike(yearly, first)

@@ -1,4 +1,4 @@
-"""Partitions of a month instead of a year, so that a small market has many."""
+"""Partitions of a month instead of a year, so that a small market has many; and walks from one to the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from metabt.build import plan
+from metabt.build import cold_walk, plan
 from metabt.data import facts
 from metabt.data import prices as prices_module
 from metabt.data.prices import Prices
@@ -32,6 +32,13 @@ def monthly() -> Iterator[None]:
         patch.object(plan, "partitions", months),
         patch.object(facts, "partitions", months),
     ):
+        yield
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Have every sleeve walked from partition to partition where blocks are remembered, though nothing is known."""
+    with patch.object(cold_walk, "cold_sleeves", lambda *_: {}):
         yield
 
 

@@ -6,14 +6,12 @@ Partitions are months here, so that a small market has many.
 from __future__ import annotations
 
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, reject
 
 from metabt import BacktestEngine
-from metabt.build import cold_walk
 from metabt.build.cache import MemoryCache
 from metabt.build.inputs import Markets, Readings, initial_state, opened
 from metabt.build.plan import Node
@@ -27,7 +25,7 @@ from metabt.walk.walk_forward import State, advance
 from tests.shared import panels, trees
 from tests.shared.differing import differing
 from tests.shared.laws import SEEDS, WEEKDAY, examples
-from tests.shared.months import market, monthly
+from tests.shared.months import in_turn, market, monthly
 from tests.shared.returns import OPTIMIZERS
 
 
@@ -36,7 +34,7 @@ def walked(tree: dict, seed: int, gaps: bool, ended: bool = False) -> WalkResult
     prices = market(seed, gaps, ended)
     symbols = {name: panel.symbols for name, panel in prices.items()}
     try:
-        with monthly(), patch.object(cold_walk, "cold_sleeves", lambda *given: {}):  # from month to month
+        with monthly(), in_turn():
             found = BacktestEngine([resolve(tree, symbols=symbols)], prices, cache=MemoryCache()).run()
     except MetabtError:
         reject()

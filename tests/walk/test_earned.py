@@ -22,7 +22,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk import earned as module
 from tests.shared import trees
 from tests.shared.laws import SEEDS, WEEKDAY, examples
-from tests.shared.months import market, monthly
+from tests.shared.months import in_turn, market, monthly
 
 CLOSE = 1e-14
 """Of a holding, or of the NAV where that is more."""
@@ -34,7 +34,7 @@ def walks(tree: dict, prices: dict[str, Prices]) -> list[WalkResult]:
     for cache in (MemoryCache(), NoCache()):
         try:
             symbols = {name: panel.symbols for name, panel in prices.items()}
-            with monthly(), patch.object(walk_result, "HELD", 0):  # so that what is held is followed
+            with monthly(), in_turn(), patch.object(walk_result, "HELD", 0):  # so that what is held is followed
                 found.append(BacktestEngine([resolve(tree, symbols=symbols)], prices, cache=cache).run())
         except MetabtError:
             reject()

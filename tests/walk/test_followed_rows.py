@@ -17,7 +17,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.followed_rows import FollowedRows
 from tests.shared import panels, trees
 from tests.shared.laws import SEEDS, WEEKDAY, examples
-from tests.shared.months import market
+from tests.shared.months import in_turn, market
 
 
 @examples(40)
@@ -27,7 +27,7 @@ def test_any_rows_are_those_that_were_held(tree: dict, seed: int, gaps: bool, da
     symbols = {name: panel.symbols for name, panel in prices.items()}
     try:
         tree = resolve(tree, symbols=symbols)
-        with patch.object(walk_result, "HELD", 0):
+        with in_turn(), patch.object(walk_result, "HELD", 0):
             kept, found = (BacktestEngine([tree], prices, cache=cache).run() for cache in (MemoryCache(), None))
     except MetabtError:
         reject()

@@ -6,6 +6,8 @@ Rows are the sessions that were walked, or the decisions that were taken.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ import metabt
 from metabt import MemoryCache
 from metabt.walk import stopwatch
 from metabt.walk.stopwatch import Stopwatch
+from tests.shared.months import in_turn
 from tests.shared.panels import stocks
 from tests.shared.small_tree import tree
 
@@ -42,10 +45,12 @@ def test_what_raises_leaves_nothing(clock: list[float]) -> None:
     assert watch.laps == []
 
 
-@pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["at once", "by partition"])
-def test_rows_are_sessions_walked_and_decisions_taken(cache: MemoryCache | None) -> None:
+@pytest.mark.parametrize("remembers", [False, True], ids=["at once", "in blocks"])
+@pytest.mark.parametrize("partitions", [nullcontext, in_turn], ids=["cold", "by partition"])
+def test_rows_are_sessions_walked_and_decisions_taken(remembers: bool, partitions: Any) -> None:
     prices = stocks(5, sessions=500)
-    result = metabt.backtest(tree(), {"stocks": prices}, cache=cache)
+    with partitions():
+        result = metabt.backtest(tree(), {"stocks": prices}, cache=MemoryCache() if remembers else None)
     rows = result.frame("stages").groupby(["path", "stage"], observed=True)["rows"].sum()
     for path in result.paths:
         taken = result.decisions(path)["date"].nunique()

@@ -13,6 +13,7 @@ import metabt
 from metabt.lakehouse.price_source import to_prices
 from tests.shared import oracle, panels
 from tests.shared.agreement import assert_agrees
+from tests.shared.months import in_turn
 
 END = pd.Timestamp("2021-05-12")
 RULES = {"lookback": 8, "lag": 0, "costs": {"commission_bp": 5.0}}
@@ -96,5 +97,7 @@ def test_what_a_sleeve_carried_into_a_partition_without_its_sessions_is_held_the
     core = {**rules, "schedule": {"every": every}, "optimizer": "inverse_volatility", "sleeves": sleeves}
     other = {"dataset": "stocks", "universe": ["CC"], "lookback": 20, "schedule": {"every": 5}}
     root = {"name": "root", **rules, "schedule": {"every": 2}, "sleeves": {"core": core, "other": other}}
-    result = metabt.backtest(root, prices, cache=metabt.MemoryCache())  # in partitions
-    assert_agrees(result, oracle.run(root, frames, closed=frozenset({"coins"})))
+    expected = oracle.run(root, frames, closed=frozenset({"coins"}))
+    assert_agrees(metabt.backtest(root, prices, cache=metabt.MemoryCache()), expected)
+    with in_turn():
+        assert_agrees(metabt.backtest(root, prices, cache=metabt.MemoryCache()), expected)
