@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from metabt.lakehouse import attach, ingest
-from metabt.lakehouse.catalog import file_system, sqlite
+from metabt.lakehouse.catalog import sqlite
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
+from metabt.lakehouse.folder import file_system
 from metabt.lakehouse.folder.file_system import shared_file_system
 
 

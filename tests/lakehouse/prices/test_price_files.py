@@ -19,8 +19,9 @@ from metabt.lakehouse import attach, ingest
 from metabt.lakehouse.catalog import added_files, transaction
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.folder.orphans import META
-from metabt.lakehouse.ingestion import first_prices, price_files
+from metabt.lakehouse.ingestion import first_prices
 from metabt.lakehouse.maintenance import upkeep
+from metabt.lakehouse.prices import price_files
 from metabt.lakehouse.soundness import check_lakehouse
 from tests.lakehouse.conftest import state
 
