@@ -44,6 +44,15 @@ def test_a_tree_and_its_benchmark() -> None:
     assert lines[1].endswith(COLUMNS["netting_benefit"][0])
 
 
+def test_what_is_missing_stands_beneath_its_heading_as_a_number_does() -> None:
+    values = {"r": own(cagr=NAN, sharpe=NAN, cost=NAN), "r/a": own(), "r/b": {"total_return": 0.25}}
+    heading, *lines = shown(values, ["r", "r/a", "r/b"])[1:]
+    for text, _ in COLUMNS.values():
+        stop = heading.index(text) + len(text)
+        for line in lines:
+            assert line[stop - 1] in "-%0123456789" and line[stop : stop + 2].strip() == "", (text, line)
+
+
 @pytest.mark.parametrize(
     ("rows", "left"),
     [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metabt.analysis.calendar_time import year_before, years_between
@@ -67,6 +69,8 @@ def test_no_correlation_is_beyond_one(seed: int, n: int, scale: float) -> None:
 
 
 @given(st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2060-12-31").date()))
+@example(date(2024, 2, 29))
+@example(date(2025, 3, 1))
 def test_the_day_a_year_before_is_that_of_pandas(day: object) -> None:
     t = pd.Timestamp(day)
     found = year_before(np.array([t.to_datetime64()], "datetime64[D]"))[0]

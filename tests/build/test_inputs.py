@@ -220,6 +220,24 @@ def check_leaf(node: Node, rows: slice, prices: Prices, readings: Readings) -> N
     assert found.dollar_volume is None
 
 
+@pytest.mark.parametrize("longest", [0, 1, 2])
+def test_whoever_looks_back_furthest_finds_its_rows_though_others_have_not_read_that_far(longest: int) -> None:
+    """Where the partitions before are known already, the last one is the first that is read."""
+    prices, universes = market(7, True, False)["stocks"], [STOCKS[:2], STOCKS[2:4], STOCKS[1:3]]
+    lookbacks = {longest: 70, (longest + 1) % 3: 5, (longest + 2) % 3: 25}
+    leaves = {
+        f"s{i}": {**RULES, "universe": universe, "lookback": lookbacks[i]} for i, universe in enumerate(universes)
+    }
+    with monthly():
+        tree = resolve({"name": "root", "lookback": 9, "sleeves": leaves}, symbols={"stocks": prices.symbols})
+        plan = plan_forest([tree], {"stocks": Dataset.of(prices)})
+        readings = Readings(plan, Markets(plan))
+        for node in sorted(leaves_of(plan), key=lambda node: node.spec.lookback):
+            rows = node.partitions[plan.labels[-1]]
+            assert rows.start > 70
+            check_leaf(node, rows, prices, readings)
+
+
 @given(DRAWS)
 @examples(60)
 def test_returns_that_are_cut_anew_are_those_of_the_whole(seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,12 @@ from metabt.build.ports import Lap, Sealed, Step
 from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.local import Local
 from metabt.errors import RunError
+from metabt.portfolio.handed_over import HandedOver
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets
 from metabt.walk.followed_rows import FollowedRows
 from tests.shared.executors import LEAF, NESTED, WRAPPED, engine
+from tests.shared.plain_estimators import InverseDeviation
 
 OTHER = {**NESTED, "optimizer": "equal"}
 """A root over the same sleeves."""
@@ -83,6 +86,30 @@ def test_a_root_that_is_not_remembered_is_made_and_forgotten_with_the_answer(pla
         assert again is not book and again.block.net.tobytes() == book.block.net.tobytes()
     leaf = next(node for node in plan.nodes.values() if isinstance(node.spec, Leaf))
     assert found.complete(leaf) is found
+
+
+class Warns(InverseDeviation):
+    """Warns of every window."""
+
+    def fit(self, X: np.ndarray) -> None:
+        warnings.warn("thin ice", UserWarning, stacklevel=1)
+        super().fit(X)
+
+
+def test_what_a_root_warned_of_is_kept_with_the_forest_once_it_is_made() -> None:
+    """As often as it decides, whether it is remembered or made later."""
+    heard: list[list[Heard]] = []
+    for options in ({}, {"keep": "summary"}):
+        plan = engine([{**NESTED, "optimizer": HandedOver("Warns", {}, made=Warns)}], **options).plan
+        found, root = walked(plan), plan.nodes[plan.trees[0].spec.digest]
+        assert (root.spec.digest in plan.fleeting) == bool(options)
+        block = found.complete(root).opened(root).block
+        heard.append(list(found.walks[root.spec.digest].heard))
+        made = block.decisions
+        decided = [it for it, status in zip(made.rows, made.status, strict=True) if status == "ok"]
+        assert len(decided) > 50
+        assert heard[-1] == [Heard("UserWarning: thin ice", str(block.dates[decided[0]]), len(decided))]
+    assert heard[0] == heard[1]
 
 
 def test_a_root_that_is_made_later_has_the_bits_of_one_that_is_remembered(plan: Plan) -> None:

@@ -47,6 +47,15 @@ def test_ward_is_that_of_scipy(assets: int) -> None:
         assert np.allclose(merges[:, 2], Z[:, 2], rtol=1e-10)
 
 
+def test_children_stand_as_scipy_writes_them_the_smaller_node_on_the_left() -> None:
+    """Which of equally long orders is taken rests on it."""
+    for seed, assets in itertools.product(range(5), [2, 3, 8, 20]):
+        X = factor_returns(seed, 70, assets)
+        Z = hierarchy.linkage(squareform(pearson(X), checks=False), "ward")
+        _, _, m, _ = clustering.trees(Windows.single(X).covariance, np.ones((1, assets), bool))
+        np.testing.assert_array_equal(m[0, [clustering.LEFT, clustering.RIGHT], assets : 2 * assets - 1].T, Z[:, :2])
+
+
 def test_the_leaf_order_is_the_best_that_the_tree_allows() -> None:
     for seed, assets in itertools.product(range(25), [2, 3, 5, 8]):
         X = factor_returns(seed, 30, assets)

@@ -121,6 +121,12 @@ def test_entry_points_are_estimators(plugins: None) -> None:
         optimizer("heaviest", powr=2)
 
 
+def test_the_source_of_what_nothing_has_installed_goes_by_the_package_that_it_lies_in(plugins: None) -> None:
+    for kind, name in (("optimizer", "heaviest"), ("selector", "even")):
+        (package,) = registry.sources(kind, name)
+        assert package == "tests (files)" and registry.distribution(kind, name) is None
+
+
 def test_a_plug_in_without_bounds_is_a_fallback_where_there_are_none(plugins: None) -> None:
     leaf = {"name": "x", "dataset": "d", "universe": ["A", "B", "C"], "fallback": [{"name": "heaviest", "power": 2}]}
     assert resolve({**leaf, "optimizer": "min_variance"}).spec.fallback[0].name == "heaviest"

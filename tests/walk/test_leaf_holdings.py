@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metabt.build.cache import MemoryCache
 from metabt.build.cached_walk import CachedWalk
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
-from metabt.walk.block import Assets, Gaps
+from metabt.walk.block import Assets, Gaps, LeafState
+from metabt.walk.leaf_holdings import LeafHoldings
+from tests.shared.laws import DRAWS, examples
 
 LEAF = {"name": "x", "dataset": "d", "universe": ["A", "B"], "lookback": 20, "schedule": {"every": 10}}
 HALF = {"name": "fixed", "weights": {"A": 1.0}}
@@ -62,3 +68,28 @@ def test_a_holding_without_a_price_is_kept_until_it_has_one_again(day: str, kept
     assert np.argwhere(~it.tradable).tolist() == [[dates.get_loc(pd.Timestamp(day)), 0]]
     after = frame.ffill().pct_change().loc[dates].fillna(0.0).to_numpy()
     assert np.allclose(it.returns, after, rtol=0, atol=1e-14)
+
+
+@given(DRAWS, st.integers(1, 6))
+@examples(60)
+def test_a_holding_is_closed_in_the_session_that_makes_its_price_stale(seed: int, stale_after: int) -> None:
+    """That is the one in which it has had no price for so many sessions, those before the partition among them."""
+    rng = np.random.default_rng(seed)
+    n_sessions, n_assets = 40, 3
+    before = rng.integers(0, stale_after, n_assets)
+    state = replace(LeafState.initial(n_assets), holdings=np.full(n_assets, 0.25), stale=before.astype(np.int64))
+    priced = rng.random((n_sessions, n_assets)) < rng.choice([0.2, 0.6, 0.9])
+    dates = np.arange(n_sessions) + np.datetime64("2020-01-01")
+    hold = LeafHoldings(state, dates, np.zeros(priced.shape), priced, stale_after)
+    hold.until(n_sessions, np.full(n_sessions, -1, np.int64), np.empty((0, n_assets)))
+    expected = np.zeros(priced.shape, bool)
+    for a in range(n_assets):
+        missing = int(before[a])
+        for t in range(n_sessions):
+            missing = 0 if priced[t, a] else missing + 1
+            if missing == stale_after:
+                expected[t, a] = True
+                break  # nothing is bought again
+    np.testing.assert_array_equal(hold.closed, expected)
+    np.testing.assert_array_equal(hold.after, np.where(expected.cumsum(axis=0) > 0, 0.0, 0.25))
+    np.testing.assert_array_equal(hold.n_closed, expected.sum(axis=1))

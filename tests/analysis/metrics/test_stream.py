@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metabt.analysis.calendar_time import years_before, years_between
@@ -48,6 +49,9 @@ def test_what_is_constant_up_to_rounding_has_no_dispersion() -> None:
 
 
 @given(st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2060-12-31").date()), st.integers(0, 12))
+@example(date(2024, 2, 29), 1)
+@example(date(2024, 2, 29), 4)
+@example(date(2025, 2, 28), 1)
 def test_the_day_some_years_before_is_that_of_pandas(day: object, years: int) -> None:
     t = pd.Timestamp(day)
     dates = np.array([[t.to_datetime64()]])

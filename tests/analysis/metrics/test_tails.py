@@ -21,6 +21,30 @@ def test_value_at_risk_and_expected_shortfall_of_any_number_of_sessions(n: int) 
     assert shortfall == pytest.approx(-net[net <= np.quantile(net, 0.05)].mean()) and shortfall >= value_at_risk
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_value_at_risk_does_not_rest_on_the_order_within_a_partition(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy promises what is below a place and what is above it, and no order on either side."""
+    net = heavy_tailed(seed, 130)
+
+    def partition(values: np.ndarray, k: int) -> np.ndarray:
+        ordered = np.sort(values)
+        return np.concatenate([ordered[:k][::-1], ordered[k : k + 1], ordered[k + 1 :][::-1]])
+
+    monkeypatch.setattr(np, "partition", partition)
+    seventh, eighth = sorted(net)[6:8]
+    assert (
+        losses(stream(net))
+        == pytest.approx(
+            {
+                "var_95": -(seventh + 0.45 * (eighth - seventh)),  # 45 % of the way: 0.05 * 129 is 6.45
+                "expected_shortfall_95": -sum(sorted(net)[:7]) / 7,
+            }
+        )
+    )
+
+
 def test_the_tail_of_even_steps() -> None:
     found = losses(stream(np.arange(101) / 100 - 0.5))
     assert found == pytest.approx({"var_95": 0.45, "expected_shortfall_95": 0.475})

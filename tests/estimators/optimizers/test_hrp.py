@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 from skfolio.optimization import HierarchicalRiskParity
 from skfolio.seriation import BaseSeriation
 
@@ -79,6 +82,18 @@ def test_the_order_of_the_columns_does_not_matter(sp500: pd.DataFrame) -> None:
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(20)
         assert np.allclose(optimizer("hrp").fit(X[:, order]).weights_, w[order], rtol=1e-9)
+
+
+@pytest.mark.parametrize("scales", list(itertools.permutations([1.0, 2.0, 4.0])))
+def test_of_equally_long_orders_it_is_the_one_by_columns(scales: tuple[float, float, float]) -> None:
+    """Three equally correlated assets: the first two are merged, and the third stands beside the first of them."""
+    common, *own = hadamard(8)[1:5].astype(float)
+    X = (common[:, None] + np.array(own).T) * np.array(scales) / 256.0
+    assert len(np.unique(np.corrcoef(X.T)[np.triu_indices(3, 1)].round(12))) == 1
+    order = [2, 0, 1] if scales[2] < scales[1] else [1, 0, 2]
+    expected = naive_weights(X, order)
+    assert not np.allclose(expected, naive_weights(X, [order[1], order[0], order[2]]), rtol=1e-3)
+    assert np.allclose(optimizer("hrp").fit(X).weights_, expected, rtol=1e-10)
 
 
 def test_fewer_rows_than_assets_and_equal_assets() -> None:

@@ -155,9 +155,18 @@ def test_bounds_that_bind_nothing_are_honoured_by_all() -> None:
     assert np.allclose(rule.fit(X).weights_, optimizer("inverse_volatility").fit(X).weights_, rtol=1e-12)
 
 
+def test_a_package_that_skfolio_needs_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] in ("skfolio", "cvxpy")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(ConfigError) as error:
+        optimizer("skfolio.MeanRisk")
+    assert str(error.value) == 'cvxpy is not installed, and skfolio needs it; pip install "metabt[demo]"'
+
+
 def test_a_missing_skfolio_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [name for name in sys.modules if name.partition(".")[0] == "skfolio"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "skfolio", None)
-    with pytest.raises(ConfigError, match=r'pip install "metabt\[demo\]"'):
+    with pytest.raises(ConfigError, match=r'^skfolio(\.\w+)? is not installed, .* pip install "metabt\[demo\]"'):
         optimizer("skfolio.MeanRisk")

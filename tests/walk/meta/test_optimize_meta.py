@@ -10,6 +10,7 @@ import pytest
 
 import metabt
 from tests.shared import panels
+from tests.shared.months import monthly
 
 LEAF = {"lookback": 10, "schedule": {"every": 5}}
 RULES = {"lookback": 30, "schedule": {"every": 3}, "defaults": LEAF}
@@ -94,6 +95,24 @@ def late() -> pd.DataFrame:
     prices = panels.stocks(3)
     prices.iloc[:55, 3] = np.nan
     return prices
+
+
+@pytest.mark.parametrize("start", range(24, 60, 4))
+def test_a_warm_up_that_is_over_stays_over_wherever_partitions_end(start: int) -> None:
+    """Also where a child goes live in the partition in which it ended, and has no history at the next one's start."""
+    prices = panels.stocks(3)
+    prices.iloc[:start, 3] = np.nan
+    with monthly():
+        whole, cut = (
+            metabt.backtest({"name": "root", **RULES, "min_history": 15, "sleeves": SATELLITE}, prices, cache=cache)
+            for cache in (None, metabt.MemoryCache())
+        )
+    rows = whole.decisions("root")
+    pd.testing.assert_frame_equal(cut.decisions("root"), rows)
+    told = rows.groupby("date")["status"].first()
+    ends = told.ne("warmup").to_numpy().argmax()
+    assert 0 < ends and set(told.iloc[:ends]) == {"warmup"} and set(told.iloc[ends:]) == {"ok"}
+    assert (rows.loc[rows["date"] >= told.index[ends], "reason"] == "waiting").any()
 
 
 def test_given_weights_of_children_hold_from_the_first_day_and_the_rest_is_cash() -> None:
