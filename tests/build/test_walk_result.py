@@ -23,6 +23,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets
 from metabt.walk.followed_rows import FollowedRows
 from tests.shared.executors import LEAF, NESTED, WRAPPED, engine
+from tests.shared.months import in_turn
 from tests.shared.plain_estimators import InverseDeviation
 
 OTHER = {**NESTED, "optimizer": "equal"}
@@ -146,7 +147,8 @@ def test_what_a_leaf_held_is_followed_again_where_all_hold_much(gaps: bool, monk
 def test_a_lean_block_keeps_no_hold_of_what_it_was_made_of(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of stored partitions that are put end to end, what was held before trades is copied out: they can go."""
     monkeypatch.setattr(walk_result, "HELD", 0)
-    found, stored = walked(plan), walked(plan, MemoryCache())
+    with in_turn():
+        found, stored = walked(plan), walked(plan, MemoryCache())
     for key, node in plan.nodes.items():
         if isinstance(node.spec, Leaf):
             whole = stored.walks[key].whole
@@ -159,7 +161,8 @@ def test_a_lean_block_keeps_no_hold_of_what_it_was_made_of(plan: Plan, monkeypat
 
 def test_a_sleeve_is_walked_over_all_partitions_at_once_with_the_bits_of_one_after_another() -> None:
     plan = engine([NESTED]).plan
-    one, other = walked(plan), walked(plan, MemoryCache())
+    with in_turn():
+        one, other = walked(plan), walked(plan, MemoryCache())
     span = f"{plan.labels[0]}-{plan.labels[-1]}"
     for key, node in plan.nodes.items():
         found, expected = one.walks[key], other.walks[key]
@@ -181,10 +184,10 @@ def test_a_sleeve_that_fails_says_so_with_all_partitions_and_those_above_have_th
     plan, real = engine([NESTED]).plan, walk_result.advance
     bad = next(node for node in plan.nodes.values() if node.label == "root/a/x")
 
-    def advance(spec: Any, state: Any, inputs: Any, watch: Any) -> Any:
+    def advance(spec: Any, *rest: Any) -> Any:
         if spec is bad.spec:
             raise error
-        return real(spec, state, inputs, watch)
+        return real(spec, *rest)
 
     monkeypatch.setattr(walk_result, "advance", advance)
     found = walked(plan)
