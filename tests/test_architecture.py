@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -283,3 +284,11 @@ def test_a_door_says_what_its_room_imports_and_offers(room: str) -> None:
     assert "Imports:" in door and "Offers:" in door or room == "cli"
     imported = {room_of(name) for path in (PACKAGE / room).rglob("*.py") for name in imports(path)} & set(ORDER)
     assert imported <= set(ORDER[: ORDER.index(room) + 1])
+
+
+def test_no_folder_of_tests_is_left_out(pytestconfig: pytest.Config) -> None:
+    """What pytest does not look into by itself, such as `build`, may be the name of a room."""
+    folders = {path.parent for path in Path(__file__).parent.rglob("test_*.py")}
+    parts = {part for folder in folders for part in folder.relative_to(Path(__file__).parent).parts}
+    left_out = {part for part in parts for pattern in pytestconfig.getini("norecursedirs") if fnmatch(part, pattern)}
+    assert "build" in parts and not left_out

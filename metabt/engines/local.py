@@ -79,7 +79,7 @@ class _Told:
     """Progress, block by block."""
 
     def __init__(self, plan: Plan, progress: Progress | None) -> None:
-        self._n_blocks, self._progress = plan.n_blocks, progress
+        self._n_blocks, self._progress = plan.n_blocks if progress else 0, progress
         self._done = self._known = 0
 
     def block(self, label: str, node: Node, found: bool) -> None:
