@@ -116,4 +116,4 @@ def test_a_sleeve_whose_bytes_move_has_another_key_whatever_module_is_mutated(tm
     assert effects.keys() == set(chosen)
     reached = effects.keys() & set(REACHED)
     # the others say, refuse, or lay out what is looked up elsewhere
-    assert sum(effects[module] > 0 for module in reached) > 0.5 * len(reached), effects
+    assert sum(effects[module] > 0 for module in reached) > len(reached) / 3, effects
