@@ -2,7 +2,7 @@
 
 1. `digests` addresses a value or an array by its SHA-256. `reached_code` does so with the modules that some code is
    made of, by what each says without comments and docstrings (`source_facts`); `source_files` finds all files that a
-   kernel's machine code may be made of.
+   kernel's machine code may be made of. `syntax_trees` are parsed by one thread at a time.
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
 3. `scalars` takes numbers as people hand them over, NumPy's too, for Python's own; `arguments` takes what else callers

@@ -25,6 +25,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from metabt.values.syntax_trees import syntax_tree
+
 CLASS = re.compile(r"(metabt(?:\.\w+)+):\w+")
 """How a table names a class: module:Class."""
 WORD = re.compile(r"[a-z][a-z_]{1,23}")
@@ -57,7 +59,7 @@ class Facts(NamedTuple):
 
 def facts_of(source: bytes, choosing: bool = False) -> Facts:
     """Return the facts of a file's bytes; `choosing` says that it is a module of choices."""
-    tree = _Bare().visit(ast.parse(source))
+    tree = _Bare().visit(syntax_tree(source))
     kept = list(_for_running(tree))
     bound: dict[str, tuple[str, ...]] = {}
     for name, modules in (it for node in kept for it in _bound(node)):

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from metabt.numerics import kernels
 from metabt.values.source_files import ROOT, module_files
+from metabt.values.syntax_trees import syntax_tree
 from tests.shared.mutations import KERNELS, is_compiled, source_of, text_of
 
 SERVE = "from tests.shared.mutant_process import serve; serve()"
@@ -99,7 +100,7 @@ def compiled_modules() -> set[str]:
 
 def _compiled_from(path: Path) -> Iterator[str]:
     """Yield the modules whose names stand in the compiled functions of a file, and its decorators."""
-    tree = ast.parse(path.read_bytes())
+    tree = syntax_tree(path.read_bytes())
     bound = {
         alias.asname or alias.name: (node.module, f"{node.module}.{alias.name}")
         for node in ast.walk(tree)

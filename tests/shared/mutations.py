@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from metabt.values.syntax_trees import syntax_tree
+
 PACKAGE = Path(__file__).parents[2] / "metabt"
 WAYS, KERNELS = (0, 1, 2, 3), 4
 """Numbers of the ways to mutate what is not compiled, and of the one to mutate what is."""
@@ -36,7 +38,7 @@ def moved_by_mutation(value):
 
 def mutated(module: str, way: int, seed: int) -> bool:
     """Return whether a module has anything to change in this way, and says something else afterwards."""
-    tree = ast.parse(source_of(module).read_bytes())
+    tree = syntax_tree(source_of(module).read_bytes())
     return text_of(module, way, seed) != ast.unparse(tree)
 
 
@@ -53,13 +55,13 @@ def source_of(module: str) -> Path:
 
 def _mutated(module: str, way: int, seed: int) -> ast.Module:
     """Return the changed syntax tree of a module; its lines keep their numbers, by which kernels are known."""
-    tree = ast.parse(source_of(module).read_bytes())
+    tree = syntax_tree(source_of(module).read_bytes())
     change = (_Returns, _Numbers, _Sites, _Sites, _Says)[way]((seed, way))
     change.visit(tree)
     change.finish()
     imports = [n for n, it in enumerate(tree.body) if isinstance(it, ast.ImportFrom) and it.module == "__future__"]
     place = imports[0] + 1 if imports else 0
-    tree.body[place:place] = ast.parse(MOVED).body if change.count and way == 0 else []
+    tree.body[place:place] = syntax_tree(MOVED).body if change.count and way == 0 else []
     return ast.fix_missing_locations(tree)
 
 
@@ -83,7 +85,7 @@ class _Says(_Change):
     """The module says one thing more; what its kernels give is changed where they run."""
 
     def visit_Module(self, node: ast.Module) -> ast.AST:  # noqa: N802  # ast calls it so
-        node.body += ast.parse("MUTATED = 1").body
+        node.body += syntax_tree("MUTATED = 1").body
         return node
 
 

@@ -22,6 +22,7 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path, PurePath
 
 from metabt.errors import ConfigError
+from metabt.values.syntax_trees import syntax_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where metabt itself lies, whose code has a digest of its own."""
@@ -158,7 +159,7 @@ def _imported(name: str, path: Path) -> Iterator[str]:
     """Yield the full names of what a file imports."""
     package = name.rpartition("/")[0].replace("/", ".")
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = syntax_tree(path.read_bytes())
     except (SyntaxError, ValueError):  # of a file that is no module, such as a template
         return
     for node in ast.walk(tree):
