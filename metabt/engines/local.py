@@ -19,7 +19,6 @@ from metabt.build.walk_result import Walk, WalkResult
 from metabt.engines.side_by_side import Found, Wave, walk_groups, waves_of
 from metabt.engines.usable_cpus import default_threads
 from metabt.values.arguments import whole
-from metabt.values.freed_memory import give_back
 
 
 @dataclass(frozen=True)
@@ -159,10 +158,12 @@ def walk_by_sleeve(
     progress: Progress | None,
     n_threads: int,
     found: Callable[[Node], Walk | None] = lambda node: None,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """Walk each node over all partitions; leaves that read the same go together, so that little is kept for later.
 
-    `found` returns the walk of a sleeve that is known, or None; it is called on any thread.
+    `found` returns the walk of a sleeve that is known, or None; it is called on any thread. `between` is called once
+    all leaves are walked, and each height of sleeves above them.
     """
     plan, done = result.plan, 0
 
@@ -176,8 +177,7 @@ def walk_by_sleeve(
         if progress:
             progress(done, plan.n_blocks, node.label)
 
-    # leaves leave small pieces of memory behind, sleeves above them take large ones
-    _walk_waves(result, waves_of(plan), work, note, n_threads, give_back)
+    _walk_waves(result, waves_of(plan), work, note, n_threads, between)
 
 
 def _walk_waves(

@@ -25,6 +25,7 @@ from metabt.engines.local import walk_by_sleeve
 from metabt.engines.taken_decisions import taken
 from metabt.engines.usable_cpus import default_threads
 from metabt.portfolio.handed_over import objects_of
+from metabt.values.freed_memory import give_back
 from metabt.values.tables import Table
 from metabt.walk.block import Decisions
 from metabt.walk.concatenation import join
@@ -58,7 +59,10 @@ class Rewalk:
         known = {} if self._own else self._taken(plan)
         result = WalkResult(plan, walks, _notes=self._notes, _spared=_spared(plan, known))
         stored = self._stored(plan, known)
-        walk_by_sleeve(result, progress, default_threads(), lambda node: self._found(result, node, stored))
+        # leaves leave small pieces of memory behind, sleeves above them take large ones
+        walk_by_sleeve(
+            result, progress, default_threads(), lambda node: self._found(result, node, stored), between=give_back
+        )
         if not self._own:
             self._own = {sleeve.spec.digest: walks[sleeve.spec.digest] for _, sleeve in plan.trees[0].walk()}
         return result

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.estimators import windows as module
-from metabt.estimators.windows import REMEMBERED, Windows
+from metabt.estimators.windows import REMEMBERED, WIDE, Windows
 from tests.shared.laws import DRAWS, examples
 
 NAMES = ("A", "B", "C")
@@ -85,3 +85,20 @@ def test_the_newest_estimates_are_kept_and_made_once() -> None:
 def test_without_variance_there_are_no_shares() -> None:
     still = Windows.single(np.full((9, 2), 0.001))
     assert np.isnan(still.risk(np.array([[0.5, 0.5]]))).all()
+
+
+@pytest.mark.parametrize("n_assets", [1, 7, WIDE - 1, WIDE, WIDE + 5])
+@pytest.mark.parametrize("every", [5, 21])
+def test_variance_is_the_diagonal_of_the_covariance(n_assets: int, every: int) -> None:
+    returns = np.random.default_rng(n_assets).normal(0.0, 0.01, (300, n_assets))
+    returns[:, 0] = 0.001
+    stops = np.arange(130, 300, every)
+    windows = Windows(returns, stops, np.where(np.arange(len(stops)) % 3, 126, 63))
+    diagonal = np.diagonal(windows.covariance, axis1=1, axis2=2)
+    assert np.ascontiguousarray(windows.variance).tobytes() == np.ascontiguousarray(diagonal).tobytes()
+
+
+def test_a_wide_variance_forms_no_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metabt.estimators.windows.mean_and_covariance", lambda *given: pytest.fail("formed"))
+    windows = Windows(np.random.default_rng(0).normal(size=(30, WIDE)), np.array([30]), np.array([20]))
+    assert windows.variance.shape == (1, WIDE)
