@@ -29,7 +29,8 @@ import numpy as np
 
 from benchmarks.works import Market
 from metabt.build.cache.disk import DiskCache
-from metabt.build.cache.verified_reading import pack_names, read_index
+from metabt.build.cache.folder.shelf import FolderShelf
+from metabt.build.cache.verified_reading import read_index
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
 from metabt.portfolio.resolve import resolve
@@ -116,7 +117,8 @@ def stored() -> int:
         engine = BacktestEngine([tree(4, 0, prices.symbols).sleeves[0]], {"market": prices}, cache=cache)
         engine.run()
         cache.flush()
-        packs = [read_index(Path(folder), name)[0] for name, _ in pack_names(Path(folder))]
+        shelf = FolderShelf(Path(folder))
+        packs = [read_index(shelf, name)[0] for name, _ in shelf.names()]
         return max(size for index in packs for size in index.sizes())
 
 

@@ -19,10 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from metabt.build.cache.last_use import write_uses
+from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.object_store import ObjectStore, Section
 from metabt.build.cache.upkeep import prune, stats, verify
-from metabt.build.cache.verified_reading import pack_names, read_index
+from metabt.build.cache.verified_reading import read_index
 
 DAY = 86_400.0
 """Seconds."""
@@ -61,9 +61,10 @@ def known(root: Path, n_blocks: int) -> int:
 
 def age(root: Path) -> None:
     """Have every tenth object of each pack last used 60 days ago."""
-    for name, _ in pack_names(root):
-        n_objects = len(read_index(root, name)[0].keys)
-        write_uses(root, name, [time.time() - 60 * DAY * (row % 10 == 0) for row in range(n_objects)])
+    shelf = FolderShelf(root)
+    for name, _ in shelf.names():
+        n_objects = len(read_index(shelf, name)[0].keys)
+        shelf.write_uses(name, [time.time() - 60 * DAY * (row % 10 == 0) for row in range(n_objects)])
 
 
 def main() -> None:

@@ -227,6 +227,6 @@ def _engine(group: Group, cache: Cache) -> BacktestEngine:
 
 def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:
     return {
-        key: Alarm(*place, key, store.store.place(key) or store.store.root, cache.wrong[key])
+        key: Alarm(*place, key, Path(store.store.place(key) or store.store.root), cache.wrong[key])
         for key, place in places.items()
     }

@@ -12,9 +12,9 @@ import metabt
 from metabt import lakehouse
 from metabt.build.cache.compaction import Kept, rewritten
 from metabt.build.cache.disk import SCHEMAS, DiskCache
+from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.object_store import ObjectStore, Section
 from metabt.build.cache.sealing import seal
-from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import read_index
 from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.runs.audit import audit, sampled
@@ -53,12 +53,13 @@ def keys(lake: Path, *schemas: str) -> list[str]:
 def remove(lake: Path, key: str) -> None:
     """Take an object out of its pack."""
     pack = ObjectStore(lake / CACHE).place(key)
-    assert pack is not None
-    index, _ = read_index(lake / CACHE, pack.name)
+    assert isinstance(pack, Path)
+    shelf = FolderShelf(lake / CACHE)
+    index, _ = read_index(shelf, pack.name)
     row = index.row(bytes.fromhex(key))
     rest = [other for other in range(len(index.keys)) if other != row]
     if rest:
-        rewritten(lake / CACHE, [Kept(pack.name, index, rest, [1e9] * len(index.keys))], Disk())
+        rewritten(shelf, [Kept(pack.name, index, rest, [1e9] * len(index.keys))])
     pack.unlink()
 
 

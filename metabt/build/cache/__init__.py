@@ -5,12 +5,11 @@ A cache around another one is in `memory` too.
 1. `codec` turns blocks and states into Arrow and back, without pickle; `sealing` takes the digests that later keys
    build on.
 2. `object_store` keeps bytes under a key, many objects in a pack: laid out by `pack_format`, written on a thread by
-   `pack_writer`, made visible whole by `publishing`, found by `pack_index`, verified before every use and set aside
-   when damaged by `verified_reading`.
+   `pack_writer`, found by `pack_index`, verified before every use by `verified_reading`. Packs lie on a `shelf`, which
+   is a port: `folder/` is its twin for a directory.
 3. `single_flight` lets one of several processes compute what all of them want.
 4. `upkeep` counts and verifies, `pruning` removes what is not used since `last_use` says so, `compaction` writes what
-   stays of packs into new ones, `ages_and_sizes` reads `30d` and `10G`; `syscalls` are the calls that change a disk, so
-   that tests can refuse one.
+   stays of packs into new ones, `ages_and_sizes` reads `30d` and `10G`.
 5. `adoptions` are proofs that blocks which other code has computed are those of this one.
 
 From `object_store` down nothing knows more than bytes.

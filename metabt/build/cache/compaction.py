@@ -9,16 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from metabt.build.cache.last_use import USED, last_uses, write_uses
 from metabt.build.cache.pack_format import Fault, Index, Section, Stored, pack_pieces
-from metabt.build.cache.publishing import links_work, publish
-from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import PACKS, keep_aside, opened, pack_path, read_range
+from metabt.build.cache.shelf import OpenPack, Shelf
 
 
 @dataclass(frozen=True)
@@ -35,27 +31,27 @@ class Kept:
     """When each object of the pack was last used, seconds since the epoch."""
 
 
-def rewritten(root: Path, parts: Sequence[Kept], disk: Disk) -> tuple[str, Index]:
+def rewritten(shelf: Shelf, parts: Sequence[Kept]) -> tuple[str, Index]:
     """Publish a pack of what is to stay of some others, and return its name and index; they are not removed.
 
     Raises
     ------
     OSError
-        When the disk refuses.
+        When the shelf refuses.
     Fault
         When a pack ends before an object.
     """
     objects: dict[bytes, Stored] = {}
     used: dict[bytes, float] = {}
     for part in parts:
-        with opened(root, part.pack) as (file, _):
+        with shelf.opened(part.pack, _extent(part.index, part.rows)) as pack:
             for row in part.rows:
                 key = part.index.keys[row]
-                objects[key] = _copied(file, part.index, row)
+                objects[key] = _copied(pack, part.index, row)
                 used[key] = max(part.uses[row], used.get(key, 0.0))
     name, index, pieces = pack_pieces(objects)
-    write_uses(root, name, [used[key] for key in index.keys])
-    publish(disk, root / PACKS, name, pieces, links=links_work(disk, root))
+    shelf.write_uses(name, [used[key] for key in index.keys])
+    shelf.put(name, pieces)
     return name, index
 
 
@@ -68,7 +64,7 @@ def planned_size(parts: Sequence[Kept]) -> int:
     return Index(kinds, sorted(found), (), lengths, b"").size
 
 
-def mended(root: Path, pack: str, index: Index, disk: Disk, faults: Mapping[int, str] = {}) -> dict[int, str]:
+def mended(shelf: Shelf, name: str, index: Index, faults: Mapping[int, str] = {}) -> dict[int, str]:
     """Take what is not sound out of a pack, and return which objects that was, with their faults.
 
     `faults` are those that are known of already.
@@ -78,45 +74,43 @@ def mended(root: Path, pack: str, index: Index, disk: Disk, faults: Mapping[int,
     FileNotFoundError
         When there is no such pack any more.
     OSError
-        When the disk refuses.
+        When the shelf refuses.
     """
-    faults = {**_faults(root, pack, index), **faults}
+    faults = {**_faults(shelf, name, index), **faults}
     if faults:
-        with opened(root, pack) as (file, status):
+        with shelf.opened(name, _extent(index, list(faults))) as pack:
             for row in faults:
                 begin, end = index.span(row)
                 with suppress(Fault):
-                    keep_aside(root, index.keys[row].hex(), read_range(file, begin, min(end, status.st_size)))
-            uses = last_uses(root, pack, len(index.keys), status.st_mtime)
+                    shelf.keep_aside(index.keys[row].hex(), pack.read(begin, min(end, pack.size)))
+            uses = shelf.uses(name, len(index.keys), pack.published)
         sound = [row for row in range(len(index.keys)) if row not in faults]
         if sound:
-            rewritten(root, [Kept(pack, index, sound, uses)], disk)
-        remove_pack(root, pack, Path.unlink)
+            rewritten(shelf, [Kept(name, index, sound, uses)])
+        shelf.remove(name)
     return faults
 
 
-def remove_pack(root: Path, pack: str, unlink: Callable[[Path], None]) -> None:
-    """Remove a pack and the times of its objects; another process may have been faster."""
-    for path in (pack_path(root, pack), root / USED / pack):
-        with suppress(FileNotFoundError):
-            unlink(path)
+def _extent(index: Index, rows: Sequence[int]) -> tuple[int, int]:
+    """Return where the first and the last of some objects begin and end."""
+    return index.span(min(rows))[0], index.span(max(rows))[1]
 
 
-def _faults(root: Path, pack: str, index: Index) -> dict[int, str]:
+def _faults(shelf: Shelf, name: str, index: Index) -> dict[int, str]:
     found = {}
-    with opened(root, pack) as (file, _):
+    with shelf.opened(name, (index.end, index.size)) as pack:
         for row in range(len(index.keys)):
             begin, end = index.span(row)
             try:
-                index.sections(row, read_range(file, begin, end), begin)
+                index.sections(row, pack.read(begin, end), begin)
             except Fault as fault:
                 found[row] = str(fault)
     return found
 
 
-def _copied(file: int, index: Index, row: int) -> Stored:
+def _copied(pack: OpenPack, index: Index, row: int) -> Stored:
     begin, end = index.span(row)
-    whole = read_range(file, begin, end)
+    whole = pack.read(begin, end)
     parts = zip(index.stated(row).items(), range(index.firsts[row], index.firsts[row + 1]), strict=True)
     sections = {
         name: Section(whole[index.stops[at] - index.lengths[at] - begin : index.stops[at] - begin], stated)

@@ -1,4 +1,4 @@
-"""The store on disk: bytes under a key, verified before every use, published whole, many in a pack.
+"""The store: bytes under a key, verified before every use, published whole, many in a pack.
 
 1. `get` finds the pack by one look at the index of keys, reads the object by its place, checks every byte, and hands
    out memory of its own. What is not sound is taken out of its pack into the quarantine with a warning, and counts as
@@ -8,7 +8,9 @@
 3. `claim` lets one of several processes compute while the others wait.
 4. `known` reads no object: it says what the index states of one.
 
-Nothing here raises for what a disk contains or refuses: a cache that fails costs time, never a result.
+Where it lies is a shelf's: a folder, or a prefix of a bucket.
+
+Nothing here raises for what a shelf contains or refuses: a cache that fails costs time, never a result.
 """
 
 from __future__ import annotations
@@ -25,13 +27,15 @@ from pathlib import Path
 from types import TracebackType
 
 from metabt.build.cache.compaction import mended
+from metabt.build.cache.folder.shelf import FolderShelf
+from metabt.build.cache.folder.syscalls import Disk
 from metabt.build.cache.last_use import LastUse
 from metabt.build.cache.pack_format import Fault, Section, Stored, is_key
 from metabt.build.cache.pack_index import PackIndex, Place
 from metabt.build.cache.pack_writer import MANY, PackWriter, Put
+from metabt.build.cache.shelf import QUARANTINE, Bad, Shelf
 from metabt.build.cache.single_flight import Claim, Claims
-from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import QUARANTINE, Bad, pack_path, read_object, set_aside
+from metabt.build.cache.verified_reading import read_object
 from metabt.errors import StoreError
 
 __all__ = ["Counts", "ObjectStore", "Section"]
@@ -57,30 +61,32 @@ class Counts:
 
 
 class ObjectStore:
-    """Objects of a directory, for the threads of one process; make one after a fork, not before.
+    """Objects of a shelf, for the threads of one process; make one after a fork, not before.
 
     Parameters
     ----------
-    root : Path
-        Directory of the store, made when something is put.
+    root : Path or Shelf
+        Directory of the store, made when something is put; or another shelf.
     warn : callable
         Called with a sentence when something goes wrong; by default the logger `metabt.cache`.
     disk : Disk, optional
-        Carries out the changes; None is the real one.
+        Carries out the changes of a directory; None is the real one.
     """
 
-    def __init__(self, root: Path, *, warn: Callable[[str], None] = LOG.warning, disk: Disk | None = None) -> None:
-        self.root = Path(root)
-        self._warn, self._disk = warn, disk or Disk()
+    def __init__(
+        self, root: Path | Shelf, *, warn: Callable[[str], None] = LOG.warning, disk: Disk | None = None
+    ) -> None:
+        shelf: Shelf = FolderShelf(root, disk, warn) if isinstance(root, Path) else root
+        self.shelf, self._warn = shelf, warn
         self._tally: Counter[str] = Counter()
         self._lock = threading.Lock()
         counting = partial(_count, self._tally, self._lock)
-        self._packs = PackIndex(self.root, warn, partial(_quarantine, self.root, warn, counting))
-        self._uses = LastUse(self.root)
+        self._packs = PackIndex(shelf, warn, partial(_quarantine, shelf, warn, counting))
+        self._uses = LastUse(shelf)
         index = self._packs
-        self._writer = PackWriter(self.root, self._disk, warn, counting, index.among, index.add)
+        self._writer = PackWriter(shelf, warn, counting, index.among, index.add)
         self._kept = threading.local()
-        self._claims = Claims(self.root, warn, partial(_waiting, self._writer, index))
+        self._claims = Claims(shelf.locks, warn, partial(_waiting, self._writer, index))
         # what was put is published though nobody closes the store
         self._end = weakref.finalize(self, _finish, self._writer, self._uses, self._claims)
 
@@ -93,6 +99,11 @@ class ObjectStore:
     ) -> None:
         """Close the store."""
         self.close()
+
+    @property
+    def root(self) -> Path:
+        """Directory of the store, where that is a folder."""
+        return Path(self.shelf.at)
 
     @property
     def counts(self) -> Counts:
@@ -152,10 +163,10 @@ class ObjectStore:
         # without writing there is nothing to wait for
         return Claim(self._claims, key, locked=self._writer.writes)
 
-    def place(self, key: str) -> Path | None:
-        """Return the path of the pack in which an object is, or None."""
+    def place(self, key: str) -> Path | str | None:
+        """Return the path or the address of the pack in which an object is, or None."""
         found = self._packs.find(_plain(key))
-        return None if found is None else pack_path(self.root, found.pack)
+        return None if found is None else self.shelf.place(found.pack)
 
     def keys(self) -> Iterator[str]:
         """Yield the key of each published object, in their order, none of them verified."""
@@ -193,12 +204,11 @@ class ObjectStore:
         return None
 
     def _sections(self, place: Place, key: bytes, schema: str) -> dict[str, Section] | None:
-        path = pack_path(self.root, place.pack)
         try:
             stated = place.index.schema(place.row)
             if stated != schema:
                 raise Fault(f"has the schema {stated!r} instead of {schema!r}")
-            sections, published = read_object(self.root, place.pack, place.index, place.row)
+            sections, published = read_object(self.shelf, place.pack, place.index, place.row)
         except FileNotFoundError:
             self._packs.drop(place.pack)  # pruned, or compacted into another one
             self._packs.look(anew=True)
@@ -208,9 +218,10 @@ class ObjectStore:
             return None
         except Bad as bad:
             self._packs.drop(place.pack)
-            _quarantine(self.root, self._warn, self._count, bad)
+            _quarantine(self.shelf, self._warn, self._count, bad)
             return None
         except (OSError, MemoryError) as error:
+            path = self.shelf.place(place.pack)
             self._warn(f"cache: '{path}' cannot be read ({error}); object {key.hex()[:12]} is computed again")
             return None
         self._uses.note(place.pack, len(place.index.keys), place.row, published)
@@ -218,10 +229,10 @@ class ObjectStore:
 
     def _mend(self, place: Place, key: bytes, fault: str) -> None:
         """Take what is not sound out of a pack, of which one object has a fault."""
-        told = f"cache: object {key.hex()} in '{pack_path(self.root, place.pack)}' {fault}; it is not used"
+        told = f"cache: object {key.hex()} in '{self.shelf.place(place.pack)}' {fault}; it is not used"
         self._packs.avoid(place.pack, key)
         try:
-            faults = mended(self.root, place.pack, place.index, self._disk, {place.row: fault})
+            faults = mended(self.shelf, place.pack, place.index, {place.row: fault})
         except FileNotFoundError:
             pass
         except (OSError, Fault) as error:
@@ -229,7 +240,7 @@ class ObjectStore:
         else:
             self._count("quarantined", len(faults))
             others = f" with {len(faults) - 1} more of that pack" if len(faults) > 1 else ""
-            self._warn(f"{told}, moved to '{self.root / QUARANTINE}'{others}, and computed again")
+            self._warn(f"{told}, moved to '{self.shelf.at}/{QUARANTINE}'{others}, and computed again")
         self._packs.look(anew=True)
 
     def _count(self, what: str, number: int = 1) -> None:
@@ -241,10 +252,10 @@ def _count(tally: Counter[str], lock: threading.Lock, what: str, number: int = 1
         tally[what] += number
 
 
-def _quarantine(root: Path, warn: Callable[[str], None], count: Callable[[str], None], bad: Bad) -> bool:
+def _quarantine(shelf: Shelf, warn: Callable[[str], None], count: Callable[[str], None], bad: Bad) -> bool:
     """Move what must not be used as a pack aside, tell, and return whether it is away."""
     try:
-        place = set_aside(root, bad.path, bad.seen)
+        place = shelf.set_aside(bad)
     except OSError as error:
         warn(f"cache: '{bad.path}' {bad}; it is not used, and cannot be moved aside ({error.strerror})")
         return False

@@ -1,28 +1,21 @@
 """The index of keys: in which pack an object is, known after one look at the directory of packs.
 
-1. `find` looks into a dictionary; a key that is not there costs one `stat` of the directory, which tells whether packs
-   have come or gone. Only of new ones the index is read, and no other byte.
-2. A clock of some milliseconds may hide a pack that comes just after a look: a directory that has just changed is
-   looked at again. A pack that is overlooked all the same means work done twice, never a wrong result.
+1. `find` looks into a dictionary; a key that is not there costs one question for the shelf's state, which tells whether
+   packs have come or gone. Only of new ones the index is read, and no other byte.
+2. A pack that is overlooked means work done twice, never a wrong result.
 3. An index that is not sound is set aside with its pack; a pack of another format is left alone and told once.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
-import time
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 
 from metabt.build.cache.pack_format import Foreign, Index
-from metabt.build.cache.verified_reading import PACKS, Bad, pack_names, read_index
-
-RECENT = 0.05
-"""Seconds within which a directory may have changed once more without its time telling."""
+from metabt.build.cache.shelf import PACKS, Bad, Shelf
+from metabt.build.cache.verified_reading import read_index
 
 
 @dataclass(frozen=True)
@@ -40,15 +33,15 @@ class Place:
 class PackIndex:
     """The packs of a store that are known to this process; for many threads."""
 
-    def __init__(self, root: Path, warn: Callable[[str], None], set_aside: Callable[[Bad], bool]) -> None:
-        """Take the store's directory; `set_aside` moves what must not be used, and says whether it is away."""
-        self._root, self._warn, self._set_aside = root, warn, set_aside
+    def __init__(self, shelf: Shelf, warn: Callable[[str], None], set_aside: Callable[[Bad], bool]) -> None:
+        """Take the store's shelf; `set_aside` moves what must not be used, and says whether it is away."""
+        self._shelf, self._warn, self._set_aside = shelf, warn, set_aside
         self._lock = threading.RLock()
         self._packs: dict[str, Index] = {}
         self._where: dict[bytes, str] = {}
         self._left: set[str] = set()
         self._unsound: set[tuple[str, bytes]] = set()
-        self._seen: tuple[int, int] | None = None
+        self._seen: object = None
 
     def find(self, key: bytes, *, look: bool = True) -> Place | None:
         """Return where an object is, or None; without a `look` as far as is known by now."""
@@ -70,15 +63,15 @@ class PackIndex:
             return {key for key in keys if key in self._where}
 
     def look(self, anew: bool = False) -> None:
-        """Take notice of packs that have come or gone; with `anew` though the directory's time tells nothing."""
+        """Take notice of packs that have come or gone; with `anew` though the shelf's state tells nothing."""
         with self._lock:
-            seen = self._time()
+            seen = self._state()
             if not anew and seen is not None and seen == self._seen:
                 return
             try:
-                names = {name for name, _ in pack_names(self._root)}
+                names = {name for name, _ in self._shelf.names()}
             except OSError as error:
-                self._warn(f"cache '{self._root}': its packs cannot be listed ({error.strerror}); none is used")
+                self._warn(f"cache '{self._shelf.at}': its packs cannot be listed ({error.strerror}); none is used")
                 names = set()
             gone = self._packs.keys() - names
             for name in sorted(names - self._packs.keys() - self._left):
@@ -87,9 +80,7 @@ class PackIndex:
                 del self._packs[name]
             if gone:
                 self._order()
-            # a change within the clock's tick would not be told from this one
-            recent = seen is None or time.time_ns() - seen[0] < RECENT * 1e9
-            self._seen = None if recent else seen
+            self._seen = seen
 
     def add(self, name: str, index: Index) -> None:
         """Take notice of a pack whose index is known."""
@@ -118,18 +109,18 @@ class PackIndex:
 
     def _read(self, name: str) -> None:
         try:
-            self._packs[name], _ = read_index(self._root, name)
+            self._packs[name], _ = read_index(self._shelf, name)
             self._include(name, self._packs[name])
         except FileNotFoundError:
             return  # pruned meanwhile
         except Foreign as foreign:
             self._left.add(name)
-            self._warn(f"cache: pack '{name[:12]}' in '{self._root}' {foreign}; it is left alone, and not used")
+            self._warn(f"cache: pack '{name[:12]}' in '{self._shelf.at}' {foreign}; it is left alone, and not used")
         except Bad as bad:
             self._away(name, bad)
         except (OSError, MemoryError) as error:
             self._left.add(name)
-            self._warn(f"cache: pack '{name[:12]}' in '{self._root}' cannot be read ({error}); it is not used")
+            self._warn(f"cache: pack '{name[:12]}' in '{self._shelf.at}' cannot be read ({error}); it is not used")
 
     def _away(self, name: str, bad: Bad) -> None:
         """Set aside what must not be used; what stays is not looked at again."""
@@ -147,13 +138,10 @@ class PackIndex:
         for name, index in self._packs.items():
             self._include(name, index)
 
-    def _time(self) -> tuple[int, int] | None:
+    def _state(self) -> object:
         try:
-            status = os.stat(f"{self._root}/{PACKS}", follow_symlinks=False)
-        except OSError:
-            return None
-        if not stat.S_ISDIR(status.st_mode):
+            return self._shelf.state()
+        except Bad as bad:
             if PACKS not in self._left:
-                self._away(PACKS, Bad("is not a directory", self._root / PACKS))
+                self._away(PACKS, bad)
             return None
-        return status.st_mtime_ns, status.st_ino

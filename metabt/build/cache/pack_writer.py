@@ -4,27 +4,22 @@
    when a thread is about to wait for somebody else's claim, at a partition's end if it has MANY objects, and by
    `flush`.
 2. At most QUEUE packs wait or are being written: a slow disk slows the caller down instead of filling the memory.
-3. The first pack finds out whether the file system has hard links.
-4. The first OSError (disk full, read-only, ...) is reported once, by one warning.
-5. Whether a pack is published or given up, what has to follow each object is called: a claim is released. Until then
+3. The first OSError (disk full, read-only, ...) is reported once, by one warning.
+4. Whether a pack is published or given up, what has to follow each object is called: a claim is released. Until then
    its objects are found here.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence, Set
-from pathlib import Path
 from typing import NamedTuple
 
 from metabt.build.cache.pack_format import Index, Stored, pack_pieces
-from metabt.build.cache.publishing import links_work, publish
-from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import PACKS
+from metabt.build.cache.shelf import Shelf
 
 PACK = 2**25
 """Bytes of sections at which a pack is full."""
@@ -34,15 +29,6 @@ MANY = 100
 """Objects at which a pack is published at the end of a partition; smaller ones go with the next one."""
 QUEUE = 2
 """Largest number of packs that are waiting or being written."""
-REASONS = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk quota is used up; free some space",
-    errno.EFBIG: "the limit of this process on a file's size is reached (RLIMIT_FSIZE); raise it with `ulimit -f`",
-    errno.EROFS: "the file system is read-only; mount it writable",
-    errno.EACCES: "permission is denied; restore write permission",
-    errno.EPERM: "permission is denied; restore write permission",
-}
-"""Error number of a refusal -> what it means and how to mend it."""
 
 
 class Put(NamedTuple):
@@ -76,29 +62,26 @@ class PackWriter:
 
     def __init__(
         self,
-        root: Path,
-        disk: Disk,
+        shelf: Shelf,
         warn: Callable[[str], None],
         tell: Callable[[str, int], None],
         known: Callable[[Iterable[bytes]], Set[bytes]],
         published: Callable[[str, Index], None],
     ) -> None:
-        """Take the store's directory and its disk; the thread starts with the first `add`.
+        """Take the store's shelf; the thread starts with the first `add`.
 
-        `warn(text)` is called once where the file system has no hard links, and once when the disk refuses a pack.
-        `tell(event, n)` is called with the number of objects that were 'published', or 'lost' because others were
-        first. `known(keys)` returns those of objects that are published already, `published(name, index)` takes notice
-        of a new pack. All are called on the thread.
+        `warn(text)` is called once when the shelf refuses a pack. `tell(event, n)` is called with the number of
+        objects that were 'published', or 'lost' because others were first. `known(keys)` returns those of objects that
+        are published already, `published(name, index)` takes notice of a new pack. All are called on the thread.
         """
         self.writes = True
         """False once the disk has refused a pack; then `add` gives every object up."""
-        self._root, self._disk = root, disk
+        self._shelf = shelf
         self._warn, self._tell, self._known, self._published = warn, tell, known, published
         self._changed = threading.Condition()
         self._open: Pack | None = None
         self._queue: deque[Pack] = deque()
         self._writing: Pack | None = None
-        self._links: bool | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._ending = False
@@ -216,28 +199,17 @@ class PackWriter:
             self._tell("lost", len(pack.objects) - len(new))
             if new:
                 name, index, pieces = pack_pieces(new)
-                linked = publish(self._disk, self._root / PACKS, name, pieces, links=self._has_links())
-                self._tell("published" if linked else "lost", len(new))
+                new_here = self._shelf.put(name, pieces)
+                self._tell("published" if new_here else "lost", len(new))
                 self._published(name, index)
         except OSError as error:
             self._stop(error)
         except BaseException as error:  # what is not the disk's is raised by the next flush
             self._error = error
 
-    def _has_links(self) -> bool:
-        if self._links is None:
-            self._links = links_work(self._disk, self._root)
-            if not self._links:
-                self._warn(
-                    f"cache '{self._root}': its file system has no hard links; packs are renamed into place "
-                    "instead, which is as safe"
-                )
-        return self._links
-
     def _stop(self, error: OSError) -> None:
         self.writes = False
-        reason = REASONS.get(error.errno or 0, "the disk refuses; see the system's log")
         self._warn(
-            f"cache '{self._root}': nothing more is written ({os.strerror(error.errno or 0)}): {reason}. "
-            "What is computed from here on is not kept; what is stored is still used"
+            f"cache '{self._shelf.at}': nothing more is written ({error.strerror or error}): "
+            f"{self._shelf.cure(error)}. What is computed from here on is not kept; what is stored is still used"
         )

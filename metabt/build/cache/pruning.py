@@ -22,13 +22,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from metabt.build.cache.compaction import Kept, planned_size, remove_pack, rewritten
-from metabt.build.cache.last_use import last_uses, use_files
+from metabt.build.cache.compaction import Kept, planned_size, rewritten
+from metabt.build.cache.folder.publishing import is_temporary
+from metabt.build.cache.folder.reading import listing
+from metabt.build.cache.folder.shelf import FolderShelf
+from metabt.build.cache.folder.syscalls import Disk
+from metabt.build.cache.folder.times import use_files
 from metabt.build.cache.pack_format import Fault, Foreign, Index
 from metabt.build.cache.pack_writer import PACK
-from metabt.build.cache.publishing import is_temporary
-from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import PACKS, QUARANTINE, Bad, listing, pack_names, read_index
+from metabt.build.cache.shelf import PACKS, QUARANTINE, Bad, Shelf
+from metabt.build.cache.verified_reading import read_index
 from metabt.errors import StoreError
 
 LEFT_BEHIND = 3_600.0
@@ -112,7 +115,8 @@ def prune(
     """
     now = time.time() if now is None else now
     horizon = -float("inf") if keep is None else now - keep.total_seconds()
-    packs = list(_packs(root))
+    shelf = FolderShelf(root, disk)
+    packs = list(_packs(shelf))
     objects = sorted(_objects(packs), key=lambda found: (-found.used, found.key, found.pack.name))
     before = sum(pack.index.size for pack in packs)
     kept = _chosen(objects, horizon, max_size)
@@ -127,7 +131,7 @@ def prune(
     if not dry_run:
         for path in [*temporary, *quarantined]:
             _remove(path, root)
-        _carry_out(root, packs, groups, untouched, disk or Disk())
+        _carry_out(shelf, packs, groups, untouched)
     return Pruned(
         objects=len({found.key for found in objects}) - len(kept),
         bytes=before - after,
@@ -149,11 +153,11 @@ def leftovers(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     yield from ((path, status) for path, status in use_files(root) if path.name not in names)
 
 
-def _packs(root: Path) -> Iterator[_Pack]:
-    for name, _ in pack_names(root):
+def _packs(shelf: Shelf) -> Iterator[_Pack]:
+    for name, _ in shelf.names():
         with suppress(Bad, Foreign, OSError):
-            index, status = read_index(root, name)
-            yield _Pack(name, index, last_uses(root, name, len(index.keys), status.st_mtime))
+            index, published = read_index(shelf, name)
+            yield _Pack(name, index, shelf.uses(name, len(index.keys), published))
 
 
 def _objects(packs: Sequence[_Pack]) -> Iterator[_Object]:
@@ -206,26 +210,26 @@ def _grouped(packs: Sequence[_Pack], kept: Sequence[_Object]) -> tuple[list[list
     return [group for group in groups if group not in alone], untouched
 
 
-def _carry_out(root: Path, packs: Sequence[_Pack], groups: list[list[Kept]], untouched: set[str], disk: Disk) -> None:
+def _carry_out(shelf: Shelf, packs: Sequence[_Pack], groups: list[list[Kept]], untouched: set[str]) -> None:
     mixed = {part.pack for group in groups for part in group}
     for pack in packs:
         if pack.name not in untouched and pack.name not in mixed:
-            remove_pack(root, pack.name, lambda path: _remove(path, root))
+            _remove_pack(shelf, pack.name)
     for group in groups:
         with suppress(FileNotFoundError):  # another process was faster
-            _write(root, group, disk)
+            _write(shelf, group)
             for part in group:
-                remove_pack(root, part.pack, lambda path: _remove(path, root))
+                _remove_pack(shelf, part.pack)
 
 
-def _write(root: Path, group: list[Kept], disk: Disk) -> None:
+def _write(shelf: Shelf, group: list[Kept]) -> None:
     try:
-        rewritten(root, group, disk)
+        rewritten(shelf, group)
     except FileNotFoundError:
         raise
     except (OSError, Fault, Bad) as error:
         raise StoreError(
-            f"cache '{root}' cannot be pruned to the end: what stays of {len(group)} packs cannot be written anew "
+            f"cache '{shelf.at}' cannot be pruned to the end: what stays of {len(group)} packs cannot be written anew "
             f"({getattr(error, 'strerror', None) or error}); nothing of it is lost; free some space or restore write "
             "permission, and prune again"
         ) from error
@@ -239,7 +243,18 @@ def _remove(path: Path, root: Path) -> None:
             else:
                 path.unlink()
     except OSError as error:
-        raise StoreError(
-            f"cache '{root}' cannot be pruned: '{path}': {error.strerror}; restore write permission, "
-            "or prune as the user who owns it"
-        ) from error
+        raise _stuck(root, path, error) from error
+
+
+def _remove_pack(shelf: Shelf, name: str) -> None:
+    try:
+        shelf.remove(name)
+    except OSError as error:
+        raise _stuck(shelf.at, error.filename or shelf.place(name), error) from error
+
+
+def _stuck(root: Path | str, path: Path | str, error: OSError) -> StoreError:
+    return StoreError(
+        f"cache '{root}' cannot be pruned: '{path}': {error.strerror}; restore write permission, "
+        "or prune as the user who owns it"
+    )

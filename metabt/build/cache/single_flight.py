@@ -9,9 +9,9 @@
 
 The threads of a store share its locks: one that is held for a put waits for no thread of the same store, which finds
 the object before it is published. A thread inside a claim must not enter another: two that do so in opposite order
-would wait for ever. Where files cannot be locked, or a lock is held for two minutes, work may be done twice, with the
-same result. The file is never removed: a process that waits for a removed file would hold a lock that no other
-process sees.
+would wait for ever. Where files cannot be locked, as in an object store, or a lock is held for two minutes, work may be
+done twice, with the same result. The file is never removed: a process that waits for a removed file would hold a lock
+that no other process sees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from metabt.build.cache.pack_writer import REASONS
+from metabt.build.cache.folder.syscalls import REASONS
 
 CLAIMS = "claims"
 """File of which bytes are locked, inside a store."""
@@ -68,11 +68,14 @@ class Claim:
 class Claims:
     """The claims that the threads of this process are inside of, and the locks that are held for them and for puts."""
 
-    def __init__(self, root: Path, warn: Callable[[str], None], waiting: Callable[[], None]) -> None:
-        """Take the store's directory; `waiting()` is called before and after one of its threads waits for others."""
-        self._path = root / CLAIMS
+    def __init__(self, root: Path | None, warn: Callable[[str], None], waiting: Callable[[], None]) -> None:
+        """Take the store's directory, or None where only threads of this process are to be kept out.
+
+        `waiting()` is called before and after one of its threads waits for others.
+        """
+        self._path = (root or Path()) / CLAIMS
         self._warn, self._waiting = warn, waiting
-        self._works = True
+        self._works = root is not None
         self._file: int | None = None
         self._held: dict[str, int] = {}
         self._inside: dict[str, Claim] = {}

@@ -19,19 +19,12 @@ from pathlib import Path
 
 from metabt.build.cache.ages_and_sizes import parse_age, parse_size
 from metabt.build.cache.compaction import mended
-from metabt.build.cache.last_use import last_uses
+from metabt.build.cache.folder.reading import earlier_objects, listing
+from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.pack_format import Fault, Foreign
 from metabt.build.cache.pruning import Pruned, leftovers, prune
-from metabt.build.cache.syscalls import Disk
-from metabt.build.cache.verified_reading import (
-    QUARANTINE,
-    Bad,
-    earlier_objects,
-    listing,
-    pack_names,
-    read_index,
-    set_aside,
-)
+from metabt.build.cache.shelf import QUARANTINE, Bad, Shelf
+from metabt.build.cache.verified_reading import read_index
 
 __all__ = ["Pruned", "Stats", "Verified", "parse_age", "parse_size", "prune", "stats", "verify"]
 
@@ -86,21 +79,21 @@ def stats(root: Path) -> Stats:
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     foreign = [status.st_size for status in earlier_objects(root)]
-    uses, n_packs = [], 0
-    for name, status in pack_names(root):
+    shelf, uses, n_packs = FolderShelf(root), list[float](), 0
+    for name, n_bytes in shelf.names():
         try:
-            index, seen = read_index(root, name)
+            index, published = read_index(shelf, name)
         except Foreign:
-            foreign.append(status.st_size)
+            foreign.append(n_bytes)
             continue
         except (Bad, OSError):
             objects[UNREADABLE] += 1
-            sizes[UNREADABLE] += status.st_size
+            sizes[UNREADABLE] += n_bytes
         else:
             for row, size in enumerate(index.sizes()):
                 objects[index.schema(row)] += 1
                 sizes[index.schema(row)] += size
-            uses += [time for time in last_uses(root, name, len(index.keys), seen.st_mtime)]
+            uses += shelf.uses(name, len(index.keys), published)
         n_packs += 1
     return Stats(
         objects=objects.total(),
@@ -117,9 +110,10 @@ def stats(root: Path) -> Stats:
 
 def verify(root: Path) -> Verified:
     """Check every byte of every pack, move what is not sound to the quarantine, and return the findings."""
-    names = [name for name, _ in pack_names(root)]
+    shelf = FolderShelf(root)
+    names = [name for name, _ in shelf.names()]
     with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(partial(_verified, root), names))
+        found = list(pool.map(partial(_verified, shelf), names))
     return Verified(
         sound=sum(it.sound for it in found),
         bytes=sum(it.bytes for it in found),
@@ -129,18 +123,18 @@ def verify(root: Path) -> Verified:
     )
 
 
-def _verified(root: Path, name: str) -> Verified:
+def _verified(shelf: Shelf, name: str) -> Verified:
     pack = f"pack {name}"
     try:
-        index, _ = read_index(root, name)
-        bad = mended(root, name, index, Disk())
+        index, _ = read_index(shelf, name)
+        bad = mended(shelf, name, index)
     except FileNotFoundError:
         return Verified(0, 0, (), (), 0)  # pruned meanwhile
     except Foreign:
         return Verified(0, 0, (), (), 1)
     except Bad as fault:
         faults = ((pack, str(fault)),)
-        return Verified(0, 0, (), faults, 0) if _stays(root, fault) else Verified(0, 0, faults, (), 0)
+        return Verified(0, 0, (), faults, 0) if _stays(shelf, fault) else Verified(0, 0, faults, (), 0)
     except (OSError, Fault) as error:
         return Verified(0, 0, (), ((pack, str(error)),), 0)
     told = tuple((f"block {index.keys[row].hex()} in {pack}", fault) for row, fault in sorted(bad.items()))
@@ -148,9 +142,9 @@ def _verified(root: Path, name: str) -> Verified:
     return Verified(len(index.keys) - len(bad), size, told, (), 0)
 
 
-def _stays(root: Path, bad: Bad) -> bool:
+def _stays(shelf: Shelf, bad: Bad) -> bool:
     try:
-        set_aside(root, bad.path, bad.seen)
+        shelf.set_aside(bad)
     except OSError:
         return True
     return False

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.last_use import last_uses, write_uses
+from metabt.build.cache.folder.shelf import FolderShelf
+from metabt.build.cache.folder.syscalls import Disk
+from metabt.build.cache.folder.times import last_uses, write_uses
 from metabt.build.cache.object_store import ObjectStore, Section
 from metabt.build.cache.pack_format import Index
-from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.verified_reading import read_index
 
 SCHEMA = "test 1"
@@ -59,12 +60,12 @@ def fill_apart(store: ObjectStore, names: Sequence[int], size: int = 40) -> None
 def path_of(store: ObjectStore, key: str) -> Path:
     """Return the path of the pack that an object is in."""
     place = store.place(key)
-    assert place is not None
+    assert isinstance(place, Path)
     return place
 
 
 def index_of(path: Path) -> Index:
-    return read_index(path.parent.parent, path.name)[0]
+    return read_index(FolderShelf(path.parent.parent), path.name)[0]
 
 
 def spoil(store: ObjectStore, key: str) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache import pack_writer, publishing
+from metabt.build.cache import pack_writer
+from metabt.build.cache.folder import publishing
+from metabt.build.cache.folder.publishing import is_temporary
+from metabt.build.cache.folder.syscalls import Disk
 from metabt.build.cache.object_store import ObjectStore
-from metabt.build.cache.publishing import is_temporary
-from metabt.build.cache.syscalls import Disk
 from metabt.build.cache.upkeep import prune
 from tests.build.cache.stores import (
     SCHEMA,

@@ -16,9 +16,10 @@ import pytest
 
 from metabt.build.cache import pack_index
 from metabt.build.cache.disk import DiskCache
-from metabt.build.cache.last_use import last_uses
+from metabt.build.cache.folder.times import last_uses
 from metabt.build.cache.object_store import Counts, ObjectStore, Section
 from metabt.build.cache.pack_format import DIGITS, MAGIC, Stored, pack_pieces
+from metabt.build.cache.shelf import Bad, Shelf
 from metabt.build.cache.upkeep import prune, stats, verify
 from metabt.errors import StoreError
 from tests.build.cache.stores import (
@@ -109,9 +110,9 @@ def test_what_is_known_is_told_by_the_index_and_no_object_is_read(
     fill_apart(store, range(5))
     reads: list[str] = []
 
-    def read(root: Path, name: str) -> object:
+    def read(shelf: Shelf, name: str) -> object:
         reads.append(name)
-        return read_index(root, name)
+        return read_index(shelf, name)
 
     read_index = pack_index.read_index
     with monkeypatch.context() as patch, ObjectStore(store.root) as other:
@@ -601,15 +602,14 @@ def test_a_sound_pack_that_has_taken_the_place_of_a_bad_one_is_left_alone(
     path = stored(store)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    from metabt.build.cache import object_store
 
-    def overtaken(root: Path, bad: Path, seen: os.stat_result) -> Path | None:
+    def overtaken(bad: Bad) -> Path | str | None:
         path.with_suffix(".new").write_bytes(content)
         path.with_suffix(".new").rename(path)
-        return set_aside(root, bad, seen)
+        return set_aside(bad)
 
-    set_aside = object_store.set_aside
-    monkeypatch.setattr(object_store, "set_aside", overtaken)
+    set_aside = store.shelf.set_aside
+    monkeypatch.setattr(store.shelf, "set_aside", overtaken)
     assert plain(store.get(KEY, SCHEMA)) in (None, plain(sections("a")))
     assert store.counts.quarantined == 0
     assert plain(store.get(KEY, SCHEMA)) == plain(sections("a"))

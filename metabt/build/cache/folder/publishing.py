@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from metabt.build.cache.syscalls import MANY, Disk
-from metabt.build.cache.verified_reading import DIRECTORY
+from metabt.build.cache.folder.reading import DIRECTORY
+from metabt.build.cache.folder.syscalls import MANY, Disk
 
 REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """Error numbers of a file system that has no hard links, or refuses them to this process."""

@@ -6,16 +6,24 @@ where another of that name has taken its place.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags with which a file is made: it must not exist, not even as a link."""
-
-
 MANY = 1024
 """Pieces that one call can write."""
+REASONS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the limit of this process on a file's size is reached (RLIMIT_FSIZE); raise it with `ulimit -f`",
+    errno.EROFS: "the file system is read-only; mount it writable",
+    errno.EACCES: "permission is denied; restore write permission",
+    errno.EPERM: "permission is denied; restore write permission",
+}
+"""Error number of a refusal -> what it means and how to mend it."""
 
 
 class Disk:
