@@ -1,4 +1,4 @@
-"""Cache: where blocks are remembered, for one process (`memory`) or in a lakehouse (`disk`).
+"""Cache: where blocks are remembered, for one process (`memory`), in a lakehouse (`disk`) or in an object store.
 
 A cache around another one is in `memory` too.
 
@@ -6,7 +6,7 @@ A cache around another one is in `memory` too.
    build on.
 2. `object_store` keeps bytes under a key, many objects in a pack: laid out by `pack_format`, written on a thread by
    `pack_writer`, found by `pack_index`, verified before every use by `verified_reading`. Packs lie on a `shelf`, which
-   is a port: `folder/` is its twin for a directory.
+   is a port: `folder/` is its twin for a directory, `bucket/` the one for an object store.
 3. `single_flight` lets one of several processes compute what all of them want.
 4. `upkeep` counts and verifies, `pruning` removes what is not used since `last_use` says so, `compaction` writes what
    stays of packs into new ones, `ages_and_sizes` reads `30d` and `10G`.

@@ -1,4 +1,4 @@
-"""The cache of a lakehouse: objects on disk, many in a pack, that any process may read, verified before every use.
+"""The cache of a lakehouse: objects in a store, many in a pack, that any process may read, verified before every use.
 
 An object's parts are Arrow streams (codec), stored and verified by their SHA-256 (object_store); the digest that a
 later key builds on is the one that was verified.
@@ -25,26 +25,13 @@ SCHEMAS = {"block": "block 4", "exposure": "exposure 3"}
 """Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
 
 
-class DiskCache:
-    """Remembers blocks in a directory."""
+class StoredCache:
+    """Remembers blocks in a store."""
 
     remembers = True
 
-    def __init__(self, root: Path) -> None:
-        """Use the directory `root`; it is made when something is first stored.
-
-        Raises
-        ------
-        StoreError
-            If something else is in its place.
-        """
-        if root.exists() and not root.is_dir():
-            raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
-        self.store = ObjectStore(root)
-
-    def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
-        """Pickle as the directory alone: unpickled, it is another cache over the same objects."""
-        return DiskCache, (self.store.root.absolute(),)
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
 
     def get(self, key: str, kind: str) -> Sealed | None:
         """Return the object under the key, every byte verified; None where there is none, or it is damaged."""
@@ -94,3 +81,23 @@ class DiskCache:
     ) -> None:
         """Finish writing."""
         self.store.close()
+
+
+class DiskCache(StoredCache):
+    """Remembers blocks in a directory."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the directory `root`; it is made when something is first stored.
+
+        Raises
+        ------
+        StoreError
+            If something else is in its place.
+        """
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"'{root}' is a file, wanted the cache's directory; remove it: it holds no results")
+        super().__init__(ObjectStore(root))
+
+    def __reduce__(self) -> tuple[type[DiskCache], tuple[Path]]:
+        """Pickle as the directory alone: unpickled, it is another cache over the same objects."""
+        return DiskCache, (self.store.root.absolute(),)

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 
 from metabt.build.cache.pack_format import Foreign, Index
@@ -74,8 +76,8 @@ class PackIndex:
                 self._warn(f"cache '{self._shelf.at}': its packs cannot be listed ({error.strerror}); none is used")
                 names = set()
             gone = self._packs.keys() - names
-            for name in sorted(names - self._packs.keys() - self._left):
-                self._read(name)
+            for name, read in self._indexes(sorted(names - self._packs.keys() - self._left)):
+                self._take(name, read)
             for name in gone:
                 del self._packs[name]
             if gone:
@@ -107,9 +109,17 @@ class PackIndex:
             self.look(anew=True)
             return sorted(self._where.items())
 
-    def _read(self, name: str) -> None:
+    def _indexes(self, names: list[str]) -> Iterator[tuple[str, Callable[[], tuple[Index, float]]]]:
+        """Yield the names of packs, each with what returns its index, or raises; as many are read at once as may be."""
+        if self._shelf.readers == 1:
+            yield from ((name, partial(read_index, self._shelf, name)) for name in names)
+        elif names:
+            with ThreadPoolExecutor(self._shelf.readers) as pool:
+                yield from [(name, pool.submit(read_index, self._shelf, name).result) for name in names]
+
+    def _take(self, name: str, read: Callable[[], tuple[Index, float]]) -> None:
         try:
-            self._packs[name], _ = read_index(self._shelf, name)
+            self._packs[name], _ = read()
             self._include(name, self._packs[name])
         except FileNotFoundError:
             return  # pruned meanwhile
