@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metabt.api.panels import open_panel
     from metabt.api.result import Baselines, Result
     from metabt.build.cache import MemoryCache
+    from metabt.build.cache.bucket.cache import BucketCache
     from metabt.data.panel import Panel, Sheet
     from metabt.data.prices import Prices
     from metabt.engines.backtest_engine import BacktestEngine
@@ -33,6 +34,7 @@ _EXPORTS = {
     "BacktestEngine": "metabt.engines.backtest_engine",
     "Local": "metabt.engines.local",
     "Ray": "metabt.engines.ray",
+    "BucketCache": "metabt.build.cache.bucket.cache",
     "MemoryCache": "metabt.build.cache",
     "MetabtError": "metabt.errors",
     "Panel": "metabt.data.panel",
@@ -46,6 +48,7 @@ _EXPORTS = {
 __all__ = [
     "BacktestEngine",
     "Baselines",
+    "BucketCache",
     "Local",
     "MemoryCache",
     "MetabtError",

@@ -34,7 +34,20 @@ class StoredCache:
         self.store = store
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return the object under the key, every byte verified; None where there is none, or it is damaged."""
+        """Return an object, every byte verified.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, as it was put.
+
+        Returns
+        -------
+        Sealed or None
+            Its parts and their digests; None where there is none, or it is damaged.
+        """
         found = self.store.get(key, SCHEMAS[kind])
         if found is None:
             return None
@@ -46,30 +59,81 @@ class StoredCache:
         return Sealed(parts, {name: section.sha256 for name, section in found.items()})
 
     def known(self, key: str, kind: str) -> Mapping[str, str] | None:
-        """Return the digests of the object's parts as an index of keys states them, no part being read; or None."""
+        """Return the digests of an object's parts as an index of keys states them, no part being read.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, as it was put.
+
+        Returns
+        -------
+        mapping of str to str or None
+            The SHA-256 of each part by name; None where nothing of that kind is under the key.
+        """
         return self.store.known(key, SCHEMAS[kind])
 
     def claim(self, key: str) -> AbstractContextManager[Any]:
-        """Return a context manager that waits on entry until no other process or thread is computing the key."""
+        """Return the claim on a key.
+
+        Parameters
+        ----------
+        key : str
+            What is going to be computed.
+
+        Returns
+        -------
+        context manager
+            It waits on entry until no other thread, and where files can be locked no other process, computes the key.
+        """
         return self.store.claim(key)
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
-        """Store the parts of an object, unless the key is taken; return them with their digests."""
+        """Store the parts of an object, unless the key is taken.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+        parts : mapping of str to object
+            Its parts by name, such as a block and the state after it; they must not be changed afterwards.
+
+        Returns
+        -------
+        Sealed
+            The parts, with a SHA-256 of each.
+        """
         sealed, data = seal(parts)
         sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
         self.store.put(key, SCHEMAS[kind], sections)
         return sealed
 
     def together(self) -> AbstractContextManager[None]:
-        """Return a context manager within which what this thread puts is kept back, to be published in one pack."""
+        """Return what keeps puts back.
+
+        Returns
+        -------
+        context manager
+            Within it what this thread puts is kept back, to be published in one pack.
+        """
         return self.store.together()
 
     def publish(self) -> None:
-        """Begin to put on disk what was put, if it is enough for a pack."""
+        """Begin to publish what was put, if it is enough for a pack."""
         self.store.publish()
 
     def flush(self) -> bool:
-        """Wait until everything that was put is on disk, or given up; return whether nothing was given up."""
+        """Wait until everything that was put is published, or given up.
+
+        Returns
+        -------
+        bool
+            Whether nothing was given up.
+        """
         return self.store.flush()
 
     def __enter__(self) -> Self:

@@ -15,23 +15,38 @@ from metabt.build.cache.object_store import ObjectStore
 
 
 class BucketCache(StoredCache):
-    """Remembers blocks below an address such as s3://research/cache."""
+    """Remembers blocks in an object store of S3's protocol.
 
-    def __init__(self, address: str, server: Server | None = None) -> None:
-        """Connect, with the credentials that AWS' own chain finds, and see that the server heeds conditions.
+    Credentials are found by AWS' own chain: environment, files, the pod's or the machine's identity. They are stored
+    nowhere, and a worker to which the cache is sent finds its own.
 
-        Raises
-        ------
-        ConfigError
-            For another address than s3://BUCKET/PREFIX.
-        StoreError
-            For a server that lets two writers have one name, or cannot be reached.
-        """
-        self.address, self.server = parse_address(address, "cache"), server or Server()
+    Parameters
+    ----------
+    address : str
+        Where, such as ``s3://research/cache``; the bucket must be there.
+    endpoint : str, optional
+        Address of the server, such as ``https://s3.example:9000``; None is AWS' own, or what its environment and files
+        name.
+    region : str, optional
+        Region that requests are signed for; None is what AWS' environment and files name, else us-east-1.
+
+    Raises
+    ------
+    ConfigError
+        For another address than s3://BUCKET/PREFIX, and for an endpoint or a region that is none.
+    StoreError
+        For a server that lets two writers have one name, or cannot be reached.
+    """
+
+    def __init__(self, address: str, endpoint: str | None = None, region: str | None = None) -> None:
+        self.address, self.server = parse_address(address, "cache"), Server(endpoint, region)
         connection = Connection(self.server, self.address.bucket)
         require_conditional_puts(connection, self.address)
         super().__init__(ObjectStore(BucketShelf(connection, self.address)))
 
-    def __reduce__(self) -> tuple[type[BucketCache], tuple[str, Server]]:
+    def __reduce__(self) -> tuple[type[BucketCache], tuple[str, str | None, str | None]]:
         """Pickle as the address alone: whoever unpickles it has credentials of its own."""
-        return BucketCache, (str(self.address), self.server)
+        return BucketCache, (str(self.address), self.server.endpoint, self.server.region)
+
+    def __repr__(self) -> str:
+        return f"BucketCache({str(self.address)!r})"
