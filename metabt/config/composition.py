@@ -27,8 +27,9 @@ from metabt.config.overrides import CARRIED, OPTIONAL, SETTINGS, split
 from metabt.config.search import load, load_briefly
 from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
-from metabt.errors import ConfigError, nearest
+from metabt.errors import ConfigError, StoreError, nearest
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
+from metabt.lakehouse.catalog.local_paths import refuse_remote
 
 TOO_DEEP = "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
 """Said where Python itself can follow no further."""
@@ -138,6 +139,10 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
     if config.get("catalog") is not None:
         parse_connection_string(str(config["catalog"]))
+    try:
+        refuse_remote(str(config["lakehouse"]), config.get("catalog"))
+    except StoreError as error:
+        raise ConfigError(str(error)) from None
     return {key: config.get(key) for key in SETTINGS}
 
 

@@ -14,15 +14,13 @@ import secrets
 from pathlib import Path
 
 from metabt.errors import ConfigError, StoreError
-from metabt.lakehouse.catalog.connection_string import ConnectionString, parse_connection_string
+from metabt.lakehouse.catalog.connection_string import VARIABLE, ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
-from metabt.lakehouse.catalog.local_paths import refuse_address
+from metabt.lakehouse.catalog.local_paths import refuse_remote
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.lost_catalogue import lost, remains
 
-VARIABLE = "METABT_CATALOG"
-"""Environment variable that names a catalogue in PostgreSQL."""
 FILE = "catalog.postgres"
 """File inside a lakehouse that says where its catalogue is."""
 COMMENT = "# The catalogue of this lakehouse. The folder may be moved; a copy of it needs a catalogue of its own.\n"
@@ -31,15 +29,15 @@ COMMENT = "# The catalogue of this lakehouse. The folder may be moved; a copy of
 Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
-def located(path: str | Path) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded.
+def located(path: str | Path, catalog: str | None = None) -> Path:
+    """Return the absolute directory of a lakehouse, with ~ expanded; `catalog` is the catalogue that is named, if any.
 
     Raises
     ------
     StoreError
-        For an address such as s3://bucket, and for a folder that a Ray job deletes.
+        For an address such as s3://bucket/prefix, and for a folder that a Ray job deletes.
     """
-    refuse_address(path, "lakehouse")
+    refuse_remote(path, catalog)
     found = Path(path).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))
@@ -79,7 +77,7 @@ def confirm(path: str | Path, catalog: str) -> None:
     StoreError
         For a lakehouse with another catalogue.
     """
-    found = existing(located(path))
+    found = existing(located(path, catalog))
     if found is not None:
         _compare(found, "catalog", parse_connection_string(catalog))
 
@@ -94,7 +92,7 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
     StoreError
         For a lakehouse with another catalogue than `catalog`, a schema that is in use, a server that is out of reach.
     """
-    root = located(path)
+    root = located(path, catalog)
     named = [] if catalog is None else [("catalog", parse_connection_string(catalog))]
     found = existing(root)
     if found is None:

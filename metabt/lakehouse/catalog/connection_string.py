@@ -19,6 +19,9 @@ from dataclasses import dataclass, replace
 
 from metabt.errors import ConfigError, nearest
 
+VARIABLE = "METABT_CATALOG"
+"""Environment variable that names a catalogue in PostgreSQL."""
+
 PREFIX = "postgres:"
 """How the text begins."""
 EXAMPLE = "postgres:host=HOST dbname=NAME user=NAME"

@@ -19,8 +19,8 @@ REFUSED = {
     "gs": "Google's storage states that a name must be free by another header than S3's",
     "gcs": "Google's storage states that a name must be free by another header than S3's",
     **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl", "wasb", "wasbs"), AZURE),
-    "http": "a web server stores nothing; an object store's own address goes into `object_store.endpoint`",
-    "https": "a web server stores nothing; an object store's own address goes into `object_store.endpoint`",
+    "http": "a web server stores nothing; the address of an object store's server is its `endpoint`",
+    "https": "a web server stores nothing; the address of an object store's server is its `endpoint`",
     "hdfs": "HDFS has a protocol of its own",
     "s3a": "that is Hadoop's name for s3",
     "s3n": "that is Hadoop's name for s3",
@@ -42,11 +42,11 @@ class Server:
         # neither is shown: an address may hold a password by mistake
         if self.endpoint is not None and not _ENDPOINT.fullmatch(self.endpoint):
             raise ConfigError(
-                "object_store.endpoint is no address of a server; wanted http(s)://HOST or http(s)://HOST:PORT, "
+                "the endpoint is no address of a server; wanted http(s)://HOST or http(s)://HOST:PORT, "
                 "without user, password, path or query; credentials come from AWS' own chain, such as AWS_ACCESS_KEY_ID"
             )
         if self.region is not None and not _REGION.fullmatch(self.region):
-            raise ConfigError("object_store.region is no region's name; wanted such as eu-central-1")
+            raise ConfigError("the region is no region's name; wanted such as eu-central-1")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def parse_address(text: str | Path, what: str = "lakehouse") -> Address:
     if "@" in rest or "?" in rest or "#" in rest:  # not shown: it may hold a password
         raise ConfigError(
             f"{what}: an s3 address has a bucket and a prefix alone, and this one has '@', '?' or '#'; leave out "
-            "what is beside them: credentials come from AWS' own chain, such as AWS_ACCESS_KEY_ID, the server from "
-            "`object_store.endpoint`"
+            "what is beside them: credentials come from AWS' own chain, such as AWS_ACCESS_KEY_ID"
         )
     if not _BUCKET.fullmatch(bucket):
         raise ConfigError(

@@ -42,7 +42,7 @@ def require_conditional_puts(connection: Connection, address: Address) -> None:
         except OSError as error:
             raise StoreError(
                 f"the object store at {server[0]} does not take a key under a condition: {error.strerror}; see whether "
-                f"the server, the bucket '{address.bucket}' and `object_store.endpoint` are right"
+                f"the server, the bucket '{address.bucket}' and the endpoint are right"
             ) from error
         if not is_held:
             raise StoreError(
