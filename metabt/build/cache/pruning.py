@@ -13,8 +13,6 @@ is being read stays readable until its reader is done. Packs of another format s
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,14 +21,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from metabt.build.cache.compaction import Kept, planned_size, rewritten
-from metabt.build.cache.folder.publishing import is_temporary
-from metabt.build.cache.folder.reading import listing
 from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.folder.syscalls import Disk
-from metabt.build.cache.folder.times import use_files
 from metabt.build.cache.pack_format import Fault, Foreign, Index
 from metabt.build.cache.pack_writer import PACK
-from metabt.build.cache.shelf import PACKS, QUARANTINE, Bad, Shelf
+from metabt.build.cache.shelf import Bad, Shelf
 from metabt.build.cache.verified_reading import read_index
 from metabt.errors import StoreError
 
@@ -83,7 +78,7 @@ class _Object:
 
 
 def prune(
-    root: Path,
+    root: Path | Shelf,
     keep: timedelta | None,
     max_size: int | None,
     dry_run: bool = False,
@@ -95,8 +90,8 @@ def prune(
 
     Parameters
     ----------
-    root : Path
-        Directory of the store.
+    root : Path or Shelf
+        Directory of the store, or another shelf.
     keep : timedelta or None
         Age up to which objects and quarantined ones stay; None for any.
     max_size : int or None
@@ -115,7 +110,7 @@ def prune(
     """
     now = time.time() if now is None else now
     horizon = -float("inf") if keep is None else now - keep.total_seconds()
-    shelf = FolderShelf(root, disk)
+    shelf: Shelf = FolderShelf(root, disk) if isinstance(root, Path) else root
     packs = list(_packs(shelf))
     objects = sorted(_objects(packs), key=lambda found: (-found.used, found.key, found.pack.name))
     before = sum(pack.index.size for pack in packs)
@@ -125,12 +120,11 @@ def prune(
         kept.pop()  # a new pack has an index of its own, of some bytes more
         groups, untouched = _grouped(packs, kept)
     after = _size(packs, groups, untouched)
-    # st_ctime is when it was moved there
-    quarantined = [root / QUARANTINE / name for name, found in listing(root / QUARANTINE) if found.st_ctime < horizon]
-    temporary = [path for path, found in leftovers(root) if found.st_mtime < now - LEFT_BEHIND]
+    quarantined = [name for name, moved in shelf.aside() if moved < horizon]
+    temporary = [name for name, changed in shelf.litter() if changed < now - LEFT_BEHIND]
     if not dry_run:
-        for path in [*temporary, *quarantined]:
-            _remove(path, root)
+        for name in [*temporary, *quarantined]:
+            _clear(shelf, name)
         _carry_out(shelf, packs, groups, untouched)
     return Pruned(
         objects=len({found.key for found in objects}) - len(kept),
@@ -141,16 +135,6 @@ def prune(
         quarantined=len(quarantined),
         packs=len(groups) + len(untouched),
     )
-
-
-def leftovers(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield what belongs to no pack: temporary files, their publication under way or crashed, and times of no pack."""
-    names = {name for name, _ in listing(root / PACKS)}
-    for directory in (root, root / PACKS):
-        for name, status in listing(directory):
-            if is_temporary(name):
-                yield directory / name, status
-    yield from ((path, status) for path, status in use_files(root) if path.name not in names)
 
 
 def _packs(shelf: Shelf) -> Iterator[_Pack]:
@@ -235,15 +219,11 @@ def _write(shelf: Shelf, group: list[Kept]) -> None:
         ) from error
 
 
-def _remove(path: Path, root: Path) -> None:
+def _clear(shelf: Shelf, name: str) -> None:
     try:
-        with suppress(FileNotFoundError):  # another process was faster
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        shelf.clear(name)
     except OSError as error:
-        raise _stuck(root, path, error) from error
+        raise _stuck(shelf.at, f"{shelf.at}/{name}", error) from error
 
 
 def _remove_pack(shelf: Shelf, name: str) -> None:

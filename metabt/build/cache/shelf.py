@@ -16,6 +16,8 @@ QUARANTINE = "quarantine"
 """Where that is which is bad, on a shelf."""
 USED = "used"
 """Where it says when the objects of packs were last used, on a shelf."""
+PROBES = ".probes"
+"""Where keys are put to find out what an object store does."""
 
 
 class Bad(Exception):
@@ -102,6 +104,18 @@ class Shelf(Protocol):
 
     def keep_aside(self, key: str, data: bytes | memoryview) -> None:
         """Write the bytes of a bad object of a pack into the quarantine."""
+
+    def litter(self) -> Iterable[tuple[str, float]]:
+        """Return what was not finished, or belongs to no pack, by name on the shelf, with when it was last changed."""
+
+    def aside(self) -> Iterable[tuple[str, float]]:
+        """Return what is in the quarantine, by name on the shelf, with when it came there."""
+
+    def earlier(self) -> Iterable[int]:
+        """Return the bytes of each object of an earlier format, which is neither read nor removed."""
+
+    def clear(self, name: str) -> None:
+        """Remove what is litter, or in the quarantine; another process may have been faster."""
 
     def uses(self, name: str, n_objects: int, published: float) -> Sequence[float]:
         """Return when each object of a pack was last used, seconds since the epoch."""

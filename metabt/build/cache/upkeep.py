@@ -19,11 +19,10 @@ from pathlib import Path
 
 from metabt.build.cache.ages_and_sizes import parse_age, parse_size
 from metabt.build.cache.compaction import mended
-from metabt.build.cache.folder.reading import earlier_objects, listing
 from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.pack_format import Fault, Foreign
-from metabt.build.cache.pruning import Pruned, leftovers, prune
-from metabt.build.cache.shelf import QUARANTINE, Bad, Shelf
+from metabt.build.cache.pruning import Pruned, prune
+from metabt.build.cache.shelf import Bad, Shelf
 from metabt.build.cache.verified_reading import read_index
 
 __all__ = ["Pruned", "Stats", "Verified", "parse_age", "parse_size", "prune", "stats", "verify"]
@@ -74,12 +73,13 @@ class Verified:
     """Packs of another format, which were not looked at."""
 
 
-def stats(root: Path) -> Stats:
-    """Return numbers and sizes of what is in a store; indexes are read, no object is."""
+def stats(root: Path | Shelf) -> Stats:
+    """Return numbers and sizes of what is in a directory or on another shelf; indexes are read, no object is."""
+    shelf: Shelf = FolderShelf(root) if isinstance(root, Path) else root
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    foreign = [status.st_size for status in earlier_objects(root)]
-    shelf, uses, n_packs = FolderShelf(root), list[float](), 0
+    foreign = list(shelf.earlier())
+    uses, n_packs = list[float](), 0
     for name, n_bytes in shelf.names():
         try:
             index, published = read_index(shelf, name)
@@ -100,17 +100,17 @@ def stats(root: Path) -> Stats:
         bytes=sizes.total(),
         packs=n_packs,
         by_schema={schema: (objects[schema], sizes[schema]) for schema in sorted(objects)},
-        quarantined=len(list(listing(root / QUARANTINE))),
-        temporary=len(list(leftovers(root))),
+        quarantined=len(list(shelf.aside())),
+        temporary=len(list(shelf.litter())),
         foreign=(len(foreign), sum(foreign)),
         oldest=_time(min(uses)) if uses else None,
         newest=_time(max(uses)) if uses else None,
     )
 
 
-def verify(root: Path) -> Verified:
+def verify(root: Path | Shelf) -> Verified:
     """Check every byte of every pack, move what is not sound to the quarantine, and return the findings."""
-    shelf = FolderShelf(root)
+    shelf: Shelf = FolderShelf(root) if isinstance(root, Path) else root
     names = [name for name, _ in shelf.names()]
     with ThreadPoolExecutor(READERS) as pool:
         found = list(pool.map(partial(_verified, shelf), names))

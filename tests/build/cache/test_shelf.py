@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.pack_format import ALIGNMENT, Fault, Stored, pack_pieces
 from metabt.build.cache.shelf import Bad, Shelf
+from metabt.build.cache.upkeep import prune, stats, verify
 from metabt.build.cache.verified_reading import read_index, read_object
 from tests.build.cache.stores import SCHEMA, finish, key_of, plain, sections, start
 from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, seaweed
@@ -256,3 +259,54 @@ def test_a_kill_beside_the_put_of_a_pack_leaves_it_whole_or_not_at_all(anew: Cal
         store.flush()
         assert [plain(store.get(key_of(number), SCHEMA)) for number in range(20)] == whole
     assert len(list(anew().names())) == 1
+
+
+# Upkeep
+
+
+def test_upkeep_counts_verifies_and_puts_small_packs_together(anew: Callable[[], Shelf]) -> None:
+    shelf = anew()
+    with ObjectStore(shelf) as store:
+        for number in range(6):
+            store.put(key_of(number), SCHEMA, sections(number))
+            store.flush()
+    found = stats(shelf)
+    assert (found.objects, found.packs, found.quarantined, found.temporary) == (6, 6, 0, 0)
+    assert verify(shelf).sound == 6 and verify(shelf).bytes == found.bytes
+    assert prune(shelf, None, None).packs == 1 and stats(shelf).packs == 1
+    with ObjectStore(anew()) as store:
+        assert [plain(store.get(key_of(n), SCHEMA)) for n in range(6)] == [plain(sections(n)) for n in range(6)]
+        # what this one has not seen, another one prunes
+        assert prune(anew(), None, 0).objects == 6
+        assert store.get(key_of(0), SCHEMA) is None and list(anew().names()) == []
+
+
+def test_what_is_not_used_goes_and_what_is_used_stays(anew: Callable[[], Shelf]) -> None:
+    shelf, day = anew(), 86_400.0
+    with ObjectStore(shelf) as store:
+        for number in range(4):
+            store.put(key_of(number), SCHEMA, sections(number))
+    (name,) = (name for name, _ in shelf.names())
+    index = read_index(shelf, name)[0]
+    old = {index.row(bytes.fromhex(key_of(number))) for number in (1, 3)}
+    shelf.write_uses(name, [time.time() - 40 * day * (row in old) for row in range(4)])
+    with ObjectStore(anew()) as reader:
+        assert reader.get(key_of(3), SCHEMA) is not None  # and that is a use
+    done = prune(anew(), timedelta(days=30), None)
+    assert (done.objects, done.kept) == (1, 3)
+    with ObjectStore(anew()) as store:
+        assert [store.get(key_of(number), SCHEMA) is not None for number in range(4)] == [True, False, True, True]
+
+
+def test_litter_and_quarantine_go_in_time(anew: Callable[[], Shelf], shelf: Shelf) -> None:
+    name = key_of("bad")
+    shelf.put(name, [b"bad"])
+    shelf.write_uses(key_of("no pack"), [7.0])
+    found = verify(shelf)
+    assert found.sound == 0 and len(found.bad) == 1
+    assert (stats(shelf).quarantined, stats(shelf).temporary, stats(shelf).packs) == (1, 1, 0)
+    now = time.time()
+    assert prune(shelf, timedelta(days=30), None, now=now).quarantined == 0
+    later = prune(shelf, timedelta(days=30), None, now=now + 31 * 86_400)
+    assert (later.quarantined, later.temporary) == (1, 1)
+    assert (stats(shelf).quarantined, stats(shelf).temporary) == (0, 0)

@@ -11,10 +11,8 @@ from contextlib import suppress
 
 from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection
+from metabt.build.cache.shelf import PROBES
 from metabt.errors import StoreError
-
-PROBES = ".probes"
-"""Where the keys are put, below an address."""
 
 _sound: set[tuple[str, str]] = set()
 _lock = threading.Lock()

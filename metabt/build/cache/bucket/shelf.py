@@ -20,7 +20,7 @@ from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection, Facts
 from metabt.build.cache.last_use import decoded_uses, encoded_uses
 from metabt.build.cache.pack_format import Fault, is_key
-from metabt.build.cache.shelf import PACKS, QUARANTINE, USED, Bad
+from metabt.build.cache.shelf import PACKS, PROBES, QUARANTINE, USED, Bad
 from metabt.build.cache.verified_reading import room
 
 LOOK = 2.0
@@ -136,6 +136,24 @@ class BucketShelf:
         whole = bytes(data)
         next(n for n in count(1) if self._connection.put(self._name(QUARANTINE, f"{key}.{n}"), whole, absent=True))
 
+    def litter(self) -> Iterator[tuple[str, float]]:
+        """Yield times of no pack, and keys of probes: what is put is whole, and never temporary."""
+        names = {facts.name.rpartition("/")[2] for facts in self._connection.list(self._name(PACKS, ""))}
+        yield from ((name, at) for name, at in self._listed(USED) if name.rpartition("/")[2] not in names)
+        yield from self._listed(PROBES)
+
+    def aside(self) -> Iterator[tuple[str, float]]:
+        """Yield what is in the quarantine, with when it was written there."""
+        return self._listed(QUARANTINE)
+
+    def earlier(self) -> Iterator[int]:
+        """Yield nothing: no earlier format was kept in a bucket."""
+        return iter(())
+
+    def clear(self, name: str) -> None:
+        """Remove what is litter, or in the quarantine."""
+        self._connection.delete(f"{self.address.prefix}/{name}".lstrip("/"))
+
     def uses(self, name: str, n_objects: int, published: float) -> Sequence[float]:
         """Return when each object of a pack was last used, seconds since the epoch."""
         data = b""
@@ -161,6 +179,10 @@ class BucketShelf:
                 "to get, put and delete its objects"
             )
         return "the object store cannot be reached, or refuses; see whether its server and the bucket are there"
+
+    def _listed(self, place: str) -> Iterator[tuple[str, float]]:
+        skipped = len(self._name(place, "")) - len(f"{place}/")
+        return ((facts.name[skipped:], facts.changed) for facts in self._connection.list(self._name(place, "")))
 
     def _name(self, place: str, name: str) -> str:
         return f"{self.address.prefix}/{place}/{name}".lstrip("/")

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from metabt.build.cache.folder.publishing import links_work, publish
-from metabt.build.cache.folder.reading import PackFile, keep_aside, opened, pack_names, pack_path, set_aside
+from metabt.build.cache.folder.publishing import is_temporary, links_work, publish
+from metabt.build.cache.folder.reading import (
+    PackFile,
+    earlier_objects,
+    keep_aside,
+    listing,
+    opened,
+    pack_names,
+    pack_path,
+    set_aside,
+)
 from metabt.build.cache.folder.syscalls import REASONS, Disk
 from metabt.build.cache.folder.times import last_uses, write_uses
-from metabt.build.cache.shelf import PACKS, USED, Bad
+from metabt.build.cache.shelf import PACKS, QUARANTINE, USED, Bad
 
 RECENT = 0.05
 """Seconds within which a directory may have changed once more without its time telling."""
@@ -74,6 +84,32 @@ class FolderShelf:
     def keep_aside(self, key: str, data: bytes | memoryview) -> None:
         """Write the bytes of a bad object of a pack into the quarantine."""
         keep_aside(self.at, key, data)
+
+    def litter(self) -> Iterator[tuple[str, float]]:
+        """Yield temporary files, their publication under way or crashed, and times of no pack."""
+        names = {name for name, _ in listing(self.at / PACKS)}
+        for place in ("", f"{PACKS}/"):
+            for name, status in listing(self.at / place):
+                if is_temporary(name):
+                    yield f"{place}{name}", status.st_mtime
+        yield from ((f"{USED}/{name}", at.st_mtime) for name, at in listing(self.at / USED) if name not in names)
+
+    def aside(self) -> Iterator[tuple[str, float]]:
+        """Yield what is in the quarantine, with when it was moved there."""
+        return ((f"{QUARANTINE}/{name}", status.st_ctime) for name, status in listing(self.at / QUARANTINE))
+
+    def earlier(self) -> Iterator[int]:
+        """Yield the bytes of each object of an earlier format, which had a file each."""
+        return (status.st_size for status in earlier_objects(self.at))
+
+    def clear(self, name: str) -> None:
+        """Remove what is litter, or in the quarantine, be it a file, a link or a directory."""
+        path = self.at / name
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def uses(self, name: str, n_objects: int, published: float) -> Sequence[float]:
         """Return when each object of a pack was last used, seconds since the epoch."""

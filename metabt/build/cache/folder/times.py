@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from metabt.build.cache.folder.reading import DIRECTORY, listing
+from metabt.build.cache.folder.reading import DIRECTORY
 from metabt.build.cache.last_use import decoded_uses, encoded_uses
 from metabt.build.cache.shelf import USED
 
@@ -48,8 +48,3 @@ def write_uses(root: Path, pack: str, times: Sequence[float]) -> None:
                 os.pwrite(file, numbers[4 * row : 4 * row + 4], 4 * row)
     finally:
         os.close(file)
-
-
-def use_files(root: Path) -> list[tuple[Path, os.stat_result]]:
-    """Return the files of times, with their status."""
-    return [(root / USED / name, status) for name, status in listing(root / USED)]
