@@ -28,9 +28,10 @@ from tests.build.cache.stores import SCHEMA, finish, key_of, plain, sections, st
 from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, seaweed
 
 SERVERS = {"seaweed": seaweed, "moto": moto}
+KINDS = ["folder", pytest.param("seaweed", marks=pytest.mark.slow), "moto"]
 
 
-@pytest.fixture(scope="module", params=["folder", *SERVERS])
+@pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """Yield the endpoint of a server; None is a folder."""
     with ExitStack() as stack:

@@ -32,9 +32,9 @@ class Prompt(Around):
         return sealed
 
 
-def walk(cache: Cache | None) -> dict[str, Any]:
+def walk(cache: Cache | None, **options: Any) -> dict[str, Any]:
     """Return the digest of what came out, the blocks that were computed, and all blocks."""
-    job = engine([NESTED, WRAPPED], cache=cache)
+    job = engine([NESTED, WRAPPED], cache=cache, **options)
     walked = job.run()
     total = sha256()
     for place in range(2):

@@ -57,6 +57,7 @@ def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_a_second_machine_computes_nothing(endpoint: str, address: str, expected: dict[str, Any]) -> None:
     first, second = (said(another_machine(address, endpoint)) for _ in range(2))
     assert first["digest"] == second["digest"] == expected["digest"]
@@ -66,6 +67,7 @@ def test_a_second_machine_computes_nothing(endpoint: str, address: str, expected
         print(f"{first['published']} objects in {len(list(cache.store.shelf.names()))} packs")
 
 
+@pytest.mark.slow
 def test_two_machines_at_once_agree_and_count_what_was_done_twice(
     endpoint: str, address: str, expected: dict[str, Any]
 ) -> None:
@@ -77,6 +79,7 @@ def test_two_machines_at_once_agree_and_count_what_was_done_twice(
     print(f"computed {[it['computed'] for it in both]} of {expected['n_blocks']}, lost {[it['lost'] for it in both]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [(), ("after",)], ids=["before a put", "after it"])
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_kill_between_put_and_publication_leaves_nothing_half(
@@ -126,6 +129,7 @@ def test_a_walk_goes_on_without_a_store_that_is_gone(
         assert not any(SECRET in text or KEY_ID in text for text in said_)
 
 
+@pytest.mark.slow
 def test_it_is_sent_to_workers_without_credentials(endpoint: str, address: str) -> None:
     with BucketCache(address, endpoint, "eu-central-1") as cache:
         sent = pickle.dumps(cache)
@@ -143,6 +147,6 @@ def test_what_is_no_address_is_refused_before_anything_is_asked() -> None:
         BucketCache("s3://bucket/x", "s3.example")
 
 
-def test_a_bucket_that_is_not_there_is_told(endpoint: str) -> None:
+def test_a_bucket_that_is_not_there_is_told() -> None:
     with credentials(), moto() as backend, pytest.raises(StoreError, match=r"'nowhere'.*NoSuchBucket|NoSuchBucket"):
         BucketCache("s3://nowhere/x", backend)

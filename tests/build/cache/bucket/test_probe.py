@@ -16,7 +16,7 @@ from tests.shared.object_servers import BUCKET, SECRET, Proxy, credentials, make
 ADDRESS = parse_address(f"s3://{BUCKET}/team/cache")
 
 
-@pytest.fixture(scope="module", params=[moto, seaweed], ids=["moto", "seaweed"])
+@pytest.fixture(scope="module", params=[moto, pytest.param(seaweed, marks=pytest.mark.slow)], ids=["moto", "seaweed"])
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
     with credentials(), request.param() as at:
         make_bucket(at)
