@@ -41,9 +41,11 @@ class Cluster:
     address: str | None = None
     """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine."""
     workers: int | None = None
-    """Number of processes that walk leaves; None is one per processor."""
+    """Number of processes that walk leaves; None is as many as the work is worth and the cluster can have."""
     dashboard: bool = False
     """Whether to start the web page of a private instance."""
+    patience: int | None = None
+    """Seconds that a run waits for its first processes; None is a quarter of an hour."""
 
     @classmethod
     def stated(cls, settings: Mapping[str, object] | None) -> Cluster:
@@ -54,13 +56,14 @@ class Cluster:
         ConfigError
             For an unknown key, or a value of another kind than it takes.
         """
-        return cls(**_stated("cluster", {"address": str, "workers": int, "dashboard": bool}, settings))
+        return cls(**_stated("cluster", {"address": str, "workers": int, "dashboard": bool, "patience": int}, settings))
 
     def executor(self) -> Executor:
         """Return the executor on Ray."""
         from metabt.engines.ray import Ray
 
-        return Ray(self.address, self.workers, self.dashboard)
+        more = {} if self.patience is None else {"patience": self.patience}
+        return Ray(self.address, self.workers, self.dashboard, **more)
 
 
 def stated_local(settings: Mapping[str, object] | None) -> Local:
@@ -86,7 +89,7 @@ def _stated(place: str, kinds: Mapping[str, type], settings: Mapping[str, object
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise ConfigError(f"{place}.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
         if isinstance(value, int) and wanted is int and value < 1:
-            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for one per processor")
+            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for the default")
         found[key] = value
     return found
 

@@ -1,14 +1,15 @@
 """Driver: a plan walked by actors, to the bit as in one process.
 
-1. Leaves are shared out by cost among SleeveActors, as many as there are processors; groups of meta sleeves that share
-   none among MetaActors (metabt.build.cost_estimate).
-2. Partitions of prices that blocks miss are streamed in time order, ahead of the actors
+1. Leaves are shared out by cost into lanes, as many as the work is worth and the cluster can grow to; groups of meta
+   sleeves that share none into others (metabt.build.cost_estimate).
+2. SleeveActors walk the lanes of leaves, MetaActors the others. They come and go (metabt.engines.ray.actor_pool): until
+   all are there, and where one dies, lanes share those that are.
+3. Partitions of prices that blocks miss are streamed in time order, ahead of the actors
    (metabt.engines.ray.price_stream).
-3. Each lane (metabt.engines.ray.actor_progress) is kept busy: leaves run ahead of the meta sleeves above them, but not
+4. Each lane (metabt.engines.ray.actor_progress) is kept busy: leaves run ahead of the meta sleeves above them, but not
    far.
-4. An actor that dies is replaced; a sleeve that keeps ending its process is found and fails alone
-   (metabt.engines.ray.crashing_sleeve).
-5. At the end the blocks are read from the cache, or from the object store where nothing is remembered.
+5. A sleeve that keeps ending its process is found and fails alone (metabt.engines.ray.crashing_sleeve).
+6. At the end the blocks are read from the cache, or from the object store where nothing is remembered.
 
 Nothing passes the driver meanwhile but references, digests and progress.
 """
@@ -17,21 +18,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from math import ceil
 from time import monotonic
 from typing import Any
 
 import ray
 
-from metabt.build.cost_estimate import components, leaves_beneath, seconds_of, shared_out
+from metabt.build.cost_estimate import components, leaves_beneath, seconds_missing, seconds_of, shared_out
 from metabt.build.inputs import initial_state
 from metabt.build.keys import plan_basis
+from metabt.build.memory_estimate import actor_memory
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.shard import Blocks, Lost, Mark, Report
 from metabt.build.walk_result import Walk, WalkResult
+from metabt.engines.ray.actor_pool import ActorPool, Need
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
-from metabt.engines.ray.crashing_sleeve import CrashingSleeve
+from metabt.engines.ray.capacity import capacity
+from metabt.engines.ray.crashing_sleeve import HOPELESS, CrashingSleeve
+from metabt.engines.ray.fair_share import FairShare, fair_share
 from metabt.engines.ray.price_stream import PriceStream
 from metabt.engines.ray.stored_blocks import StoredBlocks
 from metabt.errors import ConfigError, RunError
@@ -42,33 +48,63 @@ LOG = logging.getLogger("metabt.cluster")
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
 SHARE = 0.9
-"""Part of a processor that each SleeveActor asks for; the rest is for reading prices."""
-PATIENCE = 100.0
-"""Seconds that an actor may take to start."""
+"""Part of a processor that each SleeveActor asks for; the rest is for MetaActors and for reading prices."""
+META_SHARE = 0.05
+"""Part of a processor that each MetaActor asks for."""
+WORTH = 10.0
+"""Seconds of work that an actor is worth: with less, its start is most of what it does."""
+PUBLISHING = 2.3
+"""Seconds that a walk whose blocks are remembered takes for a second of one whose blocks are not
+(`benchmarks/whole_call.py`)."""
+MOST = 512
+"""Lanes of leaves, at most; each of them takes some milliseconds a partition."""
 LISTEN = 5.0
-"""Seconds to wait for a report before looking whether the actors have started at all."""
+"""Seconds to wait for a report before looking around."""
 
 
 class Run:
     """The walk of one plan over the cluster that this process is connected to."""
 
     def __init__(
-        self, plan: Plan, cache: Cache, known: Mapping[str, int], progress: Progress | None, workers: int | None
+        self,
+        plan: Plan,
+        cache: Cache,
+        known: Mapping[str, int],
+        progress: Progress | None,
+        workers: int | None,
+        patience: float,
     ) -> None:
         """Share the sleeves out; `known` is spec digest -> blocks of it that are stored."""
         self.plan, self.cache, self.progress = plan, cache, progress
         self.supply = PriceStream(plan, known)
-        self._passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
-        leaves = {key: seconds_of(n) for key, n in plan.nodes.items() if isinstance(n.spec, Leaf)}
-        n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        shares = shared_out(leaves, workers or n_cpus)
-        self._cpus = round(min(SHARE, SHARE * n_cpus / len(shares)), 3)
-        self.leaves = [
-            ActorProgress.over(f"leaves {i}", keys, plan, self._hire_leaves) for i, keys in enumerate(shares)
+        costs = {key: seconds_of(node) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
+        n_lanes = workers or self._n_worth(seconds_missing(plan, known))
+        shares = shared_out(costs, n_lanes)
+        self.leaves = [ActorProgress.over(f"leaves {i}", keys, plan) for i, keys in enumerate(shares)]
+        self.metas = list(self._meta_lanes(n_lanes))
+        passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
+        self.pools = [
+            ActorPool("leaves", self._need(sleeve_actor, self.leaves, workers), self.leaves, passed_on, patience),
+            ActorPool("sleeves above", self._need(meta_actor, self.metas, None), self.metas, passed_on, patience),
         ]
-        self.metas = list(self._meta_lanes(workers or n_cpus))
-        self.suspicion = CrashingSleeve(plan, self._given)
-        self._done = self._known = 0
+        self.suspicion = CrashingSleeve(plan, self._given, self._lost)
+        self.shares, self._shared_at = FairShare(), 0.0
+        self._done = self._known = self._n_lost = 0
+
+    def _n_worth(self, seconds: float) -> int:
+        """Return how many lanes some seconds of work are worth, and the cluster can have actors for."""
+        there = capacity()
+        lanes = ceil(seconds * (PUBLISHING if self.cache.remembers else 1.0) / WORTH)
+        fit = MOST if there.most is None else min(MOST, int(there.most))
+        return max(1, min(lanes, fit))
+
+    def _need(self, kind: Any, lanes: list[ActorProgress], workers: int | None) -> Need:
+        """Return what each actor of some lanes asks for; stated workers share the processors that there are."""
+        there, cpus = capacity(), SHARE if kind is sleeve_actor else META_SHARE
+        if workers and there.n_cpus and there.most is None:
+            cpus = round(min(SHARE, SHARE * there.n_cpus / max(len(lanes), 1)), 3)
+        memory = max((actor_memory(self.plan, lane.keys) for lane in lanes), default=0)
+        return Need(kind, cpus, min(memory, int(there.memory / 2)) if there.memory else memory, max(len(lanes), 1))
 
     def _meta_lanes(self, n_lanes: int) -> Iterator[ActorProgress]:
         groups = {keys[0]: keys for keys in components(self.plan)}
@@ -77,18 +113,7 @@ class Run:
             keys = tuple(key for first in firsts for key in groups[first])
             beneath = leaves_beneath(self.plan, keys)
             sources = [lane for lane in self.leaves if beneath & set(lane.keys)]
-            yield ActorProgress.over(f"sleeves above {i}", keys, self.plan, self._hire_metas, sources=sources)
-
-    def _hire_leaves(self, keys: tuple[str, ...], instead: bool) -> Any:
-        # one that takes the place of another asks for nothing: its machine may be gone, and the others full
-        cpus = 0 if instead else self._cpus
-        return self._hired(sleeve_actor.options(num_cpus=cpus, scheduling_strategy="SPREAD"), keys)
-
-    def _hire_metas(self, keys: tuple[str, ...], instead: bool) -> Any:
-        return self._hired(meta_actor.options(num_cpus=0), keys)
-
-    def _hired(self, kind: Any, keys: tuple[str, ...]) -> Any:
-        return kind.remote(*self._passed_on, keys)
+            yield ActorProgress.over(f"sleeves above {i}", keys, self.plan, sources)
 
     @property
     def lanes(self) -> list[ActorProgress]:
@@ -98,51 +123,72 @@ class Run:
     def finish(self) -> WalkResult:
         """Walk to the end and return the walked sleeves."""
         try:
-            self._await_actors()
-            while any(not lane.done for lane in self.lanes):
-                self._turn()
-                self._check_arrivals()
-            return WalkResult(self.plan, self._walks())
+            while True:
+                self._walk()
+                try:
+                    return WalkResult(self.plan, self._walks())
+                except ray.exceptions.ObjectLostError:
+                    for lane in self.lanes:
+                        lane.begin_again()  # what is stored is found
         finally:
             self.supply.close()
-            for lane in self.lanes:
-                lane.release()
+            self.shares.close()
+            for pool in self.pools:
+                pool.close()
 
-    def _await_actors(self) -> None:
-        """Hire all actors at once, and wait until they have started."""
-        began = monotonic()
-        for lane in self.lanes:
-            lane.arrive()
-        self.supply.begin()  # while they come
-        while any(lane.arrival is not None for lane in self.lanes):
-            awaited = [lane.arrival for lane in self.lanes if lane.arrival is not None]
-            ray.wait(awaited, num_returns=len(awaited), timeout=LISTEN)
+    def _walk(self) -> None:
+        """Take every lane to its end."""
+        while any(not lane.done for lane in self.lanes):
+            self._share()
+            for pool in self.pools:
+                pool.settle()
+            self._turn()
             self._check_arrivals()
-        LOG.info("%d actors came in %.2f s", len(self.lanes), monotonic() - began)
+
+    def _share(self) -> None:
+        """Leave the actors of other jobs of this cluster what is theirs, now and then."""
+        pool, now = self.pools[0], monotonic()
+        if now - self._shared_at < LISTEN:
+            return
+        self._shared_at, n_working = now, len(pool.working)
+        self.shares.say(pool.n_wanted, n_working)
+        others = self.shares.others()
+        there = int(capacity().n_cpus / pool.need.cpus)
+        wants = [wanted for wanted, _ in others]
+        pool.share = fair_share(there, [pool.n_wanted, *wants]) if there else pool.need.most
+        pool.yields = any(
+            had < fair_share(there, [wanted, pool.n_wanted, *wants[:place], *wants[place + 1 :]])
+            for place, (wanted, had) in enumerate(others)
+            if there
+        )
 
     def _check_arrivals(self) -> None:
-        """Refuse a cluster without room, and machines whose code, libraries or processors would give other bits."""
-        awaited = {lane.arrival: lane for lane in self.lanes if lane.arrival is not None}
-        there, late = ray.wait(list(awaited), num_returns=len(awaited), timeout=0) if awaited else ([], [])
-        for reference in there:
-            lane = awaited[reference]
-            lane.arrival = None
-            try:
-                self._check_basis(lane, ray.get(reference))
-            except ray.exceptions.RayTaskError as error:
-                self._recover_from(error, lane)
-            except ray.exceptions.RayError as error:
-                self.suspicion.died(lane, error)
-        if any(monotonic() - awaited[reference].hired_at > PATIENCE for reference in late):
-            raise ConfigError(
-                f"engine ray: no room for {len(late)} of {len(self.lanes)} actors within {PATIENCE:.0f} s, each "
-                f"SleeveActor asks for {self._cpus} CPU; add machines, end other jobs, or lower cluster.workers"
-            )
+        """Refuse machines whose code, libraries or processors would give other bits."""
+        for pool in self.pools:
+            awaited = pool.awaited
+            there, _ = ray.wait(list(awaited), num_returns=len(awaited), timeout=0) if awaited else ([], [])
+            for reference in there:
+                host = awaited[reference]
+                host.arrival = None
+                try:
+                    self._check_basis(pool, ray.get(reference))
+                except ray.exceptions.RayTaskError as error:
+                    self._raise(error)
+                except ray.exceptions.RayError as error:
+                    self._n_lost += 1
+                    pool.lost(host)
+                    if self._n_lost >= HOPELESS:
+                        raise RunError(
+                            f"engine ray: {HOPELESS} actors ended before they had begun; the last one: {error}"
+                        ) from None
+                else:
+                    self.supply.begin()  # there is a machine that reads
+                    LOG.info("%d actors for %s are there", len(pool.working), pool.name)
 
-    def _check_basis(self, lane: ActorProgress, found: str) -> None:
+    def _check_basis(self, pool: ActorPool, found: str) -> None:
         if found != plan_basis(self.plan):
             raise RunError(
-                f"engine ray: the actor of '{lane.name}' computes with other code, library versions, plug-ins or "
+                f"engine ray: an actor for {pool.name} computes with other code, library versions, plug-ins or "
                 "another kind of processor than this process, so its bits could differ; start the cluster from the "
                 "environment of the driver, on machines of one kind, and this process anew after an edit of a plug-in"
             )
@@ -151,14 +197,19 @@ class Run:
         """Make the calls that can be made, then settle one that has come back."""
         for lane in self.lanes:
             if self.suspicion.of(lane):
-                self.suspicion.examine(lane)
-            while lane.has_room and not self.suspicion.of(lane) and (given := self._given(lane, lane.next)) is not None:
+                if not self._works_for_others(lane):
+                    self.suspicion.examine(lane)
+                continue
+            while lane.has_room and not self._is_watched(lane) and (given := self._given(lane, lane.next)) is not None:
                 lane.call(given)
+                if self.suspicion.of(lane):
+                    break
         waiting = {lane.waited_for: lane for lane in self.lanes if lane.waited_for is not None}
-        if not waiting:
+        arrivals = [reference for pool in self.pools for reference in pool.awaited]
+        if not waiting and not arrivals:
             return  # a lane has begun again
-        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=LISTEN)
-        if not ready:
+        ready, _ = ray.wait([*waiting, *arrivals], num_returns=1, timeout=LISTEN)
+        if not ready or ready[0] not in waiting:
             return
         lane = waiting[ready[0]]
         try:
@@ -166,9 +217,33 @@ class Run:
         except ray.exceptions.RayTaskError as error:
             self._recover_from(error, lane)
         except ray.exceptions.RayError as error:
-            self.suspicion.died(lane, error)
+            self._died(lane, error)
         else:
             self._confirmed(lane, report)
+
+    def _is_watched(self, lane: ActorProgress) -> bool:
+        """Return whether a suspect shares the lane's actor: what ends that must not be laid at this lane's door."""
+        return bool(self.suspicion) and any(
+            other.host is lane.host and self.suspicion.of(other) for other in self.lanes
+        )
+
+    def _works_for_others(self, lane: ActorProgress) -> bool:
+        """Return whether calls of other lanes are open in the lane's actor."""
+        return any(other.host is lane.host and other is not lane and other.waited_for for other in self.lanes)
+
+    def _died(self, lane: ActorProgress, error: Exception) -> None:
+        """Note that the actor of a lane is dead: with it the open calls of all its lanes are gone."""
+        host = lane.host
+        for other in self.lanes:
+            if other.host is host and other.waited_for is not None:
+                self.suspicion.died(other, error)
+        if host is not None:
+            self._lost(host)
+
+    def _lost(self, host: Any) -> None:
+        for pool in self.pools:
+            if host in pool.hosts:
+                pool.lost(host)
 
     def _recover_from(self, error: ray.exceptions.RayTaskError, lane: ActorProgress) -> None:
         if isinstance(error.cause, Lost):
@@ -176,11 +251,15 @@ class Run:
             for other in [lane, *lane.sources]:
                 other.begin_again()
         elif isinstance(error.cause, ray.exceptions.RayError):
-            self.suspicion.died(lane, error.cause)
-        elif isinstance(error.cause, ConfigError):
-            raise ConfigError(f"on a worker: {error.cause}; install there what is installed here")
+            self._died(lane, error.cause)
         else:
-            raise error.cause
+            self._raise(error)
+
+    @staticmethod
+    def _raise(error: ray.exceptions.RayTaskError) -> None:
+        if isinstance(error.cause, ConfigError):
+            raise ConfigError(f"on a worker: {error.cause}; install there what is installed here")
+        raise error.cause
 
     def _given(self, lane: ActorProgress, position: int) -> Any:
         """Return what a lane needs for a partition; None while it is not made yet, or the lane is too far ahead."""

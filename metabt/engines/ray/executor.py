@@ -17,6 +17,9 @@ from metabt.engines.ray.connection import connect
 from metabt.errors import ConfigError
 from metabt.values.arguments import flag, whole, word
 
+PATIENCE = 900
+"""Seconds that a run waits for its first processes, if nothing else is stated."""
+
 
 @dataclass(frozen=True)
 class Ray:
@@ -25,9 +28,11 @@ class Ray:
     address: str | None = None
     """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine, which ends with the process."""
     workers: int | None = None
-    """Number of processes that walk sleeves; None is one per processor."""
+    """Number of processes that walk leaves; None is as many as the work is worth and the cluster can have."""
     dashboard: bool = False
     """Whether to start the web page of a private instance."""
+    patience: int = PATIENCE
+    """Seconds that a run waits for its first processes, of which a cluster may have to start the machines."""
 
     name = "ray"
 
@@ -37,12 +42,13 @@ class Ray:
         Raises
         ------
         ConfigError
-            For an address that is no text, or a number of workers below 1.
+            For an address that is no text, a number of workers below 1, or a patience below a second.
         """
         word("address", self.address)
         if self.workers is not None:
             whole("workers", self.workers, 1)
         flag("dashboard", self.dashboard)
+        whole("patience", self.patience, 1)
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled.
@@ -78,4 +84,4 @@ class Ray:
         connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
         from metabt.engines.ray.driver import Run
 
-        return Run(plan, cache, known, progress, self.workers).finish()
+        return Run(plan, cache, known, progress, self.workers, self.patience).finish()

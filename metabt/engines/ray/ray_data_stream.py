@@ -5,7 +5,7 @@
    sees no prices.
 3. A read begins when an earlier one is taken: at most `ahead` have begun that nobody has taken, so memory does not grow
    with history. Ray Data bounds bytes, and only within one dataset.
-4. Reads ask for no CPU of their own: actors that hold all of them cannot keep them from running.
+4. Reads ask for a small part of a CPU, which actors leave to them: none runs on a head that has no CPU.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from metabt.data.prices import Prices
 from metabt.engines.ray.price_blocks import to_table
 from metabt.errors import MetabtError
 
+SHARE = 0.02
+"""Part of a processor that a read asks for."""
 RETRIES = "\nFailed to "
 """How Ray Data goes on after the message of an error."""
 
@@ -95,7 +97,7 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
 def _begin(read: AnyRead, settings: DataContext) -> Future[tuple[AnyRead, ray.ObjectRef]]:
     """Return what is a read with the reference to its table once the read has ended."""
     with _quiet(), DataContext.current(settings):
-        dataset = read_datasource(_One(read), num_cpus=0, override_num_blocks=1)
+        dataset = read_datasource(_One(read), num_cpus=SHARE, override_num_blocks=1)
     ended: Future[tuple[AnyRead, ray.ObjectRef]] = Future()
     # a daemon: a read that nobody waits for does not keep the process from ending
     Thread(target=_execute, args=(read, dataset, ended), name="metabt-read", daemon=True).start()
