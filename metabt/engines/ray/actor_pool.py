@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -30,6 +31,9 @@ LOG = logging.getLogger("metabt.cluster")
 
 SPOKEN = 30.0
 """Seconds after which a run that waits for its actors says so, again and again."""
+
+_walks = count(1)
+"""Numbers of pools of this process: names of actors are unique in a job."""
 
 
 @dataclass(eq=False)
@@ -80,7 +84,7 @@ class ActorPool:
         self.yields = False
         """Whether another job has fewer than its part."""
         self._passed_on, self._patience, self._look = passed_on, patience, look
-        self._n_hired = 0
+        self._n_hired, self._walk = 0, next(_walks)
         self._waits_since: float | None = None
         self._spoken_at = 0.0
 
@@ -118,7 +122,7 @@ class ActorPool:
             num_cpus=self.need.cpus,
             memory=self.need.memory,
             scheduling_strategy="SPREAD",
-            name=f"{self.name} {self._n_hired} of job {ray.get_runtime_context().get_job_id()}",
+            name=f"{self.name} {self._n_hired} of job {ray.get_runtime_context().get_job_id()}, walk {self._walk}",
         ).remote(*self._passed_on)
         self._n_hired += 1
         self.hosts.append(Host(actor, actor.basis.remote()))
@@ -193,8 +197,7 @@ class ActorPool:
     def lost(self, host: Host) -> None:
         """Forget an actor that is dead, with its open calls; its lanes are homeless until `settle`."""
         for lane in self.lanes:
-            if lane.host is host:
-                lane.leave()
+            lane.lose(host)
         host.lanes.clear()
         self.end(host)
 

@@ -72,10 +72,14 @@ class ActorProgress:
         self._goal = None
         self._arrive()
 
-    def leave(self) -> None:
-        """Forget the actor, which is dead, and its open calls; the lane is walked again once it is given another."""
-        self.forget_calls()
-        self.host = self._goal = None
+    def lose(self, host: HasActor) -> None:
+        """Forget an actor that is dead, with the open calls; the lane is walked again once it has another."""
+        if self._goal is host:
+            self._goal = None
+        if self.host is host:
+            self.forget_calls()
+            self.host = None
+            self._arrive()
 
     def _arrive(self) -> None:
         """Change the actor, unless calls are open or it is the one that is meant."""
