@@ -136,7 +136,7 @@ class ActorPool:
         busy = {id(lane.host) for lane in self.lanes if lane.host is not None}
         idle = [host for host in self.hosts if not host.lanes and id(host) not in busy]
         surplus = max(len(self.hosts) - self.n_wanted, 0)
-        for host in sorted(idle, key=lambda host: host.arrival is None, reverse=True)[:surplus]:
+        for host in sorted(idle, key=lambda host: host.arrival is None)[:surplus]:
             self.end(host)
         for host in self.working[self.share :] if self.yields else ():
             host.leaving = True
@@ -178,12 +178,13 @@ class ActorPool:
         if self._waits_since is None:
             self._waits_since = self._spoken_at = now
         there, waited = self._look(), now - self._waits_since
-        asks = f"{plural(self.n_wanted, 'actor')} for {self.name}, each of which asks for {self.need.cpus:g} CPU"
-        has = f"the cluster has {there.n_cpus:g} CPUs in use or free"
+        which = "which asks" if self.n_wanted == 1 else "each of which asks"
+        asks = f"{plural(self.n_wanted, 'actor')} for {self.name}, {which} for {self.need.cpus:g} CPU"
+        has = f"the cluster has {there.n_cpus:g} CPUs"
         if there.widest is not None and there.widest < self.need.cpus:
             raise ConfigError(
                 f"engine ray: no room for {asks}: the largest machine that the cluster has or can start has "
-                f"{there.widest:g} CPU; give its workers more CPUs, or raise the most of them that may be started"
+                f"{there.widest:g} CPU; give its workers more CPUs"
             )
         if waited > self._patience:
             raise ConfigError(
