@@ -89,7 +89,8 @@ def _stated(place: str, kinds: Mapping[str, type], settings: Mapping[str, object
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise ConfigError(f"{place}.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
         if isinstance(value, int) and wanted is int and value < 1:
-            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for the default")
+            default = "one per processor" if key == "threads" else "the default"
+            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for {default}")
         found[key] = value
     return found
 
