@@ -16,17 +16,13 @@ Nothing passes the driver meanwhile but references, digests and progress.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from math import ceil
-from time import monotonic
 from typing import Any
 
 import ray
 
 from metabt.build.cost_estimate import components, leaves_beneath, seconds_missing, seconds_of, shared_out
 from metabt.build.inputs import initial_state
-from metabt.build.keys import plan_basis
 from metabt.build.memory_estimate import actor_memory
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
@@ -36,14 +32,11 @@ from metabt.engines.ray.actor_pool import ActorPool, Need
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
 from metabt.engines.ray.capacity import capacity
-from metabt.engines.ray.crashing_sleeve import HOPELESS, CrashingSleeve
-from metabt.engines.ray.fair_share import FairShare, fair_share
+from metabt.engines.ray.crashing_sleeve import CrashingSleeve
 from metabt.engines.ray.price_stream import PriceStream
 from metabt.engines.ray.stored_blocks import StoredBlocks
-from metabt.errors import ConfigError, RunError
+from metabt.engines.ray.workforce import LISTEN, Workforce, cause_of, n_worth
 from metabt.portfolio.sleeve import Leaf
-
-LOG = logging.getLogger("metabt.cluster")
 
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
@@ -51,15 +44,9 @@ SHARE = 0.9
 """Part of a processor that each SleeveActor asks for; the rest is for MetaActors and for reading prices."""
 META_SHARE = 0.05
 """Part of a processor that each MetaActor asks for."""
-WORTH = 10.0
-"""Seconds of work that an actor is worth: with less, its start is most of what it does."""
 PUBLISHING = 2.3
 """Seconds that a walk whose blocks are remembered takes for a second of one whose blocks are not
 (`benchmarks/whole_call.py`)."""
-MOST = 512
-"""Lanes of leaves, at most; each of them takes some milliseconds a partition."""
-LISTEN = 5.0
-"""Seconds to wait for a report before looking around."""
 
 
 class Run:
@@ -83,20 +70,18 @@ class Run:
         self.leaves = [ActorProgress.over(f"leaves {i}", keys, plan) for i, keys in enumerate(shares)]
         self.metas = list(self._meta_lanes(n_lanes))
         passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
-        self.pools = [
-            ActorPool("leaves", self._need(sleeve_actor, self.leaves, workers), self.leaves, passed_on, patience),
-            ActorPool("sleeves above", self._need(meta_actor, self.metas, None), self.metas, passed_on, patience),
+        leaves, metas = self._need(sleeve_actor, self.leaves, workers), self._need(meta_actor, self.metas, None)
+        pools = [
+            ActorPool("leaves", leaves, self.leaves, passed_on, patience),
+            ActorPool("sleeves above", metas, self.metas, passed_on, patience),
         ]
-        self.suspicion = CrashingSleeve(plan, self._given, self._lost)
-        self.shares, self._shared_at = FairShare(), 0.0
-        self._done = self._known = self._n_lost = 0
+        self.workforce = Workforce(pools, plan, self.supply.begin)
+        self.suspicion = CrashingSleeve(plan, self._given, self.workforce.lost)
+        self._done = self._known = 0
 
     def _n_worth(self, seconds: float) -> int:
         """Return how many lanes some seconds of work are worth, and the cluster can have actors for."""
-        there = capacity()
-        lanes = ceil(seconds * (PUBLISHING if self.cache.remembers else 1.0) / WORTH)
-        fit = MOST if there.most is None else min(MOST, int(there.most))
-        return max(1, min(lanes, fit))
+        return n_worth(seconds * (PUBLISHING if self.cache.remembers else 1.0))
 
     def _need(self, kind: Any, lanes: list[ActorProgress], workers: int | None) -> Need:
         """Return what each actor of some lanes asks for; stated workers share the processors that there are."""
@@ -132,66 +117,13 @@ class Run:
                         lane.begin_again()  # what is stored is found
         finally:
             self.supply.close()
-            self.shares.close()
-            for pool in self.pools:
-                pool.close()
+            self.workforce.close()
 
     def _walk(self) -> None:
         """Take every lane to its end."""
         while any(not lane.done for lane in self.lanes):
-            self._share()
-            for pool in self.pools:
-                pool.settle()
+            self.workforce.settle()
             self._turn()
-            self._check_arrivals()
-
-    def _share(self) -> None:
-        """Leave the actors of other jobs of this cluster what is theirs, now and then."""
-        pool, now = self.pools[0], monotonic()
-        if now - self._shared_at < LISTEN:
-            return
-        self._shared_at, n_working = now, len(pool.working)
-        self.shares.say(pool.n_wanted, n_working)
-        others = self.shares.others()
-        there = int(capacity().n_cpus / pool.need.cpus)
-        wants = [wanted for wanted, _ in others]
-        pool.share = fair_share(there, [pool.n_wanted, *wants]) if there else pool.need.most
-        pool.yields = any(
-            had < fair_share(there, [wanted, pool.n_wanted, *wants[:place], *wants[place + 1 :]])
-            for place, (wanted, had) in enumerate(others)
-            if there
-        )
-
-    def _check_arrivals(self) -> None:
-        """Refuse machines whose code, libraries or processors would give other bits."""
-        for pool in self.pools:
-            awaited = pool.awaited
-            there, _ = ray.wait(list(awaited), num_returns=len(awaited), timeout=0) if awaited else ([], [])
-            for reference in there:
-                host = awaited[reference]
-                host.arrival = None
-                try:
-                    self._check_basis(pool, ray.get(reference))
-                except ray.exceptions.RayTaskError as error:
-                    self._raise(error)
-                except ray.exceptions.RayError as error:
-                    self._n_lost += 1
-                    pool.lost(host)
-                    if self._n_lost >= HOPELESS:
-                        raise RunError(
-                            f"engine ray: {HOPELESS} actors ended before they had begun; the last one: {error}"
-                        ) from None
-                else:
-                    self.supply.begin()  # there is a machine that reads
-                    LOG.info("%d actors for %s are there", len(pool.working), pool.name)
-
-    def _check_basis(self, pool: ActorPool, found: str) -> None:
-        if found != plan_basis(self.plan):
-            raise RunError(
-                f"engine ray: an actor for {pool.name} computes with other code, library versions, plug-ins or "
-                "another kind of processor than this process, so its bits could differ; start the cluster from the "
-                "environment of the driver, on machines of one kind, and this process anew after an edit of a plug-in"
-            )
 
     def _turn(self) -> None:
         """Make the calls that can be made, then settle one that has come back."""
@@ -205,7 +137,7 @@ class Run:
                 if self.suspicion.of(lane):
                     break
         waiting = {lane.waited_for: lane for lane in self.lanes if lane.waited_for is not None}
-        arrivals = [reference for pool in self.pools for reference in pool.awaited]
+        arrivals = self.workforce.awaited
         if not waiting and not arrivals:
             return  # a lane has begun again
         ready, _ = ray.wait([*waiting, *arrivals], num_returns=1, timeout=LISTEN)
@@ -238,12 +170,7 @@ class Run:
             if other.host is host and other.waited_for is not None:
                 self.suspicion.died(other, error)
         if host is not None:
-            self._lost(host)
-
-    def _lost(self, host: Any) -> None:
-        for pool in self.pools:
-            if host in pool.hosts:
-                pool.lost(host)
+            self.workforce.lost(host)
 
     def _recover_from(self, error: ray.exceptions.RayTaskError, lane: ActorProgress) -> None:
         if isinstance(error.cause, Lost):
@@ -253,13 +180,7 @@ class Run:
         elif isinstance(error.cause, ray.exceptions.RayError):
             self._died(lane, error.cause)
         else:
-            self._raise(error)
-
-    @staticmethod
-    def _raise(error: ray.exceptions.RayTaskError) -> None:
-        if isinstance(error.cause, ConfigError):
-            raise ConfigError(f"on a worker: {error.cause}; install there what is installed here")
-        raise error.cause
+            raise cause_of(error)
 
     def _given(self, lane: ActorProgress, position: int) -> Any:
         """Return what a lane needs for a partition; None while it is not made yet, or the lane is too far ahead."""
