@@ -14,6 +14,7 @@ Every actor asks for a part of a processor, so none is placed on a head that has
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,7 +23,6 @@ from typing import Any
 
 import ray
 
-from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.capacity import Capacity, capacity
 from metabt.errors import ConfigError
 from metabt.values.ranges import plural
@@ -36,6 +36,75 @@ _walks = count(1)
 """Numbers of pools of this process: names of actors are unique in a job."""
 
 
+class Lane(ABC):
+    """What an actor walks, and another one may go on with."""
+
+    host: Host | None = None
+    """The actor that has it; None where there is none yet."""
+    _goal: Host | None = None
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+
+    @property
+    @abstractmethod
+    def position(self) -> int:
+        """How much of it is done."""
+
+    @property
+    @abstractmethod
+    def waited_for(self) -> ray.ObjectRef | None:
+        """Reference to what it is answered next; None where no call is open."""
+
+    @abstractmethod
+    def forget_calls(self) -> None:
+        """Forget the calls that are not confirmed; they will be made again."""
+
+    @abstractmethod
+    def begun(self, host: Host) -> None:
+        """Tell an actor that it has the lane."""
+
+    @abstractmethod
+    def left(self, host: Host) -> None:
+        """Tell an actor that it has the lane no more."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has an actor, and does not move away from it."""
+        return self.host is not None and self.host is self._goal
+
+    def move_to(self, host: Host) -> None:
+        """Go on in another actor, once the open calls are answered."""
+        self._goal = host
+        self.arrive()
+
+    def end(self) -> None:
+        """Leave the actor when all is confirmed."""
+        self._goal = None
+        self.arrive()
+
+    def lose(self, host: Host) -> None:
+        """Forget an actor that is dead, with the open calls; the lane is walked again once it has another."""
+        if self._goal is host:
+            self._goal = None
+        if self.host is host:
+            self.forget_calls()
+            self.host = None
+            self.arrive()
+
+    def arrive(self) -> None:
+        """Change the actor, unless calls are open or it is the one that is meant."""
+        if self.waited_for is not None or self.host is self._goal:
+            return
+        if self.host is not None:
+            self.left(self.host)
+        self.host = self._goal
+        if self.host is not None:
+            self.begun(self.host)
+
+
 @dataclass(eq=False)
 class Host:
     """One actor, and the lanes that it walks."""
@@ -44,7 +113,7 @@ class Host:
     """Its handle."""
     arrival: ray.ObjectRef | None
     """Digest of code, libraries and platform that it computes with; None once that has been looked at."""
-    lanes: list[ActorProgress] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
     """Lanes that it walks, or that move to it."""
     leaving: bool = False
     """Whether it is let go as soon as no call of it is open."""
@@ -71,7 +140,7 @@ class ActorPool:
         self,
         name: str,
         need: Need,
-        lanes: Sequence[ActorProgress],
+        lanes: Sequence[Lane],
         passed_on: tuple[ray.ObjectRef, ...],
         patience: float,
         look: Callable[[], Capacity] = capacity,
@@ -165,7 +234,7 @@ class ActorPool:
             self._take(fewest, lane)
 
     @staticmethod
-    def _take(host: Host, lane: ActorProgress) -> None:
+    def _take(host: Host, lane: Lane) -> None:
         host.lanes.append(lane)
         lane.move_to(host)
 

@@ -13,26 +13,20 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 
 from metabt.build.plan import Plan
 from metabt.build.shard import Report
+from metabt.engines.ray.actor_pool import Host, Lane
 
 CALLS = 2
 """Largest number of calls that an actor has not answered: while one is settled, the next one is being done."""
 
 
-class HasActor(Protocol):
-    """Where a lane is walked."""
-
-    actor: Any
-    """Handle of the actor."""
-
-
 @dataclass(eq=False)
-class ActorProgress:
+class ActorProgress(Lane):
     """Some sleeves and their way through the partitions (a lane), in whichever actor."""
 
     name: str
@@ -51,9 +45,6 @@ class ActorProgress:
     """Spec digest -> the position from which on a sleeve is not walked, and why: it ends its process."""
     deaths: Counter[int] = field(default_factory=Counter)
     """Position -> how often an actor died that had a call of it."""
-    host: HasActor | None = None
-    """The actor that has the lane; None where there is none yet."""
-    _goal: HasActor | None = None
     _calls: deque[tuple[ray.ObjectRef, ray.ObjectRef]] = field(default_factory=deque)
 
     @classmethod
@@ -62,34 +53,13 @@ class ActorProgress:
         own = {label for key in keys for label in plan.nodes[key].partitions}
         return cls(name, keys, tuple(label for label in plan.labels if label in own), sources)
 
-    def move_to(self, host: HasActor) -> None:
-        """Go on in another actor, once the open calls are answered."""
-        self._goal = host
-        self._arrive()
+    def begun(self, host: Host) -> None:
+        """Have an actor take the lane's sleeves."""
+        host.actor.take.remote(self.name, self.keys)
 
-    def end(self) -> None:
-        """Leave the actor when all is confirmed."""
-        self._goal = None
-        self._arrive()
-
-    def lose(self, host: HasActor) -> None:
-        """Forget an actor that is dead, with the open calls; the lane is walked again once it has another."""
-        if self._goal is host:
-            self._goal = None
-        if self.host is host:
-            self.forget_calls()
-            self.host = None
-            self._arrive()
-
-    def _arrive(self) -> None:
-        """Change the actor, unless calls are open or it is the one that is meant."""
-        if self._calls or self.host is self._goal:
-            return
-        if self.host is not None:
-            self.host.actor.leave.remote(self.name)
-        self.host = self._goal
-        if self.host is not None:
-            self.host.actor.take.remote(self.name, self.keys)
+    def left(self, host: Host) -> None:
+        """Have an actor drop them."""
+        host.actor.leave.remote(self.name)
 
     @property
     def position(self) -> int:
@@ -109,8 +79,7 @@ class ActorProgress:
     @property
     def has_room(self) -> bool:
         """Whether another call may be made: there is an actor, and the lane does not move away from it."""
-        here = self.host is not None and self.host is self._goal
-        return here and len(self._calls) < CALLS and self.next < len(self.labels)
+        return self.is_settled and len(self._calls) < CALLS and self.next < len(self.labels)
 
     @property
     def waited_for(self) -> ray.ObjectRef | None:
@@ -161,7 +130,7 @@ class ActorProgress:
         report: Report = ray.get(self._calls[0][0])
         self.blocks.append(self._calls.popleft()[1])
         self.reports.append(report)
-        self._arrive()
+        self.arrive()
         return report
 
     def forget_calls(self) -> None:
@@ -173,7 +142,7 @@ class ActorProgress:
         self.forget_calls()
         self.reports.clear()
         self.blocks.clear()
-        self._arrive()
+        self.arrive()
 
     def report_on(self, label: str) -> tuple[Report, ray.ObjectRef | None] | None:
         """Return the report on a partition with the reference to its blocks; None while it is not confirmed."""

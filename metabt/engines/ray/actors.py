@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,11 @@ from metabt.build.keys import plan_basis
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Sealed
 from metabt.build.shard import Blocks, Given, Mark, Report, Shard
+from metabt.engines.local import Local
 from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.head_notes import write_down
 from metabt.engines.ray.price_partitions import PricePartitions
+from metabt.engines.tree_groups import Finished, View, assembled
 from metabt.numerics.platform import one_thread
 
 
@@ -83,6 +86,34 @@ class MetaActor(Actor):
         return [(marks, _fetched(reference)) for marks, reference in given]
 
 
+class GroupActor:
+    """Walks and assembles groups of trees, each from its prices to its tables, with nothing kept in between."""
+
+    def __init__(self, plan: Plan, cache: Cache | None) -> None:
+        """Take the datasets of a plan, and the cache; groups come with `finish`."""
+        self._plan, self._cache = plan, cache or NoCache()
+
+    def basis(self) -> str:
+        """Return the digest of code, libraries, platform and plug-ins that its blocks are made with."""
+        return plan_basis(self._plan)
+
+    @ray.method(num_returns=2)
+    def finish(
+        self, positions: tuple[int, ...], plan: Plan, views: Sequence[View], keep: str
+    ) -> tuple[Finished, BlockBuffer]:
+        """Walk and assemble a group, whose plan comes without datasets; tables come apart, in one buffer."""
+        plan = replace(plan, datasets=self._plan.datasets)
+        with one_thread():
+            walked = Local(threads=1).walk(plan, self._cache, None)
+            made = [
+                assembled(tree, walked, view, self._cache, keep) for tree, view in zip(plan.trees, views, strict=True)
+            ]
+            self._cache.flush()
+        trees = tuple(replace(each, tables={}) for each in made)
+        finished = Finished(positions, trees, walked.heard, walked.computed, walked.computed_leaves)
+        return finished, BlockBuffer.of([dict(each.tables) for each in made])
+
+
 def _newest(references: Sequence[Any]) -> Blocks:
     """Return the newest block of each sleeve; `references` are in time order."""
     found: dict[str, Sealed] = {}
@@ -102,7 +133,8 @@ def _fetched(reference: Any) -> Blocks | None:
         parcel: BlockBuffer | None = ray.get(reference)
     except ray.exceptions.ObjectLostError:
         return None
-    return None if parcel is None else parcel.opened()
+    blocks: Blocks | None = None if parcel is None else parcel.opened()
+    return blocks
 
 
 # a restarted actor would be an empty one, and retried calls would come in another order: the driver hires a new one
@@ -110,4 +142,6 @@ _OPTIONS: Any = {"max_restarts": 0, "max_task_retries": 0}
 sleeve_actor: Any = ray.remote(**_OPTIONS)(SleeveActor)
 """Its remote class."""
 meta_actor: Any = ray.remote(**_OPTIONS)(MetaActor)
+"""Its remote class."""
+group_actor: Any = ray.remote(**_OPTIONS)(GroupActor)
 """Its remote class."""

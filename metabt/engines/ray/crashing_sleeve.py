@@ -16,7 +16,8 @@ import ray
 
 from metabt.build.plan import Plan
 from metabt.build.shard import Lost
-from metabt.engines.ray.actor_progress import ActorProgress, HasActor
+from metabt.engines.ray.actor_pool import Host
+from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.head_notes import erase, new_note, read
 from metabt.errors import RunError
 
@@ -31,9 +32,7 @@ HOPELESS = 12
 class CrashingSleeve:
     """Finds the sleeves that end the processes of their actors."""
 
-    def __init__(
-        self, plan: Plan, given: Callable[[ActorProgress, int], Any], lost: Callable[[HasActor], None]
-    ) -> None:
+    def __init__(self, plan: Plan, given: Callable[[ActorProgress, int], Any], lost: Callable[[Host], None]) -> None:
         """Take the plan; `given(lane, position)` returns what a lane needs for a partition, `lost` forgets an actor."""
         self._plan, self._given, self._lost = plan, given, lost
         self._alone: Counter[tuple[str, str]] = Counter()

@@ -5,18 +5,23 @@ Ray itself is imported when a plan with missing blocks is walked, not before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metabt.build.cache import MemoryCache
+from metabt.build.cost_estimate import seconds_missing
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import WalkResult
 from metabt.engines.local import Local
 from metabt.engines.ray.connection import connect
+from metabt.engines.tree_groups import TREE, Finished, View
 from metabt.errors import ConfigError
 from metabt.values.arguments import flag, whole, word
 
+WORTH = 10.0
+"""Seconds of assembling alone that are worth other processes."""
 PATIENCE = 900
 """Seconds that a run waits for its first processes, if nothing else is stated."""
 
@@ -85,3 +90,21 @@ class Ray:
         from metabt.engines.ray.driver import Run
 
         return Run(plan, cache, known, progress, self.workers, self.patience).finish()
+
+    def finish_trees(self, plan: Plan, cache: Cache, views: Sequence[View], keep: str) -> Iterator[Finished] | None:
+        """Return what walks and assembles the trees of a sweep, group by group, by the processes that own them.
+
+        None where that is left to this process: where nothing is remembered, or hardly anything is to be done.
+
+        Raises
+        ------
+        ConfigError, RunError
+            As `walk`, when the first group is taken.
+        """
+        known = known_blocks(plan, cache)
+        if not cache.remembers or (not seconds_missing(plan, known) and TREE * len(plan.trees) < WORTH):
+            return None
+        connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
+        from metabt.engines.ray.group_sweep import GroupSweep
+
+        return GroupSweep(plan, cache, known, views, keep, self.workers, self.patience).finished()
