@@ -37,6 +37,7 @@ from metabt.engines.ray.price_stream import PriceStream
 from metabt.engines.ray.stored_blocks import StoredBlocks
 from metabt.engines.ray.workforce import LISTEN, Workforce, cause_of, n_worth
 from metabt.portfolio.sleeve import Leaf
+from metabt.values.ranges import plural
 
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
@@ -216,7 +217,9 @@ class Run:
             self._forget_blocks(source)
         if self.progress:
             self.progress(
-                min(self._done, self.plan.n_blocks), self.plan.n_blocks, f"{report.label}, {self._known} known"
+                min(self._done, self.plan.n_blocks),
+                self.plan.n_blocks,
+                f"{report.label}, {self._known} known, {plural(self.workforce.n_working, 'actor')}",
             )
 
     def _forget_blocks(self, lane: ActorProgress) -> None:

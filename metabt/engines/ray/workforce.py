@@ -62,6 +62,11 @@ class Workforce:
         """What those that have not come will answer first."""
         return [reference for pool in self.pools for reference in pool.awaited]
 
+    @property
+    def n_working(self) -> int:
+        """How many actors are there."""
+        return sum(len(pool.working) for pool in self.pools)
+
     def settle(self) -> None:
         """Take in who has come, and have every pool hire, let go, and give its lanes out.
 
