@@ -23,10 +23,10 @@ LATE, LATER = 20.0, 8.0
 """Seconds until the first machine comes, and from then until the second."""
 
 
-def slow() -> dict[str, Any]:
+def slow(n_leaves: int = 12, what: str = "wait") -> dict[str, Any]:
     """Return a tree of leaves that take their time, whichever machine they are on."""
-    waits = {"name": "poison", "what": "wait", "below": 1.0}
-    sleeves = {f"s{i:02d}": {"universe": STOCKS, "optimizer": waits, "lookback": 20 + i} for i in range(12)}
+    waits = {"name": "poison", "what": what, "below": 1.0}
+    sleeves = {f"s{i:02d}": {"universe": STOCKS, "optimizer": waits, "lookback": 20 + i} for i in range(n_leaves)}
     return {"name": "slow", "defaults": RULES, "optimizer": "erc", "sleeves": sleeves}
 
 

@@ -32,3 +32,11 @@ def test_machines_that_come_late_are_used_and_the_head_is_not(tmp_path: Path) ->
     assert len(found["used_after"]) == 2 and found["actors"] > 3 and found["tasks"] > 0
     assert found["on_head"] == []
     assert {name.split()[0] for name in found["names"]} == {"leaves", "sleeves"} and len(slow()["sleeves"]) > 3
+
+
+def test_a_job_that_comes_later_gets_its_part_of_a_cluster() -> None:
+    done = start("-m", "tests.engines.ray.sharing")
+    said, _ = done.communicate(timeout=300)
+    assert done.returncode == 0
+    found = json.loads(said.splitlines()[-1])
+    assert found == {"first": "short", "jobs_at_once": 2, "same": True, "left": 0}

@@ -24,9 +24,11 @@ class Poison:
                 self._hoard()
             if self.what == "wait":
                 time.sleep(0.03)
+            if self.what == "blink":
+                time.sleep(0.01)
             if self.what == "fail":
                 raise ValueError("no weights for this")
-            if self.what not in ("warn", "wait"):
+            if self.what not in ("warn", "wait", "blink"):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.what == "warn":
                 warnings.warn("a large fall", RuntimeWarning, stacklevel=2)
