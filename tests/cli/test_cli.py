@@ -335,6 +335,24 @@ def test_a_question_in_sql_imports_nothing_that_computes() -> None:
     assert sorted({*NEEDLESS, *computing} & set(imported)) == []
 
 
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "backtest portfolio=mine engine=local",
+        "backtest portfolio=mine",
+        "backtest -m portfolio=mine portfolio.lookback=20,25",
+        "plan portfolio=mine",
+    ],
+)
+def test_ray_is_imported_only_where_it_walks(words: str) -> None:
+    """It comes with metabt, and takes a second to import and more to start."""
+    done = subprocess.run([sys.executable, "-c", SAY_IMPORTS, *words.split()], capture_output=True, text=True)
+    code, *imported = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "numba" in imported, done.stderr
+    assert not {"ray", "metabt.engines.ray.driver"} & set(imported)
+
+
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()
