@@ -175,6 +175,11 @@ def _refuse_targets(node: Any, path: str) -> None:
             _refuse_targets(item, f"{path}.{position}")
     elif isinstance(node, dict):
         for key, value in node.items():
+            if isinstance(key, str) and "${" in key:
+                raise ConfigError(
+                    f"{path.lstrip('.') or PRIMARY} has the key '{key}'; interpolations stand in values alone: "
+                    "write the name"
+                )
             if key == "_target_":
                 raise ConfigError(
                     f"{path.lstrip('.')} has a '_target_'; configuration cannot call code; name an estimator: erc"

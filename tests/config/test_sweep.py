@@ -168,6 +168,8 @@ def test_a_job_that_cannot_be_composed_does_not_stop_the_others(compositions: li
         (["portfolo=demo,one"], "unknown setting 'portfolo'.*did you mean 'portfolio'"),
         (["portfolio.lookback=20,30}{"], "override 'portfolio.lookback=20,30}{'"),
         (["portfolio.lookback=interval(1,2)"], "does not support sweep type"),
+        (["portfolio.lookback=20,'${hydra:job.num}'"], "portfolio.lookback asks for .* in each job"),
+        (["hydra/launcher=basic", "portfolio.lookback=20,30", "start=${now:%Y}"], "start asks for .* in each job"),
         (["hydra/launcher=nope", "portfolio.lookback=20,30"], "no hydra/launcher 'nope'"),
         (["++hydra.callbacks.x._target_=os.system", "portfolio.lookback=20,30"], "cannot call code"),
         (["hydra.launcher._target_=os.system", "portfolio.lookback=20,30"], "cannot call code"),
