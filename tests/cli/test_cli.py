@@ -905,8 +905,30 @@ def test_jobs_are_the_same_commands(desk: Path) -> None:
         "backtest.py", "portfolio=mine", "portfolio.sleeves.calm.dataset=again", "portfolio.sleeves.wild.dataset=again"
     )
     assert done.returncode == 0, done.stderr
-    assert "run " in done.stdout
-    assert job("backtest.py", "portfolio=nope").returncode == 1
+    with connect(desk / "data" / "lakehouse") as connection:
+        ((run_id,),) = connection.execute("select run_id from runs").fetchall()
+    assert done.stdout.splitlines()[-1] == run_id and f"run {run_id[:12]} of mine" in done.stdout
+    failed = job("backtest.py", "portfolio=nope")
+    assert (failed.returncode, failed.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("launcher", ["metabt", "basic"])
+def test_the_last_line_of_a_sweep_is_its_identity_where_it_is_asked_for(
+    told: pytest.CaptureFixture[str], desk: Path, launcher: str
+) -> None:
+    words = ["backtest", "-m", "portfolio=mine", f"hydra/launcher={launcher}", "--print-id"]
+    assert main([*words, "portfolio.lookback=20,25"]) == 0
+    *above, last = told.readouterr().out.splitlines()
+    with connect(desk / "data" / "lakehouse") as connection:
+        asked = connection.execute(
+            "select sweep_id, count(*) from asked where sweep_id is not null group by 1"
+        ).fetchall()
+    assert asked == [(last.removeprefix("sweep "), 2)] and last.startswith("sweep ")
+    if launcher == "metabt":
+        assert main([*words, "portfolio.lookback=20,25", "--dry-run"]) == 0
+        assert not told.readouterr().out.splitlines()[-1].startswith("sweep ")
+    assert main([*words, "portfolio.sleeves.calm.universe=[AAA],[ZZZ]"]) == 1
+    assert not told.readouterr().out.splitlines()[-1].startswith("sweep ")
 
 
 def test_the_bar_counts_blocks_and_stays_quiet_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
