@@ -2,7 +2,7 @@
 
 `local` is this process, `ray` a cluster. `auto` decides when it knows the plan:
 
-1. nothing is missing, or Ray is not installed: local
+1. nothing is missing: local
 2. in a job on a cluster (RAY_ADDRESS is set), or given an address: ray
 3. on one machine: ray if its processes, which share all of the work, save more over the threads of this one than Ray
    takes to start; threads share all but what Python does between kernels
@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from metabt.build.cost_estimate import seconds_missing
@@ -134,11 +133,6 @@ class Auto:
         missing = seconds_missing(plan, known_blocks(plan, cache))
         if not missing:
             return False, "every block is known"
-        if find_spec("ray") is None:
-            return (
-                False,
-                f'about {missing:.0f} s of work; with Ray (pip install "metabt[ray]") {n_cpus} processes share it',
-            )
         if self._on_cluster:
             return True, f"about {missing:.0f} s of work for the cluster"
         work = (
@@ -179,7 +173,7 @@ def executor_of(
     Raises
     ------
     ConfigError
-        For an unknown name or setting, or if Ray is wanted and not installed.
+        For an unknown name or setting.
     """
     if not isinstance(engine, str):
         return engine
