@@ -247,8 +247,11 @@ class ActorPool:
         if self._waits_since is None:
             self._waits_since = self._spoken_at = now
         there, waited = self._look(), now - self._waits_since
+        if 0 < there.memory < self.need.memory:
+            self._ask_for_less(int(there.memory / 2))
         which = "which asks" if self.n_wanted == 1 else "each of which asks"
         asks = f"{plural(self.n_wanted, 'actor')} for {self.name}, {which} for {self.need.cpus:g} CPU"
+        asks += f" and {self.need.memory / 1e6:,.0f} MB"
         has = f"the cluster has {there.n_cpus:g} CPUs"
         if there.widest is not None and there.widest < self.need.cpus:
             raise ConfigError(
@@ -263,6 +266,19 @@ class ActorPool:
         if now - self._spoken_at > SPOKEN:
             self._spoken_at = now
             LOG.warning("waiting for %s; %s; %.0f of %.0f s", asks, has, waited, self._patience)
+
+    def _ask_for_less(self, memory: int) -> None:
+        """Ask anew, since no machine that is there has the memory that was estimated, which is a guess."""
+        LOG.warning(
+            "actors for %s are estimated to take %.0f MB, the largest machine has %.0f: they are tried all the same",
+            self.name,
+            self.need.memory / 1e6,
+            2 * memory / 1e6,
+        )
+        self.need.memory = memory
+        for host in list(self.hosts):
+            self.end(host)
+        self.settle()
 
     def lost(self, host: Host) -> None:
         """Forget an actor that is dead, with its open calls; its lanes are homeless until `settle`."""

@@ -105,7 +105,7 @@ def pool_of(n_lanes: int, hired: list[Actor], most: int | None = None, look: Any
         return Method(begin)
 
     lanes = [ActorProgress(f"leaves {i}", (f"key {i}",), LABELS) for i in range(n_lanes)]
-    need = Need(SimpleNamespace(options=hire), 0.9, 1000, most or n_lanes)
+    need = Need(SimpleNamespace(options=hire), 0.9, 512_000_000, most or n_lanes)
     passed_on: Any = ("plan", "cache")
     return ActorPool("leaves", need, lanes, passed_on, 900.0, look or (lambda: AMPLE))
 
@@ -166,7 +166,7 @@ def test_all_are_asked_for_at_once_and_each_asks_for_a_part_of_a_processor(hired
     pool.settle()
     assert len(hired) == 3
     for actor in hired:
-        assert (actor.asked["num_cpus"], actor.asked["memory"]) == (0.9, 1000)
+        assert (actor.asked["num_cpus"], actor.asked["memory"]) == (0.9, 512_000_000)
         assert actor.asked["scheduling_strategy"] == "SPREAD"
     names = [str(actor.asked["name"]) for actor in hired]
     assert len(set(names)) == 3 and all(name.startswith(f"leaves {i} of job 01, walk ") for i, name in enumerate(names))
@@ -251,7 +251,7 @@ def test_a_wait_speaks_every_half_a_minute_and_is_given_up(
     with caplog.at_level(logging.WARNING, "metabt.cluster"):
         for clock.now in (0.0, SPOKEN, SPOKEN + 1, 2 * SPOKEN + 1.5, 899.0):
             pool.settle()
-    asks = "2 actors for leaves, each of which asks for 0.9 CPU"
+    asks = "2 actors for leaves, each of which asks for 0.9 CPU and 512 MB"
     assert caplog.messages == [
         f"waiting for {asks}; the cluster has 0 CPUs; {waited} of 900 s" for waited in (31, 62, 899)
     ]
@@ -289,6 +289,23 @@ def test_where_no_machine_will_ever_have_room_nobody_waits(hired: list[Actor]) -
     with pytest.raises(ConfigError) as raised:
         pool.settle()
     assert str(raised.value) == (
-        "engine ray: no room for 1 actor for leaves, which asks for 0.9 CPU: the largest machine that the cluster has "
-        "or can start has 0.5 CPU; give its workers more CPUs"
+        "engine ray: no room for 1 actor for leaves, which asks for 0.9 CPU and 512 MB: the largest machine that "
+        "the cluster has or can start has 0.5 CPU; give its workers more CPUs"
     )
+
+
+def test_an_estimate_that_no_machine_has_the_memory_for_is_tried_with_less(
+    hired: list[Actor], caplog: pytest.LogCaptureFixture
+) -> None:
+    there = [Capacity(0.0, None, None, 0.0)]
+    pool = pool_of(2, hired, look=lambda: there[0])
+    pool.settle()
+    there[0] = Capacity(4.0, None, None, 300e6)
+    pool.settle()
+    assert [actor.dead for actor in hired] == [True, True, False, False]
+    assert [actor.asked["memory"] for actor in hired] == [512_000_000] * 2 + [150_000_000] * 2
+    assert caplog.messages == [
+        "actors for leaves are estimated to take 512 MB, the largest machine has 300: they are tried all the same"
+    ]
+    pool.settle()
+    assert len(hired) == 4
