@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ def test_proofs_are_read_oldest_first_with_when_they_were_written(tmp_path: Path
     for hour in (9, 3, 21):
         clock.hour_now = hour
         path = write_proof(tmp_path, [kind(hour), kind(hour + 1)])
-        assert path.parent == tmp_path / ADOPTED and path.name.startswith(f"20260102T{hour:02}0405-")
+        assert path.parent == tmp_path / "adopted" == tmp_path / ADOPTED and path.name.startswith(
+            f"20260102T{hour:02}0405-"
+        )
     found = list(proofs(tmp_path))
     assert [it["at"] for it in found] == [f"2026-01-02T{hour:02}:04:05+00:00" for hour in (3, 9, 21)]
     assert [it["kinds"] for it in found] == [[kind(hour), kind(hour + 1)] for hour in (3, 9, 21)]
@@ -75,3 +78,15 @@ def test_a_proof_of_which_any_byte_is_another_marks_nothing_and_is_named(
         assert [record.getMessage() for record in caplog.records] == [told]
     path.write_bytes(whole)
     assert Adoptions.of(tmp_path).keys == {"k1", "k2", "k5", "k6"} and sound.exists()
+
+
+def test_a_proof_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, seen = os.fsync, list[tuple[bytes, list[Path]]]()
+
+    def noted(file: int) -> None:
+        fsync(file)
+        seen.append((Path(f"/proc/self/fd/{file}").read_bytes(), list((tmp_path / ADOPTED).glob("*.json"))))
+
+    monkeypatch.setattr(adoptions.os, "fsync", noted)
+    path = write_proof(tmp_path, [kind(1)])
+    assert seen == [(path.read_bytes(), [])]

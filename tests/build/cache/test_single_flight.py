@@ -429,3 +429,20 @@ def test_a_thread_that_does_not_start_lets_the_claim_go(root: Path, monkeypatch:
         with pytest.raises(RuntimeError, match="no threads"), store.claim(KEY):
             store.put(KEY, SCHEMA, sections("a"))
         assert is_free(root)
+
+
+def test_an_interruption_while_waiting_for_a_lock_leaves_the_claim_to_others(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with ObjectStore(root) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(store._claims, "_lock", interrupted)
+            with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+                pytest.fail("nobody is inside")
+        monkeypatch.setattr(store._claims._changed, "wait", lambda _: pytest.fail("somebody is inside"))
+        with store.claim(KEY):
+            assert not is_free(root)
+        assert is_free(root)
