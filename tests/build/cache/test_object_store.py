@@ -84,7 +84,8 @@ def test_sections_of_any_size_come_back(store: ObjectStore, size: int) -> None:
 def test_an_object_may_have_no_sections(store: ObjectStore) -> None:
     store.put(KEY, SCHEMA, {})
     store.flush()
-    assert store.get(KEY, SCHEMA) == {}
+    assert store.get(KEY, SCHEMA) == {} == ObjectStore(store.root).get(KEY, SCHEMA)
+    assert verify(store.root).sound == stats(store.root).objects == 1
 
 
 def test_many_objects_are_published_as_one_file_and_found_before_it_is(store: ObjectStore) -> None:

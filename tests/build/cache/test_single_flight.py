@@ -361,6 +361,17 @@ def test_many_claims_whose_puts_are_not_published_do_not_wait_for_each_other(roo
         assert list(store.keys()) == keys
 
 
+def test_what_is_not_held_is_let_go_of_without_a_word(root: Path) -> None:
+    """Twice is as good as once, and of a lock that is held for another put nothing is let go."""
+    with ObjectStore(root) as store:
+        store._claims.release(KEY)
+        with store.claim(KEY):
+            store._claims.release(key_of("b"))
+            assert not is_free(root)
+        store._claims.release(KEY)
+        assert is_free(root)
+
+
 def test_a_claim_inside_a_claim_is_refused(root: Path) -> None:
     with ObjectStore(root) as store:
         with store.claim(KEY), pytest.raises(RuntimeError, match="leave that one first"):
