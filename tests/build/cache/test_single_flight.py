@@ -457,3 +457,31 @@ def test_an_interruption_while_waiting_for_a_lock_leaves_the_claim_to_others(
         with store.claim(KEY):
             assert not is_free(root)
         assert is_free(root)
+
+
+def test_a_thread_waits_for_another_of_its_store_no_longer_than_for_another_process(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_flight, "LOCK_SECONDS", 0.1)
+    inside, leave, waits = threading.Event(), threading.Event(), list[float]()
+
+    def hold() -> None:
+        with store.claim(KEY):
+            inside.set()
+            leave.wait(10)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(0.03)
+
+    with ObjectStore(root) as store:
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert inside.wait(10)
+        monkeypatch.setattr(store._claims._changed, "wait", wait)
+        with store.claim(KEY):
+            assert holder.is_alive()
+        assert waits and all(0 < seconds <= 0.1 for seconds in waits) and waits == sorted(waits, reverse=True)
+        leave.set()
+        holder.join()
+        assert is_free(root)
