@@ -10,6 +10,7 @@ import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
+from metabt.analysis import risk_by_asset
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.values.tables import Table
@@ -127,3 +128,27 @@ def test_a_symbol_of_the_other_dataset_that_nobody_draws_is_not_read(
         "metabt.analysis.risk_by_asset.ex_ante_asset_risk", lambda *_: pytest.fail("measured again, which was found")
     )
     assert same({"risk": risk()}, {"risk": plain})
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac"])
+def test_what_it_is_found_under_is_what_it_is_measured_on(leaves: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyed, measured = list[Any](), list[Any]()
+    key, measure = risk_by_asset.asset_risk_key, risk_by_asset.ex_ante_asset_risk
+
+    def noted(*given: Any) -> str:
+        keyed.append(given)
+        return key(*given)
+
+    def noting(*given: Any) -> np.ndarray:
+        measured.append(given)
+        return measure(*given)
+
+    monkeypatch.setattr(risk_by_asset, "asset_risk_key", noted)
+    monkeypatch.setattr(risk_by_asset, "ex_ante_asset_risk", noting)
+    metabt.backtest(tree(leaves), prices(), cache=MemoryCache())
+    assert len(keyed) == len(measured) > 1
+    datasets = {UNIVERSES[name][0] for name in leaves}
+    for one, other in zip(keyed, measured, strict=True):
+        for mine, theirs in zip(one[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert one[3] == LOOKBACK and set(one[4]) == datasets
