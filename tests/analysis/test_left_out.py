@@ -156,8 +156,10 @@ def test_ineligible_at_exactly_half_of_the_decisions_is_not_told(times: int, tol
 
 @pytest.mark.parametrize("seed", range(5))
 def test_leaves_that_lack_assets_at_the_largest_share_of_their_decisions_are_measured(seed: int) -> None:
-    """Leaves decide from 4 to 60 times: the worst by number of decisions are not those by share; nor does it matter
-    how often another asset of the leaf is ineligible, which is less."""
+    """Leaves decide from 4 to 60 times: the worst by number of decisions are not those by share.
+
+    Nor does it matter how often another asset of the leaf is ineligible, which is less.
+    """
     rng, frame = np.random.default_rng(seed), sparse(3, 120)
     days = frame.index[20:80].to_numpy().astype("datetime64[D]")
     n_leaves = LEAVES + 6

@@ -71,6 +71,20 @@ def test_where_assets_were_eligible_or_nothing_was_decided_the_dates_are_the_cau
     assert str(caught.value) == f"portfolio 'w': nothing was traded from {span}{begins}; {cure}"
 
 
+@pytest.mark.parametrize(("every", "elsewhere"), [((5, 7, 9), True), ((7, 7, 5), True), ((7, 8, 9), False)])
+def test_one_asset_with_other_trading_days_is_enough_for_the_other_cure(
+    every: tuple[int, int, int], elsewhere: bool
+) -> None:
+    """One that lacks each fifth session lacks a weekday."""
+    frame = with_holidays(3, 10**6).fillna(100.0)
+    for column, apart in enumerate(every):
+        frame.iloc[column::apart, column] = np.nan
+    with pytest.raises(RunError) as caught:
+        metabt.backtest(TREE, frame)
+    cure = ", or make a dataset of their own of assets with other trading days"
+    assert str(caught.value).endswith(cure) == elsewhere and "set min_coverage: 0." in str(caught.value)
+
+
 def test_in_a_tree_the_best_leaf_is_named() -> None:
     frames = {"often": with_holidays(1, 4), "seldom": with_holidays(2, 15)}
     sleeves = {name: {"dataset": name, "universe": ["ABC"[place]]} for place, name in enumerate(frames)}
