@@ -73,3 +73,16 @@ def test_limits_are_those_that_were_measured(module: str) -> None:
 def test_names_are_those_under_which_others_look(module: str) -> None:
     found = vars(import_module(f"metabt.build.{module}"))
     assert {name: found[name] for name in NAMES[module]} == NAMES[module]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("cache", ["Around", "MemoryCache", "NoCache"]),
+        ("cache.object_store", ["Counts", "ObjectStore", "Section"]),
+        ("cache.upkeep", ["Pruned", "Stats", "Verified", "parse_age", "parse_size", "prune", "stats", "verify"]),
+    ],
+)
+def test_what_a_module_offers_is_there(module: str, names: list[str]) -> None:
+    found = import_module(f"metabt.build.{module}")
+    assert found.__all__ == names and all(hasattr(found, name) for name in names)
