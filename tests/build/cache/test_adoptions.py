@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,27 @@ def test_proofs_are_read_oldest_first_with_when_they_were_written(tmp_path: Path
     assert adopted.keys == {key for it in every for key in it["adopted"]}
     assert adopted.ways == {(it["before"], it["now"]) for it in every}
     assert not list((tmp_path / ADOPTED).glob("*.tmp"))
+
+
+def test_a_proof_is_json_that_can_be_read_after_a_line_with_its_digest(tmp_path: Path, clock: type[Clock]) -> None:
+    clock.hour_now = 7
+    path = write_proof(tmp_path / "new" / "cache", [{"before": "b", "now": "n", "adopted": ["k"]}])
+    assert re.fullmatch("20260102T070405-[0-9a-f]{8}[.]json", path.name)
+    body = """{
+ "at": "2026-01-02T07:04:05+00:00",
+ "kinds": [
+  {
+   "before": "b",
+   "now": "n",
+   "adopted": [
+    "k"
+   ]
+  }
+ ]
+}
+"""
+    assert path.read_text() == f"{sha256(body[:-1].encode()).hexdigest()}\n{body}"
+    assert [it.name for it in path.parent.iterdir()] == [path.name]
 
 
 def test_a_proof_is_of_today(tmp_path: Path) -> None:
