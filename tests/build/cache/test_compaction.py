@@ -94,6 +94,19 @@ def test_of_others_what_is_known_of_is_taken_out_too(store: ObjectStore) -> None
     assert mended(store.root, new, found, Disk()) == {} and packs(store) == [new]
 
 
+def test_of_an_object_that_has_been_cut_off_what_is_left_is_kept(store: ObjectStore) -> None:
+    fill(store, range(3), size=500)
+    (pack,) = packs(store)
+    index, path = read_index(store.root, pack)[0], store.root / "packs" / pack
+    (begin, end), content = index.span(2), path.read_bytes()
+    path.write_bytes(content[: end - 100])
+    assert mended(store.root, pack, index, Disk()) == {2: "ends early"}
+    (kept,) = (store.root / "quarantine").iterdir()
+    assert (kept.name, kept.read_bytes()) == (f"{index.keys[2].hex()}.1", content[begin : end - 100])
+    (new,) = packs(store)
+    assert list(read_index(store.root, new)[0].keys) == list(index.keys[:2])
+
+
 def test_the_size_that_is_planned_is_that_of_the_pack_that_is_written(store: ObjectStore) -> None:
     for name in range(5):
         store.put(key_of(name), f"test {name % 2}", sections(name, 10 + 50 * name))
