@@ -62,6 +62,28 @@ def test_what_is_added_is_pending_until_it_is_published_and_then_followed_by_wha
     it.writer.close()
 
 
+def test_a_key_is_taken_while_its_pack_is_written_and_after_a_refusal_nothing_is_said_of_any(tmp_path: Path) -> None:
+    it, gate = Writer(tmp_path), threading.Event()
+    write = it.writer._write
+
+    def slow(pack: Pack) -> None:
+        gate.wait(10)
+        write(pack)
+
+    it.writer._write = slow  # type: ignore[method-assign]
+    it.writer.add([it.put(0)])
+    it.writer.hand_over()
+    it.writer.add([it.put(0), it.put(1)])
+    assert it.told == [("lost", 1)] and it.after == [0]
+    it.writer.writes = False
+    it.writer.add([it.put(0), it.put(2)])
+    assert it.told == [("lost", 1)] and it.after == [0, 0, 2]
+    gate.set()
+    it.writer.flush()
+    assert it.told == [("lost", 1)] and sorted(it.after) == [0, 0, 0, 1, 2] and it.packs == []
+    it.writer.close()
+
+
 def test_a_pack_is_handed_over_if_it_has_as_many_objects_as_are_asked_for(tmp_path: Path) -> None:
     it = Writer(tmp_path)
     it.writer.add([it.put(0), it.put(1)])
