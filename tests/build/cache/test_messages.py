@@ -179,6 +179,30 @@ def test_a_bad_pack_that_cannot_be_moved_is_told(root: Path, told: list[str], mo
     assert verify(root).unread == ((f"pack {path.name}", "does not begin like a pack"),)
 
 
+def test_a_pack_that_is_cut_off_once_its_index_is_read_is_given_up_as_a_whole(
+    root: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ObjectStore(root) as store:
+        fill(store, range(3))
+        path = path_of(store, key_of(0))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(verified_reading.os, "rename", refuse)
+    with ObjectStore(root, warn=told.append) as store:
+        assert all(store.known(key_of(name), SCHEMA) is not None for name in range(3))
+        size = path.stat().st_size
+        path.write_bytes(path.read_bytes()[:-1])
+        for _ in range(2):
+            assert [store.get(key_of(name), SCHEMA) for name in range(3)] == [None] * 3
+            assert [store.known(key_of(name), SCHEMA) for name in range(3)] == [None] * 3
+        assert store.counts.missed == 6
+    what = f"has {size - 1} bytes instead of {size}; it is not used, and cannot be moved aside (Permission denied)"
+    # by who read an object, and by who looked at the directory again; not by object
+    assert len(told) <= 2 and set(told) == {f"cache: '{path}' {what}"}
+
+
 def test_an_object_that_must_not_be_used_is_told_with_where_it_goes(root: Path, told: list[str]) -> None:
     begin = {"one": section(b"1"), "two": section(b"2")}
     with ObjectStore(root) as store:
