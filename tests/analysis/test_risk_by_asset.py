@@ -37,7 +37,7 @@ def shares(result: metabt.Result) -> pd.DataFrame:
     return risk.pivot(index="date", columns="item", values="contribution")
 
 
-def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp) -> pd.Series:
+def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp, lookback: int = LOOKBACK) -> pd.Series:
     """Return `w (S w) / w'Sw` of assets in equal parts of leaves in equal parts, on the sessions that all have."""
     used = sorted({UNIVERSES[name][0] for name in leaves})
     closes = pd.concat([data[name] for name in used], axis=1, join="inner").loc[:date]
@@ -46,7 +46,7 @@ def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp) -> pd.
         symbols = UNIVERSES[name][1]
         w[symbols] += 1 / len(leaves) / len(symbols)
     w = w[w != 0]
-    S = closes[w.index].pct_change().iloc[-LOOKBACK:].cov()
+    S = closes[w.index].pct_change().iloc[-lookback:].cov()
     return w * (S @ w) / (w @ S @ w)
 
 
@@ -59,6 +59,20 @@ def test_it_is_that_of_the_covariance_on_common_sessions(leaves: str) -> None:
         for date, row in found.iterrows():
             expected = naive(leaves, data, date)
             assert row.dropna().to_dict() == pytest.approx(expected.to_dict(), abs=1e-10)
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac"])
+def test_where_there_is_less_than_a_lookback_it_is_that_of_all_there_is(leaves: str) -> None:
+    data, settings = prices(), {**tree(leaves), "lookback": 60, "min_history": 5}
+    for cache in (None, MemoryCache()):
+        found = shares(metabt.backtest(settings, data, cache=cache))
+        used = [data[name] for name in sorted({UNIVERSES[name][0] for name in leaves})]
+        common = pd.concat(used, axis=1, join="inner").index
+        short = [date for date in found.index if common.get_loc(date) < 60]
+        assert len(short) > 2
+        for date in found.index[: len(short) + 3]:
+            expected = naive(leaves, data, date, 60)
+            assert found.loc[date].dropna().to_dict() == pytest.approx(expected.to_dict(), abs=1e-10)
 
 
 @pytest.mark.parametrize("leaves", ["ab", "ac", "abc"])
