@@ -16,6 +16,7 @@ from metabt.portfolio.resolve import resolve
 from metabt.values.tables import Table
 from tests.shared import panels
 from tests.shared.agreement import same
+from tests.shared.months import monthly
 
 LOOKBACK = 20
 EQUAL = {"optimizer": "equal", "lookback": LOOKBACK, "schedule": {"every": 10}}
@@ -164,3 +165,24 @@ def test_what_it_is_found_under_is_what_it_is_measured_on(leaves: str, monkeypat
         for mine, theirs in zip(one[:4], other[:4], strict=True):
             np.testing.assert_array_equal(mine, theirs)
         assert one[3] == LOOKBACK and set(one[4]) == datasets
+
+
+@pytest.mark.parametrize("lookback", [22, 23])
+def test_where_one_partition_alone_is_measured_prices_are_read_as_far_back_as_it_sees(lookback: int) -> None:
+    """All else is found: the first closes that a month's first decision sees may be the last ones of a month before."""
+    data, cache = prices(), MemoryCache()
+    settings = {**tree("ab"), "schedule": {"every": 1}, "lookback": lookback}
+    resolved = resolve(settings, symbols={"stocks": tuple(panels.STOCKS), "coins": tuple(panels.COINS)})
+    panel = {"stocks": to_prices("stocks", data["stocks"].iloc[:190])}
+
+    def risk() -> Table:
+        engine = BacktestEngine([resolved], panel, cache=cache)
+        return engine.assemble(engine.run())["risk"]
+
+    with monthly():
+        expected = {"risk": risk()}
+        measured = [key for key, (kind, _) in cache.objects.items() if kind == "exposure"]
+        assert len(measured) > 5
+        for key in measured:
+            del cache.objects[key]
+            assert same({"risk": risk()}, expected) and cache.objects[key][0] == "exposure"
