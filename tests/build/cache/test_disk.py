@@ -57,7 +57,7 @@ def test_a_cache_that_is_closed_has_everything_on_the_disk_and_nothing_open(tmp_
         cache.put(KEY, "block", PARTS)
     with ObjectStore(tmp_path) as store:
         assert store.get(KEY, SCHEMAS["block"]) is not None
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == (n_files, n_threads)
+    assert len(os.listdir("/proc/self/fd")) <= n_files and threading.active_count() <= n_threads
     assert cache.get(KEY, "block") is not None
 
 

@@ -34,7 +34,7 @@ def test_times_are_whole_seconds_of_four_bytes_each(tmp_path: Path) -> None:
     write_uses(tmp_path / "new", PACK, [0.0, 0.0])
     assert path.read_bytes() == struct.pack("<2I", 7, 4)
     assert [(found, status.st_size) for found, status in use_files(tmp_path / "new")] == [(path, 8)]
-    assert len(os.listdir("/proc/self/fd")) == n_open
+    assert len(os.listdir("/proc/self/fd")) <= n_open
 
 
 @pytest.mark.parametrize("n_bytes", [0, 7, 9, 12])

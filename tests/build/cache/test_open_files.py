@@ -85,7 +85,7 @@ def held_open(root: Path, use: Callable[[Path], object]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("use", USES)
 def test_no_use_leaves_anything_open(tmp_path: Path, use: Callable[[Path], object]) -> None:
-    assert held_open(tmp_path, use) == (0, 0)
+    assert max(held_open(tmp_path, use)) <= 0  # what others have left may go meanwhile
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -100,4 +100,4 @@ def test_no_refusal_leaves_anything_open(tmp_path: Path, step: str, code: int) -
         with suppress(StoreError):
             prune(root, timedelta(days=30), None, disk=refusing(step, code))
 
-    assert held_open(tmp_path, use) == (0, 0)
+    assert max(held_open(tmp_path, use)) <= 0  # what others have left may go meanwhile
