@@ -146,32 +146,32 @@ def test_who_adds_waits_while_two_packs_are_waiting_or_written(tmp_path: Path) -
 
 
 def test_the_thread_ends_when_it_is_closed_and_a_later_add_starts_another(tmp_path: Path) -> None:
-    n_threads, it = threading.active_count(), Writer(tmp_path)
+    it = Writer(tmp_path)
     it.writer.close()
     for name in range(2):
+        assert it.writer._thread is None
         it.writer.add([it.put(name)])
-        assert threading.active_count() == n_threads + 1
+        thread = it.writer._thread
+        assert thread is not None and thread.is_alive() and thread.daemon and thread.name == "metabt-publisher"
         it.writer.close()
-        assert threading.active_count() == n_threads and it.after == list(range(name + 1))
+        assert not thread.is_alive() and it.after == list(range(name + 1))
 
 
 def test_the_thread_may_close_itself(tmp_path: Path) -> None:
     """As it does where the store is let go of while the thread publishes."""
-    n_threads, it, ended = threading.active_count(), Writer(tmp_path), threading.Event()
+    it = Writer(tmp_path)
 
     def close(name: str, index: object) -> None:
         it.writer.close()
         it.packs.append(name)
-        ended.set()
 
     it.writer._published = close
     it.writer.add([it.put(0)])
+    thread = it.writer._thread
+    assert thread is not None
     it.writer.hand_over()
-    assert ended.wait(10)
-    until = time.monotonic() + 5
-    while threading.active_count() > n_threads and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threading.active_count() == n_threads and it.after == [0] and len(it.packs) == 1 and not it.warned
+    thread.join(10)
+    assert not thread.is_alive() and it.after == [0] and len(it.packs) == 1 and not it.warned
     it.writer.flush()  # raises what has gone wrong
 
 
