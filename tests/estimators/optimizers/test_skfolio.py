@@ -124,29 +124,131 @@ def test_a_preselection_by_name_is_that_preselection() -> None:
     assert support.sum() == 2 and not support[0, [1, 4]].any()
 
 
+RISK = "optimizer 'skfolio.MeanRisk'"
+KNOWN = (
+    "known: DistributionallyRobustCVaR, EqualWeighted, HierarchicalEqualRiskContribution, HierarchicalRiskParity, "
+    "InverseVolatility, MaximumDiversification, MeanRisk, NestedClustersOptimization, RiskBudgeting, "
+    "SchurComplementary"
+)
+PLAIN = "wanted numbers, words, lists or mappings"
+
+
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "name", "params", "message"),
     [
-        (lambda: optimizer("skfolio.MeanRsk"), "did you mean 'MeanRisk'"),
-        (lambda: optimizer("skfolio.BaseOptimization"), "skfolio.optimization has no 'BaseOptimization'"),
-        (lambda: optimizer("skfolio.SelectKExtremes"), "skfolio.optimization has no 'SelectKExtremes'"),
-        (lambda: optimizer("skfolio.np"), "skfolio.optimization has no 'np'"),
-        (lambda: optimizer("skfolio.__builtins__"), "skfolio.optimization has no"),
-        (lambda: optimizer("skfolio.Random"), "its weights are random"),
-        (lambda: optimizer("skfolio.InverseVolatility", max_weight=0.5), "cannot honour bounds; leave out max_weight"),
-        (lambda: optimizer("skfolio.MeanRisk", max_weights=0.5), "use max_weight (a number) in place of max_weights"),
-        (lambda: optimizer("skfolio.MeanRisk", max_weight="x"), "wanted a finite number"),
-        (lambda: optimizer("skfolio.MeanRisk", risk_mesure="cvar"), "did you mean 'risk_measure'"),
-        (lambda: optimizer("skfolio.MeanRisk", risk_measure="cvra"), "did you mean 'cvar'"),
-        (lambda: optimizer("skfolio.MeanRisk", prior_estimator=object()), "wanted numbers, words, lists or mappings"),
-        (lambda: selector("skfolio.MeanRisk"), "skfolio.pre_selection has no 'MeanRisk'"),
-        (lambda: selector("skfolio.SelectNonExpiring"), "it needs dates of expiry"),
+        (optimizer, "MeanRsk", {}, "skfolio.optimization has no 'MeanRsk'; did you mean 'MeanRisk'?"),
+        (
+            optimizer,
+            "BaseOptimization",
+            {},
+            "skfolio.optimization has no 'BaseOptimization'; did you mean 'NestedClustersOptimization'?",
+        ),
+        (optimizer, "SelectKExtremes", {}, f"skfolio.optimization has no 'SelectKExtremes'; {KNOWN}"),
+        (optimizer, "np", {}, f"skfolio.optimization has no 'np'; {KNOWN}"),
+        (optimizer, "__builtins__", {}, f"skfolio.optimization has no '__builtins__'; {KNOWN}"),
+        (
+            optimizer,
+            "Random",
+            {},
+            "skfolio.Random cannot be used: its weights are random, and a backtest must be repeatable",
+        ),
+        (
+            optimizer,
+            "BenchmarkTracker",
+            {},
+            "skfolio.BenchmarkTracker cannot be used: it needs the returns of a benchmark",
+        ),
+        (
+            optimizer,
+            "StackingOptimization",
+            {},
+            "skfolio.StackingOptimization cannot be used: it needs other estimators as parameters",
+        ),
+        *(
+            (
+                optimizer,
+                "InverseVolatility",
+                {key: 0.5},
+                f"optimizer 'skfolio.InverseVolatility' cannot honour bounds; leave out {key}, or use an optimizer "
+                "that can",
+            )
+            for key in ("min_weight", "max_weight")
+        ),
+        *(
+            (optimizer, "MeanRisk", {f"{key}s": 0.5}, f"{RISK}: use {key} (a number) in place of {key}s")
+            for key in ("min_weight", "max_weight")
+        ),
+        *(
+            (optimizer, "MeanRisk", {key: value}, f"{RISK}: {key} is {value!r}; wanted a finite number")
+            for key, value in (("min_weight", None), ("max_weight", "x"))
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"risk_mesure": "cvar"},
+            f"{RISK} has no parameter 'risk_mesure'; did you mean 'risk_measure'?",
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"risk_measure": "cvra"},
+            f"{RISK}: risk_measure is 'cvra'; did you mean 'cvar'?",
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"prior_estimator": dict},
+            f"{RISK}: prior_estimator is <class 'dict'>; {PLAIN}",
+        ),
+        (
+            selector,
+            "SelectKExtreme",
+            {},
+            "skfolio.pre_selection has no 'SelectKExtreme'; did you mean 'SelectKExtremes'?",
+        ),
+        (
+            selector,
+            "SelectNonExpiring",
+            {},
+            "skfolio.SelectNonExpiring cannot be used: it needs dates of expiry by name",
+        ),
+        (
+            selector,
+            "SelectKExtremes",
+            {"kk": 3},
+            "selector 'skfolio.SelectKExtremes' has no parameter 'kk'; did you mean 'k'?",
+        ),
+        (selector, "SelectKExtremes", {"k": {1}}, f"selector 'skfolio.SelectKExtremes': k is {{1}}; {PLAIN}"),
     ],
 )
-def test_what_a_configuration_cannot_mean_is_refused(build, message: str) -> None:
+def test_what_a_configuration_cannot_mean_is_refused(build, name: str, params: dict, message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        build()
-    assert message in str(error.value)
+        build(f"skfolio.{name}", **params)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"groups": {"C": ["tech"]}}, "it speaks of 'C', which is not in its universe; known: A, B"),
+        (
+            {"groups": {"A": ["tech"], "B": "coal"}, "group_cardinalities": {"tech": 1, "teck": 1}},
+            "it speaks of the group 'teck', which nothing is in; did you mean 'tech'?",
+        ),
+        (
+            {"linear_constraints": ["A <= 0.5", "B + Cc >= 0.125"], "groups": {"A": ["tech"]}},
+            "it says 'B + Cc >= 0.125', but 'Cc' is not in its universe; known: A, B, tech",
+        ),
+        (
+            {"linear_constraints": "A <= B <= 1"},
+            "it: linear_constraints: The string must contain only one comparison operator, found 2.",
+        ),
+    ],
+)
+def test_what_its_parameters_speak_of_must_be_there(params: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        optimizer("skfolio.MeanRisk", **params).check_names(["A", "B"], "it", "in its universe")
+    assert str(error.value) == message
 
 
 def test_bounds_that_bind_nothing_are_honoured_by_all() -> None:
