@@ -17,8 +17,9 @@ from metabt.estimators import registry
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.estimators.optimizers.fitted import FittedOptimizer, fitted_optimizer
 from metabt.estimators.plugins import plugin_source
-from metabt.estimators.registry import OPTIMIZERS, known_optimizers, known_selectors, optimizer, selector
+from metabt.estimators.registry import OPTIMIZERS, SELECTORS, known_optimizers, known_selectors, optimizer, selector
 from metabt.estimators.selectors.base import Selector
+from metabt.estimators.selectors.fitted import FittedSelector
 from metabt.estimators.windows import Windows
 from metabt.portfolio.resolve import resolve
 from tests.shared.returns import market_returns
@@ -222,6 +223,38 @@ def test_entry_points_are_estimators(plugins: None) -> None:
         optimizer("heaviest", powr=2)
 
 
+@pytest.mark.parametrize(("kind", "name"), [("optimizer", "erc"), ("selector", "all")])
+def test_metabt_s_own_come_before_plug_ins_of_their_names(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other kind's names are free: a selector may be called erc."""
+    points = [
+        EntryPoint(name, "tests.estimators.test_registry:Heaviest", f"metabt.{it}s") for it in ("optimizer", "selector")
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(points).select(group=group))
+    other = "selector" if kind == "optimizer" else "optimizer"
+    own = optimizer(name) if kind == "optimizer" else selector(name)
+    assert type(own).__module__.startswith("metabt.") and not isinstance(own, FittedOptimizer | FittedSelector)
+    assert registry._origin(kind, name) is None
+    assert registry._origin(other, name) == ("tests.estimators.test_registry:Heaviest", None)
+    assert known_optimizers() == tuple(sorted({*OPTIMIZERS, name}))
+    assert known_selectors() == tuple(sorted({*SELECTORS, name}))
+
+
+def test_parameters_are_typed_as_they_are_built() -> None:
+    assert repr(registry.canonical("optimizer", "erc", {"max_weight": 1})) == "{'max_weight': 1.0}"
+    assert repr(registry.canonical("selector", "top_k", {"k": np.int64(2)})) == "{'k': 2}"
+    for name in ("skfolio.MeanRisk", "theirs", "top_k"):
+        assert registry.canonical("optimizer", name, {"x": 1}) == {"x": 1}
+    for kind, name, params, told in (
+        ("optimizer", "erc", {"max_weight": "x"}, "optimizer 'erc': max_weight is 'x'; wanted a finite number"),
+        ("selector", "top_k", {"k": 1.5}, "selector 'top_k': k is 1.5; wanted a whole number"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            registry.canonical(kind, name, params)
+        assert str(caught.value) == told
+
+
 def test_the_source_of_what_nothing_has_installed_goes_by_the_package_that_it_lies_in(plugins: None) -> None:
     for kind, name in (("optimizer", "heaviest"), ("selector", "even")):
         (package,) = registry.sources(kind, name)
@@ -256,6 +289,14 @@ def test_sources_go_by_who_asks_what_the_entry_names_and_what_has_installed_it(
             ("selector 'rule'", "solver", needed, ["solving"]),
         ]
     registry.sources.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "selector"])
+def test_a_parameter_that_a_plug_in_lacks_is_told_by_its_name(plugins: None, kind: str) -> None:
+    name, known = ("heaviest", "; known: max_weight, power") if kind == "optimizer" else ("even", "")
+    with pytest.raises(ConfigError) as caught:
+        (optimizer if kind == "optimizer" else selector)(name, depth=2)
+    assert str(caught.value) == f"{kind} '{name}' has no parameter 'depth'{known}"
 
 
 def test_a_plug_in_without_bounds_is_a_fallback_where_there_are_none(plugins: None) -> None:

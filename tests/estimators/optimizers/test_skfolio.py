@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from skfolio.optimization import HierarchicalEqualRiskContribution, MeanRisk
 from skfolio.pre_selection import SelectKExtremes
 
 from metabt.errors import ConfigError, RunError
+from metabt.estimators.plugins.skfolio import SkfolioOptimizer, optimizer_like
 from metabt.estimators.registry import optimizer, selector
 from metabt.estimators.windows import Windows
 from tests.shared.returns import market_returns, simple_returns
@@ -144,6 +146,7 @@ PLAIN = "wanted numbers, words, lists or mappings"
             "skfolio.optimization has no 'BaseOptimization'; did you mean 'NestedClustersOptimization'?",
         ),
         (optimizer, "SelectKExtremes", {}, f"skfolio.optimization has no 'SelectKExtremes'; {KNOWN}"),
+        (optimizer, "SelectNonExpiring", {}, f"skfolio.optimization has no 'SelectNonExpiring'; {KNOWN}"),
         (optimizer, "np", {}, f"skfolio.optimization has no 'np'; {KNOWN}"),
         (optimizer, "__builtins__", {}, f"skfolio.optimization has no '__builtins__'; {KNOWN}"),
         (
@@ -272,3 +275,49 @@ def test_a_missing_skfolio_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "skfolio", None)
     with pytest.raises(ConfigError, match=r'^skfolio(\.\w+)? is not installed, .* pip install "metabt\[demo\]"'):
         optimizer("skfolio.MeanRisk")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bounds"),
+    [
+        (0.125, 0.5, (0.125, 0.5)),
+        (0, 1, (0.0, 1.0)),
+        (0.0, 0.25, (0.0, 0.25)),
+        (1.0, 1.0, (1.0, 1.0)),
+        (-1.0, 2.0, (0.0, 1.0)),
+        ({"A": 0.25}, [0.5, 0.75], (0.0, 1.0)),
+        (None, None, (0.0, 1.0)),
+    ],
+)
+def test_bounds_of_an_object_are_its_own_where_they_are_numbers(low: object, high: object, bounds: tuple) -> None:
+    rule = optimizer_like(MeanRisk(min_weights=low, max_weights=high))
+    assert (rule.min_weight, rule.max_weight) == bounds
+    assert type(rule.min_weight) is type(rule.max_weight) is float
+
+
+def test_a_window_has_the_groups_limits_and_counts_of_what_is_in_it() -> None:
+    windows = replace(Windows.single(market_returns(0, 30, 4)), names=NAMES)
+    more = {"left_inequality": [[1.0, 0.0]], "right_inequality": [0.75]}
+    rule = optimizer(
+        "skfolio.MeanRisk",
+        groups=GROUPS,
+        group_cardinalities={"hard": 1, "easy": 2},
+        linear_constraints=["A + hard <= 0.5", "D == 0.25"],
+        **more,
+    )
+    assert isinstance(rule, SkfolioOptimizer)
+    for columns, groups, counts in (
+        ([0, 3], {"A": ["hard"], "D": ["hard"]}, {"hard": 1}),
+        ([1, 2], {"B": ["easy"], "C": ["easy"]}, {"easy": 2}),
+        ([1, 3], {"B": ["easy"], "D": ["hard"]}, {"hard": 1, "easy": 2}),
+    ):
+        found = rule._constrained(windows, np.array(columns), [NAMES[k] for k in columns])
+        assert found["groups"] == groups and found["group_cardinalities"] == counts
+        rows = np.array([[2.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, -1.0]])[:, columns]
+        assert found["linear_constraints"] is None
+        assert found["left_inequality"].tolist() == [*rows.tolist(), [1.0, 0.0]]
+        assert found["right_inequality"].tolist() == [0.5, 0.25, -0.25, 0.75]
+    alone = optimizer("skfolio.MeanRisk", groups={"A": ["hard"]}, group_cardinalities={"hard": 1})
+    assert isinstance(alone, SkfolioOptimizer)
+    found = alone._constrained(windows, np.array([1, 2]), ["B", "C"])
+    assert found == {"groups": {}, "group_cardinalities": None}

@@ -198,6 +198,29 @@ def test_modules_of_what_is_required_are_followed_where_it_is_under_editing(
         assert found is not None and modules_of(found) == wanted
 
 
+def test_modules_go_by_what_is_stated_or_else_by_the_name_and_those_with_a_version_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_rule.py", "beside.py"):
+        (tmp_path / name).write_text("")
+    folder = tmp_path / "my_rule-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: my-rule\nVersion: 1.0\n")
+    (folder / "direct_url.json").write_text(EDITABLE)
+    found = Distribution.at(folder)
+    assert modules_of(found) == ["my_rule"]
+    for stated, modules in (
+        ("", ["my_rule"]),
+        ("beside\nmy_rule\n", ["beside", "my_rule"]),
+        ("numpy\njson\nbeside\nabsent_of_all\nmetabt\n", ["beside"]),
+    ):
+        (folder / "top_level.txt").write_text(stated)
+        assert modules_of(found) == modules
+    (folder / "direct_url.json").unlink()
+    assert modules_of(found) == []
+
+
 def test_metabt_s_own_estimators_have_no_source_of_a_plug_in_and_skfolio_s_have() -> None:
     assert sources("optimizer", "erc") == sources("selector", "all") == sources("optimizer", "nobody") == {}
     assert [*sources("optimizer", "skfolio.EqualWeighted")] == ["skfolio (files)"]
