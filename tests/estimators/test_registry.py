@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import math
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError
 from types import SimpleNamespace
 
@@ -38,6 +41,43 @@ def test_every_optimizer_is_built_by_name(name: str) -> None:
 def test_every_selector_is_built_by_name(name: str) -> None:
     rule = selector(name, **PARAMETERS.get(name, {}))
     assert isinstance(rule, Selector) and 0 < rule.most(7) <= 7
+
+
+BOUNDS = {"min_weight": 0.0, "max_weight": 1.0}
+TURNOVER = {"turnover_penalty": 0.0, "max_turnover": None}
+DEFAULTS: dict[str, dict[str, object]] = {
+    "equal": BOUNDS,
+    "erc": {"covariance": "sample", "budgets": None, **BOUNDS},
+    "fixed": {"warm_up": False, **BOUNDS},
+    "hrp": {"covariance": "sample", **BOUNDS},
+    "inverse_volatility": BOUNDS,
+    "max_diversification": {"covariance": "sample", **BOUNDS},
+    "max_sharpe": {"mean": "sample", "covariance": "sample", **BOUNDS},
+    "mean_variance": {"risk_aversion": 2.0, "mean": "sample", "covariance": "sample", **TURNOVER, **BOUNDS},
+    "min_cvar": {"beta": 0.95, **BOUNDS},
+    "min_variance": {"covariance": "sample", **TURNOVER, **BOUNDS},
+    "all": {},
+    "decorrelate": {"max_correlation": None, "k": None},
+    "log_mps": {
+        "cluster_distance": 0.5,
+        "max_clusters": 10,
+        "top": 1,
+        "exponents": "equal",
+        "min_efficiency": None,
+        "max_drawdown": None,
+        "max_shortfall": None,
+    },
+    "top_k": {"by": "momentum"},
+}
+
+
+@pytest.mark.parametrize(("native", "name"), [(it, name) for it in (OPTIMIZERS, SELECTORS) for name in it])
+def test_what_a_configuration_leaves_out_is_what_is_documented(native: Mapping[str, str], name: str) -> None:
+    """A default is part of every number of whoever states nothing."""
+    module, _, kind = native[name].partition(":")
+    stated = inspect.signature(getattr(import_module(module), kind)).parameters.values()
+    assert {it.name: it.default for it in stated if it.default is not it.empty} == DEFAULTS[name]
+    assert all(it.kind is it.KEYWORD_ONLY for it in stated)
 
 
 KNOWN = (

@@ -321,3 +321,20 @@ def test_a_window_has_the_groups_limits_and_counts_of_what_is_in_it() -> None:
     assert isinstance(alone, SkfolioOptimizer)
     found = alone._constrained(windows, np.array([1, 2]), ["B", "C"])
     assert found == {"groups": {}, "group_cardinalities": None}
+
+
+BY_POSITION = ["groups", "left_inequality", "risk_budget", "threshold_long", "threshold_short", "target_weights"]
+NOT_BY_ITEM = ["group_cardinalities", "portfolio_params", "solver_params"]
+
+
+@pytest.mark.parametrize("key", [*BY_POSITION, *NOT_BY_ITEM, "min_weights", "transaction_costs"])
+def test_what_a_parameter_speaks_of_goes_by_its_name_and_kind(key: str) -> None:
+    """A list goes by position where the parameter is of one value per item, a mapping by item unless it is another."""
+    listed = SkfolioOptimizer(dict, {key: [1.0, 2.0], "others": None}, needs_variance=True)
+    assert listed.by_position == ((key,) if key in BY_POSITION else ())
+    assert (listed.named, dict(listed.by_name), listed.texts) == ((), {}, ())
+    mapped = SkfolioOptimizer(dict, {key: {"B": 1.0, "A": 2.0}}, needs_variance=True)
+    assert mapped.by_position == () and mapped.named == (() if key in NOT_BY_ITEM else ("A", "B"))
+    assert dict(mapped.by_name) == ({} if key in NOT_BY_ITEM else {key: None})
+    said = SkfolioOptimizer(dict, {"linear_constraints": ["A <= 1"]}, needs_variance=False)
+    assert said.texts == ("linear_constraints",) and not said.needs_variance
