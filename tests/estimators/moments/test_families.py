@@ -141,8 +141,8 @@ def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.M
     ("choice", "message"),
     [
         ("ledoit_wold", "covariance: no covariance estimator is called 'ledoit_wold'; did you mean 'ledoit_wolf'?"),
-        ({"name": "ewm"}, "no covariance estimator is called 'ewm'; did you mean 'ewma'?"),
-        ({"half_life": 3}, "wanted a name or {name: ..., parameter: ...}"),
+        ({"name": "ewm"}, "covariance: no covariance estimator is called 'ewm'; did you mean 'ewma'?"),
+        ({"half_life": 3}, "covariance is {'half_life': 3}; wanted a name or {name: ..., parameter: ...}"),
         ({"name": "ewma", "halflife": 3}, "covariance 'ewma' has no parameter 'halflife'; did you mean 'half_life'?"),
         ({"name": "ewma", "half_life": "3"}, "covariance 'ewma': half_life is '3'; wanted a finite number"),
         ({"name": "ewma", "half_life": 0}, "covariance 'ewma': half_life is 0; wanted a number of sessions above 0"),
@@ -153,7 +153,7 @@ def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.M
 def test_a_choice_that_cannot_be_meant_is_refused(choice: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         optimizer("min_variance", covariance=choice)
-    assert message in str(error.value)
+    assert str(error.value) == f"optimizer 'min_variance': {message}"
 
 
 def test_means_are_a_family_of_their_own() -> None:
