@@ -80,6 +80,29 @@ def test_what_a_configuration_leaves_out_is_what_is_documented(native: Mapping[s
     assert all(it.kind is it.KEYWORD_ONLY for it in stated)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_an_optimizer_says_of_itself(name: str) -> None:
+    """Whether it looks at risk and at history, which of its parameters go by item, and what it leaves out there."""
+    made = optimizer(name, **PARAMETERS.get(name, {}))
+    assert made.needs_variance is (name not in ("equal", "fixed"))
+    assert made.needs_history is (name != "fixed")
+    assert dict(made.by_name) == {"fixed": {"weights": 0.0}, "erc": {"budgets": 1.0}}.get(name, {})
+    assert made.named == (("A",) if name == "fixed" else ())
+    assert (made.texts, made.by_position, made.failures_, made.path_dependent) == ((), (), (), False)
+    if name == "fixed":
+        for warm_up in (False, True):
+            assert optimizer(name, weights={"B": 0.5, "A": 0.25}, warm_up=warm_up).needs_history is warm_up
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_what_a_selector_says_of_itself(name: str) -> None:
+    made = selector(name, **PARAMETERS.get(name, {}))
+    assert made.reads_volume is (name == "log_mps")
+    assert made.needs_variance is (name in ("log_mps", "decorrelate"))
+    for by in ("momentum", "low_volatility", "sharpe"):
+        assert selector("top_k", k=1, by=by).needs_variance is (by != "momentum")
+
+
 KNOWN = (
     "known: equal, erc, fixed, hrp, inverse_volatility, max_diversification, max_sharpe, mean_variance, min_cvar, "
     "min_variance, skfolio.*"
