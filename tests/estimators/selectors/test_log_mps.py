@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -231,3 +232,16 @@ def test_vetoes_hold_where_nothing_is_ranked() -> None:
     every = LogMPS(**{veto: limit for veto, (limit, _) in limits.items()})
     assert every.unranked(windows, eligible)[0].tolist() == together.tolist()
     assert LogMPS().unranked(windows, eligible)[0].tolist() == eligible[0].tolist()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_assets_that_are_the_same_share_every_rank(n: int) -> None:
+    """Half of the others are below each: nothing is to be scaled between the lowest and the highest of equals."""
+    x = factor_returns(5, 130, 1)
+    windows = replace(Windows.single(np.repeat(x, n, axis=1)), dollar_volume=np.ones((130, n)))
+    for exponents in ("equal", "published"):
+        rule = LogMPS(exponents=exponents)
+        rank = 0.01 + 0.99 * 0.5 if n > 1 else 1.0
+        expected = math.fsum(rule.exponents.values()) * math.log(rank) + math.log(0.5)  # the worst shortfall is theirs
+        found = rule.scores(windows, np.ones((1, n), bool))
+        assert found[0] == pytest.approx(np.full(n, expected), rel=1e-12) and len({*found[0].tolist()}) == 1
