@@ -217,6 +217,12 @@ def test_modules_go_by_what_is_stated_or_else_by_the_name_and_those_with_a_versi
     ):
         (folder / "top_level.txt").write_text(stated)
         assert modules_of(found) == modules
+    for place in ("site-packages", "dist-packages", "my-packages"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"{place[:2]}_rule.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path / place)
+    (folder / "top_level.txt").write_text("si_rule\ndi_rule\nmy_rule\n")
+    assert modules_of(found) == ["my_rule"]
     (folder / "direct_url.json").unlink()
     assert modules_of(found) == []
 
