@@ -170,3 +170,21 @@ def test_one_choice_has_one_spelling(name: str) -> None:
     X = factor_returns(0, 80, 4) + 0.01
     assert rule.fit(X).weights_.tobytes() == again.fit(X).weights_.tobytes()
     assert rule.weights_.tobytes() != optimizer(name).fit(X).weights_.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        *((name, "covariance") for name in ("min_variance", "mean_variance", "max_sharpe", "max_diversification")),
+        *((name, "covariance") for name in ("erc", "hrp")),
+        *((name, "mean") for name in ("mean_variance", "max_sharpe")),
+    ],
+)
+def test_what_is_built_by_its_class_is_refused_under_the_name_of_its_parameter(name: str, parameter: str) -> None:
+    kind = "covariance estimator" if parameter == "covariance" else "estimator of the mean"
+    with pytest.raises(ConfigError) as error:
+        type(optimizer(name))(**{parameter: "smaple"})  # type: ignore[call-arg]
+    assert str(error.value) == f"{parameter}: no {kind} is called 'smaple'; did you mean 'sample'?"
+    with pytest.raises(ConfigError) as error:
+        type(optimizer(name))(**{parameter: {"name": "ewma", "half_life": -1.0}})  # type: ignore[call-arg]
+    assert str(error.value) == f"{parameter} 'ewma': half_life is -1; wanted a number of sessions above 0"
