@@ -399,9 +399,9 @@ class _Forest:
 
     @staticmethod
     def _batches(engine: BacktestEngine) -> list[list[int]]:
-        """Return the positions of the trees that are walked together: all of them, but for this process by itself."""
-        alone = isinstance(engine.executor, Local | Auto)
-        return engine.plan.batches(BATCH) if alone else [list(range(len(engine.portfolios)))]
+        """Return the positions of the trees that are walked together: all of them, where the executor is a stranger."""
+        parted = isinstance(engine.executor, Local | Auto) or hasattr(engine.executor, "finish_trees")
+        return engine.plan.batches(BATCH) if parted else [list(range(len(engine.portfolios)))]
 
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""

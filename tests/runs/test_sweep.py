@@ -533,3 +533,25 @@ def tables(tree: dict[str, Any], prices: dict[str, Prices], keep: str) -> dict[s
     symbols = {name: panel.symbols for name, panel in prices.items()}
     engine = BacktestEngine([resolve(tree, symbols=symbols)], prices, keep=keep)
     return engine.assemble(engine.run())
+
+
+@pytest.mark.parametrize("groups", [True, False])
+def test_memory_is_asked_for_batch_by_batch_where_groups_are_walked(
+    groups: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster holds one group at a time and actor; another executor holds the whole forest."""
+
+    class Executor:
+        name = "elsewhere"
+
+        def walk(self, *_: Any) -> None: ...
+
+        if groups:
+
+            def finish_trees(self, *_: Any) -> None: ...
+
+    forest = [resolve(each.config["portfolio"], symbols=SYMBOLS) for each in lookbacks() if each.config]
+    engine = BacktestEngine(forest, market(1, gaps=False, ended=False), executor=Executor(), keep="summary")  # type: ignore[arg-type]
+    monkeypatch.setattr(sweep, "BATCH", 0)
+    batches = sweep._Forest._batches(engine)
+    assert batches == ([[0, 1], [2, 3], [4, 5]] if groups else [[0, 1, 2, 3, 4, 5]])
