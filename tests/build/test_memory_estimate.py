@@ -231,3 +231,26 @@ def test_what_is_formed_at_a_time_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     before = actor_memory(plan, [leaf])
     monkeypatch.setattr(module, "CHUNK", 10)
     assert CHUNK > 10 and actor_memory(plan, [leaf]) < before
+
+
+def test_an_actor_reads_the_datasets_of_its_own_leaves_each_with_its_symbols() -> None:
+    held = {
+        name: to_prices(name, frame)
+        for name, frame in (("stocks", panels.stocks(3, 900)), ("coins", panels.coins(3, 900)))
+    }
+    sleeves = {name: {"universe": list(it.symbols)[:2], "dataset": name} for name, it in held.items()}
+    symbols = {name: it.symbols for name, it in held.items()}
+    tree = resolve({"name": "root", "defaults": RULES, "sleeves": sleeves}, symbols=symbols)
+    plan = plan_forest([tree], {name: Dataset.of(it) for name, it in held.items()})
+    leaves = {node.spec.dataset: key for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
+    assert len({len(it.symbols) for it in held.values()}) == 2
+
+    def prices(*names: str) -> float:
+        nodes = [plan.nodes[leaves[name]] for name in names]
+        longest = max(rows.stop - rows.start for node in nodes for rows in node.partitions.values())
+        rest = 8 * longest * 2**2 + sum(16 * longest * node.layout.n_columns for node in nodes)
+        taken = (actor_memory(plan, [leaves[name] for name in names]) - STARTED) / MORE - rest
+        return taken / 34 / (longest + plan.lookback)
+
+    for names in (("stocks",), ("coins",), ("stocks", "coins")):
+        assert prices(*names) == pytest.approx(sum(len(symbols[name]) for name in names), abs=1e-3)

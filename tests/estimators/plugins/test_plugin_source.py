@@ -9,11 +9,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from metabt.errors import ConfigError
+from metabt.estimators.plugins import plugin_source as module
 from metabt.estimators.plugins.plugin_source import files_digest, modules_of
 from metabt.estimators.registry import optimizer, selector, sources
 from tests.shared.editable_plugin import EditablePlugin
@@ -249,3 +250,22 @@ def test_an_edit_under_an_editable_installation_computes_anew_from_the_next_proc
         process.communicate("\n", timeout=60)
     assert plugin.run("local", "other") == plugin.run("local", "cache") == [[0.25, 0.25, 0.5], 2]
     assert plugin.run("local", "cache") == [[0.25, 0.25, 0.5], 0]
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("theirs/rules.py", True),
+        ("theirs/table.csv", True),
+        ("theirs.pth", False),
+        ("theirs/__pycache__/rules.cpython-311.pyc", False),
+        ("__editable___theirs_finder.py", False),
+        ("__editable__.theirs-1.0.pth", False),
+        ("../../bin/theirs", False),
+        ("theirs-1.0.dist-info/RECORD", False),
+        ("theirs.egg-info/PKG-INFO", False),
+        ("theirs/notes.dist-info", True),
+    ],
+)
+def test_which_of_the_recorded_files_count(file: str, counts: bool) -> None:
+    assert module._counts(PurePosixPath(file)) is counts
