@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt.errors import ConfigError
+from metabt.estimators.optimizers.fixed import Fixed
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
 from tests.shared import panels
@@ -92,6 +93,6 @@ def test_a_sum_of_one_but_for_rounding_is_one() -> None:
 
 def test_weights_are_those_that_were_stated_whatever_becomes_of_what_stated_them() -> None:
     stated = {"A": 0.5, "B": 0.25}
-    made = optimizer("fixed", weights=stated)
+    made = Fixed(weights=stated)
     stated["A"] = 0.0
-    assert made.given == {"A": 0.5, "B": 0.25}  # type: ignore[attr-defined]
+    assert made.given == {"A": 0.5, "B": 0.25}
