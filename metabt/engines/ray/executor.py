@@ -94,7 +94,22 @@ class Ray:
     def finish_trees(self, plan: Plan, cache: Cache, views: Sequence[View], keep: str) -> Iterator[Finished] | None:
         """Return what walks and assembles the trees of a sweep, group by group, by the processes that own them.
 
-        None where that is left to this process: where nothing is remembered, or hardly anything is to be done.
+        Parameters
+        ----------
+        plan : Plan
+            The forest.
+        cache : Cache
+            Where blocks are remembered; every process must be able to reach it.
+        views : sequence of View
+            How each of its trees is shown.
+        keep : {"all", "summary"}
+            Which tables are made.
+
+        Returns
+        -------
+        iterator of Finished, or None
+            What became of each group, as it is done; None where that is left to this process: where nothing is
+            remembered, or hardly anything is to be done.
 
         Raises
         ------
