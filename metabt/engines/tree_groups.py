@@ -26,6 +26,8 @@ from metabt.errors import MetabtError
 from metabt.portfolio.sleeve import Sleeve
 from metabt.values.tables import Table
 
+BATCH = 2**27
+"""Bytes that the blocks of trees that are walked together hold, about."""
 TREE = 5e-3
 """Seconds that a tree takes to be assembled and measured, beside the walk of its root."""
 

@@ -33,7 +33,7 @@ from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
 from metabt.engines.local import Local
-from metabt.engines.tree_groups import Finished, View, assembled
+from metabt.engines.tree_groups import BATCH, Finished, View, assembled
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
@@ -139,8 +139,6 @@ class Sweep:
 
 RANKED = ("metrics", "returns", "decisions")
 """Tables of which a ranking, and what must be known of it, is made."""
-BATCH = 2**27
-"""Bytes that the blocks of trees that are walked together hold, about."""
 SHOWN = 30
 """Configurations that a notebook shows of a sweep."""
 KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")

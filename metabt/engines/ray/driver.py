@@ -47,7 +47,7 @@ META_SHARE = 0.05
 """Part of a processor that each MetaActor asks for."""
 PUBLISHING = 2.3
 """Seconds that a walk whose blocks are remembered takes for a second of one whose blocks are not
-(`benchmarks/whole_call.py`)."""
+(`benchmarks/cache_cost.py`)."""
 
 
 class Run:

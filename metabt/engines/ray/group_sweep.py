@@ -27,11 +27,9 @@ from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.capacity import capacity
 from metabt.engines.ray.driver import PUBLISHING, SHARE, Run
 from metabt.engines.ray.workforce import LISTEN, WORTH, Workforce, cause_of, n_worth
-from metabt.engines.tree_groups import Assembled, Finished, Grouping, View, assembled
+from metabt.engines.tree_groups import BATCH, Assembled, Finished, Grouping, View, assembled
 from metabt.numerics.platform import one_thread
 
-BATCH = 2**27
-"""Bytes that the blocks of a group hold, about."""
 CALLS = 2
 """Groups that an actor has at a time: the next one is there when one is done."""
 GUILTY = 2
