@@ -43,7 +43,13 @@ from metabt.lakehouse.price_source import Lakehouse
 from metabt.portfolio.resolve import resolve
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-KINDS = {"driver": "driver", "ray::SleeveActor": "sleeves", "ray::MetaActor": "meta", "ray::": "other workers"}
+KINDS = {
+    "driver": "driver",
+    "ray::SleeveActor": "sleeves",
+    "ray::MetaActor": "meta",
+    "ray::GroupActor": "groups",
+    "ray::": "other workers",
+}
 """Beginning of a process's title -> what it is."""
 
 
@@ -162,11 +168,12 @@ def _store() -> float:
 class Ready(logging.Handler):
     """Hears how long the actors took to come."""
 
-    seconds = 0.0
+    began = seconds = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note the seconds."""
-        Ready.seconds = float(record.args[1])  # type: ignore[index,arg-type]
+        """Note the seconds until the newest of them."""
+        if "are there" in record.getMessage():
+            Ready.seconds = time.perf_counter() - Ready.began
 
 
 def run(lake: Path, settings: dict, executor: Executor, cache: Path | None = None) -> tuple[float, Sampled, int]:
@@ -176,7 +183,7 @@ def run(lake: Path, settings: dict, executor: Executor, cache: Path | None = Non
     job = BacktestEngine([portfolio], source.datasets([portfolio]), executor=executor, cache=cache and DiskCache(cache))
     n_blocks, Ready.seconds = job.plan.n_blocks, 0.0
     with sampled() as found:
-        began = time.perf_counter()
+        began = Ready.began = time.perf_counter()
         job.run()
         seconds = time.perf_counter() - began - Ready.seconds
     source.connection.close()

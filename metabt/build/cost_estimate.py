@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
 
 from metabt.build.plan import Node, Plan
+from metabt.estimators.registry import OPTIMIZERS, SELECTORS
 from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf, Meta
 
@@ -48,7 +49,7 @@ def seconds_of(node: Node) -> float:
 
 def _decision(spec: Leaf) -> float:
     n_assets, optimizer = len(spec.universe), spec.optimizer
-    if any("." in name for name in (optimizer.name, spec.selector.name)):
+    if optimizer.name not in OPTIMIZERS or spec.selector.name not in SELECTORS:
         return FOREIGN
     covariance = optimizer.params.get("covariance", "sample")
     names = optimizer.name, spec.selector.name, covariance["name"] if isinstance(covariance, Mapping) else covariance

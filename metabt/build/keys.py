@@ -17,6 +17,7 @@ What is left out changes no key: names, paths, the order of keys and siblings, t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -66,6 +67,16 @@ def plan_basis(plan: Plan) -> str:
     """Return one digest of `basis` and the plug-ins of all sleeves of a plan: what two processes must share."""
     found = {it: version for node in plan.nodes.values() for it, version in plugin_versions(node.spec).items()}
     return digest([sorted({basis(kind_of(node.spec)) for node in plan.nodes.values()}), found])
+
+
+def basis_plan(plan: Plan) -> Plan:
+    """Return a plan with the same `plan_basis` and the same datasets, and one sleeve of each kind: it is small."""
+    nodes: dict[tuple[str, ...], tuple[str, Node]] = {}
+    for key, node in plan.nodes.items():
+        names = [estimator.name for estimator in (node.spec.optimizer, *node.spec.fallback)]
+        selector = node.spec.selector.name if isinstance(node.spec, Leaf) else ""
+        nodes.setdefault((str(kind_of(node.spec)), *names, selector), (key, node))
+    return replace(plan, trees=(), nodes=dict(nodes.values()), fleeting=frozenset())
 
 
 def made_by(spec: Leaf | Meta) -> str:

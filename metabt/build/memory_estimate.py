@@ -11,7 +11,7 @@ is refused depends on it (metabt.engines.usable_memory), and never what comes ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metabt.build.plan import Node, Plan
@@ -72,6 +72,17 @@ def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: 
         TABLES: max(tables) if spilled else sum(tables),
     }
     return MemoryEstimate({LIBRARIES: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
+
+
+def actor_memory(plan: Plan, keys: Sequence[str]) -> int:
+    """Return what a process takes that walks some sleeves, given by their spec digests, from partition to partition."""
+    nodes = [plan.nodes[key] for key in keys]
+    names = {node.spec.dataset for node in nodes if isinstance(node.spec, Leaf)}
+    n_sessions = max((rows.stop - rows.start for node in nodes for rows in node.partitions.values()), default=0)
+    prices = sum(34 * (n_sessions + plan.lookback) * len(plan.datasets[name].facts.symbols) for name in names)
+    formed = max((min(8 * n_sessions * _items(node) ** 2, CHUNK) for node in nodes), default=0)
+    blocks = sum(16 * n_sessions * node.layout.n_columns for node in nodes)
+    return STARTED + int(MORE * (prices + formed + blocks))
 
 
 def _prices(plan: Plan, name: str) -> int:

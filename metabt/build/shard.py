@@ -1,7 +1,7 @@
 """Shard: some sleeves of a plan, walked where their states live: what an actor holds.
 
 1. `advance(label, previous, given)` names the report it continues from. A shard that has not made it (it is new, or was
-   restarted) first loads the newest stored blocks that the report marks.
+   restarted) first loads the newest stored blocks that the report marks, or those that are carried to it.
 2. Blocks of sleeves beneath that were walked elsewhere are adopted from `given`.
 3. Its own sleeves are stepped; what was computed is published before anything is reported.
 4. Out come a report, which is small, and the blocks.
@@ -94,7 +94,12 @@ class Shard:
         self._token = ""
 
     def advance(
-        self, label: str, previous: Report | None, given: Given = (), failed: Mapping[str, str] | None = None
+        self,
+        label: str,
+        previous: Report | None,
+        given: Given = (),
+        failed: Mapping[str, str] | None = None,
+        carried: Callable[[], Blocks] = dict,
     ) -> tuple[Report, Blocks]:
         """Take its sleeves over one partition; return its report and the blocks.
 
@@ -104,13 +109,14 @@ class Shard:
         previous : its report on the partition before; None at the first
         given : what other shards did in this partition with sleeves beneath its own
         failed : spec digest -> why a sleeve is not to be walked any further
+        carried : returns the newest blocks that it goes on from, where they are not stored; called if they are needed
 
         Raises
         ------
         Lost
             If a stored block that it has to go on from is gone.
         """
-        self._continue_from(previous)
+        self._continue_from(previous, carried)
         self._enter(label, given, failed or {})
         steps, blocks = {}, {}
         for key in self.keys:
@@ -123,12 +129,20 @@ class Shard:
         self._token = self._named()
         return Report(label, self._token, steps, dict(self._newest), kept), blocks
 
-    def probe(self, label: str, previous: Report | None, given: Given, key: str, tell: Callable[[str], None]) -> None:
+    def probe(
+        self,
+        label: str,
+        previous: Report | None,
+        given: Given,
+        key: str,
+        tell: Callable[[str], None],
+        carried: Callable[[], Blocks] = dict,
+    ) -> None:
         """Walk one sleeve over a partition as `advance` would, and keep nothing but what is stored.
 
         `tell(session)` is called before each decision of foreign code, `key` is the sleeve's spec digest.
         """
-        self._continue_from(previous)
+        self._continue_from(previous, carried)
         walk, newest = self._walk, dict(self._newest)
         states, after, failures = dict(walk.states), dict(walk.lineage.after), dict(walk.failures)
         self._enter(label, given, {})
@@ -153,21 +167,22 @@ class Shard:
             raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
         return Step(mark.key, sealed, mark.found)
 
-    def _continue_from(self, previous: Report | None) -> None:
+    def _continue_from(self, previous: Report | None, carried: Callable[[], Blocks]) -> None:
         if previous is None:
             self._begin()
         elif previous.token != self._token:
             self._begin()
+            at_hand = carried()
             for key, mark in previous.newest.items():
-                self._walk.adopt(self.plan.nodes[key], self._stored(key, mark))
+                self._walk.adopt(self.plan.nodes[key], self._stored(key, mark, at_hand))
             self._newest = dict(previous.newest)
             self._token = previous.token
 
-    def _stored(self, key: str, mark: Mark) -> Step:
+    def _stored(self, key: str, mark: Mark, carried: Blocks) -> Step:
         if mark.failure is not None:
             return Step(failure=RunError(mark.failure))
-        sealed = self.cache.get(mark.key, BLOCK) if mark.key else None
-        if sealed is None or sealed.digests["state"] != mark.state:
+        sealed = carried.get(key) or (self.cache.get(mark.key, BLOCK) if mark.key else None)
+        if sealed is None or sealed.digests.get("state", "") != mark.state:
             raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
         return Step(mark.key, sealed)
 

@@ -158,6 +158,11 @@ class WalkResult:
         return self._notes[key]
 
     @property
+    def heard(self) -> dict[str, tuple[Heard, ...]]:
+        """Spec digest -> warnings of foreign estimators, of those sleeves that had any."""
+        return {key: tuple(walk.heard) for key, walk in self.walks.items() if walk.heard}
+
+    @property
     def computed(self) -> int:
         """Blocks that were not found but computed."""
         return sum(walk.computed for walk in self.walks.values())

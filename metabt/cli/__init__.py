@@ -5,8 +5,8 @@
 2. `commands` has a function for each command; longer ones have modules of their own: `data_commands`,
    `report_command`, `sweep_command`, `upkeep_commands`, `weights_command`. A new command is a function there and an
    entry in `main`.
-3. `streams` makes standard output and error fit to be written to; `printing`, `progress_bar`, `sweep_ranking`,
-   `sweep_conclusion` and `explanation` write what came out; `demo_prices` finds the demo's files.
+3. `streams` makes standard output and error fit to be written to; `printing`, `progress_bar`, `progress_lines`,
+   `sweep_ranking`, `sweep_conclusion` and `explanation` write what came out; `demo_prices` finds the demo's files.
 
 Imports: every room. Nothing imports it.
 """

@@ -80,23 +80,31 @@ def backtest(
     keep: str | None = None,
     dry_run: bool = False,
     force: bool = False,
+    print_id: bool = False,
 ) -> None:
-    """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking."""
+    """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking.
+
+    With `print_id` the last line is the identity of what is stored: `RUN`, or `sweep SWEEP`.
+    """
     overrides = chosen(overrides)
     if not multirun:
         refuse_sweep_options(keep, dry_run)
         config = _composed(lakehouse, overrides, config_dir)
-        run_backtest(config, Asking(tuple(overrides)), quiet=quiet, force=force)
+        run_id = run_backtest(config, Asking(tuple(overrides)), quiet=quiet, force=force)
+        if print_id:
+            print(run_id)
         return
     from metabt.config import sweep
 
     task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run, force)
     sweep(task, overrides, config_dir=config_dir, at_once=dry_run)
     task.report_failures()
+    if print_id and not dry_run:
+        print(f"sweep {task.sweep_id}")
 
 
-def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False, force: bool = False) -> None:
-    """Run one composed configuration, recorded as `asking` says, and print the run's summary."""
+def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False, force: bool = False) -> str:
+    """Run one composed configuration, recorded as `asking` says, print the run's summary, and return its identity."""
     from concurrent.futures import ThreadPoolExecutor
 
     from metabt.cli.progress_bar import compilation_notice, progress_bar
@@ -124,6 +132,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False,
         # the result is stored and printed: whatever a hint stumbles over must not make the command fail
         with suppress(Exception):
             hint(*_next_steps(config["lakehouse"], result.run_id[:12]))
+    return result.run_id
 
 
 def runs(lakehouse: str | None, layout: Layout = "table") -> None:

@@ -380,6 +380,9 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
         "decisions)",
     )
     command.add_argument("--force", action="store_true", help="run what is estimated to take more memory than there is")
+    command.add_argument(
+        "--print-id", action="store_true", help="print the run's identity as the last line, or `sweep` and the sweep's"
+    )
     _add_quiet(command)
 
 

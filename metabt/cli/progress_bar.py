@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar over blocks, files or rows, and a notice when kernels are compiled."""
+"""Progress: a bar over blocks, files or rows on a terminal, lines in a log, and a notice when kernels are compiled."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from metabt.cli.progress_lines import ProgressLines
 from metabt.cli.streams import escaped, say
 
 
 class Bar:
-    """A progress bar on standard error, drawn from the first finished unit on, and only on a terminal."""
+    """A progress bar on standard error, drawn from the first finished unit on; lines where that is no terminal."""
 
     def __init__(self, *, shown: bool, unit: str = "block", scaled: bool = False) -> None:
         self._shown = shown
         self._unit = unit
         self._scaled = scaled
         self._bar: Any = None
+        self._lines = None if sys.stderr is None or sys.stderr.isatty() else ProgressLines(unit)
 
     def __call__(self, done: int, total: int, label: str) -> None:
         """Show that `done` of `total` units are finished, the last one being `label`."""
         if not self._shown:
+            return
+        if self._lines is not None:
+            self._lines(done, total, label)
             return
         if self._bar is None:
             from tqdm import tqdm

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SweepTask:
     """The configurations of one command line, run as they are handed over."""
 
-    alone: Callable[..., None]
+    alone: Callable[..., str]
     """Runs one configuration by itself, as an asking states it, without progress where `quiet`."""
     command: tuple[str, ...]
     """Overrides of the command line."""
@@ -44,10 +44,16 @@ class SweepTask:
             )
         from metabt.config import job_overrides
         from metabt.lakehouse import Asking
+
+        asking = Asking(job_overrides(), self.sweep_id)
+        self.alone(placed(_on_one_thread(config), self.lakehouse), asking, quiet=self.quiet, force=self.force)
+
+    @property
+    def sweep_id(self) -> str:
+        """Identity of the sweep: of the last batch of jobs, or, where each ran by itself, of the command."""
         from metabt.values.digests import digest
 
-        asking = Asking(job_overrides(), digest(["sweep", *self.command]))
-        self.alone(placed(_on_one_thread(config), self.lakehouse), asking, quiet=self.quiet, force=self.force)
+        return self.done[-1].sweep_id if self.done else digest(["sweep", *self.command])
 
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from metabt.config import edits
 from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
+from metabt.config.hydra_settings import package_of
 from metabt.config.interpolation import is_asked, resolve, resolve_at
 from metabt.config.overrides import CARRIED, OPTIONAL, SETTINGS, split
 from metabt.config.search import load, load_briefly
@@ -163,6 +164,8 @@ def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
 
 def _missing(error: MissingConfigException, dirs: tuple[Path, ...]) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
+    if package := package_of(group, name):
+        return f"{group}={name} is of a package that is not installed; pip install {package}, or take it out"
     where = str(error).split(":")[0] if str(error).startswith("In ") else ""
     searched = ", ".join(str(folder / group) for folder in dirs)
     included = f" ({where[0].lower()}{where[1:]})" if where and where != f"In '{PRIMARY}'" else ""
@@ -180,6 +183,11 @@ def _refuse_targets(node: Any, path: str) -> None:
             _refuse_targets(item, f"{path}.{position}")
     elif isinstance(node, dict):
         for key, value in node.items():
+            if isinstance(key, str) and "${" in key:
+                raise ConfigError(
+                    f"{path.lstrip('.') or PRIMARY} has the key '{key}'; interpolations stand in values alone: "
+                    "write the name"
+                )
             if key == "_target_":
                 raise ConfigError(
                     f"{path.lstrip('.')} has a '_target_'; configuration cannot call code; name an estimator: erc"

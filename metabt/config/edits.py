@@ -2,7 +2,8 @@
 
 1. Walk the path. A step that no file states is created, except beneath `sleeves`, where it must be a sleeve's name.
 2. `optimizer: erc` is short for `{name: erc}`, so a step into it opens the short form first.
-3. Set the value. A mapping merges into a mapping, but an estimator is replaced: another has other parameters.
+3. Set the value. A mapping merges into a mapping, but an estimator is replaced: another has other parameters. Or
+   remove it; where a value is stated, only if it has that.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def _finish(node: Any, steps: list[str], value: Any, how: str, text: str) -> Non
     elif how == "delete":
         if step not in node:
             raise ConfigError(f"'{text}': there is no '{step}' to remove{nearest(step, node)}")
+        if value is not None and node[step] != value:
+            raise ConfigError(f"'{text}': {'.'.join(steps)} is {node[step]!r}; to remove it anyway: ~{'.'.join(steps)}")
         del node[step]
     else:
         if how == "set":

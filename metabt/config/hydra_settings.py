@@ -83,6 +83,7 @@ PLAIN: Mapping[str, Check] = {
     "launcher.ray.init.address": NAME,
     "launcher.ray.init.num_cpus": NUMBER,
     "launcher.ray.init.num_gpus": NUMBER,
+    "launcher.ray.init.object_store_memory": _either(WHOLE, _is(None)),
     "launcher.ray.remote.num_cpus": NUMBER,
     "launcher.ray.remote.num_gpus": NUMBER,
     "sweeper.max_batch_size": _either(WHOLE, _is(None)),
@@ -115,6 +116,14 @@ def check_choice(group: str, name: Any, who: str) -> None:
     if not isinstance(name, str) or name not in known[group]:
         shown = name if isinstance(name, str) else repr(name)
         raise ConfigError(f"{who}: no {group} '{shown}'{nearest(str(name), known[group])}")
+
+
+def package_of(group: str, name: str) -> str | None:
+    """Return the package that brings a member of one of Hydra's own groups; None for what is no such member."""
+    target = CHOICES.get(group, {}).get(name, "")
+    if target.startswith("optuna."):
+        return "hydra-optuna-sweeper"
+    return target.split(".")[1].replace("_", "-") if target.startswith("hydra_plugins.hydra_") else None
 
 
 def check_stated(node: Any, who: str) -> dict[str, Any]:

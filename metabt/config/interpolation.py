@@ -3,7 +3,8 @@
 1. Parse a text with OmegaConf's grammar. A reference is looked up, from the root or, with leading dots, from where it
    stands; what it leads to is resolved first.
 2. Nothing is called: there is no resolver here, neither OmegaConf's nor another's, so none can read the environment,
-   whatever a text comes to when its inner references are filled in.
+   whatever a text comes to when its inner references are filled in. Those of Hydra's that differ from job to job are
+   named: a run is known by its settings, and would be another one each time.
 3. References, and what they make, are counted.
 """
 
@@ -22,6 +23,8 @@ from metabt.values.limits import REFERENCES, VALUES
 
 MISSING = "???"
 """A value that has still to be stated."""
+OF_A_JOB = ("hydra", "now")
+"""What Hydra knows of the job that it runs, where and when: its resolvers, and its own node."""
 LONGEST = 1_000_000
 """Characters that the texts of a configuration may come to."""
 
@@ -61,6 +64,14 @@ def refuse_resolvers(key: str, text: str) -> None:
     """Raise ConfigError if a text would call a resolver; its references are not looked up."""
     if "${" in text:
         _visit(text, key, lambda inner, memo: "x")
+
+
+def refuse_job(key: str, asked: str) -> NoReturn:
+    """Raise ConfigError for a value that would be another one in each job."""
+    raise ConfigError(
+        f"{key} asks for '{asked}', which is another value in each job, while a run is known by its settings; wanted a "
+        f"value, or another setting as in ${{start}}: state it, or sweep over values, -m {key}=A,B"
+    )
 
 
 @dataclass(frozen=True)
@@ -151,11 +162,15 @@ class _Resolution:
         return node
 
     def refuse(self, path: Path, inner: str) -> NoReturn:
+        if not inner.startswith(".") and split_key(inner)[0] in OF_A_JOB:
+            refuse_job(_name(path), f"${{{inner}}}")
         raise ConfigError(f"{_name(path)} refers to '{inner}', which is not there; state the value, or the right key")
 
 
 def _visit(text: str, key: str, look_up: Any) -> Any:
     def refused(name: str, args: object, args_str: object) -> NoReturn:
+        if name in OF_A_JOB:
+            refuse_job(key, text)
         raise ConfigError(
             f"{key} may read the environment or call code, '{text}' asks for '{name}', and what it finds would be "
             f"stored with the run; state the value, or pass it on the command line: {key}=VALUE"

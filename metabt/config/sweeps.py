@@ -26,6 +26,7 @@ from omegaconf import DictConfig
 from metabt.config.composition import draft, explained, finish
 from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.grid import count, grid
+from metabt.config.hydra_settings import CHOICES
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
 from metabt.config.search import load, loader, options, prepare
@@ -35,6 +36,11 @@ from metabt.values.limits import JOBS
 
 OWN_LAUNCHER = "hydra_plugins.metabt_launcher.MetabtLauncher"
 """Name of the launcher that runs all jobs at once."""
+
+RAY_LAUNCHER = CHOICES["hydra/launcher"]["ray"]
+"""Name of hydra-ray-launcher's."""
+SHARE = "object_store_memory"
+"""What hydra-ray-launcher 1.2 states where nobody does, and a cluster that runs refuses to be told."""
 
 
 class Task(Protocol):
@@ -78,6 +84,8 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
         stated = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
         JOBS.check("the sweep", count(map(parse, [*stated, *overrides])))
         _check_values(carried, dirs)
+        if hydra.launcher._target_ == RAY_LAUNCHER and SHARE not in hydra.launcher.ray.init:
+            carried.append(f"+hydra.launcher.ray.init.{SHARE}=null")
         if hydra.launcher._target_ != OWN_LAUNCHER:
             _check_jobs(carried, dirs)
     _run_jobs(_Carried(task, dirs), carried, dirs)

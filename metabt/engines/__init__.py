@@ -6,7 +6,7 @@
 3. Of the executors (metabt.build.walk_result says what they are asked for) `local` walks in this process, on threads
    (`side_by_side`), and is the reference; `rewalk` walks what surrounds a run again, in memory, from the decisions that
    the run recorded (`taken_decisions`), and leaves its cache as it is; `ray/` walks in many processes, to the same
-   bits.
+   bits. `tree_groups` cuts a sweep's forest into groups that are walked and assembled by themselves.
 
 Imports: `lakehouse` and the rooms beneath it; Ray in `ray/` only.
 Offers: `BacktestEngine`, `executor_of`, `Local`, `Ray`.

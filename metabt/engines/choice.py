@@ -2,7 +2,7 @@
 
 `local` is this process, `ray` a cluster. `auto` decides when it knows the plan:
 
-1. nothing is missing, or Ray is not installed: local
+1. nothing is missing: local
 2. in a job on a cluster (RAY_ADDRESS is set), or given an address: ray
 3. on one machine: ray if its processes, which share all of the work, save more over the threads of this one than Ray
    takes to start; threads share all but what Python does between kernels
@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from metabt.build.cost_estimate import seconds_missing
@@ -41,9 +40,11 @@ class Cluster:
     address: str | None = None
     """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine."""
     workers: int | None = None
-    """Number of processes that walk leaves; None is one per processor."""
+    """Number of processes that walk leaves; None is as many as the work is worth and the cluster can have."""
     dashboard: bool = False
     """Whether to start the web page of a private instance."""
+    patience: int | None = None
+    """Seconds that a run waits for its first processes; None is a quarter of an hour."""
 
     @classmethod
     def stated(cls, settings: Mapping[str, object] | None) -> Cluster:
@@ -54,13 +55,14 @@ class Cluster:
         ConfigError
             For an unknown key, or a value of another kind than it takes.
         """
-        return cls(**_stated("cluster", {"address": str, "workers": int, "dashboard": bool}, settings))
+        return cls(**_stated("cluster", {"address": str, "workers": int, "dashboard": bool, "patience": int}, settings))
 
     def executor(self) -> Executor:
         """Return the executor on Ray."""
         from metabt.engines.ray import Ray
 
-        return Ray(self.address, self.workers, self.dashboard)
+        more = {} if self.patience is None else {"patience": self.patience}
+        return Ray(self.address, self.workers, self.dashboard, **more)
 
 
 def stated_local(settings: Mapping[str, object] | None) -> Local:
@@ -86,7 +88,8 @@ def _stated(place: str, kinds: Mapping[str, type], settings: Mapping[str, object
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise ConfigError(f"{place}.{key} is {value!r}, wanted {wanted.__name__}, or null for the default")
         if isinstance(value, int) and wanted is int and value < 1:
-            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for one per processor")
+            default = "one per processor" if key == "threads" else "the default"
+            raise ConfigError(f"{place}.{key} is {value}, wanted at least 1, or null for {default}")
         found[key] = value
     return found
 
@@ -130,11 +133,6 @@ class Auto:
         missing = seconds_missing(plan, known_blocks(plan, cache))
         if not missing:
             return False, "every block is known"
-        if find_spec("ray") is None:
-            return (
-                False,
-                f'about {missing:.0f} s of work; with Ray (pip install "metabt[ray]") {n_cpus} processes share it',
-            )
         if self._on_cluster:
             return True, f"about {missing:.0f} s of work for the cluster"
         work = (
@@ -175,7 +173,7 @@ def executor_of(
     Raises
     ------
     ConfigError
-        For an unknown name or setting, or if Ray is wanted and not installed.
+        For an unknown name or setting.
     """
     if not isinstance(engine, str):
         return engine

@@ -22,7 +22,7 @@ from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
-from metabt.portfolio.templates import count_characters, count_sleeves, expand
+from metabt.portfolio.templates import count_characters, count_sleeves, expand, is_template
 from metabt.values.limits import SLEEVES, STATED
 
 MAX_DEPTH = 32
@@ -32,7 +32,7 @@ _RULES = {f.name for f in fields(Rules)}
 _OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
-_STRUCTURE = {"universe", "sleeves", "defaults", "expand"}
+_STRUCTURE = {"universe", "sleeves", "defaults"}
 _NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Settings = Mapping[str, Any]
@@ -189,9 +189,9 @@ def _is_text(symbol: str) -> bool:
         return False
 
 
-def _instances(path: str, pattern: object, template: object) -> Iterable[tuple[Any, Any]]:
+def _instances(path: str, pattern: object, template: Any) -> Iterable[tuple[Any, Any]]:
     """Yield what a template stands for one by one, so that one sleeve is counted before the next is made."""
-    if isinstance(template, Mapping) and "expand" in template:
+    if is_template(template):
         return expand(f"{path}/{pattern}", str(pattern), template)
     return [(pattern, template)]
 
@@ -213,6 +213,11 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
         )
     other = _OF_LEAF if is_meta else _OF_META
     known = (_INHERITED - other) | _STRUCTURE
+    if "expand" in settings:
+        raise ConfigError(
+            f"sleeve '{path}': expand makes several sleeves of one, and the root is one; put the template beneath "
+            f"sleeves, as in sleeves: {{NAME_{{variable}}: {{expand: ...}}}}"
+        )
     for key in settings:
         if key in other:
             cure = "put it under defaults to set it for the leaves beneath" if is_meta else "take it out"

@@ -4,12 +4,15 @@
    which they are listed; its key is the pattern of their names.
 2. Text that is exactly "{variable}" becomes the value itself: a number, a list, a mapping.
 3. "{variable}" inside a longer text is written into it; "{variable.key}" reads an item of a mapping.
+4. A template within a template waits (`Within`) until it is its turn: it sees the variables around it beside its own,
+   also in the lists of its `expand`. What a value brings along, be it a whole subtree, is taken as it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -21,33 +24,90 @@ LONGEST = 10_000
 _PLACE = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 
 
-def expand(where: str, pattern: str, template: Mapping[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield (name, sleeve) for every combination of the template's values.
+@dataclass(frozen=True)
+class Within:
+    """A template that stands within another one, which has been expanded."""
+
+    template: Mapping[str, object]
+    known: Mapping[str, object]
+    """Values of the variables around it."""
+
+
+def is_template(sleeve: object) -> bool:
+    """Return whether what is stated for a sleeve stands for several."""
+    return isinstance(sleeve, Within) or (isinstance(sleeve, Mapping) and "expand" in sleeve)
+
+
+def expand(where: str, pattern: str, stated: Mapping[str, object] | Within) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield (name, sleeve) for every combination of a template's values; templates beneath it stay templates.
 
     Raises
     ------
     ConfigError
-        For an `expand` that is no mapping of non-empty lists, or a variable that it does not define.
+        For an `expand` that is no mapping of non-empty lists, a variable that nothing defines, or one that a template
+        around it has, too.
     """
-    over = template["expand"]
+    template, around = (stated.template, stated.known) if isinstance(stated, Within) else (stated, {})
+    over = _lists(where, fill(where, template["expand"], around) if around else template["expand"], around)
+    body = {key: value for key, value in template.items() if key != "expand"}
+    for values in product(*over.values()):
+        known = {**around, **dict(zip(over, values, strict=True))}
+        yield str(fill(where, pattern, known)), _filled_sleeve(where, body, known)
+
+
+def _lists(where: str, over: object, around: Mapping[str, object]) -> Mapping[str, list[object]]:
+    """Return the values of each variable of an `expand`, if it can be one."""
     if not isinstance(over, Mapping) or not over or not all(isinstance(v, list) and v for v in over.values()):
         raise ConfigError(
             f"sleeve '{where}': expand is {over!r}, wanted {{variable: [values], ...}} with at least one value"
         )
-    body = {key: value for key, value in template.items() if key != "expand"}
-    for values in product(*over.values()):
-        known = dict(zip(over, values, strict=True))
-        name = fill(where, pattern, known)
-        filled = fill(where, body, known)
-        assert isinstance(filled, dict)
-        yield str(name), filled
+    for variable in over:
+        if variable in around:
+            raise ConfigError(
+                f"sleeve '{where}': expand has a variable '{variable}', and so has a template around it; wanted a name "
+                "of its own, since '{" + str(variable) + "}' cannot mean both: rename one of them"
+            )
+    return over
+
+
+def _filled_sleeve(where: str, body: Mapping[str, object], known: Mapping[str, object]) -> dict[str, object]:
+    """Return a sleeve with its variables replaced, all but those of templates beneath it."""
+    listed = body.get("sleeves")
+    if not isinstance(listed, Mapping):
+        return _filled_mapping(where, body, known)
+    own = {key: value for key, value in body.items() if key != "sleeves"}
+    return {**_filled_mapping(where, own, known), "sleeves": _filled_children(where, listed, known)}
+
+
+def _filled_children(where: str, listed: Mapping[str, object], known: Mapping[str, object]) -> dict[str, object]:
+    children: dict[str, object] = {}
+    for key, child in listed.items():
+        if isinstance(child, Mapping) and "expand" in child:
+            _put(where, children, str(key), Within(child, known))
+            continue
+        filled = _filled_sleeve(where, child, known) if isinstance(child, Mapping) else fill(where, child, known)
+        _put(where, children, str(fill(where, key, known)), filled)
+    return children
+
+
+def _filled_mapping(where: str, value: Mapping[str, object], known: Mapping[str, object]) -> dict[str, object]:
+    filled: dict[str, object] = {}
+    for key, item in value.items():
+        _put(where, filled, str(fill(where, key, known)), fill(where, item, known))
+    return filled
+
+
+def _put(where: str, into: dict[str, object], name: str, value: object) -> None:
+    if name in into:
+        raise ConfigError(f"sleeve '{where}': a template makes two entries called '{name}'; give each its own name")
+    into[name] = value
 
 
 def count_sleeves(tree: object, known: dict[int, int] | None = None) -> int:
     """Return how many sleeves a tree has, its templates counted and not expanded.
 
-    A template's own templates count once for each of its sleeves. Where a variable stands for a whole subtree, that
-    subtree is not known here and counts as one.
+    A template's own templates count once for each of its sleeves. Where a variable stands for a whole subtree, or for
+    the list of an inner template, that is not known here and counts as one.
     """
     known = {} if known is None else known  # by identity: a mapping may stand in several places, or contain itself
     listed = tree.get("sleeves") if isinstance(tree, Mapping) else None
@@ -91,7 +151,7 @@ def fill(where: str, value: object, known: Mapping[str, object]) -> object:
             return _look_up(where, whole[1], known)
         return _filled_text(where, value, known)
     if isinstance(value, Mapping):
-        return {str(fill(where, key, known)): fill(where, item, known) for key, item in value.items()}
+        return _filled_mapping(where, value, known)
     if isinstance(value, list):
         return [fill(where, item, known) for item in value]
     return value

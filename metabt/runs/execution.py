@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from metabt.analysis.run_notes import Warned
-from metabt.build.foreign_warnings import together
+from metabt.build.foreign_warnings import Heard, together
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Executor, Walk
+from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.numerics.compilation import compilation
 from metabt.portfolio.sleeve import Sleeve
@@ -55,10 +55,10 @@ def execute(
         tables = job.assemble(walked, end=asked.end, benchmark=asked.benchmark)
         job.cache.flush()
     seconds = perf_counter() - began - compiled.seconds
-    return Execution(tables, seconds, warnings_of(job.portfolios[0].walk(), walked.walks))
+    return Execution(tables, seconds, warnings_of(job.portfolios[0].walk(), walked.heard))
 
 
-def warnings_of(sleeves: Iterable[tuple[str, Sleeve]], walks: Mapping[str, Walk]) -> tuple[Warned, ...]:
+def warnings_of(sleeves: Iterable[tuple[str, Sleeve]], heard: Mapping[str, Sequence[Heard]]) -> tuple[Warned, ...]:
     """Return what foreign estimators warned of while some sleeves were walked, by path; each spec counts once."""
     paths: dict[str, str] = {}
     for path, sleeve in sleeves:
@@ -66,5 +66,5 @@ def warnings_of(sleeves: Iterable[tuple[str, Sleeve]], walks: Mapping[str, Walk]
     return tuple(
         Warned(path, each.text, each.session, each.times)
         for key, path in paths.items()
-        for each in together(walks[key].heard)
+        for each in together(heard.get(key, ()))
     )

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,14 +24,16 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.run_notes import Warned
 from metabt.analysis.summary import COLUMNS, metrics_by_path
+from metabt.build.foreign_warnings import Heard
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
-from metabt.build.walk_result import Executor, WalkResult
+from metabt.build.walk_result import Executor
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
 from metabt.engines.local import Local
+from metabt.engines.tree_groups import BATCH, Finished, View, assembled
 from metabt.errors import ConfigError, MetabtError
 from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
@@ -137,8 +139,6 @@ class Sweep:
 
 RANKED = ("metrics", "returns", "decisions")
 """Tables of which a ranking, and what must be known of it, is made."""
-BATCH = 2**27
-"""Bytes that the blocks of trees that are walked together hold, about."""
 SHOWN = 30
 """Configurations that a notebook shows of a sweep."""
 KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
@@ -397,9 +397,9 @@ class _Forest:
 
     @staticmethod
     def _batches(engine: BacktestEngine) -> list[list[int]]:
-        """Return the positions of the trees that are walked together: all of them, but for this process by itself."""
-        alone = isinstance(engine.executor, Local | Auto)
-        return engine.plan.batches(BATCH) if alone else [list(range(len(engine.portfolios)))]
+        """Return the positions of the trees that are walked together: all of them, where the executor is a stranger."""
+        parted = isinstance(engine.executor, Local | Auto) or hasattr(engine.executor, "finish_trees")
+        return engine.plan.batches(BATCH) if parted else [list(range(len(engine.portfolios)))]
 
     def run(self, progress: Progress | None) -> None:
         """Walk the blocks that are not known, and assemble the tables of every tree."""
@@ -416,20 +416,37 @@ class _Forest:
         """Walk and assemble the trees of one engine, one batch after another."""
         if isinstance(engine.executor, Auto):
             engine.executor = engine.executor.chosen(engine.plan, engine.cache)
-        done, before = _Done(engine.plan.n_blocks, progress), 0
+        views = [_view(entry) for entry in entries]
+        done, n_done = _Done(engine.plan.n_blocks, progress), 0
+        heard: dict[str, list[Heard]] = {}
+        for group in self._finished(engine, views, done):
+            for position, made in zip(group.positions, group.trees, strict=True):
+                entry = entries[position]
+                entry.tables, entry.error, entry.seconds = self.spill.keep(made.tables), made.error, made.seconds
+            n_done += len(group.positions)
+            done.roots(f"{n_done} of {len(entries)} roots")
+            for key, each in group.heard.items():
+                heard.setdefault(key, []).extend(each)
+            self.computed += group.computed
+            self.leaf_computed += group.computed_leaves
+        self.warned += warnings_of((each for tree in engine.portfolios for each in tree.walk()), heard)
+
+    def _finished(self, engine: BacktestEngine, views: Sequence[View], done: _Done) -> Iterator[Finished]:
+        """Walk and assemble the trees of one engine: where its executor has them, or here, one batch after another."""
+        elsewhere = getattr(engine.executor, "finish_trees", None)
+        groups = elsewhere(engine.plan, engine.cache, views, self.keep) if elsewhere else None
+        if groups is not None:
+            for group in groups:
+                done.add(engine.plan.part(group.positions).n_blocks)
+                yield group
+            return
         for positions in self._batches(engine):
             walked = engine.executor.walk(engine.plan.part(positions), engine.cache, done.blocks)
             for position in positions:
-                entry = entries[position]
-                _assemble(entry, engine, walked, position)
-                entry.tables = self.spill.keep(entry.tables)
-                before += 1
-                done.roots(f"{before} of {len(entries)} roots")
+                made = assembled(engine.portfolios[position], walked, views[position], engine.cache, self.keep)
+                yield Finished((position,), (made,), {}, 0, 0)
             done.add(walked.plan.n_blocks)
-            sleeves = (each for tree in walked.plan.trees for each in tree.walk())
-            self.warned += warnings_of(sleeves, walked.walks)
-            self.computed += walked.computed
-            self.leaf_computed += walked.computed_leaves
+            yield Finished((), (), walked.heard, walked.computed, walked.computed_leaves)
 
     def commit(self, started: datetime, looked: Outlook) -> Sweep:
         """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
@@ -517,14 +534,9 @@ def _of_leaves(plan: Plan, counts: Mapping[str, int]) -> int:
     return sum(counts[key] for key, node in plan.nodes.items() if isinstance(node.spec, Leaf))
 
 
-def _assemble(entry: Entry, engine: BacktestEngine, walked: WalkResult, position: int) -> None:
-    began = perf_counter()
-    assert entry.asked is not None  # only what resolved was walked
-    try:
-        entry.tables = engine.assemble(walked, position, entry.asked.end, entry.asked.benchmark)
-    except MetabtError as error:
-        entry.error = str(error)
-    entry.seconds = perf_counter() - began
+def _view(entry: Entry) -> View:
+    assert entry.asked is not None  # only what resolved is walked
+    return View(entry.asked.end, entry.asked.benchmark)
 
 
 def _swept(entry: Entry, earlier: Mapping[str, Mapping[str, float]]) -> Swept:

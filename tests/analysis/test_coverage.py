@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import metabt
-from metabt.analysis.coverage import Coverage, coverage_of, decided_on, proposed
+from metabt.analysis.coverage import AT_ONCE, Coverage, coverage_of, decided_on, proposed, with_gaps
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
@@ -153,3 +153,16 @@ def test_a_weekday_with_at_most_one_session_in_twenty_makes_no_other_calendar(ra
 
 def test_a_share_below_the_least_step_proposes_nothing_at_all() -> None:
     assert proposed([0.04]) == proposed([0.0]) == 0.0 and proposed([0.05, 0.9]) == 0.05 and proposed([1.0]) == 1.0
+
+
+def test_an_asset_has_gaps_between_its_first_and_its_last_price_alone() -> None:
+    """One that never had a price has none, and so has one with a single price; many are looked at in parts."""
+    days = np.datetime64("2021-01-04") + np.arange(6)
+    rows = {"NEVER": [], "ONCE": [3], "WHOLE": range(6), "LATE": range(3, 6), "HOLE": [0, 1, 3], "ENDS": [0, 5]}
+    names = sorted(f"{name}{number:03d}" for number in range(AT_ONCE // 6 + 2) for name in rows)
+    close = np.full((6, len(names)), np.nan)
+    for column, name in enumerate(names):
+        close[list(rows[name[:-3]]), column] = 100.0
+    dataset = Dataset.of(Prices("d", days, tuple(names), close))
+    assert len(names) > AT_ONCE
+    assert with_gaps(dataset, names[::-1]) == sorted(name for name in names if name[:-3] in ("HOLE", "ENDS"))

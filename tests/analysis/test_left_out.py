@@ -156,24 +156,29 @@ def test_ineligible_at_exactly_half_of_the_decisions_is_not_told(times: int, tol
 
 @pytest.mark.parametrize("seed", range(5))
 def test_leaves_that_lack_assets_at_the_largest_share_of_their_decisions_are_measured(seed: int) -> None:
-    """Leaves decide from 4 to 60 times: the worst by number of decisions are not those by share."""
+    """Leaves decide from 4 to 60 times: the worst by number of decisions are not those by share.
+
+    Nor does it matter how often another asset of the leaf is ineligible, which is less.
+    """
     rng, frame = np.random.default_rng(seed), sparse(3, 120)
     days = frame.index[20:80].to_numpy().astype("datetime64[D]")
     n_leaves = LEAVES + 6
     of = rng.integers(4, 61, n_leaves)
     times = np.array([rng.integers(n // 2 + 1, n + 1) for n in of])
     paths = [f"r/{k:02}" for k in rng.permutation(n_leaves)]
+    seldom = np.array([rng.integers(1, n // 2 + 1) for n in of])
     rows = [
-        (path, day, "ineligible" if k < out else "")
-        for path, n, out in zip(paths, of, times, strict=True)
+        (path, day, item, "ineligible" if k < out else "")
+        for path, n, *both in zip(paths, of, times, seldom, strict=True)
         for k, day in enumerate(days[:n])
+        for item, out in zip(("S00", "S01"), both, strict=True)
     ]
     table = {
-        "path": Coded.of([path for path, _, _ in rows]),
-        "date": np.array([day for _, day, _ in rows]),
-        "item": Coded.of(["S00"] * len(rows)),
+        "path": Coded.of([path for path, _, _, _ in rows]),
+        "date": np.array([day for _, day, _, _ in rows]),
+        "item": Coded.of([item for _, _, item, _ in rows]),
         "status": Coded.of(["ok"] * len(rows)),
-        "reason": Coded.of([reason for _, _, reason in rows]),
+        "reason": Coded.of([reason for _, _, _, reason in rows]),
     }
     spec = {"lookback": 10, "min_coverage": 0.9, "dataset": "prices", "universe": list(frame)}
     datasets = {"prices": Dataset.of(to_prices("prices", frame))}
@@ -181,6 +186,7 @@ def test_leaves_that_lack_assets_at_the_largest_share_of_their_decisions_are_mea
     shares = dict(zip(paths, times / of, strict=True))
     worst = sorted(shares.values(), reverse=True)[:LEAVES]
     assert len(found) == LEAVES and sorted((it.times / it.of for it in found), reverse=True) == worst
+    assert {it.symbols for it in found} == {("S00",)}
     assert {it.path: (it.times, it.of) for it in found} == {
         path: (out, n) for path, n, out in zip(paths, of, times, strict=True) if path in {it.path for it in found}
     }

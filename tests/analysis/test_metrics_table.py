@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt import BacktestEngine
+from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.common_sessions import Series
 from metabt.analysis.metrics.performance import performance
 from metabt.analysis.metrics.relative import relative
 from metabt.analysis.metrics.stream import Stream
+from metabt.analysis.metrics_table import measure
+from metabt.analysis.run_tables import view
 from metabt.analysis.summary import metrics_by_path
+from metabt.data.dataset import Dataset
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.walk.block import REASONS
@@ -85,6 +89,22 @@ def test_views_of_one_walk_that_end_apart_have_metrics_of_their_own() -> None:
         alone = metabt.backtest(TREE, market(1), end=end).metrics()
         assert {path: measured["sessions"] for path, measured in shared.items()} == alone["sessions"].to_dict()
         assert {path: measured["decisions"] for path, measured in shared.items()} == alone["decisions"].to_dict()
+
+
+def test_one_walk_beside_several_benchmarks_has_metrics_beside_each() -> None:
+    prices = to_prices("prices", market(1))
+    walked = BacktestEngine([resolve(TREE, symbols={"prices": prices.symbols})], {"prices": prices}).run()
+    histories = view(walked.plan.trees[0], walked)
+    benchmarks = [None, *(Benchmark(Dataset.of(prices.select((symbol,)))) for symbol in "AB"), None]
+    measured = [metrics_by_path(measure(histories, walked, it)) for it in benchmarks]
+    assert repr(measured[0]) == repr(measured[3]) and "beta" not in measured[0]["m"]
+    for it, found in zip(benchmarks[1:3], measured[1:3], strict=True):
+        assert it is not None and list(found) == [*(history.path for history in histories), it.path]
+        for history in histories:
+            expected = relative(history.stream, it.series)
+            assert repr({name: found[history.path][name] for name in expected}) == repr(expected)
+            counted = {name: value for name, value in found[history.path].items() if name not in expected}
+            assert repr(counted) == repr(measured[0][history.path])
 
 
 def stream_of(result: metabt.Result, path: str, inception: pd.Timestamp) -> Stream:

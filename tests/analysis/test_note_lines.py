@@ -118,6 +118,10 @@ def test_fallbacks_and_warnings_say_how_often_and_when_first() -> None:
 def test_what_is_too_wide_is_cut(length: int, whole: bool) -> None:
     text = "x" * length
     assert listed([text]) == (text if whole else "x" * (WIDEST - 3) + "...")
+    # blanks and ends of lines are single blanks before that
+    assert listed([f"  \n{text} \n"]) == listed([text])
+    words = listed(["a  b\n" * length])
+    assert words == ("a b " * length)[: WIDEST - 3] + "..."
 
 
 @pytest.mark.parametrize(

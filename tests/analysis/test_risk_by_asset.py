@@ -10,11 +10,13 @@ import pytest
 
 import metabt
 from metabt import BacktestEngine, MemoryCache
+from metabt.analysis import risk_by_asset
 from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.values.tables import Table
 from tests.shared import panels
 from tests.shared.agreement import same
+from tests.shared.months import monthly
 
 LOOKBACK = 20
 EQUAL = {"optimizer": "equal", "lookback": LOOKBACK, "schedule": {"every": 10}}
@@ -36,7 +38,7 @@ def shares(result: metabt.Result) -> pd.DataFrame:
     return risk.pivot(index="date", columns="item", values="contribution")
 
 
-def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp) -> pd.Series:
+def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp, lookback: int = LOOKBACK) -> pd.Series:
     """Return `w (S w) / w'Sw` of assets in equal parts of leaves in equal parts, on the sessions that all have."""
     used = sorted({UNIVERSES[name][0] for name in leaves})
     closes = pd.concat([data[name] for name in used], axis=1, join="inner").loc[:date]
@@ -45,7 +47,7 @@ def naive(leaves: str, data: dict[str, pd.DataFrame], date: pd.Timestamp) -> pd.
         symbols = UNIVERSES[name][1]
         w[symbols] += 1 / len(leaves) / len(symbols)
     w = w[w != 0]
-    S = closes[w.index].pct_change().iloc[-LOOKBACK:].cov()
+    S = closes[w.index].pct_change().iloc[-lookback:].cov()
     return w * (S @ w) / (w @ S @ w)
 
 
@@ -58,6 +60,18 @@ def test_it_is_that_of_the_covariance_on_common_sessions(leaves: str) -> None:
         for date, row in found.iterrows():
             expected = naive(leaves, data, date)
             assert row.dropna().to_dict() == pytest.approx(expected.to_dict(), abs=1e-10)
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ba"])
+def test_where_there_is_less_than_a_lookback_it_is_that_of_all_there_is(leaves: str) -> None:
+    data, settings = prices(), {**tree(leaves), "lookback": 60, "min_history": 5}
+    for cache in (None, MemoryCache()):
+        found = shares(metabt.backtest(settings, data, cache=cache))
+        short = [date for date in found.index if data["stocks"].index.get_loc(date) < 60]
+        assert len(short) > 2
+        for date in found.index[: len(short) + 3]:
+            expected = naive(leaves, data, date, 60)
+            assert found.loc[date].dropna().to_dict() == pytest.approx(expected.to_dict(), abs=1e-10)
 
 
 @pytest.mark.parametrize("leaves", ["ab", "ac", "abc"])
@@ -127,3 +141,48 @@ def test_a_symbol_of_the_other_dataset_that_nobody_draws_is_not_read(
         "metabt.analysis.risk_by_asset.ex_ante_asset_risk", lambda *_: pytest.fail("measured again, which was found")
     )
     assert same({"risk": risk()}, {"risk": plain})
+
+
+@pytest.mark.parametrize("leaves", ["ab", "ac"])
+def test_what_it_is_found_under_is_what_it_is_measured_on(leaves: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyed, measured = list[Any](), list[Any]()
+    key, measure = risk_by_asset.asset_risk_key, risk_by_asset.ex_ante_asset_risk
+
+    def noted(*given: Any) -> str:
+        keyed.append(given)
+        return key(*given)
+
+    def noting(*given: Any) -> np.ndarray:
+        measured.append(given)
+        return measure(*given)
+
+    monkeypatch.setattr(risk_by_asset, "asset_risk_key", noted)
+    monkeypatch.setattr(risk_by_asset, "ex_ante_asset_risk", noting)
+    metabt.backtest(tree(leaves), prices(), cache=MemoryCache())
+    assert len(keyed) == len(measured) > 1
+    datasets = {UNIVERSES[name][0] for name in leaves}
+    for one, other in zip(keyed, measured, strict=True):
+        for mine, theirs in zip(one[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert one[3] == LOOKBACK and set(one[4]) == datasets
+
+
+@pytest.mark.parametrize("lookback", [22, 23])
+def test_where_one_partition_alone_is_measured_prices_are_read_as_far_back_as_it_sees(lookback: int) -> None:
+    """All else is found: the first closes that a month's first decision sees may be the last ones of a month before."""
+    data, cache = prices(), MemoryCache()
+    settings = {**tree("ab"), "schedule": {"every": 1}, "lookback": lookback}
+    resolved = resolve(settings, symbols={"stocks": tuple(panels.STOCKS), "coins": tuple(panels.COINS)})
+    panel = {"stocks": to_prices("stocks", data["stocks"].iloc[:190])}
+
+    def risk() -> Table:
+        engine = BacktestEngine([resolved], panel, cache=cache)
+        return engine.assemble(engine.run())["risk"]
+
+    with monthly():
+        expected = {"risk": risk()}
+        measured = [key for key, (kind, _) in cache.objects.items() if kind == "exposure"]
+        assert len(measured) > 5
+        for key in measured:
+            del cache.objects[key]
+            assert same({"risk": risk()}, expected) and cache.objects[key][0] == "exposure"

@@ -279,3 +279,9 @@ def test_sleeves_fell_back_at_the_largest_share_first_then_most_often_then_by_pa
     expected.sort(key=lambda it: it.times, reverse=True)
     expected.sort(key=lambda it: it.times / it.of, reverse=True)
     assert found == expected
+
+
+def test_what_an_optimizer_does_not_say_of_its_bounds_is_that_it_has_none() -> None:
+    assert _why({}, np.array([0, 3])) == "its optimizer: no solution"
+    assert _why({}, np.array([0])) == "max_weight 1 of 0 items is below 1"
+    assert _why({"name": "max_sharpe", "min_weight": 0.5}, np.array([2])) == "max_sharpe: no mean return above 0"

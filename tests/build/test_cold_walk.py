@@ -219,3 +219,15 @@ def test_what_another_process_has_stored_is_not_cold(tmp_path: Path) -> None:
     with DiskCache(tmp_path / ".cache") as again:
         assert found_cold(plan, again) == set()
         assert Local(1).walk(plan, again, None).computed == 0
+
+
+@pytest.mark.parametrize("less", [0, 1])
+def test_a_leaf_is_large_once_its_blocks_take_more_than_there_is_room_for(
+    less: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its assets and its streams, eight bytes each a session; of a tree with a large leaf nothing is cold."""
+    plan = engine([NESTED]).plan
+    leaves = [node for node in plan.nodes.values() if not node.children]
+    largest = max(np.empty((len(node.calendar.sessions), len(node.spec.universe) + 8)).nbytes for node in leaves)  # type: ignore[union-attr]
+    monkeypatch.setattr(cold_walk, "TOGETHER", largest - less)
+    assert found_cold(plan, MemoryCache()) == (set() if less else set(plan.nodes))

@@ -238,6 +238,31 @@ def test_whoever_looks_back_furthest_finds_its_rows_though_others_have_not_read_
             check_leaf(node, rows, prices, readings)
 
 
+@pytest.mark.parametrize(("own", "root"), [(5, 25), (25, 5), (21, 20)])
+def test_prices_are_read_from_the_partition_that_the_longest_lookback_begins_in(own: int, root: int) -> None:
+    """With the price ahead of the first return, in whichever partition a walk begins; no partition more."""
+    prices = market(7, True, False)["stocks"]
+    starts = [
+        row for row in range(len(prices.dates)) if row == 0 or months_of(prices)[row] != months_of(prices)[row - 1]
+    ]
+    with monthly():
+        leaf = {**RULES, "universe": STOCKS[:2], "lookback": own}
+        tree = resolve({"name": "root", "lookback": root, "sleeves": {"a": leaf}}, symbols={"stocks": prices.symbols})
+        for place, start in enumerate(starts):
+            plan = plan_forest([tree], {"stocks": Dataset.of(prices)})
+            (node,) = leaves_of(plan)
+            rows = node.partitions[plan.labels[place]]
+            assert rows.start == start
+            check_leaf(node, rows, prices, Readings(plan, Markets(plan)))
+            read = plan.datasets["stocks"].since(len(prices.dates) - 1)
+            first = max(start - max(own, root) - 1, 0)
+            assert len(prices.dates) - len(read.dates) == max(it for it in starts if it <= first)
+
+
+def months_of(prices: Prices) -> list[str]:
+    return [str(date)[:7] for date in prices.dates]
+
+
 @given(DRAWS)
 @examples(60)
 def test_returns_that_are_cut_anew_are_those_of_the_whole(seed: int) -> None:

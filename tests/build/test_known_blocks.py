@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metabt import BacktestEngine, MemoryCache
 from metabt.build.cache import NoCache
-from metabt.build.known_blocks import known_blocks
+from metabt.build.known_blocks import followed, known_blocks
 from metabt.build.ports import Sealed
 from metabt.data.prices import Prices
 from metabt.lakehouse.price_source import to_prices
@@ -102,3 +102,25 @@ def test_it_promises_no_more_than_a_run_finds(first: dict, then: dict, seed: int
                 assert known[key] <= max(len(walk.blocks) - walk.computed, 0), node.label
             if not any(walk.failure for walk in walked.walks.values()):
                 assert sum(known_blocks(job.plan, cache).values()) == job.plan.n_blocks
+
+
+def test_blocks_are_followed_by_partition_children_first_with_their_keys_and_digests() -> None:
+    cache = MemoryCache()
+    job = engine(nested(), {"stocks": decade()}, cache)
+    first = list(followed(job.plan, cache))
+    # without the state after its first block, no later key of a sleeve is known; nor is that of a sleeve above it
+    leaves = [node for node in job.plan.nodes.values() if not node.children]
+    assert [(label, node) for label, node, _, _ in first] == [(job.plan.labels[0], node) for node in leaves]
+    assert all(found is None and len(key) == 64 for _, _, key, found in first)
+    job.run()
+    found = list(followed(job.plan, cache))
+    every = [(label, node) for label in job.plan.labels for node in job.plan.remembered(label)]
+    assert [(label, node) for label, node, _, _ in found] == every
+    assert [key for _, _, key, _ in first] == [
+        key for _, node, key, _ in found[: len(job.plan.nodes)] if node in leaves
+    ]
+    for label, node, key, digests in found:
+        block = cache.objects[key][1]
+        assert digests == block.digests
+        assert str(block.parts["block"].dates[0]) == str(node.calendar.sessions[node.partitions[label]][0])
+    assert len({key for _, _, key, _ in found}) == len(found) == len(cache.objects)

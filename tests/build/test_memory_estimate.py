@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from metabt.build import memory_estimate as module
 from metabt.build.memory_estimate import (
+    CHUNK,
     LIBRARIES,
     MORE,
     PRICES,
@@ -22,6 +23,7 @@ from metabt.build.memory_estimate import (
     STARTED,
     TABLES,
     MemoryEstimate,
+    actor_memory,
     memory_estimate,
 )
 from metabt.build.plan import Node, Plan, plan_forest
@@ -206,3 +208,49 @@ def test_prices_come_near_to_what_is_held_of_them(n_sessions: int, volume: bool,
     arrays = {id(array): array.nbytes for array in vars(read).values() if isinstance(array, np.ndarray)}
     assert "returns" in vars(read)
     assert 0.5 < estimate.parts[PRICES] / sum(arrays.values()) < 2.0, (estimate.parts[PRICES], sum(arrays.values()))
+
+
+def test_an_actor_holds_prices_of_a_window_what_is_formed_at_a_time_and_blocks_of_a_partition() -> None:
+    plan = job(3).plan
+    longest = max(rows.stop - rows.start for node in plan.nodes.values() for rows in node.partitions.values())
+    n_symbols = len(plan.datasets["stocks"].facts.symbols)
+    leaves = [key for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)]
+    for keys in (leaves[:1], leaves):
+        blocks = sum(16 * longest * plan.nodes[key].layout.n_columns for key in keys)
+        prices, formed = 34 * (longest + plan.lookback) * n_symbols, 8 * longest * 5**2
+        assert actor_memory(plan, keys) == STARTED + int(MORE * (prices + formed + blocks))
+    (root,) = set(plan.nodes) - set(leaves)  # it reads no prices
+    blocks = 16 * longest * plan.nodes[root].layout.n_columns
+    assert actor_memory(plan, [root]) == STARTED + int(MORE * (8 * longest * 3**2 + blocks))
+    assert actor_memory(plan, []) == STARTED
+
+
+def test_what_is_formed_at_a_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = job(1).plan
+    leaf = next(key for key, node in plan.nodes.items() if isinstance(node.spec, Leaf))
+    before = actor_memory(plan, [leaf])
+    monkeypatch.setattr(module, "CHUNK", 10)
+    assert CHUNK > 10 and actor_memory(plan, [leaf]) < before
+
+
+def test_an_actor_reads_the_datasets_of_its_own_leaves_each_with_its_symbols() -> None:
+    held = {
+        name: to_prices(name, frame)
+        for name, frame in (("stocks", panels.stocks(3, 900)), ("coins", panels.coins(3, 900)))
+    }
+    sleeves = {name: {"universe": list(it.symbols)[:2], "dataset": name} for name, it in held.items()}
+    symbols = {name: it.symbols for name, it in held.items()}
+    tree = resolve({"name": "root", "defaults": RULES, "sleeves": sleeves}, symbols=symbols)
+    plan = plan_forest([tree], {name: Dataset.of(it) for name, it in held.items()})
+    leaves = {node.spec.dataset: key for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
+    assert len({len(it.symbols) for it in held.values()}) == 2
+
+    def prices(*names: str) -> float:
+        nodes = [plan.nodes[leaves[name]] for name in names]
+        longest = max(rows.stop - rows.start for node in nodes for rows in node.partitions.values())
+        rest = 8 * longest * 2**2 + sum(16 * longest * node.layout.n_columns for node in nodes)
+        taken = (actor_memory(plan, [leaves[name] for name in names]) - STARTED) / MORE - rest
+        return taken / 34 / (longest + plan.lookback)
+
+    for names in (("stocks",), ("coins",), ("stocks", "coins")):
+        assert prices(*names) == pytest.approx(sum(len(symbols[name]) for name in names), abs=1e-3)

@@ -335,6 +335,24 @@ def test_a_question_in_sql_imports_nothing_that_computes() -> None:
     assert sorted({*NEEDLESS, *computing} & set(imported)) == []
 
 
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "backtest portfolio=mine engine=local",
+        "backtest portfolio=mine",
+        "backtest -m portfolio=mine portfolio.lookback=20,25",
+        "plan portfolio=mine",
+    ],
+)
+def test_ray_is_imported_only_where_it_walks(words: str) -> None:
+    """It comes with metabt, and takes a second to import and more to start."""
+    done = subprocess.run([sys.executable, "-c", SAY_IMPORTS, *words.split()], capture_output=True, text=True)
+    code, *imported = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "numba" in imported, done.stderr
+    assert not {"ray", "metabt.engines.ray.driver"} & set(imported)
+
+
 def test_a_run_of_a_sweep_is_made_whole_when_its_weights_are_asked_for(told: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-m", "--quiet", "portfolio=mine", "portfolio.lookback=20,25"]) == 0
     told.readouterr()
@@ -887,8 +905,30 @@ def test_jobs_are_the_same_commands(desk: Path) -> None:
         "backtest.py", "portfolio=mine", "portfolio.sleeves.calm.dataset=again", "portfolio.sleeves.wild.dataset=again"
     )
     assert done.returncode == 0, done.stderr
-    assert "run " in done.stdout
-    assert job("backtest.py", "portfolio=nope").returncode == 1
+    with connect(desk / "data" / "lakehouse") as connection:
+        ((run_id,),) = connection.execute("select run_id from runs").fetchall()
+    assert done.stdout.splitlines()[-1] == run_id and f"run {run_id[:12]} of mine" in done.stdout
+    failed = job("backtest.py", "portfolio=nope")
+    assert (failed.returncode, failed.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("launcher", ["metabt", "basic"])
+def test_the_last_line_of_a_sweep_is_its_identity_where_it_is_asked_for(
+    told: pytest.CaptureFixture[str], desk: Path, launcher: str
+) -> None:
+    words = ["backtest", "-m", "portfolio=mine", f"hydra/launcher={launcher}", "--print-id"]
+    assert main([*words, "portfolio.lookback=20,25"]) == 0
+    *above, last = told.readouterr().out.splitlines()
+    with connect(desk / "data" / "lakehouse") as connection:
+        asked = connection.execute(
+            "select sweep_id, count(*) from asked where sweep_id is not null group by 1"
+        ).fetchall()
+    assert asked == [(last.removeprefix("sweep "), 2)] and last.startswith("sweep ")
+    if launcher == "metabt":
+        assert main([*words, "portfolio.lookback=20,25", "--dry-run"]) == 0
+        assert not told.readouterr().out.splitlines()[-1].startswith("sweep ")
+    assert main([*words, "portfolio.sleeves.calm.universe=[AAA],[ZZZ]"]) == 1
+    assert not told.readouterr().out.splitlines()[-1].startswith("sweep ")
 
 
 def test_the_bar_counts_blocks_and_stays_quiet_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

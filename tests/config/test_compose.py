@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -180,6 +182,61 @@ def test_an_override_reads_no_environment_variable_either(key: str, monkeypatch:
     monkeypatch.setenv("METABT_SECRET", "hunter2")
     with pytest.raises(ConfigError, match=f"{key} may read .*{key}=VALUE"):
         compose([f"{key}=${{oc.env:METABT_SECRET}}"])
+
+
+OF_A_JOB = ("${hydra:job.num}", "${hydra:runtime.cwd}", "${now:%Y-%m-%d}", "a-${hydra:job.id}", "${hydra.job.name}")
+ANOTHER = (
+    r"{} asks for '.*', which is another value in each job, while .*; wanted a value, .*: state it, or .* -m {}=A,B"
+)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("portfolio.name", "portfolio.lookback", "portfolio.sleeves.a.dataset", "portfolio.defaults.costs.borrow_bp"),
+        *("portfolio.sleeves.a.expand.v.0", "portfolio.sleeves.a.universe.0", "portfolio.optimizer.max_weight"),
+        *("lakehouse", "engine", "start", "end", "benchmark", "cluster.workers", "is_meta_backtest"),
+    ],
+)
+def test_nothing_of_a_job_decides_a_run(elsewhere: Path, key: str) -> None:
+    """Its number, its folder and its time differ between jobs of one configuration."""
+    text = OF_A_JOB[len(key) % len(OF_A_JOB)]
+    tree: dict[str, Any] = {"sleeves": {"a": {"universe": {"0": "A"}}}}
+    stated: dict[str, Any] = {"portfolio": tree}
+    *above, last = key.split(".")
+    node: Any = stated
+    for step in above:
+        node = node.setdefault(step, {})
+    node[last] = text
+    write(elsewhere, portfolio__mine=yaml.safe_dump(tree))
+    settings = yaml.safe_load((packaged_dir() / "config.yaml").read_text())
+    settings.update({name: value for name, value in stated.items() if name != "portfolio"})
+    write(elsewhere, config=yaml.safe_dump(settings))
+    with pytest.raises(ConfigError, match=ANOTHER.format(re.escape(key), re.escape(key))):
+        compose(["portfolio=mine"])
+
+
+@pytest.mark.parametrize("text", OF_A_JOB)
+@pytest.mark.parametrize("key", ["portfolio.lookback", "+portfolio.sleeves.n", "lakehouse"])
+def test_nor_does_it_by_an_override(key: str, text: str) -> None:
+    bare = key.lstrip("+")
+    with pytest.raises(ConfigError, match=ANOTHER.format(bare, bare)):
+        compose([f"{key}={text}"])
+
+
+def test_a_key_is_no_place_for_an_interpolation(elsewhere: Path) -> None:
+    """OmegaConf leaves it there as it is: a sleeve would be called so."""
+    write(elsewhere, portfolio__mine='sleeves: {"${start}": {dataset: px, universe: [A]}}')
+    with pytest.raises(ConfigError, match=r"portfolio.sleeves has the key '\$\{start\}'; .* write the name"):
+        compose(["portfolio=mine"])
+
+
+def test_a_setting_may_be_called_like_what_is_of_a_job(elsewhere: Path) -> None:
+    write(elsewhere, portfolio__mine="name: x\nsleeves: {now: {universe: [A], dataset: px, lookback: 9}}\n")
+    tree = compose(["portfolio=mine", "portfolio.lookback=${.sleeves.now.lookback}"])["portfolio"]
+    assert tree["lookback"] == 9
+    with pytest.raises(ConfigError, match="refers to '.hydra', which is not there"):
+        compose(["portfolio=mine", "portfolio.lookback=${.hydra}"])
 
 
 def test_the_lakehouse_is_known_without_composing(elsewhere: Path) -> None:

@@ -31,6 +31,7 @@ ALLOWED = [
     "hydra.sweeper.n_trials=20",
     "hydra.sweeper={max_batch_size: 2}",
     "+hydra.launcher.ray.init.num_cpus=2",
+    "+hydra.launcher.ray.init.object_store_memory=null",
     "sleeve@portfolio.sleeves.x=energy",
     "+experiment=one",
     "portfolio.sleeves.hydra.lookback=3",

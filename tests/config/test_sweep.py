@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
-from metabt.config import Job, compose, sweep
+from metabt.config import Job, compose, sweep, sweeps
 from metabt.config.files import conf_dirs
 from metabt.config.jobs import compose_jobs
-from metabt.config.search import load
+from metabt.config.search import load, prepare
+from metabt.config.sweeps import RAY_LAUNCHER
 from metabt.errors import ConfigError, RunError
 
 COMMON = ["~portfolio.sleeves.factors", "portfolio.sleeves.equities.optimizer.max_weight=0.6"]
@@ -168,6 +170,8 @@ def test_a_job_that_cannot_be_composed_does_not_stop_the_others(compositions: li
         (["portfolo=demo,one"], "unknown setting 'portfolo'.*did you mean 'portfolio'"),
         (["portfolio.lookback=20,30}{"], "override 'portfolio.lookback=20,30}{'"),
         (["portfolio.lookback=interval(1,2)"], "does not support sweep type"),
+        (["portfolio.lookback=20,'${hydra:job.num}'"], "portfolio.lookback asks for .* in each job"),
+        (["hydra/launcher=basic", "portfolio.lookback=20,30", "start=${now:%Y}"], "start asks for .* in each job"),
         (["hydra/launcher=nope", "portfolio.lookback=20,30"], "no hydra/launcher 'nope'"),
         (["++hydra.callbacks.x._target_=os.system", "portfolio.lookback=20,30"], "cannot call code"),
         (["hydra.launcher._target_=os.system", "portfolio.lookback=20,30"], "cannot call code"),
@@ -230,6 +234,48 @@ def test_jobs_run_in_processes_of_their_own(tmp_path: Path) -> None:
         assert job.config
         written = tmp_path / f"{job.config['portfolio']['lookback']}.json"
         assert json.loads(written.read_text()) == job.config
+
+
+@pytest.fixture
+def ray_launcher() -> Iterator[None]:
+    """Have hydra-ray-launcher state its settings, installed or not."""
+    prepare()
+    group = ConfigStore.instance().repo["hydra"]["launcher"]
+    before = dict(group)
+    node = {"_target_": RAY_LAUNCHER, "ray": {"init": {"address": None}, "remote": {}}}
+    ConfigStore.instance().store(group="hydra/launcher", name="ray", node=node)
+    yield
+    group.clear()
+    group.update(before)
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [((), ["null"]), (("+hydra.launcher.ray.init.object_store_memory=100000000",), ["100000000"])],
+    ids=["by nobody", "by the user"],
+)
+def test_a_cluster_that_runs_is_not_told_its_memory(
+    ray_launcher: None, monkeypatch: pytest.MonkeyPatch, stated: tuple[str, ...], told: list[str]
+) -> None:
+    """hydra-ray-launcher would, and Ray would refuse it."""
+    handed: list[str] = []
+    monkeypatch.setattr(sweeps, "_run_jobs", lambda task, overrides, dirs: handed.extend(overrides))
+    sweep(Recorder(), ["portfolio.lookback=20,30", "hydra/launcher=ray", *stated])
+    assert [text.partition("object_store_memory=")[2] for text in handed if "object_store_memory" in text] == told
+    handed.clear()
+    sweep(Recorder(), ["portfolio.lookback=20,30"])
+    assert not any("object_store_memory" in text for text in handed)
+
+
+@pytest.mark.parametrize("choice", ["launcher=joblib", "launcher=ray", "sweeper=optuna"])
+def test_a_launcher_that_is_not_installed_is_named_with_its_package(
+    choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, _, name = choice.partition("=")
+    prepare()
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"][group], f"{name}.yaml", raising=False)
+    with pytest.raises(ConfigError, match=f"hydra/{choice} is of .* not installed; pip install hydra-{name}-{group}"):
+        sweep(Recorder(), ["portfolio.lookback=20,30", f"hydra/{choice}"])
 
 
 def test_with_another_launcher_nothing_runs_when_one_job_cannot_be_composed(tmp_path: Path) -> None:

@@ -111,13 +111,6 @@ def test_auto_takes_the_cluster_that_a_job_runs_on(monkeypatch: pytest.MonkeyPat
     assert chosen(monkeypatch, 0.0) == ("local", "engine local: every block is known")
 
 
-def test_auto_does_without_ray_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
-    name, said = chosen(monkeypatch, 100.0, workers=4)
-    assert name == "local" and 'pip install "metabt[ray]"' in said
-
-
 def test_a_run_records_the_engine_that_auto_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     lakehouse.ingest(tmp_path / "lake", "stocks", years(3)["stocks"])

@@ -90,3 +90,22 @@ def test_parameters_are_those_of_the_signature() -> None:
         with pytest.raises(ConfigError) as caught:
             checked_parameters("it", build, params)
         assert str(caught.value) == told
+
+
+def checked(share: Annotated[float, doubled], *, names: dict[str, Annotated[float, doubled]] | None = None) -> None:
+    """Take what is checked."""
+
+
+class Checked:
+    """One that is built of what is checked."""
+
+    def __init__(self, share: Annotated[float, doubled]) -> None:
+        """Keep nothing."""
+
+
+@pytest.mark.parametrize("builder", [checked, Checked])
+def test_what_a_signature_checks_is_checked_under_the_name_of_the_parameter(builder: Any) -> None:
+    assert checked_parameters("it", builder, {"share": 3}) == {"share": doubled("it: share", 3.0)}
+    if builder is checked:
+        found = checked_parameters("it", builder, {"share": 3, "names": {"A": 2}})
+        assert found["names"] == {"A": doubled("it: names.A", 2.0)}

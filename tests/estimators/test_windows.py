@@ -76,6 +76,7 @@ def test_the_newest_estimates_are_kept_and_made_once() -> None:
     def estimate(key: int) -> np.ndarray:
         return windows.estimated(key, lambda: (made.append(key), np.full(2, key))[1])
 
+    assert REMEMBERED == 2  # a sweep over selectors has one for each of two
     most = range(REMEMBERED)
     for key in (*most, *most, REMEMBERED, *most[1:], REMEMBERED, 0):
         assert estimate(key).tolist() == [key, key]

@@ -96,8 +96,27 @@ def test_a_job_attaches_and_leaves_the_cluster_as_it_was(head: Head, lake: Path,
     assert job.wait() == ("SUCCEEDED", 0), job.log
     assert ("engine ray: about" in job.log) == (engine == "auto")
     assert f"of demo in {lake}" in job.log and runs(lake) == [("demo", "ok", "ray")]
+    assert job.log.splitlines()[-1] == metabt.load(lake).run_id
     assert_gone(head)
     assert head.nodes() == nodes
+
+
+def test_a_sweep_expands_its_grid_on_the_head(head: Head, lake: Path, desk: Path) -> None:
+    """Its files and its glob are those of the folder that was sent; who submits reads none of them."""
+    (desk / "conf" / "portfolio").mkdir(parents=True)
+    for name, symbols in (("own_a", "[AAPL, AMD]"), ("own_b", "[CVX, XOM]")):
+        text = f"{{name: {name}, dataset: sp500, universe: {symbols}, optimizer: erc}}\n"
+        (desk / "conf" / "portfolio" / f"{name}.yaml").write_text(text)
+    line = f"python jobs/backtest.py -m portfolio=glob(own_*) portfolio.lookback=range(60,100,20) lakehouse={lake}"
+    job = Submission.of(head, line, desk)
+    assert job.wait() == ("SUCCEEDED", 0), job.log
+    assert "\n4 configurations: " in job.log
+    kind, sweep_id = job.log.splitlines()[-1].split()
+    with lakehouse.connect(lake) as con:
+        asked = con.execute("select sweep_id, count(*) from asked where sweep_id is not null group by 1").fetchall()
+    assert kind == "sweep" and asked == [(sweep_id, 4)]
+    assert sorted(runs(lake)) == [(name, "ok", "ray") for name in ("own_a", "own_a", "own_b", "own_b")]
+    assert_gone(head)
 
 
 FAILURES = {

@@ -33,7 +33,7 @@ def test_it_runs_as_nobody_in_particular_and_is_pinned() -> None:
     assert "-c constraints.txt" in install
     extras = re.search(r"\.\[(.+?)\]", install)
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert extras is not None and {"ray", "postgres"} <= set(extras[1].split(",")) <= known.keys()
+    assert extras is not None and {"demo", "postgres"} <= set(extras[1].split(",")) <= known.keys()
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"python:3.11-slim-bookworm"}
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from metabt.engines.ray import capacity
+from metabt.engines.ray.driver import SHARE
+from metabt.engines.ray.workforce import n_worth
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
+from tests.engines.ray.test_capacity import reported
 from tests.k8s import controller, schemas
 from tests.k8s.manifests import JOBS, K8S, OVERLAYS, ROOT, job_of, name_of, pods, references, render
 
@@ -143,6 +147,22 @@ def test_workers_of_the_cluster_overlay_follow_the_work() -> None:
         cluster["spec"]["enableInTreeAutoscaling"] is True and cluster["spec"]["autoscalerOptions"]["version"] == "v2"
     )
     assert group["minReplicas"] < group["maxReplicas"]
+
+
+def test_an_actor_fits_into_a_worker_and_as_many_are_asked_for_as_there_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a cluster without a worker can grow to is what the manifest says, as its autoscaler reports it."""
+    (cluster,) = [m for m in render(K8S / "overlays" / "cluster") if m["kind"] == "RayCluster"]
+    (group,) = cluster["spec"]["workerGroupSpecs"]
+    (worker,) = [it for it in group["template"]["spec"]["containers"] if it["name"] == "ray-worker"]
+    n_cpus, most = int(worker["resources"]["limits"]["cpu"]), group["maxReplicas"]
+    assert group["replicas"] == group["minReplicas"] == 0
+    monkeypatch.setattr(capacity.ray, "nodes", lambda: [{"Alive": True, "Resources": {"memory": 1e9}}])
+    monkeypatch.setattr(capacity, "_cluster_config", lambda: reported((n_cpus, most)))
+    there = capacity.capacity()
+    assert (there.n_cpus, there.most, there.widest) == (0.0, n_cpus * most, n_cpus)
+    assert there.widest >= SHARE and n_worth(1e6) == n_cpus * most and n_worth(25.0) == 3
 
 
 @each_job

@@ -203,6 +203,10 @@ WRONG = {
         "two sleeves are called 'x'; give each its own name",
     ),
     "template variable": (tree(sleeves={"{k}": leaf(expand={"k": ["a"]}, lookback="{j}")}), "no value for '{j}'"),
+    "template at the root": (
+        tree(expand={"k": [1]}),
+        "sleeve 'book': expand makes several .*; put the template beneath",
+    ),
     "template of nothing": (tree(sleeves={"{k}": leaf(expand={"k": []})}), "expand is {'k': \\[\\]}, wanted"),
     "not a mapping": ([1, 2], "a portfolio is a mapping"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -29,9 +30,17 @@ def named(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[st
     return st.dictionaries(st.sampled_from("pqr"), inner, min_size=1).map(lambda children: {"sleeves": children})
 
 
+def nested(depth: int, inner: dict[str, Any], n: int, m: int) -> dict[str, Any]:
+    """Return templates within each other, `depth` of them, over lists of n and m values in turn."""
+    for level in range(depth):
+        inner = template(inner, **{f"v{level}": n if level % 2 else m})
+    return inner
+
+
 PLAIN = st.recursive(st.just(LEAF), named, max_leaves=5)
 TEMPLATES = st.builds(template, PLAIN, a=st.integers(1, 4), b=st.integers(1, 3))
-NODES = st.recursive(st.one_of(st.just(LEAF), TEMPLATES), named, max_leaves=5)
+NESTED = st.builds(nested, st.integers(2, 4), PLAIN, st.integers(1, 3), st.integers(1, 3))
+NODES = st.recursive(st.one_of(st.just(LEAF), TEMPLATES, NESTED), named, max_leaves=5)
 
 
 @given(tree=NODES)
@@ -139,3 +148,133 @@ def test_more_fallbacks_than_there_are_optimizers_are_refused() -> None:
     resolve({**LEAF, "fallback": ["erc"] * 100})
     with pytest.raises(ConfigError, match=r"fallback lists 101 optimizers, at most 100 can be tried"):
         resolve({**LEAF, "fallback": ["erc"] * 101})
+
+
+def written(tree: dict[str, Any]) -> dict[str, str]:
+    """Return the digest of every sleeve of a tree, by its path."""
+    return {path: sleeve.spec.digest for path, sleeve in resolve({"name": "p", **tree}).walk()}
+
+
+POOLS = [
+    {"name": "tech", "symbols": ["A", "B"], "lookbacks": [20, 40]},
+    {"name": "oil", "symbols": ["C"], "lookbacks": [60]},
+]
+TWICE = {
+    "sleeves": {
+        "{pool.name}": {
+            "expand": {"pool": POOLS},
+            "optimizer": {"name": "fixed", "weights": {"{pool.name}_fast": 0.5}},
+            "sleeves": {
+                "{pool.name}_{speed.name}": {
+                    "expand": {"speed": [{"name": "fast", "lag": 1}, {"name": "slow_{pool.name}", "lag": 5}]},
+                    "sleeves": {
+                        "{lookback}": {
+                            "expand": {"lookback": "{pool.lookbacks}"},
+                            "dataset": "px",
+                            "universe": "{pool.symbols}",
+                            "lookback": "{lookback}",
+                            "lag": "{speed.lag}",
+                        }
+                    },
+                },
+            },
+        }
+    }
+}
+
+
+def by_hand() -> dict[str, Any]:
+    """Return the same tree without a template."""
+    sleeves: dict[str, Any] = {}
+    for name, symbols, lookbacks in (("tech", ["A", "B"], (20, 40)), ("oil", ["C"], (60,))):
+        speeds = {
+            f"{name}_{speed}": {
+                "sleeves": {
+                    str(lookback): {"dataset": "px", "universe": symbols, "lookback": lookback, "lag": lag}
+                    for lookback in lookbacks
+                }
+            }
+            for speed, lag in (("fast", 1), (f"slow_{name}", 5))
+        }
+        sleeves[name] = {"optimizer": {"name": "fixed", "weights": {f"{name}_fast": 0.5}}, "sleeves": speeds}
+    return {"sleeves": sleeves}
+
+
+def test_templates_within_each_other_are_the_tree_that_is_written_by_hand() -> None:
+    assert list(written(TWICE).items()) == list(written(by_hand()).items())
+    assert len(written(TWICE)) == 1 + 2 + 4 + 6
+
+
+@given(depth=st.integers(1, 4), n=st.integers(1, 3), m=st.integers(1, 3))
+def test_the_order_of_two_templates_is_that_of_the_levels(depth: int, n: int, m: int) -> None:
+    made = [path for path in written(nested(depth, LEAF, n, m)) if path.count("/") == depth]
+    lists = [range(n if level % 2 else m) for level in reversed(range(depth))]
+    assert made == ["/".join(["p", *(f"s{value}" for value in values)]) for values in product(*lists)]
+
+
+def test_what_a_value_brings_along_is_taken_as_it_is() -> None:
+    """A subtree may use the name of a variable around it, and sees none of them."""
+    brought = {"{a}": {**LEAF, "expand": {"a": ["x", "y"]}}, "{b}": LEAF}
+    outer = {"{a.name}": {"expand": {"a": [{"name": "n", "tree": brought}]}, "sleeves": "{a.tree}"}}
+    assert list(written({"sleeves": outer})) == ["p", "p/n", "p/n/x", "p/n/y", "p/n/{b}"]
+
+
+INNER = {"expand": {"b": [1, 2]}, **LEAF}
+NESTS = {
+    "same variable": (
+        {"{a}": {"expand": {"a": [1]}, "sleeves": {"x{a}": {**LEAF, "expand": {"a": [1]}}}}},
+        "sleeve 'p/1/x{a}': expand has a variable 'a', and so has a template around it; .* rename one of them",
+    ),
+    "unknown variable": (
+        {"{a}": {"expand": {"a": [1]}, "sleeves": {"{b}": {**INNER, "lookback": "{bb}"}}}},
+        "sleeve 'p/1/{b}': template has no value for '{bb}'; did you mean 'b'",
+    ),
+    "a variable of the inner one": (
+        {"{a}": {"expand": {"a": [1]}, "lookback": "{b}", "sleeves": {"{b}": INNER}}},
+        "sleeve 'p/{a}': template has no value for '{b}'",
+    ),
+    "no list": (
+        {"{a}": {"expand": {"a": [1]}, "sleeves": {"{b}": {**LEAF, "expand": {"b": "{a}"}}}}},
+        "sleeve 'p/1/{b}': expand is {'b': 1}, wanted",
+    ),
+    "names within": (
+        {"{a}": {"expand": {"a": [1]}, "sleeves": {"{b}": INNER, "2": LEAF}}},
+        "sleeve 'p/1': two sleeves are called '2'; give each its own name",
+    ),
+    "names beside": (
+        {"{a}": {"expand": {"a": ["x"]}, "sleeves": {"{a}": LEAF, "x": LEAF}}},
+        "sleeve 'p/{a}': a template makes two entries called 'x'; give each its own name",
+    ),
+    "weights": (
+        {"{a}": {"expand": {"a": ["A"]}, **LEAF, "optimizer": {"name": "fixed", "weights": {"{a}": 0.5, "A": 0.4}}}},
+        "sleeve 'p/{a}': a template makes two entries called 'A'; give each its own name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sleeves", "says"), NESTS.values(), ids=NESTS)
+def test_what_templates_within_each_other_cannot_mean_is_refused(sleeves: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace("{", r"\{")):
+        resolve({"name": "p", "sleeves": sleeves})
+
+
+def test_the_limit_holds_for_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a variable brings the list, so that the product is only known when it is made."""
+    pools = [{"name": "p", "list": [1, 2, 3]}, {"name": "q", "list": [4, 5, 6]}]
+    inner = {"{b}": {**LEAF, "expand": {"b": "{a.list}"}}}
+    lists = {"{a.name}": {"expand": {"a": pools}, "sleeves": inner}}
+    monkeypatch.setenv("METABT_MAX_SLEEVES", "9")
+    resolve({"sleeves": lists})
+    resolve(template(template(LEAF, b=3), a=2))
+    monkeypatch.setenv("METABT_MAX_SLEEVES", "8")
+    with pytest.raises(ConfigError, match="the tree makes more than 8 sleeves"):
+        resolve({"sleeves": lists})
+    with pytest.raises(ConfigError, match="the tree makes 9 sleeves, the limit is 8"):
+        resolve(template(template(LEAF, b=3), a=2))
+
+
+def test_a_template_that_contains_itself_is_refused() -> None:
+    tree: dict[str, Any] = {"expand": {"a": [1, 2]}, "sleeves": {}}
+    tree["sleeves"]["{a}"] = tree
+    with pytest.raises(ConfigError, match="and so has a template around it"):
+        resolve({"sleeves": {"{a}": tree}})

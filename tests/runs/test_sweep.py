@@ -27,10 +27,12 @@ from metabt.build.cache.disk import DiskCache
 from metabt.build.walk_result import WalkResult
 from metabt.config import Job
 from metabt.data.prices import Prices
+from metabt.engines.tree_groups import Assembled
 from metabt.errors import MetabtError, RunError
 from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
+from metabt.runs import sweep
 from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
 from metabt.values.tables import Coded, Table, texts
 from metabt.walk.block import Block
@@ -214,14 +216,14 @@ def test_no_more_than_a_batch_is_in_memory(lake: Path, monkeypatch: pytest.Monke
         return sum(type(it) is kind for it in gc.get_objects())  # not isinstance: some are proxies of what has gone
 
     counts: list[tuple[int, int, int]] = []
-    assembled = BacktestEngine.assemble
+    assembled = sweep.assembled
 
-    def counted(self: BacktestEngine, *args: Any) -> dict[str, Table]:
-        tables = assembled(self, *args)
+    def counted(*args: Any) -> Assembled:
+        made = assembled(*args)
         counts.append((alive(WalkResult), alive(Block), alive(Coded)))
-        return tables
+        return made
 
-    monkeypatch.setattr(BacktestEngine, "assemble", counted)
+    monkeypatch.setattr(sweep, "assembled", counted)
     monkeypatch.setattr("metabt.runs.sweep.BATCH", 0)
     before = alive(WalkResult), alive(Block), alive(Coded)
     run_sweep(lookbacks(), str(lake))
@@ -531,3 +533,25 @@ def tables(tree: dict[str, Any], prices: dict[str, Prices], keep: str) -> dict[s
     symbols = {name: panel.symbols for name, panel in prices.items()}
     engine = BacktestEngine([resolve(tree, symbols=symbols)], prices, keep=keep)
     return engine.assemble(engine.run())
+
+
+@pytest.mark.parametrize("groups", [True, False])
+def test_memory_is_asked_for_batch_by_batch_where_groups_are_walked(
+    groups: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster holds one group at a time and actor; another executor holds the whole forest."""
+
+    class Executor:
+        name = "elsewhere"
+
+        def walk(self, *_: Any) -> None: ...
+
+        if groups:
+
+            def finish_trees(self, *_: Any) -> None: ...
+
+    forest = [resolve(each.config["portfolio"], symbols=SYMBOLS) for each in lookbacks() if each.config]
+    engine = BacktestEngine(forest, market(1, gaps=False, ended=False), executor=Executor(), keep="summary")  # type: ignore[arg-type]
+    monkeypatch.setattr(sweep, "BATCH", 0)
+    batches = sweep._Forest._batches(engine)
+    assert batches == ([[0, 1], [2, 3], [4, 5]] if groups else [[0, 1, 2, 3, 4, 5]])

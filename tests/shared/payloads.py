@@ -250,10 +250,9 @@ SECRETIVE = (
     "${oc.${.which}:METABT_TEST_SECRET}",
     "${${portfolio.sleeves.s.expand.v.0}:METABT_TEST_SECRET}",
     "${${.resolver}:METABT_TEST_SECRET}",
-    "${hydra:runtime.cwd}",
     "${oc.select:'portfolio.${oc.env:METABT_TEST_SECRET}'}",
-    "${now:%Y}",
 )
+JOBS = ("${hydra:runtime.cwd}", "${hydra:job.num}", "${now:%Y}", "a-${hydra:job.id}", "${hydra.runtime.cwd}")
 WORDS = "which: env\nresolver: oc.env\nsleeves: {s: {expand: {v: [oc.env]}, universe: all, dataset: px}}\n"
 SECRETS = [
     *(
@@ -263,6 +262,10 @@ SECRETS = [
             f'name: "{text}"\n{WORDS}'.replace("\\$", "\\\\$"),
         )
         for text in SECRETIVE
+    ),
+    *(
+        portfolio(f"of the job: {text}", "portfolio.name asks for .* in each job", f'name: "{text}"\n{WORDS}')
+        for text in JOBS
     ),
     *(
         line(f"secret on the line: {key}", f"{key} {ENVIRONMENT}", f"{key}=${{oc.env:METABT_TEST_SECRET}}")

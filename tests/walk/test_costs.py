@@ -63,6 +63,7 @@ def test_netting_saves_the_cost_of_what_cancelled_a_session_later(seed: int, n: 
 
 def test_what_rounding_leaves_of_trades_is_not_saved() -> None:
     traded = np.array([1.0, 1.0, 1.0, 0.0])
-    apart = Trades(traded + np.array([ROUNDING / 2, -ROUNDING / 2, 4 * ROUNDING, 0.0]), np.zeros(4))
+    assert ROUNDING == 1e-12
+    apart = Trades(traded + np.array([0.9e-12, -0.9e-12, 1.1e-12, 0.0]), np.zeros(4))
     saved, left = saved_by_netting(apart, Trades(traded, np.zeros(4)), COSTS, Unpaid())
     assert saved[:3].tolist() == [0.0, 0.0, 0.0] and saved[3] > 0.0 and left == 0.0

@@ -15,7 +15,7 @@ from metabt.estimators.windows import Windows
 from metabt.portfolio.sleeve import Estimator, Rules
 from metabt.walk import decision
 from metabt.walk.candidates import Candidates
-from metabt.walk.decision import Weighed, weigh
+from metabt.walk.decision import NOTHING, Spared, Weighed, weigh
 
 N = 4
 
@@ -135,3 +135,9 @@ def test_before_anything_is_decided_it_is_cash() -> None:
         assert found.status.tolist() == ["cash", "cash"] and found.weights.tolist() == np.zeros((2, N)).tolist()
         assert found.varied.tolist() == [varies] * 2
         assert (found.given == (support & (not varies))).all()  # all are constant here
+
+
+def test_nothing_is_spared_unless_it_is_said() -> None:
+    """Every decision is taken, and the risk of each is measured."""
+    for spared in (NOTHING, Spared()):
+        assert spared.decisions is None and spared.risk is False

@@ -49,6 +49,7 @@ def test_a_stream_begins_one_session_after_its_first_trade() -> None:
 def test_what_rounding_leaves_of_trades_that_cancel_begins_no_stream() -> None:
     assert begin_of(False, np.array([0.0, 3e-17, 2e-16, 0.25])) == (4, True)
     assert begin_of(False, np.array([3e-17, 2e-16])) == (2, False)
+    assert begin_of(False, np.array([0.9e-12, 1.1e-12, 0.0])) == (2, True)
 
 
 def test_a_long_and_a_short_child_that_hold_the_same_trade_nothing() -> None:

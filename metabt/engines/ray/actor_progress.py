@@ -1,31 +1,33 @@
-"""Actor progress: one actor's way (a lane) through the partitions, as the driver sees it.
+"""Actor progress: the way of some sleeves (a lane) through the partitions, as the driver sees it.
 
 1. Calls are made in time order, two at a time, each naming the report that it continues from.
 2. What comes back is confirmed in the same order: a report, and a reference to the blocks.
-3. When the actor dies, calls that are not confirmed are forgotten and a new actor continues from the last report.
-   When it cannot, because that is not stored, the lane begins again; what was published meanwhile is found.
+3. An actor walks several lanes, and a lane goes on in another actor once its open calls are answered: that one loads
+   the states from stored blocks, or is given those of a run that remembers nothing.
+4. When the actor dies, calls that are not confirmed are forgotten and another one continues from the last report. When
+   it cannot, because that is not stored, the lane begins again; what was published meanwhile is found.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 import ray
 
 from metabt.build.plan import Plan
 from metabt.build.shard import Report
+from metabt.engines.ray.actor_pool import Host, Lane
 
 CALLS = 2
 """Largest number of calls that an actor has not answered: while one is settled, the next one is being done."""
 
 
-@dataclass
-class ActorProgress:
-    """One actor and its way through the partitions (a lane)."""
+@dataclass(eq=False)
+class ActorProgress(Lane):
+    """Some sleeves and their way through the partitions (a lane), in whichever actor."""
 
     name: str
     """Its name in messages."""
@@ -33,8 +35,6 @@ class ActorProgress:
     """Spec digests of its sleeves, children first."""
     labels: tuple[str, ...]
     """Partitions in which any of them has sessions, in time order."""
-    hire: Callable[[tuple[str, ...], bool], Any]
-    """Returns a new actor for some sleeves, which may have to take the place of one that died."""
     sources: Sequence[ActorProgress] = ()
     """Lanes whose sleeves stand beneath its own."""
     reports: list[Report] = field(default_factory=list)
@@ -44,33 +44,22 @@ class ActorProgress:
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Spec digest -> the position from which on a sleeve is not walked, and why: it ends its process."""
     deaths: Counter[int] = field(default_factory=Counter)
-    """Position -> how often the actor died there."""
-    arrival: ray.ObjectRef | None = None
-    """Digest of code, libraries and platform that the actor computes with, once it is there."""
-    hired_at: float = 0.0
-    """Seconds on this process's clock."""
-    _actor: Any = None
+    """Position -> how often an actor died that had a call of it."""
     _calls: deque[tuple[ray.ObjectRef, ray.ObjectRef]] = field(default_factory=deque)
 
     @classmethod
-    def over(
-        cls, name: str, keys: tuple[str, ...], plan: Plan, hire: Callable[[tuple[str, ...], bool], Any], **more: Any
-    ) -> ActorProgress:
+    def over(cls, name: str, keys: tuple[str, ...], plan: Plan, sources: Sequence[ActorProgress] = ()) -> ActorProgress:
         """Return the lane of some sleeves through the partitions in which they have sessions."""
         own = {label for key in keys for label in plan.nodes[key].partitions}
-        return cls(name, keys, tuple(label for label in plan.labels if label in own), hire, **more)
+        return cls(name, keys, tuple(label for label in plan.labels if label in own), sources)
 
-    def arrive(self) -> None:
-        """Hire an actor ahead of the first call, unless there is one; its start then overlaps with other work."""
-        _ = self.actor
+    def begun(self, host: Host) -> None:
+        """Have an actor take the lane's sleeves."""
+        host.actor.take.remote(self.name, self.keys)
 
-    @property
-    def actor(self) -> Any:
-        """The actor, hired when it is first needed."""
-        if self._actor is None:
-            self._actor = self.hire(self.keys, bool(self.deaths))
-            self.arrival, self.hired_at = self._actor.basis.remote(), monotonic()
-        return self._actor
+    def left(self, host: Host) -> None:
+        """Have an actor drop them."""
+        host.actor.leave.remote(self.name)
 
     @property
     def position(self) -> int:
@@ -89,8 +78,8 @@ class ActorProgress:
 
     @property
     def has_room(self) -> bool:
-        """Whether another call may be made."""
-        return len(self._calls) < CALLS and self.next < len(self.labels)
+        """Whether another call may be made: there is an actor, and the lane does not move away from it."""
+        return self.is_settled and len(self._calls) < CALLS and self.next < len(self.labels)
 
     @property
     def waited_for(self) -> ray.ObjectRef | None:
@@ -99,8 +88,10 @@ class ActorProgress:
 
     def call(self, given: Any) -> None:
         """Call the actor for the next partition; `given` are the prices, or the blocks beneath, that it needs."""
+        assert self.host is not None  # `has_room` said so
         failed = {key: why for key, (position, why) in self.failed.items() if position <= self.next}
-        self._calls.append(self.actor.advance.remote(self.labels[self.next], self.previous, given, failed))
+        arguments = self.name, self.labels[self.next], self.previous, given, failed, self.carried()
+        self._calls.append(self.host.actor.advance.remote(*arguments))
 
     @property
     def previous(self) -> Report | ray.ObjectRef | None:
@@ -108,6 +99,25 @@ class ActorProgress:
         if self._calls:
             return self._calls[-1][0]
         return self.reports[-1] if self.reports else None
+
+    def carried(self) -> list[ray.ObjectRef]:
+        """Return references to the blocks that hold the newest states, where these are not stored.
+
+        While calls are open the actor has the states itself.
+        """
+        if self._calls or not self.reports or self.reports[-1].kept:
+            return []
+        last = self.reports[-1].label
+        return [reference for lane in (*self.sources, self) for reference in lane._newest_blocks(last)]
+
+    def _newest_blocks(self, last: str) -> list[ray.ObjectRef]:
+        """Return references to the newest block of each sleeve, up to a partition; some blocks hold several."""
+        newest: dict[str, int] = {}
+        for place, report in enumerate(self.reports):
+            if report.label <= last:
+                newest.update(dict.fromkeys(report.steps, place))
+        references = [self.blocks[place] for place in sorted(set(newest.values()))]
+        return [reference for reference in references if reference is not None]
 
     def confirm(self) -> Report:
         """Take the oldest call's report, which has come.
@@ -120,6 +130,7 @@ class ActorProgress:
         report: Report = ray.get(self._calls[0][0])
         self.blocks.append(self._calls.popleft()[1])
         self.reports.append(report)
+        self.arrive()
         return report
 
     def forget_calls(self) -> None:
@@ -131,13 +142,7 @@ class ActorProgress:
         self.forget_calls()
         self.reports.clear()
         self.blocks.clear()
-
-    def release(self) -> None:
-        """End the actor; a new one is hired when there is more to do."""
-        self.forget_calls()
-        if self._actor is not None:
-            ray.kill(self._actor)  # one that is dead already stays so
-            self._actor = self.arrival = None
+        self.arrive()
 
     def report_on(self, label: str) -> tuple[Report, ray.ObjectRef | None] | None:
         """Return the report on a partition with the reference to its blocks; None while it is not confirmed."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-
-from metabt.build.shard import Blocks
 
 ALIGNMENT = 64
 """Bytes; an array begins at a multiple of it."""
@@ -29,8 +28,8 @@ class BlockBuffer:
     """(n_bytes,) uint8 the arrays."""
 
     @classmethod
-    def of(cls, blocks: Blocks) -> BlockBuffer:
-        """Pack blocks with the states after them."""
+    def of(cls, blocks: Any) -> BlockBuffer:
+        """Pack blocks with the states after them, or tables."""
         found: list[pickle.PickleBuffer] = []
         content = pickle.dumps(blocks, protocol=5, buffer_callback=found.append)
         arrays = [np.frombuffer(item.raw(), np.uint8) for item in found]
@@ -42,8 +41,7 @@ class BlockBuffer:
             buffer[start : start + len(array)] = array
         return cls(content, np.stack([starts, starts + sizes], axis=1), buffer)
 
-    def opened(self) -> Blocks:
-        """Return the blocks; their arrays are read-only views."""
+    def opened(self) -> Any:
+        """Return what was packed; its arrays are read-only views."""
         whole = self.buffer.data.toreadonly()
-        blocks: Blocks = pickle.loads(self.content, buffers=[whole[start:stop] for start, stop in self.spans.tolist()])
-        return blocks
+        return pickle.loads(self.content, buffers=[whole[start:stop] for start, stop in self.spans.tolist()])

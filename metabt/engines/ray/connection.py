@@ -57,7 +57,7 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
     Raises
     ------
     ConfigError
-        If Ray is not installed, no cluster answers at the address, or the process is connected to another one.
+        If Ray cannot be imported, no cluster answers at the address, or the process is connected to another one.
     """
     # Ray reads these once, when it is first imported
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -140,7 +140,9 @@ def _imported() -> Any:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise ConfigError('engine ray: Ray is not installed; pip install "metabt[ray]", or engine=local') from error
+        raise ConfigError(
+            f"engine ray: {error}, and it comes with metabt: install metabt again, or choose engine=local"
+        ) from error
     return ray
 
 

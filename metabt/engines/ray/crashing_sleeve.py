@@ -16,6 +16,7 @@ import ray
 
 from metabt.build.plan import Plan
 from metabt.build.shard import Lost
+from metabt.engines.ray.actor_pool import Host
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.head_notes import erase, new_note, read
 from metabt.errors import RunError
@@ -31,14 +32,15 @@ HOPELESS = 12
 class CrashingSleeve:
     """Finds the sleeves that end the processes of their actors."""
 
-    def __init__(self, plan: Plan, given: Callable[[ActorProgress, int], Any]) -> None:
-        """Take the plan; `given(lane, position)` returns what a lane needs for a partition."""
-        self._plan, self._given = plan, given
+    def __init__(self, plan: Plan, given: Callable[[ActorProgress, int], Any], lost: Callable[[Host], None]) -> None:
+        """Take the plan; `given(lane, position)` returns what a lane needs for a partition, `lost` forgets an actor."""
+        self._plan, self._given, self._lost = plan, given, lost
         self._alone: Counter[tuple[str, str]] = Counter()
+        self._innocent: set[tuple[str, str]] = set()
         self._suspects: dict[str, int] = {}
 
     def died(self, lane: ActorProgress, error: Exception) -> None:
-        """Note that a lane's actor has died; another one is hired when it is next called.
+        """Note that an actor has died that had a call of the lane.
 
         Raises
         ------
@@ -46,7 +48,6 @@ class CrashingSleeve:
             If that has happened too often.
         """
         lane.deaths[lane.position] += 1
-        lane.release()
         if lane.deaths[lane.position] >= HOPELESS:
             raise RunError(
                 f"engine ray: workers died {HOPELESS} times in partition {lane.labels[lane.position]}, although each "
@@ -58,36 +59,50 @@ class CrashingSleeve:
 
     def of(self, lane: ActorProgress) -> bool:
         """Return whether a lane is suspect in the partition that it is to walk next."""
-        return self._suspects.get(lane.name) == lane.next
+        return bool(self._suspects) and self._suspects.get(lane.name) == lane.next
+
+    def __bool__(self) -> bool:
+        """Return whether any lane is suspect."""
+        return bool(self._suspects)
 
     def examine(self, lane: ActorProgress) -> None:
-        """Walk each sleeve of a suspect lane alone in its next partition; no call of the lane may be open."""
-        if lane.next != lane.position:
+        """Walk each sleeve of a suspect lane alone in its next partition, as far as its actor lives.
+
+        No call of the actor may be open. Where the actor ends it is forgotten, and the lane is examined further in the
+        next one.
+        """
+        if lane.host is None or lane.next != lane.position:
             return
-        label, note = lane.labels[lane.position], new_note()
+        label = lane.labels[lane.position]
         for key in lane.keys:
-            while label in self._plan.nodes[key].partitions and key not in lane.failed:
+            innocent = key in lane.failed or (key, label) in self._innocent
+            if label in self._plan.nodes[key].partitions and not innocent:
                 given = self._given(lane, lane.position)
-                if given is None:
-                    return  # what it needs is being made again
-                try:
-                    ray.get(lane.actor.probe.remote(label, lane.previous, given, key, note))
-                    break
-                except ray.exceptions.RayTaskError as error:
-                    if isinstance(error.cause, Lost):
-                        lane.begin_again()
-                        return
-                    raise error.cause from None
-                except ray.exceptions.RayError as error:
-                    lane.release()
-                    self._alone[key, label] += 1
-                    if self._alone[key, label] >= GUILTY:
-                        lane.failed[key] = (
-                            lane.position,
-                            self._verdict(key, label, read(note), error),
-                        )
-        erase(note)
+                if given is None or not self._survives(lane, given, key):
+                    return  # what it needs is being made again, or another actor must come
+                self._innocent.add((key, label))
         del self._suspects[lane.name]
+
+    def _survives(self, lane: ActorProgress, given: Any, key: str) -> bool:
+        """Return whether an actor has walked a sleeve alone; False where it must be asked for again later."""
+        assert lane.host is not None
+        label, host, note = lane.labels[lane.position], lane.host, new_note()
+        try:
+            ray.get(host.actor.probe.remote(lane.name, label, lane.previous, given, key, note, lane.carried()))
+        except ray.exceptions.RayTaskError as error:
+            if not isinstance(error.cause, Lost):
+                raise error.cause from None
+            lane.begin_again()
+            return False
+        except ray.exceptions.RayError as error:
+            self._lost(host)
+            self._alone[key, label] += 1
+            if self._alone[key, label] >= GUILTY:
+                lane.failed[key] = (lane.position, self._verdict(key, label, read(note), error))
+            return False
+        finally:
+            erase(note)
+        return True
 
     def _verdict(self, key: str, label: str, session: str, error: Exception) -> str:
         node = self._plan.nodes[key]

@@ -1,74 +1,96 @@
 """Driver: a plan walked by actors, to the bit as in one process.
 
-1. Leaves are shared out by cost among SleeveActors, as many as there are processors; groups of meta sleeves that share
-   none among MetaActors (metabt.build.cost_estimate).
-2. Partitions of prices that blocks miss are streamed in time order, ahead of the actors
+1. Leaves are shared out by cost into lanes, as many as the work is worth and the cluster can grow to; groups of meta
+   sleeves that share none into others (metabt.build.cost_estimate).
+2. SleeveActors walk the lanes of leaves, MetaActors the others. They come and go (metabt.engines.ray.actor_pool): until
+   all are there, and where one dies, lanes share those that are.
+3. Partitions of prices that blocks miss are streamed in time order, ahead of the actors
    (metabt.engines.ray.price_stream).
-3. Each lane (metabt.engines.ray.actor_progress) is kept busy: leaves run ahead of the meta sleeves above them, but not
+4. Each lane (metabt.engines.ray.actor_progress) is kept busy: leaves run ahead of the meta sleeves above them, but not
    far.
-4. An actor that dies is replaced; a sleeve that keeps ending its process is found and fails alone
-   (metabt.engines.ray.crashing_sleeve).
-5. At the end the blocks are read from the cache, or from the object store where nothing is remembered.
+5. A sleeve that keeps ending its process is found and fails alone (metabt.engines.ray.crashing_sleeve).
+6. At the end the blocks are read from the cache, or from the object store where nothing is remembered.
 
 Nothing passes the driver meanwhile but references, digests and progress.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from time import monotonic
 from typing import Any
 
 import ray
 
-from metabt.build.cost_estimate import components, leaves_beneath, seconds_of, shared_out
+from metabt.build.cost_estimate import components, leaves_beneath, seconds_missing, seconds_of, shared_out
 from metabt.build.inputs import initial_state
-from metabt.build.keys import plan_basis
+from metabt.build.memory_estimate import actor_memory
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.shard import Blocks, Lost, Mark, Report
 from metabt.build.walk_result import Walk, WalkResult
+from metabt.engines.ray.actor_pool import ActorPool, Need
 from metabt.engines.ray.actor_progress import ActorProgress
 from metabt.engines.ray.actors import meta_actor, sleeve_actor
+from metabt.engines.ray.capacity import capacity
 from metabt.engines.ray.crashing_sleeve import CrashingSleeve
 from metabt.engines.ray.price_stream import PriceStream
 from metabt.engines.ray.stored_blocks import StoredBlocks
-from metabt.errors import ConfigError, RunError
+from metabt.engines.ray.workforce import LISTEN, Workforce, cause_of, n_worth
 from metabt.portfolio.sleeve import Leaf
-
-LOG = logging.getLogger("metabt.cluster")
+from metabt.values.ranges import plural
 
 AHEAD = 3
 """Partitions by which leaves may be ahead of what is above them: a bound on blocks in flight."""
 SHARE = 0.9
-"""Part of a processor that each SleeveActor asks for; the rest is for reading prices."""
-PATIENCE = 100.0
-"""Seconds that an actor may take to start."""
-LISTEN = 5.0
-"""Seconds to wait for a report before looking whether the actors have started at all."""
+"""Part of a processor that each SleeveActor asks for; the rest is for MetaActors and for reading prices."""
+META_SHARE = 0.05
+"""Part of a processor that each MetaActor asks for."""
+PUBLISHING = 2.3
+"""Seconds that a walk whose blocks are remembered takes for a second of one whose blocks are not
+(`benchmarks/cache_cost.py`)."""
 
 
 class Run:
     """The walk of one plan over the cluster that this process is connected to."""
 
     def __init__(
-        self, plan: Plan, cache: Cache, known: Mapping[str, int], progress: Progress | None, workers: int | None
+        self,
+        plan: Plan,
+        cache: Cache,
+        known: Mapping[str, int],
+        progress: Progress | None,
+        workers: int | None,
+        patience: float,
     ) -> None:
         """Share the sleeves out; `known` is spec digest -> blocks of it that are stored."""
         self.plan, self.cache, self.progress = plan, cache, progress
         self.supply = PriceStream(plan, known)
-        self._passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
-        leaves = {key: seconds_of(n) for key, n in plan.nodes.items() if isinstance(n.spec, Leaf)}
-        n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        shares = shared_out(leaves, workers or n_cpus)
-        self._cpus = round(min(SHARE, SHARE * n_cpus / len(shares)), 3)
-        self.leaves = [
-            ActorProgress.over(f"leaves {i}", keys, plan, self._hire_leaves) for i, keys in enumerate(shares)
+        costs = {key: seconds_of(node) for key, node in plan.nodes.items() if isinstance(node.spec, Leaf)}
+        n_lanes = workers or self._n_worth(seconds_missing(plan, known))
+        shares = shared_out(costs, n_lanes)
+        self.leaves = [ActorProgress.over(f"leaves {i}", keys, plan) for i, keys in enumerate(shares)]
+        self.metas = list(self._meta_lanes(n_lanes))
+        passed_on = ray.put(plan), ray.put(cache if cache.remembers else None)
+        leaves, metas = self._need(sleeve_actor, self.leaves, workers), self._need(meta_actor, self.metas, None)
+        pools = [
+            ActorPool("leaves", leaves, self.leaves, passed_on, patience),
+            ActorPool("sleeves above", metas, self.metas, passed_on, patience),
         ]
-        self.metas = list(self._meta_lanes(workers or n_cpus))
-        self.suspicion = CrashingSleeve(plan, self._given)
+        self.workforce = Workforce(pools, plan, self.supply.begin)
+        self.suspicion = CrashingSleeve(plan, self._given, self.workforce.lost)
         self._done = self._known = 0
+
+    def _n_worth(self, seconds: float) -> int:
+        """Return how many lanes some seconds of work are worth, and the cluster can have actors for."""
+        return n_worth(seconds * (PUBLISHING if self.cache.remembers else 1.0))
+
+    def _need(self, kind: Any, lanes: list[ActorProgress], workers: int | None) -> Need:
+        """Return what each actor of some lanes asks for; stated workers share the processors that there are."""
+        there, cpus = capacity(), SHARE if kind is sleeve_actor else META_SHARE
+        if workers and there.n_cpus and there.most is None:
+            cpus = round(min(SHARE, SHARE * there.n_cpus / max(len(lanes), 1)), 3)
+        memory = max((actor_memory(self.plan, lane.keys) for lane in lanes), default=0)
+        return Need(kind, cpus, min(memory, int(there.memory / 2)) if there.memory else memory, max(len(lanes), 1))
 
     def _meta_lanes(self, n_lanes: int) -> Iterator[ActorProgress]:
         groups = {keys[0]: keys for keys in components(self.plan)}
@@ -77,18 +99,7 @@ class Run:
             keys = tuple(key for first in firsts for key in groups[first])
             beneath = leaves_beneath(self.plan, keys)
             sources = [lane for lane in self.leaves if beneath & set(lane.keys)]
-            yield ActorProgress.over(f"sleeves above {i}", keys, self.plan, self._hire_metas, sources=sources)
-
-    def _hire_leaves(self, keys: tuple[str, ...], instead: bool) -> Any:
-        # one that takes the place of another asks for nothing: its machine may be gone, and the others full
-        cpus = 0 if instead else self._cpus
-        return self._hired(sleeve_actor.options(num_cpus=cpus, scheduling_strategy="SPREAD"), keys)
-
-    def _hire_metas(self, keys: tuple[str, ...], instead: bool) -> Any:
-        return self._hired(meta_actor.options(num_cpus=0), keys)
-
-    def _hired(self, kind: Any, keys: tuple[str, ...]) -> Any:
-        return kind.remote(*self._passed_on, keys)
+            yield ActorProgress.over(f"sleeves above {i}", keys, self.plan, sources)
 
     @property
     def lanes(self) -> list[ActorProgress]:
@@ -98,67 +109,40 @@ class Run:
     def finish(self) -> WalkResult:
         """Walk to the end and return the walked sleeves."""
         try:
-            self._await_actors()
-            while any(not lane.done for lane in self.lanes):
-                self._turn()
-                self._check_arrivals()
-            return WalkResult(self.plan, self._walks())
+            while True:
+                self._walk()
+                try:
+                    return WalkResult(self.plan, self._walks())
+                except ray.exceptions.ObjectLostError:
+                    for lane in self.lanes:
+                        lane.begin_again()  # what is stored is found
         finally:
             self.supply.close()
-            for lane in self.lanes:
-                lane.release()
+            self.workforce.close()
 
-    def _await_actors(self) -> None:
-        """Hire all actors at once, and wait until they have started."""
-        began = monotonic()
-        for lane in self.lanes:
-            lane.arrive()
-        self.supply.begin()  # while they come
-        while any(lane.arrival is not None for lane in self.lanes):
-            awaited = [lane.arrival for lane in self.lanes if lane.arrival is not None]
-            ray.wait(awaited, num_returns=len(awaited), timeout=LISTEN)
-            self._check_arrivals()
-        LOG.info("%d actors came in %.2f s", len(self.lanes), monotonic() - began)
-
-    def _check_arrivals(self) -> None:
-        """Refuse a cluster without room, and machines whose code, libraries or processors would give other bits."""
-        awaited = {lane.arrival: lane for lane in self.lanes if lane.arrival is not None}
-        there, late = ray.wait(list(awaited), num_returns=len(awaited), timeout=0) if awaited else ([], [])
-        for reference in there:
-            lane = awaited[reference]
-            lane.arrival = None
-            try:
-                self._check_basis(lane, ray.get(reference))
-            except ray.exceptions.RayTaskError as error:
-                self._recover_from(error, lane)
-            except ray.exceptions.RayError as error:
-                self.suspicion.died(lane, error)
-        if any(monotonic() - awaited[reference].hired_at > PATIENCE for reference in late):
-            raise ConfigError(
-                f"engine ray: no room for {len(late)} of {len(self.lanes)} actors within {PATIENCE:.0f} s, each "
-                f"SleeveActor asks for {self._cpus} CPU; add machines, end other jobs, or lower cluster.workers"
-            )
-
-    def _check_basis(self, lane: ActorProgress, found: str) -> None:
-        if found != plan_basis(self.plan):
-            raise RunError(
-                f"engine ray: the actor of '{lane.name}' computes with other code, library versions, plug-ins or "
-                "another kind of processor than this process, so its bits could differ; start the cluster from the "
-                "environment of the driver, on machines of one kind, and this process anew after an edit of a plug-in"
-            )
+    def _walk(self) -> None:
+        """Take every lane to its end."""
+        while any(not lane.done for lane in self.lanes):
+            self.workforce.settle()
+            self._turn()
 
     def _turn(self) -> None:
         """Make the calls that can be made, then settle one that has come back."""
         for lane in self.lanes:
             if self.suspicion.of(lane):
-                self.suspicion.examine(lane)
-            while lane.has_room and not self.suspicion.of(lane) and (given := self._given(lane, lane.next)) is not None:
+                if not self._works_for_others(lane):
+                    self.suspicion.examine(lane)
+                continue
+            while lane.has_room and not self._is_watched(lane) and (given := self._given(lane, lane.next)) is not None:
                 lane.call(given)
+                if self.suspicion.of(lane):
+                    break
         waiting = {lane.waited_for: lane for lane in self.lanes if lane.waited_for is not None}
-        if not waiting:
+        arrivals = self.workforce.awaited
+        if not waiting and not arrivals:
             return  # a lane has begun again
-        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=LISTEN)
-        if not ready:
+        ready, _ = ray.wait([*waiting, *arrivals], num_returns=1, timeout=LISTEN)
+        if not ready or ready[0] not in waiting:
             return
         lane = waiting[ready[0]]
         try:
@@ -166,9 +150,28 @@ class Run:
         except ray.exceptions.RayTaskError as error:
             self._recover_from(error, lane)
         except ray.exceptions.RayError as error:
-            self.suspicion.died(lane, error)
+            self._died(lane, error)
         else:
             self._confirmed(lane, report)
+
+    def _is_watched(self, lane: ActorProgress) -> bool:
+        """Return whether a suspect shares the lane's actor: what ends that must not be laid at this lane's door."""
+        return bool(self.suspicion) and any(
+            other.host is lane.host and self.suspicion.of(other) for other in self.lanes
+        )
+
+    def _works_for_others(self, lane: ActorProgress) -> bool:
+        """Return whether calls of other lanes are open in the lane's actor."""
+        return any(other.host is lane.host and other is not lane and other.waited_for for other in self.lanes)
+
+    def _died(self, lane: ActorProgress, error: Exception) -> None:
+        """Note that the actor of a lane is dead: with it the open calls of all its lanes are gone."""
+        host = lane.host
+        for other in self.lanes:
+            if other.host is host and other.waited_for is not None:
+                self.suspicion.died(other, error)
+        if host is not None:
+            self.workforce.lost(host)
 
     def _recover_from(self, error: ray.exceptions.RayTaskError, lane: ActorProgress) -> None:
         if isinstance(error.cause, Lost):
@@ -176,11 +179,9 @@ class Run:
             for other in [lane, *lane.sources]:
                 other.begin_again()
         elif isinstance(error.cause, ray.exceptions.RayError):
-            self.suspicion.died(lane, error.cause)
-        elif isinstance(error.cause, ConfigError):
-            raise ConfigError(f"on a worker: {error.cause}; install there what is installed here")
+            self._died(lane, error.cause)
         else:
-            raise error.cause
+            raise cause_of(error)
 
     def _given(self, lane: ActorProgress, position: int) -> Any:
         """Return what a lane needs for a partition; None while it is not made yet, or the lane is too far ahead."""
@@ -216,7 +217,9 @@ class Run:
             self._forget_blocks(source)
         if self.progress:
             self.progress(
-                min(self._done, self.plan.n_blocks), self.plan.n_blocks, f"{report.label}, {self._known} known"
+                min(self._done, self.plan.n_blocks),
+                self.plan.n_blocks,
+                f"{report.label}, {self._known} known, {plural(self.workforce.n_working, 'actor')}",
             )
 
     def _forget_blocks(self, lane: ActorProgress) -> None:

@@ -5,17 +5,25 @@ Ray itself is imported when a plan with missing blocks is walked, not before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metabt.build.cache import MemoryCache
+from metabt.build.cost_estimate import seconds_missing
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import WalkResult
 from metabt.engines.local import Local
 from metabt.engines.ray.connection import connect
+from metabt.engines.tree_groups import TREE, Finished, View
 from metabt.errors import ConfigError
 from metabt.values.arguments import flag, whole, word
+
+WORTH = 10.0
+"""Seconds of assembling alone that are worth other processes."""
+PATIENCE = 900
+"""Seconds that a run waits for its first processes, if nothing else is stated."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +33,11 @@ class Ray:
     address: str | None = None
     """Address of a cluster; None is RAY_ADDRESS, or a private instance on this machine, which ends with the process."""
     workers: int | None = None
-    """Number of processes that walk sleeves; None is one per processor."""
+    """Number of processes that walk leaves; None is as many as the work is worth and the cluster can have."""
     dashboard: bool = False
     """Whether to start the web page of a private instance."""
+    patience: int = PATIENCE
+    """Seconds that a run waits for its first processes, of which a cluster may have to start the machines."""
 
     name = "ray"
 
@@ -37,12 +47,13 @@ class Ray:
         Raises
         ------
         ConfigError
-            For an address that is no text, or a number of workers below 1.
+            For an address that is no text, a number of workers below 1, or a patience below a second.
         """
         word("address", self.address)
         if self.workers is not None:
             whole("workers", self.workers, 1)
         flag("dashboard", self.dashboard)
+        whole("patience", self.patience, 1)
 
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition, but for roots that are walked when they are assembled.
@@ -78,4 +89,37 @@ class Ray:
         connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
         from metabt.engines.ray.driver import Run
 
-        return Run(plan, cache, known, progress, self.workers).finish()
+        return Run(plan, cache, known, progress, self.workers, self.patience).finish()
+
+    def finish_trees(self, plan: Plan, cache: Cache, views: Sequence[View], keep: str) -> Iterator[Finished] | None:
+        """Return what walks and assembles the trees of a sweep, group by group, by the processes that own them.
+
+        Parameters
+        ----------
+        plan : Plan
+            The forest.
+        cache : Cache
+            Where blocks are remembered; every process must be able to reach it.
+        views : sequence of View
+            How each of its trees is shown.
+        keep : {"all", "summary"}
+            Which tables are made.
+
+        Returns
+        -------
+        iterator of Finished, or None
+            What became of each group, as it is done; None where that is left to this process: where nothing is
+            remembered, or hardly anything is to be done.
+
+        Raises
+        ------
+        ConfigError, RunError
+            As `walk`, when the first group is taken.
+        """
+        known = known_blocks(plan, cache)
+        if not cache.remembers or (not seconds_missing(plan, known) and TREE * len(plan.trees) < WORTH):
+            return None
+        connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
+        from metabt.engines.ray.group_sweep import GroupSweep
+
+        return GroupSweep(plan, cache, known, views, keep, self.workers, self.patience).finished()

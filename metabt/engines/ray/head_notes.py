@@ -15,9 +15,14 @@ from ray.experimental import internal_kv
 LOG = logging.getLogger("metabt.cluster")
 
 
-def new_note() -> str:
+def new_note(prefix: str = "metabt") -> str:
     """Return a name for a note that no other process uses."""
-    return f"metabt-{uuid4().hex}"
+    return f"{prefix}-{uuid4().hex}"
+
+
+def named(prefix: str) -> list[str]:
+    """Return the names of all notes that begin so, in order."""
+    return sorted(name.decode() for name in _ask("_internal_kv_list", f"{prefix}-") or [])
 
 
 def write_down(note: str, text: str) -> None:

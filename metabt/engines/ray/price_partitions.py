@@ -27,19 +27,28 @@ class PricePartitions:
     plan: Plan
     """What is walked."""
     _parts: dict[Part, Prices] = field(default_factory=dict)
+    _taken: dict[str, frozenset[Part]] = field(default_factory=dict)
     _joined: dict[tuple[str, tuple[str, ...]], Prices] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin without partitions; prices are read from the plan's datasets until `take` is called."""
         self._unfed = Markets(self.plan)
 
-    def take(self, references: Mapping[Part, ray.ObjectRef]) -> None:
-        """Replace the present partitions by these."""
-        self._joined = {}
-        self._parts = {
-            part: self._parts[part] if part in self._parts else from_table(ray.get(reference))
-            for part, reference in references.items()
-        }
+    def take(self, references: Mapping[Part, ray.ObjectRef], lane: str = "") -> None:
+        """Replace the present partitions of a lane by these; those of other lanes stay."""
+        before = self._parts.keys()
+        self._taken[lane] = frozenset(references)
+        wanted = frozenset().union(*self._taken.values())
+        self._parts = {part: prices for part, prices in self._parts.items() if part in wanted}
+        for part in references.keys() - self._parts.keys():
+            self._parts[part] = from_table(ray.get(references[part]))
+        if before - self._parts.keys():
+            self._joined = {}
+
+    def leave(self, lane: str) -> None:
+        """Drop what only this lane reads."""
+        self.take({}, lane)
+        del self._taken[lane]
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""

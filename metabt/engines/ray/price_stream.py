@@ -57,7 +57,7 @@ class PriceStream:
 
     def begin(self) -> None:
         """Begin to read the first partition, if any is to be read, before a lane needs it."""
-        if self._reads:
+        if self._reads and self._stream is None:
             self._draw()
 
     def close(self) -> None:

@@ -5,7 +5,8 @@
    sees no prices.
 3. A read begins when an earlier one is taken: at most `ahead` have begun that nobody has taken, so memory does not grow
    with history. Ray Data bounds bytes, and only within one dataset.
-4. Reads ask for no CPU of their own: actors that hold all of them cannot keep them from running.
+4. Reads ask for no CPU of their own: actors that hold all of them cannot keep them from running. None runs on a
+   machine without a CPU, such as a head that is to do nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from metabt.data.prices import Prices
 from metabt.engines.ray.price_blocks import to_table
 from metabt.errors import MetabtError
 
+NODE = "ray.io/node-id"
+"""Label that Ray gives each machine."""
 RETRIES = "\nFailed to "
 """How Ray Data goes on after the message of an error."""
 
@@ -95,11 +98,17 @@ def stream(reads: Sequence[AnyRead], ahead: int = 2) -> Generator[tuple[AnyRead,
 def _begin(read: AnyRead, settings: DataContext) -> Future[tuple[AnyRead, ray.ObjectRef]]:
     """Return what is a read with the reference to its table once the read has ended."""
     with _quiet(), DataContext.current(settings):
-        dataset = read_datasource(_One(read), num_cpus=0, override_num_blocks=1)
+        dataset = read_datasource(_One(read), num_cpus=0, override_num_blocks=1, label_selector=_elsewhere())
     ended: Future[tuple[AnyRead, ray.ObjectRef]] = Future()
     # a daemon: a read that nobody waits for does not keep the process from ending
     Thread(target=_execute, args=(read, dataset, ended), name="metabt-read", daemon=True).start()
     return ended
+
+
+def _elsewhere() -> dict[str, str] | None:
+    """Return what a machine that reads must be by its labels: none of those without a CPU; None where all have one."""
+    bare = [node["NodeID"] for node in ray.nodes() if node["Alive"] and not node["Resources"].get("CPU", 0)]
+    return {NODE: f"!in({','.join(bare)})"} if bare else None
 
 
 def _execute(read: AnyRead, dataset: Dataset, ended: Future[tuple[AnyRead, ray.ObjectRef]]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metabt.analysis.attribution.brinson import brinson
+from metabt.analysis.attribution.brinson import Compared, brinson
 from metabt.analysis.attribution.contributions import contributions
 from metabt.analysis.attribution.look_through import held_over, looked_through
 from metabt.analysis.sleeve_history import SleeveHistory
@@ -207,3 +207,25 @@ def test_what_is_looked_through_is_what_every_holding_earned(seen: dict[Any, Any
         if history.sleeve.sleeves:
             over = held_over(history)
             assert not over[0].any() and (over[1:] == history.shares[:-1]).all()
+
+
+@pytest.mark.parametrize(("seed", "end", "every"), VIEWS)
+def test_every_leaf_is_seen_once_with_what_its_assets_earned(
+    seen: dict[Any, Any], seed: int, end: str | None, every: str | None
+) -> None:
+    """So that another tree is set beside it without a second look: what was seen gives the rows of who saw nothing."""
+    (own, _), (other, _) = seen[seed, end]
+    compared, told = Compared.of(own, other, every), list[tuple[SleeveHistory, np.ndarray]]()
+
+    def look(leaf: SleeveHistory, amounts: np.ndarray) -> None:
+        told.append((leaf, amounts))
+        compared.see(leaf, amounts)
+
+    contributions(own, every, look)
+    leaves = [it for it in own if not it.sleeve.sleeves]
+    assert sorted(it.path for it, _ in told) == sorted(it.path for it in leaves)
+    for leaf, amounts in told:
+        np.testing.assert_array_equal(amounts, leaf.earned)
+    found, expected = decoded(compared.rows()), decoded(brinson(own, other, every))
+    for name in expected:
+        assert list(found[name]) == list(expected[name]), name

@@ -35,5 +35,7 @@ def test_the_last_session_of_a_year_and_the_first_of_the_next() -> None:
     days = np.array(["2020-12-30", "2020-12-31", "2021-01-01"], "datetime64[D]")
     ends, rows = by_period(days, np.array([1.0, 2.0, 3.0]), "year")
     assert ends.tolist() == days[1:].tolist() and rows.tolist() == [[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]
-    with pytest.raises(ConfigError, match="every is 'years'.*year, month"):
+    with pytest.raises(ConfigError) as refused:
         by_period(days, np.ones(3), "years")
+    wanted = "wanted year, month or None for the whole view"
+    assert str(refused.value) == f"every is 'years'; did you mean 'year'?; {wanted}"

@@ -132,7 +132,7 @@ def as_arrow_writes(value: object) -> bytes:
     data: list[bytes] = []
     layout = json.dumps(naive(value, data), separators=(",", ":"))
     column = pa.array(np.frombuffer(b"".join(data), np.uint8))
-    schema = pa.schema([pa.field(COLUMN, pa.uint8())], {LAYOUT: layout})
+    schema = pa.schema([pa.field("arrays", pa.uint8())], {"metabt": layout})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.record_batch([column], schema=schema))

@@ -85,7 +85,8 @@ def test_sections_of_any_size_come_back(store: ObjectStore, size: int) -> None:
 def test_an_object_may_have_no_sections(store: ObjectStore) -> None:
     store.put(KEY, SCHEMA, {})
     store.flush()
-    assert store.get(KEY, SCHEMA) == {}
+    assert store.get(KEY, SCHEMA) == {} == ObjectStore(store.root).get(KEY, SCHEMA)
+    assert verify(store.root).sound == stats(store.root).objects == 1
 
 
 def test_many_objects_are_published_as_one_file_and_found_before_it_is(store: ObjectStore) -> None:
@@ -175,6 +176,20 @@ def test_only_the_owner_can_look_in(store: ObjectStore) -> None:
     path = stored(store)
     assert {stat.S_IMODE(place.stat().st_mode) for place in (store.root, path.parent)} == {0o700}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_lies_in_a_store_has_the_names_that_others_look_for(store: ObjectStore) -> None:
+    """Another version of this code finds them by their names."""
+    with store.claim(KEY):
+        path = stored(store)
+    age(store, KEY, 3)
+    assert path.parent == store.root / "packs" and path.read_bytes().startswith(b"metabt-pack 1 ")
+    (store.root / "used" / "kept").symlink_to(store.root / "used" / path.name)
+    assert (store.root / "used" / "kept").resolve().stat().st_size == 4 and (store.root / "claims").stat().st_size == 0
+    spoil(store, KEY)
+    assert store.get(KEY, SCHEMA) is None
+    assert [it.name for it in (store.root / "quarantine").iterdir()] == [f"{KEY}.1"]
+    assert {it.name for it in store.root.iterdir()} == {"packs", "used", "claims", "quarantine"}
 
 
 def test_keys_are_those_of_the_objects(store: ObjectStore) -> None:

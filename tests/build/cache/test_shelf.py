@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.bucket.address import Server, parse_address
-from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.object_store import ObjectStore
@@ -25,43 +19,6 @@ from metabt.build.cache.shelf import Bad, Shelf
 from metabt.build.cache.upkeep import prune, stats, verify
 from metabt.build.cache.verified_reading import read_index, read_object
 from tests.build.cache.stores import SCHEMA, finish, key_of, plain, sections, start
-from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, seaweed
-
-SERVERS = {"seaweed": seaweed, "moto": moto}
-KINDS = ["folder", pytest.param("seaweed", marks=pytest.mark.slow), "moto"]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Yield the endpoint of a server; None is a folder."""
-    with ExitStack() as stack:
-        if request.param == "folder":
-            yield None
-        else:
-            stack.enter_context(credentials())
-            endpoint = stack.enter_context(SERVERS[request.param]())
-            make_bucket(endpoint)
-            yield endpoint
-
-
-@pytest.fixture
-def anew(kind: str | None, tmp_path: Path) -> Callable[[], Shelf]:
-    """Return what opens the same, at first empty, shelf anew."""
-    if kind is None:
-        return lambda: FolderShelf(tmp_path / ".cache")
-    address = parse_address(f"s3://{BUCKET}/{secrets.token_hex(8)}/cache")
-    return lambda: BucketShelf(connection(kind, os.getpid()), address)
-
-
-@cache
-def connection(endpoint: str, process: int) -> Connection:
-    """Return a connection of this process alone: making one takes as long as twenty requests."""
-    return Connection(Server(endpoint), BUCKET)
-
-
-@pytest.fixture
-def shelf(anew: Callable[[], Shelf]) -> Shelf:
-    return anew()
 
 
 def pack_of(*names: object, size: int = 40) -> tuple[str, bytes]:

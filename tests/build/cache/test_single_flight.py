@@ -361,6 +361,17 @@ def test_many_claims_whose_puts_are_not_published_do_not_wait_for_each_other(roo
         assert list(store.keys()) == keys
 
 
+def test_what_is_not_held_is_let_go_of_without_a_word(root: Path) -> None:
+    """Twice is as good as once, and of a lock that is held for another put nothing is let go."""
+    with ObjectStore(root) as store:
+        store._claims.release(KEY)
+        with store.claim(KEY):
+            store._claims.release(key_of("b"))
+            assert not is_free(root)
+        store._claims.release(KEY)
+        assert is_free(root)
+
+
 def test_a_claim_inside_a_claim_is_refused(root: Path) -> None:
     with ObjectStore(root) as store:
         with store.claim(KEY), pytest.raises(RuntimeError, match="leave that one first"):
@@ -428,4 +439,49 @@ def test_a_thread_that_does_not_start_lets_the_claim_go(root: Path, monkeypatch:
     with ObjectStore(root) as store:
         with pytest.raises(RuntimeError, match="no threads"), store.claim(KEY):
             store.put(KEY, SCHEMA, sections("a"))
+        assert is_free(root)
+
+
+def test_an_interruption_while_waiting_for_a_lock_leaves_the_claim_to_others(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with ObjectStore(root) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(store._claims, "_lock", interrupted)
+            with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+                pytest.fail("nobody is inside")
+        monkeypatch.setattr(store._claims._changed, "wait", lambda _: pytest.fail("somebody is inside"))
+        with store.claim(KEY):
+            assert not is_free(root)
+        assert is_free(root)
+
+
+def test_a_thread_waits_for_another_of_its_store_no_longer_than_for_another_process(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_flight, "LOCK_SECONDS", 0.1)
+    inside, leave, waits = threading.Event(), threading.Event(), list[float]()
+
+    def hold() -> None:
+        with store.claim(KEY):
+            inside.set()
+            leave.wait(10)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(0.03)
+
+    with ObjectStore(root) as store:
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert inside.wait(10)
+        monkeypatch.setattr(store._claims._changed, "wait", wait)
+        with store.claim(KEY):
+            assert holder.is_alive()
+        assert waits and all(0 < seconds <= 0.1 for seconds in waits) and waits == sorted(waits, reverse=True)
+        leave.set()
+        holder.join()
         assert is_free(root)

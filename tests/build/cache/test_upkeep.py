@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metabt.build.cache import upkeep
+from metabt.build.cache.folder import shelf
 from metabt.build.cache.object_store import ObjectStore
+from metabt.build.cache.pack_format import Fault, Foreign
 from metabt.build.cache.upkeep import Pruned, Stats, Verified, parse_age, parse_size, prune, stats, verify
 from metabt.errors import ConfigError, StoreError
 from tests.build.cache.stores import (
@@ -104,6 +107,55 @@ def test_verify_finds_every_bad_object_and_moves_it(store: ObjectStore) -> None:
     assert stats(store.root).quarantined == 4
     assert verify(store.root) == Verified(5, sizes(store), (), (), 0)
     assert names_left(store, 10) == [2, 3, 4, 5, 7]
+
+
+FAULTS: dict[str, tuple[Exception, Verified]] = {
+    "gone": (FileNotFoundError(errno.ENOENT, "No such file"), Verified(0, 0, (), (), 0)),
+    "of another format": (Foreign("has the format 2, wanted 1"), Verified(0, 0, (), (), 1)),
+    "not readable": (
+        OSError(errno.EIO, "Input/output error"),
+        Verified(0, 0, (), (("pack NAME", "[Errno 5] Input/output error"),), 0),
+    ),
+    "cut off": (Fault("ends early"), Verified(0, 0, (), (("pack NAME", "ends early"),), 0)),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize("where", ["read_index", "mended"])
+def test_what_cannot_be_verified_is_told_and_the_others_are_counted(
+    store: ObjectStore, what: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "read_index" and what == "cut off":
+        return  # that is a bad pack
+    fill_apart(store, range(3))
+    (bad, *others), (error, told) = sorted((store.root / "packs").iterdir()), FAULTS[what]
+    real = getattr(upkeep, where)
+
+    def failing(root: Path, name: str, *rest: object) -> object:
+        if name == bad.name:
+            raise error
+        return real(root, name, *rest)
+
+    monkeypatch.setattr(upkeep, where, failing)
+    size = sum(path.stat().st_size for path in others)
+    unread = tuple((name.replace("NAME", bad.name), fault) for name, fault in told.unread)
+    assert verify(store.root) == replace(told, sound=2, bytes=size, unread=unread)
+
+
+def test_a_bad_pack_is_told_whether_it_can_be_moved_or_not(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_apart(store, range(2))
+    bad = path_of(store, key_of(0))
+    size = path_of(store, key_of(1)).stat().st_size
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    bad.write_bytes(b"bad")
+    told = ((f"pack {bad.name}", "does not begin like a pack"),)
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "set_aside", refuse)
+        assert verify(store.root) == Verified(1, size, (), told, 0) and bad.exists()
+    assert verify(store.root) == Verified(1, size, told, (), 0) and not bad.exists()
 
 
 def test_verify_is_no_use_of_an_object(store: ObjectStore) -> None:

@@ -88,6 +88,14 @@ def test_an_address_at_which_nobody_answers_is_refused_at_once(address: str) -> 
     assert "start one with `ray start --head`" in done.stderr
 
 
+def test_an_installation_without_ray_is_broken() -> None:
+    """A process of its own: what is imported here stays as it is."""
+    code = "import sys; sys.modules['ray'] = None; from metabt.engines.ray.connection import connect; connect('local')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "ConfigError: engine ray: " in done.stderr.splitlines()[-1]
+    assert "install metabt again, or choose engine=local" in done.stderr.splitlines()[-1]
+
+
 def test_a_process_has_one_cluster(cluster: None) -> None:
     here = connect()
     assert connect(here) == connect("auto") == here

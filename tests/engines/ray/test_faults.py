@@ -64,19 +64,21 @@ def test_workers_that_are_killed_at_random_change_no_bit(seed: int, tmp_path: Pa
     assert_same_after(dying(tmp_path, *deaths.difference(flushes)), len(deaths) - len(flushes))
 
 
-def test_without_a_cache_a_worker_begins_again() -> None:
-    """Nothing is stored, so a new process walks from the first partition; the bits are the same."""
+def test_without_a_cache_a_worker_goes_on_from_what_the_object_store_has() -> None:
+    """Nothing is stored; states travel with the blocks of a lane, and the bits are the same."""
     confirm, killed = ActorProgress.confirm, []
 
     def confirmed(self: ActorProgress) -> Report:
         report = confirm(self)
         if self.position == 2 and not killed:
             killed.append(self.name)
-            ray.kill(self.actor)
+            assert self.host is not None
+            ray.kill(self.host.actor)
         return report
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ActorProgress, "confirm", confirmed)
+        patch.setattr(ActorProgress, "begin_again", lambda self: pytest.fail(f"{self.name} begins again"))
         found = outcomes(engine(TREES, executor=Ray(workers=2)))
     assert killed and alike(found, outcomes(engine(TREES)))
 

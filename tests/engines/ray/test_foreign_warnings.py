@@ -26,6 +26,6 @@ def test_workers_warnings_are_counted_as_in_one_process(
     for place, executor in enumerate((Local(), Ray(workers=2))):
         cache = DiskCache(tmp_path / str(place)) if cached else NoCache()
         job = engine([{"name": "m", "defaults": RULES, "sleeves": sleeves}], executor=executor, cache=cache)
-        told.append(warnings_of(job.portfolios[0].walk(), job.run().walks))
+        told.append(warnings_of(job.portfolios[0].walk(), job.run().heard))
     assert told[0] == told[1] and [it.path for it in told[0]] == ["m/loud"] and told[0][0].times > 10
     assert "a large fall" not in "".join(capfd.readouterr())

@@ -141,8 +141,8 @@ def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.M
     ("choice", "message"),
     [
         ("ledoit_wold", "covariance: no covariance estimator is called 'ledoit_wold'; did you mean 'ledoit_wolf'?"),
-        ({"name": "ewm"}, "no covariance estimator is called 'ewm'; did you mean 'ewma'?"),
-        ({"half_life": 3}, "wanted a name or {name: ..., parameter: ...}"),
+        ({"name": "ewm"}, "covariance: no covariance estimator is called 'ewm'; did you mean 'ewma'?"),
+        ({"half_life": 3}, "covariance is {'half_life': 3}; wanted a name or {name: ..., parameter: ...}"),
         ({"name": "ewma", "halflife": 3}, "covariance 'ewma' has no parameter 'halflife'; did you mean 'half_life'?"),
         ({"name": "ewma", "half_life": "3"}, "covariance 'ewma': half_life is '3'; wanted a finite number"),
         ({"name": "ewma", "half_life": 0}, "covariance 'ewma': half_life is 0; wanted a number of sessions above 0"),
@@ -153,7 +153,7 @@ def test_leaves_that_read_the_same_share_a_slow_covariance(monkeypatch: pytest.M
 def test_a_choice_that_cannot_be_meant_is_refused(choice: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         optimizer("min_variance", covariance=choice)
-    assert message in str(error.value)
+    assert str(error.value) == f"optimizer 'min_variance': {message}"
 
 
 def test_means_are_a_family_of_their_own() -> None:
@@ -170,3 +170,21 @@ def test_one_choice_has_one_spelling(name: str) -> None:
     X = factor_returns(0, 80, 4) + 0.01
     assert rule.fit(X).weights_.tobytes() == again.fit(X).weights_.tobytes()
     assert rule.weights_.tobytes() != optimizer(name).fit(X).weights_.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        *((name, "covariance") for name in ("min_variance", "mean_variance", "max_sharpe", "max_diversification")),
+        *((name, "covariance") for name in ("erc", "hrp")),
+        *((name, "mean") for name in ("mean_variance", "max_sharpe")),
+    ],
+)
+def test_what_is_built_by_its_class_is_refused_under_the_name_of_its_parameter(name: str, parameter: str) -> None:
+    kind = "covariance estimator" if parameter == "covariance" else "estimator of the mean"
+    with pytest.raises(ConfigError) as error:
+        type(optimizer(name))(**{parameter: "smaple"})  # type: ignore[call-arg]
+    assert str(error.value) == f"{parameter}: no {kind} is called 'smaple'; did you mean 'sample'?"
+    with pytest.raises(ConfigError) as error:
+        type(optimizer(name))(**{parameter: {"name": "ewma", "half_life": -1.0}})  # type: ignore[call-arg]
+    assert str(error.value) == f"{parameter} 'ewma': half_life is -1; wanted a number of sessions above 0"

@@ -57,3 +57,15 @@ def test_equal_variances_without_correlation_are_their_own_target(ours: Callable
     X = np.kron(np.eye(4), np.array([[1.0], [-1.0]]))
     S = ours(Windows.single(X))[0]
     assert np.allclose(S, 0.25 * np.eye(4), rtol=0, atol=1e-16)
+
+
+@pytest.mark.parametrize("ours", [ledoit_wolf, oas])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_window_that_is_not_finite_says_so_and_leaves_the_others(ours: Callable, value: float) -> None:
+    """Without a warning."""
+    X = factor_returns(0, 60, 3)
+    spoilt = X.copy()
+    spoilt[5, 1] = value
+    stops, lengths = np.array([30, 60]), np.array([30, 30])
+    found, expected = ours(Windows(spoilt, stops, lengths)), ours(Windows(X, stops, lengths))
+    assert (found[1] == expected[1]).all() and not np.isfinite(found[0]).all()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import metabt
 from metabt.errors import ConfigError
+from metabt.estimators.optimizers.fixed import Fixed
 from metabt.estimators.registry import optimizer
 from metabt.estimators.windows import Windows
 from tests.shared import panels
@@ -88,3 +89,10 @@ def test_weights_that_cannot_be_held_are_refused(optimizer: dict, message: str) 
 def test_a_sum_of_one_but_for_rounding_is_one() -> None:
     weights = dict.fromkeys([f"S{i}" for i in range(49)], 1 / 49)
     assert sum(weights.values()) != 1.0 and optimizer("fixed", weights=weights)
+
+
+def test_weights_are_those_that_were_stated_whatever_becomes_of_what_stated_them() -> None:
+    stated = {"A": 0.5, "B": 0.25}
+    made = Fixed(weights=stated)
+    stated["A"] = 0.0
+    assert made.given == {"A": 0.5, "B": 0.25}

@@ -50,8 +50,12 @@ def test_inverse_volatility_needs_variance_where_it_has_support_only() -> None:
 
 
 def test_fit_says_what_it_could_not_solve() -> None:
-    with pytest.raises(RunError, match="InverseVolatility: no solution for 9 observations of 3 assets"):
-        optimizer("inverse_volatility").fit(np.zeros((9, 3)))
+    with pytest.raises(RunError) as caught:
+        optimizer("inverse_volatility", min_weight=0.125, max_weight=0.75).fit(np.zeros((9, 3)))
+    assert str(caught.value) == (
+        "InverseVolatility: no solution for 9 observations of 3 assets within [0.125, 0.75]; "
+        "look for assets without variance, values that are not finite, or bounds that cannot sum to one"
+    )
 
 
 @pytest.mark.parametrize("bounds", [{"min_weight": -0.1}, {"max_weight": 0}, {"min_weight": 0.6, "max_weight": 0.5}])

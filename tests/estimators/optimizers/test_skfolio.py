@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from skfolio.optimization import HierarchicalEqualRiskContribution, MeanRisk
 from skfolio.pre_selection import SelectKExtremes
 
 from metabt.errors import ConfigError, RunError
+from metabt.estimators.plugins.skfolio import SkfolioOptimizer, optimizer_like
 from metabt.estimators.registry import optimizer, selector
 from metabt.estimators.windows import Windows
 from tests.shared.returns import market_returns, simple_returns
@@ -124,29 +126,132 @@ def test_a_preselection_by_name_is_that_preselection() -> None:
     assert support.sum() == 2 and not support[0, [1, 4]].any()
 
 
+RISK = "optimizer 'skfolio.MeanRisk'"
+KNOWN = (
+    "known: DistributionallyRobustCVaR, EqualWeighted, HierarchicalEqualRiskContribution, HierarchicalRiskParity, "
+    "InverseVolatility, MaximumDiversification, MeanRisk, NestedClustersOptimization, RiskBudgeting, "
+    "SchurComplementary"
+)
+PLAIN = "wanted numbers, words, lists or mappings"
+
+
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "name", "params", "message"),
     [
-        (lambda: optimizer("skfolio.MeanRsk"), "did you mean 'MeanRisk'"),
-        (lambda: optimizer("skfolio.BaseOptimization"), "skfolio.optimization has no 'BaseOptimization'"),
-        (lambda: optimizer("skfolio.SelectKExtremes"), "skfolio.optimization has no 'SelectKExtremes'"),
-        (lambda: optimizer("skfolio.np"), "skfolio.optimization has no 'np'"),
-        (lambda: optimizer("skfolio.__builtins__"), "skfolio.optimization has no"),
-        (lambda: optimizer("skfolio.Random"), "its weights are random"),
-        (lambda: optimizer("skfolio.InverseVolatility", max_weight=0.5), "cannot honour bounds; leave out max_weight"),
-        (lambda: optimizer("skfolio.MeanRisk", max_weights=0.5), "use max_weight (a number) in place of max_weights"),
-        (lambda: optimizer("skfolio.MeanRisk", max_weight="x"), "wanted a finite number"),
-        (lambda: optimizer("skfolio.MeanRisk", risk_mesure="cvar"), "did you mean 'risk_measure'"),
-        (lambda: optimizer("skfolio.MeanRisk", risk_measure="cvra"), "did you mean 'cvar'"),
-        (lambda: optimizer("skfolio.MeanRisk", prior_estimator=object()), "wanted numbers, words, lists or mappings"),
-        (lambda: selector("skfolio.MeanRisk"), "skfolio.pre_selection has no 'MeanRisk'"),
-        (lambda: selector("skfolio.SelectNonExpiring"), "it needs dates of expiry"),
+        (optimizer, "MeanRsk", {}, "skfolio.optimization has no 'MeanRsk'; did you mean 'MeanRisk'?"),
+        (
+            optimizer,
+            "BaseOptimization",
+            {},
+            "skfolio.optimization has no 'BaseOptimization'; did you mean 'NestedClustersOptimization'?",
+        ),
+        (optimizer, "SelectKExtremes", {}, f"skfolio.optimization has no 'SelectKExtremes'; {KNOWN}"),
+        (optimizer, "SelectNonExpiring", {}, f"skfolio.optimization has no 'SelectNonExpiring'; {KNOWN}"),
+        (optimizer, "np", {}, f"skfolio.optimization has no 'np'; {KNOWN}"),
+        (optimizer, "__builtins__", {}, f"skfolio.optimization has no '__builtins__'; {KNOWN}"),
+        (
+            optimizer,
+            "Random",
+            {},
+            "skfolio.Random cannot be used: its weights are random, and a backtest must be repeatable",
+        ),
+        (
+            optimizer,
+            "BenchmarkTracker",
+            {},
+            "skfolio.BenchmarkTracker cannot be used: it needs the returns of a benchmark",
+        ),
+        (
+            optimizer,
+            "StackingOptimization",
+            {},
+            "skfolio.StackingOptimization cannot be used: it needs other estimators as parameters",
+        ),
+        *(
+            (
+                optimizer,
+                "InverseVolatility",
+                {key: 0.5},
+                f"optimizer 'skfolio.InverseVolatility' cannot honour bounds; leave out {key}, or use an optimizer "
+                "that can",
+            )
+            for key in ("min_weight", "max_weight")
+        ),
+        *(
+            (optimizer, "MeanRisk", {f"{key}s": 0.5}, f"{RISK}: use {key} (a number) in place of {key}s")
+            for key in ("min_weight", "max_weight")
+        ),
+        *(
+            (optimizer, "MeanRisk", {key: value}, f"{RISK}: {key} is {value!r}; wanted a finite number")
+            for key, value in (("min_weight", None), ("max_weight", "x"))
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"risk_mesure": "cvar"},
+            f"{RISK} has no parameter 'risk_mesure'; did you mean 'risk_measure'?",
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"risk_measure": "cvra"},
+            f"{RISK}: risk_measure is 'cvra'; did you mean 'cvar'?",
+        ),
+        (
+            optimizer,
+            "MeanRisk",
+            {"prior_estimator": dict},
+            f"{RISK}: prior_estimator is <class 'dict'>; {PLAIN}",
+        ),
+        (
+            selector,
+            "SelectKExtreme",
+            {},
+            "skfolio.pre_selection has no 'SelectKExtreme'; did you mean 'SelectKExtremes'?",
+        ),
+        (
+            selector,
+            "SelectNonExpiring",
+            {},
+            "skfolio.SelectNonExpiring cannot be used: it needs dates of expiry by name",
+        ),
+        (
+            selector,
+            "SelectKExtremes",
+            {"kk": 3},
+            "selector 'skfolio.SelectKExtremes' has no parameter 'kk'; did you mean 'k'?",
+        ),
+        (selector, "SelectKExtremes", {"k": {1}}, f"selector 'skfolio.SelectKExtremes': k is {{1}}; {PLAIN}"),
     ],
 )
-def test_what_a_configuration_cannot_mean_is_refused(build, message: str) -> None:
+def test_what_a_configuration_cannot_mean_is_refused(build, name: str, params: dict, message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        build()
-    assert message in str(error.value)
+        build(f"skfolio.{name}", **params)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"groups": {"C": ["tech"]}}, "it speaks of 'C', which is not in its universe; known: A, B"),
+        (
+            {"groups": {"A": ["tech"], "B": "coal"}, "group_cardinalities": {"tech": 1, "teck": 1}},
+            "it speaks of the group 'teck', which nothing is in; did you mean 'tech'?",
+        ),
+        (
+            {"linear_constraints": ["A <= 0.5", "B + Cc >= 0.125"], "groups": {"A": ["tech"]}},
+            "it says 'B + Cc >= 0.125', but 'Cc' is not in its universe; known: A, B, tech",
+        ),
+        (
+            {"linear_constraints": "A <= B <= 1"},
+            "it: linear_constraints: The string must contain only one comparison operator, found 2.",
+        ),
+    ],
+)
+def test_what_its_parameters_speak_of_must_be_there(params: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        optimizer("skfolio.MeanRisk", **params).check_names(["A", "B"], "it", "in its universe")
+    assert str(error.value) == message
 
 
 def test_bounds_that_bind_nothing_are_honoured_by_all() -> None:
@@ -170,3 +275,66 @@ def test_a_missing_skfolio_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "skfolio", None)
     with pytest.raises(ConfigError, match=r'^skfolio(\.\w+)? is not installed, .* pip install "metabt\[demo\]"'):
         optimizer("skfolio.MeanRisk")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bounds"),
+    [
+        (0.125, 0.5, (0.125, 0.5)),
+        (0, 1, (0.0, 1.0)),
+        (0.0, 0.25, (0.0, 0.25)),
+        (1.0, 1.0, (1.0, 1.0)),
+        (-1.0, 2.0, (0.0, 1.0)),
+        ({"A": 0.25}, [0.5, 0.75], (0.0, 1.0)),
+        (None, None, (0.0, 1.0)),
+    ],
+)
+def test_bounds_of_an_object_are_its_own_where_they_are_numbers(low: object, high: object, bounds: tuple) -> None:
+    rule = optimizer_like(MeanRisk(min_weights=low, max_weights=high))
+    assert (rule.min_weight, rule.max_weight) == bounds
+    assert type(rule.min_weight) is type(rule.max_weight) is float
+
+
+def test_a_window_has_the_groups_limits_and_counts_of_what_is_in_it() -> None:
+    windows = replace(Windows.single(market_returns(0, 30, 4)), names=NAMES)
+    more = {"left_inequality": [[1.0, 0.0]], "right_inequality": [0.75]}
+    rule = optimizer(
+        "skfolio.MeanRisk",
+        groups=GROUPS,
+        group_cardinalities={"hard": 1, "easy": 2},
+        linear_constraints=["A + hard <= 0.5", "D == 0.25"],
+        **more,
+    )
+    assert isinstance(rule, SkfolioOptimizer)
+    for columns, groups, counts in (
+        ([0, 3], {"A": ["hard"], "D": ["hard"]}, {"hard": 1}),
+        ([1, 2], {"B": ["easy"], "C": ["easy"]}, {"easy": 2}),
+        ([1, 3], {"B": ["easy"], "D": ["hard"]}, {"hard": 1, "easy": 2}),
+    ):
+        found = rule._constrained(windows, np.array(columns), [NAMES[k] for k in columns])
+        assert found["groups"] == groups and found["group_cardinalities"] == counts
+        rows = np.array([[2.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, -1.0]])[:, columns]
+        assert found["linear_constraints"] is None
+        assert found["left_inequality"].tolist() == [*rows.tolist(), [1.0, 0.0]]
+        assert found["right_inequality"].tolist() == [0.5, 0.25, -0.25, 0.75]
+    alone = optimizer("skfolio.MeanRisk", groups={"A": ["hard"]}, group_cardinalities={"hard": 1})
+    assert isinstance(alone, SkfolioOptimizer)
+    found = alone._constrained(windows, np.array([1, 2]), ["B", "C"])
+    assert found == {"groups": {}, "group_cardinalities": None}
+
+
+BY_POSITION = ["groups", "left_inequality", "risk_budget", "threshold_long", "threshold_short", "target_weights"]
+NOT_BY_ITEM = ["group_cardinalities", "portfolio_params", "solver_params"]
+
+
+@pytest.mark.parametrize("key", [*BY_POSITION, *NOT_BY_ITEM, "min_weights", "transaction_costs"])
+def test_what_a_parameter_speaks_of_goes_by_its_name_and_kind(key: str) -> None:
+    """A list goes by position where the parameter is of one value per item, a mapping by item unless it is another."""
+    listed = SkfolioOptimizer(dict, {key: [1.0, 2.0], "others": None}, needs_variance=True)
+    assert listed.by_position == ((key,) if key in BY_POSITION else ())
+    assert (listed.named, dict(listed.by_name), listed.texts) == ((), {}, ())
+    mapped = SkfolioOptimizer(dict, {key: {"B": 1.0, "A": 2.0}}, needs_variance=True)
+    assert mapped.by_position == () and mapped.named == (() if key in NOT_BY_ITEM else ("A", "B"))
+    assert dict(mapped.by_name) == ({} if key in NOT_BY_ITEM else {key: None})
+    said = SkfolioOptimizer(dict, {"linear_constraints": ["A <= 1"]}, needs_variance=False)
+    assert said.texts == ("linear_constraints",) and not said.needs_variance

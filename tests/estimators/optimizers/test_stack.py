@@ -110,6 +110,19 @@ def test_what_is_not_finite_is_not_solved_and_harms_nobody(name: str) -> None:
     assert solved.tolist() == [False, True] and (weights[1] == clean[1]).all() and not weights[0].any()
 
 
+@pytest.mark.parametrize(("name", "params"), RULES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_outside_of_the_support_harms_nobody(name: str, params: dict, value: float) -> None:
+    X = market_returns(3, 80, 5) + 0.001
+    support = np.array([[True, True, False, True, True], [True, False, False, True, True]])
+    stops, lengths = np.array([40, 80]), np.array([40, 60])
+    clean, solved = optimizer(name, **params).weigh(Windows(X, stops, lengths), support)
+    assert solved.all()
+    X[[25, 70], 2] = value
+    weights, solved = optimizer(name, **params).weigh(Windows(X, stops, lengths), support)
+    assert solved.all() and weights.tobytes() == clean.tobytes()
+
+
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_a_single_asset_gets_it_all(name: str) -> None:
     assert optimizer(name).fit(market_returns(1, 30, 1) + 0.01).weights_.tolist() == [1.0]

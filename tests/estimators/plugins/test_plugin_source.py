@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from metabt.errors import ConfigError
+from metabt.estimators.plugins import plugin_source as module
 from metabt.estimators.plugins.plugin_source import files_digest, modules_of
 from metabt.estimators.registry import optimizer, selector, sources
 from tests.shared.editable_plugin import EditablePlugin
@@ -106,6 +108,16 @@ def digested(layout: Layout, site: Path) -> str:
                     del sys.modules[name]
 
 
+def test_the_digest_is_that_of_the_entry_and_of_names_sizes_and_bytes(layout: Layout, tmp_path: Path) -> None:
+    """Sizes, so that no text of one file reads like the next file."""
+    laid_out(layout, tmp_path)
+    total = hashlib.sha256(layout.entry.encode())
+    for name in sorted(layout.counts):
+        content = layout.files[name].encode()
+        total.update(b"\0" + name.encode() + b"\0" + str(len(content)).encode() + b"\0" + content)
+    assert digested(layout, tmp_path) == total.hexdigest()
+
+
 def test_every_file_of_a_plug_in_counts_and_no_other_does(layout: Layout, tmp_path: Path) -> None:
     """Edits that leave length and time as they were among them."""
     laid_out(layout, tmp_path)
@@ -148,24 +160,33 @@ def test_another_class_of_the_same_files_is_another_plug_in(tmp_path: Path) -> N
     assert digested(other, tmp_path) != digested(LAYOUTS["a package under editing"], tmp_path)
 
 
+NO_KEY = "so no key can tell what it computes; "
+AGAIN = NO_KEY + "install it again: pip install --force-reinstall theirs"
+
+
 @pytest.mark.parametrize(
     ("name", "lost", "says"),
     [
         (
             "a package that is installed",
             "theirs/deep/table.csv",
-            r"'theirs/deep/table.csv' is missing.*-reinstall",
+            f"'theirs/deep/table.csv' is missing, which was installed with it, {AGAIN}",
         ),
-        ("a module that is installed", "rule.py", r"'rule.py' is missing.*pip install --force-reinstall theirs"),
-        ("modules under editing", "rule.py", r"its module 'rule' is not found.*pip install --force-reinstall theirs"),
-        ("a module without a distribution", "rule.py", r"its module 'rule' is not found.*put it on the path"),
+        ("a module that is installed", "rule.py", f"'rule.py' is missing, which was installed with it, {AGAIN}"),
+        ("modules under editing", "rule.py", f"its module 'rule' is not found, {AGAIN}"),
+        (
+            "a module without a distribution",
+            "rule.py",
+            f"its module 'rule' is not found, {NO_KEY}put it on the path, or install it as a package",
+        ),
     ],
 )
 def test_a_file_that_is_missing_is_named_with_a_cure(name: str, lost: str, says: str, tmp_path: Path) -> None:
     laid_out(LAYOUTS[name], tmp_path)
     (tmp_path / lost).unlink()
-    with pytest.raises(ConfigError, match=f"optimizer 'theirs': {says}"):
+    with pytest.raises(ConfigError) as caught:
         digested(LAYOUTS[name], tmp_path)
+    assert str(caught.value) == f"optimizer 'theirs': {says}"
 
 
 def test_modules_of_what_is_required_are_followed_where_it_is_under_editing(
@@ -176,6 +197,35 @@ def test_modules_of_what_is_required_are_followed_where_it_is_under_editing(
         found = laid_out(LAYOUTS[name], tmp_path / name)
         monkeypatch.syspath_prepend(tmp_path / name)
         assert found is not None and modules_of(found) == wanted
+
+
+def test_modules_go_by_what_is_stated_or_else_by_the_name_and_those_with_a_version_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_rule.py", "beside.py"):
+        (tmp_path / name).write_text("")
+    folder = tmp_path / "my_rule-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: my-rule\nVersion: 1.0\n")
+    (folder / "direct_url.json").write_text(EDITABLE)
+    found = Distribution.at(folder)
+    assert modules_of(found) == ["my_rule"]
+    for stated, modules in (
+        ("", ["my_rule"]),
+        ("beside\nmy_rule\n", ["beside", "my_rule"]),
+        ("numpy\njson\nbeside\nabsent_of_all\nmetabt\n", ["beside"]),
+    ):
+        (folder / "top_level.txt").write_text(stated)
+        assert modules_of(found) == modules
+    for place in ("site-packages", "dist-packages", "my-packages"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"{place[:2]}_rule.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path / place)
+    (folder / "top_level.txt").write_text("si_rule\ndi_rule\nmy_rule\n")
+    assert modules_of(found) == ["my_rule"]
+    (folder / "direct_url.json").unlink()
+    assert modules_of(found) == []
 
 
 def test_metabt_s_own_estimators_have_no_source_of_a_plug_in_and_skfolio_s_have() -> None:
@@ -200,3 +250,22 @@ def test_an_edit_under_an_editable_installation_computes_anew_from_the_next_proc
         process.communicate("\n", timeout=60)
     assert plugin.run("local", "other") == plugin.run("local", "cache") == [[0.25, 0.25, 0.5], 2]
     assert plugin.run("local", "cache") == [[0.25, 0.25, 0.5], 0]
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("theirs/rules.py", True),
+        ("theirs/table.csv", True),
+        ("theirs.pth", False),
+        ("theirs/__pycache__/rules.cpython-311.pyc", False),
+        ("__editable___theirs_finder.py", False),
+        ("__editable__.theirs-1.0.pth", False),
+        ("../../bin/theirs", False),
+        ("theirs-1.0.dist-info/RECORD", False),
+        ("theirs.egg-info/PKG-INFO", False),
+        ("theirs/notes.dist-info", True),
+    ],
+)
+def test_which_of_the_recorded_files_count(file: str, counts: bool) -> None:
+    assert module._counts(PurePosixPath(file)) is counts

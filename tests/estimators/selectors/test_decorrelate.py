@@ -88,3 +88,16 @@ def test_fewer_than_k_are_all_kept() -> None:
 def test_what_cannot_be_meant_is_refused(params: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         selector("decorrelate", **params)
+
+
+@pytest.mark.parametrize("power", [-60, -9, 4, 9, 30])
+def test_the_unit_of_returns_does_not_matter(power: int) -> None:
+    """Neither of all of them nor of one asset's: correlations keep their bits."""
+    X = market_returns(4, 60, 7)
+    for params in ({"max_correlation": 0.5}, {"k": 3}, {"k": 2, "max_correlation": 0.6}):
+        rule = selector("decorrelate", **params)
+        expected = rule.fit(X).get_support().tolist()
+        assert rule.fit(X * 2.0**power).get_support().tolist() == expected
+        one = X.copy()
+        one[:, 2] *= 2.0**power
+        assert rule.fit(one).get_support().tolist() == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from scipy.stats import rankdata, skew
 from metabt.estimators.registry import selector
 from metabt.estimators.selectors.log_mps import METRICS, PRESETS, LogMPS
 from metabt.estimators.windows import Windows
-from tests.shared.returns import market_returns, simple_returns
+from tests.shared.returns import factor_returns, market_returns, simple_returns
 
 
 def naive_metrics(X: np.ndarray, volume: np.ndarray | None) -> dict[str, list[float]]:
@@ -190,3 +191,57 @@ def test_an_asset_at_the_limit_of_a_veto_is_admitted() -> None:
         ):
             rule = selector("log_mps", top=2, cluster_distance=0.0, **{veto: float(value)})
             assert bool(rule.fit(X).get_support()[column]) is admitted, (veto, value)
+
+
+def test_exponents_by_name_are_those_that_are_documented() -> None:
+    published = {
+        "momentum": 1.7469,
+        "stability": 0.0458,
+        "liquidity": 0.2946,
+        "efficiency": 1.5348,
+        "predictability": 0.0322,
+        "antifragility": 0.6263,
+    }
+    assert PRESETS == {"equal": dict.fromkeys(published, 1.0), "published": published}
+    assert METRICS == tuple(published)  # the order of the sum
+    for name, exponents in PRESETS.items():
+        assert LogMPS(exponents=name).exponents == exponents
+    assert LogMPS(exponents={"momentum": 0.0}).exponents == {**dict.fromkeys(published, 1.0), "momentum": 0.0}
+
+
+def test_vetoes_hold_where_nothing_is_ranked() -> None:
+    """A decision of which everything is constant is vetoed as any other, each veto by itself and all of them."""
+    X = factor_returns(3, 130, 6)
+    windows, eligible = Windows.single(X), np.array([[True, True, False, True, True, True]])
+    wealth = np.cumprod(np.vstack([np.ones(6), 1.0 + X]), axis=0)
+    drawdown = (1.0 - wealth / np.maximum.accumulate(wealth, axis=0)).max(axis=0)
+    worst = np.sort(X, axis=0)
+    shortfall = -np.array([x[x <= np.quantile(x, 0.05)].mean() for x in worst.T])
+    efficiency = np.abs(X[-120:].sum(axis=0)) / np.abs(X[-120:]).sum(axis=0)
+    limits = {
+        "max_drawdown": (float(np.median(drawdown)), lambda limit: drawdown <= limit),
+        "max_shortfall": (float(np.median(shortfall)), lambda limit: shortfall <= limit),
+        "min_efficiency": (float(np.median(efficiency)), lambda limit: efficiency >= limit),
+    }
+    together = eligible[0].copy()
+    for veto, (limit, admitted) in limits.items():
+        expected = eligible[0] & admitted(limit)
+        assert 0 < expected.sum() < eligible.sum()
+        assert LogMPS(**{veto: limit}).unranked(windows, eligible)[0].tolist() == expected.tolist()
+        together &= expected
+    every = LogMPS(**{veto: limit for veto, (limit, _) in limits.items()})
+    assert every.unranked(windows, eligible)[0].tolist() == together.tolist()
+    assert LogMPS().unranked(windows, eligible)[0].tolist() == eligible[0].tolist()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_assets_that_are_the_same_share_every_rank(n: int) -> None:
+    """Half of the others are below each: nothing is to be scaled between the lowest and the highest of equals."""
+    x = factor_returns(5, 130, 1)
+    windows = replace(Windows.single(np.repeat(x, n, axis=1)), dollar_volume=np.ones((130, n)))
+    for exponents in ("equal", "published"):
+        rule = LogMPS(exponents=exponents)
+        rank = 0.01 + 0.99 * 0.5 if n > 1 else 1.0
+        expected = math.fsum(rule.exponents.values()) * math.log(rank) + math.log(0.5)  # the worst shortfall is theirs
+        found = rule.scores(windows, np.ones((1, n), bool))
+        assert found[0] == pytest.approx(np.full(n, expected), rel=1e-12) and len({*found[0].tolist()}) == 1

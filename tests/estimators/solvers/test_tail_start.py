@@ -72,6 +72,9 @@ def test_losses_above_the_quantile_are_the_tail_and_one_is_its_kink() -> None:
     excess, state, out = np.array([3.0, 1.0, 2.0, 2.0, 0.0]), np.empty(5, np.int64), np.empty(1, np.int64)
     _split(excess, 1, state, np.empty(5), out)
     assert excess.tolist() == [1, -1, 0, 0, -2] and state.tolist() == [1, -1, 0, -1, -1] and out[0] == 2
+    excess = np.array([2.0, 1.0, 2.0, 3.0, 2.0])  # the first of several is the kink, also where it is the very first
+    _split(excess, 1, state, np.empty(5), out)
+    assert excess.tolist() == [0, -1, 0, 1, 0] and state.tolist() == [0, -1, -1, 1, -1] and out[0] == 0
 
 
 def test_no_two_are_moved_by_the_same_amount() -> None:

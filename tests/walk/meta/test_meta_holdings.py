@@ -26,7 +26,8 @@ def drawn(seed: int, gaps: bool, carries: bool) -> tuple[Gathered, MetaState, np
     """Return children, a state, which decision each session trades, and decided shares of which some are 0."""
     rng = np.random.default_rng(seed)
     children, _, _ = gathered(seed, gaps)
-    carried = rng.normal(0, 0.1, 3 * A) * carries
+    carried = rng.normal(0, 0.1, 3 * A) * (rng.random(3 * A) < 0.3) * carries
+    carried[rng.integers(3 * A)] = 0.05 * carries  # some columns, never none
     state = replace(MetaState.initial(3, 3 * A), holdings=rng.uniform(0, 0.4, 3), carried=carried)
     due = np.where(rng.random(N) < 0.4, rng.integers(0, 4, N), -1)
     return children, state, due, rng.uniform(0, 0.5, (4, 3)) * (rng.random((4, 3)) < 0.7)

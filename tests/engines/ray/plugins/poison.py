@@ -1,4 +1,4 @@
-"""A plug-in that goes wrong on given sessions: it warns, has no weights, raises, ends its process, hoards memory."""
+"""A plug-in that goes wrong on given sessions: it waits, warns, has no weights, raises, ends its process, hoards."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ class Poison:
                 raise LookupError("poisoned")
             if self.what == "hoard":
                 self._hoard()
+            if self.what == "wait":
+                time.sleep(0.03)
+            if self.what == "blink":
+                time.sleep(0.01)
             if self.what == "fail":
                 raise ValueError("no weights for this")
-            if self.what != "warn":
+            if self.what not in ("warn", "wait", "blink"):
                 os.kill(os.getpid(), signal.SIGKILL)
-            warnings.warn("a large fall", RuntimeWarning, stacklevel=2)
+            if self.what == "warn":
+                warnings.warn("a large fall", RuntimeWarning, stacklevel=2)
         self.weights_ = np.full(X.shape[1], 1.0 / X.shape[1])
         return self
 

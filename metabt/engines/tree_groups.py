@@ -1,0 +1,135 @@
+"""Tree groups: a sweep's forest, cut into groups of trees that are walked and assembled by themselves.
+
+1. Trees over the same sleeves stand beside each other, so that few sleeves are in several groups.
+2. What is in several groups is `shared`: it is walked once, before the groups that read it.
+3. A group is worth some seconds of work, and its blocks fit into memory together.
+
+Where a group is walked does not matter to what comes out: `assembled` makes the tables of a tree in any process.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from metabt.analysis.benchmark import Benchmark
+from metabt.analysis.run_tables import assemble
+from metabt.build.cost_estimate import seconds_of
+from metabt.build.foreign_warnings import Heard
+from metabt.build.plan import Plan
+from metabt.build.ports import Cache
+from metabt.build.walk_result import WalkResult
+from metabt.errors import MetabtError
+from metabt.portfolio.sleeve import Sleeve
+from metabt.values.tables import Table
+
+BATCH = 2**27
+"""Bytes that the blocks of trees that are walked together hold, about."""
+TREE = 5e-3
+"""Seconds that a tree takes to be assembled and measured, beside the walk of its root."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a tree is shown."""
+
+    end: Any = None
+    """Last session; None is the last of its calendar."""
+    benchmark: Benchmark | None = None
+    """What its sleeves are measured against."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What became of one tree."""
+
+    tables: Mapping[str, Table]
+    """Its tables; none where it failed."""
+    error: str | None
+    """Message of the error that ended it."""
+    seconds: float
+    """Time that it took to assemble."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a group."""
+
+    positions: tuple[int, ...]
+    """Which trees of the forest it has."""
+    trees: tuple[Assembled, ...]
+    """What became of them, in that order."""
+    heard: Mapping[str, Sequence[Heard]]
+    """Spec digest -> warnings of foreign estimators."""
+    computed: int
+    """Blocks that were computed."""
+    computed_leaves: int
+    """Blocks of leaves among them."""
+
+
+class Grouping:
+    """The groups of a forest, and what they share."""
+
+    def __init__(self, plan: Plan, known: Mapping[str, int], n_bytes: int, worth: float) -> None:
+        """Cut a plan; `known` is spec digest -> blocks that are stored, `worth` the seconds that a group may take."""
+        self._plan = plan
+        self.costs = {
+            key: seconds_of(node) * (len(node.partitions) - (0 if key in plan.fleeting else known.get(key, 0)))
+            for key, node in plan.nodes.items()
+        }
+        self.groups = tuple(self._cut(n_bytes, worth))
+        counts = Counter(key for group in self.groups for key in self._beneath(group))
+        self.shared = frozenset(key for key, count in counts.items() if count > 1 and key not in plan.fleeting)
+
+    def seconds(self, positions: Sequence[int]) -> float:
+        """Return what some trees take together, by estimate."""
+        return TREE * len(positions) + sum(self.costs[key] for key in self._beneath(positions))
+
+    @property
+    def first(self) -> Plan | None:
+        """The plan of what is shared and has blocks that are not stored; None where there is nothing of it."""
+        if not any(self.costs[key] > 0 for key in self.shared):
+            return None
+        nodes = {key: node for key, node in self._plan.nodes.items() if key in self.shared}
+        labels = {label for node in nodes.values() for label in node.partitions}
+        kept = tuple(label for label in self._plan.labels if label in labels)
+        return replace(self._plan, trees=(), nodes=nodes, labels=kept, fleeting=frozenset())
+
+    def _beneath(self, positions: Sequence[int]) -> frozenset[str]:
+        trees = (self._plan.trees[position] for position in positions)
+        return frozenset(sleeve.spec.digest for tree in trees for _, sleeve in tree.walk())
+
+    def _cut(self, n_bytes: int, worth: float) -> Iterator[tuple[int, ...]]:
+        """Yield the groups: batches that fit into memory, cut where they take longer than a group may."""
+        for batch in self._plan.batches(n_bytes):
+            group: list[int] = []
+            held: set[str] = set()
+            seconds = 0.0
+            for position in batch:
+                own = self._beneath([position])
+                more = TREE + sum(self.costs[key] for key in own - held)
+                if group and seconds + more > worth:
+                    yield tuple(group)
+                    group, held, seconds = [], set(), 0.0
+                    more = TREE + sum(self.costs[key] for key in own)
+                group.append(position)
+                held |= own
+                seconds += more
+            if group:
+                yield tuple(group)
+
+
+def assembled(tree: Sleeve, walked: WalkResult, view: View, cache: Cache, keep: str) -> Assembled:
+    """Return the tables of a tree that was walked, or the error that ended it."""
+    began = perf_counter()
+    tables: Mapping[str, Table] = {}
+    error = None
+    try:
+        completed = walked.complete(walked.plan.nodes[tree.spec.digest])
+        tables = assemble(tree, completed, view.end, benchmark=view.benchmark, cache=cache, keep=keep)
+    except MetabtError as raised:
+        error = str(raised)
+    return Assembled(tables, error, perf_counter() - began)
