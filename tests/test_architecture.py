@@ -55,7 +55,7 @@ LIBRARIES = {
         "metabt.numerics.reductions",
         "metabt.numerics.vectors",
     ),
-    "botocore": ("metabt.build.cache.bucket.connection",),
+    "botocore": ("metabt.build.cache.bucket.client", "metabt.build.cache.bucket.connection"),
     "hydra": ("metabt.config",),
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),
@@ -76,6 +76,7 @@ DOMAIN = ORDER[: ORDER.index("lakehouse")]
 BYTES = (
     "ages_and_sizes",
     "bucket.address",
+    "bucket.client",
     "bucket.connection",
     "bucket.probe",
     "bucket.shelf",

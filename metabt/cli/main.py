@@ -143,7 +143,7 @@ def _extensions(lakehouse: str | None) -> tuple[str, ...]:
     from metabt.cli.printing import place
     from metabt.lakehouse.catalog.catalog_location import likely
 
-    return likely(place(lakehouse)).extensions
+    return likely(place(lakehouse))
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -10,6 +10,7 @@ from metabt.cli.printing import Layout, place, print_rows, print_run_notes, said
 from metabt.errors import ConfigError, RunError, StoreError
 
 if TYPE_CHECKING:
+    from metabt.build.cache.shelf import Shelf
     from metabt.build.cache.upkeep import Verified
     from metabt.runs.adoption import Adopted
 
@@ -95,12 +96,11 @@ def check_lakehouse(lakehouse: str | None) -> None:
     """
     from metabt.build.cache.upkeep import verify
     from metabt.lakehouse.catalog.catalog_location import located
-    from metabt.lakehouse.folder.lost_catalogue import CACHE
     from metabt.lakehouse.soundness import check_lakehouse as checked
     from metabt.values.ranges import plural
 
     where = place(lakehouse)
-    found, blocks = checked(where), verify(located(where) / CACHE)
+    found, blocks = checked(where), verify(_shelf(where))
     counts = [plural(number, name.removesuffix("s")) for name, number in found.counts.items()]
     show(f"{located(where)}: {', '.join([*counts, plural(blocks.sound, 'sound object') + ' in the cache'])}")
     faults = [*found.faults, *_damaged_objects(blocks)]
@@ -126,13 +126,12 @@ def cache(
     dry_run: bool = False,
 ) -> None:
     """Print what is in the cache, verify it, adopt what earlier code computed, or prune it, as `action` says."""
-    from metabt.lakehouse.catalog.catalog_location import located, require
-    from metabt.lakehouse.folder.lost_catalogue import CACHE
+    from metabt.lakehouse.catalog.catalog_location import require
 
     _refuse_options(action, recompute, keep, max_size, dry_run)
     where = place(lakehouse)
     require(where)
-    root = located(where) / CACHE
+    root = _shelf(where)
     if action == "stats":
         _stats(root)
     elif action == "verify":
@@ -141,6 +140,15 @@ def cache(
         _adopt(where, SHARE if recompute is None else recompute)
     else:
         _prune(root, keep, max_size, dry_run)
+
+
+def _shelf(where: str) -> Shelf:
+    """Return where the packs of a lakehouse lie."""
+    from metabt.lakehouse.catalog.catalog_location import located
+    from metabt.lakehouse.folder.lost_catalogue import CACHE
+    from metabt.lakehouse.storage.place import storage_of
+
+    return storage_of(located(where) / CACHE).shelf()
 
 
 def _refuse_options(
@@ -157,13 +165,13 @@ def _refuse_options(
         raise ConfigError("metabt cache prune: say what may stay, with --keep 30d, --max-size 10G or both")
 
 
-def _stats(root: Path) -> None:
+def _stats(root: Shelf) -> None:
     from metabt.build.cache.upkeep import stats
     from metabt.values.ranges import plural
 
     found = stats(root)
     packs = plural(found.packs, "pack")
-    show(f"{root}: {plural(found.objects, 'object')} in {packs}, {found.bytes / MEGA:,.1f} MB")
+    show(f"{root.at}: {plural(found.objects, 'object')} in {packs}, {found.bytes / MEGA:,.1f} MB")
     for schema, (count, size) in found.by_schema.items():
         show(f"  {schema}: {count:,}, {size / MEGA:,.1f} MB")
     if found.oldest and found.newest:
@@ -173,19 +181,19 @@ def _stats(root: Path) -> None:
         n_files, size = found.foreign
         show(
             f"  {plural(n_files, 'file')} of another format, {size / MEGA:,.1f} MB, left alone and not used by this "
-            f"version of metabt; if no other uses them, `rm -r '{root}'` frees their room: "
+            f"version of metabt; if no other uses them, `rm -r '{root.at}'` frees their room: "
             "all of it can be computed again"
         )
 
 
-def _verify(where: str, root: Path, recompute: float | None) -> None:
+def _verify(where: str, root: Shelf, recompute: float | None) -> None:
     from metabt.build.cache.upkeep import verify
     from metabt.values.ranges import plural
 
     found = verify(root)
     foreign = f"; {plural(found.foreign, 'pack')} of another format left alone" if found.foreign else ""
     sound = f"{plural(found.sound, 'sound object')}, {found.bytes / MEGA:,.1f} MB"
-    show(f"{root}: {sound}; {len(found.bad):,} bad{foreign}")
+    show(f"{root.at}: {sound}; {len(found.bad):,} bad{foreign}")
     for line in _damaged_objects(found):
         show(f"  {line}")
     n_alarms = 0 if recompute is None else _audit(where, recompute)
@@ -244,7 +252,7 @@ def _adopted(kind: Adopted) -> str:
     return f"none of {plural(kind.blocks, 'block')} adopted, {why}; they are computed anew when they are needed"
 
 
-def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) -> None:
+def _prune(root: Shelf, keep: str | None, max_size: str | None, dry_run: bool) -> None:
     from metabt.build.cache.upkeep import parse_age, parse_size, prune
     from metabt.values.ranges import plural
 
@@ -253,7 +261,7 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     done = prune(root, keep=age, max_size=size, dry_run=dry_run)
     would = "would remove" if dry_run else "removed"
     others = f"{plural(done.temporary, 'temporary file')} and {done.quarantined:,} in quarantine"
-    show(f"{root}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
+    show(f"{root.at}: {would} {plural(done.objects, 'object')}, {done.bytes / MEGA:,.1f} MB, {others}")
     show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay in {plural(done.packs, 'pack')}")
 
 

@@ -30,7 +30,7 @@ from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
 from metabt.errors import ConfigError, StoreError, nearest
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
-from metabt.lakehouse.catalog.local_paths import refuse_remote
+from metabt.lakehouse.catalog.local_paths import remote
 
 TOO_DEEP = "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
 """Said where Python itself can follow no further."""
@@ -141,7 +141,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("catalog") is not None:
         parse_connection_string(str(config["catalog"]))
     try:
-        refuse_remote(str(config["lakehouse"]), config.get("catalog"))
+        remote(str(config["lakehouse"]))
     except StoreError as error:
         raise ConfigError(str(error)) from None
     return {key: config.get(key) for key in SETTINGS}

@@ -5,7 +5,7 @@
 2. Merging writes one file for many, with the snapshot of every row: each snapshot reads as before, in the same order.
 3. A snapshot expires unless a stored run names it, it is the current one, or somebody may have begun to read it.
 4. Files that no snapshot needs are removed at once where nobody else has the lakehouse attached
-   (metabt.lakehouse.folder.presence), and otherwise by an upkeep of a day later: a reader may have their names.
+   (metabt.lakehouse.storage.presence), and otherwise by an upkeep of a day later: a reader may have their names.
 
 All that is written goes through `transact`, as every commit does, files that merging adds included.
 """
@@ -24,8 +24,9 @@ from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.folder.orphans import META
-from metabt.lakehouse.folder.presence import alone
 from metabt.lakehouse.soundness import check_files
+from metabt.lakehouse.storage.place import place_of, storage_of
+from metabt.lakehouse.storage.port import Root
 
 DAY = "INTERVAL 1 DAY"
 """Age from which on nobody is thought to read what was current, or was listed, before."""
@@ -83,13 +84,13 @@ def upkeep(path: str | Path, *, expire_runs: bool = False, dry_run: bool = False
     """
     where, root = require(path), located(path)
     if dry_run:
-        with alone(root) as nobody:
+        with storage_of(root).alone() as nobody:
             now = nobody and isinstance(where, SqliteCatalogue)
         with attach(path, read_only=True) as con:
             return _planned(con, expire_runs, now)
     check_files(path)
     before, after = transact(path, _merge, compacts=True)
-    with alone(root) as nobody:
+    with storage_of(root).alone() as nobody:
         now = nobody and isinstance(where, SqliteCatalogue)
         expired, lost = transact(path, lambda con: _expire(con, expire_runs, now))
         removed, size, waiting = transact(path, lambda con: _remove(con, root / DATA, now))
@@ -129,15 +130,17 @@ def _lost(con: duckdb.DuckDBPyConnection, gone: tuple[int, ...]) -> int:
     return sum(row[0] not in there for row in named)
 
 
-def _remove(con: duckdb.DuckDBPyConnection, folder: Path, now: bool) -> tuple[int, int, int]:
+def _remove(con: duckdb.DuckDBPyConnection, folder: Root, now: bool) -> tuple[int, int, int]:
     """Remove files that no snapshot needs; return how many, their size, and how many are left for later."""
     due = f"schedule_start::TIMESTAMPTZ <= now() - {'INTERVAL 0 DAY' if now else DAY}"
     sql = f"SELECT data_file_id, path, path_is_relative, {due} FROM {META}.ducklake_files_scheduled_for_deletion"
     found = con.execute(sql).fetchall()
-    places = {number: folder / name if relative else Path(name) for number, name, relative, old in found if old}
-    sizes = [place.stat().st_size for place in places.values() if place.is_file()]
+    places = {number: folder / name if relative else place_of(name) for number, name, relative, old in found if old}
+    listed = storage_of(folder.parent).files(f"{folder.name}/") if places else ()
+    there = {str(folder.parent / file.name): file.size for file in listed}
+    sizes = [there[str(place)] for place in places.values() if str(place) in there]
     for place in places.values():
-        place.unlink(missing_ok=True)
+        storage_of(place.parent).remove(place.name)
     if places:
         table = f"{META}.ducklake_files_scheduled_for_deletion"
         execute(con, f"DELETE FROM {table} WHERE list_contains($1, data_file_id)", list(places))

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from metabt.portfolio.sleeve import Sleeve
 from metabt.values.tables import Coded, Table
 
 if TYPE_CHECKING:
-    from metabt.build.ports import Cache
+    from metabt.build.cache.disk import StoredCache
     from metabt.lakehouse.catalog.asking import Asking
     from metabt.lakehouse.runs.askings import Asked
 
@@ -133,17 +134,26 @@ class Lakehouse:
         """
         return self.wanted({name: symbols})[name]
 
+    @property
+    def scratch(self) -> Path:
+        """Folder of this machine for what is needed for a while: the lakehouse's own, unless that is elsewhere."""
+        from metabt.lakehouse.catalog.catalog_location import located
+
+        root = located(self.path)
+        return root if isinstance(root, Path) else Path(tempfile.gettempdir())
+
     def check_writable(self) -> None:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
         if not self._writes:
             self._lake.check_writable(self.path)
 
-    def cache(self) -> Cache:
+    def cache(self) -> StoredCache:
         """Return the lakehouse's own cache of blocks."""
-        from metabt.build.cache.disk import DiskCache
+        from metabt.lakehouse.catalog.catalog_location import located
         from metabt.lakehouse.folder.lost_catalogue import CACHE
+        from metabt.lakehouse.storage.place import storage_of
 
-        return DiskCache(self.path / CACHE)
+        return storage_of(located(self.path) / CACHE).cache()
 
     def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
         """Return the row and the tables of a run that is stored whole and did not fail; None where there is none.

@@ -30,6 +30,7 @@ from metabt.lakehouse.prices.seals import BARS
 from metabt.lakehouse.prices.snapshots import snapshot
 from metabt.lakehouse.runs.run_seals import check_askings
 from metabt.lakehouse.runs.stored_runs import list_runs, load_run
+from metabt.lakehouse.storage.port import Root
 
 OF_RUNS = ("runs", "asked", "seals", *RUN_TABLES)
 """Tables that are read as they are now alone."""
@@ -110,7 +111,7 @@ def _attempt(found: Soundness, check: Callable[[], object]) -> None:
 
 
 @reported
-def _check_files(con: duckdb.DuckDBPyConnection, root: Path, found: Soundness) -> None:
+def _check_files(con: duckdb.DuckDBPyConnection, root: Root, found: Soundness) -> None:
     known = recorded(con)
     for table, name, path in _files(con, root):
         found.count("files", 1)
@@ -120,14 +121,14 @@ def _check_files(con: duckdb.DuckDBPyConnection, root: Path, found: Soundness) -
             found.faults.append(f"{fault}: {means}; {AGAIN if table in OF_RUNS else COPY}")
 
 
-def _files(con: duckdb.DuckDBPyConnection, root: Path) -> Iterator[tuple[str, str, Path]]:
+def _files(con: duckdb.DuckDBPyConnection, root: Root) -> Iterator[tuple[str, str, Root]]:
     """Yield table, recorded name and place of every file that an answer may come from."""
     for table in SCHEMA:
         for name, path in listed(con, table).items() if table in OF_RUNS else ():
             yield table, name, path
     for table, path in sorted(con.execute(REFERRED).fetchall()):
         if table in SCHEMA and table not in OF_RUNS:
-            yield table, f"main/{table}/{path}", root / DATA / "main" / table / path
+            yield table, f"main/{table}/{path}", root / f"{DATA}/main/{table}/{path}"
 
 
 @reported

@@ -21,7 +21,7 @@ from typing import Any
 
 from metabt.build.cache import Around
 from metabt.build.cache.adoptions import write_proof
-from metabt.build.cache.disk import DiskCache
+from metabt.build.cache.disk import StoredCache
 from metabt.build.cache.sealing import seal
 from metabt.build.cached_walk import CachedWalk
 from metabt.build.keys import BLOCK, Lineage, basis, made_with, plugin_versions
@@ -31,7 +31,6 @@ from metabt.build.sleeve_code import Kind, kind_of
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse import list_runs
-from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
@@ -90,8 +89,8 @@ class Adoption:
     what their blocks are addressed."""
     kinds: tuple[Adopted, ...]
     """Kinds of sleeves with blocks that present code did not know."""
-    proof: Path | None
-    """The file that says so; None where nothing was adopted."""
+    proof: Path | str | None
+    """The file, or the address, that says so; None where nothing was adopted."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +165,9 @@ def adopt(lakehouse: str | Path, share: float, progress: Progress | None = None)
     StoreError
         If there is no lakehouse, it cannot be read, or the proof cannot be written.
     """
-    root, source = Path(lakehouse) / CACHE, Lakehouse(Path(lakehouse))
+    source = Lakehouse(Path(lakehouse))
     n_runs, n_left, forests = _forests(source)
-    with DiskCache(root) as store:
+    with source.cache() as store:
         plans = [(forest, plan) for forest in forests if (plan := forest.plan(source)) is not None]
         followed = [list(_followed(forest, plan, store)) for forest, plan in plans]
         new = {it.now: it for found in followed for it in found if _is_new(it, store)}
@@ -179,7 +178,7 @@ def adopt(lakehouse: str | Path, share: float, progress: Progress | None = None)
             samples.update(_recomputed(plan, found, left, store, tell))
             left -= samples.keys()
         kinds = [_judged(way, blocks, samples) for way, blocks in ways.items()]
-        proof = _published(root, kinds, new, store)
+        proof = _published(kinds, new, store)
     n_gone = sum(len(forest.trees) for forest in forests) - sum(len(forest.trees) for forest, _ in plans)
     return Adoption(n_runs - n_gone, n_left + n_gone, tuple(kinds), proof)
 
@@ -329,16 +328,16 @@ def _judged(way: Way, blocks: Sequence[_Found], samples: Mapping[str, Sample]) -
     return Adopted(" ".join(kind), before, basis(kind), len(blocks), computed, keys)
 
 
-def _published(root: Path, kinds: Sequence[Adopted], new: Mapping[str, _Found], store: DiskCache) -> Path | None:
+def _published(kinds: Sequence[Adopted], new: Mapping[str, _Found], store: StoredCache) -> Path | str | None:
     """Write the proof, then the blocks that it speaks of: a mark without a block does no harm."""
     taken = [kind for kind in kinds if kind.adopted]
     if not taken:
         return None
     try:
-        proof = write_proof(root, [asdict(kind) for kind in taken])
+        proof = write_proof(store.store.shelf, [asdict(kind) for kind in taken])
     except OSError as error:
         raise StoreError(
-            f"the proof of the adoption cannot be written into '{root}' ({error}); nothing was adopted"
+            f"the proof of the adoption cannot be written into '{store.store.shelf.at}' ({error}); nothing was adopted"
         ) from error
     for key in (key for kind in taken for key in kind.adopted):
         known = store.get(new[key].before, BLOCK)

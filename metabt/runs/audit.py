@@ -21,14 +21,13 @@ from pathlib import Path
 
 from metabt.build.cache import Around
 from metabt.build.cache.adoptions import Adoptions
-from metabt.build.cache.disk import DiskCache
+from metabt.build.cache.disk import StoredCache
 from metabt.build.cache.sealing import seal
 from metabt.build.known_blocks import followed
 from metabt.build.ports import Cache, Progress, Sealed
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse import list_runs
-from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.input_differences import version_differences
 from metabt.runs.record import Record, at_snapshot, read_record
@@ -45,7 +44,7 @@ class Alarm:
     """Its partition; `risk` for risk by asset at a root's decisions."""
     key: str
     """Its key."""
-    file: Path
+    file: Path | str
     """Path of the pack that it is in."""
     parts: tuple[str, ...]
     """Parts whose bytes differ."""
@@ -152,12 +151,12 @@ def audit(lakehouse: str | Path, share: float, progress: Progress | None = None)
     StoreError
         If there is no lakehouse, or it cannot be read.
     """
-    store = DiskCache(Path(lakehouse) / CACHE)
-    cache, alarms, n_runs = Hiding(store, share), dict[str, Alarm](), 0
     source = Lakehouse(Path(lakehouse))
+    store = source.cache()
+    cache, alarms, n_runs = Hiding(store, share), dict[str, Alarm](), 0
     done = [str(row["run_id"]) for row in list_runs(source.connection) if row["status"] == "ok"]
     records = [read_record(source.connection, run_id) for run_id in done]
-    adopted = Adoptions.of(store.store.root)
+    adopted = Adoptions.of(store.store.shelf)
     for group in _groups(source, records, adopted):
         engine = _engine(group, cache)
         if adopted.keys:
@@ -225,8 +224,8 @@ def _engine(group: Group, cache: Cache) -> BacktestEngine:
     return BacktestEngine(trees, asked.datasets, is_meta_backtest=first.shape, cache=cache, force=True)
 
 
-def _alarms(cache: Hiding, store: DiskCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:
+def _alarms(cache: Hiding, store: StoredCache, places: Mapping[str, tuple[str, str]]) -> dict[str, Alarm]:
     return {
-        key: Alarm(*place, key, Path(store.store.place(key) or store.store.root), cache.wrong[key])
+        key: Alarm(*place, key, store.store.place(key) or store.store.shelf.at, cache.wrong[key])
         for key, place in places.items()
     }

@@ -245,7 +245,7 @@ class _Forest:
     ) -> None:
         self.source, self.keep, self.force = Lakehouse(Path(lakehouse)), keep, force
         self.cache: Cache = self.source.cache()
-        self.spill = Spill(self.source.path)
+        self.spill = Spill(self.source.scratch)
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.benchmarks: dict[str, Benchmark] = {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,40 +17,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from metabt.build.cache.folder.shelf import FolderShelf
+from metabt.build.cache.shelf import ADOPTED, Shelf
+
+__all__ = ["ADOPTED", "Adoptions", "proofs", "write_proof"]
+
 LOG = logging.getLogger("metabt.cache")
 
-ADOPTED = "adopted"
-"""Directory of the proofs, inside a cache."""
 
-
-def write_proof(root: Path, kinds: list[dict[str, Any]]) -> Path:
-    """Write what was adopted into the cache at `root`, and return its file; `kinds` are plain values, one each.
+def write_proof(root: Path | Shelf, kinds: list[dict[str, Any]]) -> Path | str:
+    """Write what was adopted into the cache at `root`, and return its place; `kinds` are plain values, one each.
 
     Raises
     ------
     OSError
-        When the disk refuses.
+        When the disk, or the object store, refuses.
     """
     now = datetime.now(UTC)
     body = json.dumps({"at": now.isoformat(timespec="seconds"), "kinds": kinds}, indent=1)
-    folder = root / ADOPTED
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json"
-    scratch = path.with_suffix(".tmp")
-    with scratch.open("x", encoding="utf-8") as file:
-        file.write(f"{_sha(body)}\n{body}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.rename(path)
-    return path
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json"
+    return _shelf(root).note(name, f"{_sha(body)}\n{body}\n")
 
 
-def proofs(root: Path) -> Iterator[Mapping[str, Any]]:
+def proofs(root: Path | Shelf) -> Iterator[Mapping[str, Any]]:
     """Yield what `write_proof` has written, oldest first, with a warning of each file that is not whole."""
-    for path in sorted((root / ADOPTED).glob("*.json")):
+    for path, data in _shelf(root).notes():
         try:
-            check, _, body = path.read_text(encoding="utf-8").partition("\n")
-        except (OSError, UnicodeDecodeError):
+            check, _, body = (data or b"").decode("utf-8").partition("\n")
+        except UnicodeDecodeError:
             check, body = "", ""
         if check == _sha(body.removesuffix("\n")):
             yield json.loads(body)
@@ -69,11 +62,15 @@ class Adoptions:
     """Basis of the keys of a kind of sleeve by the code before, and by the code that has adopted its blocks."""
 
     @classmethod
-    def of(cls, root: Path) -> Adoptions:
+    def of(cls, root: Path | Shelf) -> Adoptions:
         """Return what the proofs of a cache say."""
         kinds = [kind for proof in proofs(root) for kind in proof["kinds"]]
         keys = frozenset(key for kind in kinds for key in kind["adopted"])
         return cls(keys, frozenset((kind["before"], kind["now"]) for kind in kinds))
+
+
+def _shelf(root: Path | Shelf) -> Shelf:
+    return FolderShelf(root) if isinstance(root, Path) else root
 
 
 def _sha(text: str) -> str:

@@ -16,6 +16,8 @@ QUARANTINE = "quarantine"
 """Where that is which is bad, on a shelf."""
 USED = "used"
 """Where it says when the objects of packs were last used, on a shelf."""
+ADOPTED = "adopted"
+"""Where the notes are on how blocks of other code came here, on a shelf."""
 PROBES = ".probes"
 """Where keys are put to find out what an object store does."""
 
@@ -122,6 +124,12 @@ class Shelf(Protocol):
 
     def write_uses(self, name: str, times: Sequence[float]) -> None:
         """Write when objects of a pack were last used; of those with 0 what is there stays."""
+
+    def note(self, name: str, text: str) -> Path | str:
+        """Write a note on how blocks came here, whole, and return its place; no other has its name."""
+
+    def notes(self) -> Iterable[tuple[Path | str, bytes | None]]:
+        """Return place and bytes of each note, in the order of their names; None for one that cannot be read."""
 
     def place(self, name: str) -> Path | str:
         """Return where a pack is, or would be, for messages."""

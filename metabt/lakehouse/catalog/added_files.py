@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabt.lakehouse.catalog.connection_loss import whole
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.folder.orphans import META, NAME
+from metabt.lakehouse.storage.place import place_of, storage_of
+from metabt.lakehouse.storage.port import Root
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,9 +32,9 @@ NOTHING = ("null", "__hive_default_partition__")
 """Names, in lower case, that mean no value where they stand in a path."""
 
 
-def data_folder(con: duckdb.DuckDBPyConnection) -> Path:
-    """Return the folder of data of the lakehouse that a connection has attached."""
-    return Path(con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchall()[0][0])
+def data_folder(con: duckdb.DuckDBPyConnection) -> Root:
+    """Return where the data of the lakehouse are that a connection has attached."""
+    return place_of(con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchall()[0][0])
 
 
 def column_ids(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
@@ -45,27 +46,27 @@ def column_ids(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
     return dict(execute(con, sql, table).fetchall())
 
 
-def can_add(folder: Path, names: Sequence[str]) -> bool:
+def can_add(folder: Root, names: Sequence[str]) -> bool:
     """Return whether files of partitions with these names can be added in a folder of data."""
     return "=" not in str(folder) and not any(name.lower() in NOTHING for name in names)
 
 
-def add(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> None:
+def add(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Root]) -> None:
     """Make files part of a table with the transaction that `con` is in."""
-    (data_folder(con).parent / ADDED).touch()
+    storage_of(data_folder(con).parent).write(ADDED, b"")
     patterns = [_as_pattern(str(file)) for file in files]
     execute(con, "CALL ducklake_add_data_files('lake', $1, $2, hive_partitioning => true)", table, patterns)
 
 
-def take_over(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+def take_over(con: duckdb.DuckDBPyConnection, root: Root) -> None:
     """Have the files that were added and committed read by the ids of their columns, if there is a note of such."""
-    if not (root / ADDED).exists():
+    if not storage_of(root).holds(ADDED):
         return
     added = f"SELECT data_file_id FROM {META}.ducklake_data_file WHERE mapping_id IS NOT NULL AND path LIKE $1"
     with whole(con):
         execute(con, f"UPDATE {META}.ducklake_data_file SET mapping_id = NULL WHERE data_file_id IN ({added})", OWN)
     with suppress(OSError):  # another writer took it away; or the next one does this again, for nothing
-        (root / ADDED).unlink()
+        storage_of(root).remove(ADDED)
 
 
 OWN = f"dataset=%/year=%/{NAME}%"

@@ -11,13 +11,13 @@ The data path is always given anew, so a lakehouse may be moved as a directory, 
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 
+from metabt.build.cache.bucket.address import Address
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, whole
@@ -28,14 +28,15 @@ from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
 from metabt.lakehouse.folder.in_doubt import restore
 from metabt.lakehouse.folder.lost_catalogue import DATA, remains
-from metabt.lakehouse.folder.presence import enter
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root
 
 LONG_AGO = 3600.0
 """Seconds after which a catalogue that is being made is nobody's."""
 
 
 def attach(
-    path: str | Path, *, read_only: bool = False, create: bool = False, catalog: str | None = None
+    path: str | Path | Address, *, read_only: bool = False, create: bool = False, catalog: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection in which the lakehouse's tables are reachable by name.
 
@@ -67,7 +68,7 @@ def attach(
     if not (create or read_only):
         check_folder(path)
     con = opened(where.extensions)
-    enter(where.root, con)
+    storage_of(where.root).enter(con)
     try:
         attach_lake(con, where, read_only=read_only, create=create)
     except StoreError:
@@ -96,7 +97,8 @@ def attach_lake(
             con.execute("USE memory")
             con.execute("DETACH lake")
         new = create and remains(where.root) is None  # a catalogue that was lost is not replaced
-        if create:
+        storage_of(where.root).open_to(con)
+        if create and isinstance(where.root, Path):
             (where.root / DATA).mkdir(parents=True, exist_ok=True)
         if new and isinstance(where, SqliteCatalogue) and not where.is_there():
             _make(con, where)
@@ -125,17 +127,22 @@ def check_writable(path: str | Path) -> None:
     """
     check_folder(path)
     root = located(path)
-    (existing(root) or SqliteCatalogue(root)).check_writable()
+    found = existing(root)
+    if found is not None:
+        found.check_writable()
+    elif isinstance(root, Path):
+        SqliteCatalogue(root).check_writable()
 
 
-def check_folder(path: str | Path) -> None:
-    """Raise StoreError unless files can be written in the directory of a lakehouse; nothing is left behind.
-
-    Permission bits are not enough (root ignores them, a mount may be read-only), so a temporary file is written.
-    """
+def check_folder(path: str | Path | Address) -> None:
+    """Raise StoreError unless files can be written where a lakehouse lies; nothing is left behind."""
     root = located(path)
-    for place in (root, root / DATA):
-        _probe(place, root)
+    for place in (root, root / DATA) if isinstance(root, Path) else (root,):
+        try:
+            storage_of(place).check_writable()
+        except StoreError as error:
+            cure = "; restore write permission, or name another path" if isinstance(root, Path) else ""
+            raise StoreError(f"lakehouse '{root}' cannot be written: {error}{cure}") from error
 
 
 def _attach(con: duckdb.DuckDBPyConnection, where: Catalogue, read_only: bool, create: bool) -> None:
@@ -171,7 +178,7 @@ def _make(con: duckdb.DuckDBPyConnection, where: SqliteCatalogue) -> None:
 
 def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bool) -> str:
     options = [
-        f"DATA_PATH {quoted(str(where.root / DATA) + '/')}",
+        f"DATA_PATH {quoted(storage_of(where.root / DATA).beneath)}",
         "OVERRIDE_DATA_PATH TRUE",
         f"CREATE_IF_NOT_EXISTS {create}",
         *where.options,
@@ -181,7 +188,7 @@ def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bo
     return f"ATTACH {quoted(f'ducklake:{target}')} AS lake ({', '.join(options)})"
 
 
-def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
+def _complete(con: duckdb.DuckDBPyConnection, root: Root, create: bool) -> None:
     """Make what is missing of a new lakehouse; refuse one that nobody has finished, or of another format."""
     sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
     rows = con.execute(sql).fetchall()
@@ -208,19 +215,3 @@ def _complete(con: duckdb.DuckDBPyConnection, root: Path, create: bool) -> None:
         )
     if create:
         keep_in_catalogue(con)  # whoever made it may have been stopped before that
-
-
-def _probe(place: Path, root: Path) -> None:
-    existing_place = next(p for p in (place, *place.parents) if p.exists())
-    if not existing_place.is_dir():
-        raise StoreError(_write_protected(root, f"'{existing_place}' is a file, not a directory"))
-    try:
-        with tempfile.TemporaryFile(dir=existing_place) as file:
-            file.write(b"metabt")
-            file.flush()
-    except OSError as error:
-        raise StoreError(_write_protected(root, f"'{existing_place}': {error.strerror}")) from error
-
-
-def _write_protected(root: Path, reason: str) -> str:
-    return f"lakehouse '{root}' cannot be written: {reason}; restore write permission, or name another path"

@@ -5,6 +5,7 @@
    its own, named at random unless the text states one, and that must be free.
 3. Where the folder holds files of a lakehouse and no catalogue, it was lost, and no other takes its place.
 4. Afterwards the folder alone is asked. What is named and is not that catalogue would be ignored, so it is refused.
+5. A prefix of an object store is such a folder, but for a SQLite file, which cannot be locked there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import os
 import secrets
 from pathlib import Path
 
+from metabt.build.cache.bucket.address import Address
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.catalog.connection_string import VARIABLE, ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
-from metabt.lakehouse.catalog.local_paths import refuse_remote
+from metabt.lakehouse.catalog.local_paths import remote
 from metabt.lakehouse.catalog.postgres import PostgresCatalogue
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.lost_catalogue import lost, remains
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root
 
 FILE = "catalog.postgres"
 """File inside a lakehouse that says where its catalogue is."""
@@ -29,21 +33,23 @@ COMMENT = "# The catalogue of this lakehouse. The folder may be moved; a copy of
 Catalogue = SqliteCatalogue | PostgresCatalogue
 
 
-def located(path: str | Path, catalog: str | None = None) -> Path:
-    """Return the absolute directory of a lakehouse, with ~ expanded; `catalog` is the catalogue that is named, if any.
+def located(path: str | Path | Address) -> Root:
+    """Return where a lakehouse lies: an absolute directory, with ~ expanded, or an address in an object store.
 
     Raises
     ------
     StoreError
-        For an address such as s3://bucket/prefix, and for a folder that a Ray job deletes.
+        For an address such as gs://bucket/prefix, and for a folder that a Ray job deletes.
     """
-    refuse_remote(path, catalog)
-    found = Path(path).expanduser()
+    address = remote(path)
+    if address is not None:
+        return address
+    found = Path(str(path)).expanduser()
     refuse_job_folder(found)
     return Path(os.path.abspath(found))
 
 
-def require(path: str | Path) -> Catalogue:
+def require(path: str | Path | Address) -> Catalogue:
     """Return the catalogue of the lakehouse at `path`.
 
     Raises
@@ -51,11 +57,13 @@ def require(path: str | Path) -> Catalogue:
     StoreError
         Unless there is one, and it is the one that METABT_CATALOG names, if that names any.
     """
-    found = existing(located(path))
+    root = located(path)
+    found = existing(root)
     if found is None:
-        _refuse_remains(located(path))
+        _refuse_remains(root)
+        named = path if isinstance(root, Path) else root
         raise StoreError(
-            f"no lakehouse at '{path}'; make one with `metabt ingest` or `make demo`, or name another path"
+            f"no lakehouse at '{named}'; make one with `metabt ingest` or `make demo`, or name another path"
         )
     return found
 
@@ -77,12 +85,12 @@ def confirm(path: str | Path, catalog: str) -> None:
     StoreError
         For a lakehouse with another catalogue.
     """
-    found = existing(located(path, catalog))
+    found = existing(located(path))
     if found is not None:
         _compare(found, "catalog", parse_connection_string(catalog))
 
 
-def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
+def settle(path: str | Path | Address, catalog: str | None = None) -> Catalogue:
     """Return the catalogue of the lakehouse at `path`; where there is none, choose one and record it in the folder.
 
     A new one is where `catalog` says, else METABT_CATALOG, else a SQLite file in the folder.
@@ -92,7 +100,7 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
     StoreError
         For a lakehouse with another catalogue than `catalog`, a schema that is in use, a server that is out of reach.
     """
-    root = located(path, catalog)
+    root = located(path)
     named = [] if catalog is None else [("catalog", parse_connection_string(catalog))]
     found = existing(root)
     if found is None:
@@ -103,7 +111,7 @@ def settle(path: str | Path, catalog: str | None = None) -> Catalogue:
     return found
 
 
-def existing(root: Path) -> Catalogue | None:
+def existing(root: Root) -> Catalogue | None:
     """Return the catalogue of the lakehouse in a folder; None where there is no lakehouse.
 
     Raises
@@ -111,29 +119,32 @@ def existing(root: Path) -> Catalogue | None:
     StoreError
         If the folder has two catalogues, or another one than METABT_CATALOG names.
     """
-    inside, file, named = SqliteCatalogue(root), root / FILE, _environment()
-    if not file.is_file():
-        found: Catalogue | None = inside if inside.is_there() else None
-    elif inside.is_there():
+    inside = SqliteCatalogue(root) if isinstance(root, Path) else None
+    text, named = _noted(root), _environment()
+    if text is None:
+        found: Catalogue | None = inside if inside is not None and inside.is_there() else None
+    elif inside is not None and inside.is_there():
         raise StoreError(f"lakehouse '{root}' has two catalogues, {inside.file.name} and {FILE}; move one of them away")
     else:
-        found = PostgresCatalogue(root, _read(file))
+        found = PostgresCatalogue(root, _read(root, text))
     for source, place in named if found is not None else ():
         _compare(found, source, place)
     return found
 
 
-def likely(path: str | Path) -> Catalogue:
-    """Return the catalogue of the lakehouse at `path`; where there is none, the SQLite one that it would get."""
+def likely(path: str | Path) -> tuple[str, ...]:
+    """Return the extensions of DuckDB that a lakehouse takes, judged by its place, without a request."""
     root = located(path)
-    return existing(root) or SqliteCatalogue(root)
+    if isinstance(root, Path):
+        return (existing(root) or SqliteCatalogue(root)).extensions
+    return (*PostgresCatalogue.needed, *storage_of(root).extensions)
 
 
-def _refuse_remains(root: Path) -> None:
+def _refuse_remains(root: Root) -> None:
     """Raise StoreError where a lakehouse was, unless another driver has founded it meanwhile."""
     place = remains(root)
     if place is not None and existing(root) is None:
-        raise lost(root, place, f"'{SqliteCatalogue(root).file}'")
+        raise lost(root, place, f"'{SqliteCatalogue(root).file if isinstance(root, Path) else root / FILE}'")
 
 
 def _environment() -> list[tuple[str, ConnectionString]]:
@@ -156,10 +167,15 @@ def _compare(found: Catalogue | None, source: str, place: ConnectionString) -> N
     )
 
 
-def _decided(root: Path, named: list[tuple[str, ConnectionString]]) -> Catalogue:
-    if not named:
+def _decided(root: Root, named: list[tuple[str, ConnectionString]]) -> Catalogue:
+    if not named and isinstance(root, Path):
         root.mkdir(parents=True, exist_ok=True)
         return SqliteCatalogue(root)
+    if not named:
+        raise StoreError(
+            f"lakehouse '{root}' would have its catalogue in a SQLite file, which an object store cannot lock for "
+            f"drivers on several machines; name a database, catalog=postgres:host=HOST dbname=NAME or {VARIABLE}"
+        )
     source, place = named[0]
     wanted = PostgresCatalogue(root, place.within(place.schema or f"metabt_{secrets.token_hex(8)}"))
     for other, stated in named[1:]:
@@ -178,22 +194,32 @@ def _decided(root: Path, named: list[tuple[str, ConnectionString]]) -> Catalogue
     return wanted
 
 
-def _write(root: Path, place: ConnectionString) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    temporary = root / f".{FILE}.{secrets.token_hex(8)}.tmp"
-    with temporary.open("x", encoding="utf-8") as file:
-        file.write(f"{COMMENT}{place}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(root / FILE)
+def _write(root: Root, place: ConnectionString) -> None:
+    storage_of(root).put(FILE, f"{COMMENT}{place}\n".encode())  # the lock on founding is held: the name is free
 
 
-def _read(file: Path) -> ConnectionString:
+def _noted(root: Root) -> str | None:
+    """Return what the folder says of its catalogue; None where it says nothing."""
     try:
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-        place = parse_connection_string(lines[0] if len(lines) == 1 else "")
+        return storage_of(root).read(FILE).decode()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
     except (OSError, ValueError) as error:
-        raise StoreError(f"'{file}' does not say where the catalogue is: {error}; restore it from a copy") from None
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"'{root / FILE}' does not say where the catalogue is: {error}; restore it from a copy"
+        ) from None
+
+
+def _read(root: Root, text: str) -> ConnectionString:
+    try:
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        place = parse_connection_string(lines[0] if len(lines) == 1 else "")
+    except ValueError as error:
+        raise StoreError(
+            f"'{root / FILE}' does not say where the catalogue is: {error}; restore it from a copy"
+        ) from None
     if place.schema is None:
-        raise StoreError(f"'{file}' states no schema; restore it from a copy")
+        raise StoreError(f"'{root / FILE}' states no schema; restore it from a copy")
     return place

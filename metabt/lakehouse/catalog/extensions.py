@@ -19,7 +19,7 @@ from metabt.lakehouse.catalog.statements import quoted
 if TYPE_CHECKING:
     import duckdb
 
-EXTRAS = {"postgres_scanner": "pip install 'metabt[postgres]', or "}
+EXTRAS = {"postgres_scanner": "pip install 'metabt[postgres]', or ", "httpfs": "pip install 'metabt[s3]', or "}
 """Extension -> how a message begins where it is missing and comes with an extra of metabt."""
 
 _checked: dict[Path, tuple[int, ...]] = {}
@@ -63,13 +63,21 @@ def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Non
         wheel = _extension_wheel(name)
         if wheel is None:
             _load_installed(con, name)
-            continue
-        found = _identity(wheel)
-        try:
-            con.execute(f"LOAD {quoted(str(wheel))}")
-        except duckdb.Error as error:
-            raise StoreError(_refused(name, str(error))) from error
-        _checked.setdefault(wheel, found)
+        else:
+            found = _identity(wheel)
+            try:
+                con.execute(f"LOAD {quoted(str(wheel))}")
+            except duckdb.Error as error:
+                raise StoreError(_refused(name, str(error))) from error
+            _checked.setdefault(wheel, found)
+        if name == "httpfs":
+            _forget_environment(con)
+
+
+def _forget_environment(con: duckdb.DuckDBPyConnection) -> None:
+    from metabt.lakehouse.storage.credentials import forget_environment
+
+    forget_environment(con)
 
 
 def _extension_wheel(name: str) -> Path | None:

@@ -11,26 +11,23 @@ A digest of contents says that what was read is damaged; a file's own says where
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute, quoted
+from metabt.lakehouse.storage.place import place_of, storage_of
+from metabt.lakehouse.storage.port import Root
 
 if TYPE_CHECKING:
     import duckdb
 
 INTENDED = "writer.merged"
 """File inside a lakehouse while records of files that were merged are still to be written."""
-PIECE = 1 << 20
-"""Bytes that are hashed at a time."""
 
 Records = Mapping[str, tuple[int, str]]
 """Path beneath the folder of data -> size in bytes and SHA-256 (hex)."""
@@ -40,7 +37,7 @@ Records = Mapping[str, tuple[int, str]]
 class FileFault:
     """One file that is not as it was recorded."""
 
-    path: Path
+    path: Root
     """The file."""
     what: str
     """`is missing`, `has other bytes than were written` or `was never recorded`."""
@@ -50,20 +47,17 @@ class FileFault:
         return f"file '{self.path}' {self.what}"
 
 
-def present(folder: Path) -> set[str]:
+def present(folder: Root) -> set[str]:
     """Return the paths of the files beneath a folder, relative to it, with slashes."""
-    begin = len(str(folder)) + 1  # texts: a Path for each file would cost ten times as much as the walk
-    return {
-        f"{place[begin:]}/{name}".replace(os.sep, "/") for place, _, names in os.walk(str(folder)) for name in names
-    }
+    return set(storage_of(folder).names())
 
 
-def measured(folder: Path, names: Iterable[str]) -> Records:
+def measured(folder: Root, names: Iterable[str]) -> Records:
     """Return name -> size in bytes and SHA-256 (hex) of those of some files that are still in a folder."""
     found: dict[str, tuple[int, str]] = {}
     for name in sorted(names):
         with suppress(FileNotFoundError):  # one of a writer that lost its lock, which took it back meanwhile
-            found[name] = _measured(folder / name)
+            found[name] = storage_of(folder).measured(name)
     return found
 
 
@@ -80,14 +74,12 @@ def record(con: duckdb.DuckDBPyConnection, found: Records) -> None:
         insert(con, "files", pa.table(columns))
 
 
-def intend(root: Path, found: Records) -> None:
+def intend(root: Root, found: Records) -> None:
     """Note in the folder of a lakehouse what is to be recorded of files that are about to be committed."""
-    draft = root / f"{INTENDED}.new"
-    draft.write_text(json.dumps(found))
-    draft.replace(root / INTENDED)
+    storage_of(root).write(INTENDED, json.dumps(found).encode())
 
 
-def record_intended(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+def record_intended(con: duckdb.DuckDBPyConnection, root: Root) -> None:
     """Record what a writer had noted, of those files that were committed; the caller commits, and removes the note.
 
     Raises
@@ -101,13 +93,15 @@ def record_intended(con: duckdb.DuckDBPyConnection, root: Path) -> None:
     record(con, {name: found for name, found in noted.items() if name in there and name not in known})
 
 
-def _intended(root: Path) -> Records:
-    note = root / INTENDED
+def _intended(root: Root) -> Records:
     try:
-        return {name: (int(size), str(digest)) for name, (size, digest) in json.loads(note.read_bytes()).items()}
+        noted = storage_of(root).read(INTENDED)
     except FileNotFoundError:
         return {}
+    try:
+        return {name: (int(size), str(digest)) for name, (size, digest) in json.loads(noted).items()}
     except (ValueError, TypeError, AttributeError) as error:
+        note = root / INTENDED
         raise StoreError(f"'{note}' is damaged: {error}; remove it, and see what `metabt check` says") from error
 
 
@@ -124,15 +118,15 @@ def recorded(con: duckdb.DuckDBPyConnection) -> Records:
     return {path: (size, digest) for path, size, digest in rows}
 
 
-def listed(con: duckdb.DuckDBPyConnection, table: str, at: int | None = None) -> dict[str, Path]:
+def listed(con: duckdb.DuckDBPyConnection, table: str, at: int | None = None) -> dict[str, Root]:
     """Return path beneath the folder of data -> place of every file that a table consists of, deletions too."""
     version = "" if at is None else f", snapshot_version => {int(at)}"
     sql = f"SELECT data_file, delete_file FROM ducklake_list_files('lake', {quoted(table)}{version})"
     paths = [path for row in execute(con, sql).fetchall() for path in row if path]
-    return {f"main/{table}/{path.rpartition(f'/main/{table}/')[2]}": Path(path) for path in paths}
+    return {f"main/{table}/{path.rpartition(f'/main/{table}/')[2]}": place_of(path) for path in paths}
 
 
-def fault_of(con: duckdb.DuckDBPyConnection, path: Path, name: str, known: Records) -> FileFault | None:
+def fault_of(con: duckdb.DuckDBPyConnection, path: Root, name: str, known: Records) -> FileFault | None:
     """Return what is wrong with a file of a name; None where nothing is. `known` may be from before it was committed.
 
     Raises
@@ -142,7 +136,7 @@ def fault_of(con: duckdb.DuckDBPyConnection, path: Path, name: str, known: Recor
     """
     expected = known.get(name) or _intended(_root(path, name)).get(name) or recorded(con).get(name)
     try:
-        found = _measured(path)
+        found = storage_of(path.parent).measured(path.name)
     except OSError as error:
         return FileFault(path, "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}")
     if expected is None:
@@ -150,14 +144,5 @@ def fault_of(con: duckdb.DuckDBPyConnection, path: Path, name: str, known: Recor
     return None if found == expected else FileFault(path, "has other bytes than were written")
 
 
-def _root(path: Path, name: str) -> Path:
-    return Path(str(path)[: -len(name)]).parent
-
-
-def _measured(path: Path) -> tuple[int, str]:
-    total, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            total.update(piece)
-            size += len(piece)
-    return size, total.hexdigest()
+def _root(path: Root, name: str) -> Root:
+    return place_of(str(path)[: -len(name)].rstrip("/")).parent

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -26,6 +25,8 @@ from metabt.lakehouse.catalog.connection_string import ConnectionString
 from metabt.lakehouse.catalog.extensions import connect
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.folder.lost_catalogue import ABSENT
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root
 
 CONNECTION = {
     "connect_timeout": "10",
@@ -60,15 +61,20 @@ CURES = (
 class PostgresCatalogue:
     """The catalogue of one lakehouse, in a schema of a PostgreSQL database."""
 
-    root: Path
-    """Directory of the lakehouse."""
+    root: Root
+    """Where the lakehouse lies."""
     place: ConnectionString
     """Where the server, the database and the schema are."""
 
-    extensions = ("ducklake", "postgres_scanner")
-    """DuckDB extensions that it needs."""
+    needed = ("ducklake", "postgres_scanner")
+    """DuckDB extensions that any such catalogue needs."""
     conflicts = ("transaction conflict", "could not serialize access", "deadlock detected", "duplicate key value")
     """Parts of the message of an error that is worth another attempt."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """DuckDB extensions that it needs, and the place where the lakehouse lies."""
+        return (*self.needed, *storage_of(self.root).extensions)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import duckdb
 
+from metabt.build.cache.bucket.address import Address
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.added_files import take_over
 from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
@@ -32,6 +33,8 @@ from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, pr
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.in_doubt import kept
 from metabt.lakehouse.folder.orphans import marked
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root
 
 ATTEMPTS = 8
 """Number of times that a commit is tried while other clients are in the way."""
@@ -40,7 +43,7 @@ Answer = TypeVar("Answer")
 
 
 def transact(
-    path: str | Path,
+    path: str | Path | Address,
     work: Callable[[duckdb.DuckDBPyConnection], Answer],
     *,
     create: bool = False,
@@ -115,12 +118,13 @@ def _attempt(
         close(con)
 
 
-def _make_up(con: duckdb.DuckDBPyConnection, root: Path) -> None:
+def _make_up(con: duckdb.DuckDBPyConnection, root: Root) -> None:
     """Do what is noted to be done of files that were committed, if there is such a note."""
-    if (root / INTENDED).exists():
+    storage = storage_of(root)
+    if storage.holds(INTENDED):
         with whole(con):
             record_intended(con, root)
-        (root / INTENDED).unlink()
+        storage.remove(INTENDED)
     take_over(con, root)
 
 

@@ -1,6 +1,5 @@
-"""Folder: what lies in the folder of a lakehouse, and who is at work in it; without a connection of its own.
+"""Folder: what lies in the folder of a lakehouse, or below its address; without a connection of its own.
 
-`lost_catalogue` tells files of a lakehouse that has no catalogue; `presence` who has it attached,
-`orphans` what a killed writer left in it, `in_doubt` what a commit wrote whose answer was lost; `file_system`
-tells one that machines share over a network.
+`lost_catalogue` tells files of a lakehouse that has no catalogue; `orphans` what a killed writer left in it, `in_doubt`
+what a commit wrote whose answer was lost; `file_system` tells a folder that machines share over a network.
 """

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from metabt.errors import StoreError
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root
 
 DATA = "data"
 """Directory of the Parquet files inside a lakehouse."""
@@ -20,13 +19,12 @@ ABSENT = "creating a new DuckLake is explicitly disabled"
 """What DuckLake says where a catalogue holds nothing, and none may be made."""
 
 
-def remains(root: Path) -> Path | None:
+def remains(root: Root) -> Root | None:
     """Return a folder of the lakehouse at `root` that holds files; None where there is none."""
-    places = (root / DATA, root / CACHE)
-    return next((place for place in places if any(names for _, _, names in os.walk(place))), None)
+    return next((root / name for name in (DATA, CACHE) if any(storage_of(root / name).names())), None)
 
 
-def lost(root: Path, place: Path, catalogue: str) -> StoreError:
+def lost(root: Root, place: Root, catalogue: str) -> StoreError:
     """Return the error for a lakehouse of which `place` holds files, and `catalogue` nothing."""
     return StoreError(
         f"lakehouse '{root}' has lost its catalogue: '{place}' holds files, but {catalogue} holds none; nothing was "

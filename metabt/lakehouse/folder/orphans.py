@@ -11,15 +11,15 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabt.lakehouse.folder.lost_catalogue import DATA
+from metabt.lakehouse.storage.place import storage_of
+from metabt.lakehouse.storage.port import Root, Storage
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,48 +37,46 @@ SLACK = 2.0
 
 
 @contextmanager
-def marked(con: duckdb.DuckDBPyConnection, root: Path, *, certain: bool) -> Iterator[None]:
+def marked(con: duckdb.DuckDBPyConnection, root: Root, *, certain: bool) -> Iterator[None]:
     """Remove what writers before left, and mark the lakehouse within the block; the writer lock is held.
 
     `certain` says that whoever held the lock before is gone, and that this writer cannot lose it.
     """
     last = math.inf if certain else time.time() - DAY
-    left = {mark: began for mark in root.glob(f"{MARK}*") if (began := _began(mark)) < last - DAY}
+    storage = storage_of(root)
+    left = {mark.name: mark.changed for mark in storage.files(MARK) if mark.changed < last - DAY}
     if left:
-        _remove(con, root, min(left.values()), last)
-        for mark in left:
-            mark.unlink(missing_ok=True)
-    mark = root / f"{MARK}{secrets.token_hex(8)}"
-    mark.touch()
+        _remove(con, storage, min(left.values()), last)
+        for name in left:
+            storage.remove(name)
+    mark = f"{MARK}{secrets.token_hex(8)}"
+    storage.write(mark, b"")
     try:
         yield
     except Exception:  # whatever ended the writing: what was rolled back is nobody's, and the error is raised again
         with suppress(Exception):  # where the catalogue cannot be asked the mark stays, for another writer
             if certain:
-                _remove(con, root, _began(mark), math.inf)
-            if not _unnamed(con, root, _began(mark), math.inf):
-                mark.unlink(missing_ok=True)
+                _remove(con, storage, _began(storage, mark), math.inf)
+            if not _unnamed(con, storage, _began(storage, mark), math.inf):
+                storage.remove(mark)
         raise
-    mark.unlink(missing_ok=True)
+    storage.remove(mark)
 
 
-def _remove(con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float) -> None:
-    for path in _unnamed(con, root, since, last):
-        path.unlink(missing_ok=True)
+def _remove(con: duckdb.DuckDBPyConnection, storage: Storage, since: float, last: float) -> None:
+    for name in _unnamed(con, storage, since, last):
+        storage.remove(name)
 
 
-def _unnamed(con: duckdb.DuckDBPyConnection, root: Path, since: float, last: float) -> list[Path]:
+def _unnamed(con: duckdb.DuckDBPyConnection, storage: Storage, since: float, last: float) -> list[str]:
     """Return the data files of a time (seconds since 1970) that the catalogue does not name."""
-    found = list(_written(root / DATA, since, last))
+    found = list(_written(storage, since, last))
     named = _named(con)  # asked later, so that it has what was committed meanwhile
-    return [path for path in found if path.name not in named]
+    return [name for name in found if name.rpartition("/")[2] not in named]
 
 
-def _began(mark: Path) -> float:
-    try:
-        return mark.stat().st_mtime
-    except OSError:  # it was taken away meanwhile
-        return math.inf
+def _began(storage: Storage, mark: str) -> float:
+    return next((file.changed for file in storage.files(mark)), math.inf)  # it may have been taken away meanwhile
 
 
 def _named(con: duckdb.DuckDBPyConnection) -> set[str]:
@@ -87,12 +85,7 @@ def _named(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {path.rpartition("/")[2] for (path,) in con.execute(sql).fetchall()}
 
 
-def _written(folder: Path, since: float, last: float) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        for path in (Path(place) / name for name in names if name.startswith(NAME)):
-            try:
-                written = path.stat().st_mtime
-            except FileNotFoundError:  # another writer took it back meanwhile
-                continue
-            if since - SLACK <= written <= last:
-                yield path
+def _written(storage: Storage, since: float, last: float) -> Iterator[str]:
+    for file in storage.files(f"{DATA}/"):
+        if file.name.rpartition("/")[2].startswith(NAME) and since - SLACK <= file.changed <= last:
+            yield file.name

@@ -173,7 +173,7 @@ def ingest(
     """
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
-    located(path, catalog)  # an address is refused before anything is read
+    located(path)  # an address is refused before anything is read
     how = Storing(closed, replace, rescale, options or Options())
     name = "frame"
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import duckdb
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder
 from metabt.lakehouse.folder.orphans import NAME
+from metabt.lakehouse.storage.place import storage_of
 
 GROUP = 122_880
 """Rows of a row group at most, as DuckDB has it."""
@@ -47,25 +49,25 @@ def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema,
     duckdb.IOException
         If a file cannot be written, as where DuckDB writes it.
     """
-    folder = data_folder(con) / "main" / "prices" / f"dataset={dataset}"
-    files = [folder / f"year={int(year)}" / f"{NAME}{uuid4()}.parquet" for year, _ in years]
+    folder = data_folder(con) / f"main/prices/dataset={dataset}"
+    files = [folder / f"year={int(year)}/{NAME}{uuid4()}.parquet" for year, _ in years]
     try:
         for file, (_, batches) in zip(files, years, strict=True):
-            _write(file, schema, batches)
+            with _said_as_duckdb(), storage_of(file.parent).written(file.name) as opened:
+                _write(opened, schema, batches)
         with _said_as_duckdb():
             add(con, "prices", files)
     except BaseException:  # nothing was committed: they are nobody's
         for file in files:
             with suppress(OSError):
-                file.unlink(missing_ok=True)
+                storage_of(file.parent).remove(file.name)
         raise
 
 
-def _write(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def _write(file: Path | BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     from pyarrow.parquet import ParquetWriter
 
     with _said_as_duckdb():
-        file.parent.mkdir(parents=True, exist_ok=True)
         writer = ParquetWriter(file, schema, use_dictionary=REPEATED, store_schema=False)
     try:
         for batch in batches:  # which may raise what it likes

@@ -21,6 +21,7 @@ from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.sql.admission import COMMAND, admit
 from metabt.lakehouse.sql.reading_connection import ReadingConnection
 from metabt.lakehouse.sql.result_set import QueryResult
+from metabt.lakehouse.storage.place import storage_of
 
 
 def connect(path: str | Path, run_id: str | None = None) -> ReadingConnection:
@@ -61,7 +62,7 @@ def reading(path: str | Path, run_id: str | None = None, memory: int | None = No
     """
     con = attach(path, read_only=True)
     _use(con, run_id)
-    directories = quoted(str(located(path) / DATA) + "/")
+    directories = quoted(storage_of(located(path) / DATA).beneath)
     con.execute(f"SET allowed_directories = [{directories}]")
     for setting in ("enable_external_access", "autoload_known_extensions"):
         con.execute(f"SET {setting} = false")

@@ -110,6 +110,6 @@ def test_a_proof_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypat
         fsync(file)
         seen.append((Path(f"/proc/self/fd/{file}").read_bytes(), list((tmp_path / ADOPTED).glob("*.json"))))
 
-    monkeypatch.setattr(adoptions.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     path = write_proof(tmp_path, [kind(1)])
     assert seen == [(path.read_bytes(), [])]

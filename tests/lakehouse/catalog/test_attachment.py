@@ -194,7 +194,7 @@ def test_a_failing_write_is_refused_whatever_the_permission_bits_say(
     def read_only_mount(**_: object) -> object:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(attachment.tempfile, "TemporaryFile", read_only_mount)
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only_mount)
     with pytest.raises(StoreError, match="cannot be written: .*Read-only file system; restore write permission"):
         check_writable(tmp_path)
 

@@ -1,7 +1,8 @@
 """Bucket: the shelf that is a prefix of an object store of S3's protocol, for machines that share no disk.
 
 1. `address` reads and checks `s3://bucket/prefix`; another kind of address is refused by name.
-2. `connection` sends requests, again where an answer is lost or late, for a time that ends (the only botocore).
+2. `connection` sends requests by a `client`, again where an answer is lost or late, for a time that ends (the only
+   modules that import botocore).
 3. `shelf` is the twin of the port; `cache` remembers blocks on it.
 4. `probe` refuses a server that lets two writers have one name.
 

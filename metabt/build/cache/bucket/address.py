@@ -66,6 +66,16 @@ class Address:
         """Return the address of what is below this one."""
         return Address(self.bucket, f"{self.prefix}/{name}".lstrip("/"))
 
+    @property
+    def name(self) -> str:
+        """The last part of the prefix."""
+        return self.prefix.rpartition("/")[2]
+
+    @property
+    def parent(self) -> Address:
+        """The address of what this one is directly below."""
+        return Address(self.bucket, self.prefix.rpartition("/")[0])
+
 
 def scheme(text: str | Path) -> str | None:
     """Return the kind of an address, in lower case; None for a path.

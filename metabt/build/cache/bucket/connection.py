@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from metabt.build.cache.bucket.address import Server
-from metabt.errors import StoreError
+from metabt.build.cache.bucket.client import Access, Client, access_of, connected
 
 PATIENCE = 45.0
 """Seconds after which a request is not sent again; the last one may take TIMEOUT more."""
@@ -31,10 +31,6 @@ REST = 60.0
 """Seconds for which a server is not asked after patience is over."""
 PAUSE, LONGEST = 0.05, 3.0
 """Seconds of the first pause, and of the longest."""
-CONNECT, TIMEOUT = 5.0, 30.0
-"""Seconds within which a connection must stand, and within which some bytes must come."""
-CONNECTIONS = 32
-"""Connections that are kept open."""
 AGAIN = {408, 429, 500, 502, 503, 504}
 """HTTP codes that say to come back later."""
 AGAIN_WORDS = {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "SlowDown", "InternalError"}
@@ -69,12 +65,27 @@ class Connection:
         self._patience, self._hope = patience, patience
         self._rest_until = 0.0
         self._lock = threading.Lock()
-        self._made: Any = None
+        self._made: Client | None = None
 
     @property
     def endpoint(self) -> str:
         """Address of the server that is asked."""
         return str(self._client().meta.endpoint_url)
+
+    def access(self) -> Access:
+        """Return how another client gets in as this one does.
+
+        Raises
+        ------
+        PermissionError
+            When AWS' chain finds no credentials, or those that it finds cannot be renewed.
+        """
+        self._client()
+        assert self._made is not None
+        try:
+            return access_of(self._made)
+        except _errors() as error:
+            raise self._translated("credentials", "", error) from None
 
     @property
     def rests(self) -> bool:
@@ -222,42 +233,12 @@ class Connection:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                self._made = _connected(self.server)
-            return self._made
+                self._made = connected(self.server)
+            return self._made.s3
 
 
 class _NothingThere(Exception):
     """An object ends before the bytes that were asked for."""
-
-
-def _connected(server: Server) -> Any:
-    try:
-        from botocore import config, session
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            "an object store needs the package botocore, which is not installed; pip install 'metabt[s3]'"
-        ) from error
-    found = session.get_session()
-    addressing = found.get_scoped_config().get("s3", {}).get("addressing_style") if _has_profile(found) else None
-    settings = config.Config(
-        connect_timeout=CONNECT,
-        read_timeout=TIMEOUT,
-        max_pool_connections=CONNECTIONS,
-        # requests are repeated here, where it is known what a lost answer means
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        # what is stored has digests of its own, and not every server knows these
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        # a server of one's own seldom has a name for each bucket
-        s3={"addressing_style": addressing or ("path" if server.endpoint else "auto")},
-    )
-    region = server.region or found.get_config_variable("region") or "us-east-1"
-    return found.create_client("s3", endpoint_url=server.endpoint, region_name=region, config=settings)
-
-
-def _has_profile(session: Any) -> bool:
-    profile = session.get_config_variable("profile")
-    return profile is None or profile in session.available_profiles
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -20,7 +20,7 @@ from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection, Facts
 from metabt.build.cache.last_use import decoded_uses, encoded_uses
 from metabt.build.cache.pack_format import Fault, is_key
-from metabt.build.cache.shelf import PACKS, PROBES, QUARANTINE, USED, Bad
+from metabt.build.cache.shelf import ADOPTED, PACKS, PROBES, QUARANTINE, USED, Bad
 from metabt.build.cache.verified_reading import room
 
 LOOK = 2.0
@@ -166,6 +166,19 @@ class BucketShelf:
         before = self.uses(name, len(times), 0.0)
         merged = [now or earlier for now, earlier in zip(times, before, strict=True)]
         self._connection.put(self._name(USED, name), encoded_uses(merged))
+
+    def note(self, name: str, text: str) -> str:
+        """Put a note."""
+        self._connection.put(self._name(ADOPTED, name), text.encode())
+        return f"{self.at}/{ADOPTED}/{name}"
+
+    def notes(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the notes."""
+        for facts in self._connection.list(self._name(ADOPTED, "")):
+            data = None
+            with suppress(OSError):
+                _, data = self._connection.get(facts.name)
+            yield f"s3://{self.address.bucket}/{facts.name}", data
 
     def place(self, name: str) -> str:
         """Return the address of a pack."""

@@ -24,7 +24,7 @@ from metabt.build.cache.folder.reading import (
 )
 from metabt.build.cache.folder.syscalls import REASONS, Disk
 from metabt.build.cache.folder.times import last_uses, write_uses
-from metabt.build.cache.shelf import PACKS, QUARANTINE, USED, Bad
+from metabt.build.cache.shelf import ADOPTED, PACKS, QUARANTINE, USED, Bad
 
 RECENT = 0.05
 """Seconds within which a directory may have changed once more without its time telling."""
@@ -118,6 +118,26 @@ class FolderShelf:
     def write_uses(self, name: str, times: Sequence[float]) -> None:
         """Write when objects of a pack were last used; of those with 0 what is there stays."""
         write_uses(self.at, name, times)
+
+    def note(self, name: str, text: str) -> Path:
+        """Write a note under another name, and give it its own."""
+        path = self.at / ADOPTED / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".tmp")
+        with scratch.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(path)
+        return path
+
+    def notes(self) -> Iterator[tuple[Path, bytes | None]]:
+        """Yield the notes."""
+        for path in sorted((self.at / ADOPTED).glob("*.json")):
+            data = None
+            with suppress(OSError):
+                data = path.read_bytes()
+            yield path, data
 
     def place(self, name: str) -> Path:
         """Return the path of a pack's file."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from metabt.build.cache.bucket import connection as module
+from metabt.build.cache.bucket import client
 from metabt.build.cache.bucket.address import Server
 from metabt.build.cache.bucket.connection import Connection, Taken
 from tests.shared.object_servers import BUCKET, KEY_ID, SECRET, Fault, Proxy, Request, credentials, make_bucket, moto
@@ -33,7 +33,7 @@ def proxy(endpoint: str) -> Iterator[Proxy]:
 
 @pytest.fixture
 def connection(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Connection:
-    monkeypatch.setattr(module, "TIMEOUT", 0.3)  # a delay of 0.6 s is too long
+    monkeypatch.setattr(client, "TIMEOUT", 0.3)  # a delay of 0.6 s is too long
     return Connection(Server(proxy.endpoint), BUCKET, patience=20.0)
 
 

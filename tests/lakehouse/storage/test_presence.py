@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from metabt.lakehouse import attach
-from metabt.lakehouse.folder.presence import alone
+from metabt.lakehouse.storage.presence import alone
 
 READER = """
 import sys
