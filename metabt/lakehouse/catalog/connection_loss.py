@@ -1,7 +1,7 @@
-"""Connection loss: the server of a catalogue is gone; the message says so, and what to do.
+"""Connection loss: the server of a catalogue, or of an object store, is gone; the message says so, and what to do.
 
 1. `said` finds in DuckDB's message what the server or libpq said.
-2. `is_outage` recognises an outage by its message.
+2. `is_outage` recognises an outage of a catalogue by its message, `is_store_outage` one of an object store.
 3. `reported` makes a function that reads raise StoreError for it, and for what cannot be read (catalog/damage).
 4. `whole` is a transaction and `close` the end of a connection that an outage does not make the end of the process.
 """
@@ -42,6 +42,11 @@ LOST = "server closed the connection"
 UNREADABLE = (ValueError, LookupError, ArithmeticError, TypeError)
 """What Arrow, NumPy and Python raise over values that no writer wrote."""
 
+STORE = re.compile(r"^(HTTP Error: |IO Error: .*\bHTTP (GET|PUT|POST|HEAD|DELETE)\b)")
+"""What DuckDB's messages of an object store begin with."""
+NO_OUTAGE = re.compile(r"\(HTTP (code )?(404|416)|HTTP 404|HTTP 416")
+"""Answers that say that an object is not there, or ends early: that is damage."""
+
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 Con = duckdb.DuckDBPyConnection
@@ -60,6 +65,11 @@ def is_outage(reason: str) -> bool:
     return any(sign in reason.lower() for sign in OUTAGES)
 
 
+def is_store_outage(reason: str) -> bool:
+    """Return whether an error's message says that an object store does not answer, or refuses."""
+    return STORE.match(reason) is not None and NO_OUTAGE.search(reason) is None
+
+
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
     """Return `read` so that it raises StoreError, with the cure, where the server is gone or a file is damaged."""
 
@@ -72,6 +82,8 @@ def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenat
         except (duckdb.Error, *UNREADABLE) as error:
             if is_outage(str(error)):
                 raise StoreError(lost(str(error))) from error
+            if is_store_outage(str(error)):
+                raise StoreError(store_lost(str(error))) from error
             raise unreadable(con, error) from error
 
     return reading
@@ -111,4 +123,13 @@ def lost(reason: str) -> str:
     return (
         f"the connection to the lakehouse's catalogue was lost: {said(reason)}; see that the server runs and can be "
         "reached, then give the same command again: nothing is stored in part"
+    )
+
+
+def store_lost(reason: str) -> str:
+    """Return the message for who has lost an object store: what DuckDB said, and what to do."""
+    first = re.sub(r"'?https?://[^\s']*'?", "it", reason.partition("\n")[0])
+    return (
+        f"the object store does not answer as it should: {first}; see whether its server and the bucket are there, and "
+        "what AWS' credentials allow, then give the same command again: nothing is stored in part"
     )

@@ -27,7 +27,7 @@ from metabt.errors import StoreError
 from metabt.lakehouse.catalog.added_files import take_over
 from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
-from metabt.lakehouse.catalog.connection_loss import close, is_outage, whole
+from metabt.lakehouse.catalog.connection_loss import close, is_outage, is_store_outage, store_lost, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, present, record, record_intended
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
@@ -135,4 +135,6 @@ def _is_conflict(where: Catalogue, error: Exception) -> bool:
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:
+    if is_store_outage(reason):
+        return StoreError(f"lakehouse '{where.root}': nothing was written: {store_lost(reason)}")
     return StoreError(f"lakehouse '{where.root}': {where.unwritten(reason)}")

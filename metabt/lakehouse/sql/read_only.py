@@ -14,7 +14,7 @@ import duckdb
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.attachment import attach
 from metabt.lakehouse.catalog.catalog_location import located
-from metabt.lakehouse.catalog.connection_loss import is_outage, lost
+from metabt.lakehouse.catalog.connection_loss import is_outage, is_store_outage, lost, store_lost
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute, quoted
 from metabt.lakehouse.folder.lost_catalogue import DATA
@@ -125,6 +125,8 @@ def explained(error: duckdb.Error) -> str:
     message = f"SQL: {error}"
     if is_outage(message):
         return lost(message)
+    if is_store_outage(str(error)):
+        return store_lost(str(error))
     if "read-only" in message:
         return f"{COMMAND}: {message}"
     if isinstance(error, duckdb.CatalogException) and "Table with name" in message:

@@ -4,7 +4,8 @@
    nothing stores it, and SQL shows of it no more than the name of the key.
 2. A key that lasts for a time, as a pod's identity has it, is renewed by the chain before it ends. A thread looks every
    LOOK seconds, and makes the secrets of the connections that live anew.
-3. `forget_environment` takes away what the extension has read from the environment by itself: its settings would show
+3. `be_patient` has requests sent again; httpfs itself gives up after half a second.
+4. `forget_environment` takes away what the extension has read from the environment by itself: its settings would show
    it to whoever asks.
 """
 
@@ -24,6 +25,8 @@ from metabt.errors import StoreError
 
 LOOK = 60.0
 """Seconds between two looks at credentials that last for a time: the chain renews them ten minutes before they end."""
+PATIENCE = {"http_retries": 7, "http_retry_wait_ms": 100, "http_retry_backoff": 2, "http_timeout": 30}
+"""Settings of the extension: pauses of 0.1, 0.2 and so on, 13 seconds of them in all."""
 SETTINGS = ("s3_access_key_id", "s3_secret_access_key", "s3_session_token")
 """Settings in which the extension keeps what it finds in the environment."""
 
@@ -50,6 +53,12 @@ def admit(con: duckdb.DuckDBPyConnection, address: Address, store: Connection) -
             if not _looking:
                 _looking.append(threading.Thread(target=_look, daemon=True, name="metabt-credentials"))
                 _looking[0].start()
+
+
+def be_patient(con: duckdb.DuckDBPyConnection) -> None:
+    """Have DuckDB send a request again where a server cannot answer now, or an answer is lost."""
+    for name, value in PATIENCE.items():
+        con.execute(f"SET GLOBAL {name} = {value}")
 
 
 def renew() -> int:

@@ -69,7 +69,8 @@ class Prefix:
     def __init__(self, address: Address) -> None:
         """Take the address; the server is the one that AWS' environment and files name."""
         self.address = address
-        self._connection = _connected(Server(), address.bucket, os.getpid())
+        self.server = Server.of_environment()
+        self._connection = _connected(self.server, address.bucket, os.getpid())
 
     @property
     def beneath(self) -> str:
@@ -150,8 +151,9 @@ class Prefix:
 
     def open_to(self, con: duckdb.DuckDBPyConnection) -> None:
         """Give a connection of DuckDB the credentials for what is below the address."""
-        from metabt.lakehouse.storage.credentials import admit
+        from metabt.lakehouse.storage.credentials import admit, be_patient
 
+        be_patient(con)
         try:
             admit(con, self.address, self._connection)
         except OSError as error:
@@ -169,7 +171,7 @@ class Prefix:
         """Return the cache below the address."""
         from metabt.build.cache.bucket.cache import BucketCache
 
-        return BucketCache(str(self.address))
+        return BucketCache(str(self.address), self.server.endpoint, self.server.region)
 
     def shelf(self) -> BucketShelf:
         """Return the shelf of packs below the address."""

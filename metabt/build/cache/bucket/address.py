@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,20 @@ class Server:
     """Its address, such as https://s3.example:9000; None is AWS', or what its environment and files name."""
     region: str | None = None
     """Region that requests are signed for; None is what AWS' environment and files name, else us-east-1."""
+
+    @classmethod
+    def of_environment(cls) -> Server:
+        """Return the server that AWS' environment names; where it names none, AWS' files may.
+
+        Raises
+        ------
+        ConfigError
+            When what it names is no address of a server, or no region.
+        """
+        found = os.environ
+        ignored = found.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+        endpoint = None if ignored else found.get("AWS_ENDPOINT_URL_S3") or found.get("AWS_ENDPOINT_URL")
+        return cls(endpoint or None, found.get("AWS_REGION") or found.get("AWS_DEFAULT_REGION") or None)
 
     def __post_init__(self) -> None:
         # neither is shown: an address may hold a password by mistake
