@@ -42,10 +42,11 @@ LOST = "server closed the connection"
 UNREADABLE = (ValueError, LookupError, ArithmeticError, TypeError)
 """What Arrow, NumPy and Python raise over values that no writer wrote."""
 
-STORE = re.compile(r"^(HTTP Error: |IO Error: .*\bHTTP (GET|PUT|POST|HEAD|DELETE)\b)")
-"""What DuckDB's messages of an object store begin with."""
-NO_OUTAGE = re.compile(r"\(HTTP (code )?(404|416)|HTTP 404|HTTP 416")
-"""Answers that say that an object is not there, or ends early: that is damage."""
+STORE = re.compile(
+    r"^HTTP Error: [^\n]*\bHTTP (code )?(5\d\d|401|403|408|429)\b|"
+    r"^IO Error: .* error for HTTP (GET|PUT|POST|HEAD|DELETE)\b"
+)
+"""What DuckDB's messages of an object store look like that does not answer, or refuses; other ones are of damage."""
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -67,7 +68,7 @@ def is_outage(reason: str) -> bool:
 
 def is_store_outage(reason: str) -> bool:
     """Return whether an error's message says that an object store does not answer, or refuses."""
-    return STORE.match(reason) is not None and NO_OUTAGE.search(reason) is None
+    return STORE.match(reason) is not None
 
 
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
