@@ -13,21 +13,23 @@ from pathlib import Path
 
 import duckdb
 
+from metabt.build.cache.bucket.address import Address
 from metabt.data.dataset import Names, Part
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
 from metabt.lakehouse.catalog.attachment import attach
-from metabt.lakehouse.catalog.catalog_location import FILE, require
+from metabt.lakehouse.catalog.catalog_location import FILE, located, require
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.prices.price_panels import Selection, read_selection, selection
+from metabt.lakehouse.storage.port import Root
 
 
 @dataclass(frozen=True)
 class Reader:
     """Reads the prices of a lakehouse as they were at a snapshot; it travels to other processes."""
 
-    path: Path
-    """Directory of the lakehouse."""
+    path: Path | Address
+    """Where the lakehouse lies."""
     snapshot: int
     """Number of the snapshot that is read."""
     connection: duckdb.DuckDBPyConnection | None = None
@@ -76,17 +78,20 @@ class Reader:
         connection = _connection(self.path) if self.connection is None else self.connection
         return read_selection(connection, chosen, self.snapshot)
 
-    def __reduce__(self) -> tuple[type[Reader], tuple[Path, int]]:
+    def __reduce__(self) -> tuple[type[Reader], tuple[Root, int]]:
         """Travel without the connection."""
-        return Reader, (self.path.absolute(), self.snapshot)
+        return Reader, (located(self.path), self.snapshot)
 
 
-def _connection(path: Path) -> duckdb.DuckDBPyConnection:
+def _connection(path: Path | Address) -> duckdb.DuckDBPyConnection:
     found = require(path)
-    marker = (found.file if isinstance(found, SqliteCatalogue) else path / FILE).stat()
-    return _opened(path, marker.st_dev, marker.st_ino)  # another lakehouse may have taken its place since
+    if isinstance(found.root, Path):
+        file = found.file if isinstance(found, SqliteCatalogue) else found.root / FILE
+        status = file.stat()
+        return _opened(found.root, (status.st_dev, status.st_ino))
+    return _opened(found.root, str(found))
 
 
 @cache
-def _opened(path: Path, _device: int, _inode: int) -> duckdb.DuckDBPyConnection:
-    return attach(path, read_only=True)
+def _opened(root: Root, _marker: object) -> duckdb.DuckDBPyConnection:
+    return attach(root, read_only=True)  # with another marker, another lakehouse has taken its place since

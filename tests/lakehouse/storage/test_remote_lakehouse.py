@@ -76,6 +76,7 @@ def test_a_run_that_is_stored_there_is_the_one_that_a_folder_holds(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["seaweed"], indirect=True)
 def test_what_is_stored_is_what_a_folder_holds_and_another_machine_computes_nothing(
     place: str, signed_in: Server, local: dict[str, str], tmp_path: Path
 ) -> None:
@@ -186,10 +187,11 @@ def test_what_is_left_of_a_catalogue_that_was_lost_is_not_taken_for_a_new_lakeho
         metabt.ingest(prices(100), lakehouse=place, dataset="d", catalog=signed_in.catalog)
 
 
-FAULTS = [("measured", 0), ("measured", 1), ("forget", 0), ("forget", 2), ("put", 1), ("put", 3), ("flush", 0)]
+FAULTS = [("measured", 1), ("forget", 2), ("put", 3), ("flush", 0)]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["seaweed"], indirect=True)
 @pytest.mark.parametrize(("fault", "number"), FAULTS)
 def test_of_a_driver_that_is_killed_nothing_is_seen_in_part_and_the_same_command_goes_on(
     place: str, signed_in: Server, local: dict[str, str], tmp_path: Path, fault: str, number: int
