@@ -29,6 +29,8 @@ NEEDED = "METABT_NEED_S3"
 """Environment variable that makes a missing server, or client, an error."""
 BUCKET = "research"
 KEY_ID, SECRET = "METABTTESTKEY", "metabt-test-secret"
+READER = "METABTTESTREADER", "metabt-test-reader"
+"""Key of somebody who may list and get."""
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": KEY_ID,
     "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -72,7 +74,9 @@ def seaweed() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="metabt-seaweed-"))
     (folder / "users.json").write_text(
         f'{{"identities": [{{"name": "quant", "credentials": [{{"accessKey": "{KEY_ID}", "secretKey": "{SECRET}"}}], '
-        '"actions": ["Admin", "Read", "Write", "List"]}]}'
+        '"actions": ["Admin", "Read", "Write", "List"]}, '
+        f'{{"name": "reader", "credentials": [{{"accessKey": "{READER[0]}", "secretKey": "{READER[1]}"}}], '
+        '"actions": ["Read", "List"]}]}'
     )
     s3, master, volume, filer = free_ports(4)
     here = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-master.volumeSizeLimitMB=64", "-volume.max=50"]

@@ -22,7 +22,7 @@ from metabt.lakehouse.storage.credentials import PATIENCE
 from metabt.lakehouse.storage.place import storage_of
 from metabt.runs.sweep import run_sweep
 from tests.lakehouse.storage.remote_driver import computed, content, jobs, prices, tree
-from tests.shared.object_servers import KEY_ID, SECRET
+from tests.shared.object_servers import KEY_ID, READER, SECRET
 from tests.shared.postgres_server import Server
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -185,6 +185,42 @@ def test_what_is_left_of_a_catalogue_that_was_lost_is_not_taken_for_a_new_lakeho
     storage.remove("catalog.postgres")
     with pytest.raises(StoreError, match="has lost its catalogue"):
         metabt.ingest(prices(100), lakehouse=place, dataset="d", catalog=signed_in.catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["seaweed"], indirect=True)
+def test_who_may_list_and_get_reads_all_and_is_refused_what_writes(
+    place: str, signed_in: Server, tmp_path: Path
+) -> None:
+    metabt.ingest(prices(200), lakehouse=place, dataset="d", catalog=signed_in.catalog)
+    run_id = metabt.backtest(tree(), place).run_id
+    before = names(place)
+    code = f"""
+import metabt, json
+from metabt.errors import StoreError
+from metabt.lakehouse.soundness import check_lakehouse
+from tests.lakehouse.storage.remote_driver import content, prices, tree
+place = {place!r}
+with metabt.connect(place) as con:
+    rows = con.execute("SELECT count(*) FROM prices").fetchall()
+found = metabt.load(place, "book").weights.shape
+refused = []
+ingest = lambda: metabt.ingest(prices(300), lakehouse=place, dataset="d")
+for call in (ingest, lambda: metabt.backtest(tree("x"), place)):
+    try:
+        call()
+    except StoreError as error:
+        refused.append(str(error))
+print(json.dumps([rows, found, check_lakehouse(place).faults, list(content(place)), refused]))
+"""
+    env = {**os.environ, "AWS_ACCESS_KEY_ID": READER[0], "AWS_SECRET_ACCESS_KEY": READER[1], "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows, shape, faults, runs, refused = json.loads(done.stdout.splitlines()[-1])
+    assert rows == [[600]] and shape[1] == 3 and not faults and runs == [run_id] and names(place) == before
+    assert len(refused) == 2 and all("AccessDenied" in it and "credentials" in it for it in refused), refused
+    assert READER[1] not in done.stdout + done.stderr
 
 
 FAULTS = [("measured", 1), ("forget", 2), ("put", 3), ("flush", 0)]
