@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from metabt.build.cache.disk import StoredCache
     from metabt.lakehouse.catalog.asking import Asking
     from metabt.lakehouse.runs.askings import Asked
+    from metabt.lakehouse.storage.port import Root
 
 DATASET = "prices"
 """Name of the dataset that a single frame is."""
@@ -135,12 +135,11 @@ class Lakehouse:
         return self.wanted({name: symbols})[name]
 
     @property
-    def scratch(self) -> Path:
-        """Folder of this machine for what is needed for a while: the lakehouse's own, unless that is elsewhere."""
+    def root(self) -> Root:
+        """Where it lies: an absolute folder, or an address."""
         from metabt.lakehouse.catalog.catalog_location import located
 
-        root = located(self.path)
-        return root if isinstance(root, Path) else Path(tempfile.gettempdir())
+        return located(self.path)
 
     def check_writable(self) -> None:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
@@ -149,11 +148,10 @@ class Lakehouse:
 
     def cache(self) -> StoredCache:
         """Return the lakehouse's own cache of blocks."""
-        from metabt.lakehouse.catalog.catalog_location import located
         from metabt.lakehouse.folder.lost_catalogue import CACHE
         from metabt.lakehouse.storage.place import storage_of
 
-        return storage_of(located(self.path) / CACHE).cache()
+        return storage_of(self.root / CACHE).cache()
 
     def find(self, run_id: str) -> tuple[dict[str, object], dict[str, Table]] | None:
         """Return the row and the tables of a run that is stored whole and did not fail; None where there is none.

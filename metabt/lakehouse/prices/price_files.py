@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -17,7 +17,7 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder
+from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder, said_as_duckdb
 from metabt.lakehouse.folder.orphans import NAME
 from metabt.lakehouse.storage.place import storage_of
 
@@ -53,9 +53,13 @@ def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema,
     files = [folder / f"year={int(year)}/{NAME}{uuid4()}.parquet" for year, _ in years]
     try:
         for file, (_, batches) in zip(files, years, strict=True):
-            with _said_as_duckdb(), storage_of(file.parent).written(file.name) as opened:
+            with ExitStack() as written:
+                with said_as_duckdb():
+                    opened = written.enter_context(storage_of(file.parent).written(file.name))
                 _write(opened, schema, batches)
-        with _said_as_duckdb():
+                with said_as_duckdb():
+                    written.close()
+        with said_as_duckdb():
             add(con, "prices", files)
     except BaseException:  # nothing was committed: they are nobody's
         for file in files:
@@ -67,23 +71,15 @@ def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema,
 def _write(file: Path | BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     from pyarrow.parquet import ParquetWriter
 
-    with _said_as_duckdb():
+    with said_as_duckdb():
         writer = ParquetWriter(file, schema, use_dictionary=REPEATED, store_schema=False)
     try:
         for batch in batches:  # which may raise what it likes
-            with _said_as_duckdb():
+            with said_as_duckdb():
                 writer.write_batch(batch, row_group_size=GROUP)
-        with _said_as_duckdb():
+        with said_as_duckdb():
             writer.close()
     except BaseException:
         with suppress(OSError):
             writer.close()
         raise
-
-
-@contextmanager
-def _said_as_duckdb() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise duckdb.IOException(str(error)) from error
