@@ -33,6 +33,8 @@ def refused(call: Callable[[], object], kind: type[MetabtError] = StoreError) ->
 @pytest.mark.parametrize("place", [PLACE, f"{PLACE}/", Path(PLACE), Address("research", "lake")])
 def test_an_address_is_a_lakehouse_of_its_own_though_a_path_has_lost_a_slash(place: str | Path | Address) -> None:
     assert located(place) == Address("research", "lake") and str(located(place)) == PLACE
+    within = Address("research", "lake/dataset=a%20b")
+    assert located(within) is within  # as DuckDB names it
 
 
 @pytest.mark.parametrize(

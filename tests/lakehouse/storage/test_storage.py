@@ -72,7 +72,7 @@ def test_of_many_who_put_a_name_one_does(root: Root) -> None:
 
 
 def test_files_are_listed_by_how_their_names_begin(root: Root, storage: Storage) -> None:
-    names = ["mark-1", "mark-2", "other", "data/a/x=1/mark-3", "data/b", "data2/c"]
+    names = ["mark-1", "mark-2", "mark-3/deep", "other", "data/a/x=1/mark-3", "data/b", "data2/c"]
     before = time.time() - 2
     for name in names:
         storage.write(name, name.encode())
@@ -85,7 +85,7 @@ def test_files_are_listed_by_how_their_names_begin(root: Root, storage: Storage)
     assert storage.holds("data") and storage.holds("data/b") and not storage.holds("dat")
     storage.remove("data/b")
     storage.clear("data/a")
-    assert sorted(storage.names()) == ["data2/c", "mark-1", "mark-2", "other"]
+    assert sorted(storage.names()) == ["data2/c", "mark-1", "mark-2", "mark-3/deep", "other"]
 
 
 def test_a_file_that_is_repeated_stays_when_the_first_goes(storage: Storage) -> None:
