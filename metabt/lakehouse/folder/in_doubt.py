@@ -73,18 +73,19 @@ def restore(con: duckdb.DuckDBPyConnection, root: Root) -> None:
     tables = ("ducklake_data_file", "ducklake_delete_file")
     sql = " UNION ALL ".join(f"SELECT path FROM {META}.{table}" for table in tables)
     named = {path.rpartition("/")[2] for (path,) in con.execute(sql).fetchall()}
-    newest: dict[str, float] = {}
+    folders = set()
     for second in seconds:
         folder, _, name = second.name.removeprefix(f"{KEPT}/").partition("/")
-        newest[folder] = max(second.changed, newest.get(folder, 0.0))
+        folders.add(f"{KEPT}/{folder}")
         if name.rpartition("/")[2] in named:
             first = f"{DATA}/{name}"
             with suppress(OSError):  # it was answered meanwhile, or the folder cannot be written
                 if not storage.holds(first):
                     storage.repeat(second.name, first)
-    for folder, changed in newest.items():
-        if time.time() - changed > DAY:
-            _clear(storage, f"{KEPT}/{folder}")
+    for folder in folders:
+        with suppress(FileNotFoundError):  # it was answered meanwhile
+            if time.time() - storage.entered(folder) > DAY:
+                _clear(storage, folder)
 
 
 def _clear(storage: Storage, folder: str) -> None:

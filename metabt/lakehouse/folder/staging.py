@@ -60,13 +60,10 @@ def remove_left(root: Root, *, certain: bool) -> None:
 
 
 def _remove_old(storage: Storage) -> None:
-    newest: dict[str, float] = {}
-    for file in storage.files(f"{STAGED}/"):
-        folder = file.name.split("/")[1]
-        newest[folder] = max(file.changed, newest.get(folder, 0.0))
-    for folder, changed in newest.items():
-        if time.time() - changed > 2 * DAY:
-            storage.clear(f"{STAGED}/{folder}")
+    for folder in {f"{STAGED}/{file.name.split('/')[1]}" for file in storage.files(f"{STAGED}/")}:
+        with suppress(FileNotFoundError):  # it went meanwhile
+            if time.time() - storage.entered(folder) > 2 * DAY:
+                storage.clear(folder)
 
 
 def _is_left(folder: Path, certain: bool) -> bool:

@@ -87,6 +87,10 @@ class LocalFolder:
         """Remove a file; there may be none."""
         (self.root / name).unlink(missing_ok=True)
 
+    def entered(self, folder: str) -> float:
+        """Return the time of a folder: files that have two names have the time at which they were written."""
+        return (self.root / folder).stat().st_mtime
+
     def clear(self, folder: str) -> None:
         """Remove a folder, and the one that it is in if that is empty then."""
         place = self.root / folder

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -116,6 +117,14 @@ class Prefix:
     def remove(self, name: str) -> None:
         """Remove an object."""
         self._connection.delete(self._name(name))
+
+    @_said
+    def entered(self, folder: str) -> float:
+        """Return the time of the newest object below a name."""
+        found = [file.changed for file in self._listed(f"{folder}/")]
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "there is nothing", folder)
+        return max(found)
 
     @_said
     def clear(self, folder: str) -> None:

@@ -76,6 +76,15 @@ class Storage(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file; there may be none."""
 
+    def entered(self, folder: str) -> float:
+        """Return when something last came into a folder, seconds since 1970.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is none.
+        """
+
     def clear(self, folder: str) -> None:
         """Remove all that lies in a folder, and it, and the one that it is in if that is empty then."""
 

@@ -20,6 +20,8 @@ from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.folder import in_doubt, orphans
 from metabt.lakehouse.maintenance import upkeep
 from metabt.lakehouse.soundness import check_lakehouse
+from metabt.lakehouse.storage.local_folder import LocalFolder
+from metabt.lakehouse.storage.port import File
 from tests.lakehouse.conftest import wide
 from tests.lakehouse.runs.test_stored_runs import assert_same_table, run, table
 from tests.shared.postgres_server import Server
@@ -168,7 +170,7 @@ def test_without_hard_links_they_are_copies(
     def refused(*_: object) -> None:
         raise OSError(refusal, os.strerror(refusal))
 
-    monkeypatch.setattr(in_doubt.os, "link", refused)
+    monkeypatch.setattr(os, "link", refused)
     link.sever(is_commit_of_a_writer(), delivered=True)
     with pytest.raises(StoreError, match="was lost"):
         commit_run(fresh, run("r"), TABLES)
@@ -243,5 +245,6 @@ def test_who_holds_the_lock_removes_nothing_of_a_writer_that_lost_it(
 def test_a_commit_that_is_answered_while_another_attaches_is_no_error(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_doubt, "_folders", lambda root: [root / in_doubt.KEPT / "answered"])
+    gone = File(f"{in_doubt.KEPT}/answered/main/weights/ducklake-gone.parquet", 1, 0.0)
+    monkeypatch.setattr(LocalFolder, "files", lambda self, beginning: iter([gone]))
     attach(fresh, read_only=True).close()

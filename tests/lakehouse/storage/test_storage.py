@@ -82,6 +82,9 @@ def test_files_are_listed_by_how_their_names_begin(root: Root, storage: Storage)
     assert found["data/b"].size == 6 and before < found["data/b"].changed < time.time() + 2
     assert sorted(file.name for file in storage.files("mark-")) == ["mark-1", "mark-2"]
     assert sorted(storage_of(root / "data").names()) == ["a/x=1/mark-3", "b"]
+    assert before < storage.entered("data") < time.time() + 2
+    with pytest.raises(FileNotFoundError):
+        storage.entered("none")
     assert storage.holds("data") and storage.holds("data/b") and not storage.holds("dat")
     storage.remove("data/b")
     storage.clear("data/a")
