@@ -149,10 +149,10 @@ def test_a_job_of_another_launcher_is_a_member_of_a_sweep(told: Any) -> None:
         (["backtest", "-m", "mine", "start=2021-01-01", "end=2020-01-01", "portfolio.lag=0,1"], "is after end"),
         (["backtest", "mine", "demo"], "the portfolios 'mine' and 'demo' are named.* -m portfolio=NAME,NAME"),
         (["backtest", "min"], "no portfolio 'min'; did you mean 'mine'"),
-        (["ingest", "nothing.csv", "--dataset", "x", "--lakehouse", "s3://lake/x"], "'s3://lake/x' would have its cat"),
+        (["ingest", "nothing.csv", "--dataset", "x", "--lakehouse", "s3://L/x"], "'s3://L/x': 'L' is no name of a buc"),
         (["ingest", "s3://lake/prices.csv", "--dataset", "x"], "'s3://lake/prices.csv' is an address"),
         (["runs", "--lakehouse", "gs://lake"], "lakehouse 'gs://lake' is refused: Google"),
-        (["backtest", "mine", "lakehouse=s3://lake/x"], "'s3://lake/x' would have its catalogue in a SQLite"),
+        (["backtest", "mine", "lakehouse=s3://L/x"], "'s3://L/x': 'L' is no name of a bucket"),
         (["sql", "select 1", "--output", "s3://lake/x.csv"], "'s3://lake/x.csv' is an address"),
     ],
 )

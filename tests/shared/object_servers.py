@@ -247,6 +247,11 @@ class Proxy:
         return Handler
 
 
+def need_tables() -> None:
+    """Skip the test, or fail, where DuckDB cannot read what lies in an object store."""
+    _needed("botocore", "duckdb-extension-httpfs", None, "duckdb_extension_httpfs")
+
+
 def _needed(client: str, package: str, program: Path | None, module: str | None = None) -> Path | None:
     """Return the program; skip the test, or fail, where it or the client is missing."""
     found = program.is_file() if program else importlib.util.find_spec(module or "") is not None

@@ -14,7 +14,7 @@ import pytest
 import metabt
 from metabt.runs.sweep import run_sweep
 from tests.lakehouse.storage.remote_driver import content, jobs, prices, tree
-from tests.shared.object_servers import BUCKET, credentials, make_bucket, seaweed
+from tests.shared.object_servers import BUCKET, credentials, make_bucket, need_tables, seaweed
 from tests.shared.postgres_server import running_server
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
@@ -36,6 +36,7 @@ print(json.dumps(content(place)))
 
 
 def test_runs_and_sweeps_on_ray_are_those_of_a_folder(tmp_path: Path) -> None:
+    need_tables()
     folder = str(tmp_path / "lake")
     metabt.ingest(prices(), lakehouse=folder, dataset="d")
     metabt.backtest(tree(), folder)

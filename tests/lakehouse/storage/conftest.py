@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, seaweed
+from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, need_tables, seaweed
 
 SERVERS = {"seaweed": seaweed, "moto": moto}
 KINDS = [pytest.param("seaweed", marks=pytest.mark.slow), "moto"]
@@ -23,6 +23,7 @@ def signed() -> Iterator[None]:
 @pytest.fixture(scope="module", params=KINDS)
 def endpoint(request: pytest.FixtureRequest, signed: None) -> Iterator[str]:
     """Yield the address of a server that AWS' environment names, with a bucket."""
+    need_tables()
     with SERVERS[request.param]() as at, pytest.MonkeyPatch.context() as patch:
         make_bucket(at)
         patch.setenv("AWS_ENDPOINT_URL", at)

@@ -14,8 +14,7 @@ from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.storage import credentials
 from metabt.lakehouse.storage.credentials import SETTINGS, admit, renew
-
-pytest.importorskip("duckdb_extension_httpfs")
+from tests.shared.object_servers import need_tables
 
 PLACE = Address("research", "lake")
 SECRETS = ("first-secret", "second-secret", "first-token", "second-token")
@@ -39,6 +38,7 @@ class Store:
 
 @pytest.fixture
 def con(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
+    need_tables()
     monkeypatch.setattr(credentials, "_lent", {})
     monkeypatch.setattr(credentials, "_looking", [None])  # no thread: the test renews
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-environment")

@@ -21,7 +21,7 @@ from metabt.lakehouse.storage.credentials import PATIENCE
 from metabt.lakehouse.storage.place import storage_of
 from tests.lakehouse.runs.test_stored_runs import assert_same_table, run, table
 from tests.lakehouse.storage.remote_driver import prices
-from tests.shared.object_servers import BUCKET, Fault, Proxy, Request, credentials, make_bucket, moto
+from tests.shared.object_servers import BUCKET, Fault, Proxy, Request, credentials, make_bucket, moto, need_tables
 from tests.shared.postgres_server import Server
 
 TABLES = {"weights": table("weights", 40, 1), "metrics": table("metrics", 15)}
@@ -29,6 +29,7 @@ TABLES = {"weights": table("weights", 40, 1), "metrics": table("metrics", 15)}
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
+    need_tables()
     with credentials(), moto() as backend, Proxy(backend) as proxy, pytest.MonkeyPatch.context() as patch:
         make_bucket(backend)
         patch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
