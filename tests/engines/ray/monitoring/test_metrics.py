@@ -15,15 +15,15 @@ from metabt.build.cache.disk import DiskCache
 from metabt.build.cache.upkeep import stats
 from metabt.build.plan import Plan
 from metabt.build.walk_result import WalkResult
-from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.local import Local
 from metabt.engines.ray import Ray
 from metabt.engines.ray.monitoring.metrics import Metrics, walked_seconds
-from metabt.engines.tree_groups import View
-from metabt.lakehouse.price_source import to_prices
-from metabt.portfolio.resolve import resolve
+from metabt.lakehouse import ingest
 from metabt.portfolio.sleeve import Leaf
+from metabt.runs.sweep import run_sweep
+from metabt.runs.swept import Sweep
 from tests.shared.executors import NESTED, engine, years
+from tests.shared.jobs import job
 from tests.shared.scraping import Numbers, scrape, settled
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
@@ -57,12 +57,12 @@ def of_kind(plan: Plan) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_blocks_seconds_and_bytes_are_those_of_the_run(tmp_path: Path) -> None:
-    job = engine([NESTED], executor=Ray(workers=2), cache=DiskCache(tmp_path))
+    made = engine([NESTED], executor=Ray(workers=2), cache=DiskCache(tmp_path))
     walked: list[WalkResult] = []
-    first = told(lambda: walked.append(job.run()))
-    kinds = of_kind(job.plan)
+    first = told(lambda: walked.append(made.run()))
+    kinds = of_kind(made.plan)
     print(first)
-    assert walked[0].computed == job.plan.n_blocks == sum(kinds.values())
+    assert walked[0].computed == made.plan.n_blocks == sum(kinds.values())
     assert blocks(first) == {(kind, "computed"): count for kind, count in kinds.items()}
     assert stages(first) == pytest.approx({k: v for k, v in walked_seconds(walked[0]).items() if v > 0})
     assert first[("stored_bytes_total", ())] == pytest.approx(stats(tmp_path).bytes, rel=0.01)
@@ -73,37 +73,38 @@ def test_blocks_seconds_and_bytes_are_those_of_the_run(tmp_path: Path) -> None:
 def test_what_is_found_counts_as_found(tmp_path: Path) -> None:
     """A longer tree over the same leaves: those are found, and what is above them is computed."""
     engine([NESTED], executor=Local(), cache=DiskCache(tmp_path)).run()
-    job = engine([{**NESTED, "optimizer": "equal"}], executor=Ray(workers=1), cache=DiskCache(tmp_path))
+    made = engine([{**NESTED, "optimizer": "equal"}], executor=Ray(workers=1), cache=DiskCache(tmp_path))
     walked: list[WalkResult] = []
-    found = blocks(told(lambda: walked.append(job.run())))
+    found = blocks(told(lambda: walked.append(made.run())))
     computed = sum(count for (_, outcome), count in found.items() if outcome == "computed")
-    assert 0 < computed == walked[0].computed < job.plan.n_blocks == sum(found.values())
+    assert 0 < computed == walked[0].computed < made.plan.n_blocks == sum(found.values())
     assert ("leaf", "computed") not in found
 
 
 @pytest.mark.slow
 def test_groups_of_a_sweep_are_counted_as_single_runs_are(tmp_path: Path) -> None:
-    prices = {name: to_prices(name, frame) for name, frame in years(5).items()}
-    symbols = {name: held.symbols for name, held in prices.items()}
-    trees = [resolve({**NESTED, "optimizer": name}, symbols=symbols) for name in ("erc", "equal", "hrp")]
-    job = BacktestEngine(trees, prices, cache=DiskCache(tmp_path), keep="summary")
-    finished = []
+    for name, frame in years(5).items():
+        ingest(tmp_path, name, frame)
+    swept: list[Sweep] = []
 
-    def sweep() -> None:
-        made = Ray(workers=2).finish_trees(job.plan, job.cache, [View()] * 3, "summary")
-        assert made is not None
-        finished.extend(made)
+    def sweep(optimizers: tuple[str, ...]) -> Numbers:
+        trees = [{**NESTED, "optimizer": name, "name": f"t-{name}"} for name in optimizers]
+        jobs = [job(tree, engine="ray", cluster={"workers": 2}) for tree in trees]
+        return told(lambda: swept.append(run_sweep(jobs, str(tmp_path))))
 
-    found = told(sweep)
-    print(found)
-    computed = sum(count for (_, outcome), count in blocks(found).items() if outcome == "computed")
-    assert computed == sum(group.computed for group in finished) == job.plan.n_blocks
-    assert sum(stages(found).values()) > 0 and found[("stored_bytes_total", ())] > 0
+    first, second = sweep(("erc", "equal", "hrp")), sweep(("erc", "inverse_volatility", "hrp"))
+    print(first, second)
+    for numbers, found in zip((first, second), swept, strict=True):
+        computed = {kind: count for (kind, outcome), count in blocks(numbers).items() if outcome == "computed"}
+        assert sum(computed.values()) == found.computed > 0
+        assert computed.get("leaf", 0) == found.leaf_computed
+    assert sum(stages(first).values()) > 0 and first[("stored_bytes_total", ())] > 0
+    assert any(outcome == "found" for _, outcome in blocks(second))
 
 
 @pytest.mark.slow
 def test_an_actor_that_dies_is_counted(tmp_path: Path) -> None:
-    job = engine([NESTED], executor=Ray(workers=1), cache=DiskCache(tmp_path))
+    made = engine([NESTED], executor=Ray(workers=1), cache=DiskCache(tmp_path))
     killed: list[int] = []
 
     def kill(done: int, total: int, label: str) -> None:
@@ -114,7 +115,7 @@ def test_an_actor_that_dies_is_counted(tmp_path: Path) -> None:
             killed.append(alive[0]["Pid"])
             os.kill(killed[0], signal.SIGKILL)
 
-    found = told(lambda: job.run(kill))
+    found = told(lambda: made.run(kill))
     assert found[("actor_deaths_total", (("pool", "leaves"),))] == len(killed) == 1
 
 
