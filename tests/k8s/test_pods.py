@@ -136,7 +136,7 @@ CATALOGUE = {
     "cluster": End(address="192.0.2.10"),
     "s3": End(address="192.0.2.10"),
 }
-STORE = End(address="198.51.100.9")
+STORE, STS = End(address="198.51.100.9"), End(address="192.0.2.200")
 PROMETHEUS = End({"app.kubernetes.io/name": "prometheus"}, namespace="monitoring")
 GRAFANA = End({"app.kubernetes.io/name": "grafana"}, namespace="monitoring")
 METRICS = (8080, 44217, 44227)
@@ -159,7 +159,8 @@ def test_who_may_talk_to_whom(overlay: Path) -> None:
         assert not may(pod, catalogue, 22)
         assert may(pod, API_SERVER, 6443) == (overlay.name != "kind" and pod is head)
         reads = pod in (head, worker, nightly, upkeep)
-        assert may(pod, STORE, 443) == (overlay.name == "s3" and reads) and not may(pod, STORE, 80)
+        assert may(pod, STORE, 443) == may(pod, STS, 443) == (overlay.name == "s3" and reads)
+        assert not may(pod, STORE, 80) and not may(pod, STS, 80)
     for source in (head, worker):
         assert all(may(source, target, port) for target in (head, worker) for port in (6379, 8265, 10002, 31000))
     assert may(submitter, head, 8265) and may(OPERATOR, head, 8265)
