@@ -82,8 +82,8 @@ class SweepTask:
                         notice(differs)
 
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
-            told: dict[str, Any] = {"progress": bar}
-            told |= {} if self.quiet else {"announce": announce, "say": notice}
+            heard = (None, None) if self.quiet else (announce, notice)
+            told: dict[str, Any] = {"progress": bar, "announce": heard[0], "say": heard[1]}
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", force=self.force, **told)
         show(ranking(swept))
         print_notes(conclusion(swept, lakehouse))
