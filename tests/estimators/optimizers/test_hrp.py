@@ -100,7 +100,9 @@ def test_of_equally_long_orders_it_is_the_one_by_columns(scales: tuple[float, fl
 def test_of_ends_with_one_variance_the_first_column_begins(places: tuple[int, int, int]) -> None:
     """A chain of three assets of exactly one variance, the middle one closest to both ends."""
     parts = hadamard(8).astype(float) / 256.0
-    chain = np.array([parts[[1, 2, 3, 4]].sum(axis=0), parts[[1, 2, 3, 5]].sum(axis=0), parts[[1, 5, 6, 7]].sum(axis=0)])
+    chain = np.array(
+        [parts[[1, 2, 3, 4]].sum(axis=0), parts[[1, 2, 3, 5]].sum(axis=0), parts[[1, 5, 6, 7]].sum(axis=0)]
+    )
     X = np.empty((8, 3))
     X[:, places] = chain.T
     order = list(places if places[0] < places[2] else places[::-1])
