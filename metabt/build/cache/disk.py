@@ -29,6 +29,8 @@ class StoredCache:
     """Remembers blocks in a store."""
 
     remembers = True
+    put_bytes = 0
+    """Bytes that this process has put, before any of them is found to be there already."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
@@ -110,6 +112,7 @@ class StoredCache:
         sealed, data = seal(parts)
         sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
         self.store.put(key, SCHEMAS[kind], sections)
+        self.put_bytes += sum(memoryview(section.data).nbytes for section in sections.values())
         return sealed
 
     def together(self) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import duckdb
 
-from metabt.errors import MetabtError, StoreError
+from metabt.errors import MetabtError, StoreError, passing
 from metabt.lakehouse.catalog.damage import unreadable
 
 OUTAGES = (
@@ -34,6 +34,8 @@ OUTAGES = (
     "attempted to access index 0 within vector of size 0",
 )
 """Parts of messages of an outage, in lower case; the last three come where it happens in the middle of a statement."""
+REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
+"""Parts of messages of a server that is there and will not let anybody in so."""
 SAID = re.compile(r'": +(\S.*)')
 """What the server said, which DuckDB puts behind the quoted statement or connection string."""
 LOST = "server closed the connection"
@@ -47,6 +49,9 @@ STORE = re.compile(
     r"^IO Error: .* error for HTTP (GET|PUT|POST|HEAD|DELETE)\b"
 )
 """What DuckDB's messages of an object store look like that does not answer, or refuses; other ones are of damage."""
+
+STORE_REFUSES = re.compile(r"\bHTTP (code )?(401|403)\b")
+"""Answers of an object store that another attempt does not change."""
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -71,6 +76,13 @@ def is_store_outage(reason: str) -> bool:
     return STORE.match(reason) is not None
 
 
+def may_pass(reason: str) -> bool:
+    """Return whether an error's message says that a server is out of reach, not that it refuses."""
+    if is_store_outage(reason):
+        return STORE_REFUSES.search(reason) is None
+    return is_outage(reason) and not any(sign in reason.lower() for sign in REFUSALS)
+
+
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
     """Return `read` so that it raises StoreError, with the cure, where the server is gone or a file is damaged."""
 
@@ -82,9 +94,9 @@ def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenat
             raise
         except (duckdb.Error, *UNREADABLE) as error:
             if is_outage(str(error)):
-                raise StoreError(lost(str(error))) from error
+                raise passing(StoreError(lost(str(error))), may_pass(str(error))) from error
             if is_store_outage(str(error)):
-                raise StoreError(store_lost(str(error))) from error
+                raise passing(StoreError(store_lost(str(error))), may_pass(str(error))) from error
             raise unreadable(con, error) from error
 
     return reading

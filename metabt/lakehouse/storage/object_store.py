@@ -26,7 +26,7 @@ from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.probe import require_conditional_puts
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.shelf import PROBES
-from metabt.errors import StoreError
+from metabt.errors import StoreError, passing
 from metabt.lakehouse.storage.port import File
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Prefix:
     def unreachable(self, error: OSError) -> Unreachable:
         """Return the error that says what a failed request means, and how to mend it."""
         said = f"object store: {error.strerror or error}; {self.shelf().cure(error)}"
-        return Unreachable(said)
+        return passing(Unreachable(said), error.errno != errno.EACCES)
 
     def _listed(self, beginning: str) -> Iterator[File]:
         skipped = len(self._name(""))
