@@ -87,11 +87,11 @@ def coverage_of(dataset: Dataset, symbols: Sequence[str], sessions: np.ndarray, 
     """
     names = tuple(sorted(symbols))
     whole = slice(0, len(dataset.facts.dates))
-    prices = dataset.part(whole, names, ("close",))()
+    prices = dataset.part(whole, names, ("close", "returns"))()
     at = prices.columns(names)
     priced = ~np.isnan(prices.close[:, at])
     first, last = _ends(priced)
-    observed = priced & (np.arange(len(priced))[:, None] > first)
+    observed = prices.observed[:, at]
     counts = np.concatenate([np.zeros((1, len(names)), np.int64), np.cumsum(observed, axis=0)])
     rows = np.searchsorted(prices.dates, sessions)
     lives = [slice(a, b + 1) for a, b in zip(first.tolist(), last.tolist(), strict=True)]

@@ -4,6 +4,7 @@
 2. `part` returns what reads some rows, symbols and fields. What is stored is read by what carries no digest and no
    price: it is small, and travels to the process that is to read.
 3. Prices are read when the first block is missing, as far back as is asked for.
+4. A dataset may be another one with a step between its prices and its returns (metabt.data.panel.stepped).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from threading import RLock
 
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
+from metabt.data.step import Step
 
 Names = tuple[str, ...]
 FIELDS = ("close", "returns", "volume")
@@ -36,6 +38,10 @@ class Dataset:
     fields than are wanted."""
     stored: bool = False
     """Its prices lie in a lakehouse: reading them costs something, and should be done once for many."""
+    step: Step | None = None
+    """What its returns are made by; None: they are those between its closes."""
+    beneath: Dataset | None = None
+    """The dataset that the step reads; None without a step."""
     _newest: list[Prices] = field(default_factory=list, init=False)
 
     @classmethod

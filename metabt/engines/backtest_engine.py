@@ -20,6 +20,7 @@ from metabt.build.flat_baseline import flatten_tree, join_prices
 from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
+from metabt.build.step_checks import check_steps
 from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
@@ -30,7 +31,7 @@ from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.resolve import check_bounds
 from metabt.portfolio.settings import parse_date
-from metabt.portfolio.sleeve import Sleeve
+from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.values.arguments import day, flag, port, shown, whole
 from metabt.values.tables import Table
 
@@ -84,7 +85,7 @@ class BacktestEngine:
         flag("is_meta_backtest", is_meta_backtest)
         flag("force", force)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
-        self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
+        self.portfolios = tuple(self._shape(tree, is_meta_backtest, cache or NoCache()) for tree in portfolios)
         objects = objects_of(self.portfolios)
         self.executor = executor or Local()
         self.cache = NoCache() if objects or cache is None else cache
@@ -99,7 +100,7 @@ class BacktestEngine:
         names = reprlib.repr([tree.name for tree in self.portfolios])
         return f"BacktestEngine({names} over {reprlib.repr(sorted(self.datasets))}, engine {self.executor.name})"
 
-    def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
+    def _shape(self, tree: Sleeve, is_meta_backtest: bool | None, cache: Cache) -> Sleeve:
         check_shape(tree, is_meta_backtest)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
@@ -107,6 +108,7 @@ class BacktestEngine:
         used: dict[str, set[str]] = {}
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
+        check_steps([self.datasets[name] for name in sorted(used)], cache)
         joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
@@ -147,6 +149,17 @@ class BacktestEngine:
             who = f"{len(plan.trees):,} portfolios together" if several else f"portfolio '{plan.trees[0].name}'"
             check_memory(who, memory_estimate(plan, self.keep, remembers=self.cache.remembers, spilled=spilled))
 
+    def check_steps(self) -> None:
+        """Raise where a step of a dataset that the forest reads looks ahead; `run` does, before it starts.
+
+        Raises
+        ------
+        DataError
+            With the step, and the first session and asset whose return moved (metabt.build.step_checks).
+        """
+        read = {node.spec.dataset for node in self.plan.nodes.values() if isinstance(node.spec, Leaf)}
+        check_steps([self.datasets[name] for name in sorted(read)], self.cache)
+
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
 
@@ -166,11 +179,13 @@ class BacktestEngine:
         Raises
         ------
         ConfigError, DataError
-            As `plan` does, for an executor and a cache that do not go together, and as `check_memory` does.
+            As `plan` does, for an executor and a cache that do not go together, and as `check_memory` and
+            `check_steps` do.
         RunError
             If the executor fails: Ray's workers keep dying, or its machines would not compute the same bits.
         """
         self.check_memory()
+        self.check_steps()
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
 
@@ -208,6 +223,8 @@ class BacktestEngine:
         end = None if end is None else parse_date("end", day("end", end))
         if benchmark is not None and not isinstance(benchmark, Benchmark):
             raise ConfigError(f"benchmark is {shown(benchmark)}, wanted a Benchmark; metabt.backtest takes a symbol")
+        if benchmark is not None:
+            check_steps([benchmark.dataset], self.cache)
         with one_thread():
             completed = walked.complete(self.plan.nodes[tree.spec.digest])
             return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import stepping  # its steps, here and in the workers
+
 # Ray reads these once, when it is first imported
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 # an installed plug-in, here and in the workers
 PLUGINS = str(Path(__file__).parent / "plugins")
 sys.path.append(PLUGINS)
+stepping.install()
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), PLUGINS]))
 
 
