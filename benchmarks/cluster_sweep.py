@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -25,14 +24,15 @@ from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
-from benchmarks.memory import SIZE
+from benchmarks.memory import SIZE, status
 from benchmarks.report_memory import ingested
 from benchmarks.scaling import sampled
 from benchmarks.sweep_memory import LEAVES, YEARS, job
 from metabt.config import Job
 from metabt.engines.ray import group_sweep
 from metabt.engines.ray.connection import connect
-from metabt.runs.sweep import Sweep, run_sweep
+from metabt.runs.sweep import run_sweep
+from metabt.runs.swept import Sweep
 
 FEW = 0.01
 """Seconds that a group of the sweep that is nothing but a start may take."""
@@ -82,7 +82,7 @@ def _measured(jobs: Sequence[Job], lake: Path) -> Took:
     with sampled() as found:
         done: Sweep = run_sweep(jobs, str(lake))
     cpu = {**found.cpu, "driver": time.process_time() - own}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = status("VmHWM")
     ranking = tuple((run.run_id, run.metrics["sharpe"]) for run in done.runs)
     return Took(time.perf_counter() - began, cpu, peak, ranking)
 

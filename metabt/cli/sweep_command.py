@@ -11,7 +11,7 @@ from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from metabt.config import Job
-    from metabt.runs.sweep import Sweep, Swept
+    from metabt.runs.swept import Sweep, Swept
 
 
 @dataclass

@@ -12,8 +12,8 @@ from metabt.values.ranges import plural
 if TYPE_CHECKING:
     import numpy as np
 
-    from metabt.runs.sweep import Sweep
     from metabt.runs.sweep_notes import SweepNotes
+    from metabt.runs.swept import Sweep
 
 _DATASET = "other dataset"
 

@@ -17,7 +17,7 @@ import numpy as np
 from metabt.analysis.summary import COLUMNS, with_growth
 
 if TYPE_CHECKING:
-    from metabt.runs.sweep import Outlook, Sweep, Swept
+    from metabt.runs.swept import Outlook, Sweep, Swept
 
 METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
 """Metrics of a configuration that are shown, in this order; the first ranks it, and the second where it has no first.

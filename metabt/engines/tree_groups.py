@@ -4,7 +4,8 @@
 2. What is in several groups is `shared`: it is walked once, before the groups that read it.
 3. A group is worth some seconds of work, and its blocks fit into memory together.
 
-Where a group is walked does not matter to what comes out: `assembled` makes the tables of a tree in any process.
+Where a group is walked does not matter to what comes out: an Assembly makes and writes the tables of a tree in any
+process, and returns the little that is told of it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.benchmark import Benchmark
+from metabt.analysis.run_facts import RunFacts, run_facts
 from metabt.analysis.run_tables import assemble
 from metabt.build.cost_estimate import seconds_of
 from metabt.build.foreign_warnings import Heard
@@ -24,18 +26,25 @@ from metabt.build.ports import Cache
 from metabt.build.walk_result import WalkResult
 from metabt.errors import MetabtError
 from metabt.portfolio.sleeve import Sleeve
-from metabt.values.tables import Table
+
+if TYPE_CHECKING:
+    from metabt.lakehouse.runs.run_digests import Measured
+    from metabt.lakehouse.runs.run_files import RunFiles, Writer
 
 BATCH = 2**27
 """Bytes that the blocks of trees that are walked together hold, about."""
 TREE = 5e-3
 """Seconds that a tree takes to be assembled and measured, beside the walk of its root."""
+TRIED = 20
+"""Trees of one assembly in which assets that were left out are looked for, at most."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How a tree is shown."""
+    """How a tree is shown, and what its rows are named by."""
 
+    run_id: str
+    """Identity of its run."""
     end: Any = None
     """Last session; None is the last of its calendar."""
     benchmark: Benchmark | None = None
@@ -46,8 +55,10 @@ class View:
 class Assembled:
     """What became of one tree."""
 
-    tables: Mapping[str, Table]
-    """Its tables; none where it failed."""
+    facts: RunFacts | None
+    """What is told of it; None where it failed."""
+    measured: Measured | None
+    """What is recorded of its tables; None where it failed."""
     error: str | None
     """Message of the error that ended it."""
     seconds: float
@@ -62,6 +73,8 @@ class Finished:
     """Which trees of the forest it has."""
     trees: tuple[Assembled, ...]
     """What became of them, in that order."""
+    files: RunFiles | None
+    """Where their tables lie; None where it has none, or they are not all written yet."""
     heard: Mapping[str, Sequence[Heard]]
     """Spec digest -> warnings of foreign estimators."""
     computed: int
@@ -122,14 +135,23 @@ class Grouping:
                 yield tuple(group)
 
 
-def assembled(tree: Sleeve, walked: WalkResult, view: View, cache: Cache, keep: str) -> Assembled:
-    """Return the tables of a tree that was walked, or the error that ended it."""
-    began = perf_counter()
-    tables: Mapping[str, Table] = {}
-    error = None
-    try:
-        completed = walked.complete(walked.plan.nodes[tree.spec.digest])
-        tables = assemble(tree, completed, view.end, benchmark=view.benchmark, cache=cache, keep=keep)
-    except MetabtError as raised:
-        error = str(raised)
-    return Assembled(tables, error, perf_counter() - began)
+class Assembly:
+    """Makes the tables of trees that were walked, and writes them down."""
+
+    def __init__(self, cache: Cache, keep: str, writer: Writer) -> None:
+        """Write with `writer`; `cache` is where blocks are remembered, `keep` which tables are made."""
+        self._cache, self._keep, self.writer = cache, keep, writer
+        self._n_left = TRIED
+
+    def add(self, tree: Sleeve, walked: WalkResult, view: View) -> Assembled:
+        """Make the tables of a tree, and return what is told of it, or the error that ended it."""
+        began = perf_counter()
+        try:
+            completed = walked.complete(walked.plan.nodes[tree.spec.digest])
+            tables = assemble(tree, completed, view.end, benchmark=view.benchmark, cache=self._cache, keep=self._keep)
+        except MetabtError as error:
+            return Assembled(None, None, str(error), perf_counter() - began)
+        facts = run_facts(tree, tables, walked.plan.datasets if self._n_left else None)
+        self._n_left = 0 if facts.left_out else max(self._n_left - 1, 0)
+        measured = self.writer.add(view.run_id, tree.name, tables)
+        return Assembled(facts, measured, None, perf_counter() - began)

@@ -4,8 +4,9 @@
 2. Leave out what is stored already; it stays the run that it was, and is recorded as asked for.
 3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once: in this process
    batch by batch of trees, so that no more is in memory than the sleeves of some of them.
-4. Assemble each tree of a batch, a summary or everything, and put its tables out of memory
-   (metabt.runs.spilled_tables).
+4. Assemble each tree of a batch, a summary or everything, and write its tables to files
+   (metabt.lakehouse.runs.run_files). On a cluster the processes that walk do that; what comes here is what is told of
+   each run, and where its rows lie.
 5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
 """
 
@@ -13,17 +14,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metabt.analysis.benchmark import Benchmark, Symbols
+from metabt.analysis.run_facts import RunFacts
 from metabt.analysis.run_notes import Warned
-from metabt.analysis.summary import COLUMNS, metrics_by_path
 from metabt.build.foreign_warnings import Heard
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
@@ -34,8 +33,8 @@ from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
 from metabt.engines.local import Local
-from metabt.engines.tree_groups import BATCH, Finished, View, assembled
-from metabt.errors import ConfigError, MetabtError
+from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
+from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.compilation import compilation
@@ -44,118 +43,24 @@ from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.runs.execution import warnings_of
 from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
-from metabt.runs.spilled_tables import Spill
-from metabt.runs.sweep_notes import SweepNotes, sweep_notes
+from metabt.runs.sweep_notes import sweep_notes
+from metabt.runs.swept import Outlook, Sweep, Swept
 from metabt.values.digests import digest
-from metabt.values.markup import table
-from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     from metabt.config import Job
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """Numbers of what a sweep is going to compute."""
-
-    n_jobs: int
-    """Configurations."""
-    n_failed: int
-    """Configurations that cannot run."""
-    n_found: int
-    """Configurations that are stored already."""
-    n_blocks: int
-    """Blocks that the others name, each configuration for itself."""
-    n_distinct: int
-    """Distinct ones among them."""
-    n_known: int
-    """Distinct ones that are in the cache."""
-    n_leaf_distinct: int
-    """Distinct blocks of leaves."""
-    n_leaf_known: int
-    """Those of them that are in the cache."""
-    notes: tuple[PlanNotes, ...] = ()
-    """What is known beforehand of trees, and of flat baselines; empty where that was not asked for."""
-
-
-@dataclass(frozen=True)
-class Swept:
-    """The result of one configuration of a sweep."""
-
-    run_id: str
-    """Its identity."""
-    overrides: tuple[str, ...]
-    """Its overrides."""
-    status: str
-    """ok or failed."""
-    error: str | None
-    """Message of the error that ended it; None where it is ok."""
-    found: bool
-    """Whether it was stored before."""
-    metrics: Mapping[str, float]
-    """The root's metrics; empty where it failed."""
-
-
-@dataclass(frozen=True, repr=False)
-class Sweep:
-    """The result of a sweep."""
-
-    sweep_id: str
-    """Digest of the runs it is made of."""
-    outlook: Outlook
-    """Numbers of what it was going to compute."""
-    runs: tuple[Swept, ...]
-    """Its configurations, in their order."""
-    computed: int
-    """Blocks that were computed."""
-    leaf_computed: int
-    """Blocks of leaves among them."""
-    seconds: float
-    """Engine time."""
-    notes: SweepNotes
-    """What must be known of its ranking."""
-
-    def __repr__(self) -> str:
-        return f"Sweep({self._head})"
-
-    def _repr_html_(self) -> str:
-        """Return the configurations that did best, by Sharpe ratio, as a table."""
-        best = sorted(self.runs, key=lambda run: -np.nan_to_num(run.metrics.get("sharpe", np.nan), nan=-np.inf))
-        rows = [
-            [", ".join(run.overrides) or "as it is", run.run_id[:12], run.status, *_key_metrics(run)]
-            for run in best[:SHOWN]
-        ]
-        headings = ["Configuration", "Run", "Status", *(COLUMNS[name][0] for name in KEYS)]
-        left = f"{len(best) - SHOWN:,} more, with lower Sharpe ratios." if len(best) > SHOWN else ""
-        return table(f"Sweep {self._head}", headings, rows, left)
-
-    @property
-    def _head(self) -> str:
-        failed = sum(run.status != "ok" for run in self.runs)
-        return (
-            f"{self.sweep_id[:12]}, {len(self.runs):,} configurations, {failed:,} failed; "
-            f"{self.computed:,} blocks computed in {self.seconds:.1f} s"
-        )
+    from metabt.lakehouse.folder.staging import Staging
+    from metabt.lakehouse.runs.commits import Run
+    from metabt.lakehouse.runs.run_files import Desk, Staged
 
 
 RANKED = ("metrics", "returns", "decisions")
 """Tables of which a ranking, and what must be known of it, is made."""
-SHOWN = 30
-"""Configurations that a notebook shows of a sweep."""
-KEYS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown")
-"""Metrics of each of them."""
-
-
-def _key_metrics(run: Swept) -> list[str]:
-    values = [run.metrics.get(name, np.nan) for name in KEYS]
-    return [
-        COLUMNS[name][1].format(it).strip() if np.isfinite(it) else "-" for name, it in zip(KEYS, values, strict=True)
-    ]
 
 
 @dataclass
 class Entry:
-    """One configuration of a sweep, from request to tables."""
+    """One configuration of a sweep, from request to files."""
 
     job: Job
     """The configuration."""
@@ -165,8 +70,10 @@ class Entry:
     """Message of the error because of which it cannot run, or that ended it."""
     found: bool = False
     """Whether it is stored already."""
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    """Its tables, once it is assembled: each is read when it is asked for."""
+    facts: RunFacts | None = None
+    """What is told of it, once it is assembled."""
+    staged: Staged | None = None
+    """Its tables, once they are written."""
     seconds: float = 0.0
     """Engine time of its own."""
 
@@ -230,7 +137,7 @@ def run_sweep(
         forest.run(progress)
         return forest.commit(started, looked)
     finally:
-        forest.spill.close()
+        forest.close()
 
 
 class _Forest:
@@ -246,7 +153,8 @@ class _Forest:
     ) -> None:
         self.source, self.keep, self.force = Lakehouse(Path(lakehouse)), keep, force
         self.cache: Cache = self.source.cache()
-        self.spill = Spill(self.source.path)
+        self.staging: Staging | None = None
+        self.firsts: dict[str, Entry] = {}
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.benchmarks: dict[str, Benchmark] = {}
@@ -342,6 +250,8 @@ class _Forest:
         datasets: Mapping[str, Dataset] = {}
         for entry in self.entries:
             if entry.asked and not entry.found and entry.asked.shape == shape:
+                if self.firsts.setdefault(entry.run_id, entry) is not entry:
+                    continue
                 try:
                     # one tree at a time, so that one without a plan fails alone
                     self._check(entry.asked)
@@ -403,18 +313,41 @@ class _Forest:
         return engine.plan.batches(BATCH) if parted else [list(range(len(engine.portfolios)))]
 
     def run(self, progress: Progress | None) -> None:
-        """Walk the blocks that are not known, and assemble the tables of every tree."""
+        """Walk the blocks that are not known, assemble every tree, and write its tables."""
         for entries, engine in self.engines:
             if not entries:
                 continue
             began = perf_counter()
             with compilation() as compiled, one_thread():
-                self._run(entries, engine, progress)
+                self._run(entries, engine, self._desk(), progress)
             self.seconds += perf_counter() - began - compiled.seconds
         self.cache.flush()
+        for entry in self.entries:
+            if (first := self.firsts.get(entry.run_id, entry)) is not entry:  # the same run was asked for twice
+                entry.facts, entry.staged, entry.error = first.facts, first.staged, first.error
+                entry.seconds = first.seconds
 
-    def _run(self, entries: list[Entry], engine: BacktestEngine, progress: Progress | None) -> None:
+    def _desk(self) -> Desk:
+        """Return where tables are written; the folder is made when it is first asked for."""
+        from metabt.lakehouse.folder.staging import Staging
+        from metabt.lakehouse.runs.run_files import Desk, ids_of
+
+        if self.staging is None:
+            try:
+                self.staging = Staging(self.source.path)
+            except OSError as error:
+                raise StoreError(f"lakehouse '{self.source.path}' cannot be written: {error}") from error
+        return Desk(self.staging.path.absolute(), ids_of(self.source.connection))
+
+    def close(self) -> None:
+        """Remove what was written and is not part of the lakehouse."""
+        if self.staging is not None:
+            self.staging.close()
+
+    def _run(self, entries: list[Entry], engine: BacktestEngine, desk: Desk, progress: Progress | None) -> None:
         """Walk and assemble the trees of one engine, one batch after another."""
+        from metabt.lakehouse.runs.run_files import Staged
+
         engine.check_steps()
         against = [entry.asked.benchmark.dataset for entry in entries if entry.asked and entry.asked.benchmark]
         check_steps(against, engine.cache)
@@ -423,34 +356,40 @@ class _Forest:
         views = [_view(entry) for entry in entries]
         done, n_done = _Done(engine.plan.n_blocks, progress), 0
         heard: dict[str, list[Heard]] = {}
-        for group in self._finished(engine, views, done):
+        for group in self._finished(engine, views, desk, done):
             for position, made in zip(group.positions, group.trees, strict=True):
                 entry = entries[position]
-                entry.tables, entry.error, entry.seconds = self.spill.keep(made.tables), made.error, made.seconds
+                entry.facts, entry.error, entry.seconds = made.facts, made.error, made.seconds
+                if made.measured is not None and group.files is not None:
+                    entry.staged = Staged(made.measured, group.files)
             n_done += len(group.positions)
-            done.roots(f"{n_done} of {len(entries)} roots")
+            if group.positions:
+                done.roots(f"{n_done} of {len(entries)} roots")
             for key, each in group.heard.items():
                 heard.setdefault(key, []).extend(each)
             self.computed += group.computed
             self.leaf_computed += group.computed_leaves
         self.warned += warnings_of((each for tree in engine.portfolios for each in tree.walk()), heard)
 
-    def _finished(self, engine: BacktestEngine, views: Sequence[View], done: _Done) -> Iterator[Finished]:
+    def _finished(self, engine: BacktestEngine, views: Sequence[View], desk: Desk, done: _Done) -> Iterator[Finished]:
         """Walk and assemble the trees of one engine: where its executor has them, or here, one batch after another."""
         elsewhere = getattr(engine.executor, "finish_trees", None)
-        groups = elsewhere(engine.plan, engine.cache, views, self.keep) if elsewhere else None
+        groups = elsewhere(engine.plan, engine.cache, views, self.keep, desk) if elsewhere else None
         if groups is not None:
             for group in groups:
                 done.add(engine.plan.part(group.positions).n_blocks)
                 yield group
             return
+        assembly = Assembly(engine.cache, self.keep, desk.writer())
+        made: dict[int, Assembled] = {}
         for positions in self._batches(engine):
             walked = engine.executor.walk(engine.plan.part(positions), engine.cache, done.blocks)
             for position in positions:
-                made = assembled(engine.portfolios[position], walked, views[position], engine.cache, self.keep)
-                yield Finished((position,), (made,), {}, 0, 0)
+                made[position] = assembly.add(engine.portfolios[position], walked, views[position])
+                done.roots(f"{len(made)} of {len(views)} roots")
             done.add(walked.plan.n_blocks)
-            yield Finished((), (), walked.heard, walked.computed, walked.computed_leaves)
+            yield Finished((), (), None, walked.heard, walked.computed, walked.computed_leaves)
+        yield Finished(tuple(made), tuple(made.values()), assembly.writer.close(), {}, 0, 0)
 
     def commit(self, started: datetime, looked: Outlook) -> Sweep:
         """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
@@ -459,7 +398,9 @@ class _Forest:
         name = digest(sorted(entry.run_id for entry in self.entries))
         notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
-        new = [(self._row(entry, name, started), entry.tables) for entry in self.entries if not entry.found]
+        new: list[Run] = [
+            (self._row(entry, name, started), entry.staged or {}) for entry in self.entries if not entry.found
+        ]
         asked = [(entry.run_id, name, started, entry.asking(name, started)) for entry in self.entries]
         if new:
             commit_runs(self.source.path, new, self.source.connection, asked, mend=self.source.damaged)
@@ -540,14 +481,14 @@ def _of_leaves(plan: Plan, counts: Mapping[str, int]) -> int:
 
 def _view(entry: Entry) -> View:
     assert entry.asked is not None  # only what resolved is walked
-    return View(entry.asked.end, entry.asked.benchmark)
+    return View(entry.asked.run_id, entry.asked.end, entry.asked.benchmark)
 
 
 def _swept(entry: Entry, earlier: Mapping[str, Mapping[str, float]]) -> Swept:
     metrics: Mapping[str, float] = {}
     if entry.found:
         metrics = earlier[entry.run_id]
-    elif entry.tables and entry.asked:
-        metrics = metrics_by_path(entry.tables["metrics"])[entry.asked.tree.name]
+    elif entry.facts is not None:
+        metrics = entry.facts.metrics
     status = "ok" if entry.error is None else "failed"
     return Swept(entry.run_id, entry.job.overrides, status, entry.error, entry.found, metrics)

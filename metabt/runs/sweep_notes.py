@@ -2,33 +2,30 @@
 
 1. The periods that they cover, and the settings that all of them share.
 2. The datasets that end configurations early, and how many.
-3. The roots whose decisions fell back: counted in the tables of what was walked, and of what was stored already.
+3. The roots whose decisions fell back: counted where what was walked was assembled (metabt.analysis.run_facts), and in
+   the tables of what was stored already.
 4. The assets that were left out in the first configuration that keeps decisions of leaves and has any.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from metabt.analysis.decision_counts import DecisionCounts
 from metabt.analysis.left_out import LeftOut
-from metabt.analysis.run_notes import Circumstances, EarlyEnd, FellBack, Warned, early_end, fell_back, run_notes
+from metabt.analysis.run_facts import RunFacts, root_fell_back, root_span
+from metabt.analysis.run_notes import Circumstances, EarlyEnd, FellBack, Warned, early_end
 from metabt.lakehouse.price_source import Lakehouse, wanted
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.request import Request
 from metabt.runs.stored_notes import told_settings
-from metabt.values.tables import Table, texts
 
 if TYPE_CHECKING:
     from metabt.config import Job
-
-TRIED = 20
-"""Configurations in which left-out assets are looked for, at most."""
 
 
 class Member(Protocol):
@@ -42,8 +39,8 @@ class Member(Protocol):
     """Why it failed; None where it did not."""
     found: bool
     """Whether it was stored before."""
-    tables: Mapping[str, Table]
-    """Its tables, where it was walked."""
+    facts: RunFacts | None
+    """What is told of it, where it was walked."""
 
     @property
     def run_id(self) -> str:
@@ -76,10 +73,11 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
     """Return what must be known of a sweep's ranking, before it is committed."""
     done = [member for member in members if member.error is None]
     found = [member.run_id for member in done if member.found]
-    walked = [(member, _around(member)) for member in done if member.tables]
-    periods = [_period(member) for member, _ in walked] + _stored_periods(source, found, done)
+    walked = [(member.run_id, member.facts) for member in done if member.facts]
+    periods = [(facts.first, facts.last) for _, facts in walked] + _stored_periods(source, found, done)
     firsts, lasts = ([each[side] for each in periods] for side in (0, 1))
-    fallen = [each for member, _ in walked for each in _fallen(member)] + _stored_fallen(source, found, done)
+    fallen = [each for run_id, facts in walked for each in _named(run_id, facts.fell_back)]
+    fallen += _stored_fallen(source, found, done)
     ends = Counter(end for member in done if (end := early_end(_around(member).datasets, _around(member).end)))
     return SweepNotes(
         len(done),
@@ -88,7 +86,7 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
         _shared(done),
         tuple(ends.most_common()),
         tuple(sorted(fallen, key=lambda it: (-it.times / it.of, -it.times, it.path))),
-        next(filter(None, (run_notes("", member.tables, around).left_out for member, around in walked[:TRIED])), ()),
+        next((facts.left_out for _, facts in walked if facts.left_out), ()),
         tuple(warned),
     )
 
@@ -99,19 +97,8 @@ def _around(member: Member) -> Circumstances:
     return Circumstances({name: asked.datasets[name] for name in wanted([asked.tree])}, asked.end)
 
 
-def _period(member: Member) -> tuple[np.datetime64, np.datetime64]:
-    notes = run_notes("", member.tables, Circumstances({}))
-    return notes.first, notes.last
-
-
-def _fallen(member: Member) -> list[FellBack]:
-    assert member.asked is not None
-    return _of_root(member.run_id, member.tables["decisions"], member.asked.tree)
-
-
-def _of_root(run_id: str, decisions: Table, root: Sleeve) -> list[FellBack]:
-    found = fell_back(DecisionCounts(decisions), {root.name: root.spec.plain()})
-    return [FellBack(run_id, it.times, it.of, it.methods, it.why) for it in found if it.path == root.name]
+def _named(run_id: str, fallen: Iterable[FellBack]) -> list[FellBack]:
+    return [replace(each, path=run_id) for each in fallen]
 
 
 def _stored_periods(
@@ -121,9 +108,7 @@ def _stored_periods(
 
     roots, found = _roots(members), []
     for run_id, table in load_tables(source.connection, run_ids, "returns"):
-        dates = np.asarray(table["date"])[texts(table["path"]) == roots[run_id].name]
-        if len(dates):
-            found.append((dates.min(), dates.max()))
+        found.append(root_span(roots[run_id].name, table))
     return found
 
 
@@ -132,7 +117,7 @@ def _stored_fallen(source: Lakehouse, run_ids: Sequence[str], members: Iterable[
 
     roots, found = _roots(members), list[FellBack]()
     for run_id, table in load_tables(source.connection, run_ids, "decisions"):
-        found += _of_root(run_id, table, roots[run_id])
+        found += _named(run_id, root_fell_back(roots[run_id], table))
     return found
 
 

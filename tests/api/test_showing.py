@@ -9,8 +9,8 @@ import pytest
 import metabt
 from metabt.api.result import Baselines
 from metabt.lakehouse.price_source import to_prices
-from metabt.runs.sweep import Outlook, Sweep, Swept
 from metabt.runs.sweep_notes import SweepNotes
+from metabt.runs.swept import Outlook, Sweep, Swept
 from tests.shared.panels import stocks
 from tests.shared.small_tree import LEAF, tree
 

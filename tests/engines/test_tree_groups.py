@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metabt.analysis.run_facts import RunFacts, run_facts
 from metabt.build.cache import NoCache
 from metabt.build.cost_estimate import seconds_of
 from metabt.build.keys import basis_plan, plan_basis
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan
+from metabt.engines import tree_groups
 from metabt.engines.backtest_engine import BacktestEngine
-from metabt.engines.tree_groups import TREE, Assembled, Grouping, View, assembled
+from metabt.engines.tree_groups import TREE, Assembly, Grouping, View
 from metabt.errors import ConfigError
+from metabt.lakehouse.runs.run_digests import Measured
 from metabt.portfolio.resolve import resolve
+from metabt.portfolio.sleeve import Sleeve
+from metabt.values.tables import Table
 from tests.shared import trees
 from tests.shared.agreement import same
 from tests.shared.executors import LEAF, NESTED, WRAPPED, engine
@@ -70,14 +77,50 @@ def test_what_is_stored_costs_nothing_and_is_not_walked_first() -> None:
     assert warm.seconds((0, 1)) == pytest.approx(2 * TREE + roots)  # a fleeting root is walked all the same
 
 
-def test_a_tree_has_the_tables_of_the_engine_or_its_error() -> None:
+class Written:
+    """Stands in for a writer of files: remembers what it is given."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, tuple[str, Mapping[str, Table]]] = {}
+
+    def add(self, run_id: str, root: str, tables: Mapping[str, Table]) -> Measured:
+        self.runs[run_id] = root, tables
+        return Measured.of(root, tables)
+
+
+def test_of_a_tree_the_tables_of_the_engine_are_written_or_its_error_is_told() -> None:
     job = engine([NESTED, LEAF])
-    walked = job.run()
-    made = assembled(job.portfolios[0], walked, View("2021-06-30"), NoCache(), "all")
-    assert made.error is None and made.seconds > 0
-    assert same(dict(made.tables), job.assemble(walked, 0, "2021-06-30"), ignoring=("stages",))
-    early = assembled(job.portfolios[1], walked, View("1999-12-31"), NoCache(), "all")
-    assert isinstance(early, Assembled) and not early.tables and "nothing was traded" in str(early.error)
+    walked, written = job.run(), Written()
+    assembly = Assembly(NoCache(), "all", written)  # type: ignore[arg-type]  # it stands in
+    made = assembly.add(job.portfolios[0], walked, View("one", "2021-06-30"))
+    tables = job.assemble(walked, 0, "2021-06-30")
+    assert made.error is None and made.seconds > 0 and list(written.runs) == ["one"]
+    root, found = written.runs["one"]
+    assert root == NESTED["name"] and same(dict(found), tables, ignoring=("stages",))
+    assert made.measured == Measured.of(root, found)
+    assert repr(made.facts) == repr(run_facts(job.portfolios[0], tables, walked.plan.datasets))
+    early = assembly.add(job.portfolios[1], walked, View("two", "1999-12-31"))
+    assert early.facts is early.measured is None and "nothing was traded" in str(early.error)
+    assert list(written.runs) == ["one"]
+
+
+@pytest.mark.parametrize(("tried", "asked"), [(0, []), (1, [True, False, False]), (2, [True, False, False])])
+def test_assets_that_were_left_out_are_looked_for_until_some_are_found(
+    monkeypatch: pytest.MonkeyPatch, tried: int, asked: list[bool]
+) -> None:
+    job = engine([LEAF])
+    walked, looked = job.run(), list[bool]()
+
+    def facts(tree: Sleeve, tables: Mapping[str, Table], datasets: object) -> RunFacts:
+        looked.append(datasets is not None)
+        return replace(run_facts(tree, tables), left_out=("some",) if tried == 2 else ())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tree_groups, "TRIED", tried)
+    monkeypatch.setattr(tree_groups, "run_facts", facts)
+    assembly = Assembly(NoCache(), "all", Written())  # type: ignore[arg-type]  # it stands in
+    for name in "abc":
+        assembly.add(job.portfolios[0], walked, View(name))
+    assert looked == (asked or [False] * 3)
 
 
 def test_a_plan_of_one_sleeve_a_kind_has_the_basis_of_the_whole() -> None:

@@ -27,13 +27,14 @@ from metabt.build.cache.disk import DiskCache
 from metabt.build.walk_result import WalkResult
 from metabt.config import Job
 from metabt.data.prices import Prices
-from metabt.engines.tree_groups import Assembled
+from metabt.engines.tree_groups import Assembled, Assembly
 from metabt.errors import MetabtError, RunError
 from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.lakehouse.price_source import Lakehouse, to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.runs import sweep
-from metabt.runs.sweep import Outlook, Swept, outlook, run_sweep
+from metabt.runs.sweep import outlook, run_sweep
+from metabt.runs.swept import Outlook, Swept
 from metabt.values.tables import Coded, Table, texts
 from metabt.walk.block import Block
 from tests.shared import panels, trees
@@ -216,14 +217,15 @@ def test_no_more_than_a_batch_is_in_memory(lake: Path, monkeypatch: pytest.Monke
         return sum(type(it) is kind for it in gc.get_objects())  # not isinstance: some are proxies of what has gone
 
     counts: list[tuple[int, int, int]] = []
-    assembled = sweep.assembled
+    add = Assembly.add
 
     def counted(*args: Any) -> Assembled:
-        made = assembled(*args)
+        made = add(*args)
         counts.append((alive(WalkResult), alive(Block), alive(Coded)))
         return made
 
-    monkeypatch.setattr(sweep, "assembled", counted)
+    monkeypatch.setattr(Assembly, "add", counted)
+    monkeypatch.setattr("metabt.lakehouse.runs.run_rows.TOGETHER", 0)
     monkeypatch.setattr("metabt.runs.sweep.BATCH", 0)
     before = alive(WalkResult), alive(Block), alive(Coded)
     run_sweep(lookbacks(), str(lake))

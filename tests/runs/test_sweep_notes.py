@@ -11,7 +11,8 @@ import pytest
 import metabt
 from metabt.config import Job
 from metabt.lakehouse import ingest
-from metabt.runs.sweep import Sweep, run_sweep
+from metabt.runs.sweep import run_sweep
+from metabt.runs.swept import Sweep
 
 DAYS = pd.bdate_range("2020-01-01", periods=300, name="Date")
 

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA, from_arrow
-from metabt.lakehouse.runs.run_digests import digests_text, row_digest
+from metabt.lakehouse.runs.run_digests import Measured, digests_text, row_digest
 from metabt.lakehouse.runs.run_seals import seal_askings, seal_runs
 from metabt.values.tables import Table
 
@@ -17,7 +17,8 @@ def reseal(con: duckdb.DuckDBPyConnection, names: Sequence[str] = RUN_TABLES) ->
     """Record the digests of all runs, and of those of their tables that have rows, and of askings anew."""
     rows = con.execute("SELECT * FROM runs").to_arrow_table().to_pylist()
     for row in rows:
-        row["digests"] = digests_text(row, {name: table_of(con, name, row["run_id"]) for name in names})
+        tables = {name: table_of(con, name, row["run_id"]) for name in names}
+        row["digests"] = digests_text(row, Measured.of(row["portfolio"], tables))
         row["digest"] = row_digest(row)
     if rows:
         con.register("resealed", pa.Table.from_pylist(rows).select(["run_id", "digests", "digest"]))

@@ -23,7 +23,8 @@ from metabt.engines.local import Local
 from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.head_notes import write_down
 from metabt.engines.ray.price_partitions import PricePartitions
-from metabt.engines.tree_groups import Finished, View, assembled
+from metabt.engines.tree_groups import Assembly, Finished, View
+from metabt.lakehouse.runs.run_files import Desk
 from metabt.numerics.platform import one_thread
 
 
@@ -87,31 +88,26 @@ class MetaActor(Actor):
 
 
 class GroupActor:
-    """Walks and assembles groups of trees, each from its prices to its tables, with nothing kept in between."""
+    """Walks and assembles groups of trees, from prices to files of tables, with nothing kept between groups."""
 
-    def __init__(self, plan: Plan, cache: Cache | None) -> None:
-        """Take the datasets of a plan, and the cache; groups come with `finish`."""
-        self._plan, self._cache = plan, cache or NoCache()
+    def __init__(self, plan: Plan, cache: Cache | None, desk: Desk) -> None:
+        """Take the datasets of a plan, the cache, and where tables are written; groups come with `finish`."""
+        self._plan, self._cache, self._desk = plan, cache or NoCache(), desk
 
     def basis(self) -> str:
         """Return the digest of code, libraries, platform and plug-ins that its blocks are made with."""
         return plan_basis(self._plan)
 
-    @ray.method(num_returns=2)
-    def finish(
-        self, positions: tuple[int, ...], plan: Plan, views: Sequence[View], keep: str
-    ) -> tuple[Finished, BlockBuffer]:
-        """Walk and assemble a group, whose plan comes without datasets; tables come apart, in one buffer."""
+    def finish(self, positions: tuple[int, ...], plan: Plan, views: Sequence[View], keep: str) -> Finished:
+        """Walk and assemble a group, whose plan comes without datasets, and write its tables."""
         plan = replace(plan, datasets=self._plan.datasets)
         with one_thread():
             walked = Local(threads=1).walk(plan, self._cache, None)
-            made = [
-                assembled(tree, walked, view, self._cache, keep) for tree, view in zip(plan.trees, views, strict=True)
-            ]
+            assembly = Assembly(self._cache, keep, self._desk.writer())
+            made = tuple(assembly.add(tree, walked, view) for tree, view in zip(plan.trees, views, strict=True))
             self._cache.flush()
-        trees = tuple(replace(each, tables={}) for each in made)
-        finished = Finished(positions, trees, walked.heard, walked.computed, walked.computed_leaves)
-        return finished, BlockBuffer.of([dict(each.tables) for each in made])
+            files = assembly.writer.close()
+        return Finished(positions, made, files, walked.heard, walked.computed, walked.computed_leaves)
 
 
 def _newest(references: Sequence[Any]) -> Blocks:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from metabt.build.cache import MemoryCache
 from metabt.build.cost_estimate import seconds_missing
@@ -19,6 +20,9 @@ from metabt.engines.ray.connection import connect
 from metabt.engines.tree_groups import TREE, Finished, View
 from metabt.errors import ConfigError
 from metabt.values.arguments import flag, whole, word
+
+if TYPE_CHECKING:
+    from metabt.lakehouse.runs.run_files import Desk
 
 WORTH = 10.0
 """Seconds of assembling alone that are worth other processes."""
@@ -91,7 +95,9 @@ class Ray:
 
         return Run(plan, cache, known, progress, self.workers, self.patience).finish()
 
-    def finish_trees(self, plan: Plan, cache: Cache, views: Sequence[View], keep: str) -> Iterator[Finished] | None:
+    def finish_trees(
+        self, plan: Plan, cache: Cache, views: Sequence[View], keep: str, desk: Desk
+    ) -> Iterator[Finished] | None:
         """Return what walks and assembles the trees of a sweep, group by group, by the processes that own them.
 
         Parameters
@@ -104,6 +110,8 @@ class Ray:
             How each of its trees is shown.
         keep : {"all", "summary"}
             Which tables are made.
+        desk : Desk
+            Where they are written; every process must be able to reach it.
 
         Returns
         -------
@@ -122,4 +130,4 @@ class Ray:
         connect(self.address, n_cpus=self.workers, dashboard=self.dashboard)
         from metabt.engines.ray.group_sweep import GroupSweep
 
-        return GroupSweep(plan, cache, known, views, keep, self.workers, self.patience).finished()
+        return GroupSweep(plan, cache, known, views, keep, desk, self.workers, self.patience).finished()

@@ -6,14 +6,13 @@
 3. A group whose actor dies is given to another one. One that ends its actor again is walked by lanes, which find the
    sleeve that does it.
 
-The driver sees which groups are done, and takes their tables one group at a time.
+The driver sees which groups are done, what is told of their trees, and in which files the tables lie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import ray
 
@@ -23,11 +22,11 @@ from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.engines.ray.actor_pool import ActorPool, Host, Lane, Need
 from metabt.engines.ray.actors import group_actor
-from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.capacity import capacity
 from metabt.engines.ray.driver import PUBLISHING, SHARE, Run
 from metabt.engines.ray.workforce import LISTEN, WORTH, Workforce, cause_of, n_worth
-from metabt.engines.tree_groups import BATCH, Assembled, Finished, Grouping, View, assembled
+from metabt.engines.tree_groups import BATCH, Assembly, Finished, Grouping, View
+from metabt.lakehouse.runs.run_files import Desk
 from metabt.numerics.platform import one_thread
 
 CALLS = 2
@@ -44,23 +43,23 @@ class Group(Lane):
         self.positions, self.seconds, self.n_deaths = positions, seconds, 0
         self.called = 0
         """Number of the newest call of it, among all calls of the sweep."""
-        self._call: tuple[ray.ObjectRef, ray.ObjectRef] | None = None
+        self._call: ray.ObjectRef | None = None
         self._done = False
 
     @property
     def done(self) -> bool:
-        """Whether its tables have been taken, or it is left to lanes."""
+        """Whether what became of it has been taken, or it is left to lanes."""
         return self._done or self.n_deaths >= GUILTY
 
     @property
     def position(self) -> int:
-        """Whether its tables have been taken, as a number."""
+        """Whether what became of it has been taken, as a number."""
         return int(self._done)
 
     @property
     def waited_for(self) -> ray.ObjectRef | None:
         """Reference to what became of it; None where it is not called."""
-        return self._call[0] if self._call else None
+        return self._call
 
     def forget_calls(self) -> None:
         """Forget the call; it will be made again."""
@@ -86,12 +85,9 @@ class Group(Lane):
             Instead of it: what befell the actor, or was raised in it.
         """
         assert self._call is not None
-        finished: Finished = ray.get(self._call[0])
-        buffer: BlockBuffer = ray.get(self._call[1])
+        finished: Finished = ray.get(self._call)
         self._call, self._done = None, True
-        tables: Any = buffer.opened()
-        trees = zip(finished.trees, tables, strict=True)
-        return replace(finished, trees=tuple(replace(each, tables=made) for each, made in trees))
+        return finished
 
 
 class GroupSweep:
@@ -104,11 +100,12 @@ class GroupSweep:
         known: Mapping[str, int],
         views: Sequence[View],
         keep: str,
+        desk: Desk,
         workers: int | None,
         patience: int,
     ) -> None:
         """Cut the forest into groups; `known` is spec digest -> blocks that are stored, `views` are its trees'."""
-        self.plan, self.cache, self.views, self.keep = plan, cache, views, keep
+        self.plan, self.cache, self.views, self.keep, self.desk = plan, cache, views, keep, desk
         self._known, self._workers, self._patience = known, workers, patience
         self.grouping = Grouping(plan, known, BATCH, WORTH / PUBLISHING)
         self._n_calls = 0
@@ -119,7 +116,7 @@ class GroupSweep:
         first = self.grouping.first
         if first is not None:
             yield self._shared(first)
-        passed_on = ray.put(basis_plan(self.plan)), ray.put(self.cache)
+        passed_on = ray.put(basis_plan(self.plan)), ray.put(self.cache), ray.put(self.desk)
         pool = ActorPool("groups", self._need(), self.groups, passed_on, self._patience)
         workforce = Workforce([pool], basis_plan(self.plan))
         try:
@@ -189,14 +186,17 @@ class GroupSweep:
         """Walk what groups share."""
         run = Run(plan, self.cache, self._known, None, self._workers, self._patience)
         walked = run.finish()
-        return Finished((), (), walked.heard, walked.computed, walked.computed_leaves)
+        return Finished((), (), None, walked.heard, walked.computed, walked.computed_leaves)
 
     def _by_lanes(self, group: Group) -> Finished:
         """Walk a group that ends its actors, sleeve by sleeve if need be, and assemble it here."""
         plan = self.plan.part(group.positions)
         walked = Run(plan, self.cache, self._known, None, self._workers, self._patience).finish()
-        trees: list[Assembled] = []
+        assembly = Assembly(self.cache, self.keep, self.desk.writer())
         with one_thread():
-            for tree, position in zip(plan.trees, group.positions, strict=True):
-                trees.append(assembled(tree, walked, self.views[position], self.cache, self.keep))
-        return Finished(group.positions, tuple(trees), walked.heard, walked.computed, walked.computed_leaves)
+            made = tuple(
+                assembly.add(tree, walked, self.views[position])
+                for tree, position in zip(plan.trees, group.positions, strict=True)
+            )
+            files = assembly.writer.close()
+        return Finished(group.positions, made, files, walked.heard, walked.computed, walked.computed_leaves)

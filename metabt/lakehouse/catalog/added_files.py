@@ -1,7 +1,7 @@
 """Added files: data files that are written here and not by DuckLake, which a commit makes part of a table.
 
 1. `data_folder` is where a connection's lakehouse has its data, and `column_ids` what a table's columns are known by;
-   a file bears these ids. It lies where DuckLake would have put it, beneath the names of its partition.
+   a file bears these ids. It lies where DuckLake would have put it, beneath the names of its partition if it has any.
 2. `add` has DuckLake make files part of a table with the transaction. Until then nothing names them, and what is left
    of a killed writer is removed as any other orphan (metabt.lakehouse.folder.orphans).
 3. DuckLake would have such files read by the names of their columns, and `dataset` by the path from the root of the
@@ -13,17 +13,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from metabt.lakehouse.catalog.connection_loss import whole
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.folder.orphans import META, NAME
-
-if TYPE_CHECKING:
-    import duckdb
 
 ADDED = "writer.added"
 """File inside a lakehouse while files are added to it that are not taken over yet."""
@@ -54,22 +52,35 @@ def add(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> No
     """Make files part of a table with the transaction that `con` is in."""
     (data_folder(con).parent / ADDED).touch()
     patterns = [_as_pattern(str(file)) for file in files]
-    execute(con, "CALL ducklake_add_data_files('lake', $1, $2, hive_partitioning => true)", table, patterns)
+    sql = "CALL ducklake_add_data_files('lake', $1, $2, hive_partitioning => $3)"
+    execute(con, sql, table, patterns, table in PARTED)
+
+
+@contextmanager
+def said_as_duckdb() -> Iterator[None]:
+    """Raise an OSError of the block as DuckDB would, where it writes a file itself."""
+    try:
+        yield
+    except OSError as error:
+        raise duckdb.IOException(str(error)) from error
 
 
 def take_over(con: duckdb.DuckDBPyConnection, root: Path) -> None:
     """Have the files that were added and committed read by the ids of their columns, if there is a note of such."""
     if not (root / ADDED).exists():
         return
-    added = f"SELECT data_file_id FROM {META}.ducklake_data_file WHERE mapping_id IS NOT NULL AND path LIKE $1"
+    files = f"{META}.ducklake_data_file"
+    added = f"SELECT data_file_id FROM {files} WHERE mapping_id IS NOT NULL AND regexp_matches(path, $1)"
     with whole(con):
-        execute(con, f"UPDATE {META}.ducklake_data_file SET mapping_id = NULL WHERE data_file_id IN ({added})", OWN)
+        execute(con, f"UPDATE {files} SET mapping_id = NULL WHERE data_file_id IN ({added})", OWN)
     with suppress(OSError):  # another writer took it away; or the next one does this again, for nothing
         (root / ADDED).unlink()
 
 
-OWN = f"dataset=%/year=%/{NAME}%"
-"""Pattern of the paths of files that are added here."""
+PARTED = ("prices",)
+"""Tables whose files lie beneath the names of their partition."""
+OWN = f"^(dataset=.*/year=.*/)?{NAME}[^/]*$"
+"""Pattern of the paths of files that are added here, and of those that DuckLake writes."""
 
 
 def _as_pattern(path: str) -> str:

@@ -208,7 +208,8 @@ def from_arrow(name: str, rows: pa.Table) -> Table:
 
 def _arrow_column(column: Column, kind: str) -> pa.Array:
     if isinstance(column, Coded):
-        codes = from_numpy(column.codes, missing=np.asarray(column.codes) < 0)
+        numbers = np.asarray(column.codes, np.int32)
+        codes = from_numpy(numbers, missing=numbers < 0)
         return pa.DictionaryArray.from_arrays(codes, from_texts(column.values))
     values = np.asarray(column, NUMPY[kind])
     return from_numpy(values, missing=np.isnan(values) if kind == "DOUBLE" else None)

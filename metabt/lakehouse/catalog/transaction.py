@@ -1,8 +1,8 @@
 """Write whole or not at all.
 
 1. Take the lakehouse's writer lock: a writer that reads, decides and then writes must not be overtaken in between.
-2. Attach, remove the files that a killed writer left (metabt.lakehouse.folder.orphans), begin, do the work, record the
-   digests of the files that it wrote.
+2. Attach, remove the files that killed writers left (metabt.lakehouse.folder, `orphans` and `staging`), begin, do the
+   work, record the digests of the files that it wrote.
 3. Commit, and take over the files that were added (metabt.lakehouse.catalog.added_files); an error rolls back and is
    passed on. Where a server was lost meanwhile, nobody knows whether the commit was made: its files are kept
    (metabt.lakehouse.folder.in_doubt), and put back if it was.
@@ -32,6 +32,7 @@ from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, pr
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.in_doubt import kept
 from metabt.lakehouse.folder.orphans import marked
+from metabt.lakehouse.folder.staging import remove_left
 
 ATTEMPTS = 8
 """Number of times that a commit is tried while other clients are in the way."""
@@ -94,6 +95,7 @@ def _attempt(
             attach_lake(con, where, create=create)
             folder = where.root / DATA
             certain = isinstance(where, SqliteCatalogue)
+            remove_left(where.root, certain=certain)
             with marked(con, where.root, certain=certain):
                 _make_up(con, where.root)
                 before = present(folder)  # nobody else writes meanwhile, unless a lock is lost

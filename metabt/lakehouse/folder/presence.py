@@ -46,7 +46,7 @@ def alone(root: Path) -> Iterator[bool]:
             leave()
     held = os.open(root, os.O_RDONLY)
     try:
-        yield _taken(held)
+        yield taken(held)
     finally:
         os.close(held)
 
@@ -66,7 +66,8 @@ def _is_closed(connection: Any) -> bool:
     return False
 
 
-def _taken(held: int) -> bool:
+def taken(held: int) -> bool:
+    """Take the lock on an open folder exclusively; return whether that is done: never where there are no such locks."""
     if fcntl is None:
         return False
     with suppress(OSError):

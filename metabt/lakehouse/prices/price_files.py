@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
-from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder
+from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder, said_as_duckdb
 from metabt.lakehouse.folder.orphans import NAME
 
 GROUP = 122_880
@@ -52,7 +52,7 @@ def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema,
     try:
         for file, (_, batches) in zip(files, years, strict=True):
             _write(file, schema, batches)
-        with _said_as_duckdb():
+        with said_as_duckdb():
             add(con, "prices", files)
     except BaseException:  # nothing was committed: they are nobody's
         for file in files:
@@ -64,24 +64,16 @@ def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema,
 def _write(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     from pyarrow.parquet import ParquetWriter
 
-    with _said_as_duckdb():
+    with said_as_duckdb():
         file.parent.mkdir(parents=True, exist_ok=True)
         writer = ParquetWriter(file, schema, use_dictionary=REPEATED, store_schema=False)
     try:
         for batch in batches:  # which may raise what it likes
-            with _said_as_duckdb():
+            with said_as_duckdb():
                 writer.write_batch(batch, row_group_size=GROUP)
-        with _said_as_duckdb():
+        with said_as_duckdb():
             writer.close()
     except BaseException:
         with suppress(OSError):
             writer.close()
         raise
-
-
-@contextmanager
-def _said_as_duckdb() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise duckdb.IOException(str(error)) from error

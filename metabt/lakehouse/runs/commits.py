@@ -1,7 +1,8 @@
 """Runs into the lakehouse: any number of them at once, each whole or not at all.
 
 1. The tables of all runs become one stream each, ordered by run, so that a run's rows lie together in few files. They
-   are asked for run by run, and some of them at a time are in memory.
+   are asked for run by run, and some of them at a time are in memory. Those of a sweep lie in files already, which are
+   made part of the lakehouse (metabt.lakehouse.runs.run_files).
 2. Within one transaction: leave out the runs that are stored as they should be, delete what the others replace,
    append what is left with one INSERT per table.
 3. A run is stored as it should be once it is ok and at least as whole as the new one. A failed run may be mended, and a
@@ -24,16 +25,21 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.lakehouse.catalog.retirement import retire
-from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert, to_arrow
+from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.askings import Asked, append, write
-from metabt.lakehouse.runs.run_digests import digests_text, row_digest, size_of
+from metabt.lakehouse.runs.run_digests import Measured, digests_text, row_digest
+from metabt.lakehouse.runs.run_files import RunFiles, Staged
+from metabt.lakehouse.runs.run_files import append as append_files
+from metabt.lakehouse.runs.run_rows import Gathered, check_tables
 from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, seal_runs
 from metabt.values.buffers import from_numpy, from_texts
-from metabt.values.tables import Coded, Table, concat
+from metabt.values.tables import Table
 
-Run = tuple[Mapping[str, object], Mapping[str, Table]]
-"""The columns of `runs`, and table name -> columns without `run_id`."""
+Tables = Mapping[str, Table] | Staged
+"""Table name -> columns without `run_id`, or where they lie as files."""
+Run = tuple[Mapping[str, object], Tables]
+"""The columns of `runs`, and the run's tables."""
 
 DEFAULTS: dict[str, object] = {"keep": "all", "overrides": None, "error": None}
 """Columns of `runs` that need not be given."""
@@ -41,8 +47,6 @@ GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "
 """Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
-TOGETHER = 2**17
-"""Rows of a table that are made ready at a time, or one run more."""
 ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
 """Columns of `runs` that a run keeps when it is replaced by more of itself."""
 
@@ -102,7 +106,8 @@ def commit_runs(
         Directory of the lakehouse.
     runs : sequence of (mapping, mapping)
         The columns of `runs` (ValueError where one is missing or unknown), and table name -> column name -> column,
-        without `run_id`. NaN is stored as NULL. Of two runs with the same identity the first is taken.
+        without `run_id`, or the Staged files that they lie in. NaN is stored as NULL. Of two runs with the same
+        identity the first is taken.
     reader : connection, optional
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
     asked : sequence of (run_id, sweep_id, at, overrides)
@@ -138,6 +143,8 @@ def commit_runs(
         left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
         for name in RUN_TABLES:
             _append(con, name, left)
+        for files, own in _files(left).items():
+            append_files(con, files, own)
         if left:
             insert(con, "runs", _rows([run for run, _ in left.values()]))
         gone = [stored[name][2] for name in wanted if name in stored]
@@ -148,7 +155,7 @@ def commit_runs(
     return write(path, work, reader)
 
 
-def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
+def _check(run: Mapping[str, object]) -> None:
     if set(run) != set(GIVEN):
         raise ValueError(f"run: columns {sorted(set(run) ^ set(GIVEN))} are missing or unknown")
     status, keep, error = run["status"], run["keep"], run["error"]
@@ -156,24 +163,22 @@ def _check(run: Mapping[str, object], tables: Mapping[str, Table]) -> None:
         raise ValueError(f"run: got status {status!r}, keep {keep!r}; wanted ok or failed, all or summary")
     if (error is None) != (status == "ok"):
         raise ValueError(f"run: got error {error!r}, status {status!r}; a failed run has an error, no other has")
-    for name in set(tables) - set(RUN_TABLES):
-        raise ValueError(f"table '{name}': a run cannot write it; it writes {', '.join(RUN_TABLES)}")
-    for name, table in tables.items():
-        differing = sorted((set(table) | {"run_id"}) ^ set(SCHEMA[name])) if table else []
-        if differing:
-            raise ValueError(f"table '{name}': columns {differing} are missing or unknown; wanted {list(SCHEMA[name])}")
-        lengths = {column: len(values) for column, values in table.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"table '{name}' of run '{run['run_id']}': columns differ in their rows: {lengths}")
+
+
+def _measured(run: Mapping[str, object], tables: Tables) -> Measured:
+    """Return what is recorded of a run's tables, once they are found to be what can be stored."""
+    if isinstance(tables, Staged):
+        return tables.measured
+    check_tables(run["run_id"], tables)
+    return Measured.of(str(run["portfolio"]), tables)
 
 
 def _recorded(given: Mapping[str, Run]) -> dict[str, Run]:
-    """Return runs, once they are found to be what can be stored, with their digests; their tables are read once."""
+    """Return runs, once they are found to be what can be stored, with their digests."""
     found: dict[str, Run] = {}
     for name, (run, tables) in given.items():
-        read = dict(tables)  # each once, whatever gives them
-        _check(run, read)
-        found[name] = {**run, "digests": digests_text(run, read)}, tables
+        _check(run)
+        found[name] = {**run, "digests": digests_text(run, _measured(run, tables))}, tables
     return _as_read(found)
 
 
@@ -196,23 +201,27 @@ def _append(con: duckdb.DuckDBPyConnection, name: str, runs: Mapping[str, Run]) 
 
 def _parts(name: str, runs: Mapping[str, Run]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one table, of some runs at a time."""
-    held: dict[str, Table] = {}
-    n_held = 0
+    gathered = Gathered(name)
     for run_id, (_, tables) in runs.items():
-        if table := tables.get(name):
-            held[run_id] = table
-            n_held += size_of(table)
-        if n_held >= TOGETHER:
-            yield from _joined(name, held)
-            held, n_held = {}, 0
-    if held:
-        yield from _joined(name, held)
+        if not isinstance(tables, Staged):
+            gathered.add(run_id, tables.get(name))
+        if gathered.enough:
+            yield from _batches(gathered)
+    yield from _batches(gathered)
 
 
-def _joined(name: str, parts: Mapping[str, Table]) -> list[pa.RecordBatch]:
-    owner = Coded(np.repeat(np.arange(len(parts), dtype=np.int32), list(map(size_of, parts.values()))), tuple(parts))
-    rows = to_arrow(name, {"run_id": owner, **concat(list(parts.values()))}, {})
-    return rows.to_batches() if rows.num_rows else []
+def _batches(gathered: Gathered) -> list[pa.RecordBatch]:
+    rows = gathered.taken()
+    return [] if rows is None else rows.to_batches()
+
+
+def _files(runs: Mapping[str, Run]) -> dict[RunFiles, list[str]]:
+    """Return the files in which tables of runs lie, and of each the runs whose rows are taken from there."""
+    found: dict[RunFiles, list[str]] = {}
+    for run_id, (_, tables) in runs.items():
+        if isinstance(tables, Staged):
+            found.setdefault(tables.files, []).append(run_id)
+    return found
 
 
 def _rows(runs: Sequence[Mapping[str, object]]) -> pa.Table:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -66,10 +67,25 @@ def measured(tables: Mapping[str, Table]) -> dict[str, tuple[int, str]]:
     return {name: (size_of(table), table_digest(table)) for name, table in sorted(tables.items()) if size_of(table)}
 
 
-def digests_text(row: Mapping[str, object], tables: Mapping[str, Table]) -> str:
+@dataclass(frozen=True)
+class Measured:
+    """What is recorded of the tables of a run."""
+
+    tables: Recorded
+    """Rows and digest of those that have any rows."""
+    span: tuple[str, str] | None
+    """First and last date of the root's stream, ISO dates; None where it has none."""
+
+    @classmethod
+    def of(cls, root: str, tables: Mapping[str, Table]) -> Measured:
+        """Measure tables; `root` is the name of the run's root."""
+        return cls(measured(tables), _span(root, tables))
+
+
+def digests_text(row: Mapping[str, object], found: Measured) -> str:
     """Return the column `digests` of a run."""
     large = {name: joint_digest([str(row[name])]) for name in LARGE}
-    return json.dumps({**large, "span": _span(str(row["portfolio"]), tables), "tables": measured(tables)})
+    return json.dumps({**large, "span": found.span, "tables": found.tables})
 
 
 def span_of(row: Mapping[str, object]) -> tuple[date, date] | None:
@@ -78,10 +94,10 @@ def span_of(row: Mapping[str, object]) -> tuple[date, date] | None:
     return None if span is None else (date.fromisoformat(span[0]), date.fromisoformat(span[1]))
 
 
-def _span(root: str, tables: Mapping[str, Table]) -> list[str] | None:
+def _span(root: str, tables: Mapping[str, Table]) -> tuple[str, str] | None:
     returns = tables.get("returns") or {"date": np.zeros(0, "datetime64[D]"), "path": Coded.of([])}
     dates = np.asarray(returns["date"])[texts(returns["path"]) == root]
-    return [str(dates.min()), str(dates.max())] if len(dates) else None
+    return (str(dates.min()), str(dates.max())) if len(dates) else None
 
 
 def recorded_of(row: Mapping[str, object]) -> Recorded:

@@ -14,8 +14,10 @@ from metabt import lakehouse
 from metabt.config import Job
 from metabt.engines.ray import group_sweep
 from metabt.engines.ray.group_sweep import Group, GroupSweep
-from metabt.lakehouse import ingest
-from metabt.runs.sweep import Sweep, run_sweep
+from metabt.lakehouse import check_lakehouse, ingest
+from metabt.lakehouse.folder.staging import STAGED
+from metabt.runs.sweep import run_sweep
+from metabt.runs.swept import Sweep
 from tests.shared.agreement import same
 from tests.shared.executors import COINS, NESTED, RULES, STOCKS, years
 from tests.shared.jobs import job
@@ -52,6 +54,10 @@ def assert_alike(found: Sweep, expected: Sweep, lakes: tuple[str, str]) -> None:
     ]
     assert (found.computed, found.leaf_computed) == (expected.computed, expected.leaf_computed)
     assert found.notes == expected.notes and found.sweep_id == expected.sweep_id
+    assert_stored(found, lakes)
+
+
+def assert_stored(found: Sweep, lakes: tuple[str, str]) -> None:
     with metabt.connect(lakes[0]) as here, metabt.connect(lakes[1]) as there:
         for run in found.runs:
             if run.status == "ok":
@@ -90,6 +96,8 @@ def test_a_group_whose_actor_dies_is_walked_by_another(lakes: tuple[str, str], m
     found, expected = run_sweep(jobs("ray"), lakes[1]), run_sweep(jobs("local"), lakes[0])
     assert killed
     assert [(it.run_id, it.metrics) for it in found.runs] == [(it.run_id, it.metrics) for it in expected.runs]
+    assert_stored(found, lakes)  # a group that was written, and not heard of, is written again, and stored once
+    assert not check_lakehouse(Path(lakes[1])).faults and not (Path(lakes[1]) / STAGED).exists()
 
 
 def test_a_sleeve_that_ends_its_process_fails_its_own_trees(

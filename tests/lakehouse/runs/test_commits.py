@@ -64,7 +64,7 @@ def test_runs_stored_together_come_back_as_if_alone(fresh: Path, watch: Con) -> 
 def test_runs_stored_a_few_at_a_time_come_back_as_well(
     fresh: Path, watch: Con, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
-    monkeypatch.setattr("metabt.lakehouse.runs.commits.TOGETHER", together)
+    monkeypatch.setattr("metabt.lakehouse.runs.run_rows.TOGETHER", together)
     runs = [some_run(number) for number in range(8)]
     batches = list(commits._parts("returns", {str(row["run_id"]): (row, tables) for row, tables in runs}))
     assert all(len(batch) < together + 12 for batch in batches) and len(batches) > 1

@@ -1,0 +1,194 @@
+"""Run files: tables of finished runs as Parquet, written by whichever process made them, and committed by reference.
+
+1. A sweep has a Desk: a folder inside the lakehouse that no table is made of (metabt.lakehouse.folder.staging). It may
+   be handed to any process that reaches the folder.
+2. A Writer of that process appends the tables of one run after another, a file for each table, and returns what a
+   commit records of the run. What is in memory is some rows of each table.
+3. `append` makes the files part of the lakehouse within the commit's transaction: under a second name, so that the
+   transaction may be tried again. Where not all runs of a file are wanted, it is rows that are copied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+from pyarrow.parquet import ParquetWriter
+
+from metabt.errors import StoreError
+from metabt.lakehouse.catalog.added_files import add, column_ids, data_folder, said_as_duckdb
+from metabt.lakehouse.catalog.schema import ARROW, RUN_TABLES, SCHEMA
+from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.folder.orphans import NAME
+from metabt.lakehouse.runs.run_digests import Measured
+from metabt.lakehouse.runs.run_rows import Gathered, check_tables
+from metabt.values.tables import Table
+
+Ids = Mapping[str, Mapping[str, int]]
+"""Table -> column -> the number that files of it know it by."""
+REPEATED = ("DATE", "VARCHAR", "BOOLEAN")
+"""SQL types of columns that are written as dictionaries."""
+
+
+def ids_of(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """Return the numbers that files of runs know their columns by."""
+    return {name: column_ids(con, name) for name in RUN_TABLES}
+
+
+@dataclass(frozen=True, eq=False)
+class RunFiles:
+    """The files of some runs, which lie in a sweep's folder; each is itself alone."""
+
+    files: Mapping[str, Path]
+    """Table -> its file."""
+    run_ids: tuple[str, ...]
+    """The runs whose rows are in them."""
+    ids: Ids
+    """The numbers that the files know their columns by."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The tables of one run, which lie in files."""
+
+    measured: Measured
+    """What is recorded of them."""
+    files: RunFiles
+    """Where they lie."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where the tables of a sweep's runs are written."""
+
+    folder: Path
+    """A folder on the disk of the lakehouse, which is there."""
+    ids: Ids
+    """The numbers that the lakehouse knows columns by."""
+
+    def writer(self) -> Writer:
+        """Return what writes files of its own."""
+        return Writer(self)
+
+
+class Writer:
+    """Writes the tables of some runs."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Write to a desk; nothing is written yet."""
+        self._desk, self._name = desk, f"{NAME}{uuid4()}"
+        self._gathered = {name: Gathered(name) for name in RUN_TABLES}
+        self._open: dict[str, ParquetWriter] = {}
+        self._run_ids: dict[str, None] = {}
+
+    def add(self, run_id: str, root: str, tables: Mapping[str, Table]) -> Measured:
+        """Append the tables of a run, and return what is recorded of them.
+
+        Parameters
+        ----------
+        run_id : its identity, which was not added before
+        root : name of its root
+        tables : table name -> column name -> column, without `run_id`
+
+        Raises
+        ------
+        ValueError
+            For a table or a column that a run cannot have.
+        StoreError
+            If the disk has no room for them.
+        """
+        if run_id in self._run_ids:
+            raise ValueError(f"run '{run_id}' is in these files already")
+        check_tables(run_id, tables)
+        self._run_ids[run_id] = None
+        for name, table in tables.items():
+            gathered = self._gathered[name]
+            gathered.add(run_id, table)
+            if gathered.enough:
+                self._write(name)
+        return Measured.of(root, tables)
+
+    def close(self) -> RunFiles:
+        """Finish the files, and return where they are; StoreError if the disk has no room for what is left."""
+        for name in RUN_TABLES:
+            self._write(name)
+        with self._said():
+            for writer in self._open.values():
+                writer.close()
+        return RunFiles({name: self._file(name) for name in self._open}, tuple(self._run_ids), self._desk.ids)
+
+    def _write(self, name: str) -> None:
+        rows = self._gathered[name].taken()
+        if rows is None:
+            return
+        with self._said():
+            if name not in self._open:
+                schema = _schema(name, self._desk.ids[name])
+                repeated = [column for column, kind in SCHEMA[name].items() if kind in REPEATED]
+                self._open[name] = ParquetWriter(self._file(name), schema, use_dictionary=repeated, store_schema=False)
+            self._open[name].write_table(pa.Table.from_arrays(rows.columns, schema=self._open[name].schema))
+
+    def _file(self, name: str) -> Path:
+        return self._desk.folder / f"{self._name}.{name}.parquet"
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            for writer in self._open.values():
+                with suppress(OSError):
+                    writer.close()
+                writer.is_open = False  # or it would try once more when it is let go of
+            raise StoreError(
+                f"tables of finished runs cannot be kept in '{self._desk.folder}' until they are stored: "
+                f"{error.strerror or error}; free room there, or run fewer configurations at once: blocks are kept, "
+                "and the rest goes on from them"
+            ) from error
+
+
+def append(con: duckdb.DuckDBPyConnection, files: RunFiles, wanted: Collection[str]) -> None:
+    """Make those rows of files part of the lakehouse that are of runs that are `wanted`, with the transaction of `con`.
+
+    Raises
+    ------
+    duckdb.IOException
+        If a file cannot be read, or its second name not be given.
+    """
+    if set(wanted) == set(files.run_ids) and files.ids == ids_of(con):
+        for name, file in files.files.items():
+            with said_as_duckdb():
+                second = _second_name(file, data_folder(con) / "main" / name / f"{NAME}{uuid4()}.parquet")
+            add(con, name, [second])
+        return
+    for name, file in files.files.items():
+        columns = ", ".join(f'"{column}"' for column in SCHEMA[name])
+        sql = f"INSERT INTO {name} ({columns}) SELECT {columns} FROM read_parquet($1) WHERE list_contains($2, run_id)"
+        execute(con, sql, str(file), sorted(wanted))
+
+
+def _schema(name: str, ids: Mapping[str, int]) -> pa.Schema:
+    """Return the schema of a file of a table, whose columns bear the numbers that the table knows them by."""
+    kinds = {column: ARROW[kind] for column, kind in SCHEMA[name].items()}
+    fields = [
+        pa.field(column, pa.dictionary(pa.int32(), kind) if kind == pa.string() else kind)
+        for column, kind in kinds.items()
+    ]
+    return pa.schema([field.with_metadata({"PARQUET:field_id": str(ids[field.name])}) for field in fields])
+
+
+def _second_name(file: Path, second: Path) -> Path:
+    second.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, second)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(file, second)
+    os.utime(second)  # of this transaction: the next writer removes it where this one is killed
+    return second
