@@ -199,7 +199,17 @@ class Prices:
         return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
 
     def has(self, symbols: Sequence[str]) -> bool:
-        """Return whether it has all of some symbols."""
+        """Return whether it has all of some symbols.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+            Any texts.
+
+        Returns
+        -------
+        bool
+        """
         return all(symbol in self._place for symbol in symbols)
 
     def columns(self, symbols: Sequence[str]) -> np.ndarray:

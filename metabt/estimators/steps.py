@@ -134,7 +134,11 @@ def _callable(step: _Registered) -> Callable[[Any], Any]:
         other = ", ".join(sorted({name for name, _ in {*here} ^ {*step.packages}}))
         raise DataError(f"this process has another version of it ({other}); install the same one on every machine")
     found, params = loaded("step", step.name), json.loads(step.params)
-    return found(**params) if inspect.isclass(found) else partial(found, **params)
+    made: Any = found(**params) if inspect.isclass(found) else partial(found, **params)
+    if not callable(made):
+        raise DataError(f"it is a {type(made).__name__} that cannot be called; give its class a __call__(self, sheet)")
+    call: Callable[[Any], Any] = made
+    return call
 
 
 def _signed(name: str) -> Callable[..., Any]:

@@ -39,7 +39,9 @@ class PriceStream:
             for key, node in plan.nodes.items()
             if self._is_stored(node) and (label := _first_missing(node, known[key])) is not None
         }
-        self._panels = {name: self._panel(name) for name in {plan.nodes[key].spec.dataset for key in self._first}}
+        leaves = [node.spec for key, node in plan.nodes.items() if key in self._first]
+        names = {leaf.dataset for leaf in leaves if isinstance(leaf, Leaf)}
+        self._panels = {name: self._panel(name) for name in sorted(names)}
         self._arrived: dict[Part, ray.ObjectRef] = {}
         self._reads = self._planned()
         self._oldest = ""
