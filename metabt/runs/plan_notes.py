@@ -36,7 +36,7 @@ class PlanNotes:
     left_out: tuple[LeftOut, ...] = ()
     """Assets that are going to be ineligible at most decisions, for lack of data."""
     steps: tuple[tuple[str, str], ...] = ()
-    """Dataset, and each step between its prices and its returns, in the order in which they are applied."""
+    """Dataset, and the steps between its prices and its returns, in the order in which they are applied."""
 
 
 def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
@@ -51,13 +51,13 @@ def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
         len(plan.trees),
         tuple(found.most_common()),
         tuple(in_order(list(islice(_lacking(plan, last), LEAVES)))),
-        tuple(
-            (name, step.text)
-            for name in wanted(plan.trees)
-            if name in plan.datasets
-            for step in steps_of(plan.datasets[name])
-        ),
+        tuple((name, "; then ".join(texts)) for name, texts in _steps(plan).items()),
     )
+
+
+def _steps(plan: Plan) -> dict[str, list[str]]:
+    read = {name: plan.datasets[name] for name in wanted(plan.trees) if name in plan.datasets}
+    return {name: [step.text for step in steps_of(dataset)] for name, dataset in read.items() if dataset.step}
 
 
 def _lacking(plan: Plan, end: np.datetime64 | None) -> Iterable[LeftOut]:

@@ -72,8 +72,7 @@ def test_a_step_that_looks_ahead_is_refused_wherever_it_is_read() -> None:
 def test_a_plan_and_a_run_say_which_steps_there_are() -> None:
     frames = years(3)
     said = metabt.plan(LEAF, frames, panel={"stocks": ["cleaned", "capped"]})
-    wanted = ["cleaned, before: 0, over: asset", "capped, before: 0, over: asset"]
-    for text in wanted:
-        assert f"returns of stocks are those of step {text}; its trades are at observed closes" in said
-    assert "step" not in metabt.plan(LEAF, frames)
+    steps = "cleaned, before: 0, over: asset; then capped, before: 0, over: asset"
+    assert f"returns of stocks are made by {steps}; trades are at observed closes" in said
+    assert "made by" not in metabt.plan(LEAF, frames)
     assert stepping.PLUGINS
