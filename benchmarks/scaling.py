@@ -5,7 +5,9 @@
 1. speed: many HRP sleeves, decided every other session, under a root of equal weights, in one process (0 workers) and
    on Ray, on the same prices without a cache. Start-up (Ray itself, and the actors) is shown apart. Overhead a block is
    what one worker takes longer than one process.
-2. memory: more assets and few decisions, for several lengths of history. What each kind of process takes for itself at
+2. constants of `engine=auto`: seconds that Ray takes until a first small walk is done, in a process of its own, and the
+   part of the same walk in which threads of one process wait for each other.
+3. memory: more assets and few decisions, for several lengths of history. What each kind of process takes for itself at
    its peak, and what they share in the object store. A walk whose memory grows with history shows here.
 
 All cases run one after another on one lakehouse of synthetic prices with a fixed seed.
@@ -35,9 +37,11 @@ from benchmarks.build_system import prices
 from metabt.build.cache.disk import DiskCache
 from metabt.build.walk_result import Executor
 from metabt.engines.backtest_engine import BacktestEngine
+from metabt.engines.choice import PYTHON, START
 from metabt.engines.local import Local
 from metabt.engines.ray import Ray
 from metabt.engines.ray.connection import connect
+from metabt.engines.usable_cpus import usable_cpus
 from metabt.lakehouse import ingest
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.portfolio.resolve import resolve
@@ -211,6 +215,16 @@ def speed(folder: Path, n_sleeves: int, n_assets: int, years: int, workers: list
             f"{found.read:>9.0f}{1e3 * seconds / n_blocks:>10.2f}   {shares}",
             flush=True,
         )
+    if 0 in base:
+        threads = usable_cpus()
+        shared, _, _ = run(folder / "lake", settings, Local(threads=threads))
+        part = (shared / base[0] - 1 / threads) / (1 - 1 / threads) if threads > 1 else 1.0
+        print(
+            f"\n{threads} threads: {shared:.2f} s, which wait for each other in {part:.2f} of it ({PYTHON} is reckoned)"
+        )
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        took = apart.submit(started, folder / "lake", warm).result()
+    print(f"Ray, from nothing to the end of a first small walk: {took:.1f} s ({START} is reckoned)")
     if 0 in base and 1 in base:
         print(f"\noverhead of Ray: {1e3 * (base[1] - base[0]) / n_blocks:.2f} ms a block ({n_blocks} blocks)")
 
@@ -236,6 +250,14 @@ def memory(folder: Path, n_sleeves: int, n_assets: int, lengths: list[int]) -> N
         print(f"{years:>8}{row}{found.shared:>15.0f}{len(symbols) * years * 252 * 8 / 1e6:>10.0f}", flush=True)
     spread = {kind: max(values) / min(values) - 1 for kind, values in peaks.items() if min(values) > 0}
     print("\ngrowth: " + ", ".join(f"{kind} {share:.0%}" for kind, share in spread.items()))
+
+
+def started(lake: Path, settings: dict) -> float:
+    """Return the seconds that a small walk takes on Ray, which is started for it, more than in this process."""
+    here, _, _ = run(lake, settings, Local(threads=1))
+    began = time.perf_counter()
+    run(lake, settings, Ray(workers=2))
+    return time.perf_counter() - began - here
 
 
 def ingested(lake: Path, n_symbols: int, years: int) -> list[str]:

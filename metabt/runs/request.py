@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from sys import intern
 from typing import Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
@@ -114,7 +115,7 @@ class Request:
             "sweep_id": None,
             "portfolio": self.tree.name,
             "config": json.dumps(self.config, sort_keys=True),
-            "versions": json.dumps(self.versions, sort_keys=True),
+            "versions": intern(json.dumps(self.versions, sort_keys=True)),  # many runs have the same
             "status": "ok",
         }
         return {**stated, **columns}

@@ -18,7 +18,7 @@ import numpy as np
 
 from metabt.analysis.left_out import LeftOut
 from metabt.analysis.run_facts import RunFacts, root_fell_back, root_span
-from metabt.analysis.run_notes import Circumstances, EarlyEnd, FellBack, Warned, early_end
+from metabt.analysis.run_notes import EarlyEnd, FellBack, Warned, early_end
 from metabt.lakehouse.price_source import Lakehouse, wanted
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.request import Request
@@ -78,7 +78,7 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
     firsts, lasts = ([each[side] for each in periods] for side in (0, 1))
     fallen = [each for run_id, facts in walked for each in _named(run_id, facts.fell_back)]
     fallen += _stored_fallen(source, found, done)
-    ends = Counter(end for member in done if (end := early_end(_around(member).datasets, _around(member).end)))
+    ends = Counter(filter(None, map(_early_end, done)))
     return SweepNotes(
         len(done),
         (min(firsts), max(firsts)) if firsts else (),
@@ -91,10 +91,10 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
     )
 
 
-def _around(member: Member) -> Circumstances:
+def _early_end(member: Member) -> EarlyEnd | None:
     asked = member.asked
     assert asked is not None  # it did not fail
-    return Circumstances({name: asked.datasets[name] for name in wanted([asked.tree])}, asked.end)
+    return early_end({name: asked.datasets[name] for name in wanted([asked.tree])}, asked.end)
 
 
 def _named(run_id: str, fallen: Iterable[FellBack]) -> list[FellBack]:

@@ -56,12 +56,15 @@ def from_numpy(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Arra
     return pa.Array.from_buffers(type_, len(values), [valid, data])
 
 
-def from_texts(texts: Sequence[str | None]) -> pa.Array:
-    """Return texts as an Arrow array, (n_texts,): `string`, or `large_string` beyond `SHORT` bytes; None is NULL."""
+def from_texts(texts: Sequence[str | None], *, large: bool = False) -> pa.Array:
+    """Return texts as an Arrow array, (n_texts,): `string`, or `large_string` beyond `SHORT` bytes; None is NULL.
+
+    `large` has it be a `large_string` whatever its size, as the parts of one stream have one type.
+    """
     encoded = [b"" if text is None else text.encode() for text in texts]
     starts = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(item) for item in encoded], out=starts[1:])
-    is_large = starts[-1] > SHORT
+    is_large = large or starts[-1] > SHORT
     starts = starts if is_large else starts.astype(np.int32)
     missing = np.array([text is None for text in texts], np.bool_)
     valid = pa.py_buffer(_packed(~missing)) if missing.any() else None

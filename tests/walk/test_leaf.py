@@ -204,6 +204,14 @@ def test_a_block_against_a_loop_in_money(lag: int, direction: str) -> None:
     assert np.isnan(state.waiting).all() and not state.stale.any()
 
 
+@pytest.mark.parametrize(("every", "decisions"), [(1, 24), (5, 5), (30, 1)])
+def test_laps_count_decisions_where_they_are_made_and_sessions_where_they_are_held(every: int, decisions: int) -> None:
+    watch = Stopwatch()
+    advance_leaf(spec(schedule=Schedule(every=every)), LeafState.initial(3), market(3, 24, 6), watch)
+    laps = {stage: rows for stage, _, rows in watch.laps}
+    assert laps == {"selection": decisions, "optimization": decisions, "holding": 24}
+
+
 @pytest.mark.parametrize("chunk", [1, 72, 200, 2**20])
 def test_it_does_not_matter_how_many_decisions_are_made_at_a_time(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three assets: 72 bytes of covariances a decision; what is made at a time is about that many bytes."""

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.lakehouse.catalog.retirement import retire
-from metabt.lakehouse.catalog.schema import NUMPY, RUN_TABLES, SCHEMA, insert
+from metabt.lakehouse.catalog.schema import ARROW, NUMPY, RUN_TABLES, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.askings import Asked, append, write
 from metabt.lakehouse.runs.run_digests import Measured, digests_text, row_digest
@@ -47,6 +47,8 @@ GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "
 """Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
+ROWS = 256
+"""Rows of `runs` that are made ready at a time."""
 ORIGIN = ("sweep_id", "engine", "started_at", "overrides")
 """Columns of `runs` that a run keeps when it is replaced by more of itself."""
 
@@ -143,8 +145,7 @@ def commit_runs(
         left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
         for name in RUN_TABLES:
             _append(con, name, left)
-        for files, own in _files(left).items():
-            append_files(con, files, own)
+        append_files(con, _files(left))
         if left:
             insert(con, "runs", _rows([run for run, _ in left.values()]))
         gone = [stored[name][2] for name in wanted if name in stored]
@@ -184,11 +185,14 @@ def _recorded(given: Mapping[str, Run]) -> dict[str, Run]:
 
 def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
     """Return runs with their columns as they will be read back, and the digest of these among them."""
-    names = [*GIVEN, "digests"]
+    names = [name for name in GIVEN if SCHEMA["runs"][name] != "VARCHAR"]  # a text is read back as it is
     columns = {name: _column([run[name] for run, _ in runs.values()], SCHEMA["runs"][name]) for name in names}
     rows = pa.table(columns).to_pylist() if runs else []
-    pairs = zip(runs, rows, strict=True)
-    return {name: ({**row, "digest": row_digest(row)}, runs[name][1]) for name, row in pairs}
+    found: dict[str, Run] = {}
+    for (name, (run, tables)), read in zip(runs.items(), rows, strict=True):
+        row = {**run, **read}
+        found[name] = {**row, "digest": row_digest(row)}, tables
+    return found
 
 
 def _append(con: duckdb.DuckDBPyConnection, name: str, runs: Mapping[str, Run]) -> None:
@@ -224,12 +228,22 @@ def _files(runs: Mapping[str, Run]) -> dict[RunFiles, list[str]]:
     return found
 
 
-def _rows(runs: Sequence[Mapping[str, object]]) -> pa.Table:
-    return pa.table({name: _column([run[name] for run in runs], kind) for name, kind in SCHEMA["runs"].items()})
+def _rows(runs: Sequence[Mapping[str, object]]) -> pa.RecordBatchReader:
+    """Return rows of `runs` as a stream: what is large is there twice of some of them at a time."""
+    kinds = SCHEMA["runs"].items()
+    schema = pa.schema({name: pa.large_string() if kind == "VARCHAR" else ARROW[kind] for name, kind in kinds})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for first in range(0, len(runs), ROWS):
+            some = runs[first : first + ROWS]
+            columns = {name: _column([run[name] for run in some], kind) for name, kind in kinds}
+            yield from pa.table(columns, schema=schema).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _column(values: Sequence[Any], kind: str) -> pa.Array:
-    return from_texts(values) if kind == "VARCHAR" else from_numpy(np.array(values, NUMPY[kind]))
+    return from_texts(values, large=True) if kind == "VARCHAR" else from_numpy(np.array(values, NUMPY[kind]))
 
 
 def _stored(con: duckdb.DuckDBPyConnection, run_ids: list[str]) -> dict[str, tuple[str, str, str]]:

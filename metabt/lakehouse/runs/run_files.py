@@ -154,24 +154,32 @@ class Writer:
             ) from error
 
 
-def append(con: duckdb.DuckDBPyConnection, files: RunFiles, wanted: Collection[str]) -> None:
-    """Make those rows of files part of the lakehouse that are of runs that are `wanted`, with the transaction of `con`.
+def append(con: duckdb.DuckDBPyConnection, wanted: Mapping[RunFiles, Collection[str]]) -> None:
+    """Make rows of files part of the lakehouse, of each those of the wanted runs, with the transaction of `con`.
 
     Raises
     ------
     duckdb.IOException
         If a file cannot be read, or its second name not be given.
     """
-    if set(wanted) == set(files.run_ids) and files.ids == ids_of(con):
-        for name, file in files.files.items():
-            with said_as_duckdb():
-                second = _second_name(file, data_folder(con) / "main" / name / f"{NAME}{uuid4()}.parquet")
-            add(con, name, [second])
-        return
+    ids, folder = ids_of(con) if wanted else {}, data_folder(con) / "main"
+    added: dict[str, list[Path]] = {}
+    for files, run_ids in wanted.items():
+        if set(run_ids) == set(files.run_ids) and files.ids == ids:
+            for name, file in files.files.items():
+                with said_as_duckdb():
+                    added.setdefault(name, []).append(_second_name(file, folder / name / f"{NAME}{uuid4()}.parquet"))
+        else:
+            _copy(con, files, run_ids)
+    for name, seconds in added.items():
+        add(con, name, seconds)
+
+
+def _copy(con: duckdb.DuckDBPyConnection, files: RunFiles, run_ids: Collection[str]) -> None:
     for name, file in files.files.items():
         columns = ", ".join(f'"{column}"' for column in SCHEMA[name])
         sql = f"INSERT INTO {name} ({columns}) SELECT {columns} FROM read_parquet($1) WHERE list_contains($2, run_id)"
-        execute(con, sql, str(file), sorted(wanted))
+        execute(con, sql, str(file), sorted(run_ids))
 
 
 def _schema(name: str, ids: Mapping[str, int]) -> pa.Schema:

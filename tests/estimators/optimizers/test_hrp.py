@@ -96,6 +96,20 @@ def test_of_equally_long_orders_it_is_the_one_by_columns(scales: tuple[float, fl
     assert np.allclose(optimizer("hrp").fit(X).weights_, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("places", list(itertools.permutations(range(3))))
+def test_of_ends_with_one_variance_the_first_column_begins(places: tuple[int, int, int]) -> None:
+    """A chain of three assets of exactly one variance, the middle one closest to both ends."""
+    parts = hadamard(8).astype(float) / 256.0
+    chain = np.array(
+        [parts[[1, 2, 3, 4]].sum(axis=0), parts[[1, 2, 3, 5]].sum(axis=0), parts[[1, 5, 6, 7]].sum(axis=0)]
+    )
+    X = np.empty((8, 3))
+    X[:, places] = chain.T
+    order = list(places if places[0] < places[2] else places[::-1])
+    assert not np.allclose(naive_weights(X, order), naive_weights(X, order[::-1]), rtol=1e-3)
+    assert np.allclose(optimizer("hrp").fit(X).weights_, naive_weights(X, order), rtol=1e-10)
+
+
 def test_fewer_rows_than_assets_and_equal_assets() -> None:
     X = factor_returns(2, 5, 12)
     X[:, 3] = X[:, 8]
