@@ -12,6 +12,7 @@ import metabt
 from metabt.build.step_checks import steps_of
 from metabt.data.facts import Facts
 from metabt.errors import ConfigError, StoreError
+from metabt.estimators import steps
 from metabt.lakehouse import attach, ingest
 from metabt.lakehouse.ingestion.ingestion import restate
 from metabt.lakehouse.price_source import Lakehouse, source_of
@@ -85,10 +86,16 @@ def test_without_a_step_the_digests_are_those_of_the_prices(tmp_path: Path) -> N
         assert found.facts.digest(found.facts.symbols) == Facts.of(prices).digest(prices.symbols)
 
 
-def test_levels_are_those_that_were_observed(tmp_path: Path) -> None:
+def test_levels_are_those_that_were_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does anybody need the step's package to be told what a share is worth."""
     ingest(tmp_path, "d", FRAME, panel={"name": "scaled", "by": 0.5})
     source = Lakehouse(tmp_path)
+    with monkeypatch.context() as gone:
+        gone.setattr(steps, "known_steps", lambda: ())
+        gone.setattr(steps, "_built", steps._built.__wrapped__)
+        with pytest.raises(ConfigError, match="panel of dataset 'd': no step is called 'scaled'; registered are none"):
+            source.dataset("d")
+        assert last_closes(source, {"d": ("A",)}, ())["A"].price == FRAME["A"].iloc[-1]
     closes = last_closes(source, {"d": tuple(SYMBOLS)}, ())
     assert {symbol: close.price for symbol, close in closes.items()} == FRAME.iloc[-1].to_dict()
     np.testing.assert_array_equal(source.dataset("d").prices.close, FRAME.to_numpy())
