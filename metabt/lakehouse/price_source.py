@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,10 @@ import numpy as np
 
 from metabt.data.dataset import Dataset, Names
 from metabt.data.facts import Facts
-from metabt.data.panel.stepped import over, stepped
 from metabt.data.prices import Prices
 from metabt.data.step import Step
-from metabt.errors import ConfigError, DataError, nearest
+from metabt.errors import ConfigError, DataError
+from metabt.lakehouse.dataset_steps import reread, stated_steps, steps_of_frames, with_steps
 from metabt.portfolio.sleeve import Sleeve
 from metabt.values.arguments import shown
 from metabt.values.tables import Coded, Table
@@ -91,7 +90,7 @@ class Frames:
     def _chosen(self, name: str, symbols: Names) -> Dataset:
         panel, steps = self._panels[name], self._steps.get(name, ())
         read = panel if any(step.whole for step in steps) else panel.select(symbols)
-        return _with_steps(Dataset.of(read), steps, symbols)
+        return with_steps(Dataset.of(read), steps, symbols)
 
     def with_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> Frames:
         """Return the same prices with steps between them and the returns, by dataset."""
@@ -207,47 +206,23 @@ class Lakehouse:
         """
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
         facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
-        steps = {name: () if levels else _stated(known) for name, known in facts.items()}
+        steps = {name: () if levels else stated_steps(known) for name, known in facts.items()}
         # a step that is shown all symbols needs the facts of all, whichever are wanted
         whole = [name for name in steps if any(step.whole for step in steps[name])]
         read = self._lake.load_facts(self.connection, dict.fromkeys(whole), self.snapshot) if whole else {}
         return {
-            name: _with_steps(_stored(reader, read.get(name, known)), steps[name], known.symbols)
+            name: with_steps(_stored(reader, read.get(name, known)), steps[name], known.symbols)
             for name, known in facts.items()
         }
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return datasets of this source whose prices are read through another connection, once this one is closed."""
         reader = self._lake.Reader(self.path, self.snapshot)
-        return {name: _reread(reader, dataset) for name, dataset in datasets.items()}
+        return {name: reread(dataset, partial(_stored, reader)) for name, dataset in datasets.items()}
 
 
 def _stored(reader: Reader, known: Facts) -> Dataset:
     return Dataset(known, partial(reader.part, known), stored=True)
-
-
-def _reread(reader: Reader, dataset: Dataset) -> Dataset:
-    """Return a dataset, and all beneath it, read by another reader."""
-    if dataset.step is None or dataset.beneath is None:
-        return _stored(reader, dataset.facts)
-    return over(_reread(reader, dataset.beneath), dataset.step, dataset.facts)
-
-
-def _stated(known: Facts) -> tuple[Step, ...]:
-    """Return the steps that were stated of a stored dataset."""
-    if known.panel is None:
-        return ()
-    from metabt.estimators.steps import built_steps
-
-    return built_steps(f"panel of dataset '{known.name}'", json.loads(known.panel))
-
-
-def _with_steps(dataset: Dataset, steps: Sequence[Step], symbols: Names) -> Dataset:
-    """Return a dataset with steps between its prices and its returns, and some of its symbols."""
-    for place, step in enumerate(steps):
-        needs_all = any(later.whole for later in steps[place + 1 :])
-        dataset = stepped(dataset, step, dataset.facts.symbols if needs_all else symbols)
-    return dataset
 
 
 def _asked(run: Named, asking: Asking) -> Asked:
@@ -280,7 +255,9 @@ def source_of(prices: Any, *, to_write: bool = False, panel: Any = None) -> Fram
             "leave panel out and state it there: metabt ingest --dataset NAME --panel STEP"
         )
     if panel is not None and not isinstance(prices, Frames):
-        return _framed(source_of(prices), panel)
+        source = source_of(prices)
+        assert isinstance(source, Frames)  # of a lakehouse it has been refused
+        return source.with_steps(steps_of_frames(panel, list(source.symbols())))
     if isinstance(prices, Frames | Lakehouse):
         return prices
     if isinstance(prices, str | Path):
@@ -291,30 +268,6 @@ def source_of(prices: Any, *, to_write: bool = False, panel: Any = None) -> Fram
         return Frames({str(name): to_prices(str(name), item) for name, item in prices.items()})
     panel = to_prices(DATASET, prices)
     return Frames({panel.name: panel})
-
-
-def _framed(source: Frames | Lakehouse, panel: Any) -> Frames:
-    """Return prices in memory with the steps that `panel` states: of a single dataset, or dataset -> steps."""
-    from metabt.estimators.steps import built_steps, canonical_steps
-
-    assert isinstance(source, Frames)  # of a lakehouse it has been refused
-    names = list(source.symbols())
-    by_dataset = isinstance(panel, Mapping) and "name" not in panel
-    stated = panel if by_dataset else dict.fromkeys(names, panel)
-    if not by_dataset and len(names) != 1:
-        raise ConfigError(
-            f"panel is {shown(panel)}, and there are {len(names)} datasets; say of which: panel={{{names[0]!r}: ...}}"
-        )
-    for name in stated:
-        if name not in names:
-            raise ConfigError(f"panel names no dataset '{name}' of these prices{nearest(str(name), names)}")
-    return source.with_steps(
-        {
-            name: built_steps(who, canonical_steps(who, each))
-            for name, each in stated.items()
-            for who in [f"panel of dataset '{name}'"]
-        }
-    )
 
 
 def to_prices(name: str, prices: Any) -> Prices:
