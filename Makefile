@@ -52,6 +52,7 @@ rebuild: $(STAMP)  ## what is computed again, and how long it takes
 
 scaling: $(STAMP)  ## how the walk scales on Ray, and what memory it takes
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/scaling.py
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/cluster_model.py
 
 memory: $(STAMP)  ## what a walk keeps in memory by its number of leaves, and a block on disk
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/memory.py

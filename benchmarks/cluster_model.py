@@ -139,16 +139,13 @@ def blocks() -> tuple[float, float, float, float, float]:
     return spent[0], spent[1] - spent[0], size / n_blocks, look_up, mark
 
 
-def planning() -> tuple[float, float, float]:
-    """Return seconds, bytes of memory and bytes on the way of a sleeve in a plan: the slope between two sizes."""
-    sizes, found = (1000, 5000), []
+def planning(n_leaves: int) -> tuple[float, float, float]:
+    """Return seconds, bytes of memory and bytes on the way of a plan."""
     engine(10, 20, NoCache())
-    for size in sizes:
-        before, began = status("VmRSS"), time.process_time()
-        plan = engine(size, 20, NoCache()).plan
-        found.append((time.process_time() - began, 2**20 * (status("VmRSS") - before), len(pickle.dumps(plan))))
-    seconds, memory, sent = ((b - a) / (sizes[1] - sizes[0]) for a, b in zip(*found, strict=True))
-    return seconds, memory, sent
+    before, began = status("VmRSS"), time.process_time()
+    planned = engine(n_leaves, 20, NoCache())
+    seconds, memory = time.process_time() - began, 2**20 * (status("VmRSS") - before)
+    return seconds, memory, len(pickle.dumps(planned.plan))
 
 
 def calling() -> float:
@@ -208,12 +205,13 @@ def measured() -> Constants:
             found = pool.submit(work, *arguments).result()
         return found if isinstance(found, tuple) else (found,)
 
+    def slope(work: Callable, few: int, many: int) -> list[float]:
+        return [(b - a) / (many - few) for a, b in zip(apart(work, few), apart(work, many), strict=True)]
+
     leaf, publish, stored, look_up, mark = apart(blocks)
-    plan, planned, travels = apart(planning)
+    plan, planned, travels = slope(planning, 1000, 5000)
     (call,), (read,) = apart(calling), apart(reading)
-    few, many = 500, 2000
-    one, other = apart(configuring, few), apart(configuring, many)
-    seconds, memory = ((b - a) / (many - few) for a, b in zip(one, other, strict=True))
+    seconds, memory = slope(configuring, 500, 2000)
     return Constants(
         leaf, publish, stored, look_up, plan, planned, travels, mark, call, read, seconds, memory, leaves=10
     )
