@@ -54,22 +54,6 @@ def test_a_coverage_of_many_digits_is_told_to_four() -> None:
     assert share == str(round(int(best) / 23, 4)) and len(share) > len("0.12")
 
 
-def test_a_coverage_of_many_digits_is_told_to_four() -> None:
-    frame = with_holidays(3, 4)
-    with pytest.raises(RunError, match="no asset was eligible") as caught:
-        metabt.backtest({**TREE, "lookback": 23}, frame)
-    (share, best) = re.findall(r"coverage in 'w' was ([0-9.]+) \((\d+) of 23 returns", str(caught.value))[0]
-    assert share == str(round(int(best) / 23, 4)) and len(share) > len("0.12")
-
-
-def test_a_coverage_of_many_digits_is_told_to_four() -> None:
-    frame = with_holidays(3, 4)
-    with pytest.raises(RunError, match="no asset was eligible") as caught:
-        metabt.backtest({**TREE, "lookback": 23}, frame)
-    (share, best) = re.findall(r"coverage in 'w' was ([0-9.]+) \((\d+) of 23 returns", str(caught.value))[0]
-    assert share == str(round(int(best) / 23, 4)) and len(share) > len("0.12")
-
-
 def test_other_trading_days_are_named_as_another_cure() -> None:
     days = pd.date_range("2019-01-01", periods=200)
     frame = pd.DataFrame(100.0 + np.arange(400).reshape(200, 2) % 7, days, ["A", "B"])
