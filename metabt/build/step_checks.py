@@ -26,8 +26,8 @@ CHECKERS = ("metabt.data.panel.step_causality",)
 _PASSED: set[str] = set()
 
 
-def check_steps(datasets: Iterable[Dataset], cache: Cache) -> None:
-    """Check the steps of some datasets that are not known to have passed.
+def check_steps(datasets: Iterable[Dataset], cache: Cache, other: Cache | None = None) -> None:
+    """Check the steps of some datasets that are not known to have passed; `other` is read and not written.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_steps(datasets: Iterable[Dataset], cache: Cache) -> None:
         key = _key(dataset)
         if key in _PASSED:
             continue
-        if cache.get(key, CAUSAL) is None:
+        if all(it is None or it.get(key, CAUSAL) is None for it in (cache, other)):
             check_step(dataset)
             cache.put(key, CAUSAL, {CAUSAL: np.array([True])})
         _PASSED.add(key)

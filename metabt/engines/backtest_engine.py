@@ -85,10 +85,10 @@ class BacktestEngine:
         flag("is_meta_backtest", is_meta_backtest)
         flag("force", force)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
-        self.portfolios = tuple(self._shape(tree, is_meta_backtest, cache or NoCache()) for tree in portfolios)
+        self.executor, self.cache = executor or Local(), cache or NoCache()
+        self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
         objects = objects_of(self.portfolios)
-        self.executor = executor or Local()
-        self.cache = NoCache() if objects or cache is None else cache
+        self.cache = NoCache() if objects else self.cache
         if objects and self.executor.name != "local":
             raise ConfigError(
                 f"estimator {objects[0]} was handed over as an object, and engine '{self.executor.name}' walks in "
@@ -100,7 +100,7 @@ class BacktestEngine:
         names = reprlib.repr([tree.name for tree in self.portfolios])
         return f"BacktestEngine({names} over {reprlib.repr(sorted(self.datasets))}, engine {self.executor.name})"
 
-    def _shape(self, tree: Sleeve, is_meta_backtest: bool | None, cache: Cache) -> Sleeve:
+    def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
         check_shape(tree, is_meta_backtest)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
@@ -108,7 +108,7 @@ class BacktestEngine:
         used: dict[str, set[str]] = {}
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
-        check_steps([self.datasets[name] for name in sorted(used)], cache)
+        self._check([self.datasets[name] for name in sorted(used)])
         joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
@@ -158,7 +158,11 @@ class BacktestEngine:
             With the step, and the first session and asset whose return moved (metabt.build.step_checks).
         """
         read = {node.spec.dataset for node in self.plan.nodes.values() if isinstance(node.spec, Leaf)}
-        check_steps([self.datasets[name] for name in sorted(read)], self.cache)
+        self._check([self.datasets[name] for name in sorted(read)])
+
+    def _check(self, datasets: Sequence[Dataset]) -> None:
+        # an executor that walks what is stored again writes nothing, and knows what has passed
+        check_steps(datasets, self.cache, getattr(self.executor, "remembered", None))
 
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
@@ -224,7 +228,7 @@ class BacktestEngine:
         if benchmark is not None and not isinstance(benchmark, Benchmark):
             raise ConfigError(f"benchmark is {shown(benchmark)}, wanted a Benchmark; metabt.backtest takes a symbol")
         if benchmark is not None:
-            check_steps([benchmark.dataset], self.cache)
+            self._check([benchmark.dataset])
         with one_thread():
             completed = walked.complete(self.plan.nodes[tree.spec.digest])
             return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 import metabt
+from metabt.build import step_checks
 from metabt.errors import DataError
 from tests.shared import stepping
 from tests.shared.executors import LEAF, NESTED, years
@@ -76,3 +78,14 @@ def test_a_plan_and_a_run_say_which_steps_there_are() -> None:
     assert f"returns of stocks are made by {steps}; trades are at observed closes" in said
     assert "made by" not in metabt.plan(LEAF, frames)
     assert stepping.PLUGINS
+
+
+def test_who_walks_a_stored_run_again_knows_that_its_steps_have_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, frame in years(3).items():
+        metabt.ingest(frame, dataset=name, lakehouse=tmp_path, panel="capped")
+    run = metabt.backtest(NESTED, tmp_path).run_id
+    monkeypatch.setattr(step_checks, "_PASSED", set())  # another process
+    monkeypatch.setattr(step_checks, "check_step", lambda dataset: pytest.fail("it was checked again"))
+    assert len(metabt.load(tmp_path, run).attribution())

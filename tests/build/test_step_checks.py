@@ -48,6 +48,11 @@ def test_a_step_is_checked_once_for_its_data(monkeypatch: pytest.MonkeyPatch) ->
     assert checked(made, NoCache(), anew=True) and not checked(made, NoCache(), anew=False)
     assert checked(stepped(dataset(1), one), cache, anew=False)
     assert checked(stepped(dataset(), step(counted, digest="edited")), cache, anew=False)
+    calls.clear()
+    for other, anew in ((cache, False), (MemoryCache(), True)):  # one that is read alone
+        monkeypatch.setattr(step_checks, "_PASSED", set())
+        check_steps([made], NoCache(), other)
+        assert bool(calls) is anew and (other is cache or not other.objects)
     assert steps_of(stepped(made, step(capped))) == (one, step(capped)) and steps_of(dataset()) == ()
 
 
