@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
 
 
 class MetabtError(ValueError):
     """Base of every error a user can mend; the command line prints its message without a traceback."""
+
+    is_passing = False
+    """Whether the same command may succeed later without any change: a server or a machine was out of reach."""
 
 
 class ConfigError(MetabtError):
@@ -24,6 +28,15 @@ class StoreError(MetabtError):
 
 class RunError(MetabtError):
     """A backtest that cannot go on, such as a ruined sleeve."""
+
+
+Error = TypeVar("Error", bound=MetabtError)
+
+
+def passing(error: Error, when: bool = True) -> Error:
+    """Return an error that says of itself, if `when`, that the same command may succeed later."""
+    error.is_passing = when
+    return error
 
 
 def nearest(word: object, known: Iterable[object]) -> str:

@@ -31,6 +31,7 @@ from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
 from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import execute
+from metabt.runs.made_elsewhere import made_elsewhere
 from metabt.runs.plan_notes import plan_notes
 from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
@@ -138,7 +139,7 @@ def backtest(
     stated = {"start": day("start", start), "end": day("end", end), "benchmark": benchmark}
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
-    settings = {**stated, "is_meta_backtest": is_meta_backtest}
+    settings: dict[str, Any] = {**stated, "is_meta_backtest": is_meta_backtest}
     if panel is not None:
         prices = source_of(prices, panel=panel)
     return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
@@ -153,11 +154,13 @@ def asked_for(
     progress: Progress | None = None,
     *,
     force: bool = False,
+    say: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> Result:
     """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
 
-    `settings` are start, end, is_meta_backtest and benchmark.
+    `settings` are start, end, is_meta_backtest and benchmark. `say` is called before anything is computed, where this
+    process gives other bits than the one that made the newest run.
     """
     executor = _executor(engine)
     flag("force", force)
@@ -177,6 +180,8 @@ def asked_for(
         source.asked_again(asked, asking)
         return _read_back(asked.run_id, *known, came_from, lambda: around)
     source.check_writable()
+    if say is not None and isinstance(source, Lakehouse) and (differs := made_elsewhere(source.connection)):
+        say(differs)
     with in_notebook(progress) as bar:
         done = execute(asked, executor, source.cache() if cache is None else cache, bar, force=force)
     by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}

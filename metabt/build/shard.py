@@ -62,6 +62,8 @@ class Report:
     """Spec digest -> the newest mark of every sleeve it holds a state of."""
     kept: bool
     """Whether everything computed so far is stored where other processes find it."""
+    stored_bytes: int = 0
+    """Bytes that were put into the cache for it."""
 
 
 Blocks = Mapping[str, Sealed]

@@ -1,7 +1,7 @@
 """CLI: the terminal's face of metabt.
 
-1. `main` parses `metabt COMMAND ...`, turns errors into messages and exit codes; `run_words` are those that name
-   portfolios and runs; `sigterm` ends a command in order.
+1. `main` parses `metabt COMMAND ...`, turns errors into messages and the `exit_codes`; `run_words` are those
+   that name portfolios and runs; `sigterm` ends a command in order.
 2. `commands` has a function for each command; longer ones have modules of their own: `data_commands`,
    `report_command`, `sweep_command`, `upkeep_commands`, `weights_command`. A new command is a function there and an
    entry in `main`.

@@ -122,7 +122,8 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False,
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice, config["local"])
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         tree, prices = config["portfolio"], source.result()
-        result = functions.asked_for(tree, prices, asking, engine, None, bar, force=force, **settings)
+        say = None if quiet else notice
+        result = functions.asked_for(tree, prices, asking, engine, None, bar, force=force, say=say, **settings)
     if result.mended:
         notice(f"{result.mended}: assembled again from blocks and replaced")
     show(summary(result.tables))

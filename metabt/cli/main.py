@@ -4,7 +4,8 @@
 2. Parse the arguments without importing what the commands need, so that `--help` answers at once.
 3. Run the command; say what a user can mend on standard error, without a traceback.
 
-Exit codes: 0 done, 1 refused (the message says why), 2 usage, 130 interrupted, 143 stopped (SIGTERM).
+Exit codes are those of metabt.cli.exit_codes. Where the words say --print-id, as a job's do, a failure's last line ends
+with the command that goes on from what is stored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from functools import partial
 from shlex import join
 from typing import Any
 
-from metabt.cli import streams
+from metabt.cli import exit_codes, streams
 from metabt.cli.run_words import named_runs
 from metabt.cli.sigterm import Stopped, stoppable
 from metabt.errors import ConfigError, MetabtError
@@ -37,6 +38,14 @@ KEYED = re.compile(r"[^-=][^=]*=")
 """How an override begins."""
 KEPT = "nothing half-done is stored, what was computed is kept, and the same command goes on from it"
 """End of the message for a command that is interrupted or stopped."""
+ID = "--print-id"
+"""Option of a job."""
+AFTER = {
+    exit_codes.REFUSED: "; once that is mended, this goes on from what is stored",
+    exit_codes.UNREACHABLE: "; later, this goes on from what is stored",
+    exit_codes.BROKEN: "; this goes on from what is stored",
+}
+"""Code -> what comes before the command that goes on; the others' message says it."""
 INTERRUPTED = "Query interrupted"
 """What DuckDB makes of Ctrl-C while it runs a query."""
 
@@ -71,13 +80,11 @@ def _answered(words: list[str]) -> int:
             run(parse(words))
             sys.stdout.flush()
     except MetabtError as error:
-        streams.say(f"metabt: {error}")
-        return 1
+        return _ended(words, str(error), exit_codes.UNREACHABLE if error.is_passing else exit_codes.REFUSED)
     except KeyboardInterrupt:
-        return _interrupted()
+        return _ended(words, f"interrupted; {KEPT}", exit_codes.INTERRUPTED)
     except Stopped:
-        streams.say(f"metabt: stopped; {KEPT}")
-        return 143
+        return _ended(words, f"stopped; {KEPT}", exit_codes.STOPPED)
     except BrokenPipeError:  # the reader (head, less) has left
         streams.give_up_output()
     except SystemExit:  # help, and wrong usage
@@ -85,18 +92,29 @@ def _answered(words: list[str]) -> int:
             return code
         raise
     except OSError as error:
-        return _unusable(error)
-    except RuntimeError as error:
-        if str(error) != INTERRUPTED:
-            raise
-        return _interrupted()
-    return 0
+        return _unusable(error, words)
+    except Exception as error:
+        if str(error) == INTERRUPTED and isinstance(error, RuntimeError):
+            return _ended(words, f"interrupted; {KEPT}", exit_codes.INTERRUPTED)
+        sys.excepthook(type(error), error, error.__traceback__)
+        said = f"{type(error).__name__}, which nobody foresaw; please report it with what is above"
+        return _ended(words, said, exit_codes.BROKEN)
+    return exit_codes.DONE
 
 
-def _interrupted() -> int:
-    """Say that the command was interrupted, and return the exit code."""
-    streams.say(f"metabt: interrupted; {KEPT}")
-    return 130
+def _ended(words: Sequence[str], why: str, code: int) -> int:
+    """Say last why the command ended, and in a job the command that goes on from there; return the exit code."""
+    streams.say(f"metabt: {why}{_going_on(words, code)}")
+    return code
+
+
+def _going_on(words: Sequence[str], code: int) -> str:
+    """Return the end of a job's last line."""
+    if ID not in words:
+        return ""
+    script = "metabt backtest" if not sys.argv[0].endswith(".py") else f"python {sys.argv[0]}"
+    command = f"{script} {join(word for word in words[1:] if word != ID)}"
+    return f"{AFTER.get(code, '')}: {command}"
 
 
 def _flushed() -> int:
@@ -110,12 +128,13 @@ def _flushed() -> int:
     return 0
 
 
-def _unusable(error: OSError) -> int:
+def _unusable(error: OSError, words: Sequence[str] = ()) -> int:
     """Say which file, or which of the standard streams, the system refused, and return the exit code."""
     what = error.filename if isinstance(error.filename, str) else "standard output or a file"
-    streams.say(f"metabt: {what}: {error.strerror or error}; make room, or name another place")
+    why = f"{what}: {error.strerror or error}; make room, or name another place"
+    code = _ended(words, why, exit_codes.of_system(error))
     streams.give_up_output()
-    return 1
+    return code
 
 
 def _refuse_halves(words: Sequence[str]) -> None:
@@ -394,7 +413,7 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--force", action="store_true", help="run what is estimated to take more memory than there is")
     command.add_argument(
-        "--print-id", action="store_true", help="print the run's identity as the last line, or `sweep` and the sweep's"
+        ID, action="store_true", help="print the run's identity as the last line, or `sweep` and the sweep's"
     )
     _add_quiet(command)
 
@@ -534,7 +553,20 @@ def _add_upkeep(commands: argparse._SubParsersAction) -> None:
         "  metabt upkeep                  merge small files, expire snapshots that no stored run names\n"
         "  metabt upkeep --dry-run        only say what that would do\n"
         "  metabt upkeep --expire-runs    expire those of runs too, which can then not be reproduced\n"
+        "  metabt upkeep --cache-keep 90d --cache-size 200G --recompute 0.001    the cache as well\n"
     )
     command = _add(commands, "upkeep", "merge small data files and expire snapshots that no run needs", examples)
     command.add_argument("--expire-runs", action="store_true", help="expire the snapshots that stored runs name, too")
     command.add_argument("--dry-run", action="store_true", help="change nothing, only say what would be done")
+    command.add_argument(
+        "--cache-keep", metavar="AGE", help="then prune the cache: what was used within this time stays, such as 90d"
+    )
+    command.add_argument(
+        "--cache-size", metavar="SIZE", help="then prune the cache: at most this much of it stays, such as 200G"
+    )
+    command.add_argument(
+        "--recompute",
+        type=float,
+        metavar="SHARE",
+        help="at last hash every object of the cache, and compute this share of them again, such as 0.001",
+    )

@@ -11,7 +11,7 @@ from metabt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from metabt.config import Job
-    from metabt.runs.swept import Sweep, Swept
+    from metabt.runs.swept import Outlook, Sweep, Swept
 
 
 @dataclass
@@ -70,11 +70,20 @@ class SweepTask:
         from metabt.cli.progress_bar import compilation_notice, progress_bar
         from metabt.cli.sweep_conclusion import conclusion
         from metabt.cli.sweep_ranking import forecast, ranking
+        from metabt.lakehouse import attach
+        from metabt.runs.made_elsewhere import made_elsewhere
         from metabt.runs.sweep import run_sweep
 
-        announce = None if self.quiet else lambda outlook: notice(forecast(outlook))
+        def announce(outlook: Outlook) -> None:
+            notice(forecast(outlook))
+            if outlook.n_found < outlook.n_jobs:
+                with attach(lakehouse, read_only=True) as connection:
+                    if differs := made_elsewhere(connection):
+                        notice(differs)
+
         with compilation_notice(shown=not self.quiet), progress_bar(shown=not self.quiet) as bar:
-            told: dict[str, Any] = {"progress": bar, "announce": announce, "say": None if self.quiet else notice}
+            heard = (None, None) if self.quiet else (announce, notice)
+            told: dict[str, Any] = {"progress": bar, "announce": heard[0], "say": heard[1]}
             swept = run_sweep(jobs, lakehouse, keep=self.keep or "summary", force=self.force, **told)
         show(ranking(swept))
         print_notes(conclusion(swept, lakehouse))

@@ -257,12 +257,38 @@ def _prune(root: Path, keep: str | None, max_size: str | None, dry_run: bool) ->
     show(f"  {plural(done.kept, 'object')}, {done.kept_bytes / MEGA:,.1f} MB, stay in {plural(done.packs, 'pack')}")
 
 
-def upkeep(lakehouse: str | None, expire_runs: bool = False, dry_run: bool = False) -> None:
-    """Merge small data files, expire snapshots that no stored run names, and print what was done."""
+def upkeep(
+    lakehouse: str | None,
+    expire_runs: bool = False,
+    dry_run: bool = False,
+    cache_keep: str | None = None,
+    cache_size: str | None = None,
+    recompute: float | None = None,
+) -> None:
+    """Merge small data files, expire snapshots that no stored run names, and print what was done.
+
+    Then the cache is pruned, where an age or a size is stated; and verified, where a share is, with so many of its
+    objects computed again.
+
+    Raises
+    ------
+    ConfigError
+        For an age, a size or a share that is none, before anything is done.
+    StoreError
+        If a data file or an object of the cache is damaged.
+    """
+    from metabt.build.cache.upkeep import parse_age, parse_size
     from metabt.lakehouse import upkeep as kept_up
+    from metabt.lakehouse.catalog.catalog_location import located
+    from metabt.lakehouse.folder.lost_catalogue import CACHE
     from metabt.values.ranges import plural
 
     where = place(lakehouse)
+    for text, parse in ((cache_keep, parse_age), (cache_size, parse_size)):
+        if text is not None:
+            parse(text)  # what cannot be read is told before files are touched
+    if recompute is not None and not 0 < recompute <= 1:
+        raise ConfigError(f"--recompute {recompute:g}: wanted a share above 0 and up to 1, such as 0.001")
     done = kept_up(where, expire_runs=expire_runs, dry_run=dry_run)
     would = "would be " if dry_run else ""
     show(f"{where}: {plural(done.files, 'data file')} {would}merged into {done.merged:,}")
@@ -272,6 +298,11 @@ def upkeep(lakehouse: str | None, expire_runs: bool = False, dry_run: bool = Fal
     if done.waiting and not dry_run:
         later = "others may be reading them; an upkeep of a day later removes them"
         show(f"  {plural(done.waiting, 'file')} left: {later}")
+    root = located(where) / CACHE
+    if cache_keep or cache_size:
+        _prune(root, cache_keep, cache_size, dry_run)
+    if recompute is not None and not dry_run:
+        _verify(where, root, recompute)
 
 
 def _of_runs(lost: int, dry_run: bool) -> str:

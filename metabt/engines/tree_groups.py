@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,10 @@ class Finished:
     """Blocks that were computed."""
     computed_leaves: int
     """Blocks of leaves among them."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Stage -> seconds of processor that computing took."""
+    stored_bytes: int = 0
+    """Bytes that were put into the cache."""
 
 
 class Grouping:

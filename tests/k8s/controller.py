@@ -10,8 +10,8 @@ import yaml
 
 from tests.k8s.manifests import Manifest, name_of
 
-LONGEST = {"RayCluster": 63, "RayJob": 47}
-"""Characters of a name: what KubeRay derives from it must fit into a label."""
+LONGEST = {"RayCluster": 63, "RayJob": 41}
+"""Characters of a name: what KubeRay derives from it must fit into a label. A job's gets a dash and five more."""
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 TOKEN_FROM = (2, 52)
 """The first release of Ray that asks for a token."""
@@ -51,6 +51,8 @@ def _job(spec: dict[str, Any]) -> Iterator[str]:
     submitter = spec.get("submitterPodTemplate", {"spec": {"restartPolicy": "Never"}})
     if submitter["spec"].get("restartPolicy") not in ("Never", "OnFailure"):
         yield "the submitter is a batch job's pod: restartPolicy must be Never or OnFailure"
+    if spec.get("suspend") and spec.get("rayClusterSpec", {}).get("enableInTreeAutoscaling"):
+        yield "Kueue refuses a suspended RayJob whose cluster scales by itself"
     if not selector and not spec.get("rayClusterSpec"):
         yield "one of rayClusterSpec and clusterSelector must be set"
     if spec.get("rayClusterSpec"):

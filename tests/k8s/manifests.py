@@ -19,9 +19,15 @@ K8S = ROOT / "k8s"
 OVERLAYS = sorted(path.parent for path in (K8S / "overlays").glob("*/kustomization.yaml"))
 """What stays: an overlay each."""
 JOBS = sorted(
-    path.parent for path in (K8S / "overlays").glob("*/*/kustomization.yaml") if path.parent.name != "settings"
+    path.parent
+    for path in (K8S / "overlays").glob("*/*/kustomization.yaml")
+    if "kind: Kustomization" in path.read_text(encoding="utf-8")
 )
-"""What is applied to run something, in a folder of the overlay that it needs."""
+"""What is created to run something, in a folder of the overlay that it needs; the others are components."""
+EXTRAS = [K8S / "kueue", K8S / "monitoring"]
+"""What may be applied beside an overlay."""
+CLUSTER_WIDE = ("Namespace", "PersistentVolume", "PriorityClass", "ResourceFlavor", "ClusterQueue")
+"""Kinds that are in no namespace."""
 
 Manifest = dict[str, Any]
 
@@ -42,6 +48,18 @@ def render(folder: Path) -> tuple[Manifest, ...]:
 def name_of(manifest: Manifest) -> str:
     """Return `Kind/name`."""
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def only(kind: str, folder: Path, name: str | None = None) -> Manifest:
+    """Return the one object of a kind, and a name, that a folder renders."""
+    found = [it for it in render(folder) if it["kind"] == kind and name in (None, it["metadata"]["name"])]
+    assert len(found) == 1, f"{folder}: {len(found)} objects of kind {kind}"
+    return found[0]
+
+
+def environment(overlay: Path) -> dict[str, str]:
+    """Return what every pod of an overlay has in its environment."""
+    return dict(only("ConfigMap", overlay, "metabt-environment")["data"])
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,9 @@ def references(node: Any) -> Iterator[str]:
 
 
 def job_of(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return the entrypoint and the runtime environment of a folder's RayJob, as KubeRay submits them."""
-    (job,) = [manifest for manifest in render(folder) if manifest["kind"] == "RayJob"]
+    """Return the entrypoint and the runtime environment of a folder's RayJob, as KubeRay submits them.
+
+    The entrypoint has METABT_LAKEHOUSE in it, which the submitter's shell replaces.
+    """
+    job = only("RayJob", folder)
     return job["spec"]["entrypoint"].strip(), yaml.safe_load(job["spec"]["runtimeEnvYAML"])

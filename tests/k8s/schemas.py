@@ -29,6 +29,11 @@ DROPPED = ("default", "description", "format")
 
 def problems(manifest: Manifest) -> list[str]:
     """Return what an API server would refuse in a manifest."""
+    if manifest["kind"] in OTHERS:
+        version, schema = OTHERS[manifest["kind"]]
+        if manifest["apiVersion"] != version:
+            return [f"{name_of(manifest)}: apiVersion is {manifest['apiVersion']}, wanted {version}"]
+        return [f"{name_of(manifest)}: {e.message}" for e in Draft7Validator(_whole(schema)).iter_errors(manifest)]
     if manifest["apiVersion"] == "ray.io/v1":
         found = _ray(manifest["kind"]).iter_errors(manifest)
         return [f"{name_of(manifest)} {'/'.join(map(str, e.absolute_path))}: {e.message}" for e in found]
@@ -37,6 +42,56 @@ def problems(manifest: Manifest) -> list[str]:
     except kubernetes_validate.ValidationError as error:
         return [f"{name_of(manifest)}: {error.message}"]
     return []
+
+
+def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _list(items: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+def _whole(spec: dict[str, Any]) -> dict[str, Any]:
+    fixed = {"apiVersion": TEXT, "kind": TEXT, "metadata": {"type": "object"}}
+    return _object(("apiVersion", "kind", "metadata"), **fixed, spec=spec)
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+EXPRESSION = _object(("key", "operator"), key=TEXT, operator={"enum": ["In", "NotIn", "Exists"]}, values=_list(TEXT))
+SELECTOR = _object(matchLabels=TEXTS, matchExpressions=_list(EXPRESSION))
+QUANTITY = {"anyOf": [{"type": "integer"}, TEXT]}
+_QUOTA = _object(("name", "nominalQuota"), name=TEXT, nominalQuota=QUANTITY)
+_FLAVOR = _object(("name", "resources"), name=TEXT, resources=_list(_QUOTA))
+_PREEMPTION = {"enum": ["Never", "LowerPriority", "LowerOrNewerEqualPriority"]}
+_ENDPOINT = _object(("port",), port=TEXT, interval=TEXT, path=TEXT)
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ResourceFlavor": ("kueue.x-k8s.io/v1beta2", _object(nodeLabels=TEXTS)),
+    "LocalQueue": ("kueue.x-k8s.io/v1beta2", _object(("clusterQueue",), clusterQueue=TEXT)),
+    "ClusterQueue": (
+        "kueue.x-k8s.io/v1beta2",
+        _object(
+            ("namespaceSelector", "resourceGroups"),
+            namespaceSelector=SELECTOR,
+            queueingStrategy={"enum": ["StrictFIFO", "BestEffortFIFO"]},
+            preemption=_object(withinClusterQueue=_PREEMPTION),
+            resourceGroups=_list(
+                _object(("coveredResources", "flavors"), coveredResources=_list(TEXT), flavors=_list(_FLAVOR))
+            ),
+        ),
+    ),
+    "PodMonitor": (
+        "monitoring.coreos.com/v1",
+        _object(
+            ("selector", "podMetricsEndpoints"),
+            selector=SELECTOR,
+            podTargetLabels=_list(TEXT),
+            podMetricsEndpoints=_list(_ENDPOINT),
+        ),
+    ),
+}
+"""Kind of other controllers -> its version, and the part of its documented schema that is used here."""
 
 
 @cache

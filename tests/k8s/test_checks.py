@@ -9,13 +9,15 @@ import pytest
 import yaml
 
 from tests.k8s import controller, schemas
-from tests.k8s.manifests import JOBS, OVERLAYS, Manifest, references, render
+from tests.k8s.manifests import JOBS, K8S, OVERLAYS, Manifest, references, render
 
 
 @pytest.fixture
 def job() -> Manifest:
-    """Return a RayJob to be spoilt."""
-    return copy.deepcopy(render(JOBS[0])[0])
+    """Return a RayJob to be spoilt, which KubeRay would start again once."""
+    found = copy.deepcopy(render(JOBS[0])[0])
+    found["spec"]["backoffLimit"] = 1
+    return found
 
 
 MISTAKES: dict[str, tuple[str, Any, str]] = {
@@ -51,6 +53,20 @@ def test_kubernetes_schema_finds(path: str, value: Any) -> None:
     assert schemas.problems(policy)
 
 
+OTHERS = {"kueue": "ClusterQueue", "monitoring": "PodMonitor"}
+
+
+@pytest.mark.parametrize("folder", OTHERS)
+def test_what_other_controllers_read_is_checked_too(folder: str) -> None:
+    found = copy.deepcopy(next(it for it in render(K8S / folder) if it["kind"] == OTHERS[folder]))
+    assert schemas.problems(found) == []
+    spoil(found, "spec.selektor", {})
+    assert "selektor" in schemas.problems(found)[0]
+    del found["spec"]["selektor"]
+    spoil(found, "apiVersion", "v9")
+    assert "wanted" in schemas.problems(found)[0]
+
+
 REFUSED: dict[str, tuple[str, Any]] = {
     "ttlSecondsAfterFinished needs shutdownAfterJobFinishes": ("spec.shutdownAfterJobFinishes", False),
     "backoffLimit is incompatible with clusterSelector": ("spec.clusterSelector", {"ray.io/cluster": "metabt"}),
@@ -64,6 +80,7 @@ REFUSED: dict[str, tuple[str, Any]] = {
     "needs rayVersion 2.52": ("spec.rayClusterSpec.rayVersion", "2.51.2"),
     "resources are either": ("spec.rayClusterSpec.headGroupSpec.resources", {"CPU": "1"}),
     "replicas are not between": ("spec.rayClusterSpec.workerGroupSpecs.0.replicas", 99),
+    "Kueue refuses a suspended RayJob": ("spec.suspend", True),
     "KubeRay sets this itself": (
         "spec.rayClusterSpec.headGroupSpec.template.spec.containers.0.env",
         [{"name": "RAY_AUTH_TOKEN", "value": "x"}],

@@ -37,6 +37,14 @@ def test_it_runs_as_nobody_in_particular_and_is_pinned() -> None:
     assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"python:3.11-slim-bookworm"}
 
 
+def test_no_copy_of_metabt_stands_before_the_installed_one() -> None:
+    """Jobs run in the image's folder, which Python looks into first; kernels are of the installed package."""
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    (folder,) = re.findall(r"^WORKDIR (\S+)$", last, re.MULTILINE)
+    copied = [words.split()[-1] for words in re.findall(r"^COPY (.+)$", last, re.MULTILINE)]
+    assert f"{folder}/jobs" in copied and f"{folder}/metabt" not in copied and folder not in copied
+
+
 def _run(*command: str, store: Path) -> subprocess.CompletedProcess[str]:
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(store)}
     return subprocess.run([sys.executable, *command], cwd=store.parent, env=settings, capture_output=True, text=True)

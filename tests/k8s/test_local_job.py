@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 import pytest
 
 from metabt import lakehouse
-from tests.k8s.manifests import K8S, job_of
+from tests.k8s.manifests import K8S, ROOT, job_of
 from tests.shared.heads import Head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -40,7 +42,7 @@ def test_the_entrypoint_succeeds_and_its_runs_are_in_the_lakehouse(
     head: Head, lake: Path, job: str, n_runs: int
 ) -> None:
     entrypoint, environment = job_of(JOB.parent / job)
-    here = entrypoint.replace("lakehouse=/lakehouse", f"lakehouse={lake}")
+    here = entrypoint.replace("$METABT_LAKEHOUSE", str(lake))
     assert here != entrypoint
     code, said = submit(head, here, environment)
     assert code == 0, said
@@ -50,7 +52,21 @@ def test_the_entrypoint_succeeds_and_its_runs_are_in_the_lakehouse(
 
 def test_a_run_that_fails_fails_the_job(head: Head, tmp_path: Path) -> None:
     entrypoint, environment = job_of(JOB)
-    here = entrypoint.replace("lakehouse=/lakehouse", f"lakehouse={tmp_path / 'none'}")
+    here = entrypoint.replace("$METABT_LAKEHOUSE", str(tmp_path / "none"))
     code, said = submit(head, here, environment)
     assert code == 1
-    assert "no lakehouse at" in said
+    assert "no lakehouse at" in said and "tried again" not in said  # a retry cannot cure it
+    assert f"this goes on from what is stored: python jobs/backtest.py portfolio=demo lakehouse={tmp_path}" in said
+
+
+def test_a_job_that_is_sent_from_a_checkout_compiles_nothing(head: Head, lake: Path, tmp_path: Path) -> None:
+    """It imports what the nodes have installed, whose kernels are compiled, and not what lies beside it."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+    told = json.dumps({"env_vars": {"NUMBA_DEBUG_CACHE": "1"}})
+    words = f"python jobs/backtest.py portfolio=demo engine=local lakehouse={lake}".split()
+    code, said = head.job("submit", "--working-dir", ".", "--runtime-env-json", told, "--", *words, cwd=checkout)
+    assert code == 0, said
+    loaded, saved = (re.findall(rf"data {what} '(.+)'", said) for what in ("loaded from", "saved to"))
+    assert len(loaded) > 20 and saved == []
+    assert all(path.startswith(str(ROOT / "metabt")) for path in loaded)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,15 +15,29 @@ from metabt.engines.ray.workforce import n_worth
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
 from tests.engines.ray.test_capacity import reported
 from tests.k8s import controller, schemas
-from tests.k8s.manifests import JOBS, K8S, OVERLAYS, ROOT, job_of, name_of, pods, references, render
+from tests.k8s.manifests import (
+    CLUSTER_WIDE,
+    EXTRAS,
+    JOBS,
+    K8S,
+    OVERLAYS,
+    ROOT,
+    environment,
+    job_of,
+    name_of,
+    only,
+    pods,
+    references,
+    render,
+)
 
-FOLDERS = [*OVERLAYS, *JOBS]
-GIVEN = {"Secret/metabt-ray-token", "Secret/metabt-postgres", "ConfigMap/kube-root-ca.crt"}
+FOLDERS = [*OVERLAYS, *JOBS, *EXTRAS]
+GIVEN = {"Secret/metabt-ray-token", "Secret/metabt-postgres", "Secret/metabt-s3", "ConfigMap/kube-root-ca.crt"}
 """What is made by hand, as README.md says, or by Kubernetes in every namespace."""
 
 
 def named(folder: Path) -> str:
-    return str(folder.relative_to(K8S / "overlays"))
+    return str(folder.relative_to(K8S)).removeprefix("overlays/")
 
 
 each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=named)
@@ -29,10 +45,9 @@ each_job = pytest.mark.parametrize("folder", JOBS, ids=named)
 
 
 def test_there_are_overlays_and_jobs() -> None:
-    assert {"kind", "cluster"} == {named(folder) for folder in OVERLAYS}
-    assert {f"{o}/{j}" for o in ("kind", "cluster") for j in ("backtest", "sweep")} == {
-        named(folder) for folder in JOBS
-    }
+    assert {"kind", "cluster", "s3"} == {named(folder) for folder in OVERLAYS}
+    plain = {f"{overlay}/{job}" for overlay in ("kind", "cluster", "s3") for job in ("backtest", "sweep")}
+    assert plain | {"cluster/queued-backtest", "cluster/queued-sweep"} == {named(folder) for folder in JOBS}
 
 
 @each_folder
@@ -50,7 +65,8 @@ def test_kuberay_takes_it(folder: Path) -> None:
 @pytest.mark.parametrize("folder", OVERLAYS, ids=named)
 def test_an_overlay_is_what_stays(folder: Path) -> None:
     kinds = {manifest["kind"] for manifest in render(folder)}
-    assert {"Namespace", "PersistentVolumeClaim", "NetworkPolicy", "CronJob", "RayCluster"} <= kinds
+    assert {"Namespace", "PriorityClass", "NetworkPolicy", "CronJob", "RayCluster"} <= kinds
+    assert ("PersistentVolumeClaim" in kinds) == (folder.name != "s3")
     assert "RayJob" not in kinds
 
 
@@ -62,13 +78,15 @@ def test_a_job_is_one_object(folder: Path) -> None:
 @each_folder
 def test_everything_is_in_the_namespace(folder: Path) -> None:
     for manifest in render(folder):
-        if manifest["kind"] not in ("Namespace", "PersistentVolume"):
+        if manifest["kind"] in CLUSTER_WIDE:
+            assert "namespace" not in manifest["metadata"], name_of(manifest)
+        else:
             assert manifest["metadata"].get("namespace") == "metabt", name_of(manifest)
 
 
 @each_folder
 def test_what_is_referred_to_exists(folder: Path) -> None:
-    overlay = folder if folder in OVERLAYS else folder.parent
+    overlay = folder.parent if folder in JOBS else folder
     there = {name_of(manifest) for manifest in (*render(overlay), *render(folder))}
     for manifest in render(folder):
         missing = set(references(manifest)) - there - GIVEN
@@ -119,9 +137,20 @@ def test_there_is_one_image_and_one_ray(overlay: Path) -> None:
 
 @each_job
 def test_a_job_gets_the_long_lived_clusters_description(folder: Path) -> None:
+    """One that waits in a queue has so many workers from the start, and no autoscaler."""
     (job,) = render(folder)
-    (cluster,) = [manifest for manifest in render(folder.parent) if manifest["kind"] == "RayCluster"]
-    assert job["spec"]["rayClusterSpec"] == cluster["spec"]
+    own, common = (copy.deepcopy(it["spec"]) for it in (job, only("RayCluster", folder.parent)))
+    own = own["rayClusterSpec"]
+    if job["spec"].get("suspend"):
+        for spec in (own, common):
+            for key in ("enableInTreeAutoscaling", "autoscalerOptions"):
+                spec.pop(key, None)
+            for group in spec["workerGroupSpecs"]:
+                for key in ("replicas", "minReplicas", "maxReplicas"):
+                    del group[key]
+            volumes = spec["headGroupSpec"]["template"]["spec"]["volumes"]
+            volumes[:] = [volume for volume in volumes if volume["name"] != "api-token"]
+    assert own == common
 
 
 @each_job
@@ -129,7 +158,7 @@ def test_a_job_ends_and_cleans_up(folder: Path) -> None:
     (job,) = render(folder)
     spec = job["spec"]
     assert spec["shutdownAfterJobFinishes"] is True and spec["ttlSecondsAfterFinished"] > 0
-    assert spec["activeDeadlineSeconds"] > 0 and spec["backoffLimit"] >= 1
+    assert spec["activeDeadlineSeconds"] > 0
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=named)
@@ -165,12 +194,18 @@ def test_an_actor_fits_into_a_worker_and_as_many_are_asked_for_as_there_can_be(
     assert there.widest >= SHARE and n_worth(1e6) == n_cpus * most and n_worth(25.0) == 3
 
 
+def words_of(container: dict[str, Any], given: dict[str, str]) -> list[str]:
+    """Return a container's command line with its environment's variables filled in, as Kubernetes does it."""
+    words = [*container["command"], *container.get("args", [])]
+    return [re.sub(r"\$\((\w+)\)", lambda found: given.get(found[1], found[0]), word) for word in words]
+
+
 @each_job
 def test_what_a_job_runs_is_in_the_repository(folder: Path) -> None:
     entrypoint, environment = job_of(folder)
-    python, script, *overrides = entrypoint.split()
-    assert python == "python" and (ROOT / script).is_file()
-    assert "lakehouse=/lakehouse" in overrides and "portfolio=demo" in overrides
+    python, wrapper, script, *overrides = entrypoint.split()
+    assert python == "python" and (ROOT / wrapper).is_file() and (ROOT / script).is_file()
+    assert "lakehouse=$METABT_LAKEHOUSE" in overrides and "portfolio=demo" in overrides
     assert environment.keys() == {"env_vars"} and all(isinstance(v, str) for v in environment["env_vars"].values())
 
 
@@ -178,14 +213,29 @@ def test_the_nightly_run_appends_and_then_decides() -> None:
     from metabt.cli.main import parse
 
     for overlay in OVERLAYS:
-        (night,) = [m for m in render(overlay) if m["kind"] == "CronJob"]
-        (pod,) = pods(night)
-        words = [[*c["command"], *c.get("args", [])] for c in pod.containers]
-        assert [w[0] for w in words] == ["cp", "python", "metabt"]
+        (pod,) = pods(only("CronJob", overlay, "nightly"))
+        words = [words_of(container, environment(overlay)) for container in pod.containers]
+        stored = environment(overlay)["METABT_LAKEHOUSE"]
+        decided = parse(words[-1][1:])
+        assert (decided.command, decided.refresh, decided.lakehouse) == ("weights", True, stored)
+        if overlay.name == "s3":  # there is no folder in which files arrive
+            assert [w[0] for w in words] == ["cp", "metabt"] and stored.startswith("s3://")
+            continue
+        assert [w[0] for w in words] == ["cp", "python", "metabt"] and stored == "/lakehouse"
         assert words[1][1] == "jobs/ingest.py" and (ROOT / words[1][1]).is_file()
-        assert parse(["ingest", *words[1][2:]]).lakehouse == "/lakehouse"
-        decided = parse(words[2][1:])
-        assert (decided.command, decided.refresh, decided.lakehouse) == ("weights", True, "/lakehouse")
+        assert parse(["ingest", *words[1][2:]]).lakehouse == stored
+
+
+def test_upkeep_does_all_of_it() -> None:
+    from metabt.build.cache.upkeep import parse_age, parse_size
+    from metabt.cli.main import parse
+
+    for overlay in OVERLAYS:
+        (pod,) = pods(only("CronJob", overlay, "upkeep"))
+        asked = parse(words_of(pod.containers[-1], environment(overlay))[1:])
+        assert (asked.command, asked.dry_run, asked.expire_runs) == ("upkeep", False, False)
+        assert asked.lakehouse == environment(overlay)["METABT_LAKEHOUSE"]
+        assert parse_age(asked.cache_keep) and parse_size(asked.cache_size) and 0 < asked.recompute <= 1
 
 
 @pytest.mark.parametrize("folder", OVERLAYS, ids=named)

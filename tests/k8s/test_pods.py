@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tests.k8s import pod_security
-from tests.k8s.manifests import JOBS, K8S, OVERLAYS, Pod, pods, render
+from tests.k8s.manifests import EXTRAS, JOBS, K8S, OVERLAYS, Pod, pods, render
 from tests.k8s.network import End, may_connect
 from tests.k8s.test_manifests import FOLDERS, each_folder, named
+
+WITH_PODS = [folder for folder in FOLDERS if folder not in EXTRAS]
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -25,15 +27,17 @@ def pods_of(folder: Path) -> list[Pod]:
 @each_folder
 def test_every_pod_is_restricted(folder: Path) -> None:
     found = pods_of(folder)
-    assert found
+    assert bool(found) == (folder in WITH_PODS)
     for pod in found:
         assert pod_security.problems(pod) == []
 
 
 def test_every_pod_is_found() -> None:
     kind, cluster = K8S / "overlays" / "kind", K8S / "overlays" / "cluster"
-    assert sorted(pod.labels[COMPONENT] for pod in pods_of(kind)) == ["catalogue", "head", "nightly", "worker"]
-    assert sorted(pod.labels[COMPONENT] for pod in pods_of(cluster)) == ["head", "nightly", "worker"]
+    stays, backups = ["head", "nightly", "upkeep", "worker"], ["backup", "backup"]
+    assert sorted(pod.labels[COMPONENT] for pod in pods_of(kind)) == sorted([*stays, *backups, "catalogue"])
+    assert sorted(pod.labels[COMPONENT] for pod in pods_of(cluster)) == sorted([*stays, *backups])
+    assert sorted(pod.labels[COMPONENT] for pod in pods_of(K8S / "overlays" / "s3")) == stays
     for job in JOBS:
         assert sorted(pod.labels[COMPONENT] for pod in pods_of(job)) == ["head", "submitter", "worker"]
     for folder in FOLDERS:
@@ -47,7 +51,7 @@ def test_the_namespace_admits_restricted_pods_only() -> None:
         assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=named)
+@pytest.mark.parametrize("folder", WITH_PODS, ids=named)
 def test_a_token_for_the_api_server_is_the_autoscalers_alone(folder: Path) -> None:
     for pod in pods_of(folder):
         holders = [
@@ -56,7 +60,8 @@ def test_a_token_for_the_api_server_is_the_autoscalers_alone(folder: Path) -> No
             for mount in container.get("volumeMounts", [])
             if mount["mountPath"] == pod_security.TOKEN
         ]
-        scaled = "cluster" in folder.parts and pod.labels[COMPONENT] == "head"
+        scaled = "kind" not in folder.parts and not folder.name.startswith("queued-")
+        scaled = scaled and pod.labels[COMPONENT] == "head"
         assert holders == (["autoscaler"] if scaled else [])
 
 
@@ -68,7 +73,8 @@ def test_what_is_written_to_is_mounted(folder: Path) -> None:
                 places = {mount["mountPath"] for mount in container["volumeMounts"]}
                 assert {"/home/metabt", "/tmp"} <= places, f"{pod.where} {container['name']}"
                 if pod.labels[COMPONENT] != "submitter":
-                    assert {"/lakehouse", "/opt/metabt/kernels"} <= places, f"{pod.where} {container['name']}"
+                    assert "/opt/metabt/kernels" in places, f"{pod.where} {container['name']}"
+                    assert ("/lakehouse" in places) == ("s3" not in folder.parts), f"{pod.where} {container['name']}"
 
 
 def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -125,9 +131,17 @@ DNS = End({"k8s-app": "kube-dns"}, namespace="kube-system")
 OPERATOR = End({"app.kubernetes.io/name": "kuberay-operator"}, namespace="kuberay-operator")
 NEIGHBOUR = End({COMPONENT: "head"}, namespace="default")
 INTERNET = End(address="203.0.113.7")
-CATALOGUE = {"kind": component("catalogue"), "cluster": End(address="192.0.2.10")}
+CATALOGUE = {
+    "kind": component("catalogue"),
+    "cluster": End(address="192.0.2.10"),
+    "s3": End(address="192.0.2.10"),
+}
+STORE, STS = End(address="198.51.100.9"), End(address="192.0.2.200")
+PROMETHEUS = End({"app.kubernetes.io/name": "prometheus"}, namespace="monitoring")
+GRAFANA = End({"app.kubernetes.io/name": "grafana"}, namespace="monitoring")
+METRICS = (8080, 44217, 44227)
 API_SERVER = End(address="192.0.2.1")
-OURS = [component(name) for name in ("head", "worker", "submitter", "nightly")]
+OURS = [component(name) for name in ("head", "worker", "submitter", "nightly", "upkeep", "backup")]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=named)
@@ -135,7 +149,7 @@ def test_who_may_talk_to_whom(overlay: Path) -> None:
     def may(source: End, target: End, port: int, protocol: str = "TCP") -> bool:
         return may_connect(render(overlay), source, target, port, protocol)
 
-    head, worker, submitter, nightly = OURS
+    head, worker, submitter, nightly, upkeep, backup = OURS
     catalogue = CATALOGUE[overlay.name]
     for pod in OURS:
         assert may(pod, DNS, 53, "UDP") and may(pod, DNS, 53)
@@ -143,13 +157,31 @@ def test_who_may_talk_to_whom(overlay: Path) -> None:
         assert not may(NEIGHBOUR, pod, 8265) and not may(pod, NEIGHBOUR, 8265)
         assert may(pod, catalogue, 5432) == (pod is not submitter)
         assert not may(pod, catalogue, 22)
-        assert may(pod, API_SERVER, 6443) == (overlay.name == "cluster" and pod is head)
+        assert may(pod, API_SERVER, 6443) == (overlay.name != "kind" and pod is head)
+        reads = pod in (head, worker, nightly, upkeep)
+        assert may(pod, STORE, 443) == may(pod, STS, 443) == (overlay.name == "s3" and reads)
+        assert not may(pod, STORE, 80) and not may(pod, STS, 80)
     for source in (head, worker):
         assert all(may(source, target, port) for target in (head, worker) for port in (6379, 8265, 10002, 31000))
     assert may(submitter, head, 8265) and may(OPERATOR, head, 8265)
     assert not may(submitter, head, 6379) and not may(submitter, worker, 8265) and not may(OPERATOR, head, 6379)
     assert not may(nightly, head, 8265) and not may(head, nightly, 80) and not may(OPERATOR, worker, 8265)
+    assert not any(may(other, head, 8265) for other in (upkeep, backup, PROMETHEUS))
     assert not may(NEIGHBOUR, component("catalogue"), 5432)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=named)
+def test_only_prometheus_reaches_the_ports_of_metrics(overlay: Path) -> None:
+    open_to = (*render(overlay), *render(K8S / "monitoring"))
+    head, worker, *others = OURS
+    outside = [*others, DNS, OPERATOR, NEIGHBOUR, INTERNET, GRAFANA, component("catalogue")]
+    for target in (head, worker):
+        for port in METRICS:
+            assert may_connect(open_to, PROMETHEUS, target, port)
+            assert not may_connect(render(overlay), PROMETHEUS, target, port)
+            assert not any(may_connect(open_to, source, target, port) for source in outside if source.address is None)
+        assert not any(may_connect(open_to, PROMETHEUS, target, port) for port in (6379, 8265, 10001, 22))
+    assert not any(may_connect(open_to, PROMETHEUS, other, port) for other in others for port in METRICS)
 
 
 def test_without_the_default_everything_is_open() -> None:

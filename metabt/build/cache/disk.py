@@ -29,6 +29,8 @@ class DiskCache:
     """Remembers blocks in a directory."""
 
     remembers = True
+    put_bytes = 0
+    """Bytes that this process has put, before any of them is found to be there already."""
 
     def __init__(self, root: Path) -> None:
         """Use the directory `root`; it is made when something is first stored.
@@ -71,6 +73,7 @@ class DiskCache:
         sealed, data = seal(parts)
         sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
         self.store.put(key, SCHEMAS[kind], sections)
+        self.put_bytes += sum(memoryview(section.data).nbytes for section in sections.values())
         return sealed
 
     def together(self) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@
 4. Blocks go between actors: `block_buffers` packs what a shard made of a partition as one buffer; `stored_blocks` reads
    blocks when they are first used. `head_notes` keeps short texts beyond the end of their writer.
 5. `panels` computes panels the same way. `executor` is the port behind `engine=ray`.
+6. `monitoring/` tells whoever operates the cluster how runs do.
 """
 
 from metabt.engines.ray.executor import Ray

@@ -24,7 +24,7 @@ from typing import Any
 import ray
 
 from metabt.engines.ray.capacity import Capacity, capacity
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, passing
 from metabt.values.ranges import plural
 
 LOG = logging.getLogger("metabt.cluster")
@@ -259,9 +259,11 @@ class ActorPool:
                 f"{there.widest:g} CPU; give its workers more CPUs"
             )
         if waited > self._patience:
-            raise ConfigError(
-                f"engine ray: no room for {asks}, within {waited:.0f} s; {has}; add machines, end other jobs, or raise "
-                "cluster.patience (seconds)"
+            raise passing(
+                ConfigError(
+                    f"engine ray: no room for {asks}, within {waited:.0f} s; {has}; add machines, end other jobs, or "
+                    "raise cluster.patience (seconds)"
+                )
             )
         if now - self._spoken_at > SPOKEN:
             self._spoken_at = now

@@ -22,6 +22,7 @@ from metabt.build.shard import Blocks, Given, Mark, Report, Shard
 from metabt.engines.local import Local
 from metabt.engines.ray.block_buffers import BlockBuffer
 from metabt.engines.ray.head_notes import write_down
+from metabt.engines.ray.monitoring.metrics import put_bytes, walked_seconds
 from metabt.engines.ray.price_partitions import PricePartitions
 from metabt.engines.tree_groups import Assembly, Finished, View
 from metabt.lakehouse.runs.run_files import Desk
@@ -56,7 +57,9 @@ class Actor(ABC):
         """Twin of Shard.advance of a lane; `carried` are references to blocks that hold its newest states."""
         with one_thread():
             blocks, at_hand = self._given(lane, given), partial(_newest, carried)
-            return _packed(self._shards[lane].advance(label, previous, blocks, failed, at_hand))
+            before = put_bytes(self._cache)
+            report, made = self._shards[lane].advance(label, previous, blocks, failed, at_hand)
+            return replace(report, stored_bytes=put_bytes(self._cache) - before), BlockBuffer.of(made)
 
     def probe(
         self, lane: str, label: str, previous: Report | None, given: Any, key: str, note: str, carried: Any
@@ -100,14 +103,15 @@ class GroupActor:
 
     def finish(self, positions: tuple[int, ...], plan: Plan, views: Sequence[View], keep: str) -> Finished:
         """Walk and assemble a group, whose plan comes without datasets, and write its tables."""
-        plan = replace(plan, datasets=self._plan.datasets)
+        plan, before = replace(plan, datasets=self._plan.datasets), put_bytes(self._cache)
         with one_thread():
             walked = Local(threads=1).walk(plan, self._cache, None)
             assembly = Assembly(self._cache, keep, self._desk.writer())
             made = tuple(assembly.add(tree, walked, view) for tree, view in zip(plan.trees, views, strict=True))
             self._cache.flush()
             files = assembly.writer.close()
-        return Finished(positions, made, files, walked.heard, walked.computed, walked.computed_leaves)
+        stages, stored = walked_seconds(walked), put_bytes(self._cache) - before
+        return Finished(positions, made, files, walked.heard, walked.computed, walked.computed_leaves, stages, stored)
 
 
 def _newest(references: Sequence[Any]) -> Blocks:
@@ -116,11 +120,6 @@ def _newest(references: Sequence[Any]) -> Blocks:
     for blocks in map(_fetched, references):
         found.update(blocks or {})
     return found
-
-
-def _packed(made: tuple[Report, Blocks]) -> tuple[Report, BlockBuffer]:
-    report, blocks = made
-    return report, BlockBuffer.of(blocks)
 
 
 def _fetched(reference: Any) -> Blocks | None:

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, passing
 from metabt.values.held_folders import RAY, hold, release
 
 LOG = logging.getLogger("metabt.cluster")
@@ -80,10 +80,12 @@ def connect(address: str | None = None, *, n_cpus: int | None = None, dashboard:
             warnings.simplefilter("ignore")  # of Ray's own making, such as what will change in its next release
             ray.init(address=wanted, log_to_driver=False, logging_level="ERROR", **options)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"engine ray: no cluster at '{wanted}' ({_reason(error)}); start one with `ray start --head`, "
-            "give its address (cluster.address, or RAY_ADDRESS) and its token (RAY_AUTH_TOKEN_PATH), or leave the "
-            "address out to start one on this machine"
+        raise passing(
+            ConfigError(
+                f"engine ray: no cluster at '{wanted}' ({_reason(error)}); start one with `ray start --head`, "
+                "give its address (cluster.address, or RAY_ADDRESS) and its token (RAY_AUTH_TOKEN_PATH), or leave the "
+                "address out to start one on this machine"
+            )
         ) from error
     _hush()
     _names.append(wanted)

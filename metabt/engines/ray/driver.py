@@ -213,6 +213,7 @@ class Run:
     def _confirmed(self, lane: ActorProgress, report: Report) -> None:
         self._done += len(report.steps)
         self._known += sum(mark.found for mark in report.steps.values())
+        self.workforce.metrics.reported(self.plan, report)
         for source in [lane, *lane.sources]:
             self._forget_blocks(source)
         if self.progress:

@@ -125,7 +125,9 @@ class GroupSweep:
                 self._call(pool)
                 if (group := self._answered(workforce)) is not None:
                     try:
-                        yield group.confirm()
+                        finished = group.confirm()
+                        workforce.metrics.finished(self.plan.part(group.positions), finished)
+                        yield finished
                     except ray.exceptions.RayTaskError as error:
                         raise cause_of(error) from None
                     except ray.exceptions.RayError:

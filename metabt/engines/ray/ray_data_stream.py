@@ -59,6 +59,11 @@ class PriceRead:
     read: Callable[[], Prices]
     """Returns its prices, in whichever process; it is pickled."""
 
+    @property
+    def name(self) -> str:
+        """Its dataset and partition, which Ray shows as the name of its task."""
+        return f"prices of {self.dataset} in {self.label}"
+
     def table(self) -> pa.Table:
         """Return the prices as `price_blocks.from_table` takes them."""
         return to_table(self.read())
@@ -137,7 +142,7 @@ class _One(Datasource):
         self._read = read
 
     def get_name(self) -> str:
-        return "Partition"
+        return f" {getattr(self._read, 'name', 'partition')}"  # Ray shows its task as `Read NAME`
 
     def estimate_inmemory_data_size(self) -> None:
         return None

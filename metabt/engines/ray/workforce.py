@@ -20,7 +20,8 @@ from metabt.build.plan import Plan
 from metabt.engines.ray.actor_pool import ActorPool
 from metabt.engines.ray.capacity import capacity
 from metabt.engines.ray.fair_share import FairShare, fair_share
-from metabt.errors import ConfigError, RunError
+from metabt.engines.ray.monitoring.metrics import Metrics
+from metabt.errors import ConfigError, RunError, passing
 
 LOG = logging.getLogger("metabt.cluster")
 
@@ -56,6 +57,8 @@ class Workforce:
         """Take the pools, and the plan that says what bits depend on; `welcome` is called when an actor is there."""
         self.pools, self._plan, self._welcome = list(pools), plan, welcome
         self._shares, self._shared_at, self._n_lost = FairShare(), 0.0, 0
+        self.metrics = Metrics()
+        """What the run tells whoever operates the cluster."""
 
     @property
     def awaited(self) -> list[ray.ObjectRef]:
@@ -81,6 +84,7 @@ class Workforce:
         self._share()
         for pool in self.pools:
             pool.settle()
+            self.metrics.actors(pool.name, len(pool.working))
 
     def _take_in(self) -> None:
         for pool in self.pools:
@@ -95,11 +99,11 @@ class Workforce:
                     raise cause_of(error) from None
                 except ray.exceptions.RayError as error:
                     self._n_lost += 1
+                    self.metrics.died(pool.name)
                     pool.lost(host)
                     if self._n_lost >= HOPELESS:
-                        raise RunError(
-                            f"engine ray: {HOPELESS} actors ended before they had begun; the last one: {error}"
-                        ) from None
+                        said = f"engine ray: {HOPELESS} actors ended before they had begun; the last one: {error}"
+                        raise passing(RunError(said)) from None
                 else:
                     self._welcome()
                     LOG.info("%d actors for %s are there", len(pool.working), pool.name)
@@ -133,6 +137,7 @@ class Workforce:
         """Forget an actor that is dead."""
         for pool in self.pools:
             if host in pool.hosts:
+                self.metrics.died(pool.name)
                 pool.lost(host)
 
     def close(self) -> None:
@@ -140,3 +145,4 @@ class Workforce:
         self._shares.close()
         for pool in self.pools:
             pool.close()
+            self.metrics.actors(pool.name, 0)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.errors import StoreError
+from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
-from metabt.lakehouse.catalog.connection_loss import close, whole
+from metabt.lakehouse.catalog.connection_loss import close, may_pass, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
 from metabt.lakehouse.catalog.sqlite import UNLOCKABLE, SqliteCatalogue
@@ -107,7 +107,7 @@ def attach_lake(
         if not isinstance(where, SqliteCatalogue):
             restore(con, where.root)
     except duckdb.Error as error:
-        raise StoreError(where.unreadable(str(error))) from error
+        raise passing(StoreError(where.unreadable(str(error))), may_pass(str(error))) from error
 
 
 def check_writable(path: str | Path) -> None:

@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import duckdb
 
-from metabt.errors import MetabtError, StoreError
+from metabt.errors import MetabtError, StoreError, passing
 from metabt.lakehouse.catalog.damage import unreadable
 
 OUTAGES = (
@@ -34,6 +34,8 @@ OUTAGES = (
     "attempted to access index 0 within vector of size 0",
 )
 """Parts of messages of an outage, in lower case; the last three come where it happens in the middle of a statement."""
+REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
+"""Parts of messages of a server that is there and will not let anybody in so."""
 SAID = re.compile(r'": +(\S.*)')
 """What the server said, which DuckDB puts behind the quoted statement or connection string."""
 LOST = "server closed the connection"
@@ -60,6 +62,11 @@ def is_outage(reason: str) -> bool:
     return any(sign in reason.lower() for sign in OUTAGES)
 
 
+def may_pass(reason: str) -> bool:
+    """Return whether an error's message says that a server is out of reach, not that it refuses."""
+    return is_outage(reason) and not any(sign in reason.lower() for sign in REFUSALS)
+
+
 def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenate[Con, P], Answer]:
     """Return `read` so that it raises StoreError, with the cure, where the server is gone or a file is damaged."""
 
@@ -71,7 +78,7 @@ def reported(read: Callable[Concatenate[Con, P], Answer]) -> Callable[Concatenat
             raise
         except (duckdb.Error, *UNREADABLE) as error:
             if is_outage(str(error)):
-                raise StoreError(lost(str(error))) from error
+                raise passing(StoreError(lost(str(error))), may_pass(str(error))) from error
             raise unreadable(con, error) from error
 
     return reading

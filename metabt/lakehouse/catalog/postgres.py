@@ -20,8 +20,8 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.errors import StoreError
-from metabt.lakehouse.catalog.connection_loss import is_outage, said
+from metabt.errors import StoreError, passing
+from metabt.lakehouse.catalog.connection_loss import is_outage, may_pass, said
 from metabt.lakehouse.catalog.connection_string import ConnectionString
 from metabt.lakehouse.catalog.extensions import connect
 from metabt.lakehouse.catalog.statements import quoted
@@ -165,9 +165,11 @@ class PostgresCatalogue:
         self._ask(holder, f"SELECT {alive}")
         while self._ask(holder, attempt) != [(True,)]:
             if time.monotonic() > until:
-                raise StoreError(
-                    f"lakehouse '{self.root}': another driver has held the writer lock of {self} for "
-                    f"{LOCK_SECONDS:.0f} s; wait for it, or end it: pg_stat_activity lists it as metabt"
+                raise passing(
+                    StoreError(
+                        f"lakehouse '{self.root}': another driver has held the writer lock of {self} for "
+                        f"{LOCK_SECONDS:.0f} s; wait for it, or end it: pg_stat_activity lists it as metabt"
+                    )
                 )
             time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))
 
@@ -178,7 +180,7 @@ class PostgresCatalogue:
             try:
                 con.execute(f"ATTACH {quoted(self.connection)} AS server (TYPE postgres, READ_ONLY)")
             except duckdb.Error as error:
-                raise StoreError(self.unreadable(str(error))) from error
+                raise passing(StoreError(self.unreadable(str(error))), may_pass(str(error))) from error
             yield con
 
     def _ask(self, con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple]:
@@ -186,7 +188,7 @@ class PostgresCatalogue:
         try:
             return con.execute(f"FROM postgres_query('server', {quoted(sql)})").fetchall()
         except duckdb.Error as error:
-            raise StoreError(self.unreadable(str(error))) from error
+            raise passing(StoreError(self.unreadable(str(error))), may_pass(str(error))) from error
 
 
 def _cure(reason: str) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.errors import StoreError
+from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.attachment import attach_lake
 from metabt.lakehouse.catalog.catalog_location import require
-from metabt.lakehouse.catalog.connection_loss import close, whole
+from metabt.lakehouse.catalog.connection_loss import close, may_pass, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import fault_of, listed, recorded
 from metabt.lakehouse.catalog.statements import execute, quoted
@@ -38,7 +38,8 @@ def retire(path: str | Path, tables: Iterable[str]) -> int:
             attach_lake(con, where)
             return sum(_retire_from(con, table) for table in tables)
     except duckdb.Error as error:
-        raise StoreError(f"lakehouse '{where.root}': {where.unwritten(str(error))}") from error
+        said = StoreError(f"lakehouse '{where.root}': {where.unwritten(str(error))}")
+        raise passing(said, may_pass(str(error))) from error
     finally:
         close(con)
 

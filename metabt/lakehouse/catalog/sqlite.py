@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.errors import StoreError
+from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.catalog_copy import copied
 from metabt.lakehouse.folder.file_system import shared_file_system
 from metabt.lakehouse.folder.lost_catalogue import ABSENT, lost, remains
@@ -153,8 +153,9 @@ class SqliteCatalogue:
             lock.execute("BEGIN EXCLUSIVE")
             yield
         except sqlite3.Error as error:
-            raise StoreError(
-                f"'{file}' cannot be locked for writing: {error}; wait for the other writer, or end it"
+            raise passing(
+                StoreError(f"'{file}' cannot be locked for writing: {error}; wait for the other writer, or end it"),
+                "locked" in str(error),
             ) from error
         finally:
             lock.close()

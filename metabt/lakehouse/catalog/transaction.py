@@ -22,11 +22,11 @@ from typing import TypeVar
 
 import duckdb
 
-from metabt.errors import StoreError
+from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.added_files import take_over
 from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
 from metabt.lakehouse.catalog.catalog_location import Catalogue, require, settle
-from metabt.lakehouse.catalog.connection_loss import close, is_outage, whole
+from metabt.lakehouse.catalog.connection_loss import close, is_outage, may_pass, whole
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.catalog.file_records import INTENDED, intend, measured, present, record, record_intended
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
@@ -74,9 +74,11 @@ def transact(
             if not _is_conflict(where, error):
                 raise error if isinstance(error, StoreError) else _unwritten(where, reason) from error
             if attempt == ATTEMPTS - 1:
-                raise StoreError(
-                    f"lakehouse '{path}' stayed locked by another program through {ATTEMPTS} attempts "
-                    f"({where.unwritten(reason)}): end that program, then try again"
+                raise passing(
+                    StoreError(
+                        f"lakehouse '{path}' stayed locked by another program through {ATTEMPTS} attempts "
+                        f"({where.unwritten(reason)}): end that program, then try again"
+                    )
                 ) from error
             time.sleep(0.05 * 2**attempt * random.uniform(0.5, 1.5))
     raise AssertionError("unreachable: the last attempt returns or raises")
@@ -133,4 +135,4 @@ def _is_conflict(where: Catalogue, error: Exception) -> bool:
 
 
 def _unwritten(where: Catalogue, reason: str) -> StoreError:
-    return StoreError(f"lakehouse '{where.root}': {where.unwritten(reason)}")
+    return passing(StoreError(f"lakehouse '{where.root}': {where.unwritten(reason)}"), may_pass(reason))

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from metabt.cli.exit_codes import UNREACHABLE
 from metabt.cli.main import main
 from metabt.config import compose
 from metabt.errors import ConfigError, StoreError
@@ -540,7 +541,7 @@ def test_a_stopped_server_is_reported_and_nothing_is_lost(
     signed_in.stop()
     try:
         for line in (["runs"], ["backtest", "portfolio=mine"], ["ingest", "prices.csv", "--dataset", "e"]):
-            assert main(line) == 1
+            assert main(line) == UNREACHABLE
             told = capsys.readouterr().err
             assert "catalogue of lakehouse" in told and "Connection refused; see that the server runs" in told
     finally:
