@@ -2,8 +2,8 @@
 
 1. It is named: `SYMBOL` is looked for in the datasets that the tree draws on and, if none has it, in all others;
    `DATASET:SYMBOL` says in which.
-2. It has a return in every session in which it has a price: what that changed by since the price before. It is held,
-   and pays no costs.
+2. It has a return in every session in which it has a price: what that changed by since the price before, or what the
+   step of its dataset says (0 where that gives none). It is held, and pays no costs.
 3. A sleeve is compared with it on the sessions that both have (metabt.analysis.common_sessions); its own rows are those
    that it has in common with the root.
 """
@@ -68,8 +68,7 @@ class Benchmark:
         observed = prices.priced[:, 0]
         if not observed.any():
             raise DataError(f"benchmark '{self.name}' has no price at all; choose another symbol")
-        closes = prices.close[observed, 0]
-        return Series(prices.dates[observed], np.append(np.nan, closes[1:] / closes[:-1] - 1.0))
+        return Series(prices.dates[observed], np.append(np.nan, prices.returns[observed, 0][1:]))
 
     def held_beside(self, stream: Stream) -> Stream:
         """Return the stream of holding it, on the sessions that it has in common with a stream.

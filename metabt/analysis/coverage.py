@@ -87,11 +87,11 @@ def coverage_of(dataset: Dataset, symbols: Sequence[str], sessions: np.ndarray, 
     """
     names = tuple(sorted(symbols))
     whole = slice(0, len(dataset.facts.dates))
-    prices = dataset.part(whole, names, ("close",))()
+    prices = dataset.part(whole, names, ("close", "returns"))()
     at = prices.columns(names)
     priced = ~np.isnan(prices.close[:, at])
     first, last = _ends(priced)
-    observed = priced & (np.arange(len(priced))[:, None] > first)
+    observed = prices.observed[:, at]
     counts = np.concatenate([np.zeros((1, len(names)), np.int64), np.cumsum(observed, axis=0)])
     rows = np.searchsorted(prices.dates, sessions)
     lives = [slice(a, b + 1) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
@@ -108,14 +108,15 @@ def coverage_of(dataset: Dataset, symbols: Sequence[str], sessions: np.ndarray, 
 
 
 def with_gaps(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
-    """Return those of some symbols that lack a price in some session between their first and their last."""
+    """Return those of some symbols that lack a return in some session after their first price, up to their last."""
+    fields = ("close",) if dataset.step is None else ("close", "returns")
     found, names = [], sorted(symbols)
     for start in range(0, len(names), AT_ONCE):
         some = tuple(names[start : start + AT_ONCE])
-        prices = dataset.part(slice(0, len(dataset.facts.dates)), some, ("close",))()
-        priced = ~np.isnan(prices.close[:, prices.columns(some)])
-        first, last = _ends(priced)
-        whole = priced.sum(axis=0) == np.maximum(last - first + 1, 0)
+        prices = dataset.part(slice(0, len(dataset.facts.dates)), some, fields)()
+        at = prices.columns(some)
+        first, last = _ends(~np.isnan(prices.close[:, at]))
+        whole = prices.observed[:, at].sum(axis=0) == np.maximum(last - first, 0)
         found += [symbol for symbol, complete in zip(some, whole.tolist(), strict=True) if not complete]
     return found
 

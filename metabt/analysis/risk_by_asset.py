@@ -88,7 +88,7 @@ class _View:
         return [(self._drawn_prices(name, sessions[0]), at) for name, (_, at) in self.drawn.items()]
 
     def _drawn_prices(self, name: str, first: np.datetime64) -> Prices:
-        prices = self.plan.datasets[name].since(self._row(name, first))
+        prices = self.plan.datasets[name].since(self._row(name, first), self.drawn[name][0])
         if len(self._selected.get(name, ((), ()))[0]) != len(prices.dates):
             self._selected[name] = prices.dates, prices.select(self.drawn[name][0])
         return self._selected[name][1]

@@ -56,6 +56,7 @@ def backtest(
     cache: Cache | None = None,
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
+    panel: Any = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Result:
@@ -91,6 +92,10 @@ def backtest(
         assets of the leaves in one sleeve under the root's optimizer.
     benchmark : str, optional
         SYMBOL, or DATASET:SYMBOL, that every sleeve is measured against; None is no benchmark.
+    panel : str, mapping or sequence of these, optional
+        The registered steps between prices in memory and their returns (docs/panels.md): a name, a mapping with `name`,
+        `before`, `over` and the step's parameters, or several; by dataset where there are several. Those of a lakehouse
+        are stated when it is ingested.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
@@ -107,7 +112,8 @@ def backtest(
     ConfigError
         For a tree, a date, an engine, a symbol or a benchmark that cannot be what was meant.
     DataError
-        For prices that must not be used (not positive, repeated dates that differ), or too few of them for a lookback.
+        For prices that must not be used (not positive, repeated dates that differ), or too few of them for a lookback;
+        for a step that looks ahead.
     RunError
         If a sleeve is ruined or a plug-in fails, nothing is traded in the view, or Ray's workers keep dying.
     StoreError
@@ -134,6 +140,8 @@ def backtest(
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
     settings: dict[str, Any] = {**stated, "is_meta_backtest": is_meta_backtest}
+    if panel is not None:
+        prices = source_of(prices, panel=panel)
     return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
 
 
@@ -198,6 +206,7 @@ def plan(
     end: str | datetime.date | np.datetime64 | None = None,
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
+    panel: Any = None,
 ) -> str:
     """Return the resolved tree, its schedule and its blocks as text; nothing is computed and nothing stored.
 
@@ -215,6 +224,8 @@ def plan(
         As for `backtest`: False plans the flat baseline, for which prices are read.
     benchmark : str, optional
         SYMBOL, or DATASET:SYMBOL; it is checked, and does not appear in the text.
+    panel : str, mapping or sequence of these, optional
+        As for `backtest`; it is checked for look-ahead when a run is walked, not here.
 
     Returns
     -------
@@ -231,7 +242,7 @@ def plan(
     StoreError
         If the lakehouse cannot be read.
     """
-    source = source_of(prices)
+    source = source_of(prices, panel=panel)
     asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     notes = plan_notes(job.plan, [asked.end])

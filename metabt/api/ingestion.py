@@ -30,6 +30,7 @@ def ingest(
     percent: bool = False,
     wide: bool = False,
     closed: bool | None = None,
+    panel: Any = None,
     replace: bool = False,
     rescale: bool = False,
     catalog: str | None = None,
@@ -70,6 +71,9 @@ def ingest(
         Every column beside the dates is a symbol, whatever it is called.
     closed : bool, optional
         True when no more data will come; None leaves it as it was.
+    panel : str, mapping or sequence of these, optional
+        The registered steps between the dataset's prices and its returns (docs/panels.md): a name, a mapping with
+        `name`, `before`, `over` and the step's parameters, or several; "none" takes them away, None leaves them.
     replace : bool
         The source is the whole truth for its symbols: stored prices between a symbol's first and last date that it does
         not have are deleted.
@@ -111,4 +115,5 @@ def ingest(
             **{"columns": columns, "sheet": sheet, "returns": returns, "percent": percent, "wide": wide},
         }
     )
-    return store(lakehouse, dataset, source, options, closed=closed, replace=replace, rescale=rescale, catalog=catalog)
+    facts: dict[str, Any] = {"closed": closed, "panel": panel}
+    return store(lakehouse, dataset, source, options, **facts, replace=replace, rescale=rescale, catalog=catalog)

@@ -22,6 +22,7 @@ def open_panel(
     symbols: Iterable[str] | None = None,
     *,
     engine: str = "local",
+    panel: Any = None,
 ) -> Panel:
     """Return a lazy panel of sessions x assets; no price is read until something of it is computed.
 
@@ -37,11 +38,14 @@ def open_panel(
     engine : {"local", "ray"}
         Where partitions (calendar years) are computed: in this process, or on Ray: the cluster that this process is
         connected to, or that RAY_ADDRESS names, or else a private instance on this machine.
+    panel : str, mapping or sequence of these, optional
+        The registered steps between prices in memory and their returns, as for `backtest`.
 
     Returns
     -------
     Panel
         Its fields are `close`, `returns` (simple, 0 where an asset has no return) and, where it is known, `volume`.
+        Returns are those that sleeves see: the steps of the dataset have made them. Closes are as they were observed.
 
     Raises
     ------
@@ -65,12 +69,12 @@ def open_panel(
     """
     if word("engine", engine, needed=True) not in ENGINES:
         raise ConfigError(f"engine is '{engine}'{nearest(engine, ENGINES)}; wanted one of {', '.join(ENGINES)}")
-    source = source_of(prices)
+    source = source_of(prices, panel=panel)
     name = _dataset(source.symbols(), word("dataset", dataset))
     wanted = None if symbols is None else names("symbols", symbols)
     found = source.dataset(name, wanted)
-    panel = _on_ray(found) if engine == "ray" else Panel(Reading.all(found))
-    return panel if wanted is None else panel.select(wanted)
+    opened = _on_ray(found) if engine == "ray" else Panel(Reading.all(found))
+    return opened if wanted is None else opened.select(wanted)
 
 
 def _dataset(held: Mapping[str, object], dataset: str | None) -> str:
@@ -89,4 +93,4 @@ def _on_ray(dataset: Dataset) -> Panel:
     connect()
     from metabt.engines.ray.panels import OnRay, shared
 
-    return Panel(Reading.all(dataset if dataset.stored else shared(dataset.prices)), OnRay())
+    return Panel(Reading.all(dataset if dataset.stored else shared(dataset)), OnRay())

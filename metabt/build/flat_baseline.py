@@ -1,7 +1,8 @@
 """Flat baseline: a tree without its recursion.
 
 One leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
-optimizer. Returns compound between shared sessions, because prices are taken there. An asset is eligible, and stale,
+optimizer. Returns compound between shared sessions, because prices are taken there, or the returns of a dataset's step
+are compounded. An asset is eligible, and stale,
 where it would be in the most lenient of the leaves.
 """
 
@@ -59,10 +60,34 @@ def join_prices(panels: Sequence[Prices]) -> Prices:
     sessions = calendar.sessions[calendar.common]
     symbols = sorted({symbol for panel in panels for symbol in panel.symbols})
     close = np.full((len(sessions), len(symbols)), np.nan)
+    has_step = any(panel.stated is not None for panel in panels)
+    stated = np.full(close.shape, np.nan) if has_step else None
     column = {symbol: i for i, symbol in enumerate(symbols)}
     for panel in panels:
         rows = np.searchsorted(sessions, panel.dates)
         shared = (rows < len(sessions)) & (sessions[np.minimum(rows, len(sessions) - 1)] == panel.dates)
         places = [column[symbol] for symbol in panel.symbols]
         close[np.ix_(rows[shared], places)] = panel.close[shared]
-    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended)
+        if stated is not None:
+            for at, place in enumerate(places):
+                stated[:, place] = _between_prices(panel, at, rows, shared, len(sessions))
+    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended, stated=stated)
+
+
+def _between_prices(panel: Prices, column: int, rows: np.ndarray, shared: np.ndarray, n_sessions: int) -> np.ndarray:
+    """Return an asset's returns from each shared session with a price to the next, (n_sessions,), NaN where none is.
+
+    `rows` are the sessions of the panel among the shared ones, where they are `shared`.
+    """
+    found = np.full(n_sessions, np.nan)
+    held = np.flatnonzero(shared & panel.priced[:, column])
+    if panel.stated is None:
+        closes = panel.close[held, column]
+        found[rows[held[1:]]] = closes[1:] / closes[:-1] - 1.0
+        return found
+    returns, observed = panel.returns[:, column], panel.observed[:, column]
+    for since, row in zip(held[:-1].tolist(), held[1:].tolist(), strict=True):
+        step = returns[since + 1 : row + 1][observed[since + 1 : row + 1]]
+        if len(step):
+            found[rows[row]] = step[0] if len(step) == 1 else np.multiply.accumulate(1.0 + step)[-1] - 1.0
+    return found

@@ -87,6 +87,15 @@ def _set(n_rows: int, n_columns: int, first: bool) -> np.ndarray:
     return flags
 
 
+def universes(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return dataset -> the symbols that leaves of a plan may hold, sorted."""
+    found: dict[str, set[str]] = {}
+    for node in plan.nodes.values():
+        if isinstance(node.spec, Leaf):
+            found.setdefault(node.spec.dataset, set()).update(node.spec.universe)
+    return {name: tuple(sorted(symbols)) for name, symbols in found.items()}
+
+
 class PriceSource(Protocol):
     """Gives leaves their prices."""
 
@@ -100,6 +109,7 @@ class Markets:
     def __init__(self, plan: Plan) -> None:
         """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
+        self._universes = universes(plan)
         self._lookback = max(plan.lookback, *(node.spec.lookback for node in plan.nodes.values()), 0)
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
@@ -107,7 +117,7 @@ class Markets:
         window, _ = reach(leaf, rows)
         dataset = self._datasets[leaf.dataset]
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
-        prices = dataset.since(max(rows.start - self._lookback - 1, 0))
+        prices = dataset.since(max(rows.start - self._lookback - 1, 0), self._universes[leaf.dataset])
         ahead = len(dataset.facts.dates) - len(prices.dates)
         return Market.of(prices, leaf.universe, slice(window.start - ahead, window.stop - ahead))
 
@@ -123,7 +133,7 @@ class Returns:
 
     def __call__(self, rows: slice) -> np.ndarray:
         """Return simple returns in some rows of the calendar, (n_rows, n_assets), 0 in gaps."""
-        prices = self.dataset.since(rows.start)
+        prices = self.dataset.since(rows.start, self.universe)
         ahead = len(self.dataset.facts.dates) - len(prices.dates)
         return _returns(prices, slice(rows.start - ahead, rows.stop - ahead), prices.columns(self.universe))
 

@@ -8,7 +8,8 @@
 3. spec: the resolved configuration of the sleeve, without names; its plug-ins' distributions with all they require,
    by version, and the files that they are made of
 4. start state: the digest of what the partition before left
-5. inputs: of a leaf the digests that ingestion wrote, of a meta sleeve the output digests of all beneath it, and the
+5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's step over them
+   (metabt.data.panel.stepped), of a meta sleeve the output digests of all beneath it, and the
    calendars
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
@@ -16,7 +17,7 @@ What is left out changes no key: names, paths, the order of keys and siblings, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -25,6 +26,8 @@ import numpy as np
 from metabt.build.inputs import ends_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
+from metabt.build.step_checks import steps_of
+from metabt.data.dataset import Dataset
 from metabt.estimators.registry import requirements, sources
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.built_estimators import build_selector
@@ -66,7 +69,13 @@ def plugin_versions(spec: Leaf | Meta) -> dict[str, str]:
 def plan_basis(plan: Plan) -> str:
     """Return one digest of `basis` and the plug-ins of all sleeves of a plan: what two processes must share."""
     found = {it: version for node in plan.nodes.values() for it, version in plugin_versions(node.spec).items()}
+    found |= step_versions(plan.datasets.values())
     return digest([sorted({basis(kind_of(node.spec)) for node in plan.nodes.values()}), found])
+
+
+def step_versions(datasets: Iterable[Dataset]) -> dict[str, str]:
+    """Return package -> version of all that the steps of some datasets come from and require; empty without steps."""
+    return {it: version for each in datasets for step in steps_of(each) for it, version in step.packages}
 
 
 def basis_plan(plan: Plan) -> Plan:

@@ -15,25 +15,51 @@ def ingest(
     file: list[str],
     dataset: str,
     closed: bool | None = None,
+    panel: str | None = None,
     replace: bool = False,
     rescale: bool = False,
     catalog: str | None = None,
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Store the prices of files or folders in a dataset, and print what was stored."""
+    """Store the prices of files or folders in a dataset, and print what was stored; or state facts of it anew."""
     from metabt.cli.progress_bar import progress_bar
     from metabt.lakehouse import ingest as store
     from metabt.lakehouse.ingestion.options import Options
 
+    stated = None if panel is None else _steps(panel)
+    if not file:
+        show(_restated(lakehouse, dataset, closed, stated))
+        return
     where, catalog = founded(lakehouse, catalog)
     said = Options.of(options, "command")
     source = file[0] if len(file) == 1 else file
     shown = not quiet
     with progress_bar(shown=shown, unit="file") as files, progress_bar(shown=shown, unit="row", scaled=True) as rows:
-        stored: dict[str, Any] = {"closed": closed, "replace": replace, "rescale": rescale, "catalog": catalog}
+        stored: dict[str, Any] = {
+            "closed": closed,
+            "panel": stated,
+            "replace": replace,
+            "rescale": rescale,
+            "catalog": catalog,
+        }
         report = store(where, dataset, source, said, **stored, progress=files, row_progress=rows)
     show(report)
+
+
+def _steps(text: str) -> Any:
+    """Return the steps that a text of the command line states: a name, or YAML of a mapping or a list."""
+    from metabt.config.documents import stated
+
+    return stated("--panel", text)
+
+
+def _restated(lakehouse: str | None, dataset: str, closed: bool | None, panel: Any) -> str:
+    from metabt.lakehouse.ingestion.ingestion import restate
+
+    if closed is None and panel is None:
+        raise ConfigError("no file to ingest, and neither --panel nor --closed to state; name a FILE, or one of them")
+    return restate(place(lakehouse), dataset, closed=closed, panel=panel)
 
 
 def datasets(lakehouse: str | None, layout: Layout = "table") -> None:

@@ -297,10 +297,17 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "  metabt ingest folder --dataset mine                    a file per symbol, named as it is\n"
         "  metabt ingest kurse.csv --dataset mine --date-format %d.%m.%Y           where no day proves the order\n"
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
+        "  metabt ingest prices.csv --dataset mine --panel '{name: hedged, before: 5}'   returns by a step of yours\n"
+        "  metabt ingest --dataset mine --panel none              returns between the prices again\n"
         "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
     command = _add(commands, "ingest", "store prices from files or a folder as a dataset", examples)
-    command.add_argument("file", nargs="+", metavar="FILE", help="CSV, Parquet or .xlsx file, or a folder of them")
+    command.add_argument(
+        "file",
+        nargs="*",
+        metavar="FILE",
+        help="CSV, Parquet or .xlsx file, or a folder of them; none states --panel or --closed of stored prices",
+    )
     _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
     _add_reading(command)
@@ -308,6 +315,12 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "--closed",
         action=argparse.BooleanOptionalAction,
         help="the dataset has ended, so it holds no tree at its last date (default: as it was)",
+    )
+    command.add_argument(
+        "--panel",
+        metavar="STEP",
+        help="registered steps between its prices and its returns: a name, '{name: NAME, before: 5, over: dataset}', "
+        "a list of these, or none (default: as it was)",
     )
     command.add_argument(
         "--replace",

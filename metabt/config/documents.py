@@ -75,6 +75,17 @@ def read(file: Path) -> Any:
     return _parsed(content, str(file), VALUES.most(), REPEATED.most())
 
 
+def stated(who: str, text: str) -> Any:
+    """Return the plain value that a text of YAML states, as a file would under one key.
+
+    Raises
+    ------
+    ConfigError
+        For text that cannot be meant; messages begin with `who`.
+    """
+    return _parsed(f"value: {text}".encode(), who, VALUES.most(), REPEATED.most())["value"]
+
+
 def plain_number(text: str) -> str | None:
     """Return why unquoted text is no number to be trusted, with the cure; None if it is text or a sound number."""
     if _MANY_READINGS.fullmatch(text):

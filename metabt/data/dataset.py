@@ -4,6 +4,7 @@
 2. `part` returns what reads some rows, symbols and fields. What is stored is read by what carries no digest and no
    price: it is small, and travels to the process that is to read.
 3. Prices are read when the first block is missing, as far back as is asked for.
+4. A dataset may be another one with a step between its prices and its returns (metabt.data.panel.stepped).
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from threading import RLock
 
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
+from metabt.data.step import Step
 
 Names = tuple[str, ...]
 FIELDS = ("close", "returns", "volume")
 """What may be wanted of prices: returns need the prices that assets enter a part with."""
+FEW = 2
+"""Times that a dataset has at least as many symbols as are asked for, where the others are not read with them: who asks
+next may want those."""
 Part = Callable[[], Prices]
 """Returns a part of a dataset's prices, in whichever process it is called."""
 _READING = RLock()
@@ -36,6 +41,10 @@ class Dataset:
     fields than are wanted."""
     stored: bool = False
     """Its prices lie in a lakehouse: reading them costs something, and should be done once for many."""
+    step: Step | None = None
+    """What its returns are made by; None: they are those between its closes."""
+    beneath: Dataset | None = None
+    """The dataset that the step reads; None without a step."""
     _newest: list[Prices] = field(default_factory=list, init=False)
 
     @classmethod
@@ -48,18 +57,29 @@ class Dataset:
         """All its prices."""
         return self.since(0)
 
-    def since(self, row: int) -> Prices:
+    def since(self, row: int, symbols: Names | None = None) -> Prices:
         """Return its prices from the partition of `row` of its calendar on, or from an earlier one.
 
-        Row r of the calendar is row `r - (len(self.facts.dates) - len(prices.dates))` of what is returned. One reading,
-        the longest so far, is kept; threads that ask at the same time wait for it.
+        Row r of the calendar is row `r - (len(self.facts.dates) - len(prices.dates))` of what is returned. It has
+        `symbols`, and perhaps others: what is stored is read without the others where these are most; None is all. One
+        reading is kept, which serves whoever asks for no more; threads that ask at the same time wait for it.
         """
         dates, parts = self.facts.dates, self.facts.partitions.values()
         first = next((part.start for part in parts if part.start <= row < part.stop), 0)
         with _READING:
-            if not self._newest or len(self._newest[-1].dates) < len(dates) - first:
-                self._newest[:] = [self.whole(slice(first, len(dates)))()]
-            return self._newest[-1]
+            known = self._newest[-1] if self._newest else None
+            if known is None or len(known.dates) < len(dates) - first or not self._serves(known, symbols):
+                few = self.stored and symbols is not None and len(symbols) * FEW <= len(self.facts.symbols)
+                wanted = symbols if few and symbols else self.facts.symbols
+                known = self.part(slice(first, len(dates)), wanted, FIELDS)()
+                self._newest[:] = [known]
+            return known
+
+    def _serves(self, known: Prices, symbols: Names | None) -> bool:
+        """Return whether a reading has some symbols; thousands of leaves ask, most of them for the same."""
+        if len(known.symbols) == len(self.facts.symbols) or known.symbols is symbols:
+            return True
+        return symbols is not None and known.has(symbols)
 
     def whole(self, rows: slice) -> Part:
         """Return what reads all symbols and fields in some rows of its calendar, whole partitions."""

@@ -40,6 +40,8 @@ class Facts:
     """Whether volumes are known of the dataset."""
     read_digests: Callable[[], Digests]
     """Returns the digests of its symbols; called once, when one is first asked for."""
+    panel: str | None = None
+    """What was stated of its steps at ingestion, as JSON; None is none."""
     _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
     _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
@@ -52,10 +54,18 @@ class Facts:
         return cls(prices.name, prices.dates, prices.symbols, prices.closed, has_volume, partial(digests_of, prices))
 
     @classmethod
-    def stated(cls, name: str, dates: np.ndarray, symbols: tuple[str, ...], closed: bool, digests: Digests) -> Facts:
+    def stated(
+        cls,
+        name: str,
+        dates: np.ndarray,
+        symbols: tuple[str, ...],
+        closed: bool,
+        digests: Digests,
+        panel: str | None = None,
+    ) -> Facts:
         """Return facts whose digests are known already; where there are volumes, every symbol has digests of them."""
         has_volume = any(field == "volume" for _, _, field in digests)
-        return cls(name, dates, symbols, closed, has_volume, partial(_itself, digests))
+        return cls(name, dates, symbols, closed, has_volume, partial(_itself, digests), panel)
 
     @cached_property
     def digests(self) -> Digests:

@@ -6,6 +6,8 @@
 3. They are cut into partitions (calendar years). A partition's digest covers its own observations and the price each
    asset entered it with, so the returns inside it are a function of what the digest covers.
 4. Some rows alone, with the price that each asset enters them with, have the returns that they have in the whole.
+5. Where a dataset has a step (metabt.data.panel.stepped), its returns are stated beside the prices, which stay as they
+   are: returns over longer steps than sessions compound those.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class Prices:
     """True when no more data will ever come, so the dataset does not hold a tree at its last date."""
     entry: np.ndarray | None = None
     """(n_assets,) last price before the first session, NaN where there was none; None where there was none at all."""
+    stated: np.ndarray | None = None
+    """(n_sessions, n_assets) returns that a step has made, NaN where it gives none; None: those between the prices."""
 
     def __post_init__(self) -> None:
         """Check the shape, the order and every price.
@@ -63,7 +67,7 @@ class Prices:
         if list(self.symbols) != sorted(set(self.symbols)):
             raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
         check_prices(self.name, self.dates, self.symbols, self.close)
-        for name in ("dates", "close", "volume", "entry"):
+        for name in ("dates", "close", "volume", "entry", "stated"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _frozen(_own(getattr(self, name))))
 
@@ -74,11 +78,16 @@ class Prices:
             raise DataError(f"{who}: dates are {shown(self.dates)}, wanted an array: np.array(dates, 'datetime64[D]')")
         if not isinstance(self.symbols, list | tuple) or not all(isinstance(it, str) for it in self.symbols):
             raise DataError(f"{who}: symbols are {shown(self.symbols)}, wanted a tuple of texts: tuple(symbols)")
-        for name, array in (("close", self.close), ("volume", self.volume), ("entry", self.entry)):
+        for name, array in (
+            *(("close", self.close), ("volume", self.volume)),
+            *(("entry", self.entry), ("stated", self.stated)),
+        ):
             if array is not None and (not isinstance(array, np.ndarray) or array.dtype != np.float64):
                 raise DataError(f"{who}: {name} is {shown(array)}, wanted an array: np.array({name}, float)")
         if self.volume is not None and self.volume.shape != self.close.shape:
             raise DataError(f"{who}: volumes have shape {self.volume.shape}, wanted {self.close.shape}, as closes have")
+        if self.stated is not None and self.stated.shape != self.close.shape:
+            raise DataError(f"{who}: returns have shape {self.stated.shape}, wanted {self.close.shape}, as closes have")
 
     def __repr__(self) -> str:
         dates = self.dates.astype("datetime64[D]")
@@ -97,8 +106,8 @@ class Prices:
 
     @cached_property
     def complete(self) -> bool:
-        """True if every asset has a price in every session."""
-        return bool(self.priced.all())
+        """True if every asset has a price in every session, and its returns are those between them."""
+        return self.stated is None and bool(self.priced.all())
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -127,6 +136,8 @@ class Prices:
     @cached_property
     def returns(self) -> np.ndarray:
         """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
+        if self.stated is not None:
+            return _frozen(np.nan_to_num(self.stated, nan=0.0))
         if self.complete:
             returns = np.empty_like(self.close)
             np.divide(self.close[1:], self.close[:-1], out=returns[1:])
@@ -149,7 +160,12 @@ class Prices:
 
     @cached_property
     def observed(self) -> np.ndarray:
-        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it."""
+        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it.
+
+        Where returns are stated: the asset has one in the session.
+        """
+        if self.stated is not None:
+            return _frozen(~np.isnan(self.stated))
         if self.complete:
             observed = np.ones(self.close.shape, bool)
             observed[:1] = ~np.isnan(self._entered)
@@ -177,8 +193,24 @@ class Prices:
         rows = np.searchsorted(self.dates, sessions, side="right") - 1
         if rows[0] >= 0 and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
             return self.returns[rows[0] + 1 : rows[-1] + 1]
+        if self.stated is not None:
+            return _compounded(self.returns, rows)
         last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], self._entered)
         return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+
+    def has(self, symbols: Sequence[str]) -> bool:
+        """Return whether it has all of some symbols.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+            Any texts.
+
+        Returns
+        -------
+        bool
+        """
+        return all(symbol in self._place for symbol in symbols)
 
     def columns(self, symbols: Sequence[str]) -> np.ndarray:
         """Return the columns of some symbols.
@@ -219,7 +251,8 @@ class Prices:
         volume = None if self.volume is None else np.ascontiguousarray(self.volume[:, columns])
         close = np.ascontiguousarray(self.close[:, columns])
         entry = None if self.entry is None else self.entry[columns]
-        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry)
+        stated = None if self.stated is None else np.ascontiguousarray(self.stated[:, columns])
+        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry, stated)
 
     def rows(self, rows: slice) -> Prices:
         """Return some consecutive sessions alone; their returns are those that they have here.
@@ -239,7 +272,8 @@ class Prices:
             return self
         entry = self._last[first - 1] if first else self.entry
         volume = None if self.volume is None else self.volume[rows]
-        return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry)
+        stated = None if self.stated is None else self.stated[rows]
+        return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry, stated)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield a digest of what each symbol observed in each partition in which it has a price.
@@ -251,7 +285,8 @@ class Prices:
         partition : str
             Calendar year, such as 2020.
         field : str
-            close, which covers the price that the symbol enters the partition with; or volume.
+            close, which covers the price that the symbol enters the partition with, and returns that are stated; or
+            volume.
         digest : str
             SHA-256 (hex) of dates and values.
         """
@@ -275,6 +310,9 @@ class Prices:
             dates = self.dates[rows].astype("datetime64[D]").astype(np.int64)
             seen = np.ascontiguousarray(self.priced[rows].T)
             found = {"close": _digests(dates, seen, self.close[rows], entry)}
+            if self.stated is not None:
+                pairs = zip(found["close"], _digests(dates, seen, self.stated[rows], None), strict=True)
+                found["close"] = [hashlib.sha256(f"{one} {other}".encode()).hexdigest() for one, other in pairs]
             if self.volume is not None:
                 found["volume"] = _digests(dates, seen, self.volume[rows], None)
             for column in np.flatnonzero(~seen.any(axis=1)).tolist():
@@ -289,13 +327,26 @@ def join_rows(parts: Sequence[Prices]) -> Prices:
     if len(parts) == 1:
         return first
     volumes = [part.volume for part in parts if part.volume is not None]
+    stated = [part.stated for part in parts if part.stated is not None]
     return replace(
         first,
         dates=np.concatenate([part.dates for part in parts]),
         close=np.concatenate([part.close for part in parts]),
         volume=np.concatenate(volumes) if volumes else None,
+        stated=np.concatenate(stated) if stated else None,
         closed=parts[-1].closed,
     )
+
+
+def _compounded(returns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return what `returns` compound to after each of some rows, up to the next; rows of -1 are before the first."""
+    found = returns[np.maximum(rows[1:], 0)]  # a step of one session is its return, to the bit
+    for place in np.flatnonzero(np.diff(rows) != 1).tolist():
+        growth = np.ones(returns.shape[1])
+        for row in returns[rows[place] + 1 : rows[place + 1] + 1]:  # in time order, whichever assets there are
+            growth *= 1.0 + row
+        found[place] = growth - 1.0
+    return found
 
 
 def observed_digests(dates: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, int, str]]:

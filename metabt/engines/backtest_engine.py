@@ -20,6 +20,7 @@ from metabt.build.flat_baseline import flatten_tree, join_prices
 from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
+from metabt.build.step_checks import check_steps
 from metabt.build.walk_result import Executor, WalkResult
 from metabt.data.dataset import Dataset
 from metabt.data.prices import Prices
@@ -30,7 +31,7 @@ from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.resolve import check_bounds
 from metabt.portfolio.settings import parse_date
-from metabt.portfolio.sleeve import Sleeve
+from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.values.arguments import day, flag, port, shown, whole
 from metabt.values.tables import Table
 
@@ -84,10 +85,10 @@ class BacktestEngine:
         flag("is_meta_backtest", is_meta_backtest)
         flag("force", force)
         self.datasets = {name: Dataset.of(item) if isinstance(item, Prices) else item for name, item in prices.items()}
+        self.executor, self.cache = executor or Local(), cache or NoCache()
         self.portfolios = tuple(self._shape(tree, is_meta_backtest) for tree in portfolios)
         objects = objects_of(self.portfolios)
-        self.executor = executor or Local()
-        self.cache = NoCache() if objects or cache is None else cache
+        self.cache = NoCache() if objects else self.cache
         if objects and self.executor.name != "local":
             raise ConfigError(
                 f"estimator {objects[0]} was handed over as an object, and engine '{self.executor.name}' walks in "
@@ -107,6 +108,7 @@ class BacktestEngine:
         used: dict[str, set[str]] = {}
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
+        self._check([self.datasets[name] for name in sorted(used)])
         joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
@@ -147,6 +149,21 @@ class BacktestEngine:
             who = f"{len(plan.trees):,} portfolios together" if several else f"portfolio '{plan.trees[0].name}'"
             check_memory(who, memory_estimate(plan, self.keep, remembers=self.cache.remembers, spilled=spilled))
 
+    def check_steps(self) -> None:
+        """Raise where a step of a dataset that the forest reads looks ahead; `run` does, before it starts.
+
+        Raises
+        ------
+        DataError
+            With the step, and the first session and asset whose return moved (metabt.build.step_checks).
+        """
+        read = {node.spec.dataset for node in self.plan.nodes.values() if isinstance(node.spec, Leaf)}
+        self._check([self.datasets[name] for name in sorted(read)])
+
+    def _check(self, datasets: Sequence[Dataset]) -> None:
+        # an executor that walks what is stored again writes nothing, and knows what has passed
+        check_steps(datasets, self.cache, getattr(self.executor, "remembered", None))
+
     def run(self, progress: Progress | None = None) -> WalkResult:
         """Walk the forest.
 
@@ -166,11 +183,13 @@ class BacktestEngine:
         Raises
         ------
         ConfigError, DataError
-            As `plan` does, for an executor and a cache that do not go together, and as `check_memory` does.
+            As `plan` does, for an executor and a cache that do not go together, and as `check_memory` and
+            `check_steps` do.
         RunError
             If the executor fails: Ray's workers keep dying, or its machines would not compute the same bits.
         """
         self.check_memory()
+        self.check_steps()
         with one_thread():
             return self.executor.walk(self.plan, self.cache, progress)
 
@@ -208,6 +227,8 @@ class BacktestEngine:
         end = None if end is None else parse_date("end", day("end", end))
         if benchmark is not None and not isinstance(benchmark, Benchmark):
             raise ConfigError(f"benchmark is {shown(benchmark)}, wanted a Benchmark; metabt.backtest takes a symbol")
+        if benchmark is not None:
+            self._check([benchmark.dataset])
         with one_thread():
             completed = walked.complete(self.plan.nodes[tree.spec.digest])
             return assemble(tree, completed, end, benchmark=benchmark, cache=self.cache, keep=self.keep)

@@ -53,6 +53,11 @@ class Rewalk:
         self._own: dict[str, Walk] = {}
         self._notes: dict[tuple[str, str], dict[str, float]] = {}
 
+    @property
+    def remembered(self) -> Cache | None:
+        """What it reads blocks from, which knows which steps have passed; None where there is none."""
+        return self._cache
+
     def walk(self, plan: Plan, cache: Cache, progress: Progress | None) -> WalkResult:
         """Walk every node over every partition; `cache` is neither read nor written."""
         walks = {key: Walk(initial_state(node)) for key, node in plan.nodes.items()}

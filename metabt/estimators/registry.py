@@ -3,9 +3,10 @@
 1. A native name leads to one class, imported when it is first asked for.
 2. `skfolio.X` leads to a class that skfolio exports, checked to be the right kind by
    `metabt.estimators.plugins.skfolio`.
-3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers` or
-   `metabt.selectors`. A configuration names none of the modules that are imported: names are never code. What keys say
-   of it are versions (`requirements`) and the digest of its files (`sources`, metabt.estimators.plugins.plugin_source).
+3. Any other name must be an entry point of an installed distribution, in the group `metabt.optimizers`,
+   `metabt.selectors` or, for what stands between prices and returns (metabt.estimators.steps), `metabt.steps`. A
+   configuration names none of the modules that are imported: names are never code. What keys say of it are versions
+   (`requirements`) and the digest of its files (`sources`, metabt.estimators.plugins.plugin_source).
 4. Parameters are checked against the constructor's signature before anything is built (`metabt.estimators.parameters`).
 """
 
@@ -76,7 +77,7 @@ def optimizer(name: str, **params: Any) -> Optimizer:
         from metabt.estimators.plugins.skfolio import optimizer as build
 
         return build(name.removeprefix("skfolio."), params)
-    found = _find("optimizer", name, OPTIMIZERS)
+    found = loaded("optimizer", name)
     if inspect.isclass(found) and issubclass(found, Optimizer):
         return found(**checked_parameters(f"optimizer '{name}'", found, params))
     from metabt.estimators.optimizers.fitted import fitted_optimizer
@@ -108,7 +109,7 @@ def selector(name: str, **params: Any) -> Selector:
         from metabt.estimators.plugins.skfolio import selector as build
 
         return build(name.removeprefix("skfolio."), params)
-    found = _find("selector", name, SELECTORS)
+    found = loaded("selector", name)
     parameters = checked_parameters(f"selector '{name}'", found, params)
     if inspect.isclass(found) and issubclass(found, Selector):
         return found(**parameters)
@@ -127,8 +128,8 @@ def canonical(kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]
     ConfigError
         As `optimizer` and `selector` do.
     """
-    native = OPTIMIZERS if kind == "optimizer" else SELECTORS
-    return checked_parameters(f"{kind} '{name}'", _find(kind, name, native), params) if name in native else dict(params)
+    native = _native(kind)
+    return checked_parameters(f"{kind} '{name}'", loaded(kind, name), params) if name in native else dict(params)
 
 
 def known_optimizers() -> tuple[str, ...]:
@@ -141,10 +142,15 @@ def known_selectors() -> tuple[str, ...]:
     return tuple(sorted({*SELECTORS, *_plugins("selector")}))
 
 
+def known_steps() -> tuple[str, ...]:
+    """Return every name of a registered step (metabt.estimators.steps); sorted. metabt has none of its own."""
+    return tuple(sorted(_plugins("step")))
+
+
 def distribution(kind: str, name: str) -> tuple[str, str] | None:
     """Return the name and the version of the installed package that an estimator comes from; None for metabt's own.
 
-    `kind` is optimizer or selector. Keys of runs and blocks include them: another version may give other weights.
+    `kind` is optimizer, selector or step. Keys of runs and blocks include them: another version may give other weights.
     """
     found = _origin(kind, name)
     return None if found is None or found[1] is None else (found[1].name, found[1].version)
@@ -152,10 +158,10 @@ def distribution(kind: str, name: str) -> tuple[str, str] | None:
 
 def _origin(kind: str, name: str) -> tuple[str, Distribution | None] | None:
     """Return module:Class of a plug-in and what has installed it, if anything; None for metabt's own."""
-    if name.startswith("skfolio."):
+    if name.startswith("skfolio.") and kind != "step":
         return "skfolio", metadata_of("skfolio")
     point = _plugins(kind).get(name)
-    if point is None or name in (OPTIMIZERS if kind == "optimizer" else SELECTORS):
+    if point is None or name in _native(kind):
         return None
     return point.value, point.dist
 
@@ -164,8 +170,8 @@ def _origin(kind: str, name: str) -> tuple[str, Distribution | None] | None:
 def sources(kind: str, name: str) -> dict[str, str]:
     """Return package -> short digest of its files, of what an estimator comes from; empty for metabt's own.
 
-    `kind` is optimizer or selector. Of what the package requires there are those that are installed for editing, whose
-    version stays while their code changes. Files are read once in a process.
+    `kind` is optimizer, selector or step. Of what the package requires there are those that are installed for editing,
+    whose version stays while their code changes. Files are read once in a process.
 
     Raises
     ------
@@ -223,12 +229,27 @@ def _plugins(kind: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"metabt.{kind}s")}
 
 
-def _find(kind: str, name: str, native: Mapping[str, str]) -> Callable[..., Any]:
+def _native(kind: str) -> Mapping[str, str]:
+    if kind == "step":
+        return {}
+    return OPTIMIZERS if kind == "optimizer" else SELECTORS
+
+
+def loaded(kind: str, name: str) -> Callable[..., Any]:
+    """Return what a name stands for: a class, or a function. `kind` is optimizer, selector or step.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, and for a plug-in one of whose files is missing.
+    """
+    native = _native(kind)
     if name in native:
         module, _, attribute = native[name].partition(":")
         return getattr(import_module(module), attribute)
     plugins = _plugins(kind)
     if name not in plugins:
-        raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, 'skfolio.*'])}")
+        others = [] if kind == "step" else ["skfolio.*"]
+        raise ConfigError(f"no {kind} is called {name!r}{nearest(name, [*native, *plugins, *others])}")
     sources(kind, name)  # before its code is read, so that they are of one text
     return plugins[name].load()

@@ -10,7 +10,8 @@
 7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs.
 8. `maintenance` merges small files and lets snapshots go; `folder/` knows what lies there, `storage/` is the port
    behind which that is a folder or a prefix of an object store.
-9. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse.
+9. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse; `dataset_steps`
+   puts what was stated of a dataset's steps between its prices and its returns.
 
 Imports: `analysis` and the rooms beneath it.
 Offers: the names below; each is imported when it is first asked for.

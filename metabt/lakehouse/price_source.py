@@ -3,6 +3,9 @@
 1. Frames pass the same reading and checking as ingested files, so they get the same digests and the same bits.
 2. A source says where blocks of what is computed from it are remembered, and finds and stores its runs. What comes from
    frames is not stored: nothing is found, and committing a run does nothing.
+3. Every dataset that a source gives has its steps between prices and returns: those that were stated of a stored one
+   when it was ingested, or of frames when they were handed over. Whoever reads returns, in whichever process, reads
+   them through these steps; levels are those that were observed.
 """
 
 from __future__ import annotations
@@ -16,13 +19,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from metabt.data.dataset import Dataset, Names
+from metabt.data.facts import Facts
 from metabt.data.prices import Prices
+from metabt.data.step import Step
 from metabt.errors import ConfigError, DataError
+from metabt.lakehouse.dataset_steps import reread, stated_steps, steps_of_frames, with_steps
 from metabt.portfolio.sleeve import Sleeve
+from metabt.values.arguments import shown
 from metabt.values.tables import Coded, Table
 
 if TYPE_CHECKING:
     from metabt.build.cache.disk import StoredCache
+    from metabt.lakehouse import Reader
     from metabt.lakehouse.catalog.asking import Asking
     from metabt.lakehouse.runs.askings import Asked
     from metabt.lakehouse.storage.port import Root
@@ -54,9 +62,9 @@ class Frames:
     damaged: Mapping[str, str] = MappingProxyType({})
     """Nothing is stored, so nothing is damaged."""
 
-    def __init__(self, panels: Mapping[str, Prices]) -> None:
-        """Take the prices of each dataset by its name."""
-        self._panels = dict(panels)
+    def __init__(self, panels: Mapping[str, Prices], steps: Mapping[str, tuple[Step, ...]] | None = None) -> None:
+        """Take the prices, and the steps between them and the returns, of each dataset by its name."""
+        self._panels, self._steps = dict(panels), dict(steps or {})
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return dataset -> its symbols, sorted."""
@@ -64,7 +72,7 @@ class Frames:
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
-        return {name: Dataset.of(self._panels[name].select(symbols)) for name, symbols in wanted(trees).items()}
+        return {name: self._chosen(name, symbols) for name, symbols in wanted(trees).items()}
 
     def dataset(self, name: str, symbols: Names | None = None) -> Dataset:
         """Return a dataset, with some of its symbols or, with None, all.
@@ -78,7 +86,16 @@ class Frames:
 
         panel = self._panels[name]
         some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
-        return Dataset.of(panel.select(some) if some else panel)
+        return self._chosen(name, tuple(some) if some else panel.symbols)
+
+    def _chosen(self, name: str, symbols: Names) -> Dataset:
+        panel, steps = self._panels[name], self._steps.get(name, ())
+        read = panel if any(step.whole for step in steps) else panel.select(symbols)
+        return with_steps(Dataset.of(read), steps, symbols)
+
+    def with_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> Frames:
+        """Return the same prices with steps between them and the returns, by dataset."""
+        return Frames(self._panels, steps)
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return the datasets: they stay readable."""
@@ -190,17 +207,30 @@ class Lakehouse:
         """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""
         self._lake.record(self.path, [_asked(run, asking)], self.connection, is_writable=self._writes or None)
 
-    def wanted(self, symbols: Mapping[str, Names | None]) -> dict[str, Dataset]:
-        """Return some datasets, by name, each with some of its symbols or, with None, all; no price is read yet."""
+    def wanted(self, symbols: Mapping[str, Names | None], *, levels: bool = False) -> dict[str, Dataset]:
+        """Return some datasets, by name, each with some of its symbols or, with None, all; no price is read yet.
+
+        With `levels` alone their steps are left out: prices are those that were observed, and so are returns.
+        """
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
         facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
-        return {name: Dataset(known, partial(reader.part, known), stored=True) for name, known in facts.items()}
+        steps = {name: () if levels else stated_steps(known) for name, known in facts.items()}
+        # a step that is shown all symbols needs the facts of all, whichever are wanted
+        whole = [name for name in steps if any(step.whole for step in steps[name])]
+        read = self._lake.load_facts(self.connection, dict.fromkeys(whole), self.snapshot) if whole else {}
+        return {
+            name: with_steps(_stored(reader, read.get(name, known)), steps[name], known.symbols)
+            for name, known in facts.items()
+        }
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return datasets of this source whose prices are read through another connection, once this one is closed."""
         reader = self._lake.Reader(self.path, self.snapshot)
-        parts = {name: partial(reader.part, dataset.facts) for name, dataset in datasets.items()}
-        return {name: Dataset(dataset.facts, parts[name], stored=True) for name, dataset in datasets.items()}
+        return {name: reread(dataset, partial(_stored, reader)) for name, dataset in datasets.items()}
+
+
+def _stored(reader: Reader, known: Facts) -> Dataset:
+    return Dataset(known, partial(reader.part, known), stored=True)
 
 
 def _asked(run: Named, asking: Asking) -> Asked:
@@ -216,11 +246,26 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
 
 
-def source_of(prices: Any, *, to_write: bool = False) -> Frames | Lakehouse:
+def source_of(prices: Any, *, to_write: bool = False, panel: Any = None) -> Frames | Lakehouse:
     """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source.
 
     With `to_write` a lakehouse that can be written is attached for it at once, which is quicker than to do so later.
+    `panel` states the steps of prices in memory, of a single dataset or by dataset.
+
+    Raises
+    ------
+    ConfigError
+        For a `panel` of a lakehouse, which has what was stated when it was ingested, or one that cannot be meant.
     """
+    if panel is not None and isinstance(prices, Lakehouse | str | Path):
+        raise ConfigError(
+            f"panel is {shown(panel)}, and prices are those of a lakehouse, whose steps are stated with its datasets; "
+            "leave panel out and state it there: metabt ingest --dataset NAME --panel STEP"
+        )
+    if panel is not None and not isinstance(prices, Frames):
+        source = source_of(prices)
+        assert isinstance(source, Frames)  # of a lakehouse it has been refused
+        return source.with_steps(steps_of_frames(panel, list(source.symbols())))
     if isinstance(prices, Frames | Lakehouse):
         return prices
     if isinstance(prices, str | Path):

@@ -26,7 +26,7 @@ from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
 from metabt.lakehouse.runs.names import LATEST, resolve_run
 from metabt.lakehouse.runs.run_seals import check_askings, seal_askings, seal_runs, sound_runs
 
-DATASET_COLUMNS = ("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "checks")
+DATASET_COLUMNS = ("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "panel", "checks")
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
 KIND_COLUMNS = ("dataset", "kind", "count")
 Rows = list[tuple[Any, ...]]
@@ -55,10 +55,11 @@ def list_datasets(con: Con) -> Rows:
     Returns
     -------
     list of tuple
-        Name, numbers of symbols and sessions, first and last session, whether it is closed, how much odd was noted.
+        Name, numbers of symbols and sessions, first and last session, whether it is closed, its steps as JSON or None,
+        how much odd was noted.
     """
     sql = (
-        "SELECT dataset, symbols, sessions, first_date, last_date, closed, "
+        "SELECT dataset, symbols, sessions, first_date, last_date, closed, panel, "
         "(SELECT count(*) FROM checks c WHERE c.dataset = d.dataset) FROM datasets d ORDER BY dataset"
     )
     return con.execute(sql).fetchall()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metabt.lakehouse.prices.price_changes import CALENDAR, PriceChange, told
-from metabt.runs.input_differences import Difference, changed_settings, differences, settings_of
+from metabt.runs.input_differences import Difference, changed_settings, differences, settings_of, stated_steps
 from metabt.runs.previous_run import PreviousRun, beneath, compared, newest_comparable, newest_with, specs_of
 from metabt.runs.record import Record, read_record
 from metabt.values.tables import texts
@@ -145,6 +145,12 @@ class _Explaining:
     def _causes(self, place: str, past: PreviousRun, there: str) -> list[Difference]:
         spec, before = self._specs[place], past.specs[there]
         changed = changed_settings(settings_of(before), settings_of(spec))
+        if "dataset" in spec:
+            before_steps, steps = (
+                {"panel": {name: text for name, text in stated_steps(config).items() if name == spec["dataset"]}}
+                for config in (past.record.config, self._run.config)
+            )
+            changed += changed_settings(before_steps, steps)
         causes = [Difference("configuration", line) for line in changed]
         if "children" in spec or "children" in before:
             return causes + [Difference("child", line) for line in self._child_lines(place, past, there)]

@@ -34,7 +34,7 @@ class Difference:
     """One input that differs."""
 
     kind: str
-    """configuration, child, prices, code, library, plug-in, platform, format; first or unknown."""
+    """configuration, child, prices, code, library, plug-in, step, platform, format; first or unknown."""
     text: str
     """The input, and its values from the earlier to the later run."""
 
@@ -71,7 +71,13 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
 
 
 def _view(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"end": config["end"], "flat": config["flat"], "benchmark": config.get("benchmark", {}).get("name")}
+    against = config.get("benchmark", {}).get("name")
+    return {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
+
+
+def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return dataset -> the steps between its prices and its returns as text, of those that a run reads."""
+    return {name: "; ".join(each) for name, each in config.get("steps", {}).items()}
 
 
 def changed_settings(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> list[str]:
@@ -128,7 +134,7 @@ def version_differences(
     difference of the code.
     """
     found = [Difference("code", line) for line in _module_lines(one, other, modules, alike)]
-    for key, kind in (("libraries", "library"), ("plugins", "plug-in"), ("platform", "platform")):
+    for key, kind in (("libraries", "library"), ("plugins", "plug-in"), ("steps", "step"), ("platform", "platform")):
         before, after = _sides(one, other, key, alike or key != "libraries")
         found += [Difference(kind, line) for line in changed_settings(before, after)]
     if one.get("format") != other.get("format"):

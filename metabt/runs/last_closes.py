@@ -2,6 +2,7 @@
 
 1. A symbol that the run's leaves may hold is priced in their dataset, and in no other that has the symbol too.
 2. One that no leaf takes is priced where exactly one of the run's datasets has it.
+3. A price is the one that was observed: the steps of a dataset make returns, and no level.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def last_closes(source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others
     home = {symbol: dataset for dataset, symbols in wanted.items() for symbol in symbols}
     known, asked = source.symbols(), {*home, *others}
     some = {name: tuple(sorted(asked.intersection(known.get(name, ())))) for name in wanted}
-    datasets = source.wanted({name: symbols for name, symbols in some.items() if symbols})
+    datasets = source.wanted({name: symbols for name, symbols in some.items() if symbols}, levels=True)
     found: dict[str, dict[str, Close]] = {}
     for name, dataset in datasets.items():
         for symbol, close in _newest(dataset):

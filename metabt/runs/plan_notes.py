@@ -3,6 +3,7 @@
 1. The dataset that is going to end it early.
 2. The assets that are going to be ineligible at most decisions of their leaf for lack of data. The closes of assets
    with gaps are read for it, those of each dataset once.
+3. The steps between prices and returns.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from metabt.analysis.coverage import coverage_of, decided_on, with_gaps
 from metabt.analysis.left_out import LEAVES, LIFE, LeftOut, in_order, measured
 from metabt.analysis.run_notes import EarlyEnd, early_end
 from metabt.build.plan import Plan
+from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset
 from metabt.lakehouse.price_source import wanted
 from metabt.portfolio.sleeve import Leaf
@@ -33,6 +35,8 @@ class PlanNotes:
     """What is going to end some of them early, with their number, the most frequent first."""
     left_out: tuple[LeftOut, ...] = ()
     """Assets that are going to be ineligible at most decisions, for lack of data."""
+    steps: tuple[tuple[str, str], ...] = ()
+    """Dataset, and the steps between its prices and its returns, in the order in which they are applied."""
 
 
 def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
@@ -44,8 +48,16 @@ def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
         found.update([ended] if ended else [])
     last = None if None in stated or not stated else max(np.datetime64(end) for end in stated)
     return PlanNotes(
-        len(plan.trees), tuple(found.most_common()), tuple(in_order(list(islice(_lacking(plan, last), LEAVES))))
+        len(plan.trees),
+        tuple(found.most_common()),
+        tuple(in_order(list(islice(_lacking(plan, last), LEAVES)))),
+        tuple((name, "; then ".join(texts)) for name, texts in _steps(plan).items()),
     )
+
+
+def _steps(plan: Plan) -> dict[str, list[str]]:
+    read = {name: plan.datasets[name] for name in wanted(plan.trees) if name in plan.datasets}
+    return {name: [step.text for step in steps_of(dataset)] for name, dataset in read.items() if dataset.step}
 
 
 def _lacking(plan: Plan, end: np.datetime64 | None) -> Iterable[LeftOut]:

@@ -39,6 +39,7 @@ def plan_lines(notes: PlanNotes) -> list[str]:
     if notes.early_ends:
         end, times = notes.early_ends[0]
         lines.append(("" if times == notes.n_trees else f"{times} of {notes.n_trees}: ") + ended_early(end))
+    lines += [f"returns of {name} are made by {steps}; trades are at observed closes" for name, steps in notes.steps]
     return [*lines, *([ineligible(notes.left_out)] if notes.left_out else [])]
 
 

@@ -159,7 +159,9 @@ def _inputs(run: Record, asked: Request) -> tuple[Difference, ...]:
     data = [name for name, text in asked.digests.items() if run.config["data"].get(name) != text]
     if run.config.get("benchmark") != asked.config.get("benchmark"):
         data.append(f"benchmark {run.benchmark}")
-    return tuple([*found, *(Difference("prices", f"{name} is not what its digest says") for name in data)])
+    through = {name: ", read through other steps," for name in asked.steps if any(it.kind == "step" for it in found)}
+    told = [f"{name}{through.get(name, '')} is not what its digest says" for name in data]
+    return tuple([*found, *(Difference("prices", text) for text in told)])
 
 
 def _named(inputs: tuple[Difference, ...]) -> str:

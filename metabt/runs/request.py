@@ -14,9 +14,10 @@ from sys import intern
 from typing import Any
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
-from metabt.build.keys import FORMAT, basis, plugin_versions
+from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
+from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
@@ -63,7 +64,22 @@ class Request:
         against = (
             {"benchmark": {"name": self.benchmark.name, "digest": self.benchmark.digest}} if self.benchmark else {}
         )
-        return {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests, **against}
+        steps = {"steps": self.steps} if self.steps else {}
+        shown = {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests}
+        return {**shown, **against, **steps}
+
+    @cached_property
+    def steps(self) -> dict[str, list[str]]:
+        """Dataset that the run reads -> the steps between its prices and its returns; none where it has none."""
+        return {name: [step.text for step in steps_of(each)] for name, each in self._with_steps.items()}
+
+    @cached_property
+    def _with_steps(self) -> dict[str, Dataset]:
+        """Those of the datasets that the run reads which have steps."""
+        read = {name: self.datasets[name] for name in wanted([self.tree])}
+        if self.benchmark is not None:
+            read.setdefault(self.benchmark.dataset.facts.name, self.benchmark.dataset)
+        return {name: each for name, each in sorted(read.items()) if each.step is not None}
 
     @cached_property
     def run_id(self) -> str:
@@ -86,9 +102,11 @@ class Request:
 
     @property
     def versions(self) -> dict[str, Any]:
-        """Versions of the code by module, of libraries, plug-ins and the platform; and the basis of keys by kind."""
+        """Versions of the code by module, of libraries, plug-ins, steps and the platform; the basis of keys by kind."""
         modules = {name: text[:16] for name, text in self.code.modules.items()}
-        return {**_basis(self.code), "modules": modules, **addresses(self.tree, self.flat)}
+        found = {**_basis(self.code), "modules": modules, **addresses(self.tree, self.flat)}
+        packages = step_versions(self._with_steps.values())
+        return {**found, "steps": packages} if packages else found
 
     def row(self, **columns: object) -> dict[str, object]:
         """Return the run's row in `runs`; `columns` are those that only its execution has, or that replace others."""

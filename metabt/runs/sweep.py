@@ -27,6 +27,7 @@ from metabt.build.foreign_warnings import Heard
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
 from metabt.build.ports import Cache, Progress
+from metabt.build.step_checks import check_steps
 from metabt.build.walk_result import Executor
 from metabt.data.dataset import Dataset
 from metabt.engines.backtest_engine import BacktestEngine
@@ -347,6 +348,9 @@ class _Forest:
         """Walk and assemble the trees of one engine, one batch after another."""
         from metabt.lakehouse.runs.run_files import Staged
 
+        engine.check_steps()
+        against = [entry.asked.benchmark.dataset for entry in entries if entry.asked and entry.asked.benchmark]
+        check_steps(against, engine.cache)
         if isinstance(engine.executor, Auto):
             engine.executor = engine.executor.chosen(engine.plan, engine.cache)
         views = [_view(entry) for entry in entries]

@@ -259,6 +259,35 @@ def test_prices_are_read_from_the_partition_that_the_longest_lookback_begins_in(
             assert len(prices.dates) - len(read.dates) == max(it for it in starts if it <= first)
 
 
+def test_a_part_of_a_forest_reads_its_own_symbols_and_shares_a_reading_with_what_reads_no_others() -> None:
+    """What is stored is read without the symbols of other trees, as actors that own groups of a sweep's trees do."""
+    prices, reads = market(7, True, False)["stocks"], list[tuple[str, ...]]()
+    source = Dataset.of(prices)
+
+    def part(rows: slice, symbols: tuple[str, ...], fields: tuple[str, ...]) -> Any:
+        reads.append(symbols)
+        return source.part(rows, symbols, fields)
+
+    universes = [STOCKS[:2], STOCKS[2:4], STOCKS[2:4], STOCKS[1:4]]
+    with monthly():
+        trees = [
+            resolve(
+                {"name": f"t{i}", "dataset": "stocks", "universe": each, "lookback": 5 + i},
+                symbols={"stocks": prices.symbols},
+            )
+            for i, each in enumerate(universes)
+        ]
+        plan = plan_forest(trees, {"stocks": replace(source, part=part, stored=True)})
+        for position, wanted in enumerate([STOCKS[:2], STOCKS[2:4], None, STOCKS]):  # the last reads more than half
+            reads.clear()
+            own = plan.part((position,))
+            readings = Readings(own, Markets(own))
+            for node in leaves_of(own):
+                for rows in node.partitions.values():
+                    check_leaf(node, rows, prices, readings)
+            assert reads == ([] if wanted is None else [tuple(wanted)])
+
+
 def months_of(prices: Prices) -> list[str]:
     return [str(date)[:7] for date in prices.dates]
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from metabt.cli.main import main
+from tests.shared import stepping
 from tests.shared.panels import random_walk
 
 FRAME = random_walk(3, pd.bdate_range("2023-01-02", periods=40, name="Date"), ["AA", "BB"])
@@ -48,3 +49,27 @@ def test_a_dataset_from_its_folder_to_its_end(
     assert main(["drop", "d", *lake]) == 1
     assert main(["forget", "abcd1234", *lake]) == 1
     assert "holds no run yet" in capsys.readouterr().err
+
+
+def test_steps_are_stated_with_a_file_or_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    FRAME.to_csv("prices.csv")
+    lake, dataset = ["--lakehouse", "lake"], ["--dataset", "d"]
+    assert main(["ingest", "prices.csv", *dataset, "--panel", "{name: averaged, before: 2, n: 3}", *lake]) == 0
+    assert main(["datasets", "--format", "csv", *lake]) == 0
+    assert '"[{""before"": 2, ""n"": 3, ""name"": ""averaged"", ""over"": ""asset""}]"' in capsys.readouterr().out
+    assert main(["ingest", *dataset, "--panel", "capped", *lake]) == 0
+    said = 'd: open, steps between prices and returns: [{"before": 0, "name": "capped", "over": "asset"}]'
+    assert capsys.readouterr().out.strip() == said
+    assert main(["ingest", *dataset, "--panel", "none", "--closed", *lake]) == 0
+    assert capsys.readouterr().out.strip() == "d: closed, steps between prices and returns: none"
+    for words, says in (
+        (["--panel", "cappd"], "panel of dataset 'd': no step is called 'cappd'; did you mean 'capped'?"),
+        (["--panel", "{name: capped, limit: x}"], "step 'capped': limit is 'x'; wanted a finite number"),
+        ([], "no file to ingest, and neither --panel nor --closed to state"),
+    ):
+        assert main(["ingest", *dataset, *words, *lake]) == 1
+        assert says in capsys.readouterr().err
+    assert stepping.PLUGINS

@@ -67,6 +67,36 @@ def test_prices_and_digests_are_read_once() -> None:
     assert reads == ["digests", "prices from 0"]
 
 
+def test_few_symbols_of_what_is_stored_are_read_alone_and_serve_whoever_wants_no_more() -> None:
+    reads: list[tuple[int, tuple[str, ...]]] = []
+    source = Dataset.of(panel())
+
+    def prices(rows: slice, symbols: Names, fields: Names) -> Part:
+        reads.append((rows.start, symbols))
+        return source.part(rows, symbols, fields)
+
+    dataset, every = replace(source, part=prices, stored=True), source.facts.symbols
+    start = source.facts.partitions["2020"].start
+    for row, symbols, read in (
+        (start, ("BB", "DD"), ("BB", "DD")),
+        (start + 9, ("DD",), None),
+        (start, ("AA",), ("AA",)),
+        (start, ("AA", "BB", "CC"), every),  # more than half
+        (start, ("EE",), None),
+        (start, None, None),
+        (0, ("CC",), ("CC",)),
+        (start, None, every),
+    ):
+        reads.clear()
+        found = dataset.since(row, symbols)
+        wanted = source.part(slice(len(panel().dates) - len(found.dates), None), symbols or every, ())()
+        assert found.select(symbols or every).returns.tobytes() == wanted.returns.tobytes()
+        assert reads == ([] if read is None else [(min(row, start), read)])
+    reads.clear()
+    memory = replace(source, part=prices)
+    assert memory.since(start, ("AA",)).symbols == every  # which costs nothing
+
+
 def test_prices_are_read_from_the_partition_on_that_is_asked_for() -> None:
     reads: list[slice] = []
     source = Dataset.of(panel())

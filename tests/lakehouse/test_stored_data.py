@@ -95,7 +95,10 @@ def test_datasets_are_listed_with_what_is_odd(fresh: Path) -> None:
     ingest(fresh, "e", FRAME)
     with attach(fresh, read_only=True) as con:
         first, last = FRAME.index[0].date(), FRAME.index[-1].date()
-        assert list_datasets(con) == [("d", 3, 60, first, last, True, 1), ("e", 3, 60, first, last, False, 0)]
+        assert list_datasets(con) == [
+            ("d", 3, 60, first, last, True, None, 1),
+            ("e", 3, 60, first, last, False, None, 0),
+        ]
         ((symbol, day, kind, _),) = list_checks(con, "d")
         assert (symbol, day, kind) == ("BB", FRAME.index[30].date(), "spike")
         with pytest.raises(ConfigError, match="no dataset 'f'"):

@@ -18,9 +18,12 @@ from metabt import lakehouse
 from metabt.cli.explanation import comparison_rows, comparison_text, explanation_rows, explanation_text
 from metabt.config import Job
 from metabt.errors import StoreError
+from metabt.lakehouse.ingestion.ingestion import restate
 from metabt.runs.comparison import compare, first_session_apart
 from metabt.runs.explain import Explanation, explain
+from metabt.runs.reproduce import reproduce
 from metabt.values.ranges import spans
+from tests.shared import stepping  # noqa: F401  # its steps
 from tests.shared.panels import STOCKS, random_walk
 from tests.shared.resealed import reseal
 
@@ -132,6 +135,27 @@ def test_a_changed_setting_is_named_by_its_key(lake: Path) -> None:
         "book/b": [("configuration", "optimizer.max_weight: 0.6 -> 0.5")],
     }
     assert found.found_blocks == 4
+
+
+def test_a_step_that_is_stated_anew_is_named_with_what_it_says(lake: Path) -> None:
+    restate(lake, "stocks", panel="capped")
+    run = metabt.backtest(tree(), lake)
+    found = causes(explained(lake, run.run_id))
+    change = ("configuration", "panel.stocks: (nothing) -> capped, before: 0, over: asset")
+    assert found["book/a"] == [change] == found["book/b"]
+    restate(lake, "stocks", panel={"name": "capped", "limit": 0.5})
+    again = metabt.backtest(tree(), lake)
+    change = (
+        "configuration",
+        "panel.stocks: capped, before: 0, over: asset -> capped, before: 0, limit: 0.5, over: asset",
+    )
+    assert causes(explained(lake, again.run_id))["book/a"] == [change]
+    with metabt.connect(lake) as con:
+        (versions, config) = con.sql(f"select versions, config from runs where run_id = '{run.run_id}'").fetchall()[0]
+    assert set(json.loads(versions)["steps"]) == {"stepping", "stepping (files)"}
+    assert json.loads(config)["steps"] == {"stocks": ["capped, before: 0, over: asset"]}
+    made_again = reproduce(lake, run.run_id)  # with the steps that its snapshot states
+    assert made_again.differs is None and not made_again.inputs
 
 
 def test_going_back_computes_nothing_and_a_sleeve_is_compared_with_the_run_that_had_it(lake: Path) -> None:

@@ -31,7 +31,8 @@ def source_of(rows: list[Row]) -> Any:
         wide = own.pivot(index="day", columns="symbol", values="close").sort_index()
         panels[name] = to_prices(name, wide.set_index(pd.to_datetime([f"2024-05-{day:02}" for day in wide.index])))
 
-    def wanted(names: dict[str, tuple[str, ...]]) -> dict[str, Dataset]:
+    def wanted(names: dict[str, tuple[str, ...]], *, levels: bool) -> dict[str, Dataset]:
+        assert levels  # a price is the one that was observed
         return {name: Dataset.of(panels[name].select(symbols)) for name, symbols in names.items()}
 
     return SimpleNamespace(symbols=Frames(panels).symbols, wanted=wanted)

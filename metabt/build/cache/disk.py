@@ -21,7 +21,7 @@ from metabt.errors import StoreError
 
 LOG = logging.getLogger("metabt.cache")
 
-SCHEMAS = {"block": "block 4", "exposure": "exposure 3"}
+SCHEMAS = {"block": "block 4", "exposure": "exposure 3", "causal": "causal 1"}
 """Kind of object -> its schema: a number more when the classes that it stores, or how they are stored, change."""
 
 

@@ -5,6 +5,8 @@
    a read-only matrix for every field.
 3. A scheduler (`scheduling`) calls recipes: in this process, or wherever an engine sends them.
 4. `causality` checks that a panel says the same of a session when later ones are missing.
+5. `stepped` is a dataset with a step between its prices and its returns, called as `map_overlap` calls a function;
+   `step_causality` checks that it looks neither ahead nor further back than it says.
 
 `metabt.open_panel` makes panels (metabt.api.panels).
 """

@@ -3,6 +3,7 @@
 1. Take away every session behind T, prices and all, and compute the last partition of what is left.
 2. Its last row, that of T, must be what the whole panel has at T, to the bit.
 3. Do so for sessions spread over the panel, most of them inside a partition, where a function is shown later ones.
+4. Steps beneath it, between prices and returns, are checked by themselves (metabt.data.panel.step_causality).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from metabt.data.panel.plan import Plan
 from metabt.data.panel.scheduling import Scheduler
 from metabt.data.panel.sheet import Sheet
+from metabt.data.panel.step_causality import check_step
+from metabt.data.panel.stepped import layers
 from metabt.errors import DataError
 
 
@@ -20,6 +23,9 @@ def check_causal(plan: Plan, scheduler: Scheduler, sessions: int) -> None:
 
     `sessions` of them, spread over the plan, are compared to the bit; `scheduler` computes them.
     """
+    for dataset in plan.datasets:
+        for layer in layers(dataset):
+            check_step(layer)
     chosen = np.unique(np.linspace(0, len(plan.dates) - 1, sessions, dtype=int)).tolist()
     for row in chosen:
         _compare(_last(plan.cut(slice(row, row + 1)), scheduler), _last(plan.until(row + 1), scheduler))

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from metabt.data.dataset import FIELDS, Dataset, Names
+from metabt.data.dataset import FIELDS, Dataset, Names, Part
 from metabt.data.panel.recipes import Function, Recipe, cut, mapped, picked, trimmed
 
 Partitions = tuple[tuple[str, slice], ...]
@@ -33,6 +33,11 @@ class Plan(ABC):
     """Its columns; None where a function decides."""
     fields: Names | None
     """Its fields; None where a function decides."""
+
+    @property
+    @abstractmethod
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What it reads."""
 
     @abstractmethod
     def recipe(self, k: int) -> Recipe:
@@ -76,13 +81,20 @@ class Reading(Plan):
         fields = tuple(name for name in FIELDS if name != "volume" or facts.has_volume)
         return cls(facts.dates, tuple(facts.partitions.items()), facts.symbols, fields, dataset, 0)
 
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What it reads."""
+        return (self.dataset,)
+
+    def whole(self, k: int) -> Part:
+        """Return what reads the whole partition that holds partition `k`, which may be a cut of it, as prices."""
+        return self.dataset.part(self.dataset.facts.partitions[self.partitions[k][0]], self.symbols, self.fields)
+
     def recipe(self, k: int) -> Recipe:
-        """Read the whole partition that holds partition `k`, which may be a cut of it."""
+        """Read the whole partition that holds partition `k`, and cut it."""
         label, rows = self.partitions[k]
-        whole = self.dataset.facts.partitions[label]
-        first = self.start + rows.start - whole.start
-        read = self.dataset.part(whole, self.symbols, self.fields)
-        return partial(cut, read, slice(first, first + rows.stop - rows.start), self.fields)
+        first = self.start + rows.start - self.dataset.facts.partitions[label].start
+        return partial(cut, self.whole(k), slice(first, first + rows.stop - rows.start), self.fields)
 
     def cut(self, rows: slice) -> Plan:
         """Return a plan that reads fewer partitions."""
@@ -102,6 +114,11 @@ class Keeping(Plan):
     recipes: tuple[Recipe, ...]
     """Returns each from where it is kept."""
 
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """Return none: what it keeps has been read."""
+        return ()
+
     def recipe(self, k: int) -> Recipe:
         """Return the recipe that takes partition `k` from where it is kept."""
         return self.recipes[k]
@@ -117,6 +134,11 @@ class Mapping(Plan):
     """What is applied."""
     before: int
     """Sessions ahead of each partition that it sees, at most."""
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What is read beneath it."""
+        return self.child.datasets
 
     def until(self, n_sessions: int) -> Plan:
         """Apply the function to what would be beneath it."""
@@ -141,6 +163,11 @@ class Picking(Plan):
     chosen_fields: Names | None
     """Which fields; None is all."""
 
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What is read beneath it."""
+        return self.child.datasets
+
     def until(self, n_sessions: int) -> Plan:
         """Choose from what would be beneath it."""
         return self.child.until(n_sessions).pick(self.chosen, self.chosen_fields)
@@ -158,6 +185,11 @@ class Cutting(Plan):
     """What they are from."""
     rows: slice
     """Which of its sessions."""
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What is read beneath it."""
+        return self.child.datasets
 
     def until(self, n_sessions: int) -> Plan:
         """Choose from what would be beneath it."""

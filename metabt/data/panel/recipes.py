@@ -6,6 +6,7 @@ A recipe is a `functools.partial` of one of the functions here:
    are those of the whole.
 2. `mapped` calls a function with up to `before` sessions ahead of the partition, and the partition. It never gets a
    later session, and what it returns is trimmed to the partition.
+   `called` is that one call.
 3. `picked` and `trimmed` leave columns and rows out of what a function returned.
 4. `kept` is a partition that is in memory.
 """
@@ -54,9 +55,19 @@ def mapped(function: Function, parts: tuple[Recipe, ...], before: int, label: st
     sheets = [part() for part in parts]
     own = len(sheets[-1].dates)
     whole = join_sheets(sheets)
-    given = whole.rows(slice(max(len(whole.dates) - own - before, 0), None))
     with one_thread():
-        answer = function(given)
+        return called(function, whole.rows(slice(max(len(whole.dates) - own - before, 0), None)), own, label)
+
+
+def called(function: Function, given: Sheet, own: int, label: str) -> Sheet:
+    """Call a function with a sheet, and return what it says of the last `own` sessions.
+
+    Raises
+    ------
+    DataError
+        For an answer that is no sheet, or has other sessions than it was given.
+    """
+    answer = function(given)
     _check(function, answer, given, own, label)
     return answer.rows(slice(len(given.dates) - own, None))
 

@@ -52,10 +52,12 @@ class SheetRead:
         return sheet_to_table(self.recipe())
 
 
-def shared(prices: Prices) -> Dataset:
-    """Put every partition of prices into the object store, and return the dataset that reads them there."""
+def shared(dataset: Dataset) -> Dataset:
+    """Put every partition of a dataset into the object store, and return the dataset that reads them there."""
+    prices = dataset.prices
     refs = {rows.start: ray.put(to_table(prices.rows(rows))) for _, rows in partitions(prices.dates)}
-    return Dataset(replace(Facts.of(prices), read_digests=partial(_digests, refs)), partial(_part, refs))
+    facts = replace(Facts.of(prices), read_digests=partial(_digests, refs))
+    return replace(dataset, facts=facts, part=partial(_part, refs))
 
 
 def _digests(refs: Refs) -> Digests:

@@ -25,9 +25,10 @@ SCHEMA = pa.schema(
         "close": NUMBERS,
         "volume": NUMBERS,
         "entry": NUMBERS,
+        "stated": NUMBERS,
     }
 )
-"""Columns of a block of prices; `volume` and `entry` are null where there are none."""
+"""Columns of a block of prices; `volume`, `entry` and `stated` are null where there are none."""
 FIELD = "field:"
 """Prefix of the name of a column that holds a field of a sheet."""
 
@@ -53,6 +54,7 @@ def to_table(prices: Prices) -> pa.Table:
         packed(prices.close),
         packed(prices.volume),
         packed(prices.entry),
+        packed(prices.stated),
     ]
     return pa.table(columns, schema=SCHEMA)
 
@@ -78,9 +80,11 @@ def from_table(table: pa.Table, after: np.datetime64 | None = None) -> Prices:
     name = row["name"][0].as_py()
     check_order(name, dates, after)
     shape = (len(dates), len(symbols))
-    volume = unpacked(row["volume"], shape) if row["volume"].is_valid()[0].as_py() else None
-    entry = unpacked(row["entry"]) if row["entry"].is_valid()[0].as_py() else None
-    return Prices(name, dates, symbols, unpacked(row["close"], shape), volume, row["closed"][0].as_py(), entry)
+    there = {field: row[field].is_valid()[0].as_py() for field in ("volume", "entry", "stated")}
+    volume = unpacked(row["volume"], shape) if there["volume"] else None
+    entry = unpacked(row["entry"]) if there["entry"] else None
+    stated = unpacked(row["stated"], shape) if there["stated"] else None
+    return Prices(name, dates, symbols, unpacked(row["close"], shape), volume, row["closed"][0].as_py(), entry, stated)
 
 
 def sheet_to_table(sheet: Sheet) -> pa.Table:

@@ -1,6 +1,7 @@
 """Price partitions: those that a process got from the driver, as leaves read them.
 
-Partitions that it did not get, since their blocks were expected to be known, are read from the lakehouse.
+Partitions that it did not get, since their blocks were expected to be known, are read from the lakehouse; so is what
+only such blocks read of those that it did get.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from metabt.build.inputs import Market, Markets, reach
 from metabt.build.plan import Plan
 from metabt.data.prices import Prices, join_rows
 from metabt.engines.ray.price_blocks import from_table
+from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf
 
 Part = tuple[str, str]
@@ -55,10 +57,18 @@ class PricePartitions:
         window, _ = reach(leaf, rows)
         facts = self.plan.datasets[leaf.dataset].facts
         labels = facts.touched(window)
-        if any((leaf.dataset, label) not in self._parts for label in labels):
+        if not all(self._holds(leaf, label) for label in labels):
             return self._unfed.of(leaf, rows)
         first, joined = facts.partitions[labels[0]].start, self._joined_at(leaf.dataset, labels)
         return Market.of(joined, leaf.universe, slice(window.start - first, window.stop - first))
+
+    def _holds(self, leaf: Leaf, label: str) -> bool:
+        """Return whether a partition came with all that a leaf reads: only what others missed may be in it."""
+        prices = self._parts.get((leaf.dataset, label))
+        if prices is None or not prices.has(leaf.universe):
+            return False
+        known = self.plan.datasets[leaf.dataset].facts.has_volume
+        return prices.volume is not None or not known or not build_selector(leaf.selector).reads_volume
 
     def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:
         """Return partitions end to end: most leaves look back as far as the one before."""

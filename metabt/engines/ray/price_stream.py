@@ -1,6 +1,8 @@
 """Price stream: the partitions of prices that a plan misses, in time order, kept while they may be needed.
 
-1. The first block of each leaf that is not known says from where on its dataset is read, with the lookback ahead.
+1. The first block of each leaf that is not known says from where on its dataset is read, with the lookback ahead: what
+   is read of it is the panel of these sessions, and of the symbols and fields that such leaves read
+   (metabt.data.panel.plan).
 2. One stream brings the partitions of all datasets, oldest first; it is drawn from as the lanes go on.
 3. A partition is dropped when no lane will look back as far. A lane that begins again reads what is gone by itself.
 
@@ -16,8 +18,10 @@ import ray
 
 from metabt.build.inputs import reach
 from metabt.build.plan import Node, Plan
+from metabt.data.panel.plan import Reading
 from metabt.engines.ray.price_partitions import Part
 from metabt.engines.ray.ray_data_stream import PriceRead, stream
+from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf
 
 AHEAD = 2
@@ -35,6 +39,9 @@ class PriceStream:
             for key, node in plan.nodes.items()
             if self._is_stored(node) and (label := _first_missing(node, known[key])) is not None
         }
+        leaves = [node.spec for key, node in plan.nodes.items() if key in self._first]
+        names = {leaf.dataset for leaf in leaves if isinstance(leaf, Leaf)}
+        self._panels = {name: self._panel(name) for name in sorted(names)}
         self._arrived: dict[Part, ray.ObjectRef] = {}
         self._reads = self._planned()
         self._oldest = ""
@@ -65,24 +72,30 @@ class PriceStream:
         if self._stream is not None:
             self._stream.close()
 
+    def _panel(self, name: str) -> Reading:
+        """Return what leaves read of a dataset from the first block on that they miss, their lookback ahead."""
+        symbols, fields, begins = set[str](), ["close", "returns"], list[str]()
+        for key, label in self._first.items():
+            leaf = self._plan.nodes[key].spec
+            if isinstance(leaf, Leaf) and leaf.dataset == name:
+                symbols.update(leaf.universe)
+                fields += ["volume"] if build_selector(leaf.selector).reads_volume else []
+                begins.append(self._reached(self._plan.nodes[key], label)[0][1])
+        whole = Reading.all(self._plan.datasets[name])
+        known = tuple(field for field in whole.fields if field in fields)
+        begin = self._plan.datasets[name].facts.partitions[min(begins)].start
+        found = whole.pick(tuple(sorted(symbols)), known).cut(slice(begin, len(whole.dates)))
+        assert isinstance(found, Reading)
+        return found
+
     def _planned(self) -> dict[Part, PriceRead]:
         """Return the reads that are to come, in time order."""
-        begins: dict[str, str] = {}
-        for key, label in self._first.items():
-            node = self._plan.nodes[key]
-            dataset, earliest = self._reached(node, label)[0]
-            begins[dataset] = min(earliest, begins.get(dataset, earliest))
         parts = sorted(
-            (label, name)
-            for name, begin in begins.items()
-            for label in self._plan.datasets[name].facts.partitions
-            if label >= begin
+            (label, name, place)
+            for name, panel in self._panels.items()
+            for place, (label, _) in enumerate(panel.partitions)
         )
-        return {(name, label): self._read(name, label) for label, name in parts}
-
-    def _read(self, name: str, label: str) -> PriceRead:
-        dataset = self._plan.datasets[name]
-        return PriceRead(name, label, dataset.whole(dataset.facts.partitions[label]))
+        return {(name, label): PriceRead(name, label, self._panels[name].whole(place)) for label, name, place in parts}
 
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)

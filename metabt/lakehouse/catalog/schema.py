@@ -33,6 +33,7 @@ SCHEMA: dict[str, dict[str, str]] = {
     "datasets": {
         "dataset": "VARCHAR",
         "closed": "BOOLEAN",
+        "panel": "VARCHAR",
         "symbols": "BIGINT",
         "sessions": "BIGINT",
         "first_date": "DATE",

@@ -16,6 +16,7 @@ is to replace all that there is in its span.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -29,6 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metabt.errors import ConfigError, DataError
+from metabt.estimators.steps import canonical_steps
 from metabt.lakehouse.catalog.catalog_location import located
 from metabt.lakehouse.catalog.schema import ARROW, NUMPY, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
@@ -42,6 +44,7 @@ from metabt.lakehouse.ingestion.returns import as_prices
 from metabt.lakehouse.ingestion.seams import find_seams, refuse_seams, rescaled, stored_closes
 from metabt.lakehouse.ingestion.upsert import Upsert, compare, replace_prices
 from metabt.lakehouse.prices.calendars import add_sessions
+from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
 from metabt.lakehouse.prices.price_digests import FIRST, add_digests, check_stored, dataset_seals, replace_digests
 from metabt.lakehouse.prices.seals import row_seal
 from metabt.values.buffers import from_numpy, from_texts
@@ -102,12 +105,18 @@ class IngestReport:
         return "\n".join([text, *(f"Note: {note}." for note in self.notes)])
 
 
+Stated = str | None
+"""Text of a fact of a dataset that is stated anew, empty where there is to be none; None leaves it as it was."""
+
+
 @dataclass(frozen=True)
 class Storing:
     """How observations are stored."""
 
     closed: bool | None = None
     """Whether more data will come; None leaves it as it was."""
+    panel: Stated = None
+    """JSON of the steps between its prices and its returns; None leaves them as they were, empty takes them away."""
     replace: bool = False
     """The source is all that there is of its symbols within their spans."""
     rescale: bool = False
@@ -123,6 +132,7 @@ def ingest(
     options: Options | None = None,
     *,
     closed: bool | None = None,
+    panel: object = None,
     replace: bool = False,
     rescale: bool = False,
     catalog: str | None = None,
@@ -145,6 +155,9 @@ def ingest(
     closed : bool, optional
         True when no more data will come, so that the dataset does not hold a tree at its last date;
         None leaves it as it was (False for a new dataset).
+    panel : str, mapping or sequence of these, optional
+        The registered steps between the dataset's prices and its returns (metabt.estimators.steps); `none` takes them
+        away, None leaves them as they were.
     replace : bool
         The source is the whole truth for its symbols: stored prices between the first and the last date of a symbol
         that the source does not have are deleted.
@@ -165,7 +178,7 @@ def ingest(
     Raises
     ------
     ConfigError
-        For a dataset name that cannot be one.
+        For a dataset name that cannot be one, or a step that is not registered.
     DataError
         For data that must not be stored; the lakehouse is as it was.
     StoreError
@@ -174,7 +187,7 @@ def ingest(
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
     located(path)  # an address is refused before anything is read
-    how = Storing(closed, replace, rescale, options or Options())
+    how = Storing(closed, _panel(dataset, panel), replace, rescale, options or Options())
     name = "frame"
     try:
         parts = parts_of(source)
@@ -184,6 +197,45 @@ def ingest(
         return transact(path, work, create=True, catalog=catalog)
     except DataError as error:
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
+
+
+def restate(path: str | Path, dataset: str, *, closed: bool | None = None, panel: object = None) -> str:
+    """State facts of a dataset anew, without touching a price, and return what they are, as a sentence.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the lakehouse.
+    dataset : str
+        Its name.
+    closed, panel
+        As for `ingest`.
+
+    Raises
+    ------
+    ConfigError
+        For a dataset that is not there, or a step that is not registered.
+    StoreError
+        For a lakehouse that cannot be written.
+    """
+    text = _panel(dataset, panel)
+
+    def work(con: duckdb.DuckDBPyConnection) -> str:
+        chosen(dataset_symbols(con), dataset, None)
+        _record(con, dataset, closed, text, {**_extent(con, dataset), **dataset_seals(con, dataset)})
+        ((now_closed, steps),) = execute(
+            con, "SELECT closed, panel FROM datasets WHERE dataset = $1", dataset
+        ).fetchall()
+        return f"{dataset}: {'closed' if now_closed else 'open'}, steps between prices and returns: {steps or 'none'}"
+
+    return transact(path, work)
+
+
+def _panel(dataset: str, stated: object) -> Stated:
+    if stated is None:
+        return None
+    steps = canonical_steps(f"panel of dataset '{dataset}'", stated)
+    return json.dumps(steps, sort_keys=True) if steps else ""
 
 
 def store(
@@ -210,7 +262,7 @@ def store(
     first = first_prices(con, dataset, rows)
     done = _begun(con, first, progress) if first else _merged(con, dataset, rows, how, seams=not returns)
     extent: dict[str, Any] = _extent(con, dataset) if first is None else first.extent
-    was_recorded = _record(con, dataset, how.closed, {**extent, **dataset_seals(con, dataset)})
+    was_recorded = _record(con, dataset, how.closed, how.panel, {**extent, **dataset_seals(con, dataset)})
     counts: dict[str, Any] = {"rows_read": rows.rows_read, "duplicates": rows.duplicates, "empty": rows.empty, **done}
     is_new = any(done[what] for what in ("added", "changed", "withdrawn", "rescaled"))
     if was_recorded or is_new:
@@ -295,14 +347,18 @@ def _extent(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
 
 def record_extent(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
     """Write what a dataset spans now, with its digests."""
-    _record(con, dataset, None, {**_extent(con, dataset), **dataset_seals(con, dataset)})
+    _record(con, dataset, None, None, {**_extent(con, dataset), **dataset_seals(con, dataset)})
 
 
-def _record(con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, extent: dict[str, Any]) -> bool:
+def _record(
+    con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, panel: Stated, extent: dict[str, Any]
+) -> bool:
     """Write the dataset's row of `datasets` where it differs; return whether it did."""
     found = execute(con, "SELECT * FROM datasets WHERE dataset = $1", dataset).to_arrow_table().to_pylist()
     was_closed = bool(found and found[0]["closed"])
-    row = {"dataset": dataset, "closed": was_closed if closed is None else closed, **extent}
+    had = found[0]["panel"] if found else None
+    facts = {"closed": was_closed if closed is None else closed, "panel": had if panel is None else panel or None}
+    row = {"dataset": dataset, **facts, **extent}
     row["digest"] = row_seal(row)
     if found == [row]:
         return False

@@ -73,9 +73,13 @@ def load_facts(con: duckdb.DuckDBPyConnection, wanted: Wanted, at: int | None = 
     for name in wanted:
         _check_cells(con, name, {symbol: known[name][symbol][0] for symbol in held[name]}, digests[name], at)
     return {
-        name: Facts.stated(name, calendars[name], held[name], bool(rows[name]["closed"]), digests[name])
-        for name in wanted
+        name: Facts.stated(name, calendars[name], held[name], bool(rows[name]["closed"]), digests[name], _panel(row))
+        for name, row in ((name, rows[name]) for name in wanted)
     }
+
+
+def _panel(row: Mapping[str, object]) -> str | None:
+    return None if row["panel"] is None else str(row["panel"])
 
 
 def read_datasets(

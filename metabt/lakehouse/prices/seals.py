@@ -22,7 +22,7 @@ INPUTS = ("close", "volume")
 """Fields that keys of blocks are made of."""
 BARS = ("open", "high", "low")
 """Fields that only SQL reads."""
-ROW = ("dataset", "closed", "symbols", "sessions", "first_date", "last_date", "calendar", "contents")
+ROW = ("dataset", "closed", "panel", "symbols", "sessions", "first_date", "last_date", "calendar", "contents")
 """Columns of `datasets` that its column `digest` covers."""
 
 Seals = Mapping[str, tuple[str, str]]

@@ -32,7 +32,7 @@ def provenance(run: Run) -> Section:
 
 def _versions(versions: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [(f"version of {name}", str(versions[name])) for name in ("code", "format") if name in versions]
-    for group in ("libraries", "plugins"):
+    for group in ("libraries", "plugins", "steps"):
         found = versions.get(group)
         if isinstance(found, dict) and found:
             rows.append((group, ", ".join(f"{name} {version}" for name, version in found.items())))

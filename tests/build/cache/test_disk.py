@@ -39,7 +39,7 @@ def test_parts_come_back_with_the_digests_that_they_were_put_with(tmp_path: Path
 
 
 def test_the_first_that_is_put_stays_and_is_of_its_kind(tmp_path: Path) -> None:
-    assert SCHEMAS == {"block": "block 4", "exposure": "exposure 3"}
+    assert SCHEMAS == {"block": "block 4", "exposure": "exposure 3", "causal": "causal 1"}
     with DiskCache(tmp_path) as cache:
         for kind in SCHEMAS:
             cache.put(key_of(kind), kind, PARTS)

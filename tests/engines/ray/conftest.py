@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import stepping  # its steps, here and in the workers
+
 # Ray reads these once, when it is first imported
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 # what processes count is exported each second, not each tenth
@@ -17,6 +19,7 @@ os.environ |= {"RAY_metrics_report_interval_ms": "1000"}
 # an installed plug-in, here and in the workers
 PLUGINS = str(Path(__file__).parent / "plugins")
 sys.path.append(PLUGINS)
+stepping.install()
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), PLUGINS]))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metabt import Panel, Sheet, open_panel
+from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import ingest
@@ -111,7 +112,7 @@ def test_prices_in_the_object_store_are_known_by_the_same_digest(cluster: None) 
     from metabt.engines.ray.panels import shared
 
     prices = to_prices("prices", bars())
-    known, view = Facts.of(prices), shared(prices)
+    known, view = Facts.of(prices), shared(Dataset.of(prices))
     assert view.facts.digest(known.symbols) == known.digest(known.symbols)
     rows = known.partitions["2019"]
     part = view.part(rows, ("AA", "CC"), ("returns",))()
