@@ -53,6 +53,25 @@ class Head:
         with urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=60) as answer:
             return json.load(answer)
 
+    @contextmanager
+    def joined(self, n_cpus: int) -> Iterator[None]:
+        """Have another machine join it, as far as it can tell; it ends with the head at the latest."""
+        line = [str(Path(sys.executable).parent / "ray"), "start", f"--address={self.gcs}", "--block"]
+        sizes = [f"--num-cpus={n_cpus}", "--object-store-memory=200000000"]
+        with open(Path(self.settings["HOME"]) / "log-of-worker", "wb") as log:
+            worker = subprocess.Popen(
+                [*line, *sizes], env=self.settings, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            yield
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            try:
+                worker.wait(30)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
     def nodes(self) -> list[dict[str, Any]]:
         """Return its nodes, once it knows of one: it answers before its own has joined."""
         end = time.monotonic() + PATIENCE
@@ -63,7 +82,7 @@ class Head:
 
 
 @contextmanager
-def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[Head]:
+def local_head(folder: Path, environment: Mapping[str, str], n_cpus: int = 2) -> Iterator[Head]:
     """Run a head whose jobs start in `folder`, in an environment that has the right Python first."""
     place = Path(tempfile.mkdtemp(prefix="metabt-", dir="/tmp"))  # short: sockets in it have at most 107 characters
     bin_dir = str(Path(sys.executable).parent)
@@ -77,7 +96,12 @@ def local_head(folder: Path, environment: Mapping[str, str]) -> Iterator[Head]:
     }
     ports = _free_ports(len(PORTS))
     flags = [f"--{name}={port}" for name, port in zip(PORTS, ports, strict=True)]
-    sizes = ["--num-cpus=2", "--object-store-memory=200000000", "--dashboard-host=127.0.0.1", f"--temp-dir={place}/ray"]
+    sizes = [
+        f"--num-cpus={n_cpus}",
+        "--object-store-memory=200000000",
+        "--dashboard-host=127.0.0.1",
+        f"--temp-dir={place}/ray",
+    ]
     with open(place / "log", "wb") as log:
         head = subprocess.Popen(
             [f"{bin_dir}/ray", "start", "--head", "--block", *flags, *sizes],
