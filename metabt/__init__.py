@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metabt.api.result import Baselines, Result
     from metabt.build.cache import MemoryCache
     from metabt.build.cache.bucket.cache import BucketCache
+    from metabt.build.cache.shared.cache import SharedCache
     from metabt.data.panel import Panel, Sheet
     from metabt.data.prices import Prices
     from metabt.engines.backtest_engine import BacktestEngine
@@ -40,6 +41,7 @@ _EXPORTS = {
     "Panel": "metabt.data.panel",
     "Prices": "metabt.data.prices",
     "Result": "metabt.api.result",
+    "SharedCache": "metabt.build.cache.shared.cache",
     "Sheet": "metabt.data.panel",
     "Sleeve": "metabt.portfolio.sleeve",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "Prices",
     "Ray",
     "Result",
+    "SharedCache",
     "Sheet",
     "Sleeve",
     "backtest",

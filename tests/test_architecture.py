@@ -92,6 +92,8 @@ BYTES = (
     "pack_index",
     "pack_writer",
     "pruning",
+    "shared.signature",
+    "shared.signed_shelf",
     "shelf",
     "single_flight",
     "upkeep",

@@ -43,6 +43,7 @@ from metabt.values.tables import Table
 if TYPE_CHECKING:
     import numpy as np
 
+    from metabt.build.cache.shared.stated import Share
     from metabt.lakehouse.sql.reading_connection import ReadingConnection
 
 
@@ -85,8 +86,8 @@ def backtest(
         Where blocks are computed: `local` is this process, `auto` decides by the work that is missing. An executor is
         such as `metabt.Ray(workers=4)`.
     cache : Cache, optional
-        Where blocks are remembered, such as `metabt.MemoryCache()`. None is the lakehouse's own cache, and nowhere for
-        prices in memory.
+        Where blocks are remembered, such as `metabt.MemoryCache()`, or `metabt.SharedCache(...)` for a team's store.
+        None is the lakehouse's own cache, and nowhere for prices in memory.
     is_meta_backtest : bool, optional
         None walks the tree as it is. True refuses a tree that is a single leaf. False walks the flat baseline: all
         assets of the leaves in one sleeve under the root's optimizer.
@@ -155,12 +156,14 @@ def asked_for(
     *,
     force: bool = False,
     say: Callable[[str], None] | None = None,
+    share: Share | None = None,
     **settings: Any,
 ) -> Result:
     """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
 
     `settings` are start, end, is_meta_backtest and benchmark. `say` is called before anything is computed, where this
-    process gives other bits than the one that made the newest run.
+    process gives other bits than the one that made the newest run. `share` is a team's store behind
+    the lakehouse's cache.
     """
     executor = _executor(engine)
     flag("force", force)
@@ -183,7 +186,7 @@ def asked_for(
     if say is not None and isinstance(source, Lakehouse) and (differs := made_elsewhere(source.connection)):
         say(differs)
     with in_notebook(progress) as bar:
-        done = execute(asked, executor, source.cache() if cache is None else cache, bar, force=force)
+        done = execute(asked, executor, source.shared_cache(share) if cache is None else cache, bar, force=force)
     by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
     source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)

@@ -22,6 +22,7 @@ from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
 
 if TYPE_CHECKING:
+    from metabt.build.cache.shared.stated import Share
     from metabt.lakehouse.sql.limits import Limits
 
 __all__ = [
@@ -118,7 +119,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False,
         from metabt.api import functions
         from metabt.engines.choice import executor_of
         from metabt.runs.stored_notes import told_settings
-    settings = _settings(config, *VIEW)
+    settings = {**_settings(config, *VIEW), "share": _share(config)}
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice, config["local"])
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         tree, prices = config["portfolio"], source.result()
@@ -230,6 +231,12 @@ def _composed(lakehouse: str | None, overrides: list[str], config_dir: str | Non
 
 def _settings(config: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: config[name] for name in names}
+
+
+def _share(config: dict[str, Any]) -> Share | None:
+    from metabt.build.cache.shared.stated import Share
+
+    return Share.stated(config.get("cache"))
 
 
 def _next_steps(lakehouse: str, run_id: str) -> list[str]:

@@ -23,8 +23,8 @@ from metabt.config.hydra_settings import CHOICES, LOGGING, check_choice, check_s
 from metabt.config.interpolation import refuse_resolvers
 from metabt.errors import ConfigError
 
-PLACES = ("lakehouse", "catalog", "local", "cluster")
-"""Settings that decide where runs are stored and who computes them."""
+PLACES = ("lakehouse", "catalog", "cache", "local", "cluster")
+"""Settings that decide where runs are stored, with whom blocks are shared, and who computes them."""
 HYDRAS_OWN = (
     "hydra/config",
     *(f"hydra/{group}/default" for group in ("output", "help", "hydra_help", "env", "job_logging", "hydra_logging")),

@@ -24,6 +24,7 @@ from metabt.lakehouse.catalog.connection_string import refuse_password
 SETTINGS = (
     "lakehouse",
     "catalog",
+    "cache",
     "engine",
     "local",
     "cluster",
@@ -34,7 +35,7 @@ SETTINGS = (
     "portfolio",
 )
 """Settings that `conf/config.yaml` may state; it must state all but OPTIONAL."""
-OPTIONAL = ("local",)
+OPTIONAL = ("cache", "local")
 """Settings that a `config.yaml` may leave out."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""

@@ -30,6 +30,8 @@ from metabt.values.tables import Coded, Table
 
 if TYPE_CHECKING:
     from metabt.build.cache.disk import StoredCache
+    from metabt.build.cache.shared.stated import Share
+    from metabt.build.ports import Cache
     from metabt.lakehouse import Reader
     from metabt.lakehouse.catalog.asking import Asking
     from metabt.lakehouse.runs.askings import Asked
@@ -104,7 +106,7 @@ class Frames:
     def check_writable(self) -> None:
         """Do nothing: no run is stored."""
 
-    def cache(self) -> None:
+    def shared_cache(self, share: Share | None) -> None:
         """Return None: no cache belongs to prices in memory."""
 
     def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
@@ -162,6 +164,10 @@ class Lakehouse:
         """Raise StoreError unless the lakehouse can be written; nothing is left behind."""
         if not self._writes:
             self._lake.check_writable(self.path)
+
+    def shared_cache(self, share: Share | None) -> Cache:
+        """Return the lakehouse's own cache, before what a team shares if that is stated."""
+        return self.cache() if share is None else share.around(self.cache())
 
     def cache(self) -> StoredCache:
         """Return the lakehouse's own cache of blocks."""

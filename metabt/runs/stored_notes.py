@@ -13,7 +13,7 @@ from metabt.runs.record import Record, at_snapshot
 
 READ = ("sleeves", "returns", "decisions")
 """Tables that notes are made of."""
-PLACES = ("portfolio", "lakehouse", "catalog", "engine", "local", "cluster", "hydra")
+PLACES = ("portfolio", "lakehouse", "catalog", "cache", "engine", "local", "cluster", "hydra")
 """Keys, or beginnings of keys, of overrides that say which tree it is and where it is computed, not what comes out."""
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from metabt.analysis.benchmark import Benchmark, Symbols
 from metabt.analysis.run_facts import RunFacts
 from metabt.analysis.run_notes import Warned
+from metabt.build.cache.shared.stated import Share
 from metabt.build.foreign_warnings import Heard
 from metabt.build.known_blocks import known_blocks
 from metabt.build.plan import Plan, check_data
@@ -152,11 +153,11 @@ class _Forest:
         force: bool = False,
     ) -> None:
         self.source, self.keep, self.force = Lakehouse(Path(lakehouse)), keep, force
-        self.cache: Cache = self.source.cache()
         self.staging: Staging | None = None
         self.firsts: dict[str, Entry] = {}
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
+        self.cache: Cache = self.source.shared_cache(self._share())
         self.benchmarks: dict[str, Benchmark] = {}
         self._resolve()
         self._find()
@@ -186,6 +187,17 @@ class _Forest:
                 "results do not depend on it, so give engine, local and cluster one value each"
             )
         return next(iter(stated.values()), executor_of("local"))
+
+    def _share(self) -> Share | None:
+        """Return the team's store behind the lakehouse's cache, on which all configurations must agree."""
+        configs = [_config(entry) for entry in self.entries if entry.error is None]
+        stated = {json.dumps(config.get("cache"), sort_keys=True): config.get("cache") for config in configs}
+        if len(stated) > 1:
+            raise ConfigError(
+                f"a sweep has one cache, its configurations ask for {len(stated)}: {', '.join(sorted(stated))}; "
+                "results do not depend on it, so give cache.shared and cache.recheck one value each"
+            )
+        return Share.stated(next(iter(stated.values()), None))
 
     def _resolve(self) -> None:
         symbols, trees = self.source.symbols(), {}

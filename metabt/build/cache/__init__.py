@@ -12,6 +12,8 @@ A cache around another one is in `memory` too.
    stays of packs into new ones, `ages_and_sizes` reads `30d` and `10G`.
 5. `adoptions` are proofs that blocks which other code has computed are those of this one.
 
+6. `shared/` puts a team's store behind a cache: packs are signed, and a share of what is taken is computed again.
+
 From `object_store` down nothing knows more than bytes.
 """
 

@@ -51,8 +51,10 @@ class StoredCache:
             Its parts and their digests; None where there is none, or it is damaged.
         """
         found = self.store.get(key, SCHEMAS[kind])
-        if found is None:
-            return None
+        return None if found is None else self.decoded(key, kind, found)
+
+    def decoded(self, key: str, kind: str, found: Mapping[str, Section]) -> Sealed | None:
+        """Return what verified sections of an object hold; None, with a warning, where they hold no such parts."""
         try:
             parts = {name: decode(section.data) for name, section in found.items()}
         except (KeyError, TypeError, ValueError) as error:
@@ -110,10 +112,13 @@ class StoredCache:
             The parts, with a SHA-256 of each.
         """
         sealed, data = seal(parts)
-        sections = {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
+        self.put_sections(key, kind, as_sections(sealed, data))
+        return sealed
+
+    def put_sections(self, key: str, kind: str, sections: Mapping[str, Section]) -> None:
+        """Store an object as sections whose SHA-256 are right, unless the key is taken."""
         self.store.put(key, SCHEMAS[kind], sections)
         self.put_bytes += sum(memoryview(section.data).nbytes for section in sections.values())
-        return sealed
 
     def together(self) -> AbstractContextManager[None]:
         """Return what keeps puts back.
@@ -148,6 +153,11 @@ class StoredCache:
     ) -> None:
         """Finish writing."""
         self.store.close()
+
+
+def as_sections(sealed: Sealed, data: Mapping[str, bytes]) -> dict[str, Section]:
+    """Return the bytes of sealed parts as sections of an object."""
+    return {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
 
 
 class DiskCache(StoredCache):

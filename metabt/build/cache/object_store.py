@@ -19,7 +19,7 @@ import logging
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -30,7 +30,7 @@ from metabt.build.cache.compaction import mended
 from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.folder.syscalls import Disk
 from metabt.build.cache.last_use import LastUse
-from metabt.build.cache.pack_format import Fault, Section, Stored, is_key
+from metabt.build.cache.pack_format import Fault, Index, Section, Stored, is_key
 from metabt.build.cache.pack_index import PackIndex, Place
 from metabt.build.cache.pack_writer import MANY, PackWriter, Put
 from metabt.build.cache.shelf import QUARANTINE, Bad, Shelf
@@ -168,9 +168,47 @@ class ObjectStore:
         found = self._packs.find(_plain(key))
         return None if found is None else self.shelf.place(found.pack)
 
+    def found_in(self, key: str) -> tuple[str, Index] | None:
+        """Return the name and the index of the pack in which an object is published, or None."""
+        found = self._packs.find(_plain(key))
+        return None if found is None else (found.pack, found.index)
+
+    def forget(self, keys: Iterable[str], why: str) -> int:
+        """Take published objects out of their packs into the quarantine, and return how many; `why` ends a sentence."""
+        self._writer.flush()
+        left, n_gone = {_plain(key) for key in keys}, 0
+        while left:
+            places = [place for key in sorted(left) if (place := self._packs.find(key)) is not None]
+            if not places:
+                break
+            pack, index = places[0].pack, places[0].index
+            rows = {place.row: why for place in places if place.pack == pack}
+            try:
+                mended(self.shelf, pack, index, rows)
+                n_gone += len(rows)
+                self._packs.drop(pack)
+            except FileNotFoundError:
+                self._packs.drop(pack)
+            except (OSError, Fault) as error:
+                for row in rows:
+                    self._packs.avoid(pack, index.keys[row])
+                self._warn(
+                    f"cache: {len(rows)} objects in '{self.shelf.place(pack)}' {why}; they are not used by this "
+                    f"process, and cannot be moved aside ({getattr(error, 'strerror', None) or error})"
+                )
+            self._packs.look(anew=True)
+        self._count("quarantined", n_gone)
+        if n_gone:
+            self._warn(f"cache '{self.shelf.at}': {n_gone} objects {why}; moved aside, and computed again")
+        return n_gone
+
     def keys(self) -> Iterator[str]:
         """Yield the key of each published object, in their order, none of them verified."""
         return (key.hex() for key, _ in self._packs.keys())
+
+    def look(self) -> None:
+        """Take notice of packs that have come or gone."""
+        self._packs.look()
 
     def publish(self) -> None:
         """Have what was put published, if it is much, without waiting; otherwise it goes with what is to come."""
@@ -229,6 +267,12 @@ class ObjectStore:
 
     def _mend(self, place: Place, key: bytes, fault: str) -> None:
         """Take what is not sound out of a pack, of which one object has a fault."""
+        if not self.shelf.mends:
+            self._packs.drop(place.pack)
+            told = f"holds the object {key.hex()[:12]}, which {fault}"
+            _quarantine(self.shelf, self._warn, self._count, Bad(told, self.shelf.place(place.pack)))
+            self._packs.look(anew=True)
+            return
         told = f"cache: object {key.hex()} in '{self.shelf.place(place.pack)}' {fault}; it is not used"
         self._packs.avoid(place.pack, key)
         try:

@@ -18,6 +18,8 @@ USED = "used"
 """Where it says when the objects of packs were last used, on a shelf."""
 ADOPTED = "adopted"
 """Where the notes are on how blocks of other code came here, on a shelf."""
+SIGNATURES = "signatures"
+"""Where the signatures of packs are, on a shelf that several share."""
 PROBES = ".probes"
 """Where keys are put to find out what an object store does."""
 
@@ -63,6 +65,8 @@ class Shelf(Protocol):
 
     readers: int
     """Packs whose indexes are read at the same time."""
+    mends: bool
+    """Whether what is bad is taken out of a pack; else the whole pack is not used."""
 
     @property
     def at(self) -> Path | str:
@@ -130,6 +134,12 @@ class Shelf(Protocol):
 
     def notes(self) -> Iterable[tuple[Path | str, bytes | None]]:
         """Return place and bytes of each note, in the order of their names; None for one that cannot be read."""
+
+    def sign(self, signature: str) -> None:
+        """Put a signature, whose name is all there is of it; it may be there."""
+
+    def signatures(self) -> Iterable[str]:
+        """Return the signatures that are there, of whatever packs and by whomever."""
 
     def place(self, name: str) -> Path | str:
         """Return where a pack is, or would be, for messages."""

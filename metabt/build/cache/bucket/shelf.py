@@ -3,6 +3,7 @@
     s3://bucket/prefix/packs/<name>        a pack
                        used/<name>         when its objects were last used
                        quarantine/<n>.<k>  what is bad
+                       signatures/<n>.*    who vouches for a pack, where several share them
 
 Packs are looked for at most every LOOK seconds, since that is a request for each thousand of them: a pack that another
 machine has published since is overlooked, and its work may be done twice, with the same result.
@@ -20,7 +21,7 @@ from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection, Facts
 from metabt.build.cache.last_use import decoded_uses, encoded_uses
 from metabt.build.cache.pack_format import Fault, is_key
-from metabt.build.cache.shelf import ADOPTED, PACKS, PROBES, QUARANTINE, USED, Bad
+from metabt.build.cache.shelf import ADOPTED, PACKS, PROBES, QUARANTINE, SIGNATURES, USED, Bad
 from metabt.build.cache.verified_reading import room
 
 LOOK = 2.0
@@ -77,6 +78,7 @@ class BucketShelf:
     """The packs below an address."""
 
     readers = 16
+    mends = True
     locks = None
 
     def __init__(self, connection: Connection, address: Address) -> None:
@@ -137,9 +139,11 @@ class BucketShelf:
         next(n for n in count(1) if self._connection.put(self._name(QUARANTINE, f"{key}.{n}"), whole, absent=True))
 
     def litter(self) -> Iterator[tuple[str, float]]:
-        """Yield times of no pack, and keys of probes: what is put is whole, and never temporary."""
+        """Yield times and signatures of no pack, and keys of probes: what is put is whole, and never temporary."""
         names = {facts.name.rpartition("/")[2] for facts in self._connection.list(self._name(PACKS, ""))}
-        yield from ((name, at) for name, at in self._listed(USED) if name.rpartition("/")[2] not in names)
+        for place in (USED, SIGNATURES):
+            listed = ((name, at, name.rpartition("/")[2].partition(".")[0]) for name, at in self._listed(place))
+            yield from ((name, at) for name, at, pack in listed if pack not in names)
         yield from self._listed(PROBES)
 
     def aside(self) -> Iterator[tuple[str, float]]:
@@ -179,6 +183,14 @@ class BucketShelf:
             with suppress(OSError):
                 _, data = self._connection.get(facts.name)
             yield f"s3://{self.address.bucket}/{facts.name}", data
+
+    def sign(self, signature: str) -> None:
+        """Put an empty object of that name."""
+        self._connection.put(self._name(SIGNATURES, signature), b"")
+
+    def signatures(self) -> Iterator[str]:
+        """Yield the names of these objects."""
+        return (name.rpartition("/")[2] for name, _ in self._listed(SIGNATURES))
 
     def place(self, name: str) -> str:
         """Return the address of a pack."""

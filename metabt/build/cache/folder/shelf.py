@@ -24,7 +24,7 @@ from metabt.build.cache.folder.reading import (
 )
 from metabt.build.cache.folder.syscalls import REASONS, Disk
 from metabt.build.cache.folder.times import last_uses, write_uses
-from metabt.build.cache.shelf import ADOPTED, PACKS, QUARANTINE, USED, Bad
+from metabt.build.cache.shelf import ADOPTED, PACKS, QUARANTINE, SIGNATURES, USED, Bad
 
 RECENT = 0.05
 """Seconds within which a directory may have changed once more without its time telling."""
@@ -34,6 +34,7 @@ class FolderShelf:
     """The packs in a directory, which is made when something is put."""
 
     readers = 1
+    mends = True
 
     def __init__(self, root: Path, disk: Disk | None = None, warn: Callable[[str], None] | None = None) -> None:
         """Take the directory; `warn(text)` is called once where its file system has no hard links."""
@@ -86,13 +87,16 @@ class FolderShelf:
         keep_aside(self.at, key, data)
 
     def litter(self) -> Iterator[tuple[str, float]]:
-        """Yield temporary files, their publication under way or crashed, and times of no pack."""
+        """Yield temporary files, their publication under way or crashed, and times and signatures of no pack."""
         names = {name for name, _ in listing(self.at / PACKS)}
-        for place in ("", f"{PACKS}/"):
+        for place in ("", f"{PACKS}/", f"{SIGNATURES}/"):
             for name, status in listing(self.at / place):
                 if is_temporary(name):
                     yield f"{place}{name}", status.st_mtime
         yield from ((f"{USED}/{name}", at.st_mtime) for name, at in listing(self.at / USED) if name not in names)
+        for name, status in listing(self.at / SIGNATURES):
+            if not is_temporary(name) and name.partition(".")[0] not in names:
+                yield f"{SIGNATURES}/{name}", status.st_mtime
 
     def aside(self) -> Iterator[tuple[str, float]]:
         """Yield what is in the quarantine, with when it was moved there."""
@@ -138,6 +142,14 @@ class FolderShelf:
             with suppress(OSError):
                 data = path.read_bytes()
             yield path, data
+
+    def sign(self, signature: str) -> None:
+        """Publish an empty file of that name."""
+        publish(self._disk, self.at / SIGNATURES, signature, (), links=self._has_links())
+
+    def signatures(self) -> Iterator[str]:
+        """Yield the names of these files."""
+        return (name for name, _ in listing(self.at / SIGNATURES))
 
     def place(self, name: str) -> Path:
         """Return the path of a pack's file."""
