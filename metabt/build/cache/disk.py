@@ -51,16 +51,7 @@ class StoredCache:
             Its parts and their digests; None where there is none, or it is damaged.
         """
         found = self.store.get(key, SCHEMAS[kind])
-        return None if found is None else self.decoded(key, kind, found)
-
-    def decoded(self, key: str, kind: str, found: Mapping[str, Section]) -> Sealed | None:
-        """Return what verified sections of an object hold; None, with a warning, where they hold no such parts."""
-        try:
-            parts = {name: decode(section.data) for name, section in found.items()}
-        except (KeyError, TypeError, ValueError) as error:
-            LOG.warning("cache: object %s holds no %s (%s); it is computed again", key, kind, error)
-            return None
-        return Sealed(parts, {name: section.sha256 for name, section in found.items()})
+        return None if found is None else decoded(key, kind, found)
 
     def known(self, key: str, kind: str) -> Mapping[str, str] | None:
         """Return the digests of an object's parts as an index of keys states them, no part being read.
@@ -112,13 +103,8 @@ class StoredCache:
             The parts, with a SHA-256 of each.
         """
         sealed, data = seal(parts)
-        self.put_sections(key, kind, as_sections(sealed, data))
+        put_sections(self, key, kind, as_sections(sealed, data))
         return sealed
-
-    def put_sections(self, key: str, kind: str, sections: Mapping[str, Section]) -> None:
-        """Store an object as sections whose SHA-256 are right, unless the key is taken."""
-        self.store.put(key, SCHEMAS[kind], sections)
-        self.put_bytes += sum(memoryview(section.data).nbytes for section in sections.values())
 
     def together(self) -> AbstractContextManager[None]:
         """Return what keeps puts back.
@@ -158,6 +144,22 @@ class StoredCache:
 def as_sections(sealed: Sealed, data: Mapping[str, bytes]) -> dict[str, Section]:
     """Return the bytes of sealed parts as sections of an object."""
     return {name: Section(memoryview(buffer), sealed.digests[name]) for name, buffer in data.items()}
+
+
+def put_sections(cache: StoredCache, key: str, kind: str, sections: Mapping[str, Section]) -> None:
+    """Store an object as sections whose SHA-256 are right, unless the key is taken."""
+    cache.store.put(key, SCHEMAS[kind], sections)
+    cache.put_bytes += sum(memoryview(section.data).nbytes for section in sections.values())
+
+
+def decoded(key: str, kind: str, found: Mapping[str, Section]) -> Sealed | None:
+    """Return what verified sections of an object hold; None, with a warning, where they hold no such parts."""
+    try:
+        parts = {name: decode(section.data) for name, section in found.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        LOG.warning("cache: object %s holds no %s (%s); it is computed again", key, kind, error)
+        return None
+    return Sealed(parts, {name: section.sha256 for name, section in found.items()})
 
 
 class DiskCache(StoredCache):

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from metabt.build.cache.bucket.address import Server, parse_address, refusal, scheme
-from metabt.build.cache.disk import SCHEMAS, DiskCache, StoredCache, as_sections
+from metabt.build.cache.disk import SCHEMAS, DiskCache, StoredCache, as_sections, decoded, put_sections
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.sealing import seal
 from metabt.build.cache.shared.signature import Signer
@@ -96,42 +96,95 @@ class SharedCache:
     @property
     def counts(self) -> dict[str, int]:
         """Blocks `taken` from what is shared, `rechecked` against it, and packs there that are not used, by reason."""
-        self._behind()
-        refused = {} if self._team is None else self._shelf.refused
+        refused: dict[str, int] = {}
+        if (team := self._behind()) is not None:
+            team.store.look()
+            refused = self._shelf.refused
         return {"taken": self._tally["taken"], "rechecked": self._tally["rechecked"], **refused}
 
     def get(self, key: str, kind: str) -> Sealed | None:
-        """Return an object from the own cache, or from the shared one unless it is to be computed."""
+        """Return an object from the own cache, or from the shared one unless it is to be computed.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+
+        Returns
+        -------
+        Sealed or None
+            Its parts and their digests, every byte verified.
+        """
         found = self.local.get(key, kind)
         if found is not None or (team := self._behind()) is None or is_rechecked(key, self.recheck):
             return found
-        place = team.store.found_in(key)
-        sections = None if place is None else team.store.get(key, SCHEMAS[kind])
+        sections = team.store.get(key, SCHEMAS[kind])
+        place = None if sections is None else team.store.found_in(key)  # after it: a damaged pack has been passed over
         if place is None or sections is None:
             return None
-        sealed = team.decoded(key, kind, sections)
+        sealed = decoded(key, kind, sections)
         if sealed is None:
             return None
         pack, index = place
-        if self._trust.mark(pack, self._shelf.signer(pack), [it.hex() for it in index.keys]):
-            self.local.put_sections(key, kind, sections)
+        if self._trust.mark(pack, self._shelf.signer(pack), index.keys):
+            put_sections(self.local, key, kind, sections)
         with self._lock:
             self._tally["taken"] += 1
         return sealed
 
     def known(self, key: str, kind: str) -> Mapping[str, str] | None:
-        """Return the digests of an object's parts, unless it is to be computed."""
+        """Return the digests of an object's parts, unless it is to be computed.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+
+        Returns
+        -------
+        mapping of str to str or None
+            The SHA-256 of each part by name.
+        """
         found = self.local.known(key, kind)
         if found is not None or (team := self._behind()) is None or is_rechecked(key, self.recheck):
             return found
         return team.known(key, kind)
 
     def claim(self, key: str) -> AbstractContextManager[Any]:
-        """Return the own cache's claim on a key."""
+        """Return the own cache's claim on a key.
+
+        Parameters
+        ----------
+        key : str
+            What is going to be computed.
+
+        Returns
+        -------
+        context manager
+            It waits on entry until nobody who uses the own cache computes the key.
+        """
         return self.local.claim(key)
 
     def put(self, key: str, kind: str, parts: Mapping[str, object]) -> Sealed:
         """Put the parts of an object into both caches.
+
+        Parameters
+        ----------
+        key : str
+            What it is addressed by.
+        kind : str
+            What it holds, such as block.
+        parts : mapping of str to object
+            Its parts by name; they must not be changed afterwards.
+
+        Returns
+        -------
+        Sealed
+            The parts, with a SHA-256 of each.
 
         Raises
         ------
@@ -147,14 +200,20 @@ class SharedCache:
                 raise self._lied(key, kind, parts)
             with self._lock:
                 self._tally["rechecked"] += 1
-        self.local.put_sections(key, kind, sections)
+        put_sections(self.local, key, kind, sections)
         if team is not None and stated is None:
-            team.put_sections(key, kind, sections)
+            put_sections(team, key, kind, sections)
         return sealed
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Have both caches publish together what this thread puts."""
+        """Have both caches publish together what this thread puts.
+
+        Yields
+        ------
+        None
+            Within it what this thread puts is kept back, to be published in one pack of each.
+        """
         with ExitStack() as both:
             if (team := self._behind()) is not None:
                 team.store.look()  # within the block nobody does, and what is put is compared with what is known
@@ -169,7 +228,13 @@ class SharedCache:
             self._team.publish()
 
     def flush(self) -> bool:
-        """Wait until everything is published or given up; return whether the own cache has given nothing up."""
+        """Wait until everything that was put is published, or given up.
+
+        Returns
+        -------
+        bool
+            Whether the own cache has given nothing up.
+        """
         if self._team is not None:
             self._team.flush()
         return self.local.flush()

@@ -42,24 +42,25 @@ class Trust:
         for signer, place in self.distrusted.items():
             self._go_on_without(signer, place, is_cleared=_name(place) in cleared)
 
-    def mark(self, pack: str, signer: str, keys: Sequence[str]) -> bool:
+    def mark(self, pack: str, signer: str, keys: Sequence[bytes]) -> bool:
         """Note that blocks of a pack are about to be put; return False where that cannot be written."""
         with self._lock:
             if (pack, signer) in self._marked:
                 return True
+            what = {"pack": pack, "signer": signer, "keys": [key.hex() for key in keys]}
             try:
-                write_note(self._store.shelf, {"taken": {"pack": pack, "signer": signer, "keys": list(keys)}})
+                write_note(self._store.shelf, {"taken": what})
             except OSError:
                 return False
-            self._marked[pack, signer] = keys
+            self._marked[pack, signer] = what["keys"]
             return True
 
     def distrust(self, signer: str, pack: str, key: str) -> Path | str:
         """Note that a block of a signer's was wrong, take out what came from them, and return the note's place."""
         with self._lock:
-            what = {"shared": self._shared, "signer": signer, "pack": pack, "key": key}
+            told = {"shared": self._shared, "signer": signer, "pack": pack, "key": key}
             try:
-                place = write_note(self._store.shelf, {"distrusted": what})
+                place = write_note(self._store.shelf, {"distrusted": told})
             except OSError as error:
                 place = f"(no note could be written: {error.strerror or error})"
             self.distrusted[signer] = str(place)
