@@ -19,6 +19,7 @@ from metabt.cli.main import main
 from metabt.config import compose
 from metabt.errors import ConfigError
 from metabt.runs.audit import audit
+from metabt.runs.stored_notes import told_settings
 from metabt.runs.sweep import run_sweep
 from tests.shared import panels
 from tests.shared.agreement import same
@@ -94,6 +95,12 @@ def test_a_run_elsewhere_has_the_same_identity_and_rows(
     capsys.readouterr()
     # what was taken is among the first that are computed again
     assert audit(lake, 1.0).alarms == ()
+
+
+def test_where_blocks_come_from_is_none_of_a_runs_settings() -> None:
+    assert told_settings(["portfolio=mine", "cache.shared=s3://a/b", "cache.recheck=1", "start=2020-01-01"]) == (
+        "start=2020-01-01",
+    )
 
 
 def test_in_python_it_is_a_cache_as_any_other(lakes: Callable[[], str], team: str) -> None:

@@ -268,3 +268,20 @@ def test_litter_and_quarantine_go_in_time(anew: Callable[[], Shelf], shelf: Shel
     later = prune(shelf, timedelta(days=30), None, now=now + 31 * 86_400)
     assert (later.quarantined, later.temporary) == (1, 1)
     assert (stats(shelf).quarantined, stats(shelf).temporary) == (0, 0)
+
+
+# Signatures
+
+
+def test_signatures_are_listed_and_stay_as_long_as_their_pack(shelf: Shelf) -> None:
+    assert list(shelf.signatures()) == []
+    name, data = pack_of("a")
+    signed = [f"{name}.ann@desk.{key_of(1)}", f"{name}.bob.{key_of(2)}", f"{key_of('gone')}.ann@desk.{key_of(3)}"]
+    for signature in [*signed, signed[0]]:
+        shelf.sign(signature)
+    shelf.put(name, [data])
+    assert sorted(shelf.signatures()) == sorted(signed)
+    assert [place for place, _ in shelf.litter()] == [f"signatures/{signed[2]}"]
+    assert [it for it, _ in shelf.names()] == [name]
+    shelf.clear(f"signatures/{signed[2]}")
+    assert sorted(shelf.signatures()) == sorted(signed[:2])
