@@ -60,8 +60,9 @@ memory: $(STAMP)  ## what a walk keeps in memory by its number of leaves, and a 
 growth: $(STAMP)  ## seconds and memory by leaves, assets, years, depth, schedule, optimizer, configurations
 	PYTHONPATH=. $(VENV)/bin/python benchmarks/growth.py
 
-faults: $(STAMP)  ## kill workers at random, twenty times over
-	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py tests/engines/ray/test_nodes.py
+faults: $(STAMP)  ## kill workers at random, twenty times over, and whatever takes part in a sweep at every stage
+	METABT_FAULTS=20 $(VENV)/bin/python -m pytest -s -m "slow or not slow" tests/engines/ray/test_faults.py \
+		tests/engines/ray/test_nodes.py tests/engines/ray/test_sweep_faults.py
 
 mutants: $(STAMP)  ## mutate every module once: keys move where bytes do
 	METABT_MODULES=1000 $(VENV)/bin/python -m pytest -m slow tests/build/test_narrow_keys.py
