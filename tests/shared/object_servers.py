@@ -113,8 +113,8 @@ def make_bucket(endpoint: str, bucket: str = BUCKET) -> None:
     """Make a bucket, as soon as the server lets it be made."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from metabt.build.cache.bucket.address import Server
     from metabt.build.cache.bucket.connection import Connection
+    from metabt.values.bucket_address import Server
 
     client = Connection(Server(endpoint), bucket)._client()
     deadline = time.monotonic() + 60

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.build.cache.bucket.address import Address
 from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, may_pass, whole
@@ -30,6 +29,7 @@ from metabt.lakehouse.folder.in_doubt import restore
 from metabt.lakehouse.folder.lost_catalogue import DATA, remains
 from metabt.lakehouse.storage.place import storage_of
 from metabt.lakehouse.storage.port import Root
+from metabt.values.bucket_address import Address
 
 LONG_AGO = 3600.0
 """Seconds after which a catalogue that is being made is nobody's."""

@@ -14,7 +14,6 @@ import os
 import secrets
 from pathlib import Path
 
-from metabt.build.cache.bucket.address import Address
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.catalog.connection_string import VARIABLE, ConnectionString, parse_connection_string
 from metabt.lakehouse.catalog.job_folder import refuse_job_folder
@@ -24,6 +23,7 @@ from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.folder.lost_catalogue import lost, remains
 from metabt.lakehouse.storage.place import storage_of
 from metabt.lakehouse.storage.port import Root
+from metabt.values.bucket_address import Address
 
 FILE = "catalog.postgres"
 """File inside a lakehouse that says where its catalogue is."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from metabt.build.cache.bucket.address import Address, parse_address
 from metabt.errors import ConfigError, StoreError
+from metabt.values.bucket_address import Address, parse_address
 
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """How an address begins; a Path keeps one of its two slashes, and a drive has one letter."""

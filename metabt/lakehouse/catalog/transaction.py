@@ -22,7 +22,6 @@ from typing import TypeVar
 
 import duckdb
 
-from metabt.build.cache.bucket.address import Address
 from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.added_files import take_over
 from metabt.lakehouse.catalog.attachment import DATA, attach, attach_lake, check_folder
@@ -43,6 +42,7 @@ from metabt.lakehouse.folder.orphans import marked
 from metabt.lakehouse.folder.staging import remove_left
 from metabt.lakehouse.storage.place import storage_of
 from metabt.lakehouse.storage.port import Root
+from metabt.values.bucket_address import Address
 
 ATTEMPTS = 8
 """Number of times that a commit is tried while other clients are in the way."""

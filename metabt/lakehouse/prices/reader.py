@@ -13,7 +13,6 @@ from pathlib import Path
 
 import duckdb
 
-from metabt.build.cache.bucket.address import Address
 from metabt.data.dataset import Names, Part
 from metabt.data.facts import Facts
 from metabt.data.prices import Prices
@@ -22,6 +21,7 @@ from metabt.lakehouse.catalog.catalog_location import FILE, located, require
 from metabt.lakehouse.catalog.sqlite import SqliteCatalogue
 from metabt.lakehouse.prices.price_panels import Selection, read_selection, selection
 from metabt.lakehouse.storage.port import Root
+from metabt.values.bucket_address import Address
 
 
 @dataclass(frozen=True)

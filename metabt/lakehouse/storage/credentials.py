@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.client import Access
 from metabt.build.cache.bucket.connection import Connection
 from metabt.errors import StoreError
+from metabt.values.bucket_address import Address
 
 LOOK = 60.0
 """Seconds between two looks at credentials that last for a time: the chain renews them ten minutes before they end."""

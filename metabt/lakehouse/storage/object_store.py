@@ -21,13 +21,13 @@ from functools import cache as once
 from functools import wraps
 from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, TypeVar
 
-from metabt.build.cache.bucket.address import Address, Server
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.probe import require_conditional_puts
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.shelf import PROBES
 from metabt.errors import StoreError, passing
 from metabt.lakehouse.storage.port import File
+from metabt.values.bucket_address import Address, Server
 
 if TYPE_CHECKING:
     import duckdb

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabt.build.cache.bucket.address import Address, scheme
 from metabt.lakehouse.storage.port import Root, Storage
+from metabt.values.bucket_address import Address, scheme
 
 
 def storage_of(place: Root) -> Storage:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from metabt.build.cache.bucket.address import Address
+from metabt.values.bucket_address import Address
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.bucket.address import Server, parse_address
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.folder.shelf import FolderShelf
 from metabt.build.cache.shelf import Shelf
+from metabt.values.bucket_address import Server, parse_address
 from tests.shared.object_servers import BUCKET, credentials, make_bucket, moto, seaweed
 
 SERVERS = {"seaweed": seaweed, "moto": moto}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.bucket.address import Address
 from metabt.config import compose
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse import attach
 from metabt.lakehouse.catalog.catalog_location import VARIABLE, located
 from metabt.lakehouse.catalog.local_paths import remote
+from metabt.values.bucket_address import Address
 
 PLACE = "s3://research/lake"
 

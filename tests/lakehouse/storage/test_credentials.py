@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.client import Access
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connections import opened
 from metabt.lakehouse.storage import credentials
 from metabt.lakehouse.storage.credentials import SETTINGS, admit, renew
+from metabt.values.bucket_address import Address
 from tests.shared.object_servers import need_tables
 
 PLACE = Address("research", "lake")

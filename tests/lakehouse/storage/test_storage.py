@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import pytest
 
-from metabt.build.cache.bucket.address import Address, parse_address
 from metabt.lakehouse.storage.place import place_of, storage_of
 from metabt.lakehouse.storage.port import Root, Storage
+from metabt.values.bucket_address import Address, parse_address
 from tests.lakehouse.storage.conftest import KINDS, SERVERS
 from tests.shared.object_servers import credentials, make_bucket
 

@@ -1,6 +1,6 @@
 """Bucket: the shelf that is a prefix of an object store of S3's protocol, for machines that share no disk.
 
-1. `address` reads and checks `s3://bucket/prefix`; another kind of address is refused by name.
+1. Addresses are those of metabt.values.bucket_address.
 2. `connection` sends requests by a `client`, again where an answer is lost or late, for a time that ends (the only
    modules that import botocore).
 3. `shelf` is the twin of the port; `cache` remembers blocks on it.

@@ -6,12 +6,12 @@ same, one of the packs holds them or both, and what was done twice is counted as
 
 from __future__ import annotations
 
-from metabt.build.cache.bucket.address import Server, parse_address
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.probe import require_conditional_puts
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.disk import StoredCache
 from metabt.build.cache.object_store import ObjectStore
+from metabt.values.bucket_address import Server, parse_address
 
 
 class BucketCache(StoredCache):

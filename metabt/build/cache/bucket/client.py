@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from metabt.build.cache.bucket.address import Server
 from metabt.errors import StoreError
+from metabt.values.bucket_address import Server
 
 CONNECT, TIMEOUT = 5.0, 30.0
 """Seconds within which a connection must stand, and within which some bytes must come."""

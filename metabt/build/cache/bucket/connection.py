@@ -22,8 +22,8 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from metabt.build.cache.bucket.address import Server
 from metabt.build.cache.bucket.client import Access, Client, access_of, connected
+from metabt.values.bucket_address import Server
 
 PATIENCE = 45.0
 """Seconds after which a request is not sent again; the last one may take TIMEOUT more."""

@@ -9,10 +9,10 @@ import secrets
 import threading
 from contextlib import suppress
 
-from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.shelf import PROBES
 from metabt.errors import StoreError
+from metabt.values.bucket_address import Address
 
 _sound: set[tuple[str, str]] = set()
 _lock = threading.Lock()

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 
-from metabt.build.cache.bucket.address import Address
 from metabt.build.cache.bucket.connection import Connection, Facts
 from metabt.build.cache.last_use import decoded_uses, encoded_uses
 from metabt.build.cache.pack_format import Fault, is_key
 from metabt.build.cache.shelf import ADOPTED, PACKS, PROBES, QUARANTINE, SIGNATURES, USED, Bad
 from metabt.build.cache.verified_reading import room
+from metabt.values.bucket_address import Address
 
 LOOK = 2.0
 """Seconds between two looks for packs."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from metabt.build.cache.bucket import client
-from metabt.build.cache.bucket.address import Server
 from metabt.build.cache.bucket.connection import Connection, Taken
+from metabt.values.bucket_address import Server
 from tests.shared.object_servers import BUCKET, KEY_ID, SECRET, Fault, Proxy, Request, credentials, make_bucket, moto
 
 FAULTS: list[Fault] = [500, 503, 429, "refuse", "lose", "cut", 0.6]

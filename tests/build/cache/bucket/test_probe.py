@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from metabt.build.cache.bucket import probe
-from metabt.build.cache.bucket.address import Server, parse_address
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.probe import require_conditional_puts
 from metabt.errors import StoreError
+from metabt.values.bucket_address import Server, parse_address
 from tests.shared.object_servers import BUCKET, SECRET, Proxy, credentials, make_bucket, moto, seaweed
 
 ADDRESS = parse_address(f"s3://{BUCKET}/team/cache")

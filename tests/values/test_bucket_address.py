@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from metabt.build.cache.bucket.address import REFUSED, Address, Server, parse_address, refusal, scheme, shown
 from metabt.errors import ConfigError
+from metabt.values.bucket_address import REFUSED, Address, Server, parse_address, refusal, scheme, shown
 
 
 @pytest.mark.parametrize(
