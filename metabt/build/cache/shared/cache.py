@@ -21,7 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from metabt.build.cache.bucket.address import Server, parse_address, refusal, scheme
 from metabt.build.cache.disk import SCHEMAS, DiskCache, StoredCache, as_sections, decoded, put_sections
 from metabt.build.cache.object_store import ObjectStore
 from metabt.build.cache.sealing import seal
@@ -32,6 +31,7 @@ from metabt.build.cache.shelf import Shelf
 from metabt.build.ports import Sealed
 from metabt.errors import ConfigError, StoreError
 from metabt.values.arguments import shown
+from metabt.values.bucket_address import Server, parse_address, refusal, scheme
 
 LOG = logging.getLogger("metabt.cache")
 RECHECK = 0.01

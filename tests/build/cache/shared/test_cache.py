@@ -15,7 +15,6 @@ import pytest
 
 import metabt
 from metabt.build.cache.adoptions import Adoptions
-from metabt.build.cache.bucket.address import Server, parse_address
 from metabt.build.cache.bucket.connection import Connection
 from metabt.build.cache.bucket.shelf import BucketShelf
 from metabt.build.cache.disk import DiskCache
@@ -26,6 +25,7 @@ from metabt.build.cache.shared.signature import KEY, NAME, Signer
 from metabt.build.cache.shelf import PACKS, SIGNATURES, Shelf
 from metabt.build.ports import Sealed
 from metabt.errors import ConfigError, StoreError
+from metabt.values.bucket_address import Server, parse_address
 from tests.build.cache.bucket.remote_walk import walk
 from tests.shared.object_servers import BUCKET, Proxy, credentials, make_bucket, moto
 
