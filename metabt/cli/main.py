@@ -93,7 +93,7 @@ def _answered(words: list[str]) -> int:
         raise
     except OSError as error:
         return _unusable(error, words)
-    except Exception as error:
+    except Exception as error:  # nobody foresaw it: shown whole, with an exit code and a last line of its own
         if str(error) == INTERRUPTED and isinstance(error, RuntimeError):
             return _ended(words, f"interrupted; {KEPT}", exit_codes.INTERRUPTED)
         sys.excepthook(type(error), error, error.__traceback__)

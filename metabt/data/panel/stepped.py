@@ -130,7 +130,7 @@ def answer(step: Step, given: Sheet, own: int) -> np.ndarray:
         found = called(step.function, given, own, label)
     except MetabtError as error:
         raise DataError(f"step '{step.name}': {error}") from error
-    except Exception as error:  # whatever a plug-in raises
+    except Exception as error:  # foreign code may raise anything: the run ends, and the step is named
         raise DataError(f"step '{step.name}' failed with {where}: {type(error).__name__}: {error}") from error
     if tuple(found.symbols) != given.symbols:
         raise DataError(

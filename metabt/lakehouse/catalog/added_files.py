@@ -13,10 +13,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import duckdb
+import pyarrow as pa
 
 from metabt.lakehouse.catalog.connection_loss import whole
 from metabt.lakehouse.catalog.statements import execute
@@ -42,6 +43,11 @@ def column_ids(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
         "WHERE t.table_name = $1 AND t.end_snapshot IS NULL AND ducklake_column.end_snapshot IS NULL"
     )
     return dict(execute(con, sql, table).fetchall())
+
+
+def with_ids(schema: pa.Schema, ids: Mapping[str, int]) -> pa.Schema:
+    """Return the schema of a file whose columns bear the numbers that its table knows them by."""
+    return pa.schema([field.with_metadata({"PARQUET:field_id": str(ids[field.name])}) for field in schema])
 
 
 def can_add(folder: Root, names: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder, said_as_duckdb
+from metabt.lakehouse.catalog.added_files import add, can_add, column_ids, data_folder, said_as_duckdb, with_ids
 from metabt.lakehouse.folder.orphans import NAME
 from metabt.lakehouse.storage.place import storage_of
 
@@ -37,8 +37,7 @@ def can_write(con: duckdb.DuckDBPyConnection, dataset: str) -> bool:
 
 def known_to_table(con: duckdb.DuckDBPyConnection, schema: pa.Schema) -> pa.Schema:
     """Return a schema whose columns bear the numbers that the table `prices` knows them by."""
-    ids = column_ids(con, "prices")
-    return pa.schema([field.with_metadata({"PARQUET:field_id": str(ids[field.name])}) for field in schema])
+    return with_ids(schema, column_ids(con, "prices"))
 
 
 def write_files(con: duckdb.DuckDBPyConnection, dataset: str, schema: pa.Schema, years: Sequence[Year]) -> None:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
 from metabt.errors import StoreError
-from metabt.lakehouse.catalog.added_files import add, column_ids, data_folder, said_as_duckdb
+from metabt.lakehouse.catalog.added_files import add, column_ids, data_folder, said_as_duckdb, with_ids
 from metabt.lakehouse.catalog.schema import ARROW, RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.folder.lost_catalogue import DATA
@@ -198,7 +198,7 @@ def _schema(name: str, ids: Mapping[str, int]) -> pa.Schema:
         pa.field(column, pa.dictionary(pa.int32(), kind) if kind == pa.string() else kind)
         for column, kind in kinds.items()
     ]
-    return pa.schema([field.with_metadata({"PARQUET:field_id": str(ids[field.name])}) for field in fields])
+    return with_ids(pa.schema(fields), ids)
 
 
 def _second_name(root: Root, file: Root, name: str) -> Root:

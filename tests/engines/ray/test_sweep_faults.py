@@ -71,13 +71,7 @@ def assert_whole(lake: Path, expected: dict[str, dict]) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize(
-    "stage",
-    [
-        pytest.param(it, marks=[] if it == "after the files" else pytest.mark.slow)
-        for it in (ACTOR_STAGES if ALL else ("second tree", "after the files"))
-    ],
-)
+@pytest.mark.parametrize("stage", ACTOR_STAGES if ALL else ("after the files",))
 def test_an_actor_that_is_killed_in_a_group_changes_nothing(
     stage: str, lake: Path, tmp_path: Path, expected: dict[str, dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +96,7 @@ def start(lake: Path, fault: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", DRIVER_STAGES if ALL else ("second group", "second name", "committed"))
+@pytest.mark.parametrize("stage", DRIVER_STAGES if ALL else ("second name", "committed"))
 def test_a_driver_that_is_killed_is_continued_by_the_same_configurations(
     stage: str, lake: Path, expected: dict[str, dict]
 ) -> None:

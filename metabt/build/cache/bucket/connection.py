@@ -101,7 +101,7 @@ class Connection:
             condition = {"IfNoneMatch": "*"} if absent else {}
             try:
                 self._client().put_object(Bucket=self.bucket, Key=name, Body=data, **condition)
-            except Exception as error:
+            except Exception as error:  # whatever the client raises: it is looked at, and raised again
                 lost = lost or not _is_answered(error)  # it may have been done all the same
                 raise
 
