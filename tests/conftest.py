@@ -20,12 +20,14 @@ settings.load_profile("metabt")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Run everything that needs Ray in one process, so that one instance and one head are started; spread the rest."""
+    """Run what needs Ray in one process and jobs in another: one instance and one head are started; spread the rest."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "ray" if nodeid.startswith(("tests/engines/ray/", "tests/jobs/", "tests/k8s/")) else nodeid
+            if nodeid.startswith("tests/engines/ray/"):
+                return "ray"
+            return "jobs" if nodeid.startswith(("tests/jobs/", "tests/k8s/")) else nodeid
 
     return OneCluster(config, log) if config.getvalue("dist") == "load" else None
 

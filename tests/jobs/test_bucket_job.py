@@ -25,7 +25,7 @@ from tests.shared.heads import Head, local_head
 from tests.shared.object_servers import BUCKET, credentials, make_bucket, need_tables, seaweed
 from tests.shared.postgres_server import running_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTFOLIO = """

@@ -24,7 +24,7 @@ from tests.jobs.submissions import Submission, actors, assert_gone, driver_of
 from tests.shared.agreement import same
 from tests.shared.heads import Head
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS, LAKE = "http://127.0.0.1:8265", "/data/lakehouse"

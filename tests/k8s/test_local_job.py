@@ -15,7 +15,7 @@ from metabt import lakehouse
 from tests.k8s.manifests import K8S, ROOT, job_of
 from tests.shared.heads import Head
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 JOB = K8S / "overlays" / "kind" / "backtest"
 
 

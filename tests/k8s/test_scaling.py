@@ -17,7 +17,7 @@ from tests.k8s.scaled_nodes import walk
 from tests.k8s.test_operations import size
 from tests.shared.executors import years
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
 
 def test_a_cluster_without_a_worker_gets_one_of_the_manifest_and_the_walk_fits_into_it(tmp_path: Path) -> None:
