@@ -4,7 +4,8 @@
 2. `facts` is what is known of a dataset without reading a price: sessions, symbols, digests; `dataset` adds how to read
    them.
 3. `calendars` says on which sessions a sleeve has a book, and on which it decides.
-4. `panel/` is the lazy layer on top, for users' own functions of prices; a `step` is one that stands between a
+4. `point_in_time/` is what is dated beside prices: actions, members, delistings, rates, costs.
+5. `panel/` is the lazy layer on top, for users' own functions of prices; a `step` is one that stands between a
    dataset's prices and its returns.
 
 Imports: `values` and `numerics`. It does not know where prices are stored: readers are arguments.
