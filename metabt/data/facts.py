@@ -15,6 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.prices import Prices, partitions
 from metabt.values.digests import array_digest, joint_digest
 
@@ -42,16 +43,19 @@ class Facts:
     """Returns the digests of its symbols; called once, when one is first asked for."""
     panel: str | None = None
     """What was stated of its steps at ingestion, as JSON; None is none."""
+    point_in_time: PointInTime = PointInTime()
+    """What is dated beside its prices."""
     _calendars: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
     _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
     _joined: dict[tuple[tuple[str, ...], ...], str] = field(default_factory=dict, init=False)
 
     @classmethod
-    def of(cls, prices: Prices) -> Facts:
-        """Return the facts of prices that are in memory."""
-        has_volume = prices.volume is not None
-        return cls(prices.name, prices.dates, prices.symbols, prices.closed, has_volume, partial(digests_of, prices))
+    def of(cls, prices: Prices, point_in_time: PointInTime | None = None) -> Facts:
+        """Return the facts of prices that are in memory, and of what is dated beside them."""
+        has_volume, digests = prices.volume is not None, partial(digests_of, prices)
+        known = point_in_time or PointInTime()
+        return cls(prices.name, prices.dates, prices.symbols, prices.closed, has_volume, digests, None, known)
 
     @classmethod
     def stated(
@@ -62,10 +66,12 @@ class Facts:
         closed: bool,
         digests: Digests,
         panel: str | None = None,
+        point_in_time: PointInTime | None = None,
     ) -> Facts:
         """Return facts whose digests are known already; where there are volumes, every symbol has digests of them."""
         has_volume = any(field == "volume" for _, _, field in digests)
-        return cls(name, dates, symbols, closed, has_volume, partial(_itself, digests), panel)
+        known = point_in_time or PointInTime()
+        return cls(name, dates, symbols, closed, has_volume, partial(_itself, digests), panel, known)
 
     @cached_property
     def digests(self) -> Digests:

@@ -6,7 +6,9 @@
 3. They are cut into partitions (calendar years). A partition's digest covers its own observations and the price each
    asset entered it with, so the returns inside it are a function of what the digest covers.
 4. Some rows alone, with the price that each asset enters them with, have the returns that they have in the whole.
-5. Where a dataset has a step (metabt.data.panel.stepped), its returns are stated beside the prices, which stay as they
+5. A session in which more happened to an asset than its price says, such as a split, is an event with a return of its
+   own (metabt.data.point_in_time.events): prices stay as they were observed.
+6. Where a dataset has a step (metabt.data.panel.stepped), its returns are stated beside the prices, which stay as they
    are: returns over longer steps than sessions compound those.
 """
 
@@ -19,6 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.data.point_in_time.events import Events, join_events
 from metabt.errors import DataError
 from metabt.values.arguments import shown, word
 
@@ -46,6 +49,10 @@ class Prices:
     """(n_assets,) last price before the first session, NaN where there was none; None where there was none at all."""
     stated: np.ndarray | None = None
     """(n_sessions, n_assets) returns that a step has made, NaN where it gives none; None: those between the prices."""
+    events: Events | None = None
+    """Returns that are more than a ratio of prices, and where assets end; None: nothing is known of any."""
+    entered: np.ndarray | None = None
+    """(n_assets,) datetime64[D] of the prices in `entry`, NaT where there is none; None where nobody knows."""
 
     def __post_init__(self) -> None:
         """Check the shape, the order and every price.
@@ -67,7 +74,7 @@ class Prices:
         if list(self.symbols) != sorted(set(self.symbols)):
             raise DataError(f"dataset '{self.name}': symbols must be sorted and unique")
         check_prices(self.name, self.dates, self.symbols, self.close)
-        for name in ("dates", "close", "volume", "entry", "stated"):
+        for name in ("dates", "close", "volume", "entry", "stated", "entered"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _frozen(_own(getattr(self, name))))
 
@@ -119,7 +126,7 @@ class Prices:
         return np.full(len(self.symbols), np.nan) if self.entry is None else self.entry
 
     @cached_property
-    def _last(self) -> np.ndarray:
+    def last(self) -> np.ndarray:
         """(n_sessions, n_assets) the last observed price up to and including the session, NaN before the first."""
         if self.complete:
             return self.close
@@ -131,24 +138,32 @@ class Prices:
     @cached_property
     def _previous(self) -> np.ndarray:
         """(n_sessions, n_assets) the last observed price before the session, NaN before the first."""
-        return _frozen(np.concatenate([self._entered[None], self._last[:-1]]))
+        return _frozen(np.concatenate([self._entered[None], self.last[:-1]]))
 
     @cached_property
     def returns(self) -> np.ndarray:
         """(n_sessions, n_assets) simple returns; 0 where `observed` is False."""
         if self.stated is not None:
             return _frozen(np.nan_to_num(self.stated, nan=0.0))
+        returns = self._ratios()
+        if self.events is not None:
+            returns[self.events.rows, self.events.columns] = self.events.returns
+        return _frozen(returns)
+
+    def _ratios(self) -> np.ndarray:
+        """Return what prices changed by since the last one, (n_sessions, n_assets), 0 where either is missing."""
         if self.complete:
             returns = np.empty_like(self.close)
             np.divide(self.close[1:], self.close[:-1], out=returns[1:])
             returns[:1] = self.close[:1] / self._entered
             returns -= 1.0
             returns[:1][np.isnan(returns[:1])] = 0.0
-            return _frozen(returns)
+            return returns
+        between = self.priced & ~np.isnan(self._previous)
         returns = np.zeros_like(self.close)
-        np.divide(self.close, self._previous, out=returns, where=self.observed)
-        returns[self.observed] -= 1.0
-        return _frozen(returns)
+        np.divide(self.close, self._previous, out=returns, where=between)
+        returns[between] -= 1.0
+        return returns
 
     @cached_property
     def returns_by_asset(self) -> np.ndarray:
@@ -160,7 +175,7 @@ class Prices:
 
     @cached_property
     def observed(self) -> np.ndarray:
-        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it.
+        """(n_sessions, n_assets) bool: the asset has a price in the session and had one before it, or an event.
 
         Where returns are stated: the asset has one in the session.
         """
@@ -170,7 +185,10 @@ class Prices:
             observed = np.ones(self.close.shape, bool)
             observed[:1] = ~np.isnan(self._entered)
             return _frozen(observed)
-        return _frozen(self.priced & ~np.isnan(self._previous))
+        observed = self.priced & ~np.isnan(self._previous)
+        if self.events is not None:
+            observed[self.events.rows, self.events.columns] = True
+        return _frozen(observed)
 
     @cached_property
     def dollar_volume(self) -> np.ndarray | None:
@@ -195,8 +213,16 @@ class Prices:
             return self.returns[rows[0] + 1 : rows[-1] + 1]
         if self.stated is not None:
             return _compounded(self.returns, rows)
-        last = np.where((rows >= 0)[:, None], self._last[np.maximum(rows, 0)], self._entered)
-        return np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+        last = np.where((rows >= 0)[:, None], self.last[np.maximum(rows, 0)], self._entered)
+        found = np.nan_to_num(last[1:] / last[:-1] - 1.0, nan=0.0)
+        if self.events is not None:  # what has none in a step keeps its bits
+            step = np.searchsorted(rows, self.events.rows) - 1
+            inside = (step >= 0) & (step < len(found))
+            cells = zip(step[inside].tolist(), self.events.columns[inside].tolist(), strict=True)
+            for place, column in sorted(set(cells)):
+                moves = self.returns[rows[place] + 1 : rows[place + 1] + 1, column]
+                found[place, column] = np.multiply.accumulate(1.0 + moves)[-1] - 1.0  # one after another
+        return found
 
     def has(self, symbols: Sequence[str]) -> bool:
         """Return whether it has all of some symbols.
@@ -252,7 +278,10 @@ class Prices:
         close = np.ascontiguousarray(self.close[:, columns])
         entry = None if self.entry is None else self.entry[columns]
         stated = None if self.stated is None else np.ascontiguousarray(self.stated[:, columns])
-        return Prices(self.name, self.dates, tuple(symbols), close, volume, self.closed, entry, stated)
+        events = None if self.events is None else self.events.select(columns, len(self.symbols))
+        entered = None if self.entered is None else self.entered[columns]
+        kept = (close, volume, self.closed, entry, stated, events, entered)
+        return Prices(self.name, self.dates, tuple(symbols), *kept)
 
     def rows(self, rows: slice) -> Prices:
         """Return some consecutive sessions alone; their returns are those that they have here.
@@ -270,10 +299,13 @@ class Prices:
         first, stop, _ = rows.indices(len(self.dates))
         if stop - first == len(self.dates):
             return self
-        entry = self._last[first - 1] if first else self.entry
+        entry = self.last[first - 1] if first else self.entry
         volume = None if self.volume is None else self.volume[rows]
         stated = None if self.stated is None else self.stated[rows]
-        return Prices(self.name, self.dates[rows], self.symbols, self.close[rows], volume, self.closed, entry, stated)
+        events = None if self.events is None else self.events.within(slice(first, stop))
+        entered = None if first else self.entered
+        kept = (self.close[rows], volume, self.closed, entry, stated, events, entered)
+        return Prices(self.name, self.dates[rows], self.symbols, *kept)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield a digest of what each symbol observed in each partition in which it has a price.
@@ -306,7 +338,7 @@ class Prices:
             close, and volume if it is known -> digests, (n_assets,); empty where an asset has no price in it.
         """
         for label, rows in partitions(self.dates):
-            entry = self._last[rows.start - 1] if rows.start else self._entered
+            entry = self.last[rows.start - 1] if rows.start else self._entered
             dates = self.dates[rows].astype("datetime64[D]").astype(np.int64)
             seen = np.ascontiguousarray(self.priced[rows].T)
             found = {"close": _digests(dates, seen, self.close[rows], entry)}
@@ -334,6 +366,7 @@ def join_rows(parts: Sequence[Prices]) -> Prices:
         close=np.concatenate([part.close for part in parts]),
         volume=np.concatenate(volumes) if volumes else None,
         stated=np.concatenate(stated) if stated else None,
+        events=join_events([(len(part.dates), part.events) for part in parts]),
         closed=parts[-1].closed,
     )
 

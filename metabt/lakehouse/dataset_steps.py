@@ -14,7 +14,7 @@ from typing import Any
 
 from metabt.data.dataset import Dataset, Names
 from metabt.data.facts import Facts
-from metabt.data.panel.stepped import over, stepped
+from metabt.data.panel.stepped import stepped
 from metabt.data.step import Step
 from metabt.errors import ConfigError, nearest
 from metabt.values.arguments import shown
@@ -68,7 +68,7 @@ def with_steps(dataset: Dataset, steps: Sequence[Step], symbols: Names) -> Datas
 
 
 def reread(dataset: Dataset, read: Callable[[Facts], Dataset]) -> Dataset:
-    """Return a dataset with its steps, whose prices are those that `read` returns of what is known of them."""
-    if dataset.step is None or dataset.beneath is None:
+    """Return a dataset with its events and steps over prices that `read` returns of what is known of them."""
+    if dataset.made_of is None or dataset.beneath is None:
         return read(dataset.facts)
-    return over(reread(dataset.beneath, read), dataset.step, dataset.facts)
+    return dataset.made_of(reread(dataset.beneath, read), dataset.facts)

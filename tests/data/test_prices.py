@@ -39,7 +39,7 @@ def test_returns_between_sessions_compound_what_lies_between(close: np.ndarray) 
     rows = np.array([0, 3, 4, 9, 11])
     growth = np.cumprod(1 + made.returns, axis=0)[rows]
     expected = growth[1:] / growth[:-1] - 1
-    expected[np.isnan(made._last[rows[:-1]])] = 0.0
+    expected[np.isnan(made.last[rows[:-1]])] = 0.0
     assert made.returns_between(made.dates[rows]) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 

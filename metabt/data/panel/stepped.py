@@ -46,20 +46,20 @@ def stepped(beneath: Dataset, step: Step, symbols: Names | None = None) -> Datas
     """
     known = beneath.facts
     names = known.symbols if symbols is None else symbols
-    digests = partial(_digests, known, step, names)
-    facts = Facts(known.name, known.dates, names, known.closed, known.has_volume, digests)
-    return over(beneath, step, facts)
+    facts = replace(known, symbols=names, read_digests=partial(_digests, known, step, names), panel=None)
+    return over(step, beneath, facts)
 
 
-def over(beneath: Dataset, step: Step, facts: Facts) -> Dataset:
+def over(step: Step, beneath: Dataset, facts: Facts) -> Dataset:
     """Return the dataset that `stepped` made, with its facts as they are, over another way to read what is beneath."""
-    return Dataset(facts, partial(_part, beneath, step), beneath.stored, step, beneath)
+    return Dataset(facts, partial(_part, beneath, step), beneath.stored, step, beneath, partial(over, step))
 
 
 def layers(dataset: Dataset) -> Iterator[Dataset]:
     """Yield those of a dataset and of what is beneath it that have a step, the lowest first."""
     if dataset.beneath is not None:
         yield from layers(dataset.beneath)
+    if dataset.step is not None:
         yield dataset
 
 

@@ -165,9 +165,10 @@ def read_selection(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | 
     shape = (len(chosen.dates), len(chosen.symbols))
     close = _scatter(shape, where, rows["close"])
     volume = _scatter(shape, where, rows["volume"]) if chosen.volume else None
-    entry = None if chosen.years is None else _entries(con, chosen, at)
+    entry, entered = (None, None) if chosen.years is None else _entries(con, chosen, at)
+    known = (chosen.dataset, chosen.dates, chosen.symbols, close, volume, chosen.closed)
     try:
-        found = Prices(chosen.dataset, chosen.dates, chosen.symbols, close, volume, chosen.closed, entry)
+        found = Prices(*known, entry, entered=entered)
     except DataError as error:  # ingestion refuses such prices
         raise different_prices(con, chosen, None, at) from error
     if chosen.digest is not None and chosen.digest != _digest(found):
@@ -235,16 +236,17 @@ def _entered(known: Facts, symbols: tuple[str, ...], year: int) -> dict[int, np.
     return {year: np.flatnonzero(seen == year) for year in np.unique(seen[seen > 0]).tolist()}
 
 
-def _entries(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None) -> np.ndarray:
-    """Return each symbol's last price before the selected years, (n_assets,), NaN where it had none."""
-    entries = np.full(len(chosen.symbols), np.nan)
+def _entries(con: duckdb.DuckDBPyConnection, chosen: Selection, at: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return each symbol's last price before the selected years, and its date, (n_assets,); NaN, NaT without one."""
+    entries, dates = np.full(len(chosen.symbols), np.nan), np.full(len(chosen.symbols), "NaT", "datetime64[D]")
     for year, codes in chosen.entered.items():
         symbols = tuple(chosen.symbols[code] for code in codes)
         rows = _observations(con, chosen.dataset, symbols, ("close",), at, (year, year))
-        order = np.argsort(to_numpy(rows["date"]), kind="stable")
+        days = to_numpy(rows["date"])
+        order = np.argsort(days, kind="stable")
         code, close = to_numpy(rows["code"])[order], to_numpy(rows["close"])[order]
-        entries[codes[code]] = close  # the newest is written last
-    return entries
+        entries[codes[code]], dates[codes[code]] = close, days[order]  # the newest is written last
+    return entries, dates
 
 
 def _observations(

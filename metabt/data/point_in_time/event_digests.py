@@ -1,0 +1,100 @@
+"""Event digests: what the returns of an asset in a partition are made of, where they are more than its prices.
+
+A cell (symbol, partition) keeps the digest of its prices, unless a row of `actions` or `delistings` has to do with it;
+then it is joined with those rows, and with
+
+1. the prices of what the asset turns into;
+2. its prices in the partition before in which it has any, where an action after the last of them takes effect only now:
+   which actions those are depends on the date of that price.
+
+So a row that is added changes the digests of its own asset, from the partition on in which it takes effect.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from metabt.data.facts import Cell, Digests, Facts
+from metabt.data.point_in_time.tables import DatedTable
+from metabt.values.digests import joint_digest
+from metabt.values.tables import Coded
+
+EVENT_TABLES: Mapping[str, str] = {"actions": "ex_date", "delistings": "date"}
+"""Tables that make events -> the column of the date from which their rows count."""
+
+
+def event_digests(known: Facts, symbols: tuple[str, ...]) -> Digests:
+    """Return the digests of some symbols' returns and other fields, by cell; no price is read.
+
+    `known` has all that they turn into besides.
+    """
+    wanted = frozenset(symbols)
+    found = {cell: text for cell, text in known.digests.items() if cell[0] in wanted}
+    labels = list(known.partitions)
+    ends = [known.dates[part.stop - 1] for part in known.partitions.values()]
+    for symbol in symbols:
+        rows = list(_rows(known, symbol))
+        if rows:
+            found |= _cells(known, symbol, labels, ends, rows)
+    return found
+
+
+def _cells(
+    known: Facts, symbol: str, labels: list[str], ends: list[np.datetime64], rows: list[tuple[int, str, str | None]]
+) -> dict[Cell, str]:
+    """Return the cells of a symbol that rows have to do with; each is of a position in `labels`."""
+    by_label: dict[int, list[tuple[str, str | None]]] = {}
+    for day, text, into in rows:
+        at = bisect_left(ends, np.datetime64(day, "D"))
+        if at < len(labels):
+            by_label.setdefault(at, []).append((text, into))
+    found: dict[Cell, str] = {}
+    seen: int | None = None  # the partition of its last price so far
+    for at, label in enumerate(labels):
+        own = known.digests.get((symbol, label, "close"))
+        late = [] if seen is None else [row for k in range(seen, at) for row in by_label.get(k, [])]
+        now = by_label.get(at, [])
+        if (own is not None and late) or now:
+            texts = [own or "", str(known.dates[known.partitions[label].start - 1]) if at else ""]
+            if late or own is None:
+                texts.append("" if seen is None else known.digests[symbol, labels[seen], "close"])
+            for text, into in (*late, *now):
+                texts += [text, "" if into is None else _price_of(known, into, labels, at)]
+            found[symbol, label, "close"] = joint_digest(texts)
+        if own is not None:
+            seen = at
+    return found
+
+
+def _price_of(known: Facts, symbol: str, labels: list[str], at: int) -> str:
+    """Return the digest of what an asset's last price up to the end of a partition is among; empty where none is."""
+    cells = (known.digests.get((symbol, label, "close")) for label in reversed(labels[: at + 1]))
+    return next((text for text in cells if text), "")
+
+
+def _rows(known: Facts, symbol: str) -> Iterator[tuple[int, str, str | None]]:
+    """Yield day (since 1970), text and what is received of each row of a symbol."""
+    for name, column in EVENT_TABLES.items():
+        table = known.point_in_time.tables.get(name)
+        if table is not None:
+            rows = table.rows_of(symbol)
+            for row in range(rows.start, rows.stop):
+                into = _text(table, "into", row) if name == "actions" else None
+                yield int(table.numbers(column)[row].astype(np.int64)), row_text(table, row), into
+
+
+def row_text(table: DatedTable, row: int) -> str:
+    """Return a row as text: its table and all its values, to the bit."""
+    values = [
+        repr(_text(table, name, row)) if isinstance(column, Coded) else repr(column[row].item())
+        for name, column in table.columns.items()
+    ]
+    return "|".join([table.name, *values])
+
+
+def _text(table: DatedTable, name: str, row: int) -> str | None:
+    column = table.texts(name)
+    return None if column.codes[row] < 0 else column.values[column.codes[row]]
