@@ -361,7 +361,7 @@ def _request(
 ) -> Request:
     symbols, shape = source.symbols(), flag("is_meta_backtest", is_meta_backtest)
     stated = plain_tree(tree) if isinstance(tree, Mapping) else tree
-    found = resolved(stated, symbols, day("start", start), shape)
+    found = resolved(stated, symbols, day("start", start), shape, members=source.members())
     if source.path is not None:
         _check_names_alone(found)
     against = benchmark_of(benchmark, source, found, symbols)

@@ -16,6 +16,7 @@ from functools import partial
 from threading import RLock
 
 from metabt.data.facts import Facts
+from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.prices import Prices
 from metabt.data.step import Step
 
@@ -51,9 +52,9 @@ class Dataset:
     _newest: list[Prices] = field(default_factory=list, init=False)
 
     @classmethod
-    def of(cls, prices: Prices) -> Dataset:
-        """Return the dataset of prices that are in memory."""
-        return cls(Facts.of(prices), partial(_part, prices))
+    def of(cls, prices: Prices, point_in_time: PointInTime | None = None) -> Dataset:
+        """Return the dataset of prices that are in memory, and of what is dated beside them."""
+        return cls(Facts.of(prices, point_in_time), partial(_part, prices))
 
     @property
     def prices(self) -> Prices:

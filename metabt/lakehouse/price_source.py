@@ -20,6 +20,9 @@ import numpy as np
 
 from metabt.data.dataset import Dataset, Names
 from metabt.data.facts import Facts
+from metabt.data.point_in_time.membership import universe_names
+from metabt.data.point_in_time.tables import PointInTime
+from metabt.data.point_in_time.with_events import turned_into, with_events
 from metabt.data.prices import Prices
 from metabt.data.step import Step
 from metabt.errors import ConfigError, DataError
@@ -64,13 +67,22 @@ class Frames:
     damaged: Mapping[str, str] = MappingProxyType({})
     """Nothing is stored, so nothing is damaged."""
 
-    def __init__(self, panels: Mapping[str, Prices], steps: Mapping[str, tuple[Step, ...]] | None = None) -> None:
-        """Take the prices, and the steps between them and the returns, of each dataset by its name."""
-        self._panels, self._steps = dict(panels), dict(steps or {})
+    def __init__(
+        self,
+        panels: Mapping[str, Prices],
+        steps: Mapping[str, tuple[Step, ...]] | None = None,
+        tables: Mapping[str, PointInTime] | None = None,
+    ) -> None:
+        """Take the prices, the steps between them and the returns, and what is dated beside them, by dataset."""
+        self._panels, self._steps, self._tables = dict(panels), dict(steps or {}), dict(tables or {})
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return dataset -> its symbols, sorted."""
         return {name: panel.symbols for name, panel in self._panels.items()}
+
+    def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
+        return {name: universe_names(known.tables.get("members")) for name, known in self._tables.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
@@ -91,13 +103,19 @@ class Frames:
         return self._chosen(name, tuple(some) if some else panel.symbols)
 
     def _chosen(self, name: str, symbols: Names) -> Dataset:
-        panel, steps = self._panels[name], self._steps.get(name, ())
-        read = panel if any(step.whole for step in steps) else panel.select(symbols)
-        return with_steps(Dataset.of(read), steps, symbols)
+        panel, steps, known = self._panels[name], self._steps.get(name, ()), self._tables.get(name, PointInTime())
+        named = panel.symbols if any(step.whole for step in steps) else symbols
+        read = panel.select(turned_into(known, named))
+        own = with_events(Dataset.of(read, known), named)
+        return with_steps(own, steps, symbols)
 
     def with_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> Frames:
         """Return the same prices with steps between them and the returns, by dataset."""
-        return Frames(self._panels, steps)
+        return Frames(self._panels, steps, self._tables)
+
+    def with_tables(self, tables: Mapping[str, PointInTime]) -> Frames:
+        """Return the same prices with what is dated beside them, by dataset."""
+        return Frames(self._panels, self._steps, tables)
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return the datasets: they stay readable."""
@@ -138,6 +156,10 @@ class Lakehouse:
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return dataset -> its symbols, sorted."""
         return self._lake.dataset_symbols(self.connection, self.snapshot)
+
+    def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
+        return {}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""

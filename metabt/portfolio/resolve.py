@@ -20,6 +20,7 @@ from typing import Any
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
+from metabt.portfolio.drawn import OF, Drawn, drawn
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.portfolio.templates import count_characters, count_sleeves, expand, is_template
@@ -29,13 +30,15 @@ MAX_DEPTH = 32
 """Largest number of levels of a tree."""
 
 _RULES = {f.name for f in fields(Rules)}
-_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after"}
+_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after", "delisting"}
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
 _STRUCTURE = {"universe", "sleeves", "defaults"}
 _NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Settings = Mapping[str, Any]
+Memberships = Mapping[str, Mapping[str, Sequence[str]]]
+"""Dataset -> universe -> every asset that ever belonged to it."""
 
 
 def resolve(
@@ -44,6 +47,7 @@ def resolve(
     symbols: Mapping[str, Sequence[str]] | None = None,
     start: str | None = None,
     leaves: dict[str, Sleeve] | None = None,
+    members: Memberships | None = None,
 ) -> Sleeve:
     """Return the sleeve that a tree of plain values describes.
 
@@ -54,6 +58,7 @@ def resolve(
         when there is one dataset only
     start : earliest decision, ISO date; replaces every `start` in the tree; None leaves them
     leaves : leaves that were resolved before with the same symbols; those of this tree are added to it
+    members : dataset -> universe -> every asset that ever belonged to it; None is unknown
 
     Raises
     ------
@@ -67,14 +72,19 @@ def resolve(
     name = tree.get("name", "portfolio")
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
-    return _Resolver(symbols, always, {} if leaves is None else leaves).node(name, "", rest, (), ())
+    known = {} if leaves is None else leaves
+    return _Resolver(symbols, always, known, members).node(name, "", rest, (), ())
 
 
 class _Resolver:
     def __init__(
-        self, symbols: Mapping[str, Sequence[str]] | None, always: Settings, leaves: dict[str, Sleeve]
+        self,
+        symbols: Mapping[str, Sequence[str]] | None,
+        always: Settings,
+        leaves: dict[str, Sleeve],
+        members: Memberships | None,
     ) -> None:
-        self.symbols = symbols
+        self.symbols, self.members = symbols, members
         self.always = always
         self.leaves = leaves
 
@@ -134,7 +144,13 @@ class _Resolver:
     def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
         rules = self._rules(path, settings, chain, _RULES | _OF_LEAF)
         rules["dataset"] = rules.get("dataset") or self._only_dataset(path)
-        leaf = Leaf(**rules, universe=self._universe(path, settings.get("universe"), rules["dataset"]))
+        universe = settings.get("universe")
+        if isinstance(universe, Mapping):
+            rule = _blamed(path, partial(drawn, "universe", universe))
+            symbols = self._drawn_from(path, universe.get(OF), rule, rules["dataset"])
+            leaf = Leaf(**rules, universe=symbols, drawn=rule)
+        else:
+            leaf = Leaf(**rules, universe=self._universe(path, universe, rules["dataset"]))
         selector = _blamed(path, lambda: build_selector(leaf.selector))
         n_assets = len(leaf.universe)
         if n_assets:
@@ -151,6 +167,22 @@ class _Resolver:
         known = "" if self.symbols is None else f"; known: {', '.join(sorted(self.symbols)) or 'none yet'}"
         raise ConfigError(f"sleeve '{path}': a leaf needs a dataset to draw its universe from{known}")
 
+    def _drawn_from(self, path: str, of: object, rule: Drawn, dataset: str) -> tuple[str, ...]:
+        """Return every asset that a rule may ever draw."""
+        if of is not None:
+            return self._universe(path, of, dataset)
+        if rule.members is None:
+            return self._universe(path, "all", dataset)
+        if self.members is None:
+            return ()
+        known = self.members.get(dataset, {})
+        if rule.members not in known:
+            cure = nearest(rule.members, known) or (
+                f"; dataset '{dataset}' has no table members: metabt ingest FILE --dataset {dataset} --table members"
+            )
+            raise ConfigError(f"sleeve '{path}': no membership is called '{rule.members}'{cure}")
+        return tuple(sorted(known[rule.members]))
+
     def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
         if universe == "all":
             if self.symbols is None:
@@ -159,7 +191,7 @@ class _Resolver:
                 raise ConfigError(f"sleeve '{path}': no dataset is called '{dataset}'{nearest(dataset, self.symbols)}")
             return tuple(sorted(self.symbols[dataset]))
         if not isinstance(universe, list | tuple) or not universe:
-            raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols or 'all'")
+            raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols, 'all', or a rule")
         for symbol in universe:
             if not isinstance(symbol, str):
                 raise ConfigError(

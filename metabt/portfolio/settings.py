@@ -15,7 +15,7 @@ import numpy as np
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.registry import canonical
 from metabt.portfolio.schedule import PERIODS, Schedule
-from metabt.portfolio.sleeve import Costs, Estimator
+from metabt.portfolio.sleeve import Costs, Delisting, Estimator
 from metabt.values.scalars import number, plain_scalars, whole
 
 DAILY = "daily"
@@ -70,6 +70,19 @@ def _costs(key: str, values: Sequence[object]) -> Costs:
                 raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), known)}")
             merged[name] = _number(0.0, 10_000.0)(f"{key}.{name}", [amount])
     return Costs(**merged)
+
+
+def _delisting(key: str, values: Sequence[object]) -> Delisting:
+    merged: dict[str, float] = {}
+    known = [f.name for f in fields(Delisting)]
+    for value in values:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} is {value!r}, wanted {{{', '.join(known)}}}, a return each: -0.3 is -30 %")
+        for name, amount in value.items():
+            if name not in known:
+                raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), known)}")
+            merged[name] = _number(-1.0, 10.0)(f"{key}.{name}", [amount])
+    return Delisting(**merged)
 
 
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
@@ -139,5 +152,6 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "warmup": _one_of("equal", "wait"),
     "direction": _one_of("long", "short"),
     "dataset": _text,
+    "delisting": _delisting,
 }
 """Setting -> parser: takes the key and its stated values, outermost first, and returns the value of a spec."""

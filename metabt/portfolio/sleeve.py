@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from metabt.errors import ConfigError, nearest
 from metabt.portfolio.child_names import by_child, by_digest
+from metabt.portfolio.drawn import Drawn
 from metabt.portfolio.schedule import Schedule
 from metabt.values.arguments import shown, word
 from metabt.values.digests import digest
@@ -58,6 +59,18 @@ class Costs:
         return (self.commission_bp + self.slippage_bp) * 1e-4
 
 
+@dataclass(frozen=True)
+class Delisting:
+    """Simple returns of delistings that nobody stated a return of, by kind."""
+
+    performance: float = -0.3
+    """Of those for want of performance: -30 % (Shumway, Journal of Finance 52, 1997)."""
+    merger: float = 0.0
+    """Of what was taken over."""
+    unknown: float = 0.0
+    """Of all others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """Settings that leaves and meta sleeves have in common."""
@@ -83,7 +96,8 @@ class Rules:
 
     @cached_property
     def _plainly(self) -> dict[str, object]:
-        return {"kind": type(self).__name__.lower(), **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+        stated = {f.name: getattr(self, f.name) for f in fields(self) if not _is_left_out(f, getattr(self, f.name))}
+        return {"kind": type(self).__name__.lower(), **{name: _plain(value) for name, value in stated.items()}}
 
     @cached_property
     def digest(self) -> str:
@@ -114,6 +128,15 @@ class Leaf(Rules):
     """Share of the lookback's returns that must be observed for an asset to be eligible."""
     stale_after: int = 10
     """Sessions without a price after which a holding is closed at its last price."""
+    drawn: Drawn | None = None
+    """How its universe is drawn anew at every decision; None: all of it is eligible."""
+    delisting: Delisting = Delisting()
+    """Returns of delistings whose own is not stated, by kind."""
+
+    @property
+    def reach(self) -> int:
+        """Sessions before a partition's first that its decisions may read."""
+        return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
     @property
     def holds_shorts(self) -> bool:
@@ -301,12 +324,20 @@ def _estimators(
     return {"optimizer": told(spec.optimizer), "fallback": tuple(told(it) for it in spec.fallback)}
 
 
+LATER = ("drawn", "delisting")
+"""Settings that are left out of what identifies a sleeve where they are as they would be by default."""
+
+
+def _is_left_out(setting: Field[Any], value: object) -> bool:
+    return setting.name in LATER and value == setting.default
+
+
 def _plain(value: object) -> object:
-    if isinstance(value, Estimator | Schedule):
+    if isinstance(value, Estimator | Schedule | Drawn):
         return value.plain()
     if isinstance(value, Rules):
         return value.digest
-    if isinstance(value, Costs):
+    if isinstance(value, Costs | Delisting):
         return {f.name: float(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

@@ -23,7 +23,8 @@ from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
-from metabt.portfolio.resolve import resolve
+from metabt.portfolio.drawn import OF
+from metabt.portfolio.resolve import Memberships, resolve
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 from metabt.values.digests import digest
@@ -149,6 +150,7 @@ def resolved(
     start: str | None,
     is_meta_backtest: bool | None,
     leaves: dict[str, Sleeve] | None = None,
+    members: Memberships | None = None,
 ) -> Sleeve:
     """Return a tree with every default filled in and checked.
 
@@ -159,6 +161,7 @@ def resolved(
     start : earliest decision, ISO date; None leaves it to the tree. A Sleeve is resolved already and takes none
     is_meta_backtest : True refuses a tree that is a single leaf
     leaves : leaves that were resolved before, as in `resolve`
+    members : dataset -> universe -> every asset that ever belonged to it
 
     Raises
     ------
@@ -177,7 +180,7 @@ def resolved(
             )
         found = tree
     else:
-        found = resolve(tree, symbols=symbols, start=start, leaves=leaves)
+        found = resolve(tree, symbols=symbols, start=start, leaves=leaves, members=members)
     check_universes(found, symbols)
     check_shape(found, is_meta_backtest)
     return found
@@ -249,8 +252,10 @@ def stored_tree(config: Mapping[str, Any]) -> Sleeve:
 def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved node as configuration states it."""
     children: Sequence[Mapping[str, Any]] = node.get("children", ())
-    left_out = {"name", "kind", "children", "shorts"}
+    left_out = {"name", "kind", "children", "shorts", "drawn"}
     stated = {key: value for key, value in node.items() if key not in left_out and value is not None}
+    if node.get("drawn") is not None:
+        stated["universe"] = {**node["drawn"], OF: node["universe"]}
     if stated.get("min_history") == 0:  # the lookback, which nobody can state as a number of its own
         del stated["min_history"]
     return stated | ({"sleeves": {child["name"]: _settings(child) for child in children}} if children else {})
