@@ -219,7 +219,7 @@ class Prices:
             step = np.searchsorted(rows, self.events.rows) - 1
             inside = (step >= 0) & (step < len(found))
             cells = zip(step[inside].tolist(), self.events.columns[inside].tolist(), strict=True)
-            for place, column in sorted(set(cells)):
+            for place, column in sorted(it for it in set(cells) if not np.isnan(last[it])):
                 moves = self.returns[rows[place] + 1 : rows[place + 1] + 1, column]
                 found[place, column] = np.multiply.accumulate(1.0 + moves)[-1] - 1.0  # one after another
         return found

@@ -125,7 +125,7 @@ class DatedTable:
         """The rows of each value of the first column of ORDER."""
         first = self.texts(ORDER[self.name][0])
         codes, starts = np.unique(first.codes, return_index=True)
-        stops = [*starts[1:].tolist(), len(self)]
+        stops = [*starts[1:].tolist(), len(self)][: len(starts)]
         return {first.values[c]: slice(a, b) for c, a, b in zip(codes.tolist(), starts.tolist(), stops, strict=True)}
 
     def rows_of(self, text: str) -> slice:
