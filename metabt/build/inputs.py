@@ -110,7 +110,7 @@ class Markets:
         """Take the plan's datasets; no price is read yet."""
         self._datasets = plan.datasets
         self._universes = universes(plan)
-        self._lookback = max(plan.lookback, *(node.spec.lookback for node in plan.nodes.values()), 0)
+        self._lookback = max(plan.lookback, *(node.spec.reach for node in plan.nodes.values()), 0)
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
@@ -147,8 +147,18 @@ def initial_state(node: Node) -> LeafState | MetaState:
 
 def reach(leaf: Leaf, rows: slice) -> tuple[slice, int]:
     """Return the rows of the calendar that a leaf reads for the partition `rows`, and how many are ahead of it."""
-    before = min(leaf.lookback, rows.start)
+    before = min(leaf.reach, rows.start)
     return slice(rows.start - before, rows.stop), before
+
+
+def fields_of(leaf: Leaf) -> tuple[str, ...]:
+    """Return the fields of prices that a leaf reads."""
+    return ("close", "volume") if reads_volume(leaf) else ("close",)
+
+
+def reads_volume(leaf: Leaf) -> bool:
+    """Return whether volumes decide what a leaf holds."""
+    return build_selector(leaf.selector).reads_volume or (leaf.drawn is not None and leaf.drawn.reads_volume)
 
 
 class Readings:
@@ -188,7 +198,7 @@ class Readings:
 
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
-    return leaf.dataset, leaf.universe, leaf.lookback, build_selector(leaf.selector).reads_volume
+    return leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf), leaf.drawn, leaf.delisting
 
 
 def meta_inputs(

@@ -8,9 +8,9 @@
 3. spec: the resolved configuration of the sleeve, without names; its plug-ins' distributions with all they require,
    by version, and the files that they are made of
 4. start state: the digest of what the partition before left
-5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's step over them
-   (metabt.data.panel.stepped), of a meta sleeve the output digests of all beneath it, and the
-   calendars
+5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's events and steps over them
+   (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe in these
+   sessions; of a meta sleeve the output digests of all beneath it; and the calendars
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
 """
@@ -23,14 +23,13 @@ from functools import cache
 
 import numpy as np
 
-from metabt.build.inputs import ends_of, reach
+from metabt.build.inputs import ends_of, fields_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
 from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset
 from metabt.estimators.registry import requirements, sources
 from metabt.numerics.platform import numeric_platform
-from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.values.digests import array_digest, digest, joint_digest
 from metabt.values.reached_code import Code, reached
@@ -114,8 +113,9 @@ def node_key(
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
         known, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
-        fields = ("close", "volume") if build_selector(spec.selector).reads_volume else ("close",)
-        read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields)]
+        read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields_of(spec))]
+        if spec.drawn is not None and spec.drawn.members is not None:
+            read.append(array_digest(np.packbits(known.members(spec.drawn.members, spec.universe)[rows])))
     else:
         ended = ends_of(spec, plan)
         read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]

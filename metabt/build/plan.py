@@ -136,7 +136,7 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
             if sleeve.spec.digest not in nodes:
                 nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
     labels = sorted({label for node in nodes.values() for label in node.partitions})
-    lookback = max((node.spec.lookback for node in nodes.values()), default=0)
+    lookback = max((node.spec.reach for node in nodes.values()), default=0)
     alone = _roots_alone(trees, nodes) if fleeting else frozenset()
     return Plan(tuple(trees), datasets, nodes, tuple(labels), alone, lookback)
 

@@ -145,11 +145,12 @@ def _refreshed(source: Lakehouse, run: Record) -> Result:
 
 def _say_if_stale(source: Lakehouse, run: Record) -> None:
     from metabt.data.calendars import calendar_of
-    from metabt.lakehouse import load_facts
+    from metabt.runs.request import data_digests, stored_tree
 
-    facts = load_facts(source.connection, run.wanted, source.snapshot)
-    if {name: known.digest(known.symbols) for name, known in facts.items()} != run.config["data"]:
-        last = calendar_of(list(facts.values())).sessions[-1]
+    tree = stored_tree(run.config)
+    datasets = source.datasets([tree])
+    if data_digests(tree, datasets) != run.config["data"]:
+        last = calendar_of([each.facts for each in datasets.values()]).sessions[-1]
         notice(
             f"prices have changed since this run: now up to {last}; `metabt weights --refresh` runs it on today's data"
         )

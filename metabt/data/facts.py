@@ -15,6 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from metabt.data.point_in_time.membership import member_mask
 from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.prices import Prices, partitions
 from metabt.values.digests import array_digest, joint_digest
@@ -49,6 +50,7 @@ class Facts:
     _labels: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict, init=False)
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
     _joined: dict[tuple[tuple[str, ...], ...], str] = field(default_factory=dict, init=False)
+    _members: dict[tuple[str, tuple[str, ...]], np.ndarray] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, prices: Prices, point_in_time: PointInTime | None = None) -> Facts:
@@ -105,6 +107,20 @@ class Facts:
             parts = self._digests_of(symbols, fields)
             self._joined[asked] = joint_digest([parts[label] for label in asked[1]])
         return self._joined[asked]
+
+    def members(self, universe: str, symbols: tuple[str, ...]) -> np.ndarray:
+        """Return which symbols belong to a universe, as it was known then, in each session of its calendar.
+
+        (n_sessions, n_symbols) bool, read-only; many sleeves ask. A universe that it does not know has no members.
+        """
+        asked = universe, symbols
+        if asked not in self._members:
+            table = self.point_in_time.tables.get("members")
+            nobody = np.zeros((len(self.dates), len(symbols)), bool)
+            found = nobody if table is None else member_mask(table, universe, symbols, self.dates)
+            found.flags.writeable = False
+            self._members[asked] = found
+        return self._members[asked]
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""

@@ -90,6 +90,11 @@ class Rules:
     fallback: tuple[Estimator, ...] = (Estimator("inverse_volatility"), Estimator("equal"))
     """Optimizers to try in turn when `optimizer` finds no solution."""
 
+    @property
+    def reach(self) -> int:
+        """Sessions ahead of a partition that its decisions may read."""
+        return self.lookback
+
     def plain(self) -> dict[str, object]:
         """Return the resolved spec as plain values, children as their digests."""
         return dict(self._plainly)
@@ -135,7 +140,7 @@ class Leaf(Rules):
 
     @property
     def reach(self) -> int:
-        """Sessions before a partition's first that its decisions may read."""
+        """Sessions ahead of a partition that its decisions may read."""
         return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
     @property

@@ -192,12 +192,14 @@ def _reads(spec: Mapping[str, Any], change: PriceChange) -> bool:
         return False
     if change.field == CALENDAR:
         return True
-    return change.symbol in spec["universe"] and (change.field == "close" or _reads_volume(spec["selector"]))
+    return change.symbol in spec["universe"] and (change.field == "close" or _reads_volume(spec))
 
 
-def _reads_volume(selector: Mapping[str, Any]) -> bool:
+def _reads_volume(spec: Mapping[str, Any]) -> bool:
     from metabt.portfolio.built_estimators import build_selector
+    from metabt.portfolio.drawn import DOLLAR_VOLUME
     from metabt.portfolio.sleeve import Estimator
 
+    selector, rule = spec["selector"], spec.get("drawn") or {}
     params = {key: value for key, value in selector.items() if key != "name"}
-    return build_selector(Estimator(selector["name"], params)).reads_volume
+    return rule.get("by") == DOLLAR_VOLUME or build_selector(Estimator(selector["name"], params)).reads_volume

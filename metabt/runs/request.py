@@ -13,6 +13,8 @@ from functools import cached_property
 from sys import intern
 from typing import Any
 
+import numpy as np
+
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.plan import check_universes
@@ -27,7 +29,7 @@ from metabt.portfolio.drawn import OF
 from metabt.portfolio.resolve import Memberships, resolve
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
-from metabt.values.digests import digest
+from metabt.values.digests import array_digest, digest, joint_digest
 from metabt.values.reached_code import Code
 
 CODE = ("metabt.walk.walk_forward", "metabt.engines.backtest_engine", "metabt.analysis.run_tables")
@@ -57,7 +59,7 @@ class Request:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Dataset -> digest of all that the tree may read of it."""
-        return {name: self.datasets[name].facts.digest(symbols) for name, symbols in wanted([self.tree]).items()}
+        return data_digests(self.tree, self.datasets)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -120,6 +122,22 @@ class Request:
             "status": "ok",
         }
         return {**stated, **columns}
+
+
+def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str]:
+    """Return dataset -> digest of all that a tree may read of it: prices, and what is dated beside them."""
+    found = {}
+    for name, symbols in wanted([tree]).items():
+        facts = datasets[name].facts
+        drawn = {
+            (leaf.drawn.members, leaf.universe)
+            for _, leaf in tree.leaves()
+            if leaf.dataset == name and leaf.drawn is not None and leaf.drawn.members is not None
+        }
+        members = [array_digest(np.packbits(facts.members(*each))) for each in sorted(drawn)]
+        prices = facts.digest(symbols)
+        found[name] = joint_digest([prices, *members]) if members else prices
+    return found
 
 
 def addresses(tree: Sleeve, flat: bool) -> dict[str, Any]:

@@ -68,6 +68,11 @@ class Events:
         """Return the number of events."""
         return len(self.rows)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """Its fields in the order of `of`, (5, n_events) float64, which holds each of them to the bit."""
+        return np.array([self.rows, self.columns, self.returns, self.ends, self.missing], np.float64)
+
     def within(self, rows: slice) -> Events:
         """Return the events of some consecutive sessions, counted from the first of them."""
         first, stop = np.searchsorted(self.rows, [rows.start, rows.stop]).tolist()

@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pyarrow as pa
 
 from metabt.data.panel.sheet import Sheet
+from metabt.data.point_in_time.events import Events
 from metabt.data.prices import Prices
 from metabt.errors import DataError
 
@@ -26,9 +29,10 @@ SCHEMA = pa.schema(
         "volume": NUMBERS,
         "entry": NUMBERS,
         "stated": NUMBERS,
+        "events": NUMBERS,
     }
 )
-"""Columns of a block of prices; `volume`, `entry` and `stated` are null where there are none."""
+"""Columns of a block of prices; `volume`, `entry`, `stated` and `events` are null where there are none."""
 FIELD = "field:"
 """Prefix of the name of a column that holds a field of a sheet."""
 
@@ -55,6 +59,7 @@ def to_table(prices: Prices) -> pa.Table:
         packed(prices.volume),
         packed(prices.entry),
         packed(prices.stated),
+        packed(None if prices.events is None else prices.events.matrix),
     ]
     return pa.table(columns, schema=SCHEMA)
 
@@ -80,11 +85,13 @@ def from_table(table: pa.Table, after: np.datetime64 | None = None) -> Prices:
     name = row["name"][0].as_py()
     check_order(name, dates, after)
     shape = (len(dates), len(symbols))
-    there = {field: row[field].is_valid()[0].as_py() for field in ("volume", "entry", "stated")}
+    there = {field: row[field].is_valid()[0].as_py() for field in ("volume", "entry", "stated", "events")}
     volume = unpacked(row["volume"], shape) if there["volume"] else None
     entry = unpacked(row["entry"]) if there["entry"] else None
     stated = unpacked(row["stated"], shape) if there["stated"] else None
-    return Prices(name, dates, symbols, unpacked(row["close"], shape), volume, row["closed"][0].as_py(), entry, stated)
+    events = Events.of(*unpacked(row["events"]).reshape(len(fields(Events)), -1)) if there["events"] else None
+    close, closed = unpacked(row["close"], shape), row["closed"][0].as_py()
+    return Prices(name, dates, symbols, close, volume, closed, entry, stated, events)
 
 
 def sheet_to_table(sheet: Sheet) -> pa.Table:

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 import ray
 
-from metabt.build.inputs import Market, Markets, reach
+from metabt.build.inputs import Market, Markets, reach, reads_volume
 from metabt.build.plan import Plan
 from metabt.data.prices import Prices, join_rows
 from metabt.engines.ray.price_blocks import from_table
-from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf
 
 Part = tuple[str, str]
@@ -68,7 +67,7 @@ class PricePartitions:
         if prices is None or not prices.has(leaf.universe):
             return False
         known = self.plan.datasets[leaf.dataset].facts.has_volume
-        return prices.volume is not None or not known or not build_selector(leaf.selector).reads_volume
+        return prices.volume is not None or not known or not reads_volume(leaf)
 
     def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:
         """Return partitions end to end: most leaves look back as far as the one before."""

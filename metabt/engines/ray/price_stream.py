@@ -16,12 +16,11 @@ from typing import Any
 
 import ray
 
-from metabt.build.inputs import reach
+from metabt.build.inputs import fields_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.data.panel.plan import Reading
 from metabt.engines.ray.price_partitions import Part
 from metabt.engines.ray.ray_data_stream import PriceRead, stream
-from metabt.portfolio.built_estimators import build_selector
 from metabt.portfolio.sleeve import Leaf
 
 AHEAD = 2
@@ -79,7 +78,7 @@ class PriceStream:
             leaf = self._plan.nodes[key].spec
             if isinstance(leaf, Leaf) and leaf.dataset == name:
                 symbols.update(leaf.universe)
-                fields += ["volume"] if build_selector(leaf.selector).reads_volume else []
+                fields += fields_of(leaf)
                 begins.append(self._reached(self._plan.nodes[key], label)[0][1])
         whole = Reading.all(self._plan.datasets[name])
         known = tuple(field for field in whole.fields if field in fields)
