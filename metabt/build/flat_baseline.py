@@ -1,9 +1,9 @@
 """Flat baseline: a tree without its recursion.
 
 One leaf over the union of the leaves' universes, on the sessions that all their datasets share, under the root's
-optimizer. Returns compound between shared sessions, because prices are taken there, or the returns of a dataset's step
-are compounded. An asset is eligible, and stale,
-where it would be in the most lenient of the leaves.
+optimizer. Returns compound between shared sessions, because prices are taken there, or the returns of a dataset's
+events or step are compounded. An asset is eligible, and stale, where it would be in the most lenient of the leaves; it
+ends in the first shared session on or after its end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import fields
 import numpy as np
 
 from metabt.data.calendars import calendar_of
+from metabt.data.point_in_time.events import STATED, Events
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError
 from metabt.portfolio.built_estimators import build_optimizer
@@ -27,7 +28,8 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     Raises
     ------
     ConfigError
-        If an asset is long in one sleeve and short in another, or an optimizer of the root speaks of its children.
+        If an asset is long in one sleeve and short in another, an optimizer of the root speaks of its children, a
+        universe is drawn anew at every decision, or leaves state unlike returns of delistings.
     """
     for estimator in (tree.spec.optimizer, *tree.spec.fallback):
         optimizer = build_optimizer(estimator)
@@ -45,11 +47,31 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
                     f"'{symbol}' is long in one and short in the other of '{other}' and '{path}', so the flat "
                     f"baseline of '{tree.name}' has no side for it; take it out of one of them"
                 )
+    _check_alike(tree)
     rules = {field.name: getattr(tree.spec, field.name) for field in fields(Rules)}
+    rules["delisting"] = next(leaf.delisting for _, leaf in tree.leaves())
     shorts = tuple(sorted(symbol for symbol, (sign, _) in sides.items() if sign < 0))
     rules["min_coverage"] = min(leaf.min_coverage for _, leaf in tree.leaves())
     rules["stale_after"] = max(leaf.stale_after for _, leaf in tree.leaves())
     return Sleeve(tree.name, Leaf(**rules, dataset=dataset, universe=tuple(sorted(sides)), shorts=shorts))
+
+
+def _check_alike(tree: Sleeve) -> None:
+    """Raise ConfigError where one leaf cannot stand for all."""
+    first, (one, stated) = "", next(iter(tree.leaves()))
+    for path, leaf in tree.leaves():
+        if leaf.drawn is not None:
+            first = first or path
+        if leaf.delisting != stated.delisting:
+            raise ConfigError(
+                f"sleeves '{one}' and '{path}' state unlike returns of delistings, so the flat baseline of "
+                f"'{tree.name}' has none; state delisting once, in the root's defaults"
+            )
+    if first:
+        raise ConfigError(
+            f"sleeve '{first}' draws its universe anew at every decision, and the flat baseline of '{tree.name}' has "
+            "one universe; list the symbols, or leave out is_meta_backtest=false"
+        )
 
 
 def join_prices(panels: Sequence[Prices]) -> Prices:
@@ -60,8 +82,9 @@ def join_prices(panels: Sequence[Prices]) -> Prices:
     sessions = calendar.sessions[calendar.common]
     symbols = sorted({symbol for panel in panels for symbol in panel.symbols})
     close = np.full((len(sessions), len(symbols)), np.nan)
-    has_step = any(panel.stated is not None for panel in panels)
-    stated = np.full(close.shape, np.nan) if has_step else None
+    beyond = any(panel.stated is not None or panel.events is not None for panel in panels)
+    stated = np.full(close.shape, np.nan) if beyond else None
+    ends: list[tuple[int, int, int]] = []
     column = {symbol: i for i, symbol in enumerate(symbols)}
     for panel in panels:
         rows = np.searchsorted(sessions, panel.dates)
@@ -70,18 +93,42 @@ def join_prices(panels: Sequence[Prices]) -> Prices:
         close[np.ix_(rows[shared], places)] = panel.close[shared]
         if stated is not None:
             for at, place in enumerate(places):
-                stated[:, place] = _between_prices(panel, at, rows, shared, len(sessions))
-    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended, stated=stated)
+                end, missing = _end_of(panel, at, shared)
+                stated[:, place] = _between_prices(panel, at, rows, shared, len(sessions), end)
+                ends += [] if end is None else [(int(rows[end]), place, missing)]
+    events = None
+    if stated is not None and ends:
+        at_rows, at_assets, codes = (np.array(each) for each in zip(*ends, strict=True))
+        returns = np.nan_to_num(stated[at_rows, at_assets])
+        events = Events.of(at_rows, at_assets, returns, np.ones(len(ends), bool), codes)
+    return Prices(name, sessions, tuple(symbols), close, None, calendar.ended, stated=stated, events=events)
 
 
-def _between_prices(panel: Prices, column: int, rows: np.ndarray, shared: np.ndarray, n_sessions: int) -> np.ndarray:
+def _end_of(panel: Prices, column: int, shared: np.ndarray) -> tuple[int | None, int]:
+    """Return the first shared session of a panel in which an asset has ended, and the code of what is missing of it."""
+    if panel.events is None:
+        return None, STATED
+    own = np.flatnonzero(panel.events.ends & (panel.events.columns == column))
+    later = np.flatnonzero(shared[panel.events.rows[own[0]] :]) if len(own) else own
+    if not len(later):
+        return None, STATED
+    return int(panel.events.rows[own[0]] + later[0]), int(panel.events.missing[own[0]])
+
+
+def _between_prices(
+    panel: Prices, column: int, rows: np.ndarray, shared: np.ndarray, n_sessions: int, end: int | None
+) -> np.ndarray:
     """Return an asset's returns from each shared session with a price to the next, (n_sessions,), NaN where none is.
 
-    `rows` are the sessions of the panel among the shared ones, where they are `shared`.
+    `rows` are the sessions of the panel among the shared ones, where they are `shared`; `end` is the one in which the
+    asset has ended, to which returns go as if it had a price there.
     """
     found = np.full(n_sessions, np.nan)
-    held = np.flatnonzero(shared & panel.priced[:, column])
-    if panel.stated is None:
+    stops = shared & panel.priced[:, column]
+    if end is not None:
+        stops[end] = True
+    held = np.flatnonzero(stops)
+    if panel.stated is None and panel.events is None:
         closes = panel.close[held, column]
         found[rows[held[1:]]] = closes[1:] / closes[:-1] - 1.0
         return found

@@ -350,7 +350,16 @@ class Prices:
             for column in np.flatnonzero(~seen.any(axis=1)).tolist():
                 for texts in found.values():
                     texts[column] = ""
+            if self.events is not None:
+                self._with_events(self.events.within(rows), found["close"])
             yield label, found
+
+    @staticmethod
+    def _with_events(own: Events, closes: list[str]) -> None:
+        """Have the digests of a partition's closes cover its events as well."""
+        for column in np.unique(own.columns).tolist():
+            of_asset = np.ascontiguousarray(own.matrix[[0, 2, 3, 4]][:, own.columns == column])  # wherever it stands
+            closes[column] = hashlib.sha256(closes[column].encode() + of_asset.tobytes()).hexdigest()
 
 
 def join_rows(parts: Sequence[Prices]) -> Prices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.build.flat_baseline import flatten_tree, join_prices
+from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.with_events import with_events
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.sleeve import Leaf, Sleeve
+from tests.data.point_in_time.rows import tables
 from tests.shared import trees
 from tests.shared.laws import DRAWS, examples
 from tests.shared.panels import COINS, FUNDS, STOCKS
@@ -141,3 +145,33 @@ def test_joined_prices_are_called_after_their_panels_and_by_their_symbols(order:
     name = join_prices(parts).name
     assert name.rpartition(":")[0] == "one+two" and len(name.rpartition(":")[2]) == 8
     assert name == join_prices([*parts]).name != join_prices(other).name
+
+
+def test_an_asset_ends_in_the_first_shared_session_after_its_end() -> None:
+    days = np.arange("2021-01-04", "2021-01-10", dtype="datetime64[D]")
+    close = np.array([[10.0], [11], [12], [np.nan], [np.nan], [np.nan]])
+    point_in_time = tables(delistings=[{"asset": "A", "date": days[3], "return": -0.5, "kind": "performance"}])
+    one = with_events(Dataset.of(Prices("one", days, ("A",), close), point_in_time), ("A",)).prices
+    other = Prices("other", days[[0, 2, 4, 5]], ("B",), np.array([[1.0], [2], [3], [4]]))
+    found = join_prices([one, other])
+    assert found.dates.tolist() == days[[0, 2, 4, 5]].tolist()
+    np.testing.assert_allclose(found.returns[:, 0], [0, 0.2, -0.5, 0])
+    assert found.events is not None
+    ended = found.events.ended(4, 2)
+    assert ended is not None and np.argwhere(ended).tolist() == [[2, 0]]
+    digests = Dataset.of(found).facts.digests
+    without = Dataset.of(replace(found, events=None)).facts.digests
+    assert {cell for cell in digests if digests[cell] != without[cell]} == {("A", "2021", "close")}
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"universe": {"min_price": 1, "of": ["A"]}}, "'t/a' draws its universe anew"),
+        ({"universe": ["A"], "delisting": {"unknown": -1}}, "'t/a' and 't/b' state unlike returns of delistings"),
+    ],
+)
+def test_what_one_leaf_cannot_stand_for_is_refused(own: dict[str, object], words: str) -> None:
+    tree = resolve({"name": "t", "sleeves": {"a": {"dataset": "x", **own}, "b": {"dataset": "x", "universe": ["B"]}}})
+    with pytest.raises(ConfigError, match=words):
+        flatten_tree(tree, "x")

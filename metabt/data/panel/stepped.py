@@ -148,7 +148,8 @@ def answer(step: Step, given: Sheet, own: int) -> np.ndarray:
 def _check_returns(step: Step, prices: Prices, found: np.ndarray) -> None:
     """Raise DataError for the first return that cannot be; take away those that repeat that there is none."""
     known = prices.observed
-    impossible = ~np.isnan(found) & ~((found > -1) & (found < np.inf))
+    lost = (found == -1) & (prices.returns == -1)  # a delisting may take everything
+    impossible = ~np.isnan(found) & ~((found > -1) & (found < np.inf) | lost)
     invented = ~known & ~np.isnan(found) & (found != 0)
     for bad, what in (
         (impossible, "returns are above -1 and finite; NaN takes one away"),
