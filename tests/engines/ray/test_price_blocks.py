@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from metabt.data.point_in_time.events import Events
 from metabt.data.prices import Prices
 from metabt.engines.ray.price_blocks import from_table, to_table
 from metabt.errors import DataError
@@ -29,20 +30,27 @@ def same(one: Prices, other: Prices) -> bool:
         return None if array is None else (array.dtype, array.shape, array.tobytes())
 
     arrays = all(bits(getattr(one, f)) == bits(getattr(other, f)) for f in ("dates", "close", "volume", "entry"))
-    return arrays and (one.name, one.symbols, one.closed) == (other.name, other.symbols, other.closed)
+    events = [None if it.events is None else bits(it.events.matrix) for it in (one, other)]
+    return (
+        arrays
+        and events[0] == events[1]
+        and (one.name, one.symbols, one.closed) == (other.name, other.symbols, other.closed)
+    )
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "given",
     [
         {},
         {"closed": True, "volume": np.full((40, 5), PAYLOAD[0])},
         {"entry": np.array([1.0, PAYLOAD[1], 3.0, 4.0, 5.0])},
         {"volume": np.ones((40, 5)), "entry": np.full(5, np.nan)},
+        {"events": Events.of([3, 3, 9], [4, 1, 0], [-1.0, 0.1, PAYLOAD[0]], [True, False, True], [-1, -1, 2])},
+        {"events": Events.none()},
     ],
 )
-def test_every_bit_comes_back(fields: dict[str, object]) -> None:
-    before = prices(**fields)
+def test_every_bit_comes_back(given: dict[str, object]) -> None:
+    before = prices(**given)
     after = from_table(to_table(before))
     assert same(before, after)
     assert after.returns.tobytes() == before.returns.tobytes()
