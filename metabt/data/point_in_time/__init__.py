@@ -3,7 +3,7 @@
 1. `tables` has the columns of each table, and a table in memory: in order, its rows by asset.
 2. `total_returns` makes `events` of actions and delistings: returns that are more than a ratio of two prices, and ends.
 3. `with_events` is a dataset that has them; `event_digests` addresses what it reads.
-4. `membership` says which assets belong to a universe, as it was known then; `levels` which a rule draws.
+4. `membership` says which assets belong to a universe, as it was known then.
 
 Imports: `values`, and `data` beside it. It does not know where tables are stored.
 Offers: `DatedTable`, `PointInTime`, `Events`.
