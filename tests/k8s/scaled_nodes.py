@@ -73,14 +73,16 @@ def main(lake: str, worker: dict[str, float], most: int) -> None:
             walked.add_done_callback(lambda _: done.set())
             while not done.wait(0.5):
                 scaler.look()
-        own = [it for it in list_actors(limit=1000) if it.class_name in ("SleeveActor", "MetaActor")]
+        own = [it for it in list_actors(nodes.address, limit=1000) if it.class_name in ("SleeveActor", "MetaActor")]
         said = {
             "digest": walked.result(),
             "workers_at_first": there - 1,
             "added": scaler.added,
             "asked": scaler.asked,
             "actors": len(own),
-            "tasks": sorted({str(it.name) for it in list_tasks(limit=10_000) if it.type == "NORMAL_TASK"}),
+            "tasks": sorted(
+                {str(it.name) for it in list_tasks(nodes.address, limit=10_000) if it.type == "NORMAL_TASK"}
+            ),
             "on_head": [str(it.name) for it in own if it.node_id == nodes.head_node.node_id],
         }
         print(json.dumps(said))

@@ -87,8 +87,8 @@ def main(lake: str) -> None:
             found = walked.result()
         seconds = time.monotonic() - began
         place = nodes.head_node.node_id
-        own = [it for it in list_actors(limit=1000) if it.class_name in ("SleeveActor", "MetaActor")]
-        tasks = [it for it in list_tasks(limit=10_000) if it.type == "NORMAL_TASK"]
+        own = [it for it in list_actors(nodes.address, limit=1000) if it.class_name in ("SleeveActor", "MetaActor")]
+        tasks = [it for it in list_tasks(nodes.address, limit=10_000) if it.type == "NORMAL_TASK"]
         said = {
             "digest": found,
             "seconds": seconds,

@@ -51,7 +51,7 @@ from metabt.engines.ray import Ray
 from tests.build.cache.bucket.remote_walk import walk
 
 team, place = sys.argv[1:]
-ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"METABT_CACHE_KEY": ""}})
+ray.init("local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"METABT_CACHE_KEY": ""}})
 with SharedCache(place, team, 0.0) as cache:
     walk(cache, executor=Ray(workers=2))
 """

@@ -27,25 +27,31 @@ from metabt.build.ports import Sealed
 from metabt.errors import ConfigError, StoreError
 from metabt.values.bucket_address import Server, parse_address
 from tests.build.cache.bucket.remote_walk import walk
-from tests.shared.object_servers import BUCKET, Proxy, credentials, make_bucket, moto
+from tests.shared.object_servers import BUCKET, Proxy, credentials, make_bucket, moto, seaweed
 
 OURS, THEIRS = "ours-" + "k" * 40, "theirs-" + "k" * 40
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with credentials(), moto() as at:
-        make_bucket(at)
-        yield at
+@pytest.fixture(scope="module", params=["folder", "moto", pytest.param("seaweed", marks=pytest.mark.slow)])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Yield the endpoint of a server; None is a folder."""
+    with ExitStack() as stack:
+        if request.param == "folder":
+            yield None
+        else:
+            stack.enter_context(credentials())
+            at = stack.enter_context({"moto": moto, "seaweed": seaweed}[request.param]())
+            make_bucket(at)
+            yield at
 
 
-@pytest.fixture(params=["folder", "moto"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture
+def place(endpoint: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return where a team shares: a folder, or a prefix of a bucket."""
-    if request.param == "folder":
+    if endpoint is None:
         (tmp_path / "team").mkdir()
         return str(tmp_path / "team")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", request.getfixturevalue("endpoint"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     return f"s3://{BUCKET}/{secrets.token_hex(8)}"
 
 
@@ -301,9 +307,11 @@ def test_what_was_taken_from_a_liar_is_forgotten(
 
 
 def test_a_shared_cache_out_of_reach_is_told_once_and_stops_nothing(
-    tmp_path: Path, endpoint: str, expected: dict[str, Any], monkeypatch: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, endpoint: str | None, expected: dict[str, Any], monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(shared_module, "PATIENCE", 0.2)
+    if endpoint is None:
+        pytest.skip("a folder has no requests that fail")
     with Proxy(endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
         with SharedCache(tmp_path / "a", f"s3://{BUCKET}/{secrets.token_hex(8)}") as cache:
