@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.lakehouse import IngestReport
+    from metabt.lakehouse.ingestion.tables.table_ingestion import TableReport
 
 
 def ingest(
@@ -29,12 +30,15 @@ def ingest(
     returns: bool = False,
     percent: bool = False,
     wide: bool = False,
+    table: str | None = None,
+    universe: str | None = None,
+    adjusted: bool | None = None,
     closed: bool | None = None,
     panel: Any = None,
     replace: bool = False,
     rescale: bool = False,
     catalog: str | None = None,
-) -> IngestReport:
+) -> IngestReport | TableReport:
     """Store prices in a dataset of a lakehouse, which is made where there is none; only what is new is written.
 
     Parameters
@@ -69,6 +73,14 @@ def ingest(
         They are in percent.
     wide : bool
         Every column beside the dates is a symbol, whatever it is called.
+    table : str, optional
+        The source holds no prices, but what is dated beside them (docs/point_in_time.md): assets, actions, members,
+        delistings, rates or costs. Options of prices are refused then.
+    universe : str, optional
+        Universe that a table of members is of, where it has no column that names it.
+    adjusted : bool, optional
+        Whether prices are adjusted for splits and dividends, as they are unless False is stated with the first source;
+        of those that are not, actions make the returns. Dividends and splits beside them are stored as such.
     closed : bool, optional
         True when no more data will come; None leaves it as it was.
     panel : str, mapping or sequence of these, optional
@@ -76,7 +88,7 @@ def ingest(
         `name`, `before`, `over` and the step's parameters, or several; "none" takes them away, None leaves them.
     replace : bool
         The source is the whole truth for its symbols: stored prices between a symbol's first and last date that it does
-        not have are deleted.
+        not have are deleted. Of a table it is all that there is.
     rescale : bool
         Multiply stored closes that would stay at an old scale by the factor that the dates in common tell.
     catalog : str, optional
@@ -84,8 +96,8 @@ def ingest(
 
     Returns
     -------
-    IngestReport
-        What was read, added and changed, and notes; as text it is a paragraph.
+    IngestReport or TableReport
+        What was read, added and changed, and notes; as text it is a paragraph. The latter where a `table` is named.
 
     Raises
     ------
@@ -104,6 +116,9 @@ def ingest(
     >>> report = metabt.ingest(bars, dataset="mine", lakehouse=lake, symbol_name="AAPL")
     >>> report.added, report.symbols, report.sessions
     (2, 1, 2)
+    >>> ends = pd.DataFrame({"asset": ["AAPL"], "date": ["2020-01-03"], "return": [-0.55]})
+    >>> metabt.ingest(ends, dataset="mine", lakehouse=lake, table="delistings").rows
+    1
     """
     from metabt.lakehouse import ingest as store
     from metabt.lakehouse.ingestion.options import Options
@@ -113,7 +128,13 @@ def ingest(
             **{"date": date, "symbol": symbol, "symbol_name": symbol_name, "close": close, "volume": volume},
             **{"date_format": date_format, "decimal": decimal, "thousands": thousands, "skip_rows": skip_rows},
             **{"columns": columns, "sheet": sheet, "returns": returns, "percent": percent, "wide": wide},
+            **{"universe": universe, "adjusted": adjusted},
         }
     )
+    if table is not None:
+        from metabt.lakehouse.ingestion.tables.table_ingestion import ingest_table
+
+        stated: dict[str, Any] = {"closed": closed, "panel": panel, "rescale": rescale, "catalog": catalog}
+        return ingest_table(lakehouse, dataset, source, table, options, replace=replace, **stated)
     facts: dict[str, Any] = {"closed": closed, "panel": panel}
     return store(lakehouse, dataset, source, options, **facts, replace=replace, rescale=rescale, catalog=catalog)

@@ -14,6 +14,7 @@ def ingest(
     lakehouse: str | None,
     file: list[str],
     dataset: str,
+    table: str | None = None,
     closed: bool | None = None,
     panel: str | None = None,
     replace: bool = False,
@@ -29,11 +30,17 @@ def ingest(
 
     stated = None if panel is None else _steps(panel)
     if not file:
-        show(_restated(lakehouse, dataset, closed, stated))
+        show(_restated(lakehouse, dataset, closed, stated, options.get("adjusted")))
         return
-    where, catalog = founded(lakehouse, catalog)
     said = Options.of(options, "command")
     source = file[0] if len(file) == 1 else file
+    if table is not None:
+        from metabt.lakehouse.ingestion.tables.table_ingestion import ingest_table
+
+        of_prices: dict[str, Any] = {"closed": closed, "panel": panel, "rescale": rescale, "catalog": catalog}
+        show(ingest_table(place(lakehouse), dataset, source, table, said, replace=replace, **of_prices))
+        return
+    where, catalog = founded(lakehouse, catalog)
     shown = not quiet
     with progress_bar(shown=shown, unit="file") as files, progress_bar(shown=shown, unit="row", scaled=True) as rows:
         stored: dict[str, Any] = {
@@ -54,12 +61,16 @@ def _steps(text: str) -> Any:
     return stated("--panel", text)
 
 
-def _restated(lakehouse: str | None, dataset: str, closed: bool | None, panel: Any) -> str:
+def _restated(
+    lakehouse: str | None, dataset: str, closed: bool | None, panel: Any, adjusted: bool | None = None
+) -> str:
     from metabt.lakehouse.ingestion.ingestion import restate
 
-    if closed is None and panel is None:
-        raise ConfigError("no file to ingest, and neither --panel nor --closed to state; name a FILE, or one of them")
-    return restate(place(lakehouse), dataset, closed=closed, panel=panel)
+    if closed is None and panel is None and adjusted is None:
+        raise ConfigError(
+            "no file to ingest, and neither --panel nor --closed nor --adjusted to state; name a FILE, or one of them"
+        )
+    return restate(place(lakehouse), dataset, closed=closed, panel=panel, adjusted=adjusted)
 
 
 def datasets(lakehouse: str | None, layout: Layout = "table") -> None:
@@ -91,11 +102,19 @@ def check(lakehouse: str | None, dataset: str | None = None, layout: Layout = "t
         hint(f"nothing odd is noted of dataset '{dataset}'")
 
 
-def drop(lakehouse: str | None, dataset: str, symbols: list[str]) -> None:
-    """Delete a dataset, or some of its symbols, and print how much that was."""
+def drop(lakehouse: str | None, dataset: str, symbols: list[str], table: str | None = None) -> None:
+    """Delete a dataset, some of its symbols, or one of its tables, and print how much that was."""
     from metabt.lakehouse.stored_data import drop as dropped
     from metabt.values.ranges import plural
 
+    if table is not None:
+        from metabt.lakehouse.ingestion.tables.table_ingestion import drop_dated
+
+        if symbols:
+            raise ConfigError("--table drops a table as a whole; leave the symbols out")
+        n_rows = drop_dated(place(lakehouse), dataset, table)
+        show(f"{dataset}: table {table}: {plural(n_rows, 'row')} dropped; snapshots before this one still have them")
+        return
     n_prices, n_left = dropped(place(lakehouse), dataset, tuple(symbols))
     left = f"{plural(n_left, 'symbol')} left" if n_left else "the dataset is gone"
     show(f"{dataset}: {plural(n_prices, 'price')} dropped, {left}; snapshots before this one still have them")

@@ -299,6 +299,8 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "  metabt ingest old.csv --dataset delisted --closed      no more data will ever come\n"
         "  metabt ingest prices.csv --dataset mine --panel '{name: hedged, before: 5}'   returns by a step of yours\n"
         "  metabt ingest --dataset mine --panel none              returns between the prices again\n"
+        "  metabt ingest raw.csv --dataset mine --adjusted false   raw prices; dividends and splits beside them too\n"
+        "  metabt ingest sp500.csv --dataset mine --table members  what is dated beside prices\n"
         "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
     command = _add(commands, "ingest", "store prices from files or a folder as a dataset", examples)
@@ -306,11 +308,23 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "file",
         nargs="*",
         metavar="FILE",
-        help="CSV, Parquet or .xlsx file, or a folder of them; none states --panel or --closed of stored prices",
+        help="CSV, Parquet or .xlsx file, or a folder of them; none states --panel, --adjusted or --closed anew",
     )
     _add_catalog(command)
     command.add_argument("--dataset", required=True, metavar="NAME", help="what leaves name in `dataset:`")
+    command.add_argument(
+        "--table",
+        metavar="NAME",
+        help="the file holds no prices, but what is dated beside them: assets, actions, members, delistings, rates or "
+        "costs",
+    )
     _add_reading(command)
+    command.add_argument(
+        "--adjusted",
+        type=_truth,
+        metavar="true|false",
+        help="whether the prices are adjusted for splits and dividends (default: as it was, true for new ones)",
+    )
     command.add_argument(
         "--closed",
         action=argparse.BooleanOptionalAction,
@@ -326,7 +340,7 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "--replace",
         action="store_true",
         help="the file is the whole truth for its symbols: prices between their first and last date that it does not "
-        "have are deleted",
+        "have are deleted; of a table it is all that there is",
     )
     command.add_argument(
         "--rescale", action="store_true", help="multiply stored closes that would stay at an old scale by the factor"
@@ -351,6 +365,14 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     add("--returns", action="store_true", help="the numbers are simple returns, not prices")
     add("--percent", action="store_true", help="these returns are in percent")
     add("--wide", action="store_true", help="every column is a symbol, whatever it is called")
+    add("--universe", metavar="NAME", help="universe that a table of members is of")
+
+
+def _truth(text: str) -> bool:
+    """Return a stated truth."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"got '{text}', wanted true or false")
+    return text.lower() == "true"
 
 
 def _add_datasets(commands: argparse._SubParsersAction) -> None:
@@ -361,7 +383,7 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
     says = "read all that a lakehouse stores and name what is damaged, or list what is odd about a dataset's prices"
     examples = (
         "  metabt check                           what is damaged, what that means and the cure\n"
-        "  metabt check mine                      jumps, splits, stale prices and gaps of a dataset\n"
+        "  metabt check mine                      jumps, splits, stale prices, gaps and tables of a dataset\n"
         "  metabt check --lakehouse /data/lake\n"
     )
     command = _add(commands, "check", says, examples)
@@ -370,10 +392,15 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_drop(commands: argparse._SubParsersAction) -> None:
-    examples = "  metabt drop mine              the whole dataset\n  metabt drop mine AAPL MSFT    two of its symbols\n"
-    command = _add(commands, "drop", "delete a dataset, or some of its symbols", examples)
+    examples = (
+        "  metabt drop mine              the whole dataset\n"
+        "  metabt drop mine AAPL MSFT    two of its symbols\n"
+        "  metabt drop mine --table actions\n"
+    )
+    command = _add(commands, "drop", "delete a dataset, some of its symbols, or one of its tables", examples)
     command.add_argument("dataset", metavar="DATASET", help="its name")
     command.add_argument("symbols", nargs="*", metavar="SYMBOL", help="only these (default: all)")
+    command.add_argument("--table", metavar="NAME", help="this table of what is dated beside its prices, instead")
 
 
 def _add_forget(commands: argparse._SubParsersAction) -> None:

@@ -3,7 +3,7 @@
 1. `catalog/` attaches a lakehouse: where its catalogue is (SQLite or PostgreSQL), its schema, transactions.
 2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
 3. `prices/` reads prices: what is known of them without reading, panels, digests, snapshots and what changed between
-   them.
+   them. `point_in_time/` has what is dated beside them: actions, memberships, delistings, rates, costs.
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
     from metabt.lakehouse.maintenance import Upkeep, upkeep
+    from metabt.lakehouse.point_in_time.loading import load_point_in_time
     from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
     from metabt.lakehouse.prices.price_panels import load_prices, read_rows
     from metabt.lakehouse.prices.reader import Reader
@@ -76,6 +77,7 @@ _EXPORTS = {
     "IngestReport": "metabt.lakehouse.ingestion.ingestion",
     "ingest": "metabt.lakehouse.ingestion.ingestion",
     "confirm": "metabt.lakehouse.catalog.catalog_location",
+    "load_point_in_time": "metabt.lakehouse.point_in_time.loading",
     "load_prices": "metabt.lakehouse.prices.price_panels",
     "read_rows": "metabt.lakehouse.prices.price_panels",
     "connect": "metabt.lakehouse.sql.read_only",
@@ -126,6 +128,7 @@ __all__ = [
     "ingest",
     "list_runs",
     "load_facts",
+    "load_point_in_time",
     "load_prices",
     "load_run",
     "now",

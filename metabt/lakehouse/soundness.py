@@ -1,7 +1,7 @@
 """Soundness: everything that a lakehouse stores is read from disk and compared with what was recorded of it.
 
 1. Files: the SHA-256 of every data file, those of earlier snapshots of data included; of runs the current ones.
-2. Data: calendars, symbols and digests with their seals, all prices with their digests.
+2. Data: calendars, symbols and digests with their seals, all prices with their digests, and what is dated beside them.
 3. Runs: their rows and askings with the seals of all, and every table of each.
 
 What is found is said and gone on from; the catalogue itself, if it cannot be opened, is an error at once.
@@ -24,6 +24,7 @@ from metabt.lakehouse.catalog.damage import AGAIN, COPY
 from metabt.lakehouse.catalog.file_records import fault_of, listed, recorded
 from metabt.lakehouse.catalog.retirement import META
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
+from metabt.lakehouse.point_in_time.loading import load_point_in_time, stray_rows
 from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, read_digests
 from metabt.lakehouse.prices.price_panels import bar_digests, read_rows
 from metabt.lakehouse.prices.seals import BARS
@@ -47,7 +48,7 @@ class Soundness:
     """What was gone over, and what is wrong with it."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """files, datasets, symbols, sessions and runs that were read."""
+    """files, datasets, symbols, sessions, rows of what is dated and runs that were read."""
     faults: list[str] = field(default_factory=list)
     """What is damaged, what that means and the cure, a sentence each."""
 
@@ -137,6 +138,8 @@ def _check_data(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
         found.count("datasets", 1)
         found.count("symbols", len(symbols))
         _attempt(found, partial(_check_dataset, con, name, found))
+        _attempt(found, partial(_check_tables, con, name, found))
+    found.faults.extend(stray_rows(con))
 
 
 def _check_dataset(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) -> None:
@@ -147,6 +150,11 @@ def _check_dataset(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) 
     bars = bar_digests(con, name, known.dates, known.symbols)
     if {(symbol, label, field): text for symbol, label, field, text in bars} != cells:
         raise StoreError(f"dataset '{name}': open, high or low are not what was ingested; {COPY}")
+
+
+def _check_tables(con: duckdb.DuckDBPyConnection, name: str, found: Soundness) -> None:
+    for table in load_point_in_time(con, [name])[name].tables.values():
+        found.count("dated rows", len(table))
 
 
 @reported

@@ -1,7 +1,8 @@
 """Stored data: which datasets there are, what is odd about them, and how they and runs are taken away again.
 
 1. `list_datasets`, `list_checks` and `count_checks` only read.
-2. `drop` deletes prices of a dataset, or of some of its symbols, with their sessions, digests and checks.
+2. `drop` deletes prices of a dataset, or of some of its symbols, with their sessions, digests and checks; with a whole
+   dataset go its tables of what is dated beside prices, and one of them goes by itself.
 3. `forget` deletes a run, or the runs that a sweep alone asked for, from every table; a name means what it means in
    every command.
 4. Both are one transaction. Earlier snapshots of the lakehouse still have what was deleted, and stored runs keep the
@@ -10,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ import duckdb
 
 from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.connection_loss import reported
-from metabt.lakehouse.catalog.schema import RUN_TABLES
+from metabt.lakehouse.catalog.schema import DATED_TABLES, RUN_TABLES
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
 from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
 from metabt.lakehouse.runs.names import LATEST, resolve_run
 from metabt.lakehouse.runs.run_seals import check_askings, seal_askings, seal_runs, sound_runs
 
-DATASET_COLUMNS = ("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "panel", "checks")
+DATASET_COLUMNS = (
+    *("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "panel", "adjusted", "tables", "checks"),
+)
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
 KIND_COLUMNS = ("dataset", "kind", "count")
 Rows = list[tuple[Any, ...]]
@@ -56,13 +59,21 @@ def list_datasets(con: Con) -> Rows:
     -------
     list of tuple
         Name, numbers of symbols and sessions, first and last session, whether it is closed, its steps as JSON or None,
-        how much odd was noted.
+        whether prices are adjusted, which tables of what is dated beside them it has, with their numbers of rows, or
+        None, and how much odd was noted.
     """
+    from metabt.lakehouse.point_in_time.seals import recorded
+
     sql = (
-        "SELECT dataset, symbols, sessions, first_date, last_date, closed, panel, "
+        "SELECT dataset, symbols, sessions, first_date, last_date, closed, panel, adjusted, tables, "
         "(SELECT count(*) FROM checks c WHERE c.dataset = d.dataset) FROM datasets d ORDER BY dataset"
     )
-    return con.execute(sql).fetchall()
+    place = DATASET_COLUMNS.index("tables")
+    return [(*row[:place], _tables(recorded(row[place])), *row[place + 1 :]) for row in con.execute(sql).fetchall()]
+
+
+def _tables(known: Mapping[str, tuple[int, str]]) -> str | None:
+    return ", ".join(f"{name} {n_rows:,}" for name, (n_rows, _) in known.items()) or None
 
 
 @reported
@@ -164,7 +175,8 @@ def forget(path: str | Path, name: str, overrides: Sequence[str] = ()) -> Forgot
 
 def _drop(con: Con, dataset: str, symbols: tuple[str, ...]) -> tuple[int, int]:
     from metabt.lakehouse.ingestion.anomalies import note_anomalies
-    from metabt.lakehouse.ingestion.ingestion import drop_empty_sessions, record_extent
+    from metabt.lakehouse.ingestion.ingestion import drop_empty_sessions
+    from metabt.lakehouse.prices.dataset_rows import record_extent
     from metabt.lakehouse.prices.price_digests import FIRST, check_stored, replace_digests
 
     known = dataset_symbols(con)
@@ -172,7 +184,7 @@ def _drop(con: Con, dataset: str, symbols: tuple[str, ...]) -> tuple[int, int]:
     which = "dataset = $1 AND list_contains($2::VARCHAR[], symbol)"
     n_prices = int(execute(con, f"SELECT count(*) FROM prices WHERE {which}", dataset, gone).fetchall()[0][0])
     if len(gone) == len(known[dataset]):
-        for table in ("prices", "digests", "calendars", "datasets", "symbols", "checks"):
+        for table in ("prices", "digests", "calendars", "datasets", "symbols", "checks", *DATED_TABLES):
             execute(con, f"DELETE FROM {table} WHERE dataset = $1", dataset)
         return n_prices, 0
     check_stored(con, dataset, set(known[dataset]) - set(gone), FIRST)

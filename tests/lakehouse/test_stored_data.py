@@ -96,8 +96,8 @@ def test_datasets_are_listed_with_what_is_odd(fresh: Path) -> None:
     with attach(fresh, read_only=True) as con:
         first, last = FRAME.index[0].date(), FRAME.index[-1].date()
         assert list_datasets(con) == [
-            ("d", 3, 60, first, last, True, None, 1),
-            ("e", 3, 60, first, last, False, None, 0),
+            ("d", 3, 60, first, last, True, None, True, None, 1),
+            ("e", 3, 60, first, last, False, None, True, None, 0),
         ]
         ((symbol, day, kind, _),) = list_checks(con, "d")
         assert (symbol, day, kind) == ("BB", FRAME.index[30].date(), "spike")

@@ -13,9 +13,18 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from metabt.data.point_in_time.tables import COLUMNS, DATE, FLAG, NUMBER, TEXT
 from metabt.lakehouse.folder.orphans import META
 from metabt.values.buffers import from_numpy, from_texts, to_numpy
 from metabt.values.tables import Coded, Column, Table
+
+KINDS = {TEXT: "VARCHAR", DATE: "DATE", NUMBER: "DOUBLE", FLAG: "BOOLEAN"}
+"""Kind of a column of what is dated beside prices -> SQL type."""
+
+
+def _sql_kinds(name: str) -> dict[str, str]:
+    return {column: KINDS[kind] for column, kind in COLUMNS[name].items()}
+
 
 SCHEMA: dict[str, dict[str, str]] = {
     "prices": {
@@ -34,6 +43,8 @@ SCHEMA: dict[str, dict[str, str]] = {
         "dataset": "VARCHAR",
         "closed": "BOOLEAN",
         "panel": "VARCHAR",
+        "adjusted": "BOOLEAN",
+        "tables": "VARCHAR",
         "symbols": "BIGINT",
         "sessions": "BIGINT",
         "first_date": "DATE",
@@ -47,8 +58,11 @@ SCHEMA: dict[str, dict[str, str]] = {
         "ingested_at": "TIMESTAMP",
         **dict.fromkeys(("rows_read", "duplicates", "empty", "added", "changed", "unchanged"), "BIGINT"),
         **dict.fromkeys(("withdrawn", "rescaled"), "BIGINT"),
+        "table_name": "VARCHAR",
+        "late": "BIGINT",
     },
     "checks": {"dataset": "VARCHAR", "symbol": "VARCHAR", "date": "DATE", "kind": "VARCHAR", "value": "DOUBLE"},
+    **{name: {"dataset": "VARCHAR", **_sql_kinds(name)} for name in COLUMNS},
     "runs": {
         **dict.fromkeys(("run_id", "sweep_id", "portfolio", "config"), "VARCHAR"),
         "snapshot": "BIGINT",
@@ -124,6 +138,8 @@ IN_CATALOGUE = ("files", "seals")
 INLINED = 1_000_000
 """Rows at once up to which that is so."""
 
+DATED_TABLES = tuple(COLUMNS)
+"""Names of the tables of what is dated beside prices (metabt.data.point_in_time.tables)."""
 RUN_TABLES = tuple(name for name, columns in SCHEMA.items() if "run_id" in columns and name not in ("runs", "asked"))
 """Names of the tables that hold runs, besides `runs` itself; `asked` is about them."""
 

@@ -12,4 +12,5 @@
 5. `upsert` compares them with what is stored, `seams` refuses two scales in one history; `ingestion` writes what is
    new, with its digests and calendar, in one transaction; `anomalies` notes what is odd. `first_prices` does so for a
    dataset of which nothing is stored, out of memory.
+6. `tables/` takes in what is dated beside prices: actions, members, delistings, rates, costs.
 """

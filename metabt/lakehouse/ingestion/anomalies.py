@@ -6,7 +6,8 @@
 4. `stale`: the same close for more than `STALE` observations.
 5. `gap`: more than `STALE` sessions without a price within a symbol's life; `missing`: shorter ones, together.
 
-They are found over the whole dataset whenever it changes, since a gap is known by the sessions of other symbols.
+They are found over the whole dataset whenever it changes, since a gap is known by the sessions of other symbols. What
+its tables say beside its prices is noted with them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from metabt.lakehouse.catalog.schema import SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.point_in_time.notes import KINDS, Found, with_tables
 from metabt.lakehouse.prices.calendars import read_calendars
 
 STALE = 10
@@ -32,18 +34,30 @@ SPLITS = np.log(np.array([2.0, 3.0, 4.0, 5.0, 10.0, 20.0]))
 """Ratios of splits, in logs."""
 NEAR = 0.04
 """How near to a split's ratio a step is, in logs."""
-Found = tuple[str, date, str, float]
-"""Symbol, date, kind and value: a factor, or a number of sessions."""
+FACTORS, SESSIONS = ("spike", "split", "jump"), ("stale", "gap", "missing")
+"""Kinds whose value is a factor, and a number of sessions."""
 
 
-def note_anomalies(con: duckdb.DuckDBPyConnection, dataset: str) -> list[Found]:
-    """Find what is odd about a dataset, write it where it differs from what is noted, and return it."""
-    return note(con, dataset, anomalies(*_closes(con, dataset)))
+def note_anomalies(con: duckdb.DuckDBPyConnection, dataset: str, late: Iterable[Found] = ()) -> list[Found]:
+    """Find what is odd about a dataset, write it where it differs from what is noted, and return it.
+
+    `late` is what came late to its tables just now.
+    """
+    return note(con, dataset, anomalies(*_closes(con, dataset)), late)
 
 
-def note(con: duckdb.DuckDBPyConnection, dataset: str, odd: Iterable[Found]) -> list[Found]:
-    """Write what is odd about a dataset where it differs from what is noted, and return it, sorted."""
-    found = sorted(odd)
+def note_tables(con: duckdb.DuckDBPyConnection, dataset: str, late: Iterable[Found] = ()) -> list[Found]:
+    """Find what is odd about the tables of a dataset alone; what is noted of its closes stays."""
+    sql = "SELECT symbol, date, kind, value FROM checks WHERE dataset = $1 AND list_contains($2::VARCHAR[], kind)"
+    return note(con, dataset, execute(con, sql, dataset, [*FACTORS, *SESSIONS]).fetchall(), late)
+
+
+def note(con: duckdb.DuckDBPyConnection, dataset: str, odd: Iterable[Found], late: Iterable[Found] = ()) -> list[Found]:
+    """Write what is odd about a dataset where it differs from what is noted, and return it, sorted.
+
+    What its tables say beside the prices belongs to it (metabt.lakehouse.point_in_time.notes).
+    """
+    found = sorted(with_tables(con, dataset, odd, late))
     sql = "SELECT symbol, date, kind, value FROM checks WHERE dataset = $1 ORDER BY ALL"
     if execute(con, sql, dataset).fetchall() != found:
         execute(con, "DELETE FROM checks WHERE dataset = $1", dataset)
@@ -82,10 +96,10 @@ def anomalies(
 
 def told(found: list[Found], dataset: str) -> str:
     """Return what was found in a sentence: an example, how many of each kind, and where they are listed."""
-    order = ("spike", "split", "jump", "stale", "gap", "missing")
+    order = (*KINDS, "spike", "split", "jump", "stale", "gap", "missing")
     counts = {kind: sum(row[2] == kind for row in found) for kind in order}
     symbol, day, kind, value = min(found, key=lambda row: (order.index(row[2]), row))
-    size = f"x{value:.3g}" if kind in order[:3] else f"{value:g} sessions"
+    size = f"{value:g} sessions" if kind in SESSIONS else f"x{value:.3g}" if kind in FACTORS else f"{value:g}"
     listed = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
     return (
         f"odd and left so: {kind} of {symbol} on {day} ({size}); in all {listed}; `metabt check {dataset}` lists them"

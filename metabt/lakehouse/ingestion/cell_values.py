@@ -73,8 +73,18 @@ def plain_numbers(column: pa.Array) -> Numbers:
     return numbers(trimmed(as_text(column)) if is_text(column) else column, None)
 
 
-def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
+def sessions(column: pa.Array, name: str, options: Options, rows: np.ndarray | None = None) -> Sessions:
     """Return the session date of every cell.
+
+    Parameters
+    ----------
+    column : (n_rows,) cells of any kind
+    name : str
+        What the column is called.
+    options : Options
+        How dates are written, where that is stated.
+    rows : (n_rows,) int64, optional
+        Row of the source that each cell is of, from 0; by default they are all that it has.
 
     Raises
     ------
@@ -96,8 +106,9 @@ def sessions(column: pa.Array, name: str, options: Options) -> Sessions:
     codes = coded.indices.to_numpy()
     if np.isnat(read.stamps).any() and (unread := np.isnat(read.stamps)[codes]).any():
         row = int(np.flatnonzero(unread)[0])
+        number = row if rows is None else int(rows[row])
         raise DataError(
-            f"date column '{name}': row {row + 1}: {_doubt(str(column[row].as_py()), unread, read, options)}"
+            f"date column '{name}': row {number + 1}: {_doubt(str(column[row].as_py()), unread, read, options)}"
         )
     micros = read.stamps.astype(np.int64)
     days, clock = (micros // DAY).astype("datetime64[D]"), micros % DAY

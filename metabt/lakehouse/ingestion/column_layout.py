@@ -24,6 +24,7 @@ from metabt.lakehouse.ingestion.column_names import (
     date_column,
     field_level,
     fields,
+    raw_column,
     refuse_hidden_symbols,
     symbol_column,
     without_nameless,
@@ -43,6 +44,7 @@ from metabt.lakehouse.ingestion.readers.sources import read_table
 from metabt.lakehouse.ingestion.readers.text_cells import refuse_data_as_names, upright
 from metabt.lakehouse.ingestion.returns import as_fractions, refuse_returns
 from metabt.lakehouse.ingestion.single_asset import in_two_levels, is_single, refuse_bar_shape, refuse_single
+from metabt.lakehouse.ingestion.tables.bar_actions import refuse_split_closes, without_actions
 from metabt.values.buffers import to_numpy
 from metabt.values.tables import Coded
 
@@ -65,7 +67,8 @@ def read_observations(source: object, options: Options) -> Observations:
         found = as_fractions(found, options)
     else:
         refuse_returns(found.fields["close"], options)
-    found = cleaned(found)
+    found = cleaned(without_actions(found))
+    refuse_split_closes(found)
     return replace(found, notes=found.notes + _without_prices(found))
 
 
@@ -88,7 +91,8 @@ def laid_out(table: Table, options: Options) -> tuple[Columns, Observations]:
     sessions = cell_values.sessions(column, shown(name), options)
     others = columns[:place] + columns[place + 1 :]
     found = _observations(others, sessions, options, table.continental)
-    return others, replace(found, notes=table.notes + nameless + found.notes)
+    beside = raw_column(others, options)
+    return others, replace(found, notes=table.notes + nameless + found.notes, beside=beside)
 
 
 def _observations(

@@ -17,8 +17,10 @@ from metabt.lakehouse.ingestion.column_words import (
     ADJUSTED,
     CLOSES,
     DATES,
+    DIVIDENDS,
     OTHERS,
     PLAINLY,
+    SPLITS,
     SYMBOLS,
     UNNAMED,
     meaning,
@@ -27,6 +29,9 @@ from metabt.lakehouse.ingestion.column_words import (
 from metabt.lakehouse.ingestion.columns import Columns, flat, listed, shown
 from metabt.lakehouse.ingestion.number_texts import MISSING, is_text
 from metabt.lakehouse.ingestion.options import Options
+
+BESIDE_RAW = {"dividend": DIVIDENDS, "split": SPLITS}
+"""Field of raw bars that is no price -> names of its column."""
 
 
 def date_column(columns: Columns, options: Options) -> int:
@@ -86,6 +91,15 @@ def without_nameless(columns: Columns) -> tuple[Columns, tuple[str, ...]]:
     return (kept, notes) if left and len(kept) > 1 else (columns, ())
 
 
+def raw_column(columns: Columns, options: Options) -> str | None:
+    """Return the name of a column that means something else where prices are raw, if that is not said; else None."""
+    if options.adjusted is not None or options.wide or options.close is not None:
+        return None
+    words = {*ADJUSTED, *DIVIDENDS, *SPLITS}
+    parts = [(shown(name), (name,) if isinstance(name, str) else name) for name, _ in columns]
+    return next((name for name, own in parts if any(plain(part) in words for part in own)), None)
+
+
 def fields(names: list[str], options: Options, where: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return field -> column name, and what was chosen and left out, in sentences.
 
@@ -95,17 +109,28 @@ def fields(names: list[str], options: Options, where: str) -> tuple[dict[str, st
         When no column is a price.
     """
     by_meaning = {plain(name): name for name in reversed(names)}
-    close = options.close or next((by_meaning[word] for word in CLOSES if word in by_meaning), None)
+    raw = options.adjusted is False
+    words = [word for word in CLOSES if not (raw and word in ADJUSTED)]
+    close = options.close or next((by_meaning[word] for word in words if word in by_meaning), None)
     if close is None:
         raise DataError(
             f"no price column in {where}, which has {listed(names)}; "
             f"call one 'close', or say which it is with {options.say(close=_likely(names))}"
         )
     adjusted = plain(close) in ADJUSTED
+    if adjusted and raw:
+        raise DataError(
+            f"'{close}' is an adjusted close, and the prices are said to be raw; name the raw one with "
+            f"{options.say(close='COLUMN')}, or leave {options.named('adjusted')} out"
+        )
     found = {"close": close}
     for kind in ("volume",) if adjusted else tuple(OTHERS):
         named = next((by_meaning[word] for word in OTHERS[kind] if word in by_meaning), None)
         named = options.volume if kind == "volume" and options.volume else named
+        if named is not None and named != close:
+            found[kind] = named
+    for kind, named_so in BESIDE_RAW.items() if raw else ():
+        named = next((by_meaning[word] for word in named_so if word in by_meaning), None)
         if named is not None and named != close:
             found[kind] = named
     unused = [name for name in names if name not in found.values()]

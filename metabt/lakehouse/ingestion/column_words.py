@@ -52,6 +52,9 @@ FIELD_OF = {
     **{word: field for field, words in OTHERS.items() for word in words},
 }
 """Word -> field."""
+DIVIDENDS = ("dividends", "dividend", "dividend amount", "div cash", "divcash", "ex-dividend", "cash dividend")
+SPLITS = ("stock splits", "stock split", "split factor", "splitfactor", "split ratio", "split coefficient")
+"""Names of columns of dividends and splits that stand beside raw bars."""
 BESIDE = (
     *("dividends", "stock splits", "capital gains", "change", "change %", "openint", "open interest", "ex-dividend"),
     *("bid", "ask", "vwap", "average", "turnover", "market cap", "aum", "shares outstanding", "trades"),

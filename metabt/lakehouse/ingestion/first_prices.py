@@ -20,9 +20,10 @@ import pyarrow as pa
 from metabt.data.prices import Prices, observed_digests, partitions
 from metabt.lakehouse.catalog.schema import ARROW, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.ingestion.anomalies import Found, anomalies
+from metabt.lakehouse.ingestion.anomalies import anomalies
 from metabt.lakehouse.ingestion.many_files import Progress
 from metabt.lakehouse.ingestion.observations import FIELDS, Observations
+from metabt.lakehouse.point_in_time.notes import Found
 from metabt.lakehouse.prices.price_digests import Row
 from metabt.lakehouse.prices.price_files import GROUP, can_write, known_to_table, write_files
 from metabt.lakehouse.prices.seals import BARS

@@ -25,29 +25,32 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metabt.errors import ConfigError, DataError
 from metabt.estimators.steps import canonical_steps
 from metabt.lakehouse.catalog.catalog_location import located
-from metabt.lakehouse.catalog.schema import ARROW, NUMPY, SCHEMA, insert
+from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.ingestion.anomalies import Found, note, note_anomalies, told
+from metabt.lakehouse.ingestion.anomalies import note, note_anomalies, told
 from metabt.lakehouse.ingestion.first_prices import FirstPrices, first_prices
 from metabt.lakehouse.ingestion.many_files import Progress, parts_of, read_parts
 from metabt.lakehouse.ingestion.observations import Observations
 from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.returns import as_prices
 from metabt.lakehouse.ingestion.seams import find_seams, refuse_seams, rescaled, stored_closes
+from metabt.lakehouse.ingestion.tables.bar_actions import incoming_actions
+from metabt.lakehouse.ingestion.tables.late_rows import actions_told, late_found
 from metabt.lakehouse.ingestion.upsert import Upsert, compare, replace_prices
+from metabt.lakehouse.point_in_time.notes import Found
+from metabt.lakehouse.point_in_time.seals import recorded
+from metabt.lakehouse.point_in_time.storing import Stored, store_rows
 from metabt.lakehouse.prices.calendars import add_sessions
 from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
-from metabt.lakehouse.prices.price_digests import FIRST, add_digests, check_stored, dataset_seals, replace_digests
-from metabt.lakehouse.prices.seals import row_seal
-from metabt.values.buffers import from_numpy, from_texts
+from metabt.lakehouse.prices.dataset_rows import extent_of, insert_row, record, stated_facts
+from metabt.lakehouse.prices.price_digests import FIRST, add_digests, check_stored, replace_digests
 from metabt.values.ranges import plural
 
 DATASET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -124,6 +127,11 @@ class Storing:
     options: Options = Options()
     """How refusals spell options."""
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is stated of the dataset; None leaves a fact as it was."""
+        return {"closed": self.closed, "panel": self.panel, "adjusted": self.options.adjusted}
+
 
 def ingest(
     path: str | Path,
@@ -199,7 +207,14 @@ def ingest(
         raise DataError(f"dataset '{dataset}' from {name}: {error}") from error
 
 
-def restate(path: str | Path, dataset: str, *, closed: bool | None = None, panel: object = None) -> str:
+def restate(
+    path: str | Path,
+    dataset: str,
+    *,
+    closed: bool | None = None,
+    panel: object = None,
+    adjusted: bool | None = None,
+) -> str:
     """State facts of a dataset anew, without touching a price, and return what they are, as a sentence.
 
     Parameters
@@ -210,11 +225,14 @@ def restate(path: str | Path, dataset: str, *, closed: bool | None = None, panel
         Its name.
     closed, panel
         As for `ingest`.
+    adjusted : bool, optional
+        Whether its prices are adjusted for splits and dividends; None leaves it as it was.
 
     Raises
     ------
     ConfigError
-        For a dataset that is not there, or a step that is not registered.
+        For a dataset that is not there, a step that is not registered, or prices that are said to be adjusted while
+        there are actions.
     StoreError
         For a lakehouse that cannot be written.
     """
@@ -222,13 +240,24 @@ def restate(path: str | Path, dataset: str, *, closed: bool | None = None, panel
 
     def work(con: duckdb.DuckDBPyConnection) -> str:
         chosen(dataset_symbols(con), dataset, None)
-        _record(con, dataset, closed, text, {**_extent(con, dataset), **dataset_seals(con, dataset)})
-        ((now_closed, steps),) = execute(
-            con, "SELECT closed, panel FROM datasets WHERE dataset = $1", dataset
-        ).fetchall()
-        return f"{dataset}: {'closed' if now_closed else 'open'}, steps between prices and returns: {steps or 'none'}"
+        if adjusted:
+            _refuse_actions(con, dataset)
+        if record(con, dataset, {"closed": closed, "panel": text, "adjusted": adjusted}, extent_of(con, dataset)):
+            note_anomalies(con, dataset)
+        now = stated_facts(con, dataset)
+        said = f"{dataset}: {'closed' if now['closed'] else 'open'}, steps between prices and returns: "
+        return said + (now["panel"] or "none") + ("" if now["adjusted"] else ", prices not adjusted")
 
     return transact(path, work)
+
+
+def _refuse_actions(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    known = recorded(stated_facts(con, dataset)["tables"])
+    if "actions" in known:
+        raise ConfigError(
+            f"dataset '{dataset}' has {known['actions'][0]:,} actions, which adjusted prices would count twice; if its "
+            f"prices are adjusted, drop them first: metabt drop {dataset} --table actions"
+        )
 
 
 def _panel(dataset: str, stated: object) -> Stated:
@@ -256,23 +285,54 @@ def store(
         For damage in what is stored of its symbols.
     """
     returns = rows.calendar is not None
+    _refuse_mixture(con, dataset, rows, how.options)
     check_stored(con, dataset, rows.symbols.values, FIRST if returns or not len(rows) else rows.dates.min().item())
     if returns:
         rows = as_prices(rows, stored_closes(con, dataset, list(rows.symbols.values)))
     first = first_prices(con, dataset, rows)
     done = _begun(con, first, progress) if first else _merged(con, dataset, rows, how, seams=not returns)
-    extent: dict[str, Any] = _extent(con, dataset) if first is None else first.extent
-    was_recorded = _record(con, dataset, how.closed, how.panel, {**extent, **dataset_seals(con, dataset)})
+    extent: dict[str, Any] = extent_of(con, dataset) if first is None else first.extent
+    was_recorded = record(con, dataset, how.facts, extent)
     counts: dict[str, Any] = {"rows_read": rows.rows_read, "duplicates": rows.duplicates, "empty": rows.empty, **done}
     is_new = any(done[what] for what in ("added", "changed", "withdrawn", "rescaled"))
     if was_recorded or is_new:
         stamp = datetime.now(UTC).replace(tzinfo=None)
-        _insert_row(con, "ingests", {"dataset": dataset, "source": source, "ingested_at": stamp, **counts})
+        row = {"dataset": dataset, "source": source, "ingested_at": stamp, **counts, "table_name": "prices", "late": 0}
+        insert_row(con, "ingests", row)
+    acts = _actions(con, dataset, rows, source)
     odd: list[Found] = []
-    if is_new:
-        odd = note_anomalies(con, dataset) if first is None else note(con, dataset, first.anomalies())
-    notes = (*rows.notes, told(odd, dataset)) if odd else rows.notes
+    if is_new or (acts is not None and acts.is_new):
+        late = late_found("actions", acts)
+        odd = note_anomalies(con, dataset, late) if first is None else note(con, dataset, first.anomalies(), late)
+    notes = (*rows.notes, *actions_told(acts), *([told(odd, dataset)] if odd else []))
     return IngestReport(dataset, source, **counts, **extent, notes=notes)
+
+
+def _refuse_mixture(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, options: Options) -> None:
+    """Raise DataError where adjusted and raw prices would be mixed, or may be."""
+    held = execute(con, "SELECT adjusted FROM datasets WHERE dataset = $1", dataset).fetchall()
+    if not held:
+        return
+    is_adjusted = bool(held[0][0])
+    if options.adjusted not in (None, is_adjusted):
+        raise DataError(
+            f"its stored prices are stated to be {'adjusted' if is_adjusted else 'raw'}; leave "
+            f"{options.named('adjusted')} out, or, if that is wrong, state it anew without a file: "
+            f"metabt ingest --dataset {dataset} --adjusted {str(options.adjusted).lower()}"
+        )
+    if not is_adjusted and rows.beside is not None:
+        raise DataError(
+            f"its stored prices are raw, and column '{rows.beside}' stands beside the closes; say "
+            f"{options.say(adjusted=False)} to take raw closes, dividends and splits, or leave the column out"
+        )
+
+
+def _actions(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observations, source: str) -> Stored | None:
+    """Store the dividends and splits that stood beside bars; None where there are none."""
+    if rows.actions is None or not len(incoming_actions(rows)):
+        return None
+    symbols = dataset_symbols(con)[dataset]
+    return store_rows(con, dataset, incoming_actions(rows), symbols, source)
 
 
 def _begun(con: duckdb.DuckDBPyConnection, first: FirstPrices, progress: Progress | None) -> dict[str, int]:
@@ -337,41 +397,3 @@ def drop_empty_sessions(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
     """Delete the sessions of a dataset on which no symbol has a price any more."""
     sql = "DELETE FROM calendars WHERE dataset = $1 AND date NOT IN (SELECT date FROM prices WHERE dataset = $1)"
     execute(con, sql, dataset)
-
-
-def _extent(con: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
-    names = ("symbols", "sessions", "first_date", "last_date")
-    sql = "SELECT count(DISTINCT symbol), count(DISTINCT date), min(date), max(date) FROM prices WHERE dataset = $1"
-    return dict(zip(names, execute(con, sql, dataset).fetchall()[0], strict=True))
-
-
-def record_extent(con: duckdb.DuckDBPyConnection, dataset: str) -> None:
-    """Write what a dataset spans now, with its digests."""
-    _record(con, dataset, None, None, {**_extent(con, dataset), **dataset_seals(con, dataset)})
-
-
-def _record(
-    con: duckdb.DuckDBPyConnection, dataset: str, closed: bool | None, panel: Stated, extent: dict[str, Any]
-) -> bool:
-    """Write the dataset's row of `datasets` where it differs; return whether it did."""
-    found = execute(con, "SELECT * FROM datasets WHERE dataset = $1", dataset).to_arrow_table().to_pylist()
-    was_closed = bool(found and found[0]["closed"])
-    had = found[0]["panel"] if found else None
-    facts = {"closed": was_closed if closed is None else closed, "panel": had if panel is None else panel or None}
-    row = {"dataset": dataset, **facts, **extent}
-    row["digest"] = row_seal(row)
-    if found == [row]:
-        return False
-    execute(con, "DELETE FROM datasets WHERE dataset = $1", dataset)
-    _insert_row(con, "datasets", row)
-    return True
-
-
-def _insert_row(con: duckdb.DuckDBPyConnection, name: str, row: dict[str, Any]) -> None:
-    insert(con, name, pa.table({key: _cell(row[key], kind) for key, kind in SCHEMA[name].items()}))
-
-
-def _cell(value: Any, kind: str) -> pa.Array:
-    if value is None:
-        return pa.nulls(1, ARROW[kind])
-    return from_texts([value]) if kind == "VARCHAR" else from_numpy(np.array([value], NUMPY[kind]))

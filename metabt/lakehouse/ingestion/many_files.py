@@ -20,7 +20,7 @@ from metabt.lakehouse.ingestion.observations import Observations, cleaned
 from metabt.lakehouse.ingestion.options import Options
 from metabt.lakehouse.ingestion.readers.frames import is_frame
 from metabt.lakehouse.ingestion.readers.sources import files_of, source_name, stem_of
-from metabt.values.tables import Coded
+from metabt.values.tables import Coded, concat
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of files or rows that are done, of all of them, and the name of the file or dataset."""
@@ -131,6 +131,8 @@ def _together(found: list[Observations], notes: tuple[str, ...]) -> Observations
             fields,
             sum(len(rows) for rows in found),
             calendar=np.unique(np.concatenate(calendars)) if calendars else None,
+            actions=concat([rows.actions for rows in found if rows.actions is not None]) or None,
+            beside=next((rows.beside for rows in found if rows.beside), None),
         )
     )
     said = tuple(dict.fromkeys(note for rows in found for note in rows.notes))

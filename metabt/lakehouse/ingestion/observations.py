@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from metabt.errors import DataError
-from metabt.values.tables import Coded
+from metabt.values.tables import Coded, Table
 
 EARLIEST, LATEST = np.datetime64("1800-01-01"), np.datetime64("2100-01-01")
 """Dates beyond which a note is made."""
@@ -50,6 +50,11 @@ class Observations:
     """What was chosen or left out on the way, in sentences."""
     calendar: np.ndarray | None = None
     """Of returns: (n_dates,) datetime64[D] dates that a symbol may begin at; None where the closes are prices."""
+    actions: Table | None = None
+    """Of raw bars: dividends and splits that stood beside them, as rows of the table `actions`; None where none do."""
+    beside: str | None = None
+    """A column that means something else where prices are raw (an adjusted close, dividends, splits), and nothing was
+    said of that; None where there is none."""
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -51,6 +51,10 @@ class Options:
     """The returns are in percent."""
     wide: bool = False
     """Every column beside the dates is a symbol, whatever it is called."""
+    adjusted: bool | None = None
+    """Whether prices are adjusted for splits and dividends already; None leaves it as it was, True for new ones."""
+    universe: str | None = None
+    """Universe that all rows of a table of members are of."""
     stem: str | None = None
     """What a file of one asset is called; its symbol where a folder holds a file for each."""
     face: Face = "python"
@@ -59,17 +63,21 @@ class Options:
     def __post_init__(self) -> None:
         """Raise ConfigError for options that cannot be what was meant."""
         if self.decimal not in (None, ".", ","):
-            raise ConfigError(f"{self._named('decimal')} is {self.decimal!r}, wanted '.' or ','")
+            raise ConfigError(f"{self.named('decimal')} is {self.decimal!r}, wanted '.' or ','")
         if self.thousands is not None and (self.thousands not in THOUSANDS or self.thousands == (self.decimal or "")):
             known = ", ".join(map(repr, THOUSANDS))
             raise ConfigError(
-                f"{self._named('thousands')} is {self.thousands!r}, wanted one of {known} that is not the decimal sign"
+                f"{self.named('thousands')} is {self.thousands!r}, wanted one of {known} that is not the decimal sign"
             )
         if isinstance(self.skip_rows, bool) or not isinstance(self.skip_rows, int) or self.skip_rows < 0:
-            raise ConfigError(f"{self._named('skip_rows')} is {self.skip_rows!r}, wanted a number of lines, 0 or more")
+            raise ConfigError(f"{self.named('skip_rows')} is {self.skip_rows!r}, wanted a number of lines, 0 or more")
         if self.percent and not self.returns:
-            raise ConfigError(f"{self._named('percent')} is of returns; say {self._named('returns')} too")
-        named = [self._named(name) for name in ("symbol", "symbol_name", "wide") if getattr(self, name)]
+            raise ConfigError(f"{self.named('percent')} is of returns; say {self.named('returns')} too")
+        if self.returns and self.adjusted is False:
+            raise ConfigError(
+                f"{self.named('returns')} contain dividends and splits already; leave {self.named('adjusted')} out"
+            )
+        named = [self.named(name) for name in ("symbol", "symbol_name", "wide") if getattr(self, name)]
         if len(named) > 1:
             raise ConfigError(f"{' and '.join(named)} contradict each other; say one of them")
 
@@ -99,13 +107,16 @@ class Options:
     def say(self, **settings: object) -> str:
         """Return how options are given by this caller, such as ``--skip-rows 3`` or ``skip_rows=3``."""
         if self.face == "command":
-            return " ".join(self._named(name) + _word(value) for name, value in settings.items())
+            return " ".join(self.named(name) + _word(value) for name, value in settings.items())
         stated = ", ".join(f"{name}={value!r}" for name, value in settings.items())
         return f"metabt.ingest(..., {stated})" if self.face == "memory" else stated
 
-    def _named(self, name: str) -> str:
+    def named(self, name: str) -> str:
+        """Return an option as this caller spells it."""
         return f"--{name.replace('_', '-')}" if self.face == "command" else name
 
 
 def _word(value: object) -> str:
+    if value is False:
+        return " false"
     return "" if value is True else f" {shlex.quote(str(value))}"

@@ -4,7 +4,8 @@
 2. A symbol's row in `symbols` has one digest of all its cells of close and volume, `inputs`, and one of those of open,
    high and low, `bars`.
 3. A dataset's row in `datasets` has `contents`, a digest of its rows in `symbols`; `calendar`, a digest of its
-   sessions; and `digest`, of the row itself.
+   sessions; `tables`, the digests of what is dated beside its prices (metabt.lakehouse.point_in_time); and `digest`, of
+   the row itself.
 
 A cell that is missing, old or wrong shows in the row above it, and that row in its own digest.
 """
@@ -22,7 +23,10 @@ INPUTS = ("close", "volume")
 """Fields that keys of blocks are made of."""
 BARS = ("open", "high", "low")
 """Fields that only SQL reads."""
-ROW = ("dataset", "closed", "panel", "symbols", "sessions", "first_date", "last_date", "calendar", "contents")
+ROW = (
+    *("dataset", "closed", "panel", "adjusted", "tables"),
+    *("symbols", "sessions", "first_date", "last_date", "calendar", "contents"),
+)
 """Columns of `datasets` that its column `digest` covers."""
 
 Seals = Mapping[str, tuple[str, str]]

@@ -137,9 +137,14 @@ def test_each_ingestion_is_one_snapshot_and_one_row(fresh: Path, watch: Con) -> 
     n_files = len(list((fresh / "data").rglob("*.parquet")))
     assert state(watch)[1] == rows | {"prices": 180, "calendars": 60, "ingests": 2, "files": n_files}
     found = watch.execute("SELECT * EXCLUDE ingested_at FROM ingests ORDER BY ingested_at").fetchall()
-    assert found == [("d", "frame", 150, 0, 0, 150, 0, 0, 0, 0), ("d", "frame", 180, 0, 0, 30, 0, 150, 0, 0)]
+    assert found == [
+        ("d", "frame", 150, 0, 0, 150, 0, 0, 0, 0, "prices", 0),
+        ("d", "frame", 180, 0, 0, 30, 0, 150, 0, 0, "prices", 0),
+    ]
     extent = "SELECT * EXCLUDE (calendar, contents, digest) FROM datasets"
-    assert watch.execute(extent).fetchall() == [("d", False, None, 3, 60, date(2019, 10, 1), date(2019, 12, 23))]
+    assert watch.execute(extent).fetchall() == [
+        ("d", False, None, True, None, 3, 60, date(2019, 10, 1), date(2019, 12, 23))
+    ]
 
 
 def test_an_older_snapshot_still_has_the_older_prices(fresh: Path, watch: Con) -> None:

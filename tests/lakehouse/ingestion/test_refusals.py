@@ -191,7 +191,7 @@ def ingest_arguments() -> list[argparse.Action]:
 
 def test_options_are_the_same_in_every_face() -> None:
     known = {field.name for field in dataclasses.fields(Options)} - {"face", "stem"}
-    known |= {"closed", "panel", "replace", "rescale", "catalog", "dataset", "lakehouse"}
+    known |= {"closed", "panel", "table", "replace", "rescale", "catalog", "dataset", "lakehouse"}
     assert set(inspect.signature(metabt.ingest).parameters) - {"source"} == known
     assert {action.dest for action in ingest_arguments()} - {"help", "file", "quiet"} == known
 
