@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -134,6 +135,28 @@ class Frames:
         """Do nothing: no run is found."""
 
 
+class Memberships(Mapping[str, Mapping[str, tuple[str, ...]]]):
+    """Dataset -> universe -> every asset that ever belonged to it; a dataset's are read when they are asked for."""
+
+    def __init__(self, source: Lakehouse) -> None:
+        """Take the lakehouse; nothing is read."""
+        self._source = source
+
+    def __getitem__(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Return universe -> assets of a dataset."""
+        if name not in self._source.symbols():
+            raise KeyError(name)
+        return universe_names(self._source.dated([name])[name].tables.get("members"))
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the datasets."""
+        return iter(self._source.symbols())
+
+    def __len__(self) -> int:
+        """Return the number of datasets."""
+        return len(self._source.symbols())
+
+
 class Lakehouse:
     """Prices in a lakehouse, read through one connection."""
 
@@ -150,6 +173,7 @@ class Lakehouse:
         self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
+        self._dated: dict[str, PointInTime] = {}
         self.damaged: dict[str, str] = {}
         """Identity -> what is wrong with a run that is stored and cannot be read back; committing it replaces it."""
 
@@ -157,9 +181,18 @@ class Lakehouse:
         """Return dataset -> its symbols, sorted."""
         return self._lake.dataset_symbols(self.connection, self.snapshot)
 
-    def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
-        return {}
+    def members(self) -> Memberships:
+        """Return dataset -> universe -> every asset that ever belonged to it, sorted; read when it is asked for."""
+        return Memberships(self)
+
+    def dated(self, names: Sequence[str]) -> dict[str, PointInTime]:
+        """Return what is dated beside the prices of some datasets; each is read once."""
+        from metabt.lakehouse.point_in_time.loading import load_point_in_time
+
+        new = [name for name in names if name not in self._dated]
+        if new:
+            self._dated |= load_point_in_time(self.connection, new, self.snapshot)
+        return {name: self._dated[name] for name in names}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone; no price is read yet."""
@@ -242,14 +275,26 @@ class Lakehouse:
         """
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
         facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
-        steps = {name: () if levels else stated_steps(known) for name, known in facts.items()}
-        # a step that is shown all symbols needs the facts of all, whichever are wanted
-        whole = [name for name in steps if any(step.whole for step in steps[name])]
-        read = self._lake.load_facts(self.connection, dict.fromkeys(whole), self.snapshot) if whole else {}
-        return {
-            name: with_steps(_stored(reader, read.get(name, known)), steps[name], known.symbols)
-            for name, known in facts.items()
-        }
+        if levels:
+            return {name: _stored(reader, known) for name, known in facts.items()}
+        steps = {name: stated_steps(known) for name, known in facts.items()}
+        dated = self.dated(list(facts))
+        # a step that is shown all symbols needs the facts of all, whichever are wanted, and an asset those of what it
+        # turns into
+        more: dict[str, Names | None] = {}
+        for name, known in facts.items():
+            named = turned_into(dated[name], known.symbols)
+            if any(step.whole for step in steps[name]):
+                more[name] = None
+            elif named != known.symbols:
+                more[name] = named
+        read = self._lake.load_facts(self.connection, more, self.snapshot) if more else {}
+        found = {}
+        for name, known in facts.items():
+            own = replace(read.get(name, known), point_in_time=dated[name])
+            beneath = own.symbols if name in more and more[name] is None else known.symbols
+            found[name] = with_steps(with_events(_stored(reader, own), beneath), steps[name], known.symbols)
+        return found
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return datasets of this source whose prices are read through another connection, once this one is closed."""
