@@ -108,7 +108,8 @@ class WalkResult:
         if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
             return block
         market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
-        after = FollowedRows.of(np.asarray(block.held.after), block.traded, market, block.decisions.weights)
+        held, decided = np.asarray(block.held.after), block.decisions.weights
+        after = FollowedRows.of(held, block.traded, market, decided, block.idle)
         return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))
 
     @cached_property

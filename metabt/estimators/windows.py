@@ -40,6 +40,10 @@ class Windows:
     """(n_assets,) for estimators that know items by name: symbols, or the digests of a meta sleeve's children."""
     sessions: np.ndarray | None = None
     """(n_decisions,) datetime64[D] sessions that are decided on, for messages; None where they are not known."""
+    idle: np.ndarray | None = None
+    """(n_rows,) simple returns of cash in the same rows; None where it earns nothing."""
+    signs: np.ndarray | None = None
+    """(n_assets,) -1 where the column has -r of an asset that is held short, else 1; None for all 1."""
 
     def __len__(self) -> int:
         """Return the number of decisions."""
@@ -52,6 +56,18 @@ class Windows:
     def window(self, decision: int | np.integer) -> np.ndarray:
         """Return X, (lookback, n_assets): a view of the returns that a decision may see."""
         return self.returns[self.rows(decision)]
+
+    @lazy_property
+    def idle_mean(self) -> np.ndarray | None:
+        """(n_decisions, n_assets) mean return of cash in every window, as it counts against a column's mean.
+
+        What is held short gives its proceeds to cash: beyond cash it returns -r + f. None where cash earns nothing.
+        """
+        if self.idle is None:
+            return None
+        rows = np.ascontiguousarray(self.idle[:, None])
+        mean, _ = mean_and_covariance(rows, self.stops, self.lengths)
+        return mean * (np.ones(self.returns.shape[1]) if self.signs is None else self.signs)
 
     @property
     def mean(self) -> np.ndarray:

@@ -25,9 +25,9 @@ def stretch(rows: Rows, first: int, stop: int) -> np.ndarray:
     return rows[first:stop] if isinstance(rows, np.ndarray) else rows.stretch(first, stop)
 
 
-HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE, CONSTANT = range(6)
+HELD, INELIGIBLE, UNSELECTED, WAITING, NOT_LIVE, CONSTANT, NOT_MEMBER = range(7)
 """Why an item of a decision has no weight."""
-REASONS = ("", "ineligible", "unselected", "waiting", "not live", "constant")
+REASONS = ("", "ineligible", "unselected", "waiting", "not live", "constant", "not a member")
 """Texts of those reasons, as stored; codes are positions, so that new ones come last."""
 
 
@@ -54,7 +54,7 @@ class Gaps:
     returns: np.ndarray
     """(n_sessions, n_columns) the assets' returns."""
     tradable: np.ndarray
-    """(n_sessions, n_columns) bool: a price, or a closing at the last one."""
+    """(n_sessions, n_columns) bool: a price, a closing at the last one, or a closing for good."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,18 @@ class Assets:
     """(n_traded, n_assets) just before trading, for the sessions in which anything traded."""
     gaps: Gaps | None
     """None where every holding could be traded in every session."""
+
+
+@dataclass(frozen=True)
+class Endings:
+    """Holdings of a leaf that were closed for good because their asset ended: a delisting, a merger."""
+
+    rows: np.ndarray
+    """(n_endings,) int64 sessions, in order."""
+    assets: np.ndarray
+    """(n_endings,) int64 columns of the universe."""
+    held: np.ndarray
+    """(n_endings,) what was held just before the closing, fractions of NAV; never 0."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,10 @@ class Block:
     """Its decisions in these sessions."""
     held: Assets | Shares
     """Its holdings: Assets of a leaf, Shares of a meta sleeve."""
+    idle: np.ndarray | None = None
+    """(n_sessions,) simple returns of cash, which `gross` has on what is not invested; None where it earns nothing."""
+    endings: Endings | None = None
+    """None where no holding was closed for good; they are not among `closed`."""
 
 
 def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shares) -> Block:
@@ -148,7 +164,19 @@ def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shar
             decisions.reasons[made],
         ),
         held=held,
+        idle=None if whole.idle is None else whole.idle[rows],
+        endings=_endings(whole.endings, rows),
     )
+
+
+def _endings(whole: Endings | None, rows: slice) -> Endings | None:
+    """Return those of some rows, from the first of them on; None where there are none."""
+    if whole is None:
+        return None
+    at = slice(*np.searchsorted(whole.rows, [rows.start, rows.stop]))
+    if at.start == at.stop:
+        return None
+    return Endings(whole.rows[at] - rows.start, whole.assets[at], whole.held[at])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +232,10 @@ class MetaState(State):
     """(n_children,) net return since the last common session; NaN where there was no session."""
     carried: np.ndarray
     """(n_columns,) positions that could not be traded, beyond share x child holding."""
+    idle: np.ndarray | None = None
+    """(n_rows,) what cash earned, compounded as `streams` are; None where it earns nothing."""
+    idle_accrued: np.ndarray | None = None
+    """(1,) the same since the last common session; NaN where there was no session."""
 
     @classmethod
     def initial(cls, n_children: int, n_columns: int) -> MetaState:

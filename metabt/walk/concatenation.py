@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from metabt.walk.block import Assets, Block, Carried, Decisions, Gaps, Shares
+from metabt.walk.block import Assets, Block, Carried, Decisions, Endings, Gaps, Shares
 from metabt.walk.stacked_arrays import StackedArrays
 
 _STREAMS = ("dates", "gross", "cost", "net", "turnover", "netting", "traded", "closed")
@@ -22,7 +22,29 @@ def join(blocks: Sequence[Block]) -> Block:
     streams = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _STREAMS}
     decisions = join_decisions([block.decisions for block in blocks])
     decisions = replace(decisions, rows=decisions.rows + np.repeat(starts, [len(b.decisions.rows) for b in blocks]))
-    return Block(**streams, begin=_begin(blocks), decisions=decisions, held=_held(blocks, starts))
+    return Block(
+        **streams,
+        begin=_begin(blocks),
+        decisions=decisions,
+        held=_held(blocks, starts),
+        idle=_idle(blocks),
+        endings=_endings(blocks, starts),
+    )
+
+
+def _idle(blocks: Sequence[Block]) -> np.ndarray | None:
+    """Join what cash earned; it has a rate in all blocks of a sleeve or in none."""
+    found = [block.idle for block in blocks if block.idle is not None]
+    return np.concatenate(found) if found else None
+
+
+def _endings(blocks: Sequence[Block], starts: np.ndarray) -> Endings | None:
+    parts = [(it.endings, start) for it, start in zip(blocks, starts, strict=True) if it.endings is not None]
+    if not parts:
+        return None
+    rows = np.concatenate([part.rows + start for part, start in parts])
+    arrays = {name: np.concatenate([getattr(part, name) for part, _ in parts]) for name in ("assets", "held")}
+    return Endings(rows, **arrays)
 
 
 def _begin(blocks: Sequence[Block]) -> int:

@@ -1,6 +1,8 @@
 """Costs: what a book's netted trades and short positions cost, charged to the session after.
 
 1. Trading `d` at the close of t costs `c_t = sum_a k_a |d_a|`; shorts pay borrow per calendar day they are held.
+   A sleeve has one rate of each, unless assets have their own: then they are those of the session that trades, and of
+   the session that a short is held over from.
 2. Both are charged to the next session: `net_{t+1} = (1 - c_t)(1 + R_{t+1}) - 1`. Weights do not change.
 3. Netting saves what the children would have paid for trades that cancelled.
 """
@@ -18,6 +20,16 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
+class CostRates:
+    """What trading and borrowing an asset costs, by session: (n_sessions, n_assets) each."""
+
+    trade: np.ndarray
+    """Commission and slippage per unit of traded notional, a fraction: 10 bp are 0.001."""
+    borrow: np.ndarray
+    """Borrow fee on a short position per calendar day, a fraction: 365 bp a year are 0.0001."""
+
+
+@dataclass(frozen=True)
 class Unpaid:
     """What the last session of a partition leaves to be charged in the next."""
 
@@ -27,6 +39,10 @@ class Unpaid:
     """Short positions held over from it."""
     saved: float = 0.0
     """Cost that netting saved there."""
+    owed: float = 0.0
+    """Cost of its trades, where assets have rates of their own; then `traded` and `short` are not charged again."""
+    fee: float = 0.0
+    """Borrow fee per calendar day on what is short over it, the same."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +53,16 @@ class Trades:
     """(n_sessions,) sum of absolute trades, fraction of NAV."""
     short: np.ndarray
     """(n_sessions,) sum of short positions held over to the next session, positive."""
+    owed: np.ndarray | None = None
+    """(n_sessions,) what the trades cost, fraction of NAV, where assets have rates of their own; else None."""
+    fee: np.ndarray | None = None
+    """(n_sessions,) borrow fee per calendar day, fraction of NAV, there."""
 
     def unpaid(self, row: int) -> Unpaid:
         """Return what the session of a row leaves to be charged to the next."""
-        return Unpaid(float(self.traded[row]), float(self.short[row]))
+        if self.owed is None or self.fee is None:
+            return Unpaid(float(self.traded[row]), float(self.short[row]))
+        return Unpaid(float(self.traded[row]), owed=float(self.owed[row]), fee=float(self.fee[row]))
 
 
 def charge(
@@ -51,7 +73,10 @@ def charge(
     Parameters
     ----------
     gross : (n_sessions,) returns before costs
+    trades : what is traded and short, with what it costs where assets have rates of their own
     days : (n_sessions,) calendar days since the session before
+    costs : the sleeve's rates, where assets have none of their own
+    unpaid : what the partition before has left
 
     Returns
     -------
@@ -59,9 +84,12 @@ def charge(
     net : (n_sessions,) `(1 - cost)(1 + gross) - 1`
     unpaid : what the next partition's first session will be charged
     """
-    traded = _shifted(unpaid.traded, trades.traded)
-    short = _shifted(unpaid.short, trades.short)
-    cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
+    if trades.owed is None or trades.fee is None:
+        traded = _shifted(unpaid.traded, trades.traded)
+        short = _shifted(unpaid.short, trades.short)
+        cost = costs.rate * traded + costs.borrow_bp * 1e-4 / 365.0 * days * short
+    else:
+        cost = _shifted(unpaid.owed, trades.owed) + days * _shifted(unpaid.fee, trades.fee)
     net = np.where(cost == 0.0, gross, (1.0 - cost) * (1.0 + gross) - 1.0)
     return cost, net, trades.unpaid(-1)
 
@@ -71,8 +99,12 @@ def saved_by_netting(apart: Trades, netted: Trades, costs: Costs, unpaid: Unpaid
 
     `apart` are the trades if each child traded for itself, `netted` those of the book; (n_sessions,), fraction of NAV.
     """
-    cancelled = apart.traded - netted.traded  # never negative but for rounding: |a + b| <= |a| + |b|
-    saved = costs.rate * np.where(cancelled > ROUNDING * apart.traded, cancelled, 0.0)
+    if apart.owed is None or netted.owed is None:
+        cancelled = apart.traded - netted.traded  # never negative but for rounding: |a + b| <= |a| + |b|
+        saved = costs.rate * np.where(cancelled > ROUNDING * apart.traded, cancelled, 0.0)
+    else:
+        cancelled = apart.owed - netted.owed
+        saved = np.where(cancelled > ROUNDING * apart.owed, cancelled, 0.0)
     return _shifted(unpaid.saved, saved), float(saved[-1])
 
 

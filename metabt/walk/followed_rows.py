@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from metabt.walk.holdings import hold_assets
+from metabt.walk.holdings import NO_IDLE, hold_assets
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,17 @@ class FollowedRows:
     """Sessions in all."""
     market: Callable[[slice], np.ndarray]
     """Returns the assets' simple returns in some sessions, (n_rows, n_assets)."""
+    idle: np.ndarray | None = None
+    """(n_sessions,) simple returns of cash; None where it earns nothing."""
 
     @classmethod
     def of(
-        cls, after: np.ndarray, traded: np.ndarray, market: Callable[[slice], np.ndarray], decided: np.ndarray
+        cls,
+        after: np.ndarray,
+        traded: np.ndarray,
+        market: Callable[[slice], np.ndarray],
+        decided: np.ndarray,
+        idle: np.ndarray | None = None,
     ) -> FollowedRows:
         """Keep of holdings, (n_sessions, n_assets), what the others can be followed from.
 
@@ -40,7 +47,7 @@ class FollowedRows:
         kept = after[traded]
         aimed_at = decided[: len(kept)]
         same = aimed_at.shape == kept.shape and aimed_at.tobytes() == kept.tobytes()
-        return cls(np.flatnonzero(traded), aimed_at if same else kept, len(after), market)
+        return cls(np.flatnonzero(traded), aimed_at if same else kept, len(after), market, idle)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,5 +82,7 @@ class FollowedRows:
         after, before = np.empty((n_rows, n_assets)), np.empty((len(targets) + 1, n_assets))
         state = np.zeros(n_assets), np.full(n_assets, np.nan), np.zeros(n_assets, np.int64)
         made = before, after, np.empty(n_rows), np.zeros(n_rows, bool), np.zeros((1, n_assets), bool)
-        hold_assets(self.market(slice(begin, stop)), priced, due, targets, *state, 1, *made)
+        idle = NO_IDLE if self.idle is None else np.array(self.idle[begin:stop])
+        none = np.zeros((0, n_assets), bool)  # what ended was traded in that session, which is among those kept
+        hold_assets(self.market(slice(begin, stop)), priced, due, targets, *state, 1, *made, idle, none, none)
         return after

@@ -2,10 +2,12 @@
 
 Per session t, in this order:
 
-1. earn: `R_t = h' r_t`; cash, `1 - sum h`, earns nothing
+1. earn: `R_t = h' r_t + (1 - sum h) f_t`, with f_t what cash earned; without `idle` that is nothing
 2. drift: `h <- h (1 + r_t) / (1 + R_t)`, exact for shorts (h < 0) too; `1 + R_t <= 0` is ruin
-3. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference
-4. close what has had no price for `stale_after` sessions at its last price
+3. close for good what `ended` (a delisting, a merger): it has earned the session, its money is cash, and nothing that
+   was decided by then opens it again
+4. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference
+5. close what has had no price for `stale_after` sessions at its last price
 
 What was traded is charged for in `metabt.walk.costs`.
 """
@@ -17,10 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.numerics.kernels import FAST, inner, kernel
-from metabt.walk.drift import drift
+from metabt.walk.drift import drift, gained
 
 _drift = inner()(drift)
 """The formula inside kernels, for one holding at a time."""
+
+_gained = inner()(gained)
+"""The other one."""
+
+NO_IDLE = np.empty(0)
+"""What kernels are given for `idle` where cash earns nothing."""
 
 ALIVE = -1
 """What the kernels return when no session ruined the book; else the row of that session."""
@@ -66,6 +74,24 @@ def earnings(held, returns):
     return gain
 
 
+@inner(fastmath=FAST)
+def invested(held):
+    """Return the sum of holdings."""
+    total = 0.0
+    for a in range(len(held)):
+        total += held[a]
+    return total
+
+
+@inner()
+def _any(flags):
+    """Return whether any flag is set."""
+    some = False
+    for a in range(len(flags)):
+        some |= flags[a]
+    return some
+
+
 @inner()
 def _all(flags):
     """Return whether all flags are set, without stopping at the first that is not."""
@@ -90,6 +116,9 @@ def hold_assets(
     gross: np.ndarray,
     traded: np.ndarray,
     closed: np.ndarray,
+    idle: np.ndarray,
+    ended: np.ndarray,
+    barred: np.ndarray,
 ) -> int:
     """Hold assets over a partition; returns ALIVE or the row of ruin.
 
@@ -97,18 +126,23 @@ def hold_assets(
     n_assets); `holdings`, `waiting` (NaN: nothing waits) and `stale` (n_assets,) are the state, updated in place;
     `after`, `gross`, `traded` and `closed` (n_sessions, n_assets) are filled. `before` has as many rows; the first ones
     are filled, one for each session in which anything trades.
+
+    `idle` (n_sessions,) is what cash earns, empty for nothing. `ended` (n_sessions, n_assets) closes an asset, and
+    `barred` drops what is due in it; both are empty, (0, n_assets), where nothing ends.
     """
     n_sessions, n_assets = returns.shape
-    trades, settled = 0, False
+    trades, settled, ends, pays = 0, False, len(ended) > 0, len(idle) > 0
     for t in range(n_sessions):
         row, kept = returns[t], before[trades]
         gain = earnings(holdings, row)
+        if pays:
+            gain = _gained(gain, invested(holdings), idle[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
         for a in range(n_assets):
             kept[a] = _drift(holdings[a], row[a], gain)
-        if due[t] < 0 and settled and _all(priced[t]):
+        if due[t] < 0 and settled and _all(priced[t]) and not (ends and _any(ended[t])):
             for a in range(n_assets):
                 holdings[a] = after[t, a] = kept[a]
             continue
@@ -116,7 +150,10 @@ def hold_assets(
         for a in range(n_assets):
             held = kept[a]
             if due[t] >= 0:
-                waiting[a] = targets[due[t], a]
+                waiting[a] = np.nan if ends and barred[t, a] else targets[due[t], a]
+            if ends and ended[t, a]:
+                waiting[a] = np.nan
+                held = 0.0
             if priced[t, a]:
                 stale[a] = 0
                 if not np.isnan(waiting[a]):
@@ -149,14 +186,18 @@ def hold_shares(
     after: np.ndarray,
     gross: np.ndarray,
     traded: np.ndarray,
+    idle: np.ndarray,
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
     `returns` (n_sessions, n_children) are the children's gross returns; the other arguments are as in `hold_assets`.
     """
     n_sessions, n_children = returns.shape
+    pays = len(idle) > 0
     for t in range(n_sessions):
         gain = earnings(shares, returns[t])
+        if pays:
+            gain = _gained(gain, invested(shares), idle[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
@@ -180,6 +221,7 @@ def hold_shares_with_gaps(
     after: np.ndarray,
     gross: np.ndarray,
     traded: np.ndarray,
+    idle: np.ndarray,
     child_of: np.ndarray,
     books: np.ndarray,
     asset_returns: np.ndarray,
@@ -196,9 +238,11 @@ def hold_shares_with_gaps(
     (n_sessions, n_columns): the children's holdings after trading, and their assets' returns; `child_of` (n_columns,).
     """
     n_sessions, n_children = returns.shape
-    n_columns = len(child_of)
+    n_columns, pays = len(child_of), len(idle) > 0
     for t in range(n_sessions):
         gain = earnings(shares, returns[t]) + earnings(carried, asset_returns[t])
+        if pays:
+            gain = _gained(gain, invested(shares) + invested(carried), idle[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t

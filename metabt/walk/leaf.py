@@ -1,9 +1,10 @@
 """Walk a leaf over one partition, or over several at once (metabt.walk.leaf_partitions).
 
-1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session
+1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session: members of the universe
+   that have a price and a history and do not end
 2. select, then optimize on what was selected, each without what is constant over the window where it needs variance;
    a short leaf does both on -r and holds -w
-3. hold: trade `lag` sessions later, drift in between, close what has gone stale
+3. hold: trade `lag` sessions later, drift in between, cash earning its rate; close what has ended or gone stale
 4. charge
 """
 
@@ -17,9 +18,10 @@ import numpy as np
 from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.sleeve import Leaf
-from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, UNSELECTED, Block, Decisions, LeafState
+from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, NOT_MEMBER, UNSELECTED, Block, Decisions, LeafState
 from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
+from metabt.walk.costs import CostRates
 from metabt.walk.decision import NOTHING, Spared, weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.leaf_partitions import cut
@@ -49,6 +51,15 @@ class LeafInputs:
     """(before + n_sessions, n_assets) close x volume."""
     shared: dict[tuple[bytes, bytes], Windows] | None = None
     """Windows by their ends and signs, shared with leaves that read the same prices; None where no other leaf does."""
+    member: np.ndarray | None = None
+    """(n_sessions, n_assets) bool: belongs to the universe as of the session; None where all always do."""
+    ended: np.ndarray | None = None
+    """(n_sessions, n_assets) bool: the asset ends in the session (a delisting, a merger), its holding being closed at
+    the session's close after it has earned the session's return; None where none ends."""
+    idle: np.ndarray | None = None
+    """(before + n_sessions,) simple returns of cash, each since the session before; None where it earns nothing."""
+    rates: CostRates | None = None
+    """Costs of each asset in each session, (n_sessions, n_assets); None are those of the spec."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -57,7 +68,7 @@ class LeafInputs:
             return self.shared[key]
         signed = self.returns * spec.signs if spec.holds_shorts else self.returns
         lengths, sessions = np.full(len(stops), spec.lookback, np.int64), self.dates[stops - self.before - 1]
-        windows = Windows(signed, stops, lengths, self.dollar_volume, spec.universe, sessions)
+        windows = Windows(signed, stops, lengths, self.dollar_volume, spec.universe, sessions, self.idle, spec.signs)
         if self.shared is not None:
             self.shared[key] = windows
         return windows
@@ -85,10 +96,20 @@ def leaf_over(
     and have the bits of `advance_leaf` from one partition to the next. A sleeve whose optimizer depends on what it
     holds is taken over one partition.
     """
-    hold = LeafHoldings(state, inputs.dates, inputs.returns[inputs.before :], inputs.priced, spec.stale_after)
+    idle = None if inputs.idle is None else inputs.idle[inputs.before :]
+    hold = LeafHoldings(
+        state,
+        inputs.dates,
+        inputs.returns[inputs.before :],
+        inputs.priced,
+        spec.stale_after,
+        idle,
+        inputs.ended,
+        spec.lag,
+    )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):
-        return cut(spec, state, hold, decisions, stops)
+        return cut(spec, state, hold, decisions, stops, inputs.rates)
 
 
 def _decisions(
@@ -131,6 +152,8 @@ def _decide(
             found = pending.weigh(part, candidates) if pending else weigh(spec, candidates)
             risk = candidates.risk(found.weights, found.varied) if measured else np.broadcast_to(np.nan, support.shape)
         left = np.where(constant | support, CONSTANT, np.where(eligible, UNSELECTED, INELIGIBLE))
+        if inputs.member is not None:
+            left = np.where(inputs.member[part], left, NOT_MEMBER)
         reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0
         parts.append(Decisions(part, found.weights * spec.signs + 0.0, risk, tuple(found.status), reasons))
@@ -151,6 +174,19 @@ def _select(spec: Leaf, windows: Windows, eligible: np.ndarray) -> tuple[np.ndar
 
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
+    """Return which assets may be held at each decision, (n_decisions, n_assets) bool.
+
+    That are those with a price and a history which are members and do not end in that very session.
+    """
+    eligible = _covered(spec, inputs, rows)
+    if inputs.member is not None:
+        eligible = eligible & inputs.member[rows]
+    if inputs.ended is not None:
+        eligible = eligible & ~inputs.ended[rows]
+    return eligible
+
+
+def _covered(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
     """Return which assets have a price and a history at each decision, (n_decisions, n_assets) bool."""
     stops = inputs.before + rows + 1
     if not len(rows) or inputs.observed[stops[0] - spec.lookback :].all():

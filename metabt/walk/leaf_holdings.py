@@ -10,10 +10,11 @@ import numpy as np
 
 from metabt.values.lazy_property import lazy_property
 from metabt.walk import holdings
-from metabt.walk.block import Gaps, LeafState
-from metabt.walk.costs import Trades
-from metabt.walk.drift import drift
-from metabt.walk.meta.flattening import net_shorts, net_trades
+from metabt.walk.block import Endings, Gaps, LeafState
+from metabt.walk.costs import CostRates, Trades
+from metabt.walk.drift import drift, gained
+from metabt.walk.holdings import NO_IDLE, Queue
+from metabt.walk.meta.flattening import net_charges, net_fees, net_shorts, net_trades
 from metabt.walk.timing import check_alive, check_gain
 
 
@@ -40,7 +41,15 @@ class LeafHoldings:
     """
 
     def __init__(
-        self, state: LeafState, dates: np.ndarray, market: np.ndarray, priced: np.ndarray, stale_after: int
+        self,
+        state: LeafState,
+        dates: np.ndarray,
+        market: np.ndarray,
+        priced: np.ndarray,
+        stale_after: int,
+        idle: np.ndarray | None = None,
+        ended: np.ndarray | None = None,
+        lag: int = 0,
     ) -> None:
         """Begin before the first session with what the partition before left; the state is not changed.
 
@@ -51,8 +60,14 @@ class LeafHoldings:
         market : (n_sessions, n_assets) simple returns, 0 in gaps
         priced : (n_sessions, n_assets) bool
         stale_after : sessions without a price after which a holding is closed
+        idle : (n_sessions,) simple returns of cash; None for nothing
+        ended : (n_sessions, n_assets) bool, the asset ends in the session; None where none does
+        lag : sessions from a decision to its trade: what was decided before an asset ended is not bought after it
         """
-        self.dates, self._stale_after = dates, stale_after
+        self.dates, self._stale_after, self._lag = dates, stale_after, lag
+        self.idle, self._idle = idle, NO_IDLE if idle is None else np.array(idle)
+        self._ended = np.zeros((0, market.shape[1]), bool) if ended is None else np.array(ended)
+        self._barred = _within(self._ended, lag)
         self.market, self.priced = np.ascontiguousarray(market), priced
         self.after, self._before = np.empty(market.shape), np.empty(market.shape)
         self.closed = np.zeros(market.shape, bool)
@@ -82,7 +97,16 @@ class LeafHoldings:
         made = (before, self.after[rows], self.gross[rows], self.traded[rows], self.closed[rows])
         state = (self._held, self._waiting, self._stale)
         ruin = holdings.hold_assets(
-            self.market[rows], self.priced[rows], due[rows], targets, *state, self._stale_after, *made
+            self.market[rows],
+            self.priced[rows],
+            due[rows],
+            targets,
+            *state,
+            self._stale_after,
+            *made,
+            self._idle[rows],
+            self._ended[rows],
+            self._barred[rows],
         )
         check_alive(ruin, self.dates[rows], self.gross[rows])
         self._stop = stop
@@ -97,8 +121,31 @@ class LeafHoldings:
         """
         market = self.market[self._stop]
         gain = float((self._held * market).sum())
+        if len(self._idle):
+            gain = gained(gain, float(self._held.sum()), self._idle[self._stop])
         check_gain(gain, self.dates[self._stop])
-        return drift(self._held, market, gain)
+        held = drift(self._held, market, gain)
+        if len(self._ended):
+            held[self._ended[self._stop]] = 0.0
+        return held
+
+    def aimed(self, targets: np.ndarray) -> np.ndarray:
+        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,).
+
+        What ended in the next session, or since the decision, is not bought.
+        """
+        if not len(self._ended):
+            return np.where(np.isnan(targets), 0.0, targets)
+        return np.where(np.isnan(targets) | self._barred[self._stop], 0.0, targets)
+
+    def left_of(self, queue: Queue, stop: int) -> Queue:
+        """Return a queue as it is after the sessions up to the one before `stop`: without what ended since (NaN)."""
+        if not len(self._ended) or not len(queue.due):
+            return queue
+        weights = queue.weights.copy()
+        for k, due in enumerate(queue.due.tolist()):
+            weights[k, self._ended[max(stop + due - self._lag, 0) : stop].any(axis=0)] = np.nan
+        return Queue(queue.due, weights)
 
     def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
         """Fill in the sessions up to each of `stops`; return the fields of the state there, by name."""
@@ -117,6 +164,15 @@ class LeafHoldings:
         return {"holdings": held, "waiting": waiting, "stale": stale, "session": self.dates[stop - 1]}
 
     @lazy_property
+    def endings(self) -> Endings | None:
+        """Holdings that were closed for good; at the end. None where there are none."""
+        rows, assets = np.nonzero(self._ended)
+        rows, assets = rows[self.traded[rows]], assets[self.traded[rows]]  # what closes a holding is a trade
+        held = self.before[(np.cumsum(self.traded) - 1)[rows], assets]
+        kept = held != 0.0
+        return Endings(rows[kept], assets[kept], held[kept]) if kept.any() else None
+
+    @lazy_property
     def n_closed(self) -> np.ndarray:
         """(n_sessions,) int64 holdings closed at their last price."""
         if self._complete:
@@ -128,11 +184,19 @@ class LeafHoldings:
         """(n_traded, n_assets) holdings just before trading, in sessions in which anything traded; at the end."""
         return self._before[: np.count_nonzero(self.traded)].copy()
 
-    def trades(self, borrows: bool) -> Trades:
-        """Return the sums of absolute trades and, where it `borrows` at a cost, of short positions; at the end."""
+    def trades(self, borrows: bool, rates: CostRates | None = None) -> Trades:
+        """Return the sums of absolute trades and, where it `borrows` at a cost, of short positions; at the end.
+
+        With `rates` of each asset and session they are charged by them.
+        """
         traded, short = np.zeros(len(self.gross)), np.zeros(len(self.gross))
         identity = np.arange(len(self._held), dtype=np.int64)
         traded[self.traded] = net_trades(self.before, self.after[self.traded], identity, len(identity))
+        if rates is not None:
+            owed = np.zeros(len(self.gross))
+            at = self.before, self.after[self.traded]
+            owed[self.traded] = net_charges(*at, identity, rates.trade[self.traded])
+            return Trades(traded, short, owed, net_fees(self.after, identity, rates.borrow))
         if borrows:
             short = net_shorts(self.after, identity, len(identity))
         return Trades(traded, short)
@@ -153,7 +217,8 @@ class LeafHoldings:
         if not (state.stale.any() and ((state.stale > 0) & (state.holdings != 0)).any()):
             if self._complete or self.priced[rows].all() or not self._held_unpriced(rows, traded):
                 return None
-        return Gaps(self.market[rows], self.priced[rows] | self.closed[rows])
+        tradable = self.priced[rows] | self.closed[rows]
+        return Gaps(self.market[rows], tradable | self._ended[rows] if len(self._ended) else tradable)
 
     @lazy_property
     def _complete(self) -> bool:
@@ -164,3 +229,10 @@ class LeafHoldings:
         priced = self.priced[rows]
         held = (self.after[rows] != 0) & ~priced  # what does not trade is the same before and after
         return bool(held.any() or ((self.before[traded] != 0) & ~priced[self.traded[rows]]).any())
+
+
+def _within(ended: np.ndarray, lag: int) -> np.ndarray:
+    """Return whether an asset ended in a session or in one of the `lag` before it, (n_sessions, n_assets) bool."""
+    rows = np.arange(len(ended))[:, None]
+    newest = np.maximum.accumulate(np.where(ended, rows, -1), axis=0)
+    return (newest >= 0) & (rows - newest <= lag)

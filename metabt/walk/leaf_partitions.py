@@ -17,13 +17,18 @@ import numpy as np
 
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block, Decisions, LeafState, part
-from metabt.walk.costs import charge
+from metabt.walk.costs import CostRates, charge
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.timing import begin_of, clock, days_between, due_in
 
 
 def cut(
-    spec: Leaf, state: LeafState, hold: LeafHoldings, decisions: Decisions, stops: Sequence[int]
+    spec: Leaf,
+    state: LeafState,
+    hold: LeafHoldings,
+    decisions: Decisions,
+    stops: Sequence[int],
+    rates: CostRates | None = None,
 ) -> tuple[Block, list[tuple[LeafState, Block]]]:
     """Return the block of all partitions, and the state after each of them with its own.
 
@@ -34,11 +39,12 @@ def cut(
     hold : LeafHoldings from there on
     decisions : Decisions of all partitions, by rows of the sessions that are held
     stops : rows before which the partitions end, ascending; the last is the number of sessions
+    rates : costs of each asset and session; None are those of the spec
     """
     dates = hold.dates
     due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(dates))
     held_at = hold.up_to_each(stops, due, targets)
-    trades = hold.trades(spec.costs.borrow_bp > 0)
+    trades = hold.trades(spec.costs.borrow_bp > 0, rates)
     days = days_between(state.session, dates)
     cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
     whole = Block(
@@ -53,6 +59,8 @@ def cut(
         closed=hold.n_closed,
         decisions=decisions,
         held=Assets(hold.after, hold.before, hold.gaps(state, slice(0, len(dates)), slice(0, len(hold.before)))),
+        idle=hold.idle,
+        endings=hold.endings,
     )
     queue = state.queue.extend(decisions.rows, decisions.weights, spec.lag)
     n_queued = len(state.queue.due)
@@ -68,7 +76,7 @@ def cut(
         before = LeafState(
             **clock(spec, state, dates[:stop]),
             **held_at[k],
-            queue=queue.after(n_queued + decided[k + 1], stop),
+            queue=hold.left_of(queue.after(n_queued + decided[k + 1], stop), stop),
             unpaid=trades.unpaid(stop - 1),
             live=state.live or decided[k + 1] > 0,
             started=started,

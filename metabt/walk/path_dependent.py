@@ -27,6 +27,9 @@ class Hold(Protocol):
     def ahead(self) -> np.ndarray:
         """Return the holdings at the close of the next session before anything is traded, (n_items,)."""
 
+    def aimed(self, targets: np.ndarray) -> np.ndarray:
+        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,)."""
+
 
 class Pending:
     """The decisions of one partition as they are taken, and which of them each session trades."""
@@ -65,7 +68,8 @@ class Pending:
         found, turns = Weighed.by(optimizer, candidates), optimizer.in_turn(*candidates.of(optimizer))
         for k, row in enumerate(rows.tolist()):
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
-            previous = self._weights[self._count - 1] if self._traded >= row else self._hold.ahead()
+            under_way = self._traded >= row
+            previous = self._hold.aimed(self._weights[self._count - 1]) if under_way else self._hold.ahead()
             weights, solved = turns.weigh(k, previous * self._signs)
             if solved:
                 found.note(np.array([k]), weights[None], "ok")

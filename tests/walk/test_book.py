@@ -13,6 +13,7 @@ from metabt.walk.block import (
     HELD,
     INELIGIBLE,
     NOT_LIVE,
+    NOT_MEMBER,
     REASONS,
     UNSELECTED,
     WAITING,
@@ -136,5 +137,6 @@ def test_reasons_are_stored_as_positions_of_their_texts() -> None:
         WAITING: "waiting",
         NOT_LIVE: "not live",
         CONSTANT: "constant",
+        NOT_MEMBER: "not a member",
     }
     assert dict(enumerate(REASONS)) == told

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from metabt.walk.drift import drift
 from metabt.walk.holdings import (
     ALIVE,
+    NO_IDLE,
     Queue,
     earnings,
     hold_assets,
@@ -43,6 +44,11 @@ class Money:
     @property
     def weights(self) -> np.ndarray:
         return np.array(self.worth) / self.nav
+
+
+def nothing_ends(n_assets: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the kernel is given where no asset ends."""
+    return np.zeros((0, n_assets), bool), np.zeros((0, n_assets), bool)
 
 
 def due_rows(rng: np.random.Generator, n_sessions: int, n_decisions: int) -> np.ndarray:
@@ -83,7 +89,7 @@ def test_assets_are_held_as_a_book_in_money_holds_them(
     before, after, gross = np.full(shape, 9.0), np.full(shape, 9.0), np.full(n_sessions, 9.0)
     traded, closed = np.zeros(n_sessions, bool), np.zeros(shape, bool)
     state = holdings.copy(), waiting.copy(), stale.astype(np.int64)
-    made = before, after, gross, traded, closed
+    made = before, after, gross, traded, closed, NO_IDLE, *nothing_ends(n_assets)
     assert hold_assets(returns, priced, due, targets, *state, stale_after, *made) == ALIVE
     n_traded = 0
     for t in range(n_sessions):
@@ -118,7 +124,7 @@ def test_shares_are_held_as_a_book_in_money_holds_them(seed: int, n_sessions: in
     due, shares = due_rows(rng, n_sessions, 5), rng.uniform(0, 0.4, n_children)
     book = Money(shares)
     before, after, gross, traded = np.empty(shape), np.empty(shape), np.empty(n_sessions), np.ones(n_sessions, bool)
-    assert hold_shares(returns, due, targets, shares, before, after, gross, traded) == ALIVE
+    assert hold_shares(returns, due, targets, shares, before, after, gross, traded, NO_IDLE) == ALIVE
     for t in range(n_sessions):
         assert gross[t] == pytest.approx(book.earn(returns[t]), abs=1e-13)
         assert np.allclose(before[t], book.weights, **CLOSE)
@@ -148,7 +154,7 @@ def test_what_cannot_be_traded_stays_what_it_was_beside_the_shares(
     book = Money(np.concatenate([shares, carried]))
     before, after, gross, traded = np.empty(shape), np.empty(shape), np.empty(n_sessions), np.zeros(n_sessions, bool)
     sides = np.empty((2, n_sessions, n_columns))
-    made = before, after, gross, traded, child_of, books, asset_returns, tradable, carried, *sides
+    made = before, after, gross, traded, NO_IDLE, child_of, books, asset_returns, tradable, carried, *sides
     assert hold_shares_with_gaps(returns, due, targets, shares, *made) == ALIVE
     for t in range(n_sessions):
         gain = book.earn(np.concatenate([returns[t], asset_returns[t]]))
@@ -180,12 +186,13 @@ def test_a_book_that_lost_everything_is_ruined_in_that_session(kind: str, row: i
     sure = np.ones((4, 2), bool)
     if kind == "assets":
         state = held, np.full(2, np.nan), np.zeros(2, np.int64)
-        ruin = hold_assets(returns, sure, due, targets, *state, 3, *made, np.zeros((4, 2), bool))
+        rest = np.zeros((4, 2), bool), NO_IDLE, *nothing_ends(2)
+        ruin = hold_assets(returns, sure, due, targets, *state, 3, *made, *rest)
     elif kind == "shares":
-        ruin = hold_shares(returns, due, targets, held, *made)
+        ruin = hold_shares(returns, due, targets, held, *made, NO_IDLE)
     else:
         beneath = np.ones((4, 2)), np.zeros((4, 2)), sure, np.zeros(2), np.empty((4, 2)), np.empty((4, 2))
-        ruin = hold_shares_with_gaps(returns, due, targets, held, *made, np.arange(2), *beneath)
+        ruin = hold_shares_with_gaps(returns, due, targets, held, *made, NO_IDLE, np.arange(2), *beneath)
     assert ruin == row and not gross[:row].any()
     assert gross[row] == pytest.approx(loss, nan_ok=True)
 
@@ -193,7 +200,7 @@ def test_a_book_that_lost_everything_is_ruined_in_that_session(kind: str, row: i
 def test_a_book_that_lost_almost_everything_is_not_ruined() -> None:
     held, made = np.array([1.0]), (np.empty((2, 1)), np.empty((2, 1)), np.zeros(2), np.zeros(2, bool))
     due = np.full(2, -1, np.int64)
-    assert hold_shares(np.array([[-1 + 1e-12], [0.5]]), due, np.empty((0, 1)), held, *made) == ALIVE
+    assert hold_shares(np.array([[-1 + 1e-12], [0.5]]), due, np.empty((0, 1)), held, *made, NO_IDLE) == ALIVE
     assert held == pytest.approx([1.0])
 
 

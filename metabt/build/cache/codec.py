@@ -30,6 +30,7 @@ CLASSES: dict[str, Any] = {
         block.Block,
         block.Carried,
         block.Decisions,
+        block.Endings,
         block.Gaps,
         block.LeafState,
         block.MetaState,

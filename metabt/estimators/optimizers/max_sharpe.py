@@ -1,4 +1,7 @@
-"""Maximum Sharpe ratio: `max mu'w / sqrt(w'Sw)` subject to `sum w = 1` and `lo <= w <= hi` (`solvers.frontier`)."""
+"""Maximum Sharpe ratio: `max (mu - f)'w / sqrt(w'Sw)` subject to `sum w = 1`, `lo <= w <= hi` (`solvers.frontier`).
+
+f is the mean return of cash over the window: 0 where the tree states no rate.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,9 @@ class MaxSharpe(Optimizer):
 
     Notes
     -----
-    No solution where no portfolio within the bounds has a positive mean, or an asset has no variance. Bit-identical
-    columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
+    Means are in excess of what cash earned: whatever estimator they come from, the window's mean return of cash is
+    taken off. No solution where no portfolio within the bounds has a positive mean, or an asset has no variance.
+    Bit-identical columns share their weight evenly; a singular covariance is treated as in `MinVariance`.
 
     References
     ----------
@@ -53,4 +57,6 @@ class MaxSharpe(Optimizer):
 
     def _solve(self, windows: Windows, support: np.ndarray, weights: np.ndarray, solved: np.ndarray) -> None:
         S, mean = self.covariance(windows, support), self.mean(windows, support)
+        if windows.idle_mean is not None:
+            mean = mean - windows.idle_mean
         weights[:], solved[:] = frontier(S, mean, support, self.min_weight, self.max_weight, True)

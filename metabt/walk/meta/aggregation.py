@@ -155,6 +155,8 @@ class Gathered:
     """(n_children,) last session of a child whose data have ended for good, else NaT."""
     children: tuple[Aligned, ...]
     """The children, in the order of the parent's spec."""
+    idle: np.ndarray | None = None
+    """(n_sessions,) simple returns of cash, each since the parent's session before; None where it earns nothing."""
     _shared: Shared = field(default_factory=lambda: Shared())
     _books: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
@@ -166,10 +168,11 @@ class Gathered:
         ends: np.ndarray,
         children: Sequence[Opened | None],
         starts: Sequence[Start],
+        idle: np.ndarray | None = None,
     ) -> Gathered:
         """Lay the children on the parent's sessions."""
         laid = [align(dates, *pair) for pair in zip(children, starts, ends, strict=True)]
-        return cls(dates, common, ends, tuple(laid))
+        return cls(dates, common, ends, tuple(laid), idle)
 
     @lazy_property
     def gross(self) -> np.ndarray:
@@ -259,19 +262,39 @@ class Gathered:
             lengths = np.minimum(state.lengths + begun, cap)
             shared.keep_lengths(cap, lengths)
         sessions = self.dates[self.common]
-        return Streams(returns, len(state.streams), lengths, accrued, sessions, names, shared)
+        cash = self._cash(state)
+        return Streams(returns, len(state.streams), lengths, accrued, sessions, names, shared, *cash)
 
     def accrued_up_to(self, stop: int, accrued: np.ndarray) -> np.ndarray:
         """Return what accrues between the last common session before the row `stop` and there, (n_children,).
 
         `accrued`, (n_children,), is what had before the first row.
         """
+        return self._accrued(self.net, stop, accrued)
+
+    def idle_accrued_up_to(self, stop: int, accrued: np.ndarray | None) -> np.ndarray | None:
+        """Return the same of cash, (1,); None where it earns nothing."""
+        if self.idle is None:
+            return None
+        return self._accrued(self.idle[:, None], stop, np.full(1, np.nan) if accrued is None else accrued)
+
+    def _accrued(self, net: np.ndarray, stop: int, accrued: np.ndarray) -> np.ndarray:
         common = np.flatnonzero(self.common[:stop])
         begin = int(common[-1]) + 1 if len(common) else 0
-        after = np.full(len(self.children), np.nan) if len(common) else accrued.copy()
+        after = np.full(len(accrued), np.nan) if len(common) else accrued.copy()
         rows = slice(begin, stop)
-        _compound(np.ascontiguousarray(self.net[rows]), self.common[rows], after, np.empty((0, len(after))))
+        _compound(np.ascontiguousarray(net[rows]), self.common[rows], after, np.empty((0, len(after))))
         return after
+
+    def _cash(self, state: MetaState) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return what cash earned on common sessions, (n_before + n_common,), and since the last one, (1,)."""
+        if self.idle is None:
+            return None, None
+        accrued = np.full(1, np.nan) if state.idle_accrued is None else state.idle_accrued.copy()
+        earned = np.empty((int(self.common.sum()), 1))
+        _compound(np.ascontiguousarray(self.idle[:, None]), self.common, accrued, earned)
+        before = np.empty(0) if state.idle is None else state.idle
+        return np.concatenate([before, earned[:, 0]]), accrued
 
     @lazy_property
     def _from_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -332,13 +355,18 @@ class Streams:
     """(n_children,) what estimators know the children by: the digests of their specs."""
     shared: Shared
     """Values that sleeves over the same streams have computed already."""
+    idle: np.ndarray | None = None
+    """(n_before + n_common,) what cash earned, compounded in the same way; None where it earns nothing."""
+    idle_accrued: np.ndarray | None = None
+    """(1,) the same since the last common session, NaN where there was no session."""
 
     def windows(self, stops: np.ndarray, lengths: np.ndarray) -> Windows:
         """Return the windows that end before the rows `stops` and are `lengths` long."""
         key = stops.tobytes() + lengths.tobytes()
         if key not in self.shared.windows:
             sessions = self.sessions[stops - self.before - 1]
-            self.shared.keep(key, Windows(self.returns, stops, lengths, names=self.names, sessions=sessions))
+            windows = Windows(self.returns, stops, lengths, names=self.names, sessions=sessions, idle=self.idle)
+            self.shared.keep(key, windows)
         return self.shared.windows[key]
 
     def candidates(self, rows: np.ndarray, support: np.ndarray, least: int, most: int) -> Candidates:

@@ -34,6 +34,13 @@ class Layout:
     assets_of_child: tuple[np.ndarray, ...] = ()
     """(n_children,) of positions in `symbols` of each child's assets."""
 
+    @lazy_property
+    def asset_of_apart(self) -> np.ndarray:
+        """(n_apart,) int64 position in `symbols` of each (child, asset)."""
+        assets = np.empty(self.n_apart, np.int64)
+        assets[self.child_asset_of] = self.asset_of
+        return assets
+
     @property
     def n_columns(self) -> int:
         """Number of columns of the book."""
@@ -94,8 +101,28 @@ def net_trades(before: np.ndarray, after: np.ndarray, group: np.ndarray, n_group
 
 def net_shorts(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     """Return the sum of short positions, (n_rows,) positive, of a book after netting its columns by group."""
-    short = np.maximum(-net_by(book, group, n_groups), 0.0)
-    return net_by(short, np.zeros(n_groups, np.int64), 1)[:, 0]  # in the order of its columns, however many rows
+    return _summed(np.maximum(-net_by(book, group, n_groups), 0.0))
+
+
+def net_charges(before: np.ndarray, after: np.ndarray, group: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Return what the trades of a book (n_rows, n_columns) cost once netted by group, (n_rows,): `sum_g k_g |d_g|`.
+
+    `rates` (n_rows, n_groups) are costs per unit of traded notional.
+    """
+    return _summed(np.abs(net_by(after - before, group, rates.shape[1])) * rates)
+
+
+def net_fees(book: np.ndarray, group: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Return what the short positions of a book cost per calendar day after netting, (n_rows,).
+
+    `rates` (n_rows, n_groups) are borrow fees per calendar day.
+    """
+    return _summed(np.maximum(-net_by(book, group, rates.shape[1]), 0.0) * rates)
+
+
+def _summed(amounts: np.ndarray) -> np.ndarray:
+    """Return the sums of rows, (n_rows,), in the order of their columns, however many rows there are."""
+    return net_by(amounts, np.zeros(amounts.shape[1], np.int64), 1)[:, 0]
 
 
 @kernel(fastmath=FAST)

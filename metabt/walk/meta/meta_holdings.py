@@ -9,7 +9,8 @@ import numpy as np
 from metabt.values.lazy_property import lazy_property
 from metabt.walk import holdings
 from metabt.walk.block import Carried, Gaps, MetaState, Shares
-from metabt.walk.drift import drift
+from metabt.walk.drift import drift, gained
+from metabt.walk.holdings import NO_IDLE
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout
 from metabt.walk.timing import check_alive, check_gain
@@ -28,6 +29,7 @@ class MetaHoldings:
         self._before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
         self.gross, self._dealt = np.empty(n_sessions), np.zeros(n_sessions, bool)
         self._shares, self.carried = state.holdings.copy(), state.carried.copy()
+        self._idle = NO_IDLE if children.idle is None else np.array(children.idle)
         self._stop = 0
 
     def until(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
@@ -48,7 +50,7 @@ class MetaHoldings:
             If the book is ruined on the way.
         """
         rows = slice(self._stop, stop)
-        made = (self._before[rows], self.after[rows], self.gross[rows], self._dealt[rows])
+        made = (self._before[rows], self.after[rows], self.gross[rows], self._dealt[rows], self._idle[rows])
         args = (self._children.gross[rows], due[rows], targets, self._shares, *made)
         if self._gaps is None:
             ruin = holdings.hold_shares(*args)
@@ -86,8 +88,14 @@ class MetaHoldings:
         gain = float((self._shares * market).sum())
         if self._gaps is not None:
             gain += float((self.carried * self._gaps.returns[self._stop]).sum())
+        if len(self._idle):
+            gain = gained(gain, float(self._shares.sum()) + float(self.carried.sum()), self._idle[self._stop])
         check_gain(gain, self._children.dates[self._stop])
         return drift(self._shares, market, gain)
+
+    def aimed(self, targets: np.ndarray) -> np.ndarray:
+        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_children,)."""
+        return targets
 
     @lazy_property
     def _gaps(self) -> Gaps | None:

@@ -88,20 +88,29 @@ def cut(
             session=children.dates[stop - 1],
         )
         if learnt is not None:
-            accrued = learnt.streams.accrued if stop == stops[-1] else children.accrued_up_to(stop, state.accrued)
-            before = replace(before, **_known(spec, state, learnt, n_common[k]), accrued=accrued)
+            known = _known(spec, state, learnt, n_common[k])
+            before = replace(before, **known, **_accrued(children, state, learnt.streams, stop, stop == stops[-1]))
         found.append((before, block))
     return found
 
 
 def _known(spec: Meta, state: MetaState, learnt: Learnt, n_common: int) -> dict[str, Any]:
     """Return what the state after so many common sessions has of streams."""
-    streams = learnt.streams
+    streams, rows, kept = learnt.streams, slice(0, learnt.streams.before + n_common), max(spec.lookback, spec.history)
     return {
         "warm": state.warm or bool((learnt.warmed < n_common).any()),
         "lengths": streams.lengths[n_common - 1] if n_common else state.lengths,
-        "streams": streams.returns[: streams.before + n_common][-max(spec.lookback, spec.history) :],
+        "streams": streams.returns[rows][-kept:],
+        "idle": None if streams.idle is None else streams.idle[rows][-kept:],
     }
+
+
+def _accrued(children: Gathered, state: MetaState, streams: Streams, stop: int, last: bool) -> dict[str, Any]:
+    """Return what a state has accrued since the last common session before the row `stop`, of all rows the `last`."""
+    if last:
+        return {"accrued": streams.accrued, "idle_accrued": streams.idle_accrued}
+    idle = children.idle_accrued_up_to(stop, state.idle_accrued)
+    return {"accrued": children.accrued_up_to(stop, state.accrued), "idle_accrued": idle}
 
 
 def _shares(whole: Shares, rows: slice, dealt: slice, start: np.ndarray) -> Shares:

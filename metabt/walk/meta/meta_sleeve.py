@@ -20,11 +20,11 @@ from metabt.values.lazy_property import lazy_property
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.costs import Trades, charge, saved_by_netting
+from metabt.walk.costs import CostRates, Trades, charge, saved_by_netting
 from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
-from metabt.walk.meta.flattening import Layout, net_shorts, net_trades
+from metabt.walk.meta.flattening import Layout, net_charges, net_fees, net_shorts, net_trades
 from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.meta_partitions import Learnt, Left, cut
 from metabt.walk.meta.optimize_meta import MetaDecisions, optimize_meta, warm_up_ends
@@ -49,11 +49,15 @@ class MetaInputs:
     """(n_children,) datetime64[D] last session of a child whose data are closed, else NaT."""
     layout: Layout
     """Child, leaf and asset of each column of its own book."""
+    idle: np.ndarray | None = None
+    """(n_sessions,) simple returns of cash, each since its session before; None where it earns nothing."""
+    rates: CostRates | None = None
+    """Costs of each physical asset in each session, (n_sessions, n_symbols of the layout); None are the spec's."""
 
     @lazy_property
     def gathered(self) -> Gathered:
         """The children on its sessions: the same for every sleeve over them that shares these inputs."""
-        return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts)
+        return Gathered.of(self.dates, self.common, self.ends, self.children, self.starts, self.idle)
 
     def at(self, rows: Any) -> Any:
         """Return the rows of some common sessions among all of its sessions."""
@@ -124,6 +128,7 @@ def meta_over(
         closed=np.zeros(n_sessions, np.int64),
         decisions=replace(decisions, rows=inputs.at(decisions.rows)),
         held=held,
+        idle=inputs.idle,
     )
     left = Left(learnt, decisions.rows, trades, saved, carried)
     return whole, cut(spec, state, children, whole, left, stops)
@@ -203,6 +208,8 @@ def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool)
 
     Short positions are added up only where they cost anything.
     """
+    if inputs.rates is not None:
+        return _trades_at(inputs.rates, held, traded, inputs)
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
@@ -214,3 +221,21 @@ def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool)
         short[rows] = net_shorts(book.around(rows)[1], layout.asset_of, len(layout.symbols))
     cancels = layout.n_apart != len(layout.symbols)
     return Trades(netted, short), Trades(apart if cancels else netted, np.zeros(n_sessions))
+
+
+def _trades_at(rates: CostRates, held: Shares, traded: np.ndarray, inputs: MetaInputs) -> tuple[Trades, Trades]:
+    """Return the same where assets have rates of their own, with what they cost."""
+    layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
+    netted, owed, apart, fee = (np.zeros(n_sessions) for _ in range(4))
+    cancels = layout.n_apart != len(layout.symbols)
+    for rows in stretches(np.flatnonzero(traded), layout.n_columns):
+        before, after = book.around(rows)
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        owed[rows] = net_charges(before, after, layout.asset_of, rates.trade[rows])
+        if cancels:
+            each = rates.trade[rows][:, layout.asset_of_apart]
+            apart[rows] = net_charges(before, after, layout.child_asset_of, each)
+    for rows in stretches(np.arange(n_sessions), layout.n_columns) if rates.borrow.any() else []:
+        fee[rows] = net_fees(book.around(rows)[1], layout.asset_of, rates.borrow[rows])
+    nothing = np.zeros(n_sessions)
+    return Trades(netted, nothing, owed, fee), Trades(netted, nothing, apart if cancels else owed, fee)

@@ -22,7 +22,7 @@ from metabt.build.cache.disk import SCHEMAS, DiskCache
 from metabt.build.cache.object_store import Section
 from metabt.build.cache.sealing import seal
 from metabt.walk.asset_risk import AssetRisk
-from metabt.walk.block import Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState, Shares
+from metabt.walk.block import Assets, Block, Carried, Decisions, Endings, Gaps, LeafState, MetaState, Shares
 from metabt.walk.costs import Unpaid
 from metabt.walk.holdings import Queue
 
@@ -50,6 +50,7 @@ VALUES = {
     "carried": CARRIED,
     "decisions": DECISIONS,
     "no decisions": Decisions(ROWS[:0], NONE, NONE, (), np.empty((0, 2), np.int8)),
+    "endings": Endings(ROWS, ROWS[::-1], ODD[0]),
     "exposure": AssetRisk(ODD),
     "gaps": GAPS,
     "state of a leaf": replace(LEAF, index=7, session=np.datetime64("2020-02-29"), queue=QUEUE, live=True),
