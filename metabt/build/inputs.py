@@ -16,8 +16,12 @@ import numpy as np
 
 from metabt.build.plan import Node, Plan
 from metabt.data.dataset import Dataset
+from metabt.data.facts import Facts
+from metabt.data.point_in_time.events import ENDS, STATED, Events
 from metabt.data.prices import Prices
+from metabt.errors import DataError
 from metabt.portfolio.built_estimators import build_selector
+from metabt.portfolio.drawn_assets import Levels
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Assets, Block, LeafState, MetaState
 from metabt.walk.book import LeafBook, Opened, Start
@@ -42,13 +46,43 @@ class Market:
     """(n_sessions, n_assets) bool"""
     dollar_volume: np.ndarray | None
     """(n_sessions, n_assets)"""
+    close: np.ndarray | None
+    """(n_sessions, n_assets) raw closes, where the leaf's universe is drawn by them; else None."""
+    ended: np.ndarray | None
+    """(n_sessions, n_assets) bool, the asset ends; None where none does."""
 
     @classmethod
-    def of(cls, prices: Prices, universe: tuple[str, ...], rows: slice) -> Market:
-        """Return the columns of `universe` and some rows; returns are worked out for all symbols together, once."""
-        at, volume = prices.columns(universe), prices.dollar_volume
+    def of(cls, prices: Prices, leaf: Leaf, rows: slice) -> Market:
+        """Return the columns of a leaf and some rows; returns are worked out for all symbols together, once."""
+        at, volume = prices.columns(leaf.universe), prices.dollar_volume
         observed, priced = (_flags(matrix[rows], at, prices.complete) for matrix in (prices.observed, prices.priced))
-        return cls(_returns(prices, rows, at), observed, priced, None if volume is None else _cut(volume[rows], at))
+        returns = _returns(prices, rows, at)
+        ended = None
+        if prices.events is not None:
+            own = prices.events.within(rows).select(at, len(prices.symbols))
+            ended = own.ended(*returns.shape)
+            returns = _completed(returns, own, leaf)
+        reads_levels = leaf.drawn is not None and leaf.drawn.reads_levels
+        return cls(
+            returns,
+            observed,
+            priced,
+            None if volume is None else _cut(volume[rows], at),
+            _cut(prices.close[rows], at) if reads_levels else None,
+            ended,
+        )
+
+
+def _completed(returns: np.ndarray, own: Events, leaf: Leaf) -> np.ndarray:
+    """Return returns with those of delistings that nobody stated compounded by what the leaf says of their kind."""
+    lacking = np.flatnonzero(own.missing != STATED)
+    if not len(lacking):
+        return returns
+    stated = np.array([getattr(leaf.delisting, kind) for kind in ENDS])[own.missing[lacking]]
+    cells = own.rows[lacking], own.columns[lacking]
+    completed = returns.copy()
+    completed[cells] = (1.0 + returns[cells]) * (1.0 + stated) - 1.0
+    return completed
 
 
 def _returns(prices: Prices, rows: slice, at: np.ndarray) -> np.ndarray:
@@ -119,7 +153,7 @@ class Markets:
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
         prices = dataset.since(max(rows.start - self._lookback - 1, 0), self._universes[leaf.dataset])
         ahead = len(dataset.facts.dates) - len(prices.dates)
-        return Market.of(prices, leaf.universe, slice(window.start - ahead, window.stop - ahead))
+        return Market.of(prices, leaf, slice(window.start - ahead, window.stop - ahead))
 
 
 @dataclass(frozen=True)
@@ -166,7 +200,7 @@ class Readings:
 
     def __init__(self, plan: Plan, markets: PriceSource) -> None:
         """Take the plan and the source of prices; nothing is read yet."""
-        self._markets = markets
+        self._markets, self._datasets = markets, plan.datasets
         self._readers = Counter(reading(node.spec) for node in plan.nodes.values() if isinstance(node.spec, Leaf))
         self.forget()
 
@@ -186,14 +220,51 @@ class Readings:
             return self._kept[key] if self._left[same] else self._kept.pop(key)
         market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
         volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
+        facts = self._datasets[leaf.dataset].facts
         few = self._left[same] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
         dates = node.calendar.sessions[rows]
         inputs = LeafInputs(
-            dates, before, market.returns, market.observed, market.priced[before:], volume, {} if few else None
+            dates,
+            before,
+            market.returns,
+            market.observed,
+            market.priced[before:],
+            volume,
+            {} if few else None,
+            member=members_of(leaf, facts, rows),
+            ended=None if market.ended is None else market.ended[before:],
+            levels=_levels(leaf, market),
         )
         if few:
             self._kept[key] = inputs
         return inputs
+
+
+def members_of(leaf: Leaf, facts: Facts, rows: slice) -> np.ndarray | None:
+    """Return who belongs to a leaf's universe in some sessions, (n_rows, n_assets) bool; None where all always do."""
+    if leaf.drawn is None or leaf.drawn.members is None:
+        return None
+    return facts.members(leaf.drawn.members, leaf.universe)[rows]
+
+
+def _levels(leaf: Leaf, market: Market) -> Levels | None:
+    """Return what the rule of a leaf reads; None without one that reads prices.
+
+    Raises
+    ------
+    DataError
+        For a rule on volumes of a dataset that has none.
+    """
+    if market.close is None or leaf.drawn is None:
+        return None
+    if not leaf.drawn.reads_volume:
+        return Levels(market.close, market.close)
+    if market.dollar_volume is None:
+        raise DataError(
+            f"dataset '{leaf.dataset}' has no volume to draw the largest {leaf.drawn.largest} by dollar_volume; ingest "
+            "volumes, or state by: close"
+        )
+    return Levels(market.close, market.dollar_volume)
 
 
 def reading(leaf: Leaf) -> tuple[object, ...]:

@@ -209,6 +209,8 @@ class LeafState(State):
     """(n_assets,) targets of trades that wait for a price, NaN where none does."""
     stale: np.ndarray
     """(n_assets,) int64 sessions since the last price, at most `stale_after`."""
+    seen: np.ndarray | None = None
+    """(n_assets,) int64 closes so far, at most `min_prices`; None where no rule draws the universe by them."""
 
     @classmethod
     def initial(cls, n_assets: int) -> LeafState:

@@ -17,6 +17,7 @@ import numpy as np
 
 from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer, build_selector
+from metabt.portfolio.drawn_assets import Levels, counted, drawn_assets
 from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, NOT_MEMBER, UNSELECTED, Block, Decisions, LeafState
 from metabt.walk.candidates import Candidates
@@ -58,6 +59,8 @@ class LeafInputs:
     the session's close after it has earned the session's return; None where none ends."""
     idle: np.ndarray | None = None
     """(before + n_sessions,) simple returns of cash, each since the session before; None where it earns nothing."""
+    levels: Levels | None = None
+    """What the rule by which the universe is drawn reads, (before + n_sessions, n_assets); None without such a rule."""
     rates: CostRates | None = None
     """Costs of each asset in each session, (n_sessions, n_assets); None are those of the spec."""
 
@@ -109,7 +112,7 @@ def leaf_over(
     )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):
-        return cut(spec, state, hold, decisions, stops, inputs.rates)
+        return cut(spec, state, hold, decisions, stops, inputs.rates, _seen_at(spec, state, inputs, stops))
 
 
 def _decisions(
@@ -128,7 +131,8 @@ def _decisions(
     if build_optimizer(spec.optimizer).path_dependent:
         assert len(stops) == 1  # what is held at a decision is followed up to there
         pending = Pending(spec, state, hold, np.ones(len(inputs.dates), bool), len(rows))
-    return from_first(_decide(spec, inputs, rows, pending, watch, measured), state.live)
+    within = _within(spec, state, inputs, rows)
+    return from_first(_decide(spec, inputs, rows, within, pending, watch, measured), state.live)
 
 
 def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:
@@ -138,10 +142,16 @@ def _rows(spec: Leaf, inputs: LeafInputs, opens: np.ndarray) -> np.ndarray:
 
 
 def _decide(
-    spec: Leaf, inputs: LeafInputs, rows: np.ndarray, pending: Pending | None, watch: Stopwatch, measured: bool
+    spec: Leaf,
+    inputs: LeafInputs,
+    rows: np.ndarray,
+    within: np.ndarray | None,
+    pending: Pending | None,
+    watch: Stopwatch,
+    measured: bool,
 ) -> Decisions:
     """Decide at all `rows` from prices alone or, one after another, from what is held by then as well."""
-    whole, parts = _eligible(spec, inputs, rows), []
+    whole, parts, decided = _eligible(spec, inputs, rows, within), [], 0
     n_parts = max(min(round(8 * whole.size * whole.shape[1] / CHUNK), len(rows)), 1)
     for part, eligible in zip(np.array_split(rows, n_parts), np.array_split(whole, n_parts), strict=True):
         windows = inputs.windows(spec, inputs.before + part + 1)
@@ -152,8 +162,9 @@ def _decide(
             found = pending.weigh(part, candidates) if pending else weigh(spec, candidates)
             risk = candidates.risk(found.weights, found.varied) if measured else np.broadcast_to(np.nan, support.shape)
         left = np.where(constant | support, CONSTANT, np.where(eligible, UNSELECTED, INELIGIBLE))
-        if inputs.member is not None:
-            left = np.where(inputs.member[part], left, NOT_MEMBER)
+        if within is not None:
+            left = np.where(within[decided : decided + len(part)], left, NOT_MEMBER)
+        decided += len(part)
         reasons = np.where(found.given, HELD, left).astype(np.int8)
         # + 0.0 turns the -0.0 of an unheld short into 0.0
         parts.append(Decisions(part, found.weights * spec.signs + 0.0, risk, tuple(found.status), reasons))
@@ -173,14 +184,34 @@ def _select(spec: Leaf, windows: Windows, eligible: np.ndarray) -> tuple[np.ndar
     return support, constant
 
 
-def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray:
+def _within(spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray) -> np.ndarray | None:
+    """Return what is in the universe as it is drawn at each decision, (n_decisions, n_assets) bool; None is all."""
+    if inputs.levels is None or spec.drawn is None:
+        return None if inputs.member is None else inputs.member[rows]
+    allowed = np.ones((len(rows), len(spec.universe)), bool) if inputs.member is None else inputs.member[rows]
+    return drawn_assets(spec.drawn, inputs.levels, inputs.before, rows, allowed, _seen(state))
+
+
+def _seen(state: LeafState) -> np.ndarray:
+    return np.zeros(len(state.holdings), np.int64) if state.seen is None else state.seen
+
+
+def _seen_at(spec: Leaf, state: LeafState, inputs: LeafInputs, stops: Sequence[int]) -> Sequence[np.ndarray | None]:
+    """Return how many closes each asset has had by the end of each partition, where the universe's rule asks."""
+    if spec.drawn is None or spec.drawn.min_prices is None or inputs.levels is None:
+        return [None] * len(stops)
+    close = inputs.levels.close[inputs.before :]
+    return [counted(spec.drawn, close[:stop], _seen(state)) for stop in stops]
+
+
+def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, within: np.ndarray | None) -> np.ndarray:
     """Return which assets may be held at each decision, (n_decisions, n_assets) bool.
 
-    That are those with a price and a history which are members and do not end in that very session.
+    That are those with a price and a history which are `within` the universe and do not end in that very session.
     """
     eligible = _covered(spec, inputs, rows)
-    if inputs.member is not None:
-        eligible = eligible & inputs.member[rows]
+    if within is not None:
+        eligible = eligible & within
     if inputs.ended is not None:
         eligible = eligible & ~inputs.ended[rows]
     return eligible

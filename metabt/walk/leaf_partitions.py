@@ -29,6 +29,7 @@ def cut(
     decisions: Decisions,
     stops: Sequence[int],
     rates: CostRates | None = None,
+    seen: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[Block, list[tuple[LeafState, Block]]]:
     """Return the block of all partitions, and the state after each of them with its own.
 
@@ -40,6 +41,7 @@ def cut(
     decisions : Decisions of all partitions, by rows of the sessions that are held
     stops : rows before which the partitions end, ascending; the last is the number of sessions
     rates : costs of each asset and session; None are those of the spec
+    seen : closes of each asset by the end of each partition; None where nothing asks for them
     """
     dates = hold.dates
     due, targets, _ = due_in(state.queue, decisions.rows, decisions.weights, spec.lag, len(dates))
@@ -80,6 +82,7 @@ def cut(
             unpaid=trades.unpaid(stop - 1),
             live=state.live or decided[k + 1] > 0,
             started=started,
+            seen=None if seen is None else seen[k],
         )
         found.append((before, block))
     return whole, found

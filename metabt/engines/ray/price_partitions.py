@@ -59,7 +59,7 @@ class PricePartitions:
         if not all(self._holds(leaf, label) for label in labels):
             return self._unfed.of(leaf, rows)
         first, joined = facts.partitions[labels[0]].start, self._joined_at(leaf.dataset, labels)
-        return Market.of(joined, leaf.universe, slice(window.start - first, window.stop - first))
+        return Market.of(joined, leaf, slice(window.start - first, window.stop - first))
 
     def _holds(self, leaf: Leaf, label: str) -> bool:
         """Return whether a partition came with all that a leaf reads: only what others missed may be in it."""
