@@ -58,6 +58,8 @@ def backtest(
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
     panel: Any = None,
+    tables: Mapping[str, Any] | None = None,
+    adjusted: bool | Mapping[str, bool] = True,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Result:
@@ -97,6 +99,12 @@ def backtest(
         The registered steps between prices in memory and their returns (docs/panels.md): a name, a mapping with `name`,
         `before`, `over` and the step's parameters, or several; by dataset where there are several. Those of a lakehouse
         are stated when it is ingested.
+    tables : mapping, optional
+        What is dated beside prices in memory (docs/point_in_time.md): table -> frame or file, by dataset where there
+        are several. Those of a lakehouse are ingested.
+    adjusted : bool or mapping
+        Whether prices in memory are adjusted for splits and dividends already, of all datasets or by dataset; False
+        makes returns of raw closes and the table `actions`.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
@@ -141,8 +149,8 @@ def backtest(
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
     settings: dict[str, Any] = {**stated, "is_meta_backtest": is_meta_backtest}
-    if panel is not None:
-        prices = source_of(prices, panel=panel)
+    if panel is not None or tables is not None or adjusted is not True:
+        prices = source_of(prices, panel=panel, tables=tables, adjusted=adjusted)
     return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
 
 
@@ -210,6 +218,8 @@ def plan(
     is_meta_backtest: bool | None = None,
     benchmark: str | None = None,
     panel: Any = None,
+    tables: Mapping[str, Any] | None = None,
+    adjusted: bool | Mapping[str, bool] = True,
 ) -> str:
     """Return the resolved tree, its schedule and its blocks as text; nothing is computed and nothing stored.
 
@@ -229,6 +239,10 @@ def plan(
         SYMBOL, or DATASET:SYMBOL; it is checked, and does not appear in the text.
     panel : str, mapping or sequence of these, optional
         As for `backtest`; it is checked for look-ahead when a run is walked, not here.
+    tables : mapping, optional
+        As for `backtest`.
+    adjusted : bool or mapping
+        As for `backtest`.
 
     Returns
     -------
@@ -245,7 +259,7 @@ def plan(
     StoreError
         If the lakehouse cannot be read.
     """
-    source = source_of(prices, panel=panel)
+    source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted)
     asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     notes = plan_notes(job.plan, [asked.end])

@@ -83,7 +83,7 @@ class Frames:
 
     def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
-        return {name: universe_names(known.tables.get("members")) for name, known in self._tables.items()}
+        return {name: _universes(known, self._panels[name].symbols) for name, known in self._tables.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
@@ -135,6 +135,15 @@ class Frames:
         """Do nothing: no run is found."""
 
 
+def _universes(known: PointInTime, symbols: Names) -> dict[str, Names]:
+    """Return universe -> every asset that ever belonged to it and has prices; that others have none is noted of data."""
+    held = frozenset(symbols)
+    return {
+        name: tuple(it for it in assets if it in held)
+        for name, assets in universe_names(known.tables.get("members")).items()
+    }
+
+
 class Memberships(Mapping[str, Mapping[str, tuple[str, ...]]]):
     """Dataset -> universe -> every asset that ever belonged to it; a dataset's are read when they are asked for."""
 
@@ -144,9 +153,10 @@ class Memberships(Mapping[str, Mapping[str, tuple[str, ...]]]):
 
     def __getitem__(self, name: str) -> dict[str, tuple[str, ...]]:
         """Return universe -> assets of a dataset."""
-        if name not in self._source.symbols():
+        symbols = self._source.symbols()
+        if name not in symbols:
             raise KeyError(name)
-        return universe_names(self._source.dated([name])[name].tables.get("members"))
+        return _universes(self._source.dated([name])[name], symbols[name])
 
     def __iter__(self) -> Iterator[str]:
         """Return the names of the datasets."""
@@ -319,17 +329,34 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(symbols[name])) for name in sorted(symbols)}
 
 
-def source_of(prices: Any, *, to_write: bool = False, panel: Any = None) -> Frames | Lakehouse:
+def source_of(
+    prices: Any, *, to_write: bool = False, panel: Any = None, tables: Any = None, adjusted: Any = True
+) -> Frames | Lakehouse:
     """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source.
 
     With `to_write` a lakehouse that can be written is attached for it at once, which is quicker than to do so later.
-    `panel` states the steps of prices in memory, of a single dataset or by dataset.
+    `panel` states the steps of prices in memory, of a single dataset or by dataset, `tables` what is dated beside them,
+    and `adjusted` whether they are adjusted for splits and distributions.
 
     Raises
     ------
     ConfigError
-        For a `panel` of a lakehouse, which has what was stated when it was ingested, or one that cannot be meant.
+        For a `panel`, `tables` or `adjusted` of a lakehouse, which has what was stated when it was ingested, or one
+        that cannot be meant.
+    DataError
+        For tables that would not be ingested.
     """
+    if (tables is not None or adjusted is not True) and not isinstance(prices, Frames):
+        if isinstance(prices, Lakehouse | str | Path):
+            raise ConfigError(
+                "tables and adjusted are stated of prices in memory, and prices are those of a lakehouse, which has "
+                "what was ingested: metabt ingest FILE --dataset NAME --table TABLE"
+            )
+        from metabt.lakehouse.ingestion.tables.handed_over import tables_of_frames
+
+        source = source_of(prices, panel=panel)
+        assert isinstance(source, Frames)  # of a lakehouse it has been refused
+        return source.with_tables(tables_of_frames(tables, adjusted, source.symbols()))
     if panel is not None and isinstance(prices, Lakehouse | str | Path):
         raise ConfigError(
             f"panel is {shown(panel)}, and prices are those of a lakehouse, whose steps are stated with its datasets; "
