@@ -101,10 +101,11 @@ class PointInTimeMarket(Market):
         for t in self.dates[dataset]:
             if previous is not None and (t in price or t == end):
                 shares, paid = self.became(dataset, actions, previous, t)
-                worth = price[t] if t in price else price[previous]  # an asset without a price is worth its last one
                 if t == end and "ex_date" in last_row:
-                    worth = self.received(dataset, last_row, t)
-                found[t] = (worth * shares + paid) / price[previous] - 1.0
+                    worth = shares * self.received(dataset, last_row, t)
+                else:  # without a price what one share became is worth what the share was
+                    worth = shares * price[t] if t in price else price[previous]
+                found[t] = (worth + paid) / price[previous] - 1.0
                 if t == end and "date" in last_row and not last_row["included"]:
                     stated = number(last_row["return"])
                     final = policy[last_row["kind"]] if stated is None else stated
