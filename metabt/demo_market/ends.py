@@ -14,7 +14,7 @@ import numpy as np
 
 from metabt.demo_market.listings import BOUGHT, FAILS, LIVES, SHORTEST, VANISHES, Listings
 
-MISSING, INCLUDED, TOTAL = 20, 5, 8
+MISSING, INCLUDED, TOTAL = 28, 6, 10
 """Of those that fail: how many have no return, how many have it in their last price, how many lose everything."""
 IN_CASH, IN_SHARES, IN_BOTH = 30, 22, 11
 """Of those that are bought: how many for what. Of the rest only a delisting is known."""

@@ -43,9 +43,7 @@ def _write_prices(market: DemoMarket, file: Path) -> None:
             numbers = zip(
                 rows.tolist(), market.close[rows, asset].tolist(), market.volume[rows, asset].tolist(), strict=True
             )
-            out.writelines(
-                f"{days[row]},{ticker},{close:.{DIGITS}g},{volume:.0f}\n" for row, close, volume in numbers
-            )
+            out.writelines(f"{days[row]},{ticker},{close:.{DIGITS}g},{volume:.0f}\n" for row, close, volume in numbers)
 
 
 def _write_table(table: DatedTable, file: Path) -> None:

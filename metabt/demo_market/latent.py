@@ -12,7 +12,7 @@ import numpy as np
 from metabt.demo_market.listings import BOUGHT, FAILS, Listings
 
 MARKET_DRIFT, MARKET_VOLATILITY = 0.08 / 252, 0.0095
-DECLINE, DECLINE_SESSIONS = -0.0022, 504
+DECLINE, DECLINE_SESSIONS = -0.003, 504
 """What a listing that fails adds to its daily log return, and for how long."""
 ANNOUNCED = 60
 """Sessions between the day on which it is known that a listing is bought, and its end."""

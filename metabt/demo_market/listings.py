@@ -18,7 +18,7 @@ N_LISTINGS, AT_FIRST, IN_EUROS = 400, 210, 12
 LIVES, FAILS, BOUGHT, VANISHES, STOPS = "lives", "fails", "bought", "vanishes", "stops"
 """What becomes of a listing: it is there at the end; it is delisted for its performance; it is bought; it is delisted
 for a reason that nobody has; its prices end, and that is all."""
-FATES = {FAILS: 80, BOUGHT: 75, VANISHES: 12, STOPS: 8}
+FATES = {FAILS: 110, BOUGHT: 75, VANISHES: 12, STOPS: 8}
 """How many do not live."""
 SHORTEST = 756
 """Sessions that a listing which does not live is listed for at least."""

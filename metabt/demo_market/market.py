@@ -74,7 +74,7 @@ def demo_market(seed: int = SEED) -> DemoMarket:
     assets, spells = draw_tickers(rng, listings)
     close = np.where(_traded(rng, listings, tape), significant(tape.price), np.nan)
     volume = np.where(np.isnan(close), np.nan, _volume(rng, listings, tape))
-    tables = {
+    tables: dict[str, Sequence[Row]] = {
         "assets": [_life(assets, listings, spell, days) for spell in spells],
         "actions": _actions(assets, tape, days),
         "members": _members(assets, listings, tape, days),
@@ -108,7 +108,9 @@ def significant(prices: np.ndarray) -> np.ndarray:
 def _traded(rng: np.random.Generator, listings: Listings, tape: Tape) -> np.ndarray:
     """Return in which sessions each listing has a close; in its first and last one it has."""
     row = np.arange(len(tape.price))[:, None]
-    kept = ~listings.thin | (rng.random(tape.price.shape) >= UNTRADED) | (row == listings.first) | (row == listings.last)
+    kept = (
+        ~listings.thin | (rng.random(tape.price.shape) >= UNTRADED) | (row == listings.first) | (row == listings.last)
+    )
     return kept & ~np.isnan(tape.price)
 
 

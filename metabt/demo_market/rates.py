@@ -52,7 +52,9 @@ def draw_rates(rng: np.random.Generator, days: np.ndarray) -> list[Rate]:
     return [*found, Rate("fx:EURUSD", days, np.round(EURO * np.exp(logs), 5), np.nan)]
 
 
-def trading_costs(listings: Listings, assets: tuple[str, ...], days: np.ndarray) -> list[tuple[str, str, float, float, float]]:
+def trading_costs(
+    listings: Listings, assets: tuple[str, ...], days: np.ndarray
+) -> list[tuple[str, str, float, float, float]]:
     """Return rows of asset, first date, and basis points of commission, slippage and borrow."""
     rows = [(ALL, *row) for row in TRADING]
     for listing in np.argsort(listings.size, kind="stable")[: int(DEAR * listings.n)].tolist():

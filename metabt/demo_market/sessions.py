@@ -26,7 +26,7 @@ def holidays() -> list[np.datetime64]:
 
 
 def _weekday(month: str, n: int, weekday: str) -> np.datetime64:
-    begins = np.datetime64(month, "M") + (n < 0)
-    roll = "backward" if n < 0 else "forward"
-    start = begins.astype("datetime64[D]") - (n < 0)
-    return np.busday_offset(start, max(n, 0), roll=roll, weekmask=weekday)
+    """Return a weekday of a month that has `n` of it before it; n = -1 is the last."""
+    begins = np.datetime64(month, "M")
+    days = np.arange(begins, begins + 1, dtype="datetime64[D]")
+    return days[np.is_busday(days, weekmask=weekday)][n]

@@ -66,7 +66,8 @@ def trade(listings: Listings, ends: Ends, returns: np.ndarray, first_price: np.n
     for gone in ends.delistings:
         if gone.included:  # the last price has the fall already
             returns[listings.last[gone.listing], gone.listing] = gone.true
-    tape = Tape(*(np.full(returns.shape, np.nan) for _ in range(3)))
+    nothing = np.full(returns.shape, np.nan)
+    tape = Tape(nothing.copy(), nothing.copy(), nothing)
     for row in range(len(returns)):
         begins = listings.first == row
         tape.price[row, begins], tape.shares[row, begins], tape.wealth[row, begins] = first_price[begins], 1.0, 1.0
@@ -91,9 +92,7 @@ def _session(tape: Tape, listings: Listings, row: int, returns: np.ndarray) -> N
     tape.wealth[row, on] = (tape.wealth[row - 1] * (1.0 + returns))[on]
 
 
-def _splits(
-    tape: Tape, listings: Listings, row: int, before: np.ndarray, on: np.ndarray, but: int
-) -> np.ndarray:
+def _splits(tape: Tape, listings: Listings, row: int, before: np.ndarray, on: np.ndarray, but: int) -> np.ndarray:
     """Return how many shares one share becomes, (n_listings,)."""
     growth = np.ones(listings.n)
     due = np.flatnonzero(on & ((row - listings.phase) % 21 == 0))

@@ -188,10 +188,13 @@ RANKED = {
 @pytest.mark.parametrize(
     ("rule", "found"),
     [
-        ({"by": "close", "largest": 1}, ["C", "B", "C", "C"]),
-        ({"by": "close", "largest": 2}, ["BC", "BD", "BC", "BC"]),  # ties by symbol
+        ({"by": "close", "largest": 1, "lookback": 1}, ["C", "B", "C", "C"]),
+        ({"by": "close", "largest": 2, "lookback": 1}, ["BC", "BD", "BC", "BC"]),  # ties by symbol
+        ({"by": "close", "largest": 1, "lookback": 9, "of": ["A", "D"]}, ["D", "D", "D", "D"]),
+        ({"by": "close", "largest": 3, "lookback": 4}, ["BCD", "ABD", "BCD", "BCD"]),
         ({"by": "close", "largest": 9, "min_price": 10}, ["ABCD", "ABD", "BCD", "ABCD"]),
-        ({"by": "close", "largest": 9, "min_prices": 3}, ["", "AB", "ABCD", "ABCD"]),
+        ({"min_price": 10.0}, ["ABCD", "ABD", "BCD", "ABCD"]),
+        ({"min_prices": 3}, ["", "AB", "ABCD", "ABCD"]),
         # of the last two sessions: A trades 1000 a day, then 5 x 2; C trades 60; B 20 or nothing known; D 40
         ({"by": "dollar_volume", "largest": 1, "lookback": 2}, ["A", "A", "A", "C"]),
         ({"by": "dollar_volume", "largest": 3, "lookback": 2}, ["ACD", "ABD", "ACD", "ACD"]),

@@ -172,7 +172,7 @@ class PointInTimeMarket(Market):
         """Return every symbol that a leaf may ever hold: all there are, or all that were ever members."""
         if not isinstance(stated, Mapping):
             return super().universe(dataset, stated)
-        symbols = self.symbols(dataset)
+        symbols = [symbol for symbol in self.symbols(dataset) if symbol in stated.get("of", [symbol])]
         if "members" not in stated:
             return symbols
         named = {row["asset"] for row in self.rows(dataset, "members", stated["members"])}
@@ -184,7 +184,7 @@ class PointInTimeMarket(Market):
         if not isinstance(stated, Mapping):
             return set(leaf.universe)
         found = [s for s in leaf.universe if "members" not in stated or self.is_member(leaf.dataset, stated, s, t)]
-        return set(self.largest(leaf.dataset, stated, found, t)) if "largest" in stated else set(found)
+        return set(self.drawn(leaf.dataset, stated, found, t))
 
     def is_member(self, dataset: str, stated: Mapping, symbol: str, t: pd.Timestamp) -> bool:
         """Return whether a row says so that is the newest known by `t` of those that begin on its date."""
@@ -198,21 +198,27 @@ class PointInTimeMarket(Market):
             for row in newest.values()
         )
 
-    def largest(self, dataset: str, rule: Mapping, symbols: Sequence[str], t: pd.Timestamp) -> list[str]:
-        """Return the first of those that have a price at `t`, by size, ties by symbol."""
-        window = [d for d in self.dates[dataset] if d <= t][-rule.get("lookback", 1) :]
+    def drawn(self, dataset: str, rule: Mapping, symbols: Sequence[str], t: pd.Timestamp) -> list[str]:
+        """Return those that a rule on raw closes draws at `t`: the largest first, ties by symbol."""
+        asked = {"largest", "min_price", "min_prices"} & rule.keys()
+        if not asked:
+            return list(symbols)
+        window = [d for d in self.dates[dataset] if d <= t][-rule.get("lookback", 63) :]
         ranked = []
         for symbol in symbols:
             price, volume = self.price[dataset, symbol], self.volume.get((dataset, symbol), {})
             history = sum(d <= t for d in price)
             if t not in price or price[t] < rule.get("min_price", 0.0) or history < rule.get("min_prices", 1):
                 continue
-            traded = [price[d] * volume[d] for d in window if d in price and d in volume]
-            if rule["by"] == "close":
-                ranked.append((-price[t], symbol))
-            elif traded:
-                ranked.append((-sum(traded) / len(traded), symbol))
-        return [symbol for _, symbol in sorted(ranked)[: rule["largest"]]]
+            if "largest" not in rule:
+                sizes = [0.0]
+            elif rule.get("by", "dollar_volume") == "close":
+                sizes = [price[d] for d in window if d in price]
+            else:
+                sizes = [price[d] * volume[d] for d in window if d in price and d in volume]
+            if sizes:
+                ranked.append((-sum(sizes) / len(sizes), symbol))
+        return [symbol for _, symbol in sorted(ranked)[: rule.get("largest")]]
 
     # ----------------------------------------------------------------------------------- cash and costs
 
