@@ -32,6 +32,7 @@ ORDER = (
     "runs",
     "report",
     "api",
+    "demo_market",
     "cli",
 )
 """The rooms from the ground up. A module imports from its own room and from those before it, also inside functions."""

@@ -6,7 +6,8 @@
    `report_command`, `sweep_command`, `upkeep_commands`, `weights_command`. A new command is a function there and an
    entry in `main`.
 3. `streams` makes standard output and error fit to be written to; `printing`, `progress_bar`, `progress_lines`,
-   `sweep_ranking`, `sweep_conclusion` and `explanation` write what came out; `demo_prices` finds the demo's files.
+   `sweep_ranking`, `sweep_conclusion` and `explanation` write what came out; `demo_prices` finds the demo's files,
+   `market_command` makes its market.
 
 Imports: every room. Nothing imports it.
 """

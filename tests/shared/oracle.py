@@ -8,7 +8,9 @@ It follows DESIGN section 2 alone and serves as the reference of the engine:
 4. a meta sleeve: the same, its columns being its children's net streams accrued between common sessions, its
    positions being share x child holding, kept per (leaf, symbol) and netted by symbol.
 
-Everything is a dict by date or by name, so that a reader can check a number by hand.
+Everything is a dict by date or by name, so that a reader can check a number by hand. What is dated beside prices, such
+as members, delistings or rates, is asked of the market: one without tables answers as if there were none, another is in
+tests.shared.oracle_point_in_time.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ import pandas as pd
 
 Key = tuple[str, str]
 """(path of a leaf, symbol): one leaf's position in one asset."""
+
+CASH = "cash"
+"""The part of a session's return that no asset made, where cash earns a rate."""
 
 DEFAULTS = {
     "optimizer": "equal",
@@ -39,6 +44,9 @@ DEFAULTS = {
     "warmup": "equal",
     "fallback": ["inverse_volatility", "equal"],
     "dataset": None,
+    "cash": None,
+    "delisting": {},
+    "currency": None,
 }
 PERIODS = {
     "weekly": lambda t: t.isocalendar()[:2],
@@ -156,6 +164,35 @@ class Market:
         """Return the symbols of a dataset, sorted."""
         return sorted(symbol for name, symbol in self.price if name == dataset)
 
+    def universe(self, dataset: str, stated: object) -> list[str]:
+        """Return every symbol that a leaf may ever hold, of the universe that it states."""
+        return self.symbols(dataset) if stated == "all" else list(stated)
+
+    def members(self, leaf: Spec, t: pd.Timestamp) -> set[str]:
+        """Return those of a leaf's symbols that are of its universe at `t`."""
+        return set(leaf.universe)
+
+    def returns_of(self, leaf: Spec, symbol: str) -> dict[pd.Timestamp, float]:
+        """Return what a symbol earned in each of its sessions, for whoever holds it in this leaf."""
+        return self.returns[leaf.dataset, symbol]
+
+    def end(self, dataset: str, symbol: str) -> pd.Timestamp | None:
+        """Return the session with whose close a symbol is gone for good."""
+        return None
+
+    def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
+        """Return what cash earned from the `previous` session to `t`."""
+        return 0.0
+
+    def cost(self, spec: Spec, t: pd.Timestamp, trades: dict[str, float]) -> float:
+        """Return what trades by symbol cost at the close of `t`."""
+        return spec.rate() * sum(map(abs, trades.values()))
+
+    def borrow(self, spec: Spec, t: pd.Timestamp, following: pd.Timestamp, positions: dict[str, float]) -> float:
+        """Return the fee on the shorts held from `t` to the `following` session."""
+        short = sum(-h for h in positions.values() if h < 0)
+        return spec.costs.get("borrow_bp", 0.0) * 1e-4 / 365.0 * (following - t).days * short
+
 
 # ------------------------------------------------------------------------------------------- the tree
 
@@ -179,10 +216,17 @@ class Spec:
         """Return the cost of trading one unit of notional."""
         return (self.costs.get("commission_bp", 0.0) + self.costs.get("slippage_bp", 0.0)) * 1e-4
 
-    def borrow(self, t: pd.Timestamp, following: pd.Timestamp, positions: dict[str, float]) -> float:
-        """Return the borrow fee on the shorts held from `t` to the `following` session."""
-        short = sum(-h for h in positions.values() if h < 0)
-        return self.costs.get("borrow_bp", 0.0) * 1e-4 / 365.0 * (following - t).days * short
+    def invested(self) -> float:
+        """Return what the targets of the sleeve's optimizer are scaled by: all but its reserve."""
+        return 1.0 - (self.cash.get("reserve", 0.0) if isinstance(self.cash, dict) else 0.0)
+
+    def earns(self) -> object:
+        """Return the rate of cash that the sleeve states: a name, a number or None."""
+        return self.cash.get("rate") if isinstance(self.cash, dict) else self.cash
+
+    def under(self) -> list[Spec]:
+        """Return this sleeve and all beneath it."""
+        return [self, *(sleeve for child in self.children for sleeve in child.under())]
 
     def scheduled(self, calendar: list[pd.Timestamp]) -> set[int]:
         """Return the scheduled positions of the sleeve's calendar."""
@@ -204,8 +248,8 @@ def resolve(tree: dict, market: Market, path: str, inherited: dict, start: objec
         settings["min_history"] = settings["min_history"] or settings["lookback"]
         return Spec(path, settings, children)
     settings["dataset"] = settings["dataset"] or next(iter(market.dates))
-    if settings["universe"] == "all":
-        settings["universe"] = market.symbols(settings["dataset"])
+    settings["stated_universe"] = settings["universe"]
+    settings["universe"] = market.universe(settings["dataset"], settings["universe"])
     return Spec(path, settings, [])
 
 
@@ -219,19 +263,28 @@ def net(positions: dict[Key, float]) -> dict[str, float]:
 
 def run(
     tree: dict,
-    prices: dict[str, pd.DataFrame] | pd.DataFrame,
+    prices: dict[str, pd.DataFrame] | pd.DataFrame | Market,
     *,
     start: object = None,
     closed: frozenset[str] = frozenset(),
     optimizers: dict[str, Callable] | None = None,
 ) -> dict[str, Book]:
     """Return the book of every sleeve by path; `closed` names the datasets that will get no more data."""
-    market = Market(prices)
+    market = prices if isinstance(prices, Market) else Market(prices)
     spec = resolve(tree, market, tree["name"], {}, start)
+    settle_cash(spec)
     books: dict[str, Book] = {}
     walk(spec, market, closed, {**OPTIMIZERS, **(optimizers or {})}, books)
     last = held_at(spec, market, closed)
     return {path: book.until(last) for path, book in books.items()}
+
+
+def settle_cash(spec: Spec) -> None:
+    """Give every sleeve of a tree the one rate that cash has in it."""
+    rates = {sleeve.earns() for sleeve in spec.under()} - {None}
+    assert len(rates) <= 1, f"cash earns several rates in one tree: {rates}"
+    for sleeve in spec.under():
+        sleeve.settings["cash_rate"] = next(iter(rates), None)
 
 
 def held_at(spec: Spec, market: Market, closed: frozenset[str]) -> pd.Timestamp:
@@ -256,7 +309,8 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
     sessions = market.dates[spec.dataset]
     book = Book(spec.path, sessions, keys=[(spec.path, s) for s in spec.universe])
     price = {s: market.price[spec.dataset, s] for s in spec.universe}
-    returns = {s: market.returns[spec.dataset, s] for s in spec.universe}
+    returns = {s: market.returns_of(spec, s) for s in spec.universe}
+    ends = {s: market.end(spec.dataset, s) for s in spec.universe}
     held = dict.fromkeys(spec.universe, 0.0)
     unpriced = dict.fromkeys(spec.universe, 0)
     queue: dict[int, dict[str, float]] = {}
@@ -265,14 +319,16 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
     scheduled = spec.scheduled(sessions)
     for i, t in enumerate(sessions):
         gained = {s: held[s] * returns[s].get(t, 0.0) for s in held}
-        gross = sum(gained.values())
+        idle = (1 - sum(held.values())) * market.idle(spec, sessions[i - 1] if i else None, t)
+        gross = sum(gained.values()) + idle
         if 1 + gross <= 0:
             raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
         before = {s: held[s] * (1 + returns[s].get(t, 0.0)) / (1 + gross) for s in held}
 
         if i in scheduled and i >= spec.lookback:
             window, leaving = sessions[i - spec.lookback + 1 : i + 1], queue[max(queue)] if queue else before
-            decision = decide_leaf(spec, price, returns, window, optimizers, leaving)
+            members = {s for s in market.members(spec, t) if ends[s] is None or t < ends[s]}
+            decision = decide_leaf(spec, price, returns, window, optimizers, leaving, members)
             if any(decision.weights.values()) or book.decisions:
                 book.decisions[t] = decision
                 queue[i + spec.lag] = decision.weights
@@ -283,15 +339,19 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
             pending = dict(queue.pop(i))
         for s in held:
             unpriced[s] = 0 if t in price[s] else unpriced[s] + 1
-            if t in price[s] and s in pending:
+            if t == ends[s]:  # gone for good: what waits for it is dropped, and nothing opens it
+                pending.pop(s, None)
+                after[s] = 0.0
+                book.closed[t].add((spec.path, s))
+            elif t in price[s] and s in pending:
                 after[s] = pending.pop(s)
             if unpriced[s] >= spec.stale_after and held[s] != 0:
                 after[s] = 0.0
                 book.closed[t].add((spec.path, s))
 
         if begun:
-            book.parts[t] = gained
-        begun, owed = settle(spec, book, i, before, after, gross, begun, owed)
+            book.parts[t] = gained if spec.cash_rate is None else {**gained, CASH: idle}
+        begun, owed = settle(spec, market, book, i, before, after, gross, begun, owed)
         book.before[t] = {(spec.path, s): w for s, w in before.items()}
         book.after[t] = {(spec.path, s): w for s, w in after.items()}
         held = after
@@ -300,6 +360,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
 
 def settle(
     spec: Spec,
+    market: Market,
     book: Book,
     i: int,
     before: dict[str, float],
@@ -319,9 +380,9 @@ def settle(
         book.bought = 0.0
     elif volume > 1e-12:  # what rounding leaves of trades that cancel is no trade
         book.bought = volume
-    cost = spec.rate() * volume
+    cost = market.cost(spec, t, {s: after[s] - before[s] for s in after})
     if i + 1 < len(book.sessions):
-        cost += spec.borrow(t, book.sessions[i + 1], after)
+        cost += market.borrow(spec, t, book.sessions[i + 1], after)
     return begun or volume > 1e-12, cost
 
 
@@ -332,14 +393,15 @@ def decide_leaf(
     window: list[pd.Timestamp],
     optimizers: dict,
     leaving: dict[str, float],
+    members: set[str],
 ) -> Decision:
-    """Return the decision taken at the window's last session, which trades away from `leaving`."""
+    """Return the decision on `members` taken at the window's last session, which trades away from `leaving`."""
     now = window[-1]
     weights = dict.fromkeys(spec.universe, 0.0)
     eligible = [
         s
         for s in sorted(spec.universe)
-        if now in price[s] and sum(t in returns[s] for t in window) / len(window) >= spec.min_coverage
+        if s in members and now in price[s] and sum(t in returns[s] for t in window) / len(window) >= spec.min_coverage
     ]
     sign = -1.0 if spec.direction == "short" else 1.0
     column = {s: [sign * returns[s].get(t, 0.0) for t in window] for s in eligible}
@@ -349,7 +411,7 @@ def decide_leaf(
         chosen = select(spec.selector, np.array([column[s] for s in ranked]).T, ranked)
     else:  # nothing moves: there is nothing to rank, and the fallbacks have all of them
         chosen = eligible
-    reasons = dict.fromkeys(spec.universe, "ineligible")
+    reasons = {s: "ineligible" if s in members else "not a member" for s in spec.universe}
     reasons.update({s: "unselected" if s in ranked else "constant" for s in eligible})
     reasons.update(dict.fromkeys(chosen, "constant"))  # unless it is given to whoever decides
 
@@ -358,7 +420,7 @@ def decide_leaf(
         return names, np.array([column[s] for s in names]).T
 
     names, X, solution, status = optimize(spec, given, optimizers, {s: sign * w for s, w in leaving.items()})
-    weights.update({s: sign * float(w) for s, w in zip(names, solution, strict=True)})
+    weights.update({s: sign * spec.invested() * float(w) for s, w in zip(names, solution, strict=True)})
     reasons.update(dict.fromkeys(names, ""))
     return Decision(weights, status, X, names, reasons)
 
@@ -406,6 +468,8 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     book.common = set(common)
     streams = {name: accrued(child, common) for name, child in children.items()}
     ends = {name: last_day(child, market, closed) for name, child in zip(children, spec.children, strict=True)}
+    leaves = {leaf.path: leaf for leaf in spec.leaves()}
+    returns = {key: market.returns_of(leaves[key[0]], key[1]) for key in book.keys}
     positions = dict.fromkeys(book.keys, 0.0)
     shares = dict.fromkeys(children, 0.0)
     queue: dict[int, dict[str, float]] = {}
@@ -413,8 +477,9 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     number = {t: j for j, t in enumerate(common)}
     scheduled = spec.scheduled(common)
     for i, t in enumerate(sessions):
-        gain = {key: positions[key] * market.returns[home[key[0]], key[1]].get(t, 0.0) for key in positions}
-        gross = sum(gain.values())
+        gain = {key: positions[key] * returns[key].get(t, 0.0) for key in positions}
+        idle = (1 - sum(positions.values())) * market.idle(spec, sessions[i - 1] if i else None, t)
+        gross = sum(gain.values()) + idle
         if 1 + gross <= 0:
             raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
         before = {key: (positions[key] + gain[key]) / (1 + gross) for key in positions}
@@ -448,14 +513,23 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
 
         if begun:
             book.parts[t] = {name: sum(g for key, g in gain.items() if owner[key] == name) for name in children}
-        book.saved[t] = netting_benefit(spec, before, after, owner)
-        begun, owed = settle(spec, book, i, net(before), net(after), gross, begun, owed)
+            if spec.cash_rate is not None:
+                book.parts[t][CASH] = idle
+        book.saved[t] = netting_benefit(spec, market, t, before, after, owner)
+        begun, owed = settle(spec, market, book, i, net(before), net(after), gross, begun, owed)
         book.before[t], book.after[t] = before, after
         positions = after
     return book
 
 
-def netting_benefit(spec: Spec, before: dict[Key, float], after: dict[Key, float], owner: dict[Key, str]) -> float:
+def netting_benefit(
+    spec: Spec,
+    market: Market,
+    t: pd.Timestamp,
+    before: dict[Key, float],
+    after: dict[Key, float],
+    owner: dict[Key, str],
+) -> float:
     """Return what the children's trades would cost one by one, less what they cost netted."""
     apart: dict[tuple[str, str], float] = {}
     together: dict[str, float] = {}
@@ -463,7 +537,8 @@ def netting_benefit(spec: Spec, before: dict[Key, float], after: dict[Key, float
         trade = after[key] - before[key]
         apart[owner[key], key[1]] = apart.get((owner[key], key[1]), 0.0) + trade
         together[key[1]] = together.get(key[1], 0.0) + trade
-    return spec.rate() * (sum(map(abs, apart.values())) - sum(map(abs, together.values())))
+    each = {child: {s: trade for (name, s), trade in apart.items() if name == child} for child in owner.values()}
+    return sum(market.cost(spec, t, trades) for trades in each.values()) - market.cost(spec, t, together)
 
 
 def decide_meta(
@@ -488,7 +563,7 @@ def decide_meta(
         if spec.warmup == "wait":
             return None, warm
         cap = bounds_of(spec.optimizer)[1]
-        weights.update(dict.fromkeys(live, min(1 / len(live), cap)))
+        weights.update(dict.fromkeys(live, spec.invested() * min(1 / len(live), cap)))
         return Decision(weights, "warmup", reasons=dict.fromkeys(live, "")), warm
     candidates = live if given_weights else aged
     reasons = {name: "constant" if name in candidates else "waiting" for name in live}
@@ -507,7 +582,7 @@ def decide_meta(
         return names, np.array(rows(names)).T
 
     names, X, solution, status = optimize(spec, given, optimizers, leaving)
-    weights.update({name: float(w) for name, w in zip(names, solution, strict=True)})
+    weights.update({name: spec.invested() * float(w) for name, w in zip(names, solution, strict=True)})
     reasons.update(dict.fromkeys(names, ""))
     left = [name for name in candidates if name not in names]
     shortened = any(not is_still(known[name][-spec.lookback :]) for name in left)

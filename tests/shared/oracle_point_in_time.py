@@ -1,0 +1,268 @@
+"""The oracle's market with tables beside its prices: raw closes and actions, members, delistings, rates, costs.
+
+It shares no code with metabt and reads tables as plain lists of rows, a dict each, with the columns that metabt's
+tables have. Whatever is asked of it is looked for from the beginning, row by row:
+
+1. what one share became and was paid since the last price, action by action in order of their dates;
+2. the session with whose close an asset is gone, and its last return, missing ones by the policy of who holds it;
+3. who is a member at a session, by the newest row known by then; a rule is evaluated on the raw closes up to it;
+4. what cash earned since the session before, what a trade costs, and what a short does, by asset and date;
+5. what a foreign asset earned in the currency of the tree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import pandas as pd
+
+from tests.shared.oracle import Market, Spec
+
+Tables = Mapping[str, Sequence[Mapping[str, object]]]
+"""Table -> its rows, each a dict of the columns of that table; dates are texts, or None where there is none."""
+
+POLICY = {"performance": -0.3, "merger": 0.0, "unknown": 0.0}
+"""Return of a delisting without one, by its kind, unless a leaf says otherwise."""
+FIRST = {"members": "universe", "rates": "name", **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset")}
+"""Table -> the column that says what a row is of."""
+SPLITS = ("split", "stock")
+"""Kinds of actions that change the number of shares; those of a day come before what is paid on it."""
+
+
+class PointInTimeMarket(Market):
+    """Prices by dataset and what is dated beside them."""
+
+    def __init__(
+        self,
+        prices: Mapping[str, pd.DataFrame],
+        tables: Mapping[str, Tables],
+        adjusted: Mapping[str, bool] | None = None,
+        volumes: Mapping[str, pd.DataFrame] | None = None,
+    ) -> None:
+        super().__init__(dict(prices))
+        self.datasets = list(self.dates)
+        self._rows: dict[tuple[str, str, object], list[Mapping[str, object]]] = {}
+        for dataset, of in tables.items():
+            for table, rows in of.items():
+                for row in rows:
+                    self._rows.setdefault((dataset, table, row[FIRST[table]]), []).append(row)
+        self.adjusted = dict(adjusted or {})
+        self.volume: dict[tuple[str, str], dict[pd.Timestamp, float]] = {}
+        for dataset, frame in (volumes or {}).items():
+            for symbol in frame.columns:
+                self.volume[dataset, symbol] = {t: float(v) for t, v in frame[symbol].items() if not math.isnan(v)}
+        self._found: dict[tuple, dict[pd.Timestamp, float]] = {}
+
+    def rows(self, dataset: str, table: str, first: str) -> list[Mapping[str, object]]:
+        """Return the rows of a table that are of one asset, universe or rate."""
+        return self._rows.get((dataset, table, first), [])
+
+    # ------------------------------------------------------------------------------------------ returns
+
+    def end(self, dataset: str, symbol: str) -> pd.Timestamp | None:
+        """Return the first session on or after a delisting's date or a merger's, if the dataset has one."""
+        row = self._last_row(dataset, symbol)
+        return (
+            None if row is None else self.session_from(dataset, day(row["date"] if "date" in row else row["ex_date"]))
+        )
+
+    def _last_row(self, dataset: str, symbol: str) -> Mapping[str, object] | None:
+        """Return the row, of delistings or of actions, that ends the asset."""
+        delisted = self.rows(dataset, "delistings", symbol)
+        merged = [row for row in self.actions(dataset, symbol) if row["kind"] == "merger"]
+        dated = [(day(row["date"]), row) for row in delisted] + [(day(row["ex_date"]), row) for row in merged]
+        return min(dated, key=lambda it: it[0])[1] if dated else None
+
+    def actions(self, dataset: str, symbol: str) -> list[Mapping[str, object]]:
+        """Return the actions of an asset, none where prices are adjusted for them already."""
+        return [] if self.adjusted.get(dataset, True) else self.rows(dataset, "actions", symbol)
+
+    def session_from(self, dataset: str, date: pd.Timestamp) -> pd.Timestamp | None:
+        """Return the first session on or after a date, None if there is none yet."""
+        return next((t for t in self.dates[dataset] if t >= date), None)
+
+    def returns_of(self, leaf: Spec, symbol: str) -> dict[pd.Timestamp, float]:
+        """Return what a symbol earned in each session in which it has a price, or ends, in the tree's currency."""
+        key = (leaf.dataset, symbol, tuple(sorted(leaf.delisting.items())), leaf.currency)
+        if key not in self._found:
+            local = self.total_returns(leaf.dataset, symbol, {**POLICY, **leaf.delisting})
+            self._found[key] = self.converted(leaf.dataset, symbol, local, leaf.currency)
+        return self._found[key]
+
+    def total_returns(self, dataset: str, symbol: str, policy: Mapping[str, float]) -> dict[pd.Timestamp, float]:
+        """Return what a symbol earned in its own currency."""
+        price = self.price[dataset, symbol]
+        actions = [row for row in self.actions(dataset, symbol) if row["kind"] != "merger"]
+        end, last_row = self.end(dataset, symbol), self._last_row(dataset, symbol)
+        found: dict[pd.Timestamp, float] = {}
+        previous: pd.Timestamp | None = None
+        for t in self.dates[dataset]:
+            if previous is not None and (t in price or t == end):
+                shares, paid = self.became(dataset, actions, previous, t)
+                if t == end and "ex_date" in last_row:
+                    worth = shares * self.received(dataset, last_row, t)
+                else:  # without a price what one share became is worth what the share was
+                    worth = shares * price[t] if t in price else price[previous]
+                found[t] = (worth + paid) / price[previous] - 1.0
+                if t == end and "date" in last_row and not last_row["included"]:
+                    stated = number(last_row["return"])
+                    final = policy[last_row["kind"]] if stated is None else stated
+                    found[t] = (1.0 + found[t]) * (1.0 + final) - 1.0
+            if t == end:
+                break
+            if t in price:
+                previous = t
+        return found
+
+    def became(
+        self, dataset: str, actions: Sequence[Mapping[str, object]], after: pd.Timestamp, t: pd.Timestamp
+    ) -> tuple[float, float]:
+        """Return (shares that one share became, what was paid for it) by actions of (`after`, `t`]."""
+        due = [row for row in actions if after < day(row["ex_date"]) <= t]
+        shares, paid = 1.0, 0.0
+        for row in sorted(due, key=lambda it: (day(it["ex_date"]), it["kind"] not in SPLITS)):
+            if row["kind"] == "split":
+                shares *= row["ratio"]
+            elif row["kind"] == "stock":
+                shares *= 1.0 + row["ratio"]
+            elif row["kind"] == "cash":
+                paid += shares * row["cash"]
+            else:
+                paid += shares * self.received(dataset, row, t)
+        return shares, paid
+
+    def received(self, dataset: str, row: Mapping[str, object], t: pd.Timestamp) -> float:
+        """Return what one share gets in a spin-off or a merger: cash, and shares at their last close by `t`."""
+        cash, ratio = number(row["cash"]) or 0.0, number(row["ratio"])
+        if ratio is None:
+            return cash
+        closes = [p for d, p in self.price[dataset, row["into"]].items() if d <= t]
+        return cash + ratio * closes[-1]
+
+    # --------------------------------------------------------------------------------------- currencies
+
+    def converted(
+        self, dataset: str, symbol: str, local: dict[pd.Timestamp, float], base: str | None
+    ) -> dict[pd.Timestamp, float]:
+        """Return `(1 + r)(1 + x) - 1`, x what the asset's currency gained on `base` since its last price."""
+        own = next((row["currency"] for row in self.rows(dataset, "assets", symbol)), None)
+        if base is None or own is None or own == base:
+            return local
+        days, found = list(self.price[dataset, symbol]), {}
+        for t, r in local.items():
+            previous = max(d for d in days if d < t)
+            found[t] = (1.0 + r) * self.worth(own, base, t) / self.worth(own, base, previous) - 1.0
+        return found
+
+    def worth(self, currency: str, base: str, t: pd.Timestamp) -> float:
+        """Return what one unit of a currency is worth in `base`, by the newest rate at or before `t`."""
+        there, back = self.newest(f"fx:{currency}{base}", t), self.newest(f"fx:{base}{currency}", t)
+        return there["value"] if there is not None else 1.0 / back["value"]
+
+    def newest(self, name: str, t: pd.Timestamp) -> Mapping[str, object] | None:
+        """Return the newest row of a rate at or before `t`, from whichever dataset has it."""
+        rows = [row for dataset in self.datasets for row in self.rows(dataset, "rates", name) if day(row["date"]) <= t]
+        return max(rows, key=lambda row: day(row["date"])) if rows else None
+
+    # ---------------------------------------------------------------------------------------- universes
+
+    def universe(self, dataset: str, stated: object) -> list[str]:
+        """Return every symbol that a leaf may ever hold: all there are, or all that were ever members."""
+        if not isinstance(stated, Mapping):
+            return super().universe(dataset, stated)
+        symbols = [symbol for symbol in self.symbols(dataset) if symbol in stated.get("of", [symbol])]
+        if "members" not in stated:
+            return symbols
+        named = {row["asset"] for row in self.rows(dataset, "members", stated["members"])}
+        return [symbol for symbol in symbols if symbol in named]
+
+    def members(self, leaf: Spec, t: pd.Timestamp) -> set[str]:
+        """Return those of a leaf's symbols that are of its universe at `t`."""
+        stated = leaf.stated_universe
+        if not isinstance(stated, Mapping):
+            return set(leaf.universe)
+        found = [s for s in leaf.universe if "members" not in stated or self.is_member(leaf.dataset, stated, s, t)]
+        return set(self.drawn(leaf.dataset, stated, found, t))
+
+    def is_member(self, dataset: str, stated: Mapping, symbol: str, t: pd.Timestamp) -> bool:
+        """Return whether a row says so that is the newest known by `t` of those that begin on its date."""
+        newest: dict[object, Mapping[str, object]] = {}
+        rows = [row for row in self.rows(dataset, "members", stated["members"]) if row["asset"] == symbol]
+        for row in sorted(rows, key=lambda it: day(it["known_at"])):
+            if day(row["known_at"]) <= t:
+                newest[row["first_date"]] = row
+        return any(
+            day(row["first_date"]) <= t and (row["last_date"] is None or t <= day(row["last_date"]))
+            for row in newest.values()
+        )
+
+    def drawn(self, dataset: str, rule: Mapping, symbols: Sequence[str], t: pd.Timestamp) -> list[str]:
+        """Return those that a rule on raw closes draws at `t`: the largest first, ties by symbol."""
+        asked = {"largest", "min_price", "min_prices"} & rule.keys()
+        if not asked:
+            return list(symbols)
+        window = [d for d in self.dates[dataset] if d <= t][-rule.get("lookback", 63) :]
+        ranked = []
+        for symbol in symbols:
+            price, volume = self.price[dataset, symbol], self.volume.get((dataset, symbol), {})
+            history = sum(d <= t for d in price)
+            if t not in price or price[t] < rule.get("min_price", 0.0) or history < rule.get("min_prices", 1):
+                continue
+            if "largest" not in rule:
+                sizes = [0.0]
+            elif rule.get("by", "dollar_volume") == "close":
+                sizes = [price[d] for d in window if d in price]
+            else:
+                sizes = [price[d] * volume[d] for d in window if d in price and d in volume]
+            if sizes:
+                ranked.append((-sum(sizes) / len(sizes), symbol))
+        return [symbol for _, symbol in sorted(ranked)[: rule.get("largest")]]
+
+    # ----------------------------------------------------------------------------------- cash and costs
+
+    def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
+        """Return what cash earned since the `previous` session, at the rate that held on it."""
+        rate = spec.cash_rate
+        if rate is None or previous is None:
+            return 0.0
+        days = (t - previous).days
+        if not isinstance(rate, str):
+            return rate / 365 * days
+        row = self.newest(rate, previous)
+        return 0.0 if row is None else row["value"] / row["day_count"] * days
+
+    def cost(self, spec: Spec, t: pd.Timestamp, trades: dict[str, float]) -> float:
+        """Return what trades cost, each asset's at its own rate of the session."""
+        return sum(
+            abs(trade) * 1e-4 * sum(self.stated(spec, s, t, which) for which in ("commission_bp", "slippage_bp"))
+            for s, trade in trades.items()
+            if trade
+        )
+
+    def borrow(self, spec: Spec, t: pd.Timestamp, following: pd.Timestamp, positions: dict[str, float]) -> float:
+        """Return the fees on shorts held from `t` to the `following` session, each at its own rate of `t`."""
+        days = (following - t).days
+        return sum(-h * self.stated(spec, s, t, "borrow_bp") * 1e-4 / 365 * days for s, h in positions.items() if h < 0)
+
+    def stated(self, spec: Spec, symbol: str, t: pd.Timestamp, which: str) -> float:
+        """Return basis points by the asset's newest row, else by that of all assets, else as the sleeve says."""
+        dataset = next(name for name, known in self.price if known == symbol)
+        for asset in (symbol, "*"):
+            rows = [row for row in self.rows(dataset, "costs", asset) if day(row["first_date"]) <= t]
+            if rows:
+                value = number(max(rows, key=lambda row: day(row["first_date"]))[which])
+                return spec.costs.get(which, 0.0) if value is None else value
+        return spec.costs.get(which, 0.0)
+
+
+@cache
+def day(date: object) -> pd.Timestamp:
+    """Return a date of a table."""
+    return pd.Timestamp(date)
+
+
+def number(value: object) -> float | None:
+    """Return a number of a table, None where it has none."""
+    return None if value is None or math.isnan(value) else float(value)
