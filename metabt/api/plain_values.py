@@ -10,19 +10,23 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
+from dataclasses import fields
 from typing import Any
 
 from metabt.errors import ConfigError
+from metabt.portfolio.drawn import OF, Drawn
 from metabt.portfolio.handed_over import HandedOver, handed_over
 from metabt.values.arguments import NO_SCALAR, scalar, shown
 
 WANTED = {
-    "universe": "a list of symbols or 'all'",
+    "universe": "a list of symbols, 'all', or a rule such as {members: NAME}",
     "fallback": "a list of optimizers",
     "optimizer": "a name, {name: ..., parameter: ...}, or an object or a class with fit(X)",
     "selector": "a name, {name: ..., parameter: ...}, or an object or a class with fit(X) and get_support()",
 }
 """Setting -> what it takes."""
+RULE = (*(each.name for each in fields(Drawn)), OF)
+"""Keys of a rule by which a universe is drawn."""
 NAMED = ("optimizer", "selector")
 """Settings whose value may be a mapping with an estimator's class for `name`."""
 
@@ -80,12 +84,20 @@ class _Reader:
         if isinstance(found, str) or found is None:
             return found
         if isinstance(value, Mapping):
-            raise ConfigError(f"{who} is {shown(value)}, wanted {WANTED['universe']}; list its keys: list(...)")
+            return self._rule(who, value)
         items = sorted(value, key=str) if isinstance(value, Set) else self._listed(who, value)
         symbols = [self.value(who, item) for item in items]
         if _is_named_series(value) and not all(isinstance(item, str) for item in symbols):
             raise ConfigError(f"{who} is a Series of {shown(symbols[0])} and so on, wanted symbols; take its index")
         return symbols
+
+    def _rule(self, who: str, value: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return how a universe is drawn; whether its keys are right is for resolving to say."""
+        if not any(key in RULE for key in value):
+            raise ConfigError(f"{who} is {shown(value)}, wanted {WANTED['universe']}; list its keys: list(...)")
+        return {
+            str(key): (self._universe if key == OF else self.value)(f"{who}.{key}", it) for key, it in value.items()
+        }
 
     def _estimator(self, who: str, value: Any) -> Any:
         if not (isinstance(value, Mapping) and "name" in value):

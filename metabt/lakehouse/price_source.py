@@ -136,7 +136,7 @@ class Frames:
 
 
 def _universes(known: PointInTime, symbols: Names) -> dict[str, Names]:
-    """Return universe -> every asset that ever belonged to it and has prices; that others have none is noted of data."""
+    """Return universe -> every asset that ever belonged to it and has prices; `check` notes those that have none."""
     held = frozenset(symbols)
     return {
         name: tuple(it for it in assets if it in held)

@@ -51,7 +51,7 @@ def tables_of_frames(tables: Any, adjusted: Any, symbols: Mapping[str, tuple[str
                 f"dataset '{name}' has actions, and its prices are stated to be adjusted for them, so they would count "
                 "twice; hand over raw closes with adjusted=False, or leave actions out"
             )
-        for table, each in held.items():
+        for each in held.values():
             _check_assets(name, each, own)
         found[name] = PointInTime(held, flags[name])
     return found
