@@ -58,6 +58,17 @@ class Costs:
         return (self.commission_bp + self.slippage_bp) * 1e-4
 
 
+@dataclass(frozen=True)
+class Cash:
+    """What is not invested: what it earns, and how much of it is kept."""
+
+    rate: str | float | None = None
+    """Name of a rate in a dataset's table `rates`, or a constant annual rate as a fraction (0.05), actual/365; None
+    earns nothing. A tree has one."""
+    reserve: float = 0.0
+    """Fraction of NAV that decisions leave in cash: targets are scaled by `1 - reserve`. From 0 to below 1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """Settings that leaves and meta sleeves have in common."""
@@ -76,6 +87,8 @@ class Rules:
     """ISO date of the earliest decision; None is the first session."""
     fallback: tuple[Estimator, ...] = (Estimator("inverse_volatility"), Estimator("equal"))
     """Optimizers to try in turn when `optimizer` finds no solution."""
+    cash: Cash = Cash()
+    """What cash earns, and how much is kept of it."""
 
     def plain(self) -> dict[str, object]:
         """Return the resolved spec as plain values, children as their digests."""
@@ -83,7 +96,10 @@ class Rules:
 
     @cached_property
     def _plainly(self) -> dict[str, object]:
-        return {"kind": type(self).__name__.lower(), **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+        stated = {f.name: getattr(self, f.name) for f in fields(self)}
+        # a sleeve that says nothing of these has the digest, and with it the blocks, of before they were there to state
+        said = {name: it for name, it in stated.items() if name not in LATER or it != LATER[name]}
+        return {"kind": type(self).__name__.lower(), **{name: _plain(it) for name, it in said.items()}}
 
     @cached_property
     def digest(self) -> str:
@@ -94,6 +110,10 @@ class Rules:
     def text(self) -> str:
         """The resolved spec as JSON."""
         return json.dumps(self._plainly, sort_keys=True)
+
+
+LATER: Mapping[str, object] = {"cash": Cash()}
+"""Field of a spec -> the value with which it is left out of the spec's plain values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +214,7 @@ class Sleeve:
         sleeves : tuple of Sleeve
             Its children, in the order in which tables list them; at least one.
         **rules
-            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, warmup, min_history
+            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, cash, warmup, min_history
             (`Rules` and `Meta` have their types and defaults). What optimizers state by child goes by these names.
 
         Returns
@@ -308,6 +328,9 @@ def _plain(value: object) -> object:
         return value.digest
     if isinstance(value, Costs):
         return {f.name: float(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Cash):
+        rate = value.rate if value.rate is None or isinstance(value.rate, str) else float(value.rate)
+        return {"rate": rate, "reserve": float(value.reserve)}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
