@@ -51,7 +51,7 @@ def _of_sleeve(history: SleeveHistory, benchmark: Benchmark | None) -> dict[str,
 
 
 def _counts(history: SleeveHistory) -> dict[str, int]:
-    """Return the numbers of decisions by status, of excluded items by reason, of closings that are stale or for good."""
+    """Return the numbers of decisions by status, of excluded items by reason, of closings, stale or for good."""
     status, reasons = history.decisions.status, history.decisions.reasons
     endings = history.block.endings
     counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
