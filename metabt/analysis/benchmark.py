@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.analysis.common_sessions import Series, on_common_sessions
+from metabt.analysis.common_sessions import Series, compounded, on_common_sessions
 from metabt.analysis.metrics.stream import Stream
 from metabt.data.dataset import Dataset
 from metabt.errors import ConfigError, DataError, RunError, nearest
@@ -71,7 +71,7 @@ class Benchmark:
         return Series(prices.dates[observed], np.append(np.nan, prices.returns[observed, 0][1:]))
 
     def held_beside(self, stream: Stream) -> Stream:
-        """Return the stream of holding it, on the sessions that it has in common with a stream.
+        """Return the stream of holding it, on the sessions that it has in common with a stream, beside the same cash.
 
         Raises
         ------
@@ -86,7 +86,8 @@ class Benchmark:
                 f"{stream.inception} to {stream.dates[-1]}; choose one with prices in between, or leave benchmark unset"
             )
         net, nothing = shared.returns[:, 1], np.zeros(len(shared.returns))
-        return Stream(shared.since, shared.ends, net, nothing, net, nothing, nothing)
+        idle = None if stream.idle is None else compounded(stream.idle, shared.bounds[0])
+        return Stream(shared.since, shared.ends, net, nothing, net, nothing, nothing, idle)
 
 
 def find_benchmark(text: object, symbols: Symbols, tree: Sleeve) -> tuple[str, str]:

@@ -51,8 +51,9 @@ def _of_sleeve(history: SleeveHistory, benchmark: Benchmark | None) -> dict[str,
 
 
 def _counts(history: SleeveHistory) -> dict[str, int]:
-    """Return the numbers of a sleeve's decisions by status, of excluded items by reason, and of stale closings."""
+    """Return the numbers of decisions by status, of excluded items by reason, of closings, stale or for good."""
     status, reasons = history.decisions.status, history.decisions.reasons
+    endings = history.block.endings
     counted, counts = Counter(status), np.bincount(reasons.reshape(-1), minlength=len(REASONS)).tolist()
     return {
         "decisions": len(status),
@@ -61,4 +62,5 @@ def _counts(history: SleeveHistory) -> dict[str, int]:
         "cash_decisions": counted["cash"],
         **{REASONS[code].replace(" ", "_"): counts[code] for code in range(1, len(REASONS))},
         "stale_closed": int(history.rows("closed").sum()),
+        "ended_closed": 0 if endings is None else int(np.count_nonzero(endings.rows < history.size)),
     }

@@ -95,7 +95,10 @@ class SleeveHistory:
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return."""
+        """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return.
+
+        What they do not add up to was earned by cash.
+        """
         return self.book.earned_by_item(self.size)
 
     @cached_property
@@ -140,7 +143,23 @@ class SleeveHistory:
         columns = {name: self.rows(name)[begin:] for name in ("gross", "cost", "net", "netting")}
         turnover = self.rows("turnover")[begin:].copy()
         turnover[:1] += self.rows("turnover")[begin - 1 : begin]
-        return Stream(inception, self.dates[begin:], turnover=turnover, **columns)
+        idle = self.idle
+        return Stream(
+            inception, self.dates[begin:], turnover=turnover, idle=None if idle is None else idle[begin:], **columns
+        )
+
+    @property
+    def idle(self) -> np.ndarray | None:
+        """(n_sessions,) simple returns of cash within the view; None where it earns nothing."""
+        return None if self.block.idle is None else self.rows("idle")
+
+    @cached_property
+    def cash(self) -> np.ndarray | None:
+        """(n_sessions,) what cash contributed to the gross return: all of it that items did not; None without a rate.
+
+        Before the first trade that is everything there is.
+        """
+        return None if self.idle is None else self.rows("gross") - self.earned.sum(axis=1)
 
 
 def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:

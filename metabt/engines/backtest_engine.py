@@ -29,7 +29,7 @@ from metabt.engines.usable_memory import check_memory
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import objects_of
-from metabt.portfolio.resolve import check_bounds
+from metabt.portfolio.resolve import check_bounds, check_cash
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.values.arguments import day, flag, port, shown, whole
@@ -102,6 +102,7 @@ class BacktestEngine:
 
     def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
         check_shape(tree, is_meta_backtest)
+        check_cash(tree)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
         check_data(tree, self.datasets)

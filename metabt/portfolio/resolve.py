@@ -3,7 +3,8 @@
 1. Templates are expanded (metabt.portfolio.templates).
 2. A setting is a node's own, else that of the nearest `defaults` at or above it, else the signature's in
    metabt.portfolio.sleeve.
-3. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
+3. A tree has one rate of cash: what its root states holds for all beneath, and no sleeve may state another.
+4. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
    sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
 """
 
@@ -73,7 +74,32 @@ def resolve(
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
     known = {} if leaves is None else leaves
-    return _Resolver(symbols, always, known, members).node(name, "", rest, (), ())
+    sleeve = _Resolver(symbols, always, known, members).node(name, "", rest, _root_rate(rest), ())
+    check_cash(sleeve)
+    return sleeve
+
+
+def check_cash(tree: Sleeve) -> None:
+    """Raise ConfigError, which names two sleeves, where the sleeves of a tree state unlike rates of cash."""
+    wanted = tree.spec.cash.rate
+    for path, sleeve in tree.walk():
+        rate = sleeve.spec.cash.rate
+        if rate != wanted:
+            raise ConfigError(
+                f"sleeve '{path}': its cash earns {_told(rate)}, that of '{tree.name}' {_told(wanted)}; a tree has one "
+                f"rate: state it once, as cash: {{rate: ...}} of '{tree.name}', and take it out beneath"
+            )
+
+
+def _told(rate: str | float | None) -> str:
+    return "nothing" if rate is None else f"'{rate}'" if isinstance(rate, str) else f"{rate:g}"
+
+
+def _root_rate(settings: Settings) -> tuple[Settings, ...]:
+    """Return what a root's own `cash` says of the rate, as a layer that holds for all of its tree."""
+    stated = settings.get("cash")
+    rate = stated.get("rate") if isinstance(stated, Mapping) else stated
+    return () if rate is None else ({"cash": {"rate": rate}},)
 
 
 class _Resolver:

@@ -1,6 +1,7 @@
 """Settings: one parser per key of a sleeve. Each takes what was stated for it, outermost first, and returns a value.
 
-Most take the innermost statement; costs merge field by field. What cannot be meant is refused with what was wanted.
+Most take the innermost statement; costs and cash merge field by field. What cannot be meant is refused with what was
+wanted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.registry import canonical
 from metabt.portfolio.schedule import PERIODS, Schedule
-from metabt.portfolio.sleeve import Costs, Delisting, Estimator
+from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator
 from metabt.values.scalars import number, plain_scalars, whole
 
 DAILY = "daily"
 """Name of the schedule `{every: 1}`: every session of the sleeve's calendar."""
 
+MOST_RATE = 1.0
+"""Largest constant rate of cash: 5 where 0.05 is meant is refused."""
 MOST_FALLBACKS = 100
 """More optimizers than there are."""
 MOST_SESSIONS = 10_000_000
@@ -85,6 +88,38 @@ def _delisting(key: str, values: Sequence[object]) -> Delisting:
     return Delisting(**merged)
 
 
+def _cash(key: str, values: Sequence[object]) -> Cash:
+    merged: dict[str, Any] = {}
+    for value in values:
+        if not isinstance(value, Mapping):
+            value = {"rate": value}
+        for name, stated in value.items():
+            if name not in ("rate", "reserve"):
+                raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), ('rate', 'reserve'))}")
+            if stated is not None:
+                merged[name] = (_rate if name == "rate" else _reserve)(f"{key}.{name}", stated)
+    return Cash(**merged)
+
+
+def _rate(key: str, value: object) -> str | float:
+    if isinstance(value, str) and value:
+        return value
+    rate = number(value)
+    if rate is None or not -1.0 < rate <= MOST_RATE:
+        raise ConfigError(
+            f"{key} is {value!r}, wanted the name of a rate, or an annual rate as a fraction from above -1 to "
+            f"{MOST_RATE:g}: 5 % is 0.05"
+        )
+    return float(rate)
+
+
+def _reserve(key: str, value: object) -> float:
+    reserve = number(value)
+    if reserve is None or not 0.0 <= reserve < 1.0:
+        raise ConfigError(f"{key} is {value!r}, wanted a fraction of NAV from 0 to below 1, such as 0.05")
+    return float(reserve)
+
+
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
     def parse(key: str, values: Sequence[object]) -> int:
         value = whole(values[-1])
@@ -144,6 +179,7 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "schedule": lambda key, values: _schedule(key, values[-1]),
     "start": lambda key, values: parse_date(key, values[-1]),
     "costs": _costs,
+    "cash": _cash,
     "lookback": _whole(2),
     "lag": _whole(0),
     "stale_after": _whole(1),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -71,6 +71,17 @@ class Delisting:
     """Of all others."""
 
 
+@dataclass(frozen=True)
+class Cash:
+    """What is not invested: what it earns, and how much of it is kept."""
+
+    rate: str | float | None = None
+    """Name of a rate in a dataset's table `rates`, or a constant annual rate as a fraction (0.05), actual/365; None
+    earns nothing. A tree has one."""
+    reserve: float = 0.0
+    """Fraction of NAV that decisions leave in cash: targets are scaled by `1 - reserve`. From 0 to below 1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """Settings that leaves and meta sleeves have in common."""
@@ -89,6 +100,8 @@ class Rules:
     """ISO date of the earliest decision; None is the first session."""
     fallback: tuple[Estimator, ...] = (Estimator("inverse_volatility"), Estimator("equal"))
     """Optimizers to try in turn when `optimizer` finds no solution."""
+    cash: Cash = Cash()
+    """What cash earns, and how much is kept of it."""
 
     @property
     def reach(self) -> int:
@@ -101,8 +114,10 @@ class Rules:
 
     @cached_property
     def _plainly(self) -> dict[str, object]:
-        stated = {f.name: getattr(self, f.name) for f in fields(self) if not _is_left_out(f, getattr(self, f.name))}
-        return {"kind": type(self).__name__.lower(), **{name: _plain(value) for name, value in stated.items()}}
+        stated = {f.name: getattr(self, f.name) for f in fields(self)}
+        # a sleeve that says nothing of these has the digest, and with it the blocks, of before they were there to state
+        said = {name: it for name, it in stated.items() if name not in LATER or it != LATER[name]}
+        return {"kind": type(self).__name__.lower(), **{name: _plain(it) for name, it in said.items()}}
 
     @cached_property
     def digest(self) -> str:
@@ -113,6 +128,10 @@ class Rules:
     def text(self) -> str:
         """The resolved spec as JSON."""
         return json.dumps(self._plainly, sort_keys=True)
+
+
+LATER: Mapping[str, object] = {"cash": Cash(), "drawn": None, "delisting": Delisting()}
+"""Field of a spec -> the value with which it is left out of the spec's plain values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +241,7 @@ class Sleeve:
         sleeves : tuple of Sleeve
             Its children, in the order in which tables list them; at least one.
         **rules
-            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, warmup, min_history
+            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, cash, warmup, min_history
             (`Rules` and `Meta` have their types and defaults). What optimizers state by child goes by these names.
 
         Returns
@@ -329,14 +348,6 @@ def _estimators(
     return {"optimizer": told(spec.optimizer), "fallback": tuple(told(it) for it in spec.fallback)}
 
 
-LATER = ("drawn", "delisting")
-"""Settings that are left out of what identifies a sleeve where they are as they would be by default."""
-
-
-def _is_left_out(setting: Field[Any], value: object) -> bool:
-    return setting.name in LATER and value == setting.default
-
-
 def _plain(value: object) -> object:
     if isinstance(value, Estimator | Schedule | Drawn):
         return value.plain()
@@ -344,6 +355,9 @@ def _plain(value: object) -> object:
         return value.digest
     if isinstance(value, Costs | Delisting):
         return {f.name: float(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Cash):
+        rate = value.rate if value.rate is None or isinstance(value.rate, str) else float(value.rate)
+        return {"rate": rate, "reserve": float(value.reserve)}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

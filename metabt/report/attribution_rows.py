@@ -25,9 +25,9 @@ class AttributionRow:
     """What one item of a sleeve contributed to returns."""
 
     item: str
-    """A child or an asset, or costs."""
+    """A child or an asset, cash or costs."""
     kind: str
-    """child, asset or costs."""
+    """child, asset, cash or costs."""
     own: float
     """Contribution to the sleeve's net return, a fraction."""
     root: float

@@ -32,7 +32,7 @@ class Book(Protocol):
     def earned_by_item(self, n_sessions: int) -> np.ndarray:
         """Return what each asset of a leaf, or each child, contributed to gross returns, (n_sessions, n_items).
 
-        They are of the first sessions. A row sums to the gross return.
+        They are of the first sessions. A row sums to the gross return less what cash earned.
         """
 
     @property

@@ -1,7 +1,8 @@
 """Earned: what each asset of a leaf contributed to its gross return, from what the leaf held and no price.
 
 Holdings drift by `h' = h (1 + r) / (1 + R)`, so that `h r = h' (1 + R) - h`: with h what was held after the close
-before, and h' what was held just before trading at this one, each amount is the difference of two holdings.
+before, and h' what was held just before trading at this one, each amount is the difference of two holdings. R has what
+cash earned as well, which is no asset's: it is what the amounts of a session do not add up to.
 
 Rounding: an amount is off by at most about 4 x 2^-53 x |h|, 1e-15 of a holding of two NAVs: of the holding, not of the
 amount. What was not held earned exactly 0.

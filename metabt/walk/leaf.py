@@ -166,8 +166,9 @@ def _decide(
             left = np.where(within[decided : decided + len(part)], left, NOT_MEMBER)
         decided += len(part)
         reasons = np.where(found.given, HELD, left).astype(np.int8)
-        # + 0.0 turns the -0.0 of an unheld short into 0.0
-        parts.append(Decisions(part, found.weights * spec.signs + 0.0, risk, tuple(found.status), reasons))
+        # + 0.0 turns the -0.0 of an unheld short into 0.0; what is reserved scales all, and no share of risk
+        held = found.weights * (1.0 - spec.cash.reserve) * spec.signs + 0.0
+        parts.append(Decisions(part, held, risk, tuple(found.status), reasons))
     return join_decisions(parts)
 
 

@@ -1,7 +1,8 @@
 """Path-dependent decisions: each depends on what is held when it is taken, one after another over a partition.
 
 1. Hold up to the session of the next decision, trading what is due on the way.
-2. It trades away from the newest decision that is not traded yet or, where there is none, from what is then held.
+2. It trades away from the newest decision that is not traded yet or, where there is none, from what is then held:
+   as parts of what may be invested, where a reserve is kept in cash.
 3. Note when it will be traded; empty decisions before a sleeve's first non-empty one are none.
 """
 
@@ -44,6 +45,7 @@ class Pending:
         """
         self._spec, self._hold, self._sessions = spec, hold, np.flatnonzero(sessions)
         self._signs = spec.signs if isinstance(spec, Leaf) else np.ones(len(spec.children))
+        self._invested = 1.0 - spec.cash.reserve
         queued = len(state.queue.due)
         self._weights = np.concatenate([state.queue.weights, np.empty((most, len(self._signs)))])
         self._due = np.full(len(sessions), -1, np.int64)
@@ -70,10 +72,10 @@ class Pending:
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
             under_way = self._traded >= row
             previous = self._hold.aimed(self._weights[self._count - 1]) if under_way else self._hold.ahead()
-            weights, solved = turns.weigh(k, previous * self._signs)
+            weights, solved = turns.weigh(k, previous * self._signs / self._invested)
             if solved:
                 found.note(np.array([k]), weights[None], "ok")
             else:
                 fall_back(self._spec, candidates, found, np.array([k]))
-            self.add(row, found.weights[k] * self._signs + 0.0)
+            self.add(row, found.weights[k] * self._invested * self._signs + 0.0)
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.analysis.attribution.effects import cost_of
-from metabt.analysis.attribution.labels import COSTS
+from metabt.analysis.attribution.labels import CASH, COSTS
 from metabt.analysis.attribution.linking import factors
 from metabt.analysis.sleeve_history import SleeveHistory
 
@@ -24,7 +24,7 @@ class Accrual:
     dates: np.ndarray
     """(n_sessions,) datetime64[D] sessions of the stream."""
     items: tuple[str, ...]
-    """Children or assets, and costs last."""
+    """Children or assets, cash where it has a rate, and costs last."""
     values: np.ndarray
     """(n_sessions, n_items) sums up to each session; the last row adds up to the total return."""
 
@@ -32,6 +32,7 @@ class Accrual:
 def accrued(sleeve: SleeveHistory) -> Accrual:
     """Return the contributions of a sleeve's items to its own net return, up to each session."""
     net = sleeve.rows("net")
-    amounts = np.column_stack([sleeve.earned, cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
+    cash = [] if sleeve.cash is None else [sleeve.cash]
+    amounts = np.column_stack([sleeve.earned, *cash, cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
     values = np.cumsum(factors(net, sleeve.begin)[:, None] * amounts, axis=0)
-    return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.items, COSTS), values[sleeve.begin :])
+    return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.items, *[CASH] * len(cash), COSTS), values[sleeve.begin :])

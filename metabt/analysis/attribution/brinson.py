@@ -8,6 +8,8 @@ linked by Carino's factors of the two streams:
 - `root`: effects on the portfolio's net return. Every sleeve is followed down at the benchmark's weights, so that a
   sleeve's rows add up to the selection of that sleeve in its parent: what it did better is its own allocation,
   selection and interaction one level below, down to the assets of the leaves, of which selection is all there is.
+
+Where cash has a rate, what it earned beyond the benchmark's is a row of its own: allocation, and selection in a leaf.
 """
 
 from __future__ import annotations
@@ -94,6 +96,10 @@ class Compared:
         at_root = cost if sleeve.path == next(iter(self.pairs)) else np.zeros_like(cost)
         labels = Labels.of_items(sleeve, ends)
         parts = [labels.rows(own, root, effect) for effect, (own, root) in linked.items()]
+        if (cash := pair.cash) is not None:
+            earned, at = (self._linking(pair) @ cash)[:, None], (self.followed[sleeve.path] @ cash)[:, None]
+            effect = EFFECTS[0] if sleeve.sleeve.sleeves else SELECTION
+            parts.append(Labels.of_cash(sleeve, ends).rows(earned, at, effect))
         return concat([*parts, Labels.of_costs(sleeve, ends).rows(cost[:, None], at_root[:, None], COSTS)])
 
     def _of_meta(self, pair: _Pair) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]:
@@ -127,6 +133,12 @@ class _Pair:
         """(n_sessions,) what costs take from it beyond what they take from the benchmark."""
         taken = [cost_of(side.rows("cost"), side.rows("gross")) for side in (self.portfolio, self.benchmark)]
         return taken[0] - taken[1]
+
+    @property
+    def cash(self) -> np.ndarray | None:
+        """(n_sessions,) what its cash earned beyond that of the benchmark; None where cash earns nothing."""
+        one, other = self.portfolio.cash, self.benchmark.cash
+        return None if one is None or other is None else one - other
 
 
 def _matching(portfolio: list[SleeveHistory], benchmark: list[SleeveHistory]) -> list[SleeveHistory]:

@@ -1,4 +1,4 @@
-"""Labels: path, date, kind and item of the rows of an attribution; costs are a kind beside children or assets."""
+"""Labels: path, date, kind and item of an attribution's rows; costs and cash are kinds beside children or assets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from metabt.values.tables import Coded, Table
 
 COSTS = "costs"
 """Kind and item of the rows of a sleeve's costs."""
+CASH = "cash"
+"""Kind and item of the rows of what a sleeve's cash earned, where it has a rate."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The items of a sleeve, or its costs, by period."""
+    """The items of a sleeve, its cash, or its costs, by period."""
 
     path: str
     """The sleeve."""
     ends: np.ndarray
     """(n_periods,) last session of each period."""
     kind: str
-    """child, asset or costs."""
+    """child, asset, cash or costs."""
     items: tuple[str, ...]
     """(n_items,) names."""
 
@@ -35,6 +37,11 @@ class Labels:
     def of_costs(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:
         """Return the label of its costs."""
         return cls(history.path, ends, COSTS, (COSTS,))
+
+    @classmethod
+    def of_cash(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:
+        """Return the label of its cash."""
+        return cls(history.path, ends, CASH, (CASH,))
 
     def rows(self, own: np.ndarray, root: np.ndarray, effect: str | None = None) -> Table:
         """Return a table with a row per item and period; `own` and `root` are (n_periods, n_items)."""

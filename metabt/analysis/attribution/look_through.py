@@ -42,6 +42,22 @@ def looked_through(
     return columns
 
 
+def followed_down(
+    history: SleeveHistory, beneath: Mapping[str, SleeveHistory], factors: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return path -> the factors of a sleeve's own sessions, (n_periods, n_sessions), of it and of all beneath it.
+
+    They are what `looked_through` gives each of them: its parent's factors times what the parent held of it.
+    """
+    found = {history.path: factors}
+    if history.sleeve.sleeves:
+        before = held_over(history)
+        for c, child in enumerate(history.sleeve.ordered):
+            below = beneath[f"{history.path}/{child.name}"]
+            found |= followed_down(below, beneath, (factors * before[:, c])[:, among(history.dates, below.dates)])
+    return found
+
+
 def among(dates: np.ndarray, own: np.ndarray) -> np.ndarray | slice:
     """Return where the sessions of a child, `own`, are among those of its parent; a slice where they are the same."""
     return slice(None) if np.array_equal(dates, own) else np.searchsorted(dates, own)

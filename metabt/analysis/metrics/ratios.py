@@ -1,4 +1,7 @@
-"""Growth, dispersion and what a stream earned for its risk; no risk-free rate, every threshold is 0.
+"""Growth, dispersion and what a stream earned for its risk.
+
+Ratios are given the stream in excess of cash (metabt.analysis.metrics.stream): the risk-free rate is what the tree's
+cash earns, session by session, and 0 where the tree states no rate. Every threshold is 0 beyond it.
 
 Growth is told as a rate from a year on: a rate of weeks would be a loss of 3 % raised to the power of 50.
 
@@ -41,7 +44,7 @@ def volatility(stream: Stream) -> float:
 
 
 def sharpe(stream: Stream) -> float:
-    """Return the annualised Sharpe ratio, `m / s sqrt(N)` (Sharpe 1994, risk-free rate 0)."""
+    """Return the annualised Sharpe ratio, `m / s sqrt(N)` (Sharpe 1994), of a stream in excess of cash."""
     return stream.mean / stream.deviation * math.sqrt(stream.per_year) if stream.deviation > 0 else NAN
 
 

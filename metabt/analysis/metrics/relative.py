@@ -2,7 +2,7 @@
 
 Both are compounded between the sessions in which the stream has a row and the benchmark a price
 (metabt.analysis.common_sessions). Their number is among the metrics, and N is the number of returns between them a
-year, as measured. There is no risk-free rate.
+year, as measured. Where the tree's cash earns f, compounded in the same way, alpha and beta are of r - f and b - f.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from metabt.analysis.common_sessions import Series, on_common_sessions
+from metabt.analysis.common_sessions import Series, compounded, on_common_sessions
 from metabt.analysis.metrics.stream import NAN, Stream
 from metabt.numerics.dispersion import ROUNDING, deviation
 
@@ -26,9 +26,10 @@ def relative(stream: Stream, benchmark: Series) -> dict[str, float]:
 
     Returns
     -------
-    beta : `cov(r, b) / var(b)`, the slope of the regression on the benchmark; NaN where the benchmark does not move
-    alpha : `(mean(r) - beta mean(b)) N`, the intercept of that regression a year (Jensen 1968, without a risk-free
-        rate), as QuantStats'; empyrical compounds it
+    beta : `cov(r, b) / var(b)`, the slope of the regression on the benchmark, both less f; NaN where the benchmark does
+        not move beyond cash
+    alpha : `(mean(r) - beta mean(b)) N`, the intercept of that regression a year (Jensen 1968), as QuantStats';
+        empyrical compounds it
     tracking_error : `std(a) sqrt(N)`, ddof 1
     information_ratio : `mean(a) / std(a) sqrt(N)` (Goodwin 1998), annualised; QuantStats' and empyrical's are not
     up_capture : `g(r) / g(b)` over the returns with b > 0, g being the geometric mean of a session's, as Morningstar
@@ -40,10 +41,12 @@ def relative(stream: Stream, benchmark: Series) -> dict[str, float]:
     r, b = shared.returns.T
     active, annual = r - b, math.sqrt(shared.per_year)
     error = deviation(active)
-    beta = _beta(r, b)
+    cash = 0.0 if stream.idle is None else compounded(stream.idle, shared.bounds[0])
+    beyond, market = (r, b) if stream.idle is None else (r - cash, b - cash)
+    beta = _beta(beyond, market)
     return {
         "beta": beta,
-        "alpha": (float(r.mean()) - beta * float(b.mean())) * shared.per_year if beta == beta else NAN,
+        "alpha": (float(beyond.mean()) - beta * float(market.mean())) * shared.per_year if beta == beta else NAN,
         "tracking_error": error * annual,
         "information_ratio": float(active.mean()) / error * annual if error > 0 else NAN,
         "up_capture": _capture(r, b, b > ROUNDING),

@@ -2,12 +2,15 @@
 
 Growth is measured on calendar time, dispersion on the sessions that were measured: a stream with N rows over Y years
 has N / Y sessions a year, whatever its calendar. Its NAV is 1 at the close of its first trade, its inception.
+
+What is earned for risk is what is earned beyond cash, in the same session: `excess` is the stream less what cash
+earned, and the stream itself where the tree states no rate.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +40,8 @@ class Stream:
     """(n_sessions,) half the sum of absolute trades, fraction of NAV; the first purchase is in the first session's."""
     netting: np.ndarray
     """(n_sessions,) cost saved by netting trades of children, fraction of NAV."""
+    idle: np.ndarray | None = None
+    """(n_sessions,) what cash earned in the same sessions; None where the tree states no rate."""
 
     def __len__(self) -> int:
         """Return the number of sessions."""
@@ -46,6 +51,11 @@ class Stream:
     def series(self) -> Series:
         """Its net returns, as they are put beside those of others."""
         return Series(self.dates, self.net, self.inception)
+
+    @cached_property
+    def excess(self) -> Stream:
+        """The stream with its net returns less those of cash; itself where cash earns nothing."""
+        return self if self.idle is None else replace(self, net=self.net - self.idle, idle=None)
 
     @cached_property
     def days(self) -> np.ndarray:

@@ -4,7 +4,9 @@
 2. `total_returns` makes `events` of actions and delistings: returns that are more than a ratio of two prices, and ends.
 3. `with_events` is a dataset that has them; `event_digests` addresses what it reads.
 4. `membership` says which assets belong to a universe, as it was known then.
+5. `accrual` is what cash earns in each session, from rows of `rates`; `cost_rates` what trading and borrowing each
+   asset costs, from rows of `costs`.
 
 Imports: `values`, and `data` beside it. It does not know where tables are stored.
-Offers: `DatedTable`, `PointInTime`, `Events`.
+Offers: `DatedTable`, `PointInTime`, `Events`, `idle_returns`, `cost_rates`.
 """

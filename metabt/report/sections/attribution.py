@@ -60,7 +60,7 @@ def contributions(run: Run, found: Attributed) -> Folded:
         if rest:
             sums = (sum(assets[i].own for i in rest), sum(assets[i].root for i in rest))
             rows.append(row(AttributionRow(f"{len(rest):,} others", "asset", *sums), ""))
-        return [*rows, *(row(amount, "") for amount in amounts[path] if amount.kind == "costs")]
+        return [*rows, *(row(amount, "") for amount in amounts[path] if amount.kind in ("cash", "costs"))]
 
     root = Branch((run.label(run.root), percent(total), percent(1.0, 1), "", percent(total)), beneath(run.root))
     note = (

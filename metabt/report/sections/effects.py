@@ -27,10 +27,10 @@ def by_level(run: Run, found: Attributed) -> Facts:
     costs = assets = 0.0
     for path, items in made.items():
         for (kind, _), effect in items.items():
-            if kind == "child":
+            if kind == "child" or "allocation" in effect:  # of the cash beside children, too
                 level = levels.setdefault(path.count("/"), dict.fromkeys(EFFECTS, 0.0))
                 for name in ("allocation", "interaction"):
-                    level[name] += effect[name]
+                    level[name] += effect.get(name, 0.0)
             else:
                 assets += effect.get("selection", 0.0)
                 costs += effect.get("costs", 0.0)
@@ -72,7 +72,7 @@ def effects(run: Run, found: Attributed) -> Folded:
         rows += [Branch(_cells(assets[i][0], {"selection": assets[i][1]})) for i in one_by_one]
         if rest:
             rows.append(Branch(_cells(f"{len(rest):,} others", {"selection": sum(assets[i][1] for i in rest)})))
-        return rows
+        return rows + [Branch(_cells("cash", effect)) for (kind, _), effect in items.items() if kind == "cash"]
 
     whole = made[run.root]
     costs = {"costs": sum(effect.get("costs", 0.0) for effect in whole.values())}

@@ -33,7 +33,7 @@ COUNTS = ("sessions", "_sessions", "_days")
 """Endings of the names of metrics that are whole numbers."""
 FINE = ("cost", "netting_benefit", "break_even_cost")
 """Metrics that are shown with more decimals, since they are small."""
-LEFT_OUT = ("ineligible", "unselected", "waiting", "not_live", "constant")
+LEFT_OUT = ("ineligible", "unselected", "waiting", "not_live", "constant", "not_a_member")
 """Why items of decisions had no weight."""
 ELSEWHERE = ("sessions", "years", "decisions", "fallbacks", *LEFT_OUT)
 """Metrics that other sections show, as are all that end in _decisions or _closed."""

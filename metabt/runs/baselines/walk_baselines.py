@@ -63,7 +63,7 @@ class Root:
     path: str
     """Its path."""
     series: Series
-    """Its net returns."""
+    """Its net returns, less those of cash where it earns any."""
     weights: np.ndarray | None
     """(n_decisions, n_children) as decided; None of a leaf."""
 
@@ -71,7 +71,7 @@ class Root:
     def of(cls, history: SleeveHistory) -> Root:
         """Return it of a sleeve over the whole view, which can be let go of."""
         weights = history.decisions.weights.copy() if history.sleeve.sleeves else None
-        return cls(history.path, history.stream.series, weights)
+        return cls(history.path, history.stream.excess.series, weights)
 
 
 @dataclass(frozen=True)

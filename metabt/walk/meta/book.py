@@ -3,6 +3,8 @@
 1. `H = s_c h_c`, with h_c the child's holdings as of that session
 2. plus positions that stayed what they were because an asset had no price when shares were traded
 3. what a child contributed to the gross return is `s_{c,t-1} R_{c,t}`, and what such positions of its assets earned
+4. cash is at every level: that of a child's own book earns in the child's stream, `1 - sum s` beside it in this one's,
+   so that `R = H' r + (1 - sum H) f` on one calendar. A child on another calendar has its cash earn on its own sessions
 """
 
 from __future__ import annotations

@@ -172,7 +172,8 @@ def _decide(
 ) -> Decisions:
     """Decide at all common sessions `rows` from streams alone."""
     live = inputs.gathered.live[inputs.at(rows)]
-    return _meta_decisions(optimize_meta(spec, streams, rows, live, state.warm, measured=measured), rows, state.live)
+    decided = optimize_meta(spec, streams, rows, live, state.warm, measured=measured)
+    return _meta_decisions(spec, decided, rows, state.live)
 
 
 def _decide_in_turn(
@@ -195,11 +196,12 @@ def _decide_in_turn(
     live = inputs.gathered.live[inputs.at(rows[done])]
     late = optimize_meta(spec, streams, rows[done], live, state.warm, pending, measured)
     begun = state.live or bool(len(early.rows))
-    return join_decisions([early, _meta_decisions(late, rows[done], begun)])
+    return join_decisions([early, _meta_decisions(spec, late, rows[done], begun)])
 
 
-def _meta_decisions(decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
-    decisions = Decisions(rows, decided.weights, decided.risk, tuple(decided.status), decided.reasons)
+def _meta_decisions(spec: Meta, decided: MetaDecisions, rows: np.ndarray, live: bool) -> Decisions:
+    held = decided.weights * (1.0 - spec.cash.reserve)
+    decisions = Decisions(rows, held, decided.risk, tuple(decided.status), decided.reasons)
     return from_first(keep(decisions, decided.kept), live)
 
 
