@@ -4,6 +4,6 @@
    column is which.
 2. Memberships may be written as changes (`change_lists`) or as 0 and 1 by date and symbol (`membership_matrix`).
 3. `bar_actions` makes actions of the dividends and splits that stand beside vendors' bars.
-4. `table_ingestion` stores rows of a table (metabt.lakehouse.point_in_time) in one transaction, and reports; `late_rows`
-   says what came late.
+4. `table_ingestion` stores rows of a table (metabt.lakehouse.point_in_time) in one transaction, and reports.
+   `late_rows` says what came late.
 """
