@@ -195,7 +195,7 @@ BAD = {
     "a table of no dataset": Bad(
         "costs",
         COST + "AA,2019-11-01,1,,\n",
-        "no dataset 'raws'; did you mean 'raw'",
+        "no dataset 'raws'.*; did you mean 'raw'",
         dataset="raws",
     ),
 }
