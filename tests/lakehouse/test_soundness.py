@@ -17,8 +17,17 @@ import pytest
 import metabt
 from metabt.cli.main import main
 from metabt.errors import MetabtError, StoreError
-from metabt.lakehouse import attach, check_lakehouse, ingest, list_runs, load_prices, run_list
+from metabt.lakehouse import (
+    attach,
+    check_lakehouse,
+    ingest,
+    list_runs,
+    load_point_in_time,
+    load_prices,
+    run_list,
+)
 from metabt.lakehouse.ingestion.options import Options
+from metabt.lakehouse.point_in_time.seals import table_seal
 from metabt.lakehouse.price_source import Lakehouse
 from tests.lakehouse.conftest import state, wide
 
@@ -44,8 +53,20 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ingest(lake, "d", frame[-1:])
     bars = frame[:30].stack().rename_axis(["date", "symbol"]).rename("close").reset_index()
     ingest(lake, "bars", bars.assign(open=bars.close - 1, high=bars.close + 1, low=bars.close - 2, volume=5.0))
+    for name, table in tables(frame).items():
+        metabt.ingest(table, dataset="d", lakehouse=lake, table=name)
     metabt.backtest(BOOK, lake, engine="local")
     return lake
+
+
+def tables(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return rows of what is dated beside prices, so many that they lie in files; nobody's universe or rate."""
+    begins = pd.bdate_range("2000-01-03", periods=30)
+    ends = begins[1:].append(frame.index[:1]) - pd.Timedelta(days=1)
+    return {
+        "members": pd.DataFrame({"universe": "X", "asset": "AA", "first_date": begins, "last_date": ends}),
+        "rates": pd.DataFrame({"name": "usd", "date": begins, "value": 0.01, "day_count": 360}),
+    }
 
 
 @pytest.fixture
@@ -76,6 +97,12 @@ def prices(lake: Path) -> Answer:
     return found.symbols, found.dates.tobytes(), found.close.tobytes()
 
 
+def dated(lake: Path) -> Answer:
+    with attach(lake, read_only=True) as con:
+        found = load_point_in_time(con, ["d", "bars"])
+    return tuple((name, table, table_seal(rows)) for name, own in found.items() for table, rows in own.tables.items())
+
+
 def numbers(result: metabt.Result) -> Answer:
     frames = (result.weights, result.returns(), result.frame("metrics"), result.frame("orders"))
     return tuple(str(frame.to_dict()) for frame in frames)
@@ -98,7 +125,7 @@ def fresh(lake: Path) -> Answer:
     return numbers(metabt.backtest(NEW, lake, engine="local", cache=metabt.MemoryCache()))
 
 
-READING = (prices, loaded, listed)
+READING = (prices, loaded, listed, dated)
 ALL = (*READING, found, fresh)
 
 
@@ -187,6 +214,9 @@ TAMPERED = {
     "UPDATE prices SET date = DATE '2019-10-05' WHERE date = DATE '2019-10-04' AND dataset = 'd'": "not those",
     "UPDATE prices SET close = -close WHERE date = DATE '2019-10-04' AND dataset = 'd'": "not those that were",
     "UPDATE prices SET high = high + 1 WHERE dataset = 'bars' AND symbol = 'AA'": "open, high or low",
+    "UPDATE members SET last_date = NULL WHERE first_date = DATE '2000-01-03'": "table members: its rows are not",
+    "DELETE FROM rates WHERE date = DATE '2000-01-03'": "table rates: its rows are not those that were ingested",
+    "INSERT INTO costs (dataset, asset) VALUES ('d', '*')": "table costs has 1 rows of dataset 'd' that were never",
     "UPDATE returns SET net = net + 1e-16 WHERE date = (SELECT max(date) FROM returns)": "table returns",
     "DELETE FROM weights WHERE symbol = 'AA'": "table weights: it has",
     "UPDATE runs SET portfolio = 'other'": "row is not what was stored",
@@ -242,7 +272,9 @@ def test_a_sound_lakehouse_is_counted(lake: Path, capsys: pytest.CaptureFixture[
     assert check_lakehouse(lake).counts["runs"] == 1
     assert main(["check", "--lakehouse", str(lake)]) == 0
     said = capsys.readouterr().out
-    assert all(part in said for part in ("2 datasets", "6 symbols", "150 sessions", "1 run,", "in the cache"))
+    assert all(
+        part in said for part in ("2 datasets", "6 symbols", "150 sessions", "60 dated rows", "1 run,", "in the cache")
+    )
 
 
 def test_checking_names_the_damaged_file_and_free_sql_asks_only_when_told_to(

@@ -116,7 +116,8 @@ def _refuse_strangers(found: Merged, dataset: str, symbols: tuple[str, ...], liv
 
 
 def _refuse_worthless(found: Merged, symbols: tuple[str, ...], lives: Lives) -> None:
-    priced = {asset for asset, symbol in lives.changes() if symbol in set(symbols)}
+    held_symbols = frozenset(symbols)
+    priced = {asset for asset, symbol in lives.changes() if symbol in held_symbols}
     into, asset = _texts(found.rows, "into"), _texts(found.rows, "asset")
     unknown = np.array([*(text not in priced for text in into.values), False], np.bool_)[into.codes]
     held = np.array([*(text in priced for text in asset.values), False], np.bool_)[asset.codes]

@@ -60,7 +60,8 @@ class Lives:
         first, last = rows["first_date"], rows["last_date"]
         assert isinstance(names, Coded) and isinstance(tickers, Coded)
         assert isinstance(first, np.ndarray) and isinstance(last, np.ndarray)
-        others = tuple(symbol for symbol in symbols if symbol not in set(names.values))
+        named = frozenset(names.values)
+        others = tuple(symbol for symbol in symbols if symbol not in named)
         return cls(
             (*texts(names).tolist(), *others),
             (*texts(tickers).tolist(), *others),

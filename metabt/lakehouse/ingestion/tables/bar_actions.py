@@ -65,8 +65,9 @@ def refuse_split_closes(rows: Observations) -> None:
         symbol, day, factor, before, after = without[0]
         raise DataError(
             f"{symbol} on {day}: a split of {factor:g} new shares for an old one, and the close went from {before:g} "
-            f"to {after:g}; so it is at all splits ({len(without):,}): the closes are adjusted for splits already, as those of "
-            "Yahoo are, and splits would count twice; delete the column of splits, the dividends are adjusted alike"
+            f"to {after:g}; so it is at all splits ({len(without):,}): the closes are adjusted for splits already, as "
+            "those of Yahoo are, and splits would count twice; delete the column of splits: dividends are adjusted "
+            "alike"
         )
 
 

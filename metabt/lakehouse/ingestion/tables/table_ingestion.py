@@ -34,7 +34,7 @@ from metabt.lakehouse.point_in_time.storing import Stored, drop_table, store_row
 from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
 from metabt.values.ranges import plural
 
-OF_PRICES = ("date", "symbol", "symbol_name", "close", "volume", "returns", "percent", "wide")
+OF_PRICES = ("date", "symbol", "symbol_name", "close", "volume", "returns", "percent", "wide", "adjusted")
 """Options of a source that make no sense with a table."""
 Source = Incoming | Changes
 
@@ -214,7 +214,9 @@ def _noted(con: duckdb.DuckDBPyConnection, dataset: str, table: str, done: Store
 
 def _refuse_options(table: str, options: Options, stated: dict[str, Any]) -> None:
     given = {name: getattr(options, name) for name in OF_PRICES} | stated
-    named = [options.named(name) for name, value in given.items() if value is not None and value is not False]
+    # False is a statement of these two, and of the others none
+    unsaid = {name: (None,) if name in ("adjusted", "closed") else (None, False) for name in given}
+    named = [options.named(name) for name, value in given.items() if value not in unsaid[name]]
     if named:
         raise ConfigError(f"{', '.join(named)}: of prices, and table '{table}' has none; leave {named[0]} out")
     if options.universe is not None and table != "members":
