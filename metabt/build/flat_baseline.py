@@ -8,18 +8,21 @@ ends in the first shared session on or after its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
 import numpy as np
 
 from metabt.data.calendars import calendar_of
+from metabt.data.point_in_time.cost_rates import EVERY
 from metabt.data.point_in_time.events import STATED, Events
+from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.data.prices import Prices
 from metabt.errors import ConfigError
 from metabt.portfolio.built_estimators import build_optimizer
 from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
 from metabt.values.digests import digest
+from metabt.values.tables import Coded, concat
 
 
 def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
@@ -102,6 +105,47 @@ def join_prices(panels: Sequence[Prices]) -> Prices:
         returns = np.nan_to_num(stated[at_rows, at_assets])
         events = Events.of(at_rows, at_assets, returns, np.ones(len(ends), bool), codes)
     return Prices(name, sessions, tuple(symbols), close, None, calendar.ended, stated=stated, events=events)
+
+
+def join_tables(known: Mapping[str, PointInTime], used: Mapping[str, Iterable[str]]) -> PointInTime:
+    """Return the rates, and the costs by asset, of datasets whose prices are joined.
+
+    Parameters
+    ----------
+    known : dataset -> what is dated beside its prices
+    used : dataset -> the symbols that are taken from it
+
+    Returns
+    -------
+    PointInTime
+        Rates of one name that datasets have with unlike rows are left out: nothing says which is meant. What a dataset
+        says of all its assets is said of each that is taken from it.
+    """
+    found: dict[str, DatedTable] = {}
+    rates = [known[name].tables["rates"] for name in sorted(used) if "rates" in known[name].tables]
+    named: dict[str, list[DatedTable]] = {}
+    for table in rates:
+        for rate in table.first_texts:
+            named.setdefault(rate, []).append(table.of_firsts([rate]))
+    alike = [own[0] for own in named.values() if len({each.digest for each in own}) == 1]
+    costs = [
+        _by_asset(known[name].tables["costs"], used[name]) for name in sorted(used) if "costs" in known[name].tables
+    ]
+    for name, parts in (("rates", alike), ("costs", costs)):
+        if parts:
+            found[name] = DatedTable.of(name, concat([part.columns for part in parts]))
+    return PointInTime(found)
+
+
+def _by_asset(costs: DatedTable, symbols: Iterable[str]) -> DatedTable:
+    """Return costs with what is said of all assets said of each of some; an asset's own rows beat it once they begin."""
+    every, parts = costs.of_firsts([EVERY]), []
+    for symbol in sorted(symbols):
+        own = costs.of_firsts([symbol])
+        begins = own.numbers("first_date")[:1]
+        before = every.take(every.numbers("first_date") < begins) if len(begins) else every
+        parts += [{**before.columns, "asset": Coded.constant(symbol, len(before))}, own.columns]
+    return DatedTable.of("costs", concat(parts))
 
 
 def _end_of(panel: Prices, column: int, shared: np.ndarray) -> tuple[int | None, int]:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from metabt.build.dated_inputs import costs_of, idle_of
 from metabt.build.plan import Node, Plan
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -223,6 +224,7 @@ class Readings:
         facts = self._datasets[leaf.dataset].facts
         few = self._left[same] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
         dates = node.calendar.sessions[rows]
+        idle = idle_of(node, self._datasets, slice(rows.start - before, rows.stop))
         inputs = LeafInputs(
             dates,
             before,
@@ -233,7 +235,9 @@ class Readings:
             {} if few else None,
             member=members_of(leaf, facts, rows),
             ended=None if market.ended is None else market.ended[before:],
+            idle=idle,
             levels=_levels(leaf, market),
+            rates=costs_of(node, self._datasets, rows),
         )
         if few:
             self._kept[key] = inputs
@@ -269,7 +273,8 @@ def _levels(leaf: Leaf, market: Market) -> Levels | None:
 
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
-    return leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf), leaf.drawn, leaf.delisting
+    read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.costs
 
 
 def meta_inputs(
@@ -279,7 +284,16 @@ def meta_inputs(
     assert isinstance(node.spec, Meta)
     calendar = node.calendar
     ends = ends_of(node.spec, plan)
-    return MetaInputs(calendar.sessions[rows], calendar.common[rows], children, starts, ends, node.layout)
+    return MetaInputs(
+        calendar.sessions[rows],
+        calendar.common[rows],
+        children,
+        starts,
+        ends,
+        node.layout,
+        idle_of(node, plan.datasets, rows),
+        costs_of(node, plan.datasets, rows),
+    )
 
 
 def ends_of(spec: Meta, plan: Plan) -> np.ndarray:

@@ -10,7 +10,8 @@
 4. start state: the digest of what the partition before left
 5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's events and steps over them
    (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe in these
-   sessions; of a meta sleeve the output digests of all beneath it; and the calendars
+   sessions; of a meta sleeve the output digests of all beneath it; of both the calendars, and what cash earned and
+   assets cost where the tree or a dataset says so (metabt.build.dated_inputs)
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
 """
@@ -23,6 +24,7 @@ from functools import cache
 
 import numpy as np
 
+from metabt.build.dated_inputs import costs_of, idle_of
 from metabt.build.inputs import ends_of, fields_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
@@ -116,11 +118,23 @@ def node_key(
         read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields_of(spec))]
         if spec.drawn is not None and spec.drawn.members is not None:
             read.append(array_digest(np.packbits(known.members(spec.drawn.members, spec.universe)[rows])))
+        read += _dated(node, plan, window, rows)
     else:
         ended = ends_of(spec, plan)
         read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]
         read += [_beneath(child, digests) for child in spec.children for digests in (outputs, states)]
+        read += _dated(node, plan, rows, rows)
     return joint_digest([made, str(states[spec.digest]), *read])
+
+
+def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
+    """Return digests of what cash earned in the sessions `window`, and of what assets cost in `rows`, if they are read.
+
+    Nothing is said of either where a tree states no rate and no dataset has costs by asset.
+    """
+    idle, costs = idle_of(node, plan.datasets, window), costs_of(node, plan.datasets, rows)
+    found = [] if idle is None else ["idle", array_digest(idle)]
+    return found if costs is None else [*found, "costs", array_digest(costs.trade, costs.borrow)]
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble
 from metabt.build.cache import NoCache
-from metabt.build.flat_baseline import flatten_tree, join_prices
+from metabt.build.flat_baseline import flatten_tree, join_prices, join_tables
 from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest
 from metabt.build.ports import Cache, Progress
@@ -114,7 +114,8 @@ class BacktestEngine:
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
         check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")
-        self.datasets[joined.name] = Dataset.of(joined)
+        known = {name: self.datasets[name].facts.point_in_time for name in used}
+        self.datasets[joined.name] = Dataset.of(joined, join_tables(known, used))
         return flat
 
     @cached_property

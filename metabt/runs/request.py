@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
+from metabt.build.dated_inputs import COSTS, RATES
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
 from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.cost_rates import EVERY
 from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
@@ -134,9 +136,15 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
             for _, leaf in tree.leaves()
             if leaf.dataset == name and leaf.drawn is not None and leaf.drawn.members is not None
         }
-        members = [array_digest(np.packbits(facts.members(*each))) for each in sorted(drawn)]
+        beside = [array_digest(np.packbits(facts.members(*each))) for each in sorted(drawn)]
+        tables = facts.point_in_time.tables
+        rate = tree.spec.cash.rate
+        if isinstance(rate, str) and RATES in tables:
+            beside.append(tables[RATES].of_firsts([rate]).digest)
+        if COSTS in tables:
+            beside.append(tables[COSTS].of_firsts([*symbols, EVERY]).digest)
         prices = facts.digest(symbols)
-        found[name] = joint_digest([prices, *members]) if members else prices
+        found[name] = joint_digest([prices, *beside]) if beside else prices
     return found
 
 

@@ -47,6 +47,11 @@ class Rate:
         rows = table.rows_of(name)
         return cls(*(table.numbers(column)[rows] for column in ("date", "value", "day_count")))
 
+    def agrees(self, other: Rate) -> bool:
+        """Return whether another rate has the same rows."""
+        mine, theirs = (self.dates, self.values, self.day_counts), (other.dates, other.values, other.day_counts)
+        return all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
     @property
     def per_day(self) -> np.ndarray:
         """(n_rows,) simple return of a calendar day."""

@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
+from metabt.values.digests import array_digest, joint_digest
 from metabt.values.tables import Coded, Table
 
 TEXT, DATE, NUMBER, FLAG = "text", "date", "number", "flag"
@@ -120,6 +121,19 @@ class DatedTable:
             {key: it.take(rows) if isinstance(it, Coded) else it[rows] for key, it in self.columns.items()},
         )
 
+    def of_firsts(self, firsts: Iterable[str]) -> DatedTable:
+        """Return the rows whose first column of ORDER is one of some texts."""
+        kept = np.zeros(len(self), bool)
+        for text in firsts:
+            kept[self.rows_of(text)] = True
+        return self.take(kept)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of its rows, whichever table they were taken from; NaN is NaN, whichever it is."""
+        own = DatedTable.of(self.name, self.columns)  # texts that no row has any more are left out
+        return joint_digest([self.name, *(text for each in own.columns.values() for text in _digests(each))])
+
     @cached_property
     def _bounds(self) -> dict[str, slice]:
         """The rows of each value of the first column of ORDER."""
@@ -136,6 +150,12 @@ class DatedTable:
     def first_texts(self) -> tuple[str, ...]:
         """What the first column of ORDER has, sorted, each once."""
         return tuple(self._bounds)
+
+
+def _digests(column: Coded | np.ndarray) -> tuple[str, ...]:
+    if isinstance(column, Coded):
+        return joint_digest(column.values), array_digest(column.codes.astype(np.int32))
+    return (array_digest(np.where(np.isnan(column), np.nan, column) if column.dtype.kind == "f" else column),)
 
 
 def _sorted(column: Coded | np.ndarray) -> Coded | np.ndarray:

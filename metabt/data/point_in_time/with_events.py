@@ -16,7 +16,7 @@ import numpy as np
 from metabt.data.dataset import FIELDS, Dataset, Names, Part
 from metabt.data.facts import Facts
 from metabt.data.point_in_time.event_digests import EVENT_TABLES, event_digests
-from metabt.data.point_in_time.tables import DatedTable, PointInTime
+from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.point_in_time.total_returns import Observed, events_of
 from metabt.data.prices import Prices
 
@@ -86,13 +86,5 @@ def _observed(prices: Prices, since: np.datetime64) -> Observed:
 
 def _of(known: PointInTime, symbols: Names) -> PointInTime:
     """Return the rows of some assets, of the tables that make events: what travels to whoever reads."""
-    return replace(
-        known, tables={name: _rows(known.tables[name], symbols) for name in EVENT_TABLES if name in known.tables}
-    )
-
-
-def _rows(table: DatedTable, symbols: Names) -> DatedTable:
-    kept = np.zeros(len(table), bool)
-    for symbol in symbols:
-        kept[table.rows_of(symbol)] = True
-    return table.take(kept)
+    own = {name: known.tables[name].of_firsts(symbols) for name in EVENT_TABLES if name in known.tables}
+    return replace(known, tables=own)

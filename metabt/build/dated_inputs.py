@@ -1,0 +1,116 @@
+"""Dated inputs: what cash earned and what trading an asset cost, as the tables beside prices have them.
+
+1. A rate that a tree names is looked for in the datasets that a sleeve reads, and then in all that the forest reads;
+   where several have it they must agree, or it is not clear which is meant.
+2. A sleeve's costs are those of each asset's own dataset, from its table `costs`; what that does not say is the
+   sleeve's own. Without such a table there is nothing to look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from metabt.build.plan import Node
+from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.accrual import Rate, idle_returns
+from metabt.data.point_in_time.cost_rates import cost_rates
+from metabt.errors import ConfigError, nearest
+from metabt.portfolio.sleeve import Leaf, Meta
+from metabt.walk.costs import CostRates
+
+RATES, COSTS = "rates", "costs"
+"""Names of the tables."""
+
+
+def idle_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> np.ndarray | None:
+    """Return what cash earns in some sessions of a sleeve's calendar, (n_rows,); None where its tree states no rate.
+
+    Raises
+    ------
+    ConfigError
+        For a rate that no dataset has, or that several have with unlike values.
+    """
+    stated = node.spec.cash.rate
+    if stated is None:
+        return None
+    rate = float(stated) if not isinstance(stated, str) else rate_of(stated, homes(node.spec), datasets)
+    sessions = node.calendar.sessions
+    previous = sessions[rows.start - 1] if rows.start else None
+    return idle_returns(sessions[rows].astype("datetime64[D]"), previous, rate).returns
+
+
+def rate_of(name: str, read: Iterable[str], datasets: Mapping[str, Dataset]) -> Rate:
+    """Return the rows of a rate that sleeves over some datasets name, from those, or else from any dataset.
+
+    Raises
+    ------
+    ConfigError
+        For a rate that none has, or that several have with unlike values.
+    """
+    own = sorted(read)
+    for names in (own, sorted(datasets)):
+        found = {it: _rate(datasets[it], name) for it in names}
+        rates = {it: rate for it, rate in found.items() if rate is not None}
+        if rates:
+            (first, one), *others = rates.items()
+            for other, rate in others:
+                if not one.agrees(rate):
+                    raise ConfigError(
+                        f"cash earns the rate '{name}', which datasets '{first}' and '{other}' have with unlike rows; "
+                        "give one of them another name, or ingest the same rows"
+                    )
+            return one
+    known = {it for each in datasets.values() for it in _names(each)}
+    cure = nearest(name, known) if known else ""
+    raise ConfigError(
+        f"cash earns the rate '{name}', which no dataset of the tree has{cure}; ingest it with one of them: metabt "
+        f"ingest FILE --dataset {own[0]} --table rates, or state a constant, such as cash: 0.03"
+    )
+
+
+def _rate(dataset: Dataset, name: str) -> Rate | None:
+    table = dataset.facts.point_in_time.tables.get(RATES)
+    return None if table is None or name not in table.first_texts else Rate.of(table, name)
+
+
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    table = dataset.facts.point_in_time.tables.get(RATES)
+    return () if table is None else table.first_texts
+
+
+def homes(spec: Leaf | Meta) -> frozenset[str]:
+    """Return the datasets that a sleeve and all beneath it read."""
+    if isinstance(spec, Leaf):
+        return frozenset({spec.dataset})
+    return frozenset().union(*(homes(child) for child in spec.children))
+
+
+def costs_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> CostRates | None:
+    """Return what trading and borrowing each asset of a sleeve costs in some sessions; None where all cost the same.
+
+    (n_rows, n_assets) each: of a leaf its universe, of a meta sleeve the physical assets of its layout.
+    """
+    spec = node.spec
+    tables = {it: datasets[it].facts.point_in_time.tables.get(COSTS) for it in homes(spec)}
+    if all(table is None for table in tables.values()):
+        return None
+    own = (spec.costs.commission_bp, spec.costs.slippage_bp, spec.costs.borrow_bp)
+    symbols, home = node.layout.symbols, _home(spec)
+    shape = (rows.stop - rows.start, len(symbols))
+    trade, borrow = np.full(shape, spec.costs.rate), np.full(shape, spec.costs.borrow_bp * 1e-4 / 365.0)
+    dates = node.calendar.sessions[rows].astype("datetime64[D]")
+    for dataset, table in tables.items():
+        columns = [place for place, symbol in enumerate(symbols) if home[symbol] == dataset]
+        if table is not None and columns:
+            assets = tuple(symbols[place] for place in columns)
+            trade[:, columns], borrow[:, columns] = cost_rates(table, assets, dates, own)
+    return CostRates(trade, borrow)
+
+
+def _home(spec: Leaf | Meta) -> dict[str, str]:
+    """Return symbol -> the dataset that it comes from; a tree takes none from two."""
+    if isinstance(spec, Leaf):
+        return dict.fromkeys(spec.universe, spec.dataset)
+    return {symbol: dataset for child in spec.children for symbol, dataset in _home(child).items()}
