@@ -83,8 +83,15 @@ class SleeveHistory:
         return min(self.block.begin, self.size)
 
     def rows(self, name: str) -> np.ndarray:
-        """Return a per-session array, such as `net`, within the view."""
-        return getattr(self.block, name)[: self.size]
+        """Return a per-session array, such as `net`, within the view.
+
+        Before the stream begins returns are 0: what cash earns until something is bought is no part of the stream.
+        """
+        found: np.ndarray = getattr(self.block, name)[: self.size]
+        if self.block.idle is not None and name in ("gross", "net"):
+            found = found.copy()
+            found[: self.begin] = 0.0
+        return found
 
     @property
     def shares(self) -> np.ndarray:
@@ -97,9 +104,13 @@ class SleeveHistory:
     def earned(self) -> np.ndarray:
         """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return.
 
-        What they do not add up to was earned by cash.
+        What they do not add up to was earned by cash. As `rows` have it, nothing is earned before the stream begins,
+        though the sleeve may hold children that have bought nothing yet.
         """
-        return self.book.earned_by_item(self.size)
+        found = self.book.earned_by_item(self.size)
+        if self.block.idle is not None:
+            found[: self.begin] = 0.0
+        return found
 
     @cached_property
     def decisions(self) -> Decisions:
@@ -157,9 +168,11 @@ class SleeveHistory:
     def cash(self) -> np.ndarray | None:
         """(n_sessions,) what cash contributed to the gross return: all of it that items did not; None without a rate.
 
-        Before the first trade that is everything there is.
+        A sleeve that its parent holds before it has bought anything is all cash: sessions before the stream count, too.
         """
-        return None if self.idle is None else self.rows("gross") - self.earned.sum(axis=1)
+        if self.idle is None:
+            return None
+        return self.block.gross[: self.size] - self.book.earned_by_item(self.size).sum(axis=1)
 
 
 def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:

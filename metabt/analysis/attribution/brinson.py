@@ -137,7 +137,8 @@ class _Pair:
     @property
     def cash(self) -> np.ndarray | None:
         """(n_sessions,) what its cash earned beyond that of the benchmark; None where cash earns nothing."""
-        one, other = self.portfolio.cash, self.benchmark.cash
+        sides = [(side.cash, side.begin) for side in (self.portfolio, self.benchmark)]
+        one, other = (None if it is None else np.where(np.arange(len(it)) < begin, 0.0, it) for it, begin in sides)
         return None if one is None or other is None else one - other
 
 

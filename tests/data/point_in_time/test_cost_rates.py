@@ -1,0 +1,66 @@
+"""Costs by asset and session against a loop over the rows of the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metabt.data.point_in_time.cost_rates import COLUMNS, cost_rates
+from metabt.data.point_in_time.tables import DatedTable
+from metabt.values.tables import Coded
+from tests.shared.laws import DRAWS, examples
+
+NAN = float("nan")
+OWN = (5.0, 2.0, 50.0)
+Row = tuple[str, str, float, float, float]
+
+
+def costs(*rows: Row) -> DatedTable:
+    texts = tuple(sorted({row[0] for row in rows}))
+    columns = {
+        "asset": Coded(np.array([texts.index(row[0]) for row in rows], np.int32), texts),
+        "first_date": np.array([row[1] for row in rows], "M8[D]"),
+        **{name: np.array([row[2 + i] for row in rows]) for i, name in enumerate(COLUMNS)},
+    }
+    return DatedTable.of("costs", columns)
+
+
+def test_an_assets_own_row_beats_that_of_all() -> None:
+    table = costs(
+        ("*", "2021-01-05", 10.0, 1.0, 365.0), ("A", "2021-01-06", 20.0, NAN, 730.0), ("A", "2021-01-08", 0.0, 0.0, 0.0)
+    )
+    dates = np.array(["2021-01-04", "2021-01-05", "2021-01-06", "2021-01-07", "2021-01-11"], "M8[D]")
+    trade, borrow = cost_rates(table, ("A", "B"), dates, OWN)
+    # before any row the sleeve's own; then that of all; then the asset's, whose slippage is left to the sleeve
+    assert trade[:, 0].tolist() == pytest.approx([7e-4, 11e-4, 22e-4, 22e-4, 0.0])
+    assert trade[:, 1].tolist() == pytest.approx([7e-4, 11e-4, 11e-4, 11e-4, 11e-4])
+    assert borrow[:, 0].tolist() == pytest.approx([50e-4 / 365, 1e-4, 2e-4, 2e-4, 0.0])
+    assert borrow[:, 1].tolist() == pytest.approx([50e-4 / 365, *[1e-4] * 4])
+
+
+@examples(80)
+@given(DRAWS, st.integers(0, 8))
+def test_a_loop_over_rows_agrees_wherever_it_is_cut(seed: int, cut: int) -> None:
+    rng, first = np.random.default_rng(seed), np.datetime64("2021-01-01")
+    places = {(str(rng.choice(["*", "A", "B", "Z"])), int(rng.integers(0, 25))) for _ in range(6)}
+    rows: list[Row] = []
+    for asset, day in sorted(places):
+        values = [NAN if rng.random() < 0.3 else float(rng.integers(0, 90)) for _ in COLUMNS]
+        rows.append((asset, str(first + day), values[0], values[1], values[2]))
+    table, dates = costs(*rows), first + np.cumsum(rng.integers(1, 5, 9))
+    trade, borrow = cost_rates(table, ("A", "B", "C"), dates, OWN)
+    for t, date in enumerate(dates):
+        for a, asset in enumerate("ABC"):
+            row: Row | None = None
+            for name in ("*", asset):
+                for it in rows:
+                    if it[0] == name and np.datetime64(it[1]) <= date:
+                        row = it
+            said = OWN if row is None else tuple(o if v != v else v for v, o in zip(row[2:], OWN, strict=True))
+            assert trade[t, a] == pytest.approx((said[0] + said[1]) / 10_000, rel=1e-14)
+            assert borrow[t, a] == pytest.approx(said[2] / 10_000 / 365, rel=1e-14)
+    parts = [cost_rates(table, ("A", "B", "C"), part, OWN) for part in (dates[:cut], dates[cut:])]
+    for whole, cuts in zip((trade, borrow), zip(*parts, strict=True), strict=True):
+        assert np.concatenate(cuts).tobytes() == whole.tobytes()
