@@ -34,7 +34,8 @@ def engine(
     made = {}
     for name, frame in prices.items():
         seen = frame.dropna(how="all").sort_index(axis=1)
-        arrays = (np.ascontiguousarray(it.to_numpy(float)) for it in (seen, volumes[name].loc[seen.index, seen.columns]))
+        traded = volumes[name].loc[seen.index, seen.columns]
+        arrays = (np.ascontiguousarray(it.to_numpy(float)) for it in (seen, traded))
         made[name] = Prices(name, seen.index.to_numpy("datetime64[D]"), tuple(seen.columns), *arrays)
     beside = {name: PointInTime(tables[name], adjusted[name]) for name in made}
     return metabt.backtest(tree, Frames(made).with_tables(beside))
