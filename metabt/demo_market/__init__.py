@@ -12,7 +12,7 @@
 8. `rates` draws cash rates, the exchange rate of the euro and what trading costs.
 9. `market` puts them together: `demo_market`, tables beside prices. `files` writes it down as CSV.
 
-Everything follows from one seed. Closes have ten significant digits, so that files and arrays hold the same numbers.
+Everything follows from one seed. Closes have twelve significant digits, so that files and arrays hold the same numbers.
 
 Imports: `values` and `data`. It knows neither how markets are stored nor how they are traded.
 Offers: `demo_market`, `DemoMarket`, `write_market`.

@@ -28,7 +28,7 @@ INDEX, DOLLARS = "top100", "dollar"
 """Universes: the index, and all listings in dollars while they are listed."""
 UNTRADED = 0.03
 """Part of the sessions in which a thin listing does not trade."""
-DIGITS = 10
+DIGITS = 12
 """Significant digits of a close."""
 
 Row = tuple[object, ...]

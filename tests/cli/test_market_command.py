@@ -43,5 +43,5 @@ def test_prices_are_raw_and_come_before_their_tables() -> None:
 
 
 def test_a_folder_without_a_market_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--folder", "somewhere"]) == 2
+    assert main(["demo", "--folder", "somewhere"]) == 1
     assert "state --market too" in capsys.readouterr().err

@@ -72,6 +72,14 @@ def test_the_demo_is_three_levels_deep_with_every_kind_of_sleeve() -> None:
         assert (spec.costs.commission_bp, spec.costs.slippage_bp) == (5, 1)
 
 
+def test_the_market_draws_its_universes_and_says_what_cash_earns() -> None:
+    tree = load_portfolio("market")
+    index, small = tree["sleeves"]["index"]["sleeves"], tree["sleeves"]["small"]
+    assert tree["cash"] == "usd" and tree["defaults"]["dataset"] == "market"
+    assert [leaf["universe"] for leaf in index.values()] == [{"members": "top100"}] * 2
+    assert small["universe"]["members"] == "dollar" and small["cash"] == {"reserve": 0.05}
+
+
 def test_the_template_makes_a_thousand_leaves_in_ten_lines() -> None:
     assert len(list(resolve(load_portfolio("thousand"), symbols=SYMBOLS).leaves())) == 1000
     text = (packaged_dir() / "portfolio" / "thousand.yaml").read_text()
