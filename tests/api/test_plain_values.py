@@ -167,7 +167,10 @@ REFUSED = {
     "frame": ({"universe": PRICES}, r"sleeve 'x': universe is a table, wanted a list.*list\(table.columns\)"),
     "row": ({"universe": PRICES.iloc[0]}, "sleeve 'x': universe is a Series of .*, wanted symbols; take its index"),
     "matrix": ({"universe": PRICES.to_numpy()}, r"universe is an array of shape \(130, 5\), wanted one dimension"),
-    "mapping": ({"universe": {"AA": 1}}, r"universe is dict .*, wanted a list of symbols, 'all', or a rule .*; list its keys"),
+    "mapping": (
+        {"universe": {"AA": 1}},
+        r"universe is dict .*, wanted a list of symbols, 'all', or a rule .*; list its keys",
+    ),
     "iterator": ({"universe": iter(SYMBOLS)}, r"universe is list_iterator .*read once.*list\("),
     "bytes": ({"universe": b"AA"}, "universe is bytes b'AA', wanted a list of symbols, 'all', or a rule"),
     "missing": ({"universe": ["AA", None]}, "universe has None, which is no text"),
