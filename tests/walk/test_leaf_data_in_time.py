@@ -152,15 +152,19 @@ def test_a_book_in_money_agrees(seed: int, lag: int, short: bool, reserve: float
 
 
 @examples(80)
-@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.lists(st.integers(1, N - 1), min_size=1, max_size=4, unique=True))
-def test_it_does_not_matter_where_it_is_cut(seed: int, lag: int, cuts: list[int]) -> None:
-    inputs, stops = drawn(seed), [*sorted(cuts), N]
+@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.sets(st.integers(1, N - 1), max_size=3), st.integers(1, 3))
+def test_it_does_not_matter_where_it_is_cut(seed: int, lag: int, cuts: set[int], after: int) -> None:
+    """Among others, between the end of an asset that trades on and what was decided before it and is due behind it."""
+    inputs = drawn(seed)
+    assert inputs.ended is not None
+    end = int(np.flatnonzero(inputs.ended[:, 1])[0])
+    stops = sorted(cuts | {min(end + after, N - 1), N})
     leaf = spec(lag=lag, cash=Cash("x", 0.1))
     whole, over = leaf_over(leaf, LeafState.initial(N_ASSETS), inputs, stops, Stopwatch(), NOTHING)
     state, blocks, start = LeafState.initial(N_ASSETS), [], 0
-    for stop, (after, block) in zip(stops, over, strict=True):
+    for stop, (left, block) in zip(stops, over, strict=True):
         state, made = walk(leaf, cut_out(inputs, slice(start, stop)), state)
-        assert [*differing(state, after, "state")] == [] and [*differing(made, block, "block")] == []
+        assert [*differing(state, left, "state")] == [] and [*differing(made, block, "block")] == []
         blocks.append(made)
         start = stop
     joined, alone = join(blocks), walk(leaf, inputs)[1]
@@ -198,6 +202,20 @@ def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, stop: int,
     aim, gone = np.full(N_ASSETS, 0.25), inputs.ended[max(stop - lag, 0) : stop + 1].any(axis=0)
     assert hold.aimed(aim).tolist() == np.where(gone, 0.0, 0.25).tolist()
     assert hold.aimed(np.full(N_ASSETS, np.nan)).tolist() == [0.0] * N_ASSETS
+
+
+@pytest.mark.parametrize("reserve", [0.0, 0.3])
+def test_a_turnover_is_that_of_what_is_invested(reserve: float) -> None:
+    """Decisions that follow on one that is under way trade away from it, as parts of what is not reserved."""
+    rng = np.random.default_rng(3)
+    flags, dates = np.ones((40, N_ASSETS), bool), np.datetime64("2021-01-04") + np.arange(30)
+    inputs = LeafInputs(dates, 10, rng.normal(0, 0.02, (40, N_ASSETS)), flags, flags[10:])
+    optimizer = Estimator("min_variance", {"max_turnover": 0.02})
+    leaf = spec(lookback=10, lag=3, schedule=Schedule(every=1), optimizer=optimizer, cash=Cash(None, reserve))
+    weights = walk(leaf, inputs)[1].decisions.weights / (1 - reserve)
+    assert len(weights) == 30 and weights.sum(axis=1) == pytest.approx(np.ones(30), abs=1e-12)
+    turnover = np.abs(np.diff(weights, axis=0)).sum(axis=1) / 2
+    assert turnover.max() == pytest.approx(0.02, abs=1e-9)
 
 
 def test_what_is_queued_forgets_what_ended_since_it_was_decided() -> None:

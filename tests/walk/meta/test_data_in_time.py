@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from metabt.walk.concatenation import join
 from metabt.walk.costs import CostRates
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.walk_forward import advance
 from tests.shared.differing import differing
 from tests.shared.laws import DRAWS, examples
+from tests.walk.meta import test_meta_holdings as held
 
 SYMBOLS = ("A", "B", "C", "D", "E")
 N, LOOKBACK = 30, 4
@@ -91,7 +93,8 @@ def tree(seed: int) -> Sleeve:
         reserve = float(rng.choice([0.0, 0.15]))
         return Sleeve(name, Leaf(dataset="d", universe=universe, **rules(reserve, **covered, **settings)))
 
-    inner = Sleeve.meta("inner", (leaf("one", "A", "B"), leaf("two", "B", "C", "D")), **rules(0.1))
+    best = {"optimizer": Estimator("max_sharpe")} if rng.random() < 0.7 else {}
+    inner = Sleeve.meta("inner", (leaf("one", "A", "B"), leaf("two", "B", "C", "D")), **rules(0.1, **best))
     short = leaf("short", "A", "E", direction="short")
     turning = {"optimizer": Estimator("min_variance", {"max_turnover": 0.3})} if rng.random() < 0.5 else {}
     return Sleeve.meta("root", (inner, short, leaf("three", "C", "E")), **rules(0.05, **turning))
@@ -144,19 +147,19 @@ def test_the_look_through_identity_holds_with_what_cash_earns(seed: int) -> None
     for path, sleeve in root.walk():
         layout, (block,), book = walked.layouts[path], walked.blocks[path], walked.opened[path].book
         at = [SYMBOLS.index(layout.symbols[a]) for a in layout.asset_of]
-        _, held = book.around(np.arange(N))
+        _, positions = book.around(np.arange(N))
         returns, idle = market.returns[LOOKBACK + 1 :][:, at], market.idle[LOOKBACK + 1 :]
-        expected = (held[:-1] * returns).sum(axis=1) + (1 - held[:-1].sum(axis=1)) * idle
+        expected = (positions[:-1] * returns).sum(axis=1) + (1 - positions[:-1].sum(axis=1)) * idle
         assert block.gross[1:] == pytest.approx(expected, abs=1e-12)
         assert block.idle is not None and block.idle.tolist() == market.idle[LOOKBACK:].tolist()
         if sleeve.sleeves:
             gaps = block.held.carried  # type: ignore[union-attr]
-            carried = np.zeros(held.shape)
+            carried = np.zeros(positions.shape)
             if gaps is not None:
                 carried[gaps.rows, gaps.columns] = gaps.after
             shares = np.asarray(block.held.after).sum(axis=1) + carried.sum(axis=1)
         else:
-            shares = held.sum(axis=1)
+            shares = positions.sum(axis=1)
         cash = (1 - shares[:-1]) * idle
         assert book.earned_by_item(N).sum(axis=1)[1:] + cash == pytest.approx(block.gross[1:], abs=1e-12)
 
@@ -202,7 +205,10 @@ def test_it_does_not_matter_where_partitions_end(seed: int, cuts: list[int]) -> 
         for name in ("gross", "cost", "net", "turnover", "netting", "idle", "closed", "decisions", "endings"):
             assert [*differing(getattr(one, name), getattr(other, name), f"{path} {name}")] == []
         assert np.asarray(one.held.after).tobytes() == np.asarray(other.held.after).tobytes()
-        assert [*differing(whole.states[path], parts.states[path], f"state of {path}")] == []
+        state = whole.states[path]
+        assert [*differing(state, parts.states[path], f"state of {path}")] == []
+        if isinstance(state, MetaState):  # what windows of later decisions have of cash
+            assert state.idle is not None and state.idle.tolist() == market.idle[-LOOKBACK:].tolist()
 
 
 @examples(40)
@@ -215,3 +221,17 @@ def test_targets_leave_the_reserve_in_cash(seed: int) -> None:
         for weights, status in zip(made.weights, made.status, strict=True):
             total = 0.0 if status == "cash" else 1 - sleeve.spec.cash.reserve
             assert abs(weights.sum()) == pytest.approx(total, abs=1e-12)
+
+
+@examples(60)
+@given(DRAWS, st.booleans(), st.booleans(), st.integers(1, held.N - 1))
+def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, gaps: bool, carries: bool, stop: int) -> None:
+    """Ahead of a session's trades shares have drifted with what cash earned beside them and what is carried."""
+    children, state, due, targets = held.drawn(seed, gaps, carries)
+    children = replace(children, idle=np.random.default_rng(seed).uniform(0, 0.01, held.N))
+    due = np.where(np.arange(held.N) < stop, due, -1)
+    hold, further = (MetaHoldings(state, children, held.LAYOUT) for _ in range(2))
+    hold.until(stop, due, targets)
+    further.until(stop + 1, due, targets)
+    assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-14)
+    assert hold.aimed(targets[0]).tolist() == targets[0].tolist()
