@@ -109,7 +109,7 @@ class WalkResult:
             return block
         market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
         held, decided = np.asarray(block.held.after), block.decisions.weights
-        after = FollowedRows.of(held, block.traded, market, decided, block.idle)
+        after = FollowedRows.of(held, block.traded, market, decided, block.idle, ordered=node.spec.is_drawn)
         return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))
 
     @cached_property

@@ -163,6 +163,11 @@ class Leaf(Rules):
         return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether its universe is drawn anew: it has assets then that nobody knew of at first."""
+        return self.drawn is not None
+
+    @property
     def holds_shorts(self) -> bool:
         """Whether some asset is held short."""
         return self.direction == "short" or bool(self.shorts)
@@ -184,6 +189,11 @@ class Meta(Rules):
     """Until every live child is eligible: `equal` holds 1/N of each live child, `wait` holds nothing."""
     min_history: int = 0
     """Sessions of stream that make a child eligible; 0 is the lookback."""
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether the universe of a leaf beneath it is drawn anew."""
+        return any(child.is_drawn for child in self.children)
 
     @property
     def history(self) -> int:

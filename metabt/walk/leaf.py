@@ -109,6 +109,7 @@ def leaf_over(
         idle,
         inputs.ended,
         spec.lag,
+        ordered=spec.is_drawn,
     )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):

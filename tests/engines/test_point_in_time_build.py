@@ -105,6 +105,25 @@ def test_what_counts_only_later_changes_nothing_before(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", slow_after(4, SEQUENCES))
+def test_a_run_of_then_knew_all_that_a_run_of_now_knows_of_then(seed: int) -> None:
+    """Without anything that was known later, members of whom nobody had heard among it, the past has the same bits."""
+    of = random_market(seed)
+    tree = random_tree(seed, of)
+    days = of.prices["listed"].index
+    at = days[len(days) * 2 // 3]
+    then = {
+        dataset: {name: [row for row in rows if str(row[DATES[name]]) <= str(at.date())] for name, rows in own.items()}
+        for dataset, own in of.tables.items()
+    }
+    now, found = run(tree, of), run(tree, RandomMarket(of.prices, of.volumes, then, of.adjusted))
+    if now is None or found is None:
+        pytest.skip("a ruined tree has no past to compare")
+    for path in now.paths:
+        pd.testing.assert_frame_equal(now.returns(path).loc[:at], found.returns(path).loc[:at], check_exact=True)
+        pd.testing.assert_frame_equal(decided(now, path, at), decided(found, path, at), check_exact=True)
+
+
+@pytest.mark.parametrize("seed", slow_after(4, SEQUENCES))
 def test_after_any_changes_of_tables_a_run_is_a_fresh_one(seed: int) -> None:
     rng = np.random.default_rng([seed, 3])
     of, cache = random_market(seed), metabt.MemoryCache()

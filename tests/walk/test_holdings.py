@@ -89,7 +89,7 @@ def test_assets_are_held_as_a_book_in_money_holds_them(
     before, after, gross = np.full(shape, 9.0), np.full(shape, 9.0), np.full(n_sessions, 9.0)
     traded, closed = np.zeros(n_sessions, bool), np.zeros(shape, bool)
     state = holdings.copy(), waiting.copy(), stale.astype(np.int64)
-    made = before, after, gross, traded, closed, NO_IDLE, *nothing_ends(n_assets)
+    made = before, after, gross, traded, closed, NO_IDLE, *nothing_ends(n_assets), bool(seed % 2)
     assert hold_assets(returns, priced, due, targets, *state, stale_after, *made) == ALIVE
     n_traded = 0
     for t in range(n_sessions):
@@ -186,7 +186,7 @@ def test_a_book_that_lost_everything_is_ruined_in_that_session(kind: str, row: i
     sure = np.ones((4, 2), bool)
     if kind == "assets":
         state = held, np.full(2, np.nan), np.zeros(2, np.int64)
-        rest = np.zeros((4, 2), bool), NO_IDLE, *nothing_ends(2)
+        rest = np.zeros((4, 2), bool), NO_IDLE, *nothing_ends(2), False
         ruin = hold_assets(returns, sure, due, targets, *state, 3, *made, *rest)
     elif kind == "shares":
         ruin = hold_shares(returns, due, targets, held, *made, NO_IDLE)

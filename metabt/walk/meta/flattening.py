@@ -92,8 +92,15 @@ def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     return netted
 
 
-def net_trades(before: np.ndarray, after: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the sum of absolute trades, (n_rows,), of a book (n_rows, n_columns) netted by group."""
+def net_trades(
+    before: np.ndarray, after: np.ndarray, group: np.ndarray, n_groups: int, *, ordered: bool = False
+) -> np.ndarray:
+    """Return the sum of absolute trades, (n_rows,), of a book (n_rows, n_columns) netted by group.
+
+    With `ordered` they are added up one after another: what is not traded, and could be, changes no bit.
+    """
+    if ordered:
+        return _summed(np.abs(net_by(after - before, group, n_groups)))
     traded = np.zeros(len(before))
     _trades(before, after, group, np.zeros(n_groups), traded)
     return traded

@@ -112,7 +112,7 @@ def meta_over(
     with watch.lap(FLATTENING, n_sessions):
         carried = hold.up_to_each(stops, due, targets)
         held, traded = hold.held(due), hold.traded
-        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
+        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0, spec.is_drawn)
         days = days_between(state.session, inputs.dates)
         cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
@@ -205,34 +205,38 @@ def _meta_decisions(spec: Meta, decided: MetaDecisions, rows: np.ndarray, live: 
     return from_first(keep(decisions, decided.kept), live)
 
 
-def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
+def _trades(
+    held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool, ordered: bool
+) -> tuple[Trades, Trades]:
     """Return the trades of the netted book, and those of the children were each to trade for itself.
 
     Short positions are added up only where they cost anything.
     """
     if inputs.rates is not None:
-        return _trades_at(inputs.rates, held, traded, inputs)
+        return _trades_at(inputs.rates, held, traded, inputs, ordered)
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
         before, after = book.around(rows)
-        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
         if layout.n_apart != len(layout.symbols):  # else no asset is in two children: nothing can cancel
-            apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
+            apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart, ordered=ordered)
     for rows in stretches(np.arange(n_sessions), layout.n_columns) if borrows else []:
         short[rows] = net_shorts(book.around(rows)[1], layout.asset_of, len(layout.symbols))
     cancels = layout.n_apart != len(layout.symbols)
     return Trades(netted, short), Trades(apart if cancels else netted, np.zeros(n_sessions))
 
 
-def _trades_at(rates: CostRates, held: Shares, traded: np.ndarray, inputs: MetaInputs) -> tuple[Trades, Trades]:
+def _trades_at(
+    rates: CostRates, held: Shares, traded: np.ndarray, inputs: MetaInputs, ordered: bool
+) -> tuple[Trades, Trades]:
     """Return the same where assets have rates of their own, with what they cost."""
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, owed, apart, fee = (np.zeros(n_sessions) for _ in range(4))
     cancels = layout.n_apart != len(layout.symbols)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
         before, after = book.around(rows)
-        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
         owed[rows] = net_charges(before, after, layout.asset_of, rates.trade[rows])
         if cancels:
             each = rates.trade[rows][:, layout.asset_of_apart]
