@@ -162,6 +162,13 @@ class Leaf(Rules):
         """Sessions ahead of a partition that its decisions may read."""
         return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the resolved spec; of what a universe is drawn from only what was stated of it."""
+        if self.drawn is None or self.drawn.stated:
+            return digest(self._plainly)
+        return digest({name: it for name, it in self._plainly.items() if name != "universe"})
+
     @property
     def is_drawn(self) -> bool:
         """Whether its universe is drawn anew: it has assets then that nobody knew of at first."""
