@@ -33,6 +33,9 @@ def decisions(run: Run) -> Facts:
         closed = run.metrics.get(sleeve, {}).get("stale_closed", 0.0)
         if closed > 0:
             rows.append((sleeve, "closed after going stale", f"{int(closed):,}", "", ""))
+        over = run.metrics.get(sleeve, {}).get("ended_closed", 0.0)
+        if over > 0:
+            rows.append((sleeve, "closed because the asset ended", f"{int(over):,}", "", ""))
     note = (
         "A decision in warm-up is equally weighted; one that fell back was made by the named method instead."
         if rows
@@ -62,7 +65,7 @@ def left_out(run: Run) -> Facts:
     ]
     note = (
         "Ineligible: not enough of its history was there. Unselected: the selector chose others. Waiting: a sleeve "
-        "whose history is still too short."
+        "whose history is still too short. Not a member: it was not in the universe, or not known to be."
         if cells
         else "Nothing was left out of a decision."
     )
