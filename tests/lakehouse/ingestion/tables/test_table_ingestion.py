@@ -88,7 +88,7 @@ def test_raw_is_stated_with_the_first_file_or_anew(
     with attach(lake, read_only=True) as con:
         assert not load_point_in_time(con, ["d"])["d"].adjusted
     assert main(["ingest", "--dataset", "d", *where]) != 0
-    assert "neither --panel nor --closed nor --adjusted to state" in capsys.readouterr().err
+    assert "neither --panel nor --closed to state, nor --adjusted" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["ingest", "--dataset", "d", "--adjusted", "maybe", *where])
     assert "got 'maybe', wanted true or false" in capsys.readouterr().err
