@@ -207,8 +207,24 @@ def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, stop: int,
     further.until(stop + 1, due, nothing)
     assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-15)
     aim, gone = np.full(N_ASSETS, 0.25), inputs.ended[max(stop - lag, 0) : stop + 1].any(axis=0)
-    assert hold.aimed(aim).tolist() == np.where(gone, 0.0, 0.25).tolist()
-    assert hold.aimed(np.full(N_ASSETS, np.nan)).tolist() == [0.0] * N_ASSETS
+    assert hold.aimed(aim, stop - lag).tolist() == np.where(gone, 0.0, 0.25).tolist()
+    assert hold.aimed(np.full(N_ASSETS, np.nan), -1).tolist() == [0.0] * N_ASSETS
+
+
+@examples(60)
+@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.integers(1, 4))
+def test_what_is_decided_in_turn_does_not_depend_on_where_it_is_cut(seed: int, lag: int, after: int) -> None:
+    inputs = drawn(seed)
+    assert inputs.ended is not None
+    cut = min(int(np.flatnonzero(inputs.ended[:, 1])[0]) + after, N - 1)
+    optimizer = Estimator("min_variance", {"max_turnover": 0.3})
+    leaf = spec(lag=lag, schedule=Schedule(every=1), optimizer=optimizer, cash=Cash("x", 0.1), min_coverage=0.6)
+    end, alone = walk(leaf, inputs)
+    state, first = walk(leaf, cut_out(inputs, slice(0, cut)))
+    state, second = walk(leaf, cut_out(inputs, slice(cut, N)), state)
+    joined = join([first, second])
+    assert [*differing(state, end, "state")] == []
+    assert [*differing(replace(joined, held=alone.held), alone, "whole")] == []
 
 
 @pytest.mark.parametrize("reserve", [0.0, 0.3])

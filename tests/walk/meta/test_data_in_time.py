@@ -244,4 +244,4 @@ def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, gaps: bool
     hold.until(stop, due, targets)
     further.until(stop + 1, due, targets)
     assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-14)
-    assert hold.aimed(targets[0]).tolist() == targets[0].tolist()
+    assert hold.aimed(targets[0], 0).tolist() == targets[0].tolist()
