@@ -23,7 +23,7 @@ from metabt.lakehouse.price_source import to_prices
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.settings import PARSERS
-from metabt.portfolio.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.portfolio.sleeve import Cash, Costs, Estimator, Leaf, Meta, Rules, Sleeve
 from metabt.values.reached_code import Code
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
@@ -179,6 +179,7 @@ SETTINGS: dict[str, object] = {
     "costs": Costs(commission_bp=7.0),
     "start": "2019-05-01",
     "fallback": (Estimator("equal"),),
+    "cash": Cash(reserve=0.1),
 }
 """Field that every sleeve has -> another value."""
 OF_LEAF: dict[str, object] = {
@@ -198,6 +199,7 @@ OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
         "slippage_bp": (Costs(), Costs(slippage_bp=0.5)),
         "borrow_bp": (Costs(), Costs(borrow_bp=1e-9)),
     },
+    Cash: {"rate": (Cash("a"), Cash("b")), "reserve": (Cash(), Cash(reserve=0.1))},
     Schedule: {
         "every": (Schedule(every=5), Schedule(every=50)),
         "period": (Schedule(period="weekly"), Schedule(period="monthly")),
