@@ -274,7 +274,7 @@ def _levels(leaf: Leaf, market: Market) -> Levels | None:
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
     read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
-    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.costs
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate
 
 
 def meta_inputs(

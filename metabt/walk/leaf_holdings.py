@@ -137,14 +137,13 @@ class LeafHoldings:
     def _sum(self, amounts: np.ndarray) -> float:
         return float(np.add.accumulate(amounts)[-1] if self._ordered else amounts.sum())
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,).
 
-        What ended in the next session, or since the decision, is not bought.
+        What ended in the next session, or since the session in which it was `decided`, is not bought.
         """
-        if not len(self._ended):
-            return np.where(np.isnan(targets), 0.0, targets)
-        return np.where(np.isnan(targets) | self._barred[self._stop], 0.0, targets)
+        ended = self._ended[max(decided, 0) : self._stop + 1].any(axis=0)
+        return np.where(np.isnan(targets) | ended, 0.0, targets)
 
     def left_of(self, queue: Queue, stop: int) -> Queue:
         """Return a queue as it is after the sessions up to the one before `stop`: without what ended since (NaN)."""

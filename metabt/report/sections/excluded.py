@@ -18,6 +18,10 @@ def excluded(run: Run) -> Section:
     return Section("excluded", "Fallbacks, warm-ups, exclusions", tables=[decisions(run), left_out(run)])
 
 
+CLOSED = {"stale_closed": "closed after going stale", "ended_closed": "closed for good, with its asset"}
+"""Metric -> what it counts, in a row of its own."""
+
+
 def decisions(run: Run) -> Facts:
     """Return a table of decisions that are not ok, by sleeve and status: number, first and last date."""
     table = run.tables["decisions"]
@@ -30,12 +34,10 @@ def decisions(run: Run) -> Facts:
         if name != "ok":
             rows.append((_text(table, "path", which), f"status {name}", f"{times:,}", begin, end))
     for sleeve in run.paths:
-        closed = run.metrics.get(sleeve, {}).get("stale_closed", 0.0)
-        if closed > 0:
-            rows.append((sleeve, "closed after going stale", f"{int(closed):,}", "", ""))
-        over = run.metrics.get(sleeve, {}).get("ended_closed", 0.0)
-        if over > 0:
-            rows.append((sleeve, "closed because the asset ended", f"{int(over):,}", "", ""))
+        for metric, told in CLOSED.items():
+            closed = run.metrics.get(sleeve, {}).get(metric, 0.0)
+            if closed > 0:
+                rows.append((sleeve, told, f"{int(closed):,}", "", ""))
     note = (
         "A decision in warm-up is equally weighted; one that fell back was made by the named method instead."
         if rows

@@ -93,7 +93,7 @@ class MetaHoldings:
         check_gain(gain, self._children.dates[self._stop])
         return drift(self._shares, market, gain)
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_children,)."""
         return targets
 

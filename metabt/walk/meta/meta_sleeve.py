@@ -20,7 +20,7 @@ from metabt.values.lazy_property import lazy_property
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.costs import CostRates, Trades, charge, saved_by_netting
+from metabt.walk.costs import AssetCosts, CostRates, Trades, charge, saved_by_netting
 from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
@@ -51,7 +51,7 @@ class MetaInputs:
     """Child, leaf and asset of each column of its own book."""
     idle: np.ndarray | None = None
     """(n_sessions,) simple returns of cash, each since its session before; None where it earns nothing."""
-    rates: CostRates | None = None
+    rates: AssetCosts | None = None
     """Costs of each physical asset in each session, (n_sessions, n_symbols of the layout); None are the spec's."""
 
     @lazy_property
@@ -112,7 +112,10 @@ def meta_over(
     with watch.lap(FLATTENING, n_sessions):
         carried = hold.up_to_each(stops, due, targets)
         held, traded = hold.held(due), hold.traded
-        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0, spec.is_drawn)
+        if inputs.rates is None:
+            trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0, spec.is_drawn)
+        else:
+            trades, apart = _trades_at(inputs.rates.at(spec.costs), held, traded, inputs, spec.is_drawn)
         days = days_between(state.session, inputs.dates)
         cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
@@ -212,8 +215,6 @@ def _trades(
 
     Short positions are added up only where they cost anything.
     """
-    if inputs.rates is not None:
-        return _trades_at(inputs.rates, held, traded, inputs, ordered)
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):

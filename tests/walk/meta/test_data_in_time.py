@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from metabt.portfolio.sleeve import Cash, Costs, Estimator, Leaf, Sleeve
 from metabt.walk.block import Block, LeafState, MetaState
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
-from metabt.walk.costs import CostRates
+from metabt.walk.costs import AssetCosts
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.flattening import Layout
 from metabt.walk.meta.meta_holdings import MetaHoldings
@@ -40,7 +40,7 @@ class Market:
     priced: np.ndarray
     ended: np.ndarray
     idle: np.ndarray
-    rates: CostRates
+    rates: AssetCosts
 
     @classmethod
     def drawn(cls, seed: int) -> Market:
@@ -55,7 +55,8 @@ class Market:
         for t, a in np.argwhere(ended):
             returns[LOOKBACK + t, a] = -0.5  # priced or not: what a delisting returns
         dates = np.datetime64("2021-01-04") + np.cumsum(rng.integers(1, 4, N))
-        rates = CostRates(rng.uniform(0, 0.01, (N, len(SYMBOLS))), rng.uniform(0, 1e-3, (N, len(SYMBOLS))))
+        size = (N, len(SYMBOLS))
+        rates = AssetCosts(*(np.where(rng.random(size) < 0.2, np.nan, rng.uniform(0, 90, size)) for _ in range(3)))
         return cls(dates, returns, priced, ended, rng.uniform(0, 3e-3, LOOKBACK + N), rates)
 
     def inputs(self, leaf: Leaf, rows: slice) -> LeafInputs:
@@ -70,8 +71,16 @@ class Market:
             np.ascontiguousarray(seen[before:]),
             ended=self.ended[rows][:, at],
             idle=self.idle[: len(seen)],
-            rates=CostRates(self.rates.trade[rows][:, at], self.rates.borrow[rows][:, at]),
+            rates=self.costs(rows, at),
         )
+
+    def costs(self, rows: slice, at: list[int]) -> AssetCosts:
+        return AssetCosts(*(getattr(self.rates, f.name)[rows][:, at] for f in fields(AssetCosts)))
+
+    def rate(self, own: Costs, name: str, t: int) -> dict[str, float]:
+        """Return symbol -> a cost of a session, a fraction."""
+        stated = getattr(self.rates, name)[t].tolist()
+        return {s: (getattr(own, name) if it != it else it) / 10_000 for s, it in zip(SYMBOLS, stated, strict=True)}
 
 
 def tree(seed: int) -> Sleeve:
@@ -84,7 +93,7 @@ def tree(seed: int) -> Sleeve:
             "lookback": LOOKBACK,
             "lag": int(rng.integers(0, 4)),
             "cash": Cash("x", reserve),
-            "costs": Costs(5.0),
+            "costs": Costs(5.0, 1.0, float(rng.choice([0.0, 80.0]))),
             **settings,
         }
 
@@ -124,7 +133,7 @@ class Walked:
         else:
             layout = self.layouts[path] = Layout.meta([self.layouts[it] for it in paths])
             at, dates = [SYMBOLS.index(symbol) for symbol in layout.symbols], self.market.dates[rows]
-            rates = CostRates(self.market.rates.trade[rows][:, at], self.market.rates.borrow[rows][:, at])
+            rates = self.market.costs(rows, at)
             children = [self.opened[it] for it in paths]
             ends, common = np.full(len(paths), NAT), np.ones(len(dates), bool)
             idle = self.market.idle[LOOKBACK:][rows]
@@ -179,8 +188,9 @@ def test_every_book_is_charged_on_its_own_netted_trades_at_each_assets_rates(see
             assert block.cost[t] == pytest.approx(owed, abs=1e-14)
             assert block.netting[t] == pytest.approx(saved, abs=1e-13)
             net, apart, short = dict[str, float](), dict[int, float](), dict[str, float]()
-            rate = dict(zip(SYMBOLS, market.rates.trade[t].tolist(), strict=True))
-            borrow = dict(zip(SYMBOLS, market.rates.borrow[t].tolist(), strict=True))
+            parts = [market.rate(sleeve.spec.costs, name, t) for name in ("commission_bp", "slippage_bp", "borrow_bp")]
+            rate = {s: parts[0][s] + parts[1][s] for s in SYMBOLS}
+            borrow = {s: it / 365 for s, it in parts[2].items()}
             for j, a in enumerate(layout.asset_of.tolist()):
                 symbol, trade = layout.symbols[a], after[t, j] - before[t, j]
                 net[symbol] = net.get(symbol, 0.0) + trade
@@ -234,4 +244,4 @@ def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, gaps: bool
     hold.until(stop, due, targets)
     further.until(stop + 1, due, targets)
     assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-14)
-    assert hold.aimed(targets[0]).tolist() == targets[0].tolist()
+    assert hold.aimed(targets[0], 0).tolist() == targets[0].tolist()
