@@ -13,6 +13,20 @@ from metabt.lakehouse.ingestion.tables.table_ingestion import ingest_table
 from tests.shared.random_markets import RandomMarket
 
 
+def as_ingested(of: RandomMarket) -> RandomMarket:
+    """Return a market none of whose members was known before its first day: what is ingested is not."""
+    tables = {
+        dataset: {
+            name: [{**row, "known_at": max(str(row["known_at"]), str(row["first_date"]))} for row in rows]
+            if name == "members"
+            else rows
+            for name, rows in own.items()
+        }
+        for dataset, own in of.tables.items()
+    }
+    return RandomMarket(of.prices, of.volumes, tables, of.adjusted)
+
+
 def store(lake: Path, of: RandomMarket) -> Path:
     """Ingest a market into a lakehouse and return it."""
     for name, frame in of.prices.items():

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 import metabt
+from metabt.config.jobs import Job
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.sweep import run_sweep
 from tests.engines.test_point_in_time_laws import engine
 from tests.shared.agreement import same
 from tests.shared.jobs import job
 from tests.shared.random_markets import random_market, random_tree
-from tests.shared.stored_markets import store
+from tests.shared.stored_markets import as_ingested, store
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")
     "seed", [3, 6, pytest.param(9, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)]
 )
 def test_every_engine_gives_the_bits_of_prices_in_memory(seed: int, tmp_path: Path) -> None:
-    of = random_market(seed)
+    of = as_ingested(random_market(seed))
     tree = random_tree(seed, of)
     lake = store(tmp_path / "lake", of)
     twin = Path(shutil.copytree(lake, tmp_path / "twin"))
@@ -37,12 +38,16 @@ def test_every_engine_gives_the_bits_of_prices_in_memory(seed: int, tmp_path: Pa
 
 
 def test_a_sweep_of_groups_has_the_rows_of_single_runs(tmp_path: Path) -> None:
-    of = random_market(6)
+    of = as_ingested(random_market(6))
     tree = random_tree(6, of)
     lake = store(tmp_path / "lake", of)
     twin = Path(shutil.copytree(lake, tmp_path / "twin"))
-    jobs = [job({**tree, "lookback": lookback}, f"portfolio.lookback={lookback}") for lookback in (20, 30)]
-    swept = run_sweep(jobs, lake, engine="ray", keep="all")
-    alone = run_sweep(jobs, twin, engine="local", keep="all")
+
+    def jobs(engine: str) -> list[Job]:
+        cluster = {"cluster": {"workers": 2}} if engine == "ray" else {}
+        return [job({**tree, "lookback": it}, f"portfolio.lookback={it}", engine=engine, **cluster) for it in (20, 30)]
+
+    swept, alone = run_sweep(jobs("ray"), str(lake)), run_sweep(jobs("local"), str(twin))
     assert [it.run_id for it in swept.runs] == [it.run_id for it in alone.runs]
     assert [it.metrics for it in swept.runs] == [it.metrics for it in alone.runs]
+    assert all(it.status == "ok" for it in swept.runs)
