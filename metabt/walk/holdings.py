@@ -200,6 +200,7 @@ def hold_assets(
 @kernel()
 def hold_shares(
     returns: np.ndarray,
+    earned: np.ndarray,
     due: np.ndarray,
     targets: np.ndarray,
     shares: np.ndarray,
@@ -211,12 +212,14 @@ def hold_shares(
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
-    `returns` (n_sessions, n_children) are the children's gross returns; the other arguments are as in `hold_assets`.
+    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned` (n_sessions,
+    n_children) what a unit of each makes in the parent's session (metabt.walk.meta.aggregation): the same numbers unless
+    the cash of a child accrues by other sessions than the parent's. The other arguments are as in `hold_assets`.
     """
     n_sessions, n_children = returns.shape
     pays = len(idle) > 0
     for t in range(n_sessions):
-        gain = earnings(shares, returns[t])
+        gain = earnings(shares, earned[t])
         if pays:
             gain = _gained(gain, invested(shares), idle[t])
         gross[t] = gain
@@ -235,6 +238,7 @@ def hold_shares(
 @kernel()
 def hold_shares_with_gaps(
     returns: np.ndarray,
+    earned: np.ndarray,
     due: np.ndarray,
     targets: np.ndarray,
     shares: np.ndarray,
@@ -261,7 +265,7 @@ def hold_shares_with_gaps(
     n_sessions, n_children = returns.shape
     n_columns, pays = len(child_of), len(idle) > 0
     for t in range(n_sessions):
-        gain = earnings(shares, returns[t]) + earnings(carried, asset_returns[t])
+        gain = earnings(shares, earned[t]) + earnings(carried, asset_returns[t])
         if pays:
             gain = _gained(gain, invested(shares) + invested(carried), idle[t])
         gross[t] = gain

@@ -132,6 +132,7 @@ def meta_over(
         decisions=replace(decisions, rows=inputs.at(decisions.rows)),
         held=held,
         idle=inputs.idle,
+        invested=None if inputs.idle is None else inputs.book(held).invested,
     )
     left = Left(learnt, decisions.rows, trades, saved, carried)
     return whole, cut(spec, state, children, whole, left, stops)
