@@ -100,7 +100,7 @@ def net_trades(
     With `ordered` they are added up one after another: what is not traded, and could be, changes no bit.
     """
     if ordered:
-        return _summed(np.abs(net_by(after - before, group, n_groups)))
+        return added_across(np.abs(net_by(after - before, group, n_groups)))
     traded = np.zeros(len(before))
     _trades(before, after, group, np.zeros(n_groups), traded)
     return traded
