@@ -18,7 +18,7 @@ from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
 from metabt.walk.costs import CostRates
 from metabt.walk.leaf import LeafInputs
-from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.flattening import Layout, added_across, invested_in
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.walk_forward import advance
 from tests.shared.differing import differing
@@ -117,7 +117,7 @@ class Walked:
         if isinstance(spec, Leaf):
             self.layouts[path], inputs = Layout.leaf(spec.universe), self.market.inputs(spec, rows)
             state = before.get(path) or LeafState.initial(len(spec.universe))
-            book = state.holdings
+            book, invested = state.holdings, float(added_across(state.holdings[None])[0])
         else:
             layout = self.layouts[path] = Layout.meta([self.layouts[it] for it in paths])
             at, dates = [SYMBOLS.index(symbol) for symbol in layout.symbols], self.market.dates[rows]
@@ -129,10 +129,12 @@ class Walked:
             state = before.get(path) or MetaState.initial(len(paths), layout.n_columns)
             shares = np.repeat(state.holdings, [len(start.book) for start in starts])
             book = shares * np.concatenate([start.book for start in starts]) + 0.0 + state.carried
+            beneath = np.array([[start.invested for start in starts]])
+            invested = float(invested_in(state.holdings[None], beneath, added_across(state.carried[None]))[0])
         self.states[path], block = advance(spec, state, inputs)
         self.blocks.setdefault(path, []).append(block)
         self.opened[path] = opened(block, None if isinstance(spec, Leaf) else inputs)
-        return Start(state.live, state.started, book)
+        return Start(state.live, state.started, book, invested)
 
 
 @examples(60)
@@ -148,6 +150,7 @@ def test_the_look_through_identity_holds_with_what_cash_earns(seed: int) -> None
         returns, idle = market.returns[LOOKBACK + 1 :][:, at], market.idle[LOOKBACK + 1 :]
         expected = (held[:-1] * returns).sum(axis=1) + (1 - held[:-1].sum(axis=1)) * idle
         assert block.gross[1:] == pytest.approx(expected, abs=1e-12)
+        assert block.invested == pytest.approx(held.sum(axis=1), abs=1e-12)
         assert block.idle is not None and block.idle.tolist() == market.idle[LOOKBACK:].tolist()
         if sleeve.sleeves:
             gaps = block.held.carried  # type: ignore[union-attr]
@@ -199,7 +202,7 @@ def test_it_does_not_matter_where_partitions_end(seed: int, cuts: list[int]) -> 
     whole, parts = Walked(root, market, [N]), Walked(root, market, [*sorted(cuts), N])
     for path, _ in root.walk():
         (one,), other = whole.blocks[path], join(parts.blocks[path])
-        for name in ("gross", "cost", "net", "turnover", "netting", "idle", "closed", "decisions", "endings"):
+        for name in ("gross", "cost", "net", "turnover", "netting", "idle", "closed", "decisions", "endings", "invested"):
             assert [*differing(getattr(one, name), getattr(other, name), f"{path} {name}")] == []
         assert np.asarray(one.held.after).tobytes() == np.asarray(other.held.after).tobytes()
         assert [*differing(whole.states[path], parts.states[path], f"state of {path}")] == []
