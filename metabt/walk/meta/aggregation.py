@@ -68,6 +68,13 @@ class Aligned:
         return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
 
     @property
+    def net(self) -> np.ndarray:
+        """(n_sessions,) its net stream; 0 where it has no session, and before it begins, when its cash may earn."""
+        if self.child is None or self.child.block.idle is None:
+            return self.stream("net")
+        return np.where(self.alive, self.stream("net"), 0.0)
+
+    @property
     def invested(self) -> np.ndarray:
         """(n_sessions,) sum of its flattened holdings as of each session; where cash earns."""
         if self.child is None:
@@ -215,8 +222,8 @@ class Gathered:
 
     @lazy_property
     def net(self) -> np.ndarray:
-        """Net returns, after costs; 0 where the child has no session."""
-        return np.stack([child.stream("net") for child in self.children], axis=1)
+        """Net returns, after costs; 0 where the child has no session, and before its stream."""
+        return np.stack([child.net for child in self.children], axis=1)
 
     @lazy_property
     def alive(self) -> np.ndarray:
