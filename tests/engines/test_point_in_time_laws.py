@@ -16,7 +16,6 @@ from tests.shared import oracle
 from tests.shared.oracle_point_in_time import PointInTimeMarket
 from tests.shared.random_markets import random_market, random_tree
 
-
 EXACT = 1e-12
 TREES = 30
 COLUMNS = ["gross", "cost", "net", "turnover"]
