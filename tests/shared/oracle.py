@@ -670,8 +670,9 @@ def optimize(
             weights = np.array([settings["weights"].get(item, 0.0) for item in names])
             status = status if weights.any() else "cash"
         elif names and settings.keys() & {"max_turnover", "turnover_penalty"}:
-            held = np.array([leaving[item] for item in names])
-            sold = np.array([w for item, w in leaving.items() if item not in names])
+            parts = {item: w / spec.invested() for item, w in leaving.items()}  # of what is no reserve, as weights are
+            held = np.array([parts[item] for item in names])
+            sold = np.array([w for item, w in parts.items() if item not in names])
             weights = optimizers[IN_TURN](name, X, settings, held, sold)
         elif names:
             weights = optimizers[name](X, **settings)

@@ -22,8 +22,8 @@ def replay(
 ) -> pd.DataFrame:
     """Return gross, net and the drifted book's largest distance from `before`, by session.
 
-    `table` holds the stored (date, symbol, before, target); `returns` has a row for every session of the book, and `idle`
-    has what cash earned in each of them, nothing if it is None.
+    `table` holds the stored (date, symbol, before, target); `returns` has a row for every session of the book, and so
+    has `idle`, what cash earned in each of them: nothing if it is None.
     """
     symbols = sorted(set(table["symbol"]))
     before = table.pivot(index="date", columns="symbol", values="before").reindex(columns=symbols).fillna(0.0)

@@ -9,8 +9,8 @@ Each row has two amounts of an item of a sleeve, linked by Carino's factors (met
 
 Costs are a row of their own. A sleeve pays for the trades of its own book; the portfolio for those that are left once
 its sleeves' trades are netted, which is why the `root` of costs beneath the root is 0. What cash earned is a row of its
-own at every sleeve, where the tree states a rate: that of a sleeve is what its own items leave over. The `root` of it is
-by sessions of the portfolio, in which all its cash earns; a sleeve with fewer sessions has it by its own.
+own at every sleeve, where the tree states a rate: that of a sleeve is what its own items leave over. The `root` of it
+is by sessions of the portfolio, in which all its cash earns; `own` is by those of the sleeve.
 """
 
 from __future__ import annotations
