@@ -183,6 +183,13 @@ def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> di
     return {dataset: tuple(sorted(symbols)) for dataset, symbols in sorted(found.items())}
 
 
+@reported
+def datasets_with(con: duckdb.DuckDBPyConnection, table: str, at: int | None = None) -> list[str]:
+    """Return the datasets that have rows of a table of what is dated beside prices, sorted."""
+    sql = "SELECT dataset FROM datasets{at} WHERE contains(tables, $1) ORDER BY dataset"
+    return [name for (name,) in read_at(con, sql, at, f'"{table}": ').fetchall()]
+
+
 def chosen(known: Mapping[str, Collection[str]], dataset: str, symbols: Iterable[str] | None) -> tuple[str, ...]:
     """Return the wanted symbols of a dataset, sorted, each once.
 
