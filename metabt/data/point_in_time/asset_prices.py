@@ -104,9 +104,7 @@ class _Reading:
             if volume is not None and prices.volume is not None:
                 volume[spell.rows, spell.column] = prices.volume[spell.rows, column]
         entry, entered = (None, None) if prices.entry is None else self._entered(prices, place)
-        return Prices(
-            prices.name, prices.dates, self.assets, close, volume, prices.closed, entry, entered=entered
-        )
+        return Prices(prices.name, prices.dates, self.assets, close, volume, prices.closed, entry, entered=entered)
 
     def _entered(self, prices: Prices, place: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
         """Return the last price of each asset before the part, and its date, (n_assets,); NaN, NaT without one."""
@@ -157,7 +155,7 @@ def _part(beneath: Dataset, lives: Lives, rows: slice, assets: Names, fields: Na
     number = {at: position for position, at in enumerate(ended)}
     parts = list(known.partitions.values())
     read = [beneath.part(parts[at], tuple(sorted(symbols)), ("close",)) for at, symbols in ended.items()]
-    symbols = tuple(sorted({it.symbol for it in (*spells, *entries)})) or known.symbols[:1]
+    symbols = tuple(sorted({it.symbol for it in spells} | {it.symbol for it in entries})) or known.symbols[:1]
     numbered = (replace(it, ended=None if it.ended is None else number[it.ended]) for it in entries)
     return _Reading(beneath.part(slice(first, stop), symbols, fields), assets, spells, tuple(numbered), tuple(read))
 
@@ -190,9 +188,7 @@ class _History:
         """Yield the lives of an asset that may have its last price, the newest first, down to one that is sure to."""
         for life in reversed(self._lives.places(asset)):
             begun, stop = self._rows(life)
-            touched = [
-                it for it in self._of(life) if self._parts[it].start < stop and self._parts[it].stop > begun
-            ]
+            touched = [it for it in self._of(life) if self._parts[it].start < stop and self._parts[it].stop > begun]
             if touched:
                 yield life
             if any(self._parts[it].start >= begun and self._parts[it].stop <= stop for it in touched):

@@ -29,9 +29,7 @@ OUTSIDE = (
 """What asks for the prices of each symbol that are outside of all its lives."""
 
 
-def spans(
-    con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives
-) -> dict[str, tuple[np.datetime64, np.datetime64]]:
+def spans(con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives) -> dict[str, tuple[np.datetime64, np.datetime64]]:
     """Return asset -> the dates of its first and its last price, of those that have any."""
     if lives.are_plain:
         return _as_spans(execute(con, OF_SYMBOLS, dataset).fetchall())

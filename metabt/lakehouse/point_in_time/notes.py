@@ -100,8 +100,7 @@ def _summed(late: Iterable[Found]) -> list[Found]:
 def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, lives: Lives) -> Iterator[Found]:
     tables = held.tables
     bounds = spans(con, dataset, lives) if {"members", "delistings", "actions"} & set(tables) else {}
-    for symbol, day, count in outside(con, dataset, lives):
-        yield symbol, day, "prices of no asset", float(count)
+    yield from ((it, first, "prices of no asset", float(count)) for it, first, count in outside(con, dataset, lives))
     if "members" in tables:
         yield from _unpriced(tables["members"], bounds)
     yield from _of_ends(con, dataset, tables, bounds)

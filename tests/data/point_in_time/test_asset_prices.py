@@ -20,7 +20,7 @@ FIELDS = ("close", "returns", "volume")
 
 
 def market(seed: int) -> tuple[Prices, list[Row], tuple[str, ...]]:
-    """Return random prices of the tickers P to T with gaps over five years, lives of assets under P to S, and assets."""
+    """Return random prices of tickers P to T with gaps over five years, lives of assets under P to S, and assets."""
     rng = np.random.default_rng(seed)
     days = START + np.sort(rng.choice(1500, 260, replace=False))
     close = 50 * np.exp(np.cumsum(rng.normal(0, 0.03, (len(days), 5)), axis=0))
@@ -34,7 +34,8 @@ def market(seed: int) -> tuple[Prices, list[Row], tuple[str, ...]]:
     rows: list[Row] = []
     holder: dict[str, tuple[str, Row]] = {}  # ticker -> its asset and row
     for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
-        named = dict(zip(rng.permutation(list("PQRS")).tolist(), rng.permutation(list("abcde")).tolist()[:4]))
+        holders = rng.permutation(list("abcde")).tolist()[:4]
+        named = dict(zip(rng.permutation(list("PQRS")).tolist(), holders, strict=True))
         named = {ticker: asset for ticker, asset in named.items() if rng.random() < 0.7}
         now: dict[str, tuple[str, Row]] = {}
         for ticker, asset in named.items():
@@ -235,3 +236,35 @@ def test_digests_of_years_do_not_change_with_what_comes_later(seed: int) -> None
     early = by_asset(stored(prices.rows(slice(0, cut)), tables(assets=opened)), assets).facts.digests
     late = by_asset(stored(prices, tables(assets=rows)), assets).facts.digests
     assert early == {cell: text for cell, text in late.items() if cell[1] < "2021"}
+
+
+def digests(symbols: str, closes: dict[str, dict[int, float]], rows: list[Row]) -> dict[int, str]:
+    """Return the digests of the closes of asset a by year, of prices by symbol, 30-day period and value."""
+    days = np.arange("2018-01-01", "2021-01-01", 30, dtype="datetime64[D]")
+    close = np.full((len(days), len(symbols) + 1), np.nan)
+    close[:, -1] = 1.0  # whatever has a price in every session
+    for symbol, values in closes.items():
+        for row, value in values.items():
+            close[row, symbols.index(symbol)] = value
+    prices = Prices("m", days, (*symbols, "Z"), close)
+    found = by_asset(stored(prices, tables(assets=rows)), ("a",)).facts.digests
+    return {int(label): text for _, label, _ in found if (text := found["a", label, "close"])}
+
+
+def test_a_price_from_before_a_life_is_no_price_of_it() -> None:
+    closes = {"P": {1: 10.0, 30: 12.0, 31: 13.0}}  # of 2018 and 2020
+    late, early = (
+        digests("P", closes, [{"asset": "a", "symbol": "P", "first_date": first}])
+        for first in ("2019-06-01", "2018-01-01")
+    )
+    assert set(late) == {2020} and late[2020] != early[2020]  # 2020 begins with a return, or with none
+
+
+def test_the_price_that_a_year_is_entered_with_is_looked_for_until_it_is_sure_to_be_there() -> None:
+    rows: list[Row] = [
+        {"asset": "a", "symbol": "P", "first_date": "2018-01-01", "last_date": "2019-01-09"},
+        {"asset": "a", "symbol": "Q", "first_date": "2019-01-10", "last_date": "2019-06-30"},  # without a price
+        {"asset": "a", "symbol": "R", "first_date": "2019-07-01"},
+    ]
+    one, other = (digests("PQR", {"P": {3: x}, "Q": {22: 5.0}, "R": {30: 12.0}}, rows) for x in (10.0, 11.0))
+    assert one[2018] != other[2018] and one[2020] != other[2020]
