@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabt.analysis.coverage import proposed
+from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
 from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
 
@@ -32,7 +33,7 @@ def note_lines(notes: RunNotes, place: str = "", found: bool = False) -> list[st
     place : where the run is stored; empty says nothing of it
     found : whether it was read back instead of computed
     """
-    return [run_line(notes, place, found), *settings_lines(notes), *concerns(notes)]
+    return cut([run_line(notes, place, found), *settings_lines(notes), *concerns(notes)], LINES)
 
 
 def run_line(notes: RunNotes, place: str = "", found: bool = False) -> str:
@@ -53,6 +54,7 @@ def concerns(notes: RunNotes) -> list[str]:
         *([ended_early(notes.early_end)] if notes.early_end else []),
         *([fallbacks(notes.fell_back)] if notes.fell_back else []),
         *([ineligible(notes.left_out)] if notes.left_out else []),
+        *([ends(notes.ended)] if notes.ended else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -88,6 +90,22 @@ def ineligible(found: Sequence[LeftOut]) -> str:
         for it in found
     ]
     return f"left out: {listed(told, 'case', '; ', 2)}"
+
+
+def ends(found: Sequence[Ended]) -> str:
+    """Return which holdings were closed because their asset ended, and what was assumed where no return was stated."""
+    told = [f"{it.symbol} on {it.date}, {it.weight:.2%} of NAV, {_last_return(it)}" for it in found]
+    assumed = [it for it in found if it.assumed]
+    lacking = f"; of {len(assumed)} no return was stated" if assumed else ""
+    return f"ended while held: {len(found)} holding{'s' * (len(found) != 1)} ({listed(told, 'case', '; ')}){lacking}"
+
+
+def _last_return(it: Ended) -> str:
+    if it.assumed:
+        return f"{it.how}, assumed {' or '.join(f'{each:+.0%}' for each in it.assumed)}"
+    if np.isnan(it.stated):
+        return it.how
+    return f"{it.how} {it.stated:+.0%}{' in its prices' * it.included}"
 
 
 def warnings(found: Sequence[Warned]) -> str:

@@ -4,7 +4,8 @@
 2. The dataset that ends it: a tree goes on no longer than each of its datasets that is not closed.
 3. The sleeves whose decisions were made by a fallback, how many of how many, and why.
 4. The assets that were ineligible at most decisions of their leaf (`left_out`).
-5. The warnings that estimators of other packages gave, by sleeve.
+5. The holdings that were closed because their asset ended (`ended`).
+6. The warnings that estimators of other packages gave, by sleeve.
 
 All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
 `note_lines` has the words.
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
+from metabt.analysis.ended import Ended, ended
 from metabt.analysis.left_out import LeftOut, left_out
 from metabt.data.dataset import Dataset
 from metabt.values.tables import Table, texts
@@ -106,6 +108,8 @@ class RunNotes:
     """Sleeves with fallbacks, those first that fell back most often."""
     left_out: tuple[LeftOut, ...] = ()
     """Assets that were ineligible at most decisions, by leaf and cause; what can be cured comes first."""
+    ended: tuple[Ended, ...] = ()
+    """Holdings of the root that were closed because their asset ended, the largest first."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code, the most frequent first."""
 
@@ -116,7 +120,7 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
     Parameters
     ----------
     run_id : the run's identity
-    tables : its tables; `sleeves`, `returns` and `decisions` are read
+    tables : its tables; `sleeves`, `returns`, `decisions` and, where it is there, `weights` are read
     around : what its tables do not say of it
 
     Raises
@@ -138,6 +142,7 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         early_end(around.datasets, around.end),
         tuple(fell_back(counts, specs)),
         tuple(left_out(counts, specs, around.datasets)),
+        tuple(ended(tables, specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
     )
 

@@ -25,7 +25,7 @@ WANTED = {
     "selector": "a name, {name: ..., parameter: ...}, or an object or a class with fit(X) and get_support()",
 }
 """Setting -> what it takes."""
-RULE = (*(each.name for each in fields(Drawn)), OF)
+RULE = (*(each.name for each in fields(Drawn) if each.name != "stated"), OF)
 """Keys of a rule by which a universe is drawn."""
 NAMED = ("optimizer", "selector")
 """Settings whose value may be a mapping with an estimator's class for `name`."""

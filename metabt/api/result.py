@@ -287,7 +287,7 @@ class Result:
         -------
         DataFrame
             A row per sleeve, period and item, numbered. Columns: `path` of the sleeve, text; `date`, last session of
-            the period; `kind`, text: child, asset or costs; `item`, text; `own` and `root`, float64, linked by
+            the period; `kind`, text: child, asset, cash or costs; `item`, text; `own` and `root`, float64, linked by
             Carino's factors. A sleeve's rows add up in `own` to its total net return, and in `root` to what it
             contributed to the portfolio's.
 

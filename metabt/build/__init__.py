@@ -9,8 +9,8 @@
 4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything.
 5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown; `walked_ahead` takes
    leaves of which nothing is known over many partitions at once, `cold_walk` whole trees of such sleeves over all of
-   them; `foreign_warnings` counts what estimators of other packages warn of; `walk_result` is a forest after its walk and the interface of the executors that walk one,
-   `shard` the sleeves that one process walks for others.
+   them; `foreign_warnings` counts what estimators of other packages warn of; `walk_result` is a forest after its walk
+   and the interface of the executors that walk one, `shard` the sleeves that one process walks for others.
 6. `ports` are the interfaces that caches and progress bars implement.
 
 Imports: `walk` and the rooms beneath it. It knows neither Ray nor DuckDB.

@@ -15,10 +15,10 @@ import numpy as np
 from metabt.build.plan import Node
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate, idle_returns
-from metabt.data.point_in_time.cost_rates import cost_rates
+from metabt.data.point_in_time.cost_rates import COLUMNS, cost_rates
 from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta
-from metabt.walk.costs import CostRates
+from metabt.walk.costs import AssetCosts
 
 RATES, COSTS = "rates", "costs"
 """Names of the tables."""
@@ -87,26 +87,24 @@ def homes(spec: Leaf | Meta) -> frozenset[str]:
     return frozenset().union(*(homes(child) for child in spec.children))
 
 
-def costs_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> CostRates | None:
-    """Return what trading and borrowing each asset of a sleeve costs in some sessions; None where all cost the same.
+def costs_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> AssetCosts | None:
+    """Return what the assets of a sleeve cost by rows of their own in some sessions; None where no dataset has any.
 
     (n_rows, n_assets) each: of a leaf its universe, of a meta sleeve the physical assets of its layout.
     """
-    spec = node.spec
-    tables = {it: datasets[it].facts.point_in_time.tables.get(COSTS) for it in homes(spec)}
+    tables = {it: datasets[it].facts.point_in_time.tables.get(COSTS) for it in homes(node.spec)}
     if all(table is None for table in tables.values()):
         return None
-    own = (spec.costs.commission_bp, spec.costs.slippage_bp, spec.costs.borrow_bp)
-    symbols, home = node.layout.symbols, _home(spec)
-    shape = (rows.stop - rows.start, len(symbols))
-    trade, borrow = np.full(shape, spec.costs.rate), np.full(shape, spec.costs.borrow_bp * 1e-4 / 365.0)
+    symbols, home = node.layout.symbols, _home(node.spec)
+    found = {name: np.full((rows.stop - rows.start, len(symbols)), np.nan) for name in COLUMNS}
     dates = node.calendar.sessions[rows].astype("datetime64[D]")
     for dataset, table in tables.items():
         columns = [place for place, symbol in enumerate(symbols) if home[symbol] == dataset]
         if table is not None and columns:
-            assets = tuple(symbols[place] for place in columns)
-            trade[:, columns], borrow[:, columns] = cost_rates(table, assets, dates, own)
-    return CostRates(trade, borrow)
+            own = cost_rates(table, tuple(symbols[place] for place in columns), dates)
+            for name, values in own.items():
+                found[name][:, columns] = values
+    return AssetCosts(**found)
 
 
 def _home(spec: Leaf | Meta) -> dict[str, str]:

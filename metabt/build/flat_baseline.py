@@ -138,7 +138,7 @@ def join_tables(known: Mapping[str, PointInTime], used: Mapping[str, Iterable[st
 
 
 def _by_asset(costs: DatedTable, symbols: Iterable[str]) -> DatedTable:
-    """Return costs with what is said of all assets said of each of some; an asset's own rows beat it once they begin."""
+    """Return costs with what is said of all assets said of each of some, until an asset's own rows begin."""
     every, parts = costs.of_firsts([EVERY]), []
     for symbol in sorted(symbols):
         own = costs.of_firsts([symbol])

@@ -27,6 +27,7 @@ from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Assets, Block, LeafState, MetaState
 from metabt.walk.book import LeafBook, Opened, Start
 from metabt.walk.leaf import LeafInputs
+from metabt.walk.meta.flattening import added_across, invested_in
 from metabt.walk.meta.meta_sleeve import MetaInputs
 
 SHARED = 2**26
@@ -274,7 +275,7 @@ def _levels(leaf: Leaf, market: Market) -> Levels | None:
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
     read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
-    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.costs
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate
 
 
 def meta_inputs(
@@ -313,7 +314,7 @@ def opened(block: Block, inputs: LeafInputs | MetaInputs | None) -> Opened:
 def start_of(node: Node, states: Mapping[str, LeafState | MetaState]) -> Start:
     """Return a sleeve's start of the next partition, from the states of all sleeves by spec digest."""
     state = states[node.spec.digest]
-    return Start(state.live, state.started, _book_of(node.spec, states))
+    return Start(state.live, state.started, _book_of(node.spec, states), _invested_of(node.spec, states))
 
 
 def _book_of(spec: Leaf | Meta, states: Mapping[str, LeafState | MetaState]) -> np.ndarray:
@@ -324,3 +325,13 @@ def _book_of(spec: Leaf | Meta, states: Mapping[str, LeafState | MetaState]) -> 
     books = [_book_of(child, states) for child in spec.children]
     shares = np.repeat(state.holdings, [len(book) for book in books])
     return shares * np.concatenate(books) + 0.0 + state.carried
+
+
+def _invested_of(spec: Leaf | Meta, states: Mapping[str, LeafState | MetaState]) -> float:
+    """Return the sum of that book, added up level by level as a block's is: the next one goes on with the same bits."""
+    state = states[spec.digest]
+    if isinstance(state, LeafState):
+        return float(added_across(state.holdings[None])[0])
+    assert isinstance(spec, Meta)
+    beneath = np.array([[_invested_of(child, states) for child in spec.children]])
+    return float(invested_in(state.holdings[None], beneath, added_across(state.carried[None]))[0])

@@ -134,7 +134,11 @@ def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
     """
     idle, costs = idle_of(node, plan.datasets, window), costs_of(node, plan.datasets, rows)
     found = [] if idle is None else ["idle", array_digest(idle)]
-    return found if costs is None else [*found, "costs", array_digest(costs.trade, costs.borrow)]
+    if costs is None:
+        return found
+    stated = (costs.commission_bp, costs.slippage_bp, costs.borrow_bp)
+    # NaN is NaN, whichever it is
+    return [*found, "costs", array_digest(*(np.where(np.isnan(each), np.nan, each) for each in stated))]
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:

@@ -135,10 +135,21 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
         for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
             if sleeve.spec.digest not in nodes:
                 nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
+            elif isinstance(sleeve.spec, Leaf) and sleeve.spec.is_drawn:
+                _check_drawn_alike(path, sleeve.spec, nodes[sleeve.spec.digest])
     labels = sorted({label for node in nodes.values() for label in node.partitions})
     lookback = max((node.spec.reach for node in nodes.values()), default=0)
     alone = _roots_alone(trees, nodes) if fleeting else frozenset()
     return Plan(tuple(trees), datasets, nodes, tuple(labels), alone, lookback)
+
+
+def _check_drawn_alike(path: str, leaf: Leaf, node: Node) -> None:
+    """Raise ConfigError where two leaves draw by one rule from different assets, of which the rule says nothing."""
+    if isinstance(node.spec, Leaf) and node.spec.universe != leaf.universe:
+        raise ConfigError(
+            f"sleeves '{node.label}' and '{path}' draw their universes by one rule from {len(node.spec.universe)} and "
+            f"{len(leaf.universe)} assets; state the assets of a rule, as in universe: {{min_price: 5, of: [...]}}"
+        )
 
 
 def _roots_alone(trees: Sequence[Sleeve], nodes: Mapping[str, Node]) -> frozenset[str]:

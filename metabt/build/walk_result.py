@@ -109,7 +109,7 @@ class WalkResult:
             return block
         market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
         held, decided = np.asarray(block.held.after), block.decisions.weights
-        after = FollowedRows.of(held, block.traded, market, decided, block.idle)
+        after = FollowedRows.of(held, block.traded, market, decided, block.idle, ordered=node.spec.is_drawn)
         return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))
 
     @cached_property
@@ -139,7 +139,7 @@ class WalkResult:
         """Return what a meta sleeve reads over all partitions; sleeves over the same children share it."""
         if node.children not in self._inputs:
             nodes = [self.plan.nodes[key] for key in node.children]
-            starts = [Start(False, False, np.zeros(child.layout.n_columns)) for child in nodes]
+            starts = [Start(False, False, np.zeros(child.layout.n_columns), 0.0) for child in nodes]
             rows = slice(0, len(node.calendar.sessions))
             self._inputs[node.children] = meta_inputs(node, rows, self.plan, [self.opened(n) for n in nodes], starts)
         return self._inputs[node.children]

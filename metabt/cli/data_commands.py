@@ -68,7 +68,7 @@ def _restated(
 
     if closed is None and panel is None and adjusted is None:
         raise ConfigError(
-            "no file to ingest, and neither --panel nor --closed nor --adjusted to state; name a FILE, or one of them"
+            "no file to ingest, and neither --panel nor --closed to state, nor --adjusted; name a FILE, or one of them"
         )
     return restate(place(lakehouse), dataset, closed=closed, panel=panel, adjusted=adjusted)
 

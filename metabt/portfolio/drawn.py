@@ -5,7 +5,8 @@
 3. `largest` keeps the first so many of what is left, by the mean of `by` over the last `lookback` sessions in which it
    was observed; of equals those whose symbol comes first.
 
-The universe itself has every asset that may ever be drawn.
+The universe itself has every asset that may ever be drawn. Where those are all of a membership or of a dataset, they
+are no setting of the sleeve: who joins later changes nothing of what identifies it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ LEVELS = (DOLLAR_VOLUME, CLOSE)
 """What `by` may say."""
 OF = "of"
 """Key of the symbols that a rule draws from; all of the dataset, or all of the membership, where it is not stated."""
+EVER = "ever"
+"""Key of the same where it was not stated: what a resolved tree has found, to be read back."""
 MOST = 1_000_000
 """More assets, and more sessions, than there are."""
 
@@ -41,6 +44,8 @@ class Drawn:
     """Least raw close at the decision; None asks for none."""
     min_prices: int | None = None
     """Closes by the decision, itself included; None asks for none."""
+    stated: bool = False
+    """Whether the assets to draw from are stated, and so a setting of the sleeve."""
 
     @property
     def reads_volume(self) -> bool:
@@ -63,7 +68,8 @@ class Drawn:
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if getattr(self, each.name) is not None and (each.name not in of_largest or self.largest is not None)
+            if getattr(self, each.name) not in (None, False)
+            and (each.name not in of_largest or self.largest is not None)
         }
 
 
@@ -75,11 +81,11 @@ def drawn(key: str, stated: Mapping[str, object]) -> Drawn:
     ConfigError
         For a mapping that cannot be meant.
     """
-    known = [each.name for each in fields(Drawn)]
+    known = [each.name for each in fields(Drawn) if each.name != "stated"]
     for name in stated:
-        if name not in (*known, OF):
+        if name not in (*known, OF, EVER):
             raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), (*known, OF))}")
-    given = {name: value for name, value in stated.items() if name != OF and value is not None}
+    given = {name: value for name, value in stated.items() if name not in (OF, EVER) and value is not None}
     if not given.keys() & {"members", "largest", "min_price", "min_prices"}:
         raise ConfigError(
             f"{key} is {dict(stated)!r}, which draws nothing: wanted a list of symbols, 'all', or a mapping with "
@@ -88,7 +94,8 @@ def drawn(key: str, stated: Mapping[str, object]) -> Drawn:
     alone = given.keys() & {"by", "lookback"} if "largest" not in given else ()
     if alone:
         raise ConfigError(f"{key}.{min(alone)} says how the largest are found; state {key}.largest, or leave it out")
-    return Drawn(**{name: _value(f"{key}.{name}", name, value) for name, value in given.items()})  # type: ignore[arg-type]  # checked just now
+    values = {name: _value(f"{key}.{name}", name, value) for name, value in given.items()}
+    return Drawn(**values, stated=stated.get(OF) is not None)  # type: ignore[arg-type]  # checked just now
 
 
 def _value(key: str, name: str, value: object) -> object:

@@ -21,7 +21,7 @@ from typing import Any
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
-from metabt.portfolio.drawn import OF, Drawn, drawn
+from metabt.portfolio.drawn import EVER, OF, Drawn, drawn
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.portfolio.templates import count_characters, count_sleeves, expand, is_template
@@ -173,7 +173,7 @@ class _Resolver:
         universe = settings.get("universe")
         if isinstance(universe, Mapping):
             rule = _blamed(path, partial(drawn, "universe", universe))
-            symbols = self._drawn_from(path, universe.get(OF), rule, rules["dataset"])
+            symbols = self._drawn_from(path, universe.get(OF, universe.get(EVER)), rule, rules["dataset"])
             leaf = Leaf(**rules, universe=symbols, drawn=rule)
         else:
             leaf = Leaf(**rules, universe=self._universe(path, universe, rules["dataset"]))

@@ -162,6 +162,18 @@ class Leaf(Rules):
         """Sessions ahead of a partition that its decisions may read."""
         return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the resolved spec; of what a universe is drawn from only what was stated of it."""
+        if self.drawn is None or self.drawn.stated:
+            return digest(self._plainly)
+        return digest({name: it for name, it in self._plainly.items() if name != "universe"})
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its universe is drawn anew: it has assets then that nobody knew of at first."""
+        return self.drawn is not None
+
     @property
     def holds_shorts(self) -> bool:
         """Whether some asset is held short."""
@@ -184,6 +196,11 @@ class Meta(Rules):
     """Until every live child is eligible: `equal` holds 1/N of each live child, `wait` holds nothing."""
     min_history: int = 0
     """Sessions of stream that make a child eligible; 0 is the lookback."""
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether the universe of a leaf beneath it is drawn anew."""
+        return any(child.is_drawn for child in self.children)
 
     @property
     def history(self) -> int:

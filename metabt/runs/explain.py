@@ -3,7 +3,7 @@
 1. The run is compared with the newest earlier one of the same portfolio, or else with the one that shares most sleeves.
 2. A sleeve that this one does not have is compared with the newest earlier run that has it.
 3. For every sleeve with a computed block the inputs of its keys are gone through: its own settings, the sleeves
-   beneath it, the prices of its universe, the code of the walk, libraries and platform.
+   beneath it, the prices of its universe and what is dated beside them, the code of the walk, libraries and platform.
 4. What is left is a block that no cache had remembered: it was pruned, or computed without this cache.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metabt.lakehouse.point_in_time.table_changes import reads_table, told_tables
 from metabt.lakehouse.prices.price_changes import CALENDAR, PriceChange, told
 from metabt.runs.input_differences import Difference, changed_settings, differences, settings_of, stated_steps
 from metabt.runs.previous_run import PreviousRun, beneath, compared, newest_comparable, newest_with, specs_of
@@ -152,6 +153,8 @@ class _Explaining:
             )
             changed += changed_settings(before_steps, steps)
         causes = [Difference("configuration", line) for line in changed]
+        dated = past.tables if self._run.config["flat"] else [it for it in past.tables if reads_table(spec, it)]
+        causes += [Difference("tables", line) for line in told_tables(dated)]
         if "children" in spec or "children" in before:
             return causes + [Difference("child", line) for line in self._child_lines(place, past, there)]
         if isinstance(past.changes, str):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metabt.errors import StoreError
+from metabt.lakehouse.point_in_time.table_changes import table_changes, told_tables
 from metabt.lakehouse.prices.price_changes import price_changes, told
 from metabt.runs.record import Record
 
@@ -34,7 +35,7 @@ class Difference:
     """One input that differs."""
 
     kind: str
-    """configuration, child, prices, code, library, plug-in, step, platform, format; first or unknown."""
+    """configuration, child, prices, tables, code, library, plug-in, step, platform, format; first or unknown."""
     text: str
     """The input, and its values from the earlier to the later run."""
 
@@ -111,9 +112,11 @@ def _tree_price_differences(con: duckdb.DuckDBPyConnection, one: Record, other: 
         return []
     try:
         found = price_changes(con, shared, one.snapshot, other.snapshot)
+        dated = table_changes(con, shared, one.snapshot, other.snapshot)
     except StoreError as error:
         return [Difference("prices", f"they differ, but it cannot be told where: {error}")]
-    return [Difference("prices", line) for line in told(found, shared)]
+    lines = [Difference("prices", line) for line in told(found, shared)] if found or not dated else []
+    return [*lines, *(Difference("tables", line) for line in told_tables(dated))]
 
 
 def shared_reads(one: Record, other: Record) -> dict[str, tuple[str, ...]]:

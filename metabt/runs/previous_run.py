@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabt.build.sleeve_code import walked_modules
 from metabt.errors import StoreError
+from metabt.lakehouse.point_in_time.table_changes import TableChange, table_changes
 from metabt.lakehouse.prices.price_changes import PriceChange, price_changes
 from metabt.runs.input_differences import Difference, shared_reads, version_differences
 from metabt.runs.record import Record, read_record
@@ -50,6 +51,8 @@ class PreviousRun:
     """Its sleeves."""
     changes: tuple[PriceChange, ...] | str
     """Changes of prices since, or the reason why they are not known."""
+    tables: tuple[TableChange, ...]
+    """Changes since of what is dated beside prices; none where those of prices are not known."""
     everywhere: tuple[Difference, ...]
     """What differs in libraries, platform and the code of the walk."""
 
@@ -72,15 +75,18 @@ def newest_with(con: duckdb.DuckDBPyConnection, run: Record, spec: Mapping[str, 
 def compared(con: duckdb.DuckDBPyConnection, earlier: Record, run: Record) -> PreviousRun:
     """Return an earlier run, compared with `run`."""
     changes: tuple[PriceChange, ...] | str = ()
+    tables: tuple[TableChange, ...] = ()
     try:
         if earlier.config["data"] != run.config["data"]:
-            changes = tuple(price_changes(con, shared_reads(earlier, run), earlier.snapshot, run.snapshot))
+            shared = shared_reads(earlier, run)
+            changes = tuple(price_changes(con, shared, earlier.snapshot, run.snapshot))
+            tables = tuple(table_changes(con, shared, earlier.snapshot, run.snapshot))
     except StoreError as error:
         changes = f"it cannot be told what became of them: {error}"
     # other modules name a run as well, but not its blocks
     alike = earlier.config["portfolio"] == run.config["portfolio"]
     everywhere = version_differences(earlier.versions, run.versions, walked_modules(), alike=alike)
-    return PreviousRun(earlier, specs_of(con, earlier), changes, tuple(everywhere))
+    return PreviousRun(earlier, specs_of(con, earlier), changes, tables, tuple(everywhere))
 
 
 def specs_of(con: duckdb.DuckDBPyConnection, record: Record) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
-from metabt.portfolio.drawn import OF
+from metabt.portfolio.drawn import EVER, OF
 from metabt.portfolio.resolve import Memberships, resolve
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
@@ -281,7 +281,8 @@ def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
     left_out = {"name", "kind", "children", "shorts", "drawn"}
     stated = {key: value for key, value in node.items() if key not in left_out and value is not None}
     if node.get("drawn") is not None:
-        stated["universe"] = {**node["drawn"], OF: node["universe"]}
+        rule = {key: value for key, value in node["drawn"].items() if key != "stated"}
+        stated["universe"] = {**rule, OF if node["drawn"].get("stated") else EVER: node["universe"]}
     if stated.get("min_history") == 0:  # the lookback, which nobody can state as a number of its own
         del stated["min_history"]
     return stated | ({"sleeves": {child["name"]: _settings(child) for child in children}} if children else {})

@@ -141,6 +141,10 @@ class Block:
     """(n_sessions,) simple returns of cash, which `gross` has on what is not invested; None where it earns nothing."""
     endings: Endings | None = None
     """None where no holding was closed for good; they are not among `closed`."""
+    invested: np.ndarray | None = None
+    """(n_sessions,) sum of its holdings after trading, looked through to assets, shorts negative: what is left of 1 is
+    cash, its own and that of all beneath it, which a parent has earn by its own sessions. None where cash earns nothing.
+    """
 
 
 def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shares) -> Block:
@@ -166,6 +170,7 @@ def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shar
         held=held,
         idle=None if whole.idle is None else whole.idle[rows],
         endings=_endings(whole.endings, rows),
+        invested=None if whole.invested is None else whole.invested[rows],
     )
 
 

@@ -106,3 +106,5 @@ class Start:
     """Whether its stream has begun."""
     book: np.ndarray
     """(n_columns,) its holdings after its last session."""
+    invested: float
+    """What `Block.invested` had after its last session, to the bit; 0 before its first."""

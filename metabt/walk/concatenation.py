@@ -27,14 +27,15 @@ def join(blocks: Sequence[Block]) -> Block:
         begin=_begin(blocks),
         decisions=decisions,
         held=_held(blocks, starts),
-        idle=_idle(blocks),
+        idle=_of_cash(blocks, "idle"),
         endings=_endings(blocks, starts),
+        invested=_of_cash(blocks, "invested"),
     )
 
 
-def _idle(blocks: Sequence[Block]) -> np.ndarray | None:
-    """Join what cash earned; it has a rate in all blocks of a sleeve or in none."""
-    found = [block.idle for block in blocks if block.idle is not None]
+def _of_cash(blocks: Sequence[Block], name: str) -> np.ndarray | None:
+    """Join what blocks have where cash earns; it has a rate in all blocks of a sleeve or in none."""
+    found = [getattr(block, name) for block in blocks if getattr(block, name) is not None]
     return np.concatenate(found) if found else None
 
 

@@ -20,8 +20,30 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
+class AssetCosts:
+    """What assets cost by rows of their own, basis points by session: (n_sessions, n_assets) each.
+
+    NaN is where the sleeve's own rate counts, whatever that is: sleeves with unlike rates share it.
+    """
+
+    commission_bp: np.ndarray
+    """Commission, bp of traded notional."""
+    slippage_bp: np.ndarray
+    """Half spread and impact, bp of traded notional."""
+    borrow_bp: np.ndarray
+    """Annual borrow fee on short positions, bp, actual/365."""
+
+    def at(self, costs: Costs) -> CostRates:
+        """Return the rates of a sleeve whose own are `costs`."""
+        own = costs.commission_bp, costs.slippage_bp, costs.borrow_bp
+        stated = self.commission_bp, self.slippage_bp, self.borrow_bp
+        commission, slippage, borrow = (np.where(np.isnan(it), mine, it) for it, mine in zip(stated, own, strict=True))
+        return CostRates((commission + slippage) * 1e-4, borrow * 1e-4 / 365.0)
+
+
+@dataclass(frozen=True)
 class CostRates:
-    """What trading and borrowing an asset costs, by session: (n_sessions, n_assets) each."""
+    """What trading and borrowing an asset costs a sleeve, by session: (n_sessions, n_assets) each."""
 
     trade: np.ndarray
     """Commission and slippage per unit of traded notional, a fraction: 10 bp are 0.001."""

@@ -30,6 +30,8 @@ class FollowedRows:
     """Returns the assets' simple returns in some sessions, (n_rows, n_assets)."""
     idle: np.ndarray | None = None
     """(n_sessions,) simple returns of cash; None where it earns nothing."""
+    ordered: bool = False
+    """Whether sums over assets are taken one after another."""
 
     @classmethod
     def of(
@@ -39,6 +41,8 @@ class FollowedRows:
         market: Callable[[slice], np.ndarray],
         decided: np.ndarray,
         idle: np.ndarray | None = None,
+        *,
+        ordered: bool = False,
     ) -> FollowedRows:
         """Keep of holdings, (n_sessions, n_assets), what the others can be followed from.
 
@@ -47,7 +51,7 @@ class FollowedRows:
         kept = after[traded]
         aimed_at = decided[: len(kept)]
         same = aimed_at.shape == kept.shape and aimed_at.tobytes() == kept.tobytes()
-        return cls(np.flatnonzero(traded), aimed_at if same else kept, len(after), market, idle)
+        return cls(np.flatnonzero(traded), aimed_at if same else kept, len(after), market, idle, ordered)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,5 +88,6 @@ class FollowedRows:
         made = before, after, np.empty(n_rows), np.zeros(n_rows, bool), np.zeros((1, n_assets), bool)
         idle = NO_IDLE if self.idle is None else np.array(self.idle[begin:stop])
         none = np.zeros((0, n_assets), bool)  # what ended was traded in that session, which is among those kept
-        hold_assets(self.market(slice(begin, stop)), priced, due, targets, *state, 1, *made, idle, none, none)
+        market = self.market(slice(begin, stop))
+        hold_assets(market, priced, due, targets, *state, 1, *made, idle, none, none, self.ordered)
         return after

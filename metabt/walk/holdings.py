@@ -84,6 +84,24 @@ def invested(held):
 
 
 @inner()
+def _earnings_in_order(held, returns):
+    """Return the same, added up one after another: a column that holds nothing changes no bit of it."""
+    gain = 0.0
+    for a in range(len(held)):
+        gain += held[a] * returns[a]
+    return gain
+
+
+@inner()
+def _invested_in_order(held):
+    """Return the sum of holdings, the same."""
+    total = 0.0
+    for a in range(len(held)):
+        total += held[a]
+    return total
+
+
+@inner()
 def _any(flags):
     """Return whether any flag is set."""
     some = False
@@ -119,6 +137,7 @@ def hold_assets(
     idle: np.ndarray,
     ended: np.ndarray,
     barred: np.ndarray,
+    ordered: bool,
 ) -> int:
     """Hold assets over a partition; returns ALIVE or the row of ruin.
 
@@ -128,15 +147,17 @@ def hold_assets(
     are filled, one for each session in which anything trades.
 
     `idle` (n_sessions,) is what cash earns, empty for nothing. `ended` (n_sessions, n_assets) closes an asset, and
-    `barred` drops what is due in it; both are empty, (0, n_assets), where nothing ends.
+    `barred` drops what is due in it; both are empty, (0, n_assets), where nothing ends. With `ordered` sums are taken
+    one after another: they do not depend on what else there is that could be held.
     """
     n_sessions, n_assets = returns.shape
     trades, settled, ends, pays = 0, False, len(ended) > 0, len(idle) > 0
     for t in range(n_sessions):
         row, kept = returns[t], before[trades]
-        gain = earnings(holdings, row)
+        gain = _earnings_in_order(holdings, row) if ordered else earnings(holdings, row)
         if pays:
-            gain = _gained(gain, invested(holdings), idle[t])
+            held_in_all = _invested_in_order(holdings) if ordered else invested(holdings)
+            gain = _gained(gain, held_in_all, idle[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t
@@ -179,6 +200,7 @@ def hold_assets(
 @kernel()
 def hold_shares(
     returns: np.ndarray,
+    earned: np.ndarray,
     due: np.ndarray,
     targets: np.ndarray,
     shares: np.ndarray,
@@ -190,12 +212,14 @@ def hold_shares(
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
-    `returns` (n_sessions, n_children) are the children's gross returns; the other arguments are as in `hold_assets`.
+    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned` (n_sessions,
+    n_children) what a unit of each makes in the parent's session (metabt.walk.meta.aggregation): the same numbers unless
+    the cash of a child accrues by other sessions than the parent's. The other arguments are as in `hold_assets`.
     """
     n_sessions, n_children = returns.shape
     pays = len(idle) > 0
     for t in range(n_sessions):
-        gain = earnings(shares, returns[t])
+        gain = earnings(shares, earned[t])
         if pays:
             gain = _gained(gain, invested(shares), idle[t])
         gross[t] = gain
@@ -214,6 +238,7 @@ def hold_shares(
 @kernel()
 def hold_shares_with_gaps(
     returns: np.ndarray,
+    earned: np.ndarray,
     due: np.ndarray,
     targets: np.ndarray,
     shares: np.ndarray,
@@ -240,7 +265,7 @@ def hold_shares_with_gaps(
     n_sessions, n_children = returns.shape
     n_columns, pays = len(child_of), len(idle) > 0
     for t in range(n_sessions):
-        gain = earnings(shares, returns[t]) + earnings(carried, asset_returns[t])
+        gain = earnings(shares, earned[t]) + earnings(carried, asset_returns[t])
         if pays:
             gain = _gained(gain, invested(shares) + invested(carried), idle[t])
         gross[t] = gain

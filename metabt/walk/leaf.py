@@ -22,7 +22,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, NOT_MEMBER, UNSELECTED, Block, Decisions, LeafState
 from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.costs import CostRates
+from metabt.walk.costs import AssetCosts
 from metabt.walk.decision import NOTHING, Spared, weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.leaf_partitions import cut
@@ -61,7 +61,7 @@ class LeafInputs:
     """(before + n_sessions,) simple returns of cash, each since the session before; None where it earns nothing."""
     levels: Levels | None = None
     """What the rule by which the universe is drawn reads, (before + n_sessions, n_assets); None without such a rule."""
-    rates: CostRates | None = None
+    rates: AssetCosts | None = None
     """Costs of each asset in each session, (n_sessions, n_assets); None are those of the spec."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
@@ -109,10 +109,12 @@ def leaf_over(
         idle,
         inputs.ended,
         spec.lag,
+        ordered=spec.is_drawn,
     )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):
-        return cut(spec, state, hold, decisions, stops, inputs.rates, _seen_at(spec, state, inputs, stops))
+        rates = None if inputs.rates is None else inputs.rates.at(spec.costs)
+        return cut(spec, state, hold, decisions, stops, rates, _seen_at(spec, state, inputs, stops))
 
 
 def _decisions(

@@ -50,6 +50,8 @@ class LeafHoldings:
         idle: np.ndarray | None = None,
         ended: np.ndarray | None = None,
         lag: int = 0,
+        *,
+        ordered: bool = False,
     ) -> None:
         """Begin before the first session with what the partition before left; the state is not changed.
 
@@ -63,7 +65,9 @@ class LeafHoldings:
         idle : (n_sessions,) simple returns of cash; None for nothing
         ended : (n_sessions, n_assets) bool, the asset ends in the session; None where none does
         lag : sessions from a decision to its trade: what was decided before an asset ended is not bought after it
+        ordered : sums over assets are taken one after another, so that assets which nothing is held of change no bit
         """
+        self._ordered = ordered
         self.dates, self._stale_after, self._lag = dates, stale_after, lag
         self.idle, self._idle = idle, NO_IDLE if idle is None else np.array(idle)
         self._ended = np.zeros((0, market.shape[1]), bool) if ended is None else np.array(ended)
@@ -107,6 +111,7 @@ class LeafHoldings:
             self._idle[rows],
             self._ended[rows],
             self._barred[rows],
+            self._ordered,
         )
         check_alive(ruin, self.dates[rows], self.gross[rows])
         self._stop = stop
@@ -120,23 +125,25 @@ class LeafHoldings:
             If the book is ruined in it: nothing is left that could be decided on.
         """
         market = self.market[self._stop]
-        gain = float((self._held * market).sum())
+        gain = self._sum(self._held * market)
         if len(self._idle):
-            gain = gained(gain, float(self._held.sum()), self._idle[self._stop])
+            gain = gained(gain, self._sum(self._held), self._idle[self._stop])
         check_gain(gain, self.dates[self._stop])
         held = drift(self._held, market, gain)
         if len(self._ended):
             held[self._ended[self._stop]] = 0.0
         return held
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
+    def _sum(self, amounts: np.ndarray) -> float:
+        return float(np.add.accumulate(amounts)[-1] if self._ordered else amounts.sum())
+
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,).
 
-        What ended in the next session, or since the decision, is not bought.
+        What ended in the next session, or since the session in which it was `decided`, is not bought.
         """
-        if not len(self._ended):
-            return np.where(np.isnan(targets), 0.0, targets)
-        return np.where(np.isnan(targets) | self._barred[self._stop], 0.0, targets)
+        ended = self._ended[max(decided, 0) : self._stop + 1].any(axis=0)
+        return np.where(np.isnan(targets) | ended, 0.0, targets)
 
     def left_of(self, queue: Queue, stop: int) -> Queue:
         """Return a queue as it is after the sessions up to the one before `stop`: without what ended since (NaN)."""
@@ -191,7 +198,9 @@ class LeafHoldings:
         """
         traded, short = np.zeros(len(self.gross)), np.zeros(len(self.gross))
         identity = np.arange(len(self._held), dtype=np.int64)
-        traded[self.traded] = net_trades(self.before, self.after[self.traded], identity, len(identity))
+        traded[self.traded] = net_trades(
+            self.before, self.after[self.traded], identity, len(identity), ordered=self._ordered
+        )
         if rates is not None:
             owed = np.zeros(len(self.gross))
             at = self.before, self.after[self.traded]

@@ -19,6 +19,7 @@ from metabt.portfolio.sleeve import Leaf
 from metabt.walk.block import Assets, Block, Decisions, LeafState, part
 from metabt.walk.costs import CostRates, charge
 from metabt.walk.leaf_holdings import LeafHoldings
+from metabt.walk.meta.flattening import added_across
 from metabt.walk.timing import begin_of, clock, days_between, due_in
 
 
@@ -63,6 +64,7 @@ def cut(
         held=Assets(hold.after, hold.before, hold.gaps(state, slice(0, len(dates)), slice(0, len(hold.before)))),
         idle=hold.idle,
         endings=hold.endings,
+        invested=None if hold.idle is None else added_across(hold.after),
     )
     queue = state.queue.extend(decisions.rows, decisions.weights, spec.lag)
     n_queued = len(state.queue.due)

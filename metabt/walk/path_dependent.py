@@ -28,8 +28,11 @@ class Hold(Protocol):
     def ahead(self) -> np.ndarray:
         """Return the holdings at the close of the next session before anything is traded, (n_items,)."""
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
-        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,)."""
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
+        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,).
+
+        It was `decided` in that session of the schedule's calendar, negative before the partition.
+        """
 
 
 class Pending:
@@ -70,8 +73,10 @@ class Pending:
         found, turns = Weighed.by(optimizer, candidates), optimizer.in_turn(*candidates.of(optimizer))
         for k, row in enumerate(rows.tolist()):
             self._hold.until(int(self._sessions[row]), self._due, self._weights)
-            under_way = self._traded >= row
-            previous = self._hold.aimed(self._weights[self._count - 1]) if under_way else self._hold.ahead()
+            if self._traded >= row:
+                previous = self._hold.aimed(self._weights[self._count - 1], self._traded - self._spec.lag)
+            else:
+                previous = self._hold.ahead()
             weights, solved = turns.weigh(k, previous * self._signs / self._invested)
             if solved:
                 found.note(np.array([k]), weights[None], "ok")

@@ -68,7 +68,7 @@ def check_cut(seed: int) -> None:
     order = np.sort(rng.permutation(len(prices.symbols))[: rng.integers(1, len(prices.symbols) + 1)])
     first = int(rng.integers(0, len(prices.dates)))
     rows = slice(first, int(rng.integers(first, len(prices.dates))) + 1)
-    found = Market.of(prices, tuple(prices.symbols[place] for place in order), rows)
+    found = Market.of(prices, Leaf(dataset="d", universe=tuple(prices.symbols[place] for place in order)), rows)
     entry = np.full(len(prices.symbols), np.nan) if prices.entry is None else prices.entry
     last = entry.copy()
     assert found.returns.flags.c_contiguous and (found.dollar_volume is None) == (prices.volume is None)

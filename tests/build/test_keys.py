@@ -20,10 +20,11 @@ from metabt.build.sleeve_code import code_of_kind
 from metabt.data.prices import Prices
 from metabt.errors import MetabtError
 from metabt.lakehouse.price_source import to_prices
+from metabt.portfolio.drawn import Drawn
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.settings import PARSERS
-from metabt.portfolio.sleeve import Costs, Estimator, Leaf, Meta, Rules, Sleeve
+from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator, Leaf, Meta, Sleeve
 from metabt.values.reached_code import Code
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
@@ -179,6 +180,7 @@ SETTINGS: dict[str, object] = {
     "costs": Costs(commission_bp=7.0),
     "start": "2019-05-01",
     "fallback": (Estimator("equal"),),
+    "cash": Cash(reserve=0.1),
 }
 """Field that every sleeve has -> another value."""
 OF_LEAF: dict[str, object] = {
@@ -190,6 +192,8 @@ OF_LEAF: dict[str, object] = {
     "shorts": ("BB",),
     "min_coverage": 0.9,
     "stale_after": 9,
+    "drawn": Drawn(min_price=1.0),
+    "delisting": Delisting(unknown=-1.0),
 }
 OF_META: dict[str, object] = {**SETTINGS, "warmup": "wait", "min_history": 20, "children": ()}
 OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
@@ -197,6 +201,21 @@ OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
         "commission_bp": (Costs(1.0), Costs(2.0)),
         "slippage_bp": (Costs(), Costs(slippage_bp=0.5)),
         "borrow_bp": (Costs(), Costs(borrow_bp=1e-9)),
+    },
+    Cash: {"rate": (Cash(), Cash(0.0)), "reserve": (Cash(), Cash(reserve=0.1))},
+    Delisting: {
+        "performance": (Delisting(), Delisting(performance=-1.0)),
+        "merger": (Delisting(), Delisting(merger=0.1)),
+        "unknown": (Delisting(), Delisting(unknown=-0.1)),
+    },
+    Drawn: {
+        "members": (Drawn("one"), Drawn("other")),
+        "largest": (Drawn(largest=2), Drawn(largest=3)),
+        "by": (Drawn(largest=2), Drawn(largest=2, by="close")),
+        "lookback": (Drawn(largest=2), Drawn(largest=2, lookback=5)),
+        "min_price": (Drawn(largest=2), Drawn(largest=2, min_price=1.0)),
+        "min_prices": (Drawn(largest=2), Drawn(largest=2, min_prices=1)),
+        "stated": (Drawn(largest=2), Drawn(largest=2, stated=True)),
     },
     Schedule: {
         "every": (Schedule(every=5), Schedule(every=50)),
@@ -257,7 +276,7 @@ def test_a_setting_changes_the_keys_of_its_sleeve_and_of_those_above(
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, tried in OF_VALUES.items() for field in tried])
 def test_a_part_of_a_setting_changes_the_spec(kind: type, field: str) -> None:
     one, other = OF_VALUES[kind][field]
-    name = next(f.name for f in fields(Rules) if isinstance(SETTINGS.get(f.name), kind))
+    name = next(f.name for f in fields(Leaf) if isinstance(OF_LEAF.get(f.name), kind))
     specs = [Leaf(dataset="d", universe=("A",), **{name: value}) for value in (one, one, other)]
     assert specs[0].digest == specs[1].digest != specs[2].digest
 

@@ -16,7 +16,6 @@ from tests.shared import oracle
 from tests.shared.oracle_point_in_time import PointInTimeMarket
 from tests.shared.random_markets import random_market, random_tree
 
-
 EXACT = 1e-12
 TREES = 30
 COLUMNS = ["gross", "cost", "net", "turnover"]
@@ -28,6 +27,7 @@ def engine(
     tables: Mapping[str, Mapping[str, DatedTable]],
     adjusted: Mapping[str, bool],
     volumes: Mapping[str, pd.DataFrame],
+    cache: metabt.MemoryCache | None = None,
 ) -> metabt.Result:
     """Return metabt's run of a tree over wide frames of closes and volumes by dataset, and the tables beside them."""
     made = {}
@@ -37,7 +37,7 @@ def engine(
         arrays = (np.ascontiguousarray(it.to_numpy(float)) for it in (seen, traded))
         made[name] = Prices(name, seen.index.to_numpy("datetime64[D]"), tuple(seen.columns), *arrays)
     beside = {name: PointInTime(tables[name], adjusted[name]) for name in made}
-    return metabt.backtest(tree, Frames(made).with_tables(beside))
+    return metabt.backtest(tree, Frames(made).with_tables(beside), engine="local", cache=cache)
 
 
 def reference(seed: int) -> tuple[dict[str, oracle.Book], metabt.Result | None]:

@@ -28,7 +28,7 @@ def leaf(universe: object, **settings: Any) -> Leaf:
         ({"members": "index"}, ("A", "C"), Drawn(members="index")),
         ({"largest": 2}, ("A", "B", "C", "D"), Drawn(largest=2)),
         ({"largest": 1, "by": "close", "members": "index"}, ("A", "C"), Drawn("index", 1, "close")),
-        ({"min_price": 5, "of": ["D", "B"]}, ("B", "D"), Drawn(min_price=5.0)),
+        ({"min_price": 5, "of": ["D", "B"]}, ("B", "D"), Drawn(min_price=5.0, stated=True)),
         (
             {"min_prices": 3, "largest": 2, "lookback": 21},
             ("A", "B", "C", "D"),
@@ -58,13 +58,24 @@ def test_a_leaf_without_a_rule_is_what_it_was() -> None:
     assert leaf(["A"], delisting={"performance": -0.3}).digest == leaf(["A"]).digest
 
 
+def test_who_joins_later_is_no_setting_of_a_sleeve() -> None:
+    tree = {"name": "root", "dataset": "us", "universe": {"members": "index"}}
+    now = resolve(tree, symbols=SYMBOLS, members=MEMBERS).spec
+    later = resolve(tree, symbols=SYMBOLS, members={"us": {"index": ("A", "B", "C")}}).spec
+    assert now != later and now.digest == later.digest
+    stated = [leaf({"min_price": 1, "of": of}).digest for of in (["A"], ["A", "B"])]
+    assert len({*stated, leaf({"min_price": 1}).digest}) == 3
+
+
 def test_a_resolved_tree_is_read_as_it_was_stored() -> None:
     from metabt.runs.request import stored_tree
 
     tree = {"name": "root", "sleeves": {"a": {"dataset": "us", "universe": {"largest": 1, "by": "close"}}}}
     one = resolve(tree, symbols=SYMBOLS, members=MEMBERS)
     assert isinstance(one, Sleeve)
-    assert stored_tree({"portfolio": one.plain()}).spec == one.spec
+    other = resolve({"name": "r", "dataset": "us", "universe": {"min_price": 1, "of": ["A"]}}, symbols=SYMBOLS)
+    for each in (one, other):
+        assert stored_tree({"portfolio": each.plain()}).spec == each.spec
 
 
 @pytest.mark.parametrize(

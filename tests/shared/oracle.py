@@ -107,6 +107,8 @@ class Book:
     carried: dict[pd.Timestamp, set[Key]] = field(default_factory=dict)
     """Positions that are not share x child holding, because they had no price when shares were traded."""
     keys: list[Key] = field(default_factory=list)
+    moved: dict[pd.Timestamp, float] = field(default_factory=dict)
+    """The gross return of every session, of those before the stream as well: all is cash then, and may earn a rate."""
     common: set[pd.Timestamp] = field(default_factory=set)
     """The common sessions of a meta sleeve."""
     bought: float = 0.0
@@ -123,7 +125,7 @@ class Book:
 
     def until(self, last: pd.Timestamp) -> Book:
         """Return the book without what happened after `last`: a dataset holds the whole tree at its last date."""
-        dated = ("rows", "decisions", "before", "after", "closed", "saved", "parts", "carried")
+        dated = ("rows", "decisions", "before", "after", "closed", "saved", "parts", "carried", "moved")
         kept = {name: {t: it for t, it in getattr(self, name).items() if t <= last} for name in dated}
         return replace(self, sessions=[t for t in self.sessions if t <= last], **kept)
 
@@ -374,6 +376,7 @@ def settle(
     The first row, which pays for the first purchase, has its turnover too.
     """
     t = book.sessions[i]
+    book.moved[t] = gross
     volume = sum(abs(after[s] - before[s]) for s in after)
     if begun:
         book.rows[t] = Row(gross, owed, (1 - owed) * (1 + gross) - 1, (book.bought + volume) / 2)
@@ -484,8 +487,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
         before = {key: (positions[key] + gain[key]) / (1 + gross) for key in positions}
         for name, child in children.items():
-            moved = child.rows[t].gross if t in child.rows else 0.0
-            shares[name] *= (1 + moved) / (1 + gross)
+            shares[name] *= (1 + child.moved.get(t, 0.0)) / (1 + gross)
 
         book.closed[t] = {key for child in children.values() for key in child.closed.get(t, ())}
         if t in number:

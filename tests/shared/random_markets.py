@@ -241,10 +241,19 @@ def random_tree(seed: int, market: RandomMarket) -> dict[str, object]:
     tree = leaf(rng, market) if rng.random() < 0.2 else meta(rng, market, int(rng.integers(1, 3)))
     cash: dict[str, object] = {}
     if rng.random() < 0.8:
-        cash["rate"] = [0.05, "usd", "late"][rng.integers(0, 3)]
+        rate = [0.05, "usd", "late"][rng.integers(0, 3)]
+        cash["rate"] = rate if RAW in read(tree) else 0.05  # the other dataset has no rates
     if rng.random() < 0.4:
         cash["reserve"] = float(rng.choice([0.05, 0.2]))
     return {"name": "root", **tree, **({"cash": cash} if cash else {})}
+
+
+def read(tree: Mapping[str, object]) -> set[object]:
+    """Return the datasets that a tree reads."""
+    beneath = tree.get("sleeves")
+    if not isinstance(beneath, Mapping):
+        return {tree["dataset"]}
+    return set().union(*(read(child) for child in beneath.values()))
 
 
 def pick(rng: np.random.Generator, items: Sequence[object]) -> object:

@@ -89,7 +89,7 @@ def test_assets_are_held_as_a_book_in_money_holds_them(
     before, after, gross = np.full(shape, 9.0), np.full(shape, 9.0), np.full(n_sessions, 9.0)
     traded, closed = np.zeros(n_sessions, bool), np.zeros(shape, bool)
     state = holdings.copy(), waiting.copy(), stale.astype(np.int64)
-    made = before, after, gross, traded, closed, NO_IDLE, *nothing_ends(n_assets)
+    made = before, after, gross, traded, closed, NO_IDLE, *nothing_ends(n_assets), bool(seed % 2)
     assert hold_assets(returns, priced, due, targets, *state, stale_after, *made) == ALIVE
     n_traded = 0
     for t in range(n_sessions):
@@ -124,7 +124,7 @@ def test_shares_are_held_as_a_book_in_money_holds_them(seed: int, n_sessions: in
     due, shares = due_rows(rng, n_sessions, 5), rng.uniform(0, 0.4, n_children)
     book = Money(shares)
     before, after, gross, traded = np.empty(shape), np.empty(shape), np.empty(n_sessions), np.ones(n_sessions, bool)
-    assert hold_shares(returns, due, targets, shares, before, after, gross, traded, NO_IDLE) == ALIVE
+    assert hold_shares(returns, returns, due, targets, shares, before, after, gross, traded, NO_IDLE) == ALIVE
     for t in range(n_sessions):
         assert gross[t] == pytest.approx(book.earn(returns[t]), abs=1e-13)
         assert np.allclose(before[t], book.weights, **CLOSE)
@@ -155,7 +155,7 @@ def test_what_cannot_be_traded_stays_what_it_was_beside_the_shares(
     before, after, gross, traded = np.empty(shape), np.empty(shape), np.empty(n_sessions), np.zeros(n_sessions, bool)
     sides = np.empty((2, n_sessions, n_columns))
     made = before, after, gross, traded, NO_IDLE, child_of, books, asset_returns, tradable, carried, *sides
-    assert hold_shares_with_gaps(returns, due, targets, shares, *made) == ALIVE
+    assert hold_shares_with_gaps(returns, returns, due, targets, shares, *made) == ALIVE
     for t in range(n_sessions):
         gain = book.earn(np.concatenate([returns[t], asset_returns[t]]))
         assert gross[t] == pytest.approx(gain, abs=1e-13)
@@ -186,13 +186,13 @@ def test_a_book_that_lost_everything_is_ruined_in_that_session(kind: str, row: i
     sure = np.ones((4, 2), bool)
     if kind == "assets":
         state = held, np.full(2, np.nan), np.zeros(2, np.int64)
-        rest = np.zeros((4, 2), bool), NO_IDLE, *nothing_ends(2)
+        rest = np.zeros((4, 2), bool), NO_IDLE, *nothing_ends(2), False
         ruin = hold_assets(returns, sure, due, targets, *state, 3, *made, *rest)
     elif kind == "shares":
-        ruin = hold_shares(returns, due, targets, held, *made, NO_IDLE)
+        ruin = hold_shares(returns, returns, due, targets, held, *made, NO_IDLE)
     else:
         beneath = np.ones((4, 2)), np.zeros((4, 2)), sure, np.zeros(2), np.empty((4, 2)), np.empty((4, 2))
-        ruin = hold_shares_with_gaps(returns, due, targets, held, *made, NO_IDLE, np.arange(2), *beneath)
+        ruin = hold_shares_with_gaps(returns, returns, due, targets, held, *made, NO_IDLE, np.arange(2), *beneath)
     assert ruin == row and not gross[:row].any()
     assert gross[row] == pytest.approx(loss, nan_ok=True)
 
@@ -200,7 +200,8 @@ def test_a_book_that_lost_everything_is_ruined_in_that_session(kind: str, row: i
 def test_a_book_that_lost_almost_everything_is_not_ruined() -> None:
     held, made = np.array([1.0]), (np.empty((2, 1)), np.empty((2, 1)), np.zeros(2), np.zeros(2, bool))
     due = np.full(2, -1, np.int64)
-    assert hold_shares(np.array([[-1 + 1e-12], [0.5]]), due, np.empty((0, 1)), held, *made, NO_IDLE) == ALIVE
+    lost = np.array([[-1 + 1e-12], [0.5]])
+    assert hold_shares(lost, lost, due, np.empty((0, 1)), held, *made, NO_IDLE) == ALIVE
     assert held == pytest.approx([1.0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.sleeve import Cash, Costs, Estimator, Leaf
 from metabt.walk.block import REASONS, Assets, Block, LeafState
 from metabt.walk.concatenation import join
-from metabt.walk.costs import CostRates
+from metabt.walk.costs import AssetCosts
 from metabt.walk.decision import NOTHING
 from metabt.walk.followed_rows import FollowedRows
 from metabt.walk.holdings import Queue
@@ -47,7 +47,8 @@ def drawn(seed: int, before: int = LOOKBACK) -> LeafInputs:
     returns = np.where(priced, rng.normal(0, 0.03, shape), 0.0)
     member = rng.random((N, N_ASSETS)) < 0.8
     days = np.datetime64("2021-01-04") + np.cumsum(rng.integers(1, 4, N))
-    rates = CostRates(rng.uniform(0, 0.01, (N, N_ASSETS)), rng.uniform(0, 1e-3, (N, N_ASSETS)))
+    size = (N, N_ASSETS)
+    rates = AssetCosts(*(np.where(rng.random(size) < 0.2, np.nan, rng.uniform(0, 90, size)) for _ in range(3)))
     idle = rng.uniform(0, 2e-3, before + N)
     inputs = LeafInputs(days, before, returns, observed, priced[before:])
     return replace(inputs, member=member, ended=ended, idle=idle, rates=rates)
@@ -68,7 +69,7 @@ def cut_out(inputs: LeafInputs, rows: slice) -> LeafInputs:
         member=inputs.member[rows],
         ended=inputs.ended[rows],
         idle=inputs.idle[reach],
-        rates=CostRates(inputs.rates.trade[rows], inputs.rates.borrow[rows]),
+        rates=AssetCosts(*(getattr(inputs.rates, f.name)[rows] for f in fields(AssetCosts))),
     )
 
 
@@ -82,8 +83,14 @@ def test_a_book_in_money_agrees(seed: int, lag: int, short: bool, reserve: float
     inputs = drawn(seed)
     assert inputs.rates is not None and inputs.member is not None and inputs.ended is not None
     assert inputs.idle is not None
-    leaf = spec(lag=lag, direction="short" if short else "long", cash=Cash("x", reserve))
+    own = {"commission_bp": 5.0, "slippage_bp": 2.0, "borrow_bp": 300.0}
+    leaf = spec(lag=lag, direction="short" if short else "long", cash=Cash("x", reserve), costs=Costs(**own))
     state, block = walk(leaf, inputs)
+
+    def rate(t: int, a: int, name: str) -> float:
+        stated = float(getattr(inputs.rates, name)[t, a])
+        return own[name] / 10_000 if np.isnan(stated) else stated / 10_000
+
     worth, cash, owed, fee = [0.0] * N_ASSETS, 1.0, 0.0, 0.0
     waits: dict[int, float] = {}
     absent, decided, over = [0] * N_ASSETS, dict[int, list[float]](), [-(10**6)] * N_ASSETS
@@ -131,8 +138,8 @@ def test_a_book_in_money_agrees(seed: int, lag: int, short: bool, reserve: float
                 after[a] = 0.0
                 stale.append(t)
         trades = [abs(one - other) for one, other in zip(after, before, strict=True)]
-        owed = sum(it * inputs.rates.trade[t, a] for a, it in enumerate(trades))
-        fee = sum(max(-it, 0) * inputs.rates.borrow[t, a] for a, it in enumerate(after))
+        owed = sum(it * (rate(t, a, "commission_bp") + rate(t, a, "slippage_bp")) for a, it in enumerate(trades))
+        fee = sum(max(-it, 0) * rate(t, a, "borrow_bp") / 365 for a, it in enumerate(after))
         worth = [it * nav for it in after]
         cash = nav - sum(worth)
         assert np.asarray(block.held.after)[t] == pytest.approx(after, abs=1e-13)
@@ -152,15 +159,19 @@ def test_a_book_in_money_agrees(seed: int, lag: int, short: bool, reserve: float
 
 
 @examples(80)
-@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.lists(st.integers(1, N - 1), min_size=1, max_size=4, unique=True))
-def test_it_does_not_matter_where_it_is_cut(seed: int, lag: int, cuts: list[int]) -> None:
-    inputs, stops = drawn(seed), [*sorted(cuts), N]
+@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.sets(st.integers(1, N - 1), max_size=3), st.integers(1, 3))
+def test_it_does_not_matter_where_it_is_cut(seed: int, lag: int, cuts: set[int], after: int) -> None:
+    """Among others, between the end of an asset that trades on and what was decided before it and is due behind it."""
+    inputs = drawn(seed)
+    assert inputs.ended is not None
+    end = int(np.flatnonzero(inputs.ended[:, 1])[0])
+    stops = sorted(cuts | {min(end + after, N - 1), N})
     leaf = spec(lag=lag, cash=Cash("x", 0.1))
     whole, over = leaf_over(leaf, LeafState.initial(N_ASSETS), inputs, stops, Stopwatch(), NOTHING)
     state, blocks, start = LeafState.initial(N_ASSETS), [], 0
-    for stop, (after, block) in zip(stops, over, strict=True):
+    for stop, (left, block) in zip(stops, over, strict=True):
         state, made = walk(leaf, cut_out(inputs, slice(start, stop)), state)
-        assert [*differing(state, after, "state")] == [] and [*differing(made, block, "block")] == []
+        assert [*differing(state, left, "state")] == [] and [*differing(made, block, "block")] == []
         blocks.append(made)
         start = stop
     joined, alone = join(blocks), walk(leaf, inputs)[1]
@@ -196,8 +207,38 @@ def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, stop: int,
     further.until(stop + 1, due, nothing)
     assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-15)
     aim, gone = np.full(N_ASSETS, 0.25), inputs.ended[max(stop - lag, 0) : stop + 1].any(axis=0)
-    assert hold.aimed(aim).tolist() == np.where(gone, 0.0, 0.25).tolist()
-    assert hold.aimed(np.full(N_ASSETS, np.nan)).tolist() == [0.0] * N_ASSETS
+    assert hold.aimed(aim, stop - lag).tolist() == np.where(gone, 0.0, 0.25).tolist()
+    assert hold.aimed(np.full(N_ASSETS, np.nan), -1).tolist() == [0.0] * N_ASSETS
+
+
+@examples(60)
+@given(DRAWS, st.sampled_from([0, 1, 2, 5]), st.integers(1, 4))
+def test_what_is_decided_in_turn_does_not_depend_on_where_it_is_cut(seed: int, lag: int, after: int) -> None:
+    inputs = drawn(seed)
+    assert inputs.ended is not None
+    cut = min(int(np.flatnonzero(inputs.ended[:, 1])[0]) + after, N - 1)
+    optimizer = Estimator("min_variance", {"max_turnover": 0.3})
+    leaf = spec(lag=lag, schedule=Schedule(every=1), optimizer=optimizer, cash=Cash("x", 0.1), min_coverage=0.6)
+    end, alone = walk(leaf, inputs)
+    state, first = walk(leaf, cut_out(inputs, slice(0, cut)))
+    state, second = walk(leaf, cut_out(inputs, slice(cut, N)), state)
+    joined = join([first, second])
+    assert [*differing(state, end, "state")] == []
+    assert [*differing(replace(joined, held=alone.held), alone, "whole")] == []
+
+
+@pytest.mark.parametrize("reserve", [0.0, 0.3])
+def test_a_turnover_is_that_of_what_is_invested(reserve: float) -> None:
+    """Decisions that follow on one that is under way trade away from it, as parts of what is not reserved."""
+    rng = np.random.default_rng(3)
+    flags, dates = np.ones((40, N_ASSETS), bool), np.datetime64("2021-01-04") + np.arange(30)
+    inputs = LeafInputs(dates, 10, rng.normal(0, 0.02, (40, N_ASSETS)), flags, flags[10:])
+    optimizer = Estimator("min_variance", {"max_turnover": 0.02})
+    leaf = spec(lookback=10, lag=3, schedule=Schedule(every=1), optimizer=optimizer, cash=Cash(None, reserve))
+    weights = walk(leaf, inputs)[1].decisions.weights / (1 - reserve)
+    assert len(weights) == 30 and weights.sum(axis=1) == pytest.approx(np.ones(30), abs=1e-12)
+    turnover = np.abs(np.diff(weights, axis=0)).sum(axis=1) / 2
+    assert turnover.max() == pytest.approx(0.02, abs=1e-9)
 
 
 def test_what_is_queued_forgets_what_ended_since_it_was_decided() -> None:

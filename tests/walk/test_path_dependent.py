@@ -42,7 +42,7 @@ class Held:
     def ahead(self) -> np.ndarray:
         return self.now + 0.0
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         return targets
 
 

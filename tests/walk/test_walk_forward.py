@@ -30,7 +30,7 @@ def leaf_inputs(returns: np.ndarray) -> LeafInputs:
 
 def test_only_what_belongs_together_is_walked() -> None:
     columns = Layout.meta([Layout.leaf(("A", "B"))])
-    start, ends = Start(False, False, np.zeros(2)), np.array(["NaT"], "M8[D]")
+    start, ends = Start(False, False, np.zeros(2), 0.0), np.array(["NaT"], "M8[D]")
     specs = LEAF, Meta(children=(LEAF,), lookback=2)
     states = LeafState.initial(2), MetaState.initial(1, 2)
     leaf, meta = leaf_inputs(np.zeros((5, 2))), MetaInputs(DATES, np.ones(5, bool), [None], [start], ends, columns)

@@ -3,9 +3,8 @@
 1. A row holds from its `first_date` until the next row of the same asset.
 2. An asset's own rows beat those of `*`, from the first of them on; before it `*` counts.
 3. What a row does not say (NaN), or no row says yet, is the sleeve's own. That goes column by column: a row that says
-   what an asset's slippage is leaves its commission to the sleeve, and not to `*`.
-
-Commission and slippage are per unit of traded notional; the borrow fee is a year's, actual/365.
+   what an asset's slippage is leaves its commission to the sleeve, and not to `*`. It is left open (NaN) here, so that
+   sleeves with unlike costs read the same.
 """
 
 from __future__ import annotations
@@ -20,32 +19,27 @@ COLUMNS = ("commission_bp", "slippage_bp", "borrow_bp")
 """Columns of the table, basis points."""
 
 
-def cost_rates(
-    table: DatedTable, assets: tuple[str, ...], dates: np.ndarray, own: tuple[float, float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what trading an asset costs and what borrowing it does, (n_sessions, n_assets) each.
+def cost_rates(table: DatedTable, assets: tuple[str, ...], dates: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what the rows of the table say of each asset in each session, by column.
 
     Parameters
     ----------
     table : the table `costs`
     assets : (n_assets,) assets by name
     dates : (n_sessions,) datetime64[D] sessions, strictly increasing
-    own : the sleeve's commission, slippage and borrow fee, basis points
 
     Returns
     -------
-    trade : cost per unit of traded notional, a fraction: 10 bp are 0.001
-    borrow : fee on a short position per calendar day, a fraction: 365 bp a year are 0.0001
+    COLUMNS -> (n_sessions, n_assets) basis points; NaN where the sleeve's own count
     """
     every = _newest(table, EVERY, dates)
-    stated = np.empty((len(COLUMNS), len(dates), len(assets)))
+    stated = {column: np.empty((len(dates), len(assets))) for column in COLUMNS}
     for a, asset in enumerate(assets):
         rows = _newest(table, asset, dates)
         rows = np.where(rows < 0, every, rows)
-        for c, column in enumerate(COLUMNS):
-            stated[c, :, a] = np.append(table.numbers(column), np.nan)[rows]  # -1, no row yet, is the NaN at the end
-    commission, slippage, borrow = (np.where(np.isnan(it), mine, it) for it, mine in zip(stated, own, strict=True))
-    return (commission + slippage) * 1e-4, borrow * 1e-4 / 365.0
+        for column, values in stated.items():
+            values[:, a] = np.append(table.numbers(column), np.nan)[rows]  # -1, no row yet, is the NaN at the end
+    return stated
 
 
 def _newest(table: DatedTable, asset: str, dates: np.ndarray) -> np.ndarray:

@@ -242,8 +242,7 @@ def restate(
         chosen(dataset_symbols(con), dataset, None)
         if adjusted:
             _refuse_actions(con, dataset)
-        if record(con, dataset, {"closed": closed, "panel": text, "adjusted": adjusted}, extent_of(con, dataset)):
-            note_anomalies(con, dataset)
+        record(con, dataset, {"closed": closed, "panel": text, "adjusted": adjusted}, extent_of(con, dataset))
         now = stated_facts(con, dataset)
         said = f"{dataset}: {'closed' if now['closed'] else 'open'}, steps between prices and returns: "
         return said + (now["panel"] or "none") + ("" if now["adjusted"] else ", prices not adjusted")

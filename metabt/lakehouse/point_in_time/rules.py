@@ -17,6 +17,7 @@ import numpy as np
 
 from metabt.data.point_in_time.tables import COLUMNS, DATE, KINDS, TEXT
 from metabt.lakehouse.point_in_time.incoming import DATED, OWN_DATE, Incoming
+from metabt.values.ranges import plural
 from metabt.values.tables import Coded
 
 EARLIEST, LATEST = np.datetime64("1800-01-01", "D"), np.datetime64("2100-01-01", "D")
@@ -71,7 +72,7 @@ def tidied(incoming: Incoming) -> Incoming:
         far = last >= LATEST
         if far.any():
             columns["last_date"] = np.where(far, np.datetime64("NaT", "D"), last)
-            notes.append(f"{int(far.sum()):,} last dates from {LATEST} on stand for none")
+            notes.append(f"{plural(int(far.sum()), 'last date')} from {LATEST} on: no end")
     if incoming.name == "actions":
         kind = _texts(incoming, "kind")
         for column in ("ratio", "cash"):

@@ -49,6 +49,8 @@ class Stored:
     """Of each asset (or rate, or universe) with rows that come late: its name, the first of their dates, how many."""
     rows: int
     """Rows of the table now."""
+    notes: tuple[str, ...]
+    """What was chosen or left out, in sentences."""
 
     @property
     def n_late(self) -> int:
@@ -115,6 +117,7 @@ def store_rows(
         found.withdrawn,
         _late(found),
         len(found.table),
+        incoming.notes,
     )
     if done.is_new:
         _log(con, dataset, incoming.name, source, done)

@@ -18,6 +18,10 @@ def excluded(run: Run) -> Section:
     return Section("excluded", "Fallbacks, warm-ups, exclusions", tables=[decisions(run), left_out(run)])
 
 
+CLOSED = {"stale_closed": "closed after going stale", "ended_closed": "closed for good, with its asset"}
+"""Metric -> what it counts, in a row of its own."""
+
+
 def decisions(run: Run) -> Facts:
     """Return a table of decisions that are not ok, by sleeve and status: number, first and last date."""
     table = run.tables["decisions"]
@@ -30,9 +34,10 @@ def decisions(run: Run) -> Facts:
         if name != "ok":
             rows.append((_text(table, "path", which), f"status {name}", f"{times:,}", begin, end))
     for sleeve in run.paths:
-        closed = run.metrics.get(sleeve, {}).get("stale_closed", 0.0)
-        if closed > 0:
-            rows.append((sleeve, "closed after going stale", f"{int(closed):,}", "", ""))
+        for metric, told in CLOSED.items():
+            closed = run.metrics.get(sleeve, {}).get(metric, 0.0)
+            if closed > 0:
+                rows.append((sleeve, told, f"{int(closed):,}", "", ""))
     note = (
         "A decision in warm-up is equally weighted; one that fell back was made by the named method instead."
         if rows
@@ -62,7 +67,7 @@ def left_out(run: Run) -> Facts:
     ]
     note = (
         "Ineligible: not enough of its history was there. Unselected: the selector chose others. Waiting: a sleeve "
-        "whose history is still too short."
+        "whose history is still too short. Not a member: it was not in the universe, or not known to be."
         if cells
         else "Nothing was left out of a decision."
     )

@@ -5,6 +5,10 @@
 2. Net streams are compounded between common sessions: a weekend that only one child trades through accrues to the next
    common session. Nothing is zero-filled and nothing is dropped.
 3. A child's history is counted in common sessions since its stream began.
+4. Where cash earns, a child's gross return has cash that accrued from one of *its* sessions to the next. In a session of
+   the parent, since the one before, a unit of the child makes `R_c + (1 - inv_c) (f - f_c)`: with inv_c the sum of its
+   flattened holdings as of the session before and f_c what its own session paid (both R_c and f_c are 0 where it has
+   none), its assets earn as they do and all its cash earns f. That is R_c, to the bit, where sessions are the same.
 
 None of this depends on the parent but for its calendar: sleeves over the same children share it.
 """
@@ -62,6 +66,24 @@ class Aligned:
         if self.in_step:
             return getattr(self.child.block, name)
         return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
+
+    @property
+    def invested(self) -> np.ndarray:
+        """(n_sessions,) sum of its flattened holdings as of each session; where cash earns."""
+        if self.child is None:
+            return np.full(len(self.rows), self.start.invested)
+        held = self.child.block.invested
+        assert held is not None  # a tree has one rate: it is stated here as well
+        return held if self.in_step else np.where(self.rows < 0, self.start.invested, held[self.rows])
+
+    def earned_by_unit(self, idle: np.ndarray) -> np.ndarray:
+        """Return what a unit of it makes in each session of the parent, whose cash earns `idle`; (n_sessions,) each."""
+        beyond = idle - self.stream("idle")
+        gross = self.stream("gross")
+        if not beyond.any():
+            return gross
+        over = np.concatenate([[self.start.invested], self.invested[:-1]])
+        return gross + (1.0 - over) * beyond
 
     @property
     def alive(self) -> np.ndarray:
@@ -178,6 +200,18 @@ class Gathered:
     def gross(self) -> np.ndarray:
         """Gross returns, before costs; 0 where the child has no session."""
         return np.stack([child.stream("gross") for child in self.children], axis=1)
+
+    @lazy_property
+    def earned(self) -> np.ndarray:
+        """What a unit of the child makes in the parent's session: its gross return, but for cash (4 above)."""
+        if self.idle is None:
+            return self.gross
+        return np.stack([child.earned_by_unit(self.idle) for child in self.children], axis=1)
+
+    @lazy_property
+    def invested(self) -> np.ndarray:
+        """Sums of the child's flattened holdings as of the session; where cash earns."""
+        return np.stack([child.invested for child in self.children], axis=1)
 
     @lazy_property
     def net(self) -> np.ndarray:

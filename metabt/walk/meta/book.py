@@ -2,9 +2,11 @@
 
 1. `H = s_c h_c`, with h_c the child's holdings as of that session
 2. plus positions that stayed what they were because an asset had no price when shares were traded
-3. what a child contributed to the gross return is `s_{c,t-1} R_{c,t}`, and what such positions of its assets earned
-4. cash is at every level: that of a child's own book earns in the child's stream, `1 - sum s` beside it in this one's,
-   so that `R = H' r + (1 - sum H) f` on one calendar. A child on another calendar has its cash earn on its own sessions
+3. what a child contributed to the gross return is `s_{c,t-1} y_{c,t}`, with y_c what a unit of it makes in the session
+   (metabt.walk.meta.aggregation): its return R_c, cash of all beneath it being paid by this sleeve's sessions; and what
+   such positions of its assets earned
+4. `1 - sum s`, less what is carried, is this sleeve's own cash, a row beside its children. All cash, its own and that
+   beneath it, earns by its own sessions: `R = H' r + (1 - sum H) f` at any depth and over any calendars
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from metabt.values.lazy_property import lazy_property
 from metabt.walk.around import around
 from metabt.walk.block import Carried, Gaps, Shares
 from metabt.walk.meta.aggregation import Gathered
-from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.flattening import Layout, invested_in
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class MetaBook:
     def earned_by_item(self, n_sessions: int) -> np.ndarray:
         """Return what each child contributed to the gross returns of the first sessions, (n_sessions, n_children)."""
         earned = np.zeros((n_sessions, self.held.after.shape[1]))
-        np.multiply(self.held.after[: max(n_sessions - 1, 0)], self.children.gross[1:n_sessions], out=earned[1:])
+        np.multiply(self.held.after[: max(n_sessions - 1, 0)], self.children.earned[1:n_sessions], out=earned[1:])
         earned += 0.0  # no loss of nothing is -0.0, whether or not something is carried
         rows, columns, held = self.carried_over(n_sessions)
         if len(rows):
@@ -67,6 +69,14 @@ class MetaBook:
             np.add.at(extra, (rows, self.layout.child_of[columns]), held * returns)
             earned += extra
         return earned
+
+    @lazy_property
+    def invested(self) -> np.ndarray:
+        """(n_sessions,) sums of flattened holdings after trading; where cash earns."""
+        carried = np.zeros(len(self.held.after))
+        if self.held.carried is not None:
+            np.add.at(carried, self.held.carried.rows, self.held.carried.after)
+        return invested_in(self.held.after, self.children.invested, carried)
 
     def carried_over(self, n_sessions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what was carried over into the first sessions: rows, columns and positions, (n_entries,) each."""

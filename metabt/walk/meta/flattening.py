@@ -92,8 +92,15 @@ def net_by(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     return netted
 
 
-def net_trades(before: np.ndarray, after: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the sum of absolute trades, (n_rows,), of a book (n_rows, n_columns) netted by group."""
+def net_trades(
+    before: np.ndarray, after: np.ndarray, group: np.ndarray, n_groups: int, *, ordered: bool = False
+) -> np.ndarray:
+    """Return the sum of absolute trades, (n_rows,), of a book (n_rows, n_columns) netted by group.
+
+    With `ordered` they are added up one after another: what is not traded, and could be, changes no bit.
+    """
+    if ordered:
+        return added_across(np.abs(net_by(after - before, group, n_groups)))
     traded = np.zeros(len(before))
     _trades(before, after, group, np.zeros(n_groups), traded)
     return traded
@@ -101,7 +108,7 @@ def net_trades(before: np.ndarray, after: np.ndarray, group: np.ndarray, n_group
 
 def net_shorts(book: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     """Return the sum of short positions, (n_rows,) positive, of a book after netting its columns by group."""
-    return _summed(np.maximum(-net_by(book, group, n_groups), 0.0))
+    return added_across(np.maximum(-net_by(book, group, n_groups), 0.0))
 
 
 def net_charges(before: np.ndarray, after: np.ndarray, group: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -109,7 +116,7 @@ def net_charges(before: np.ndarray, after: np.ndarray, group: np.ndarray, rates:
 
     `rates` (n_rows, n_groups) are costs per unit of traded notional.
     """
-    return _summed(np.abs(net_by(after - before, group, rates.shape[1])) * rates)
+    return added_across(np.abs(net_by(after - before, group, rates.shape[1])) * rates)
 
 
 def net_fees(book: np.ndarray, group: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -117,10 +124,22 @@ def net_fees(book: np.ndarray, group: np.ndarray, rates: np.ndarray) -> np.ndarr
 
     `rates` (n_rows, n_groups) are borrow fees per calendar day.
     """
-    return _summed(np.maximum(-net_by(book, group, rates.shape[1]), 0.0) * rates)
+    return added_across(np.maximum(-net_by(book, group, rates.shape[1]), 0.0) * rates)
 
 
-def _summed(amounts: np.ndarray) -> np.ndarray:
+def invested_in(shares: np.ndarray, invested: np.ndarray, carried: np.ndarray) -> np.ndarray:
+    """Return the sums of flattened holdings, (n_rows,): `sum_c s_c inv_c` and what is carried beside the shares.
+
+    Parameters
+    ----------
+    shares : (n_rows, n_children) of the children
+    invested : (n_rows, n_children) sums of what the children hold
+    carried : (n_rows,) sums of the positions beside the shares
+    """
+    return added_across(shares * invested) + carried
+
+
+def added_across(amounts: np.ndarray) -> np.ndarray:
     """Return the sums of rows, (n_rows,), in the order of their columns, however many rows there are."""
     return net_by(amounts, np.zeros(amounts.shape[1], np.int64), 1)[:, 0]
 

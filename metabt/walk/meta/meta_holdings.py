@@ -51,7 +51,8 @@ class MetaHoldings:
         """
         rows = slice(self._stop, stop)
         made = (self._before[rows], self.after[rows], self.gross[rows], self._dealt[rows], self._idle[rows])
-        args = (self._children.gross[rows], due[rows], targets, self._shares, *made)
+        market = self._children.gross[rows], self._children.earned[rows]
+        args = (*market, due[rows], targets, self._shares, *made)
         if self._gaps is None:
             ruin = holdings.hold_shares(*args)
         else:
@@ -85,7 +86,7 @@ class MetaHoldings:
             If the book is ruined in it: nothing is left that could be decided on.
         """
         market = self._children.gross[self._stop]
-        gain = float((self._shares * market).sum())
+        gain = float((self._shares * self._children.earned[self._stop]).sum())
         if self._gaps is not None:
             gain += float((self.carried * self._gaps.returns[self._stop]).sum())
         if len(self._idle):
@@ -93,7 +94,7 @@ class MetaHoldings:
         check_gain(gain, self._children.dates[self._stop])
         return drift(self._shares, market, gain)
 
-    def aimed(self, targets: np.ndarray) -> np.ndarray:
+    def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_children,)."""
         return targets
 

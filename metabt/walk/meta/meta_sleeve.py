@@ -20,7 +20,7 @@ from metabt.values.lazy_property import lazy_property
 from metabt.walk.block import Block, Decisions, MetaState, Shares
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join_decisions
-from metabt.walk.costs import CostRates, Trades, charge, saved_by_netting
+from metabt.walk.costs import AssetCosts, CostRates, Trades, charge, saved_by_netting
 from metabt.walk.decision import NOTHING, Spared
 from metabt.walk.meta.aggregation import Gathered, Streams, stretches
 from metabt.walk.meta.book import MetaBook
@@ -51,7 +51,7 @@ class MetaInputs:
     """Child, leaf and asset of each column of its own book."""
     idle: np.ndarray | None = None
     """(n_sessions,) simple returns of cash, each since its session before; None where it earns nothing."""
-    rates: CostRates | None = None
+    rates: AssetCosts | None = None
     """Costs of each physical asset in each session, (n_sessions, n_symbols of the layout); None are the spec's."""
 
     @lazy_property
@@ -112,7 +112,10 @@ def meta_over(
     with watch.lap(FLATTENING, n_sessions):
         carried = hold.up_to_each(stops, due, targets)
         held, traded = hold.held(due), hold.traded
-        trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0)
+        if inputs.rates is None:
+            trades, apart = _trades(held, traded, inputs, spec.costs.borrow_bp > 0, spec.is_drawn)
+        else:
+            trades, apart = _trades_at(inputs.rates.at(spec.costs), held, traded, inputs, spec.is_drawn)
         days = days_between(state.session, inputs.dates)
         cost, net, _ = charge(hold.gross, trades, days, spec.costs, state.unpaid)
         netting, saved = saved_by_netting(apart, trades, spec.costs, state.unpaid)
@@ -129,6 +132,7 @@ def meta_over(
         decisions=replace(decisions, rows=inputs.at(decisions.rows)),
         held=held,
         idle=inputs.idle,
+        invested=None if inputs.idle is None else inputs.book(held).invested,
     )
     left = Left(learnt, decisions.rows, trades, saved, carried)
     return whole, cut(spec, state, children, whole, left, stops)
@@ -205,34 +209,36 @@ def _meta_decisions(spec: Meta, decided: MetaDecisions, rows: np.ndarray, live: 
     return from_first(keep(decisions, decided.kept), live)
 
 
-def _trades(held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool) -> tuple[Trades, Trades]:
+def _trades(
+    held: Shares, traded: np.ndarray, inputs: MetaInputs, borrows: bool, ordered: bool
+) -> tuple[Trades, Trades]:
     """Return the trades of the netted book, and those of the children were each to trade for itself.
 
     Short positions are added up only where they cost anything.
     """
-    if inputs.rates is not None:
-        return _trades_at(inputs.rates, held, traded, inputs)
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, apart, short = np.zeros(n_sessions), np.zeros(n_sessions), np.zeros(n_sessions)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
         before, after = book.around(rows)
-        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
         if layout.n_apart != len(layout.symbols):  # else no asset is in two children: nothing can cancel
-            apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart)
+            apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart, ordered=ordered)
     for rows in stretches(np.arange(n_sessions), layout.n_columns) if borrows else []:
         short[rows] = net_shorts(book.around(rows)[1], layout.asset_of, len(layout.symbols))
     cancels = layout.n_apart != len(layout.symbols)
     return Trades(netted, short), Trades(apart if cancels else netted, np.zeros(n_sessions))
 
 
-def _trades_at(rates: CostRates, held: Shares, traded: np.ndarray, inputs: MetaInputs) -> tuple[Trades, Trades]:
+def _trades_at(
+    rates: CostRates, held: Shares, traded: np.ndarray, inputs: MetaInputs, ordered: bool
+) -> tuple[Trades, Trades]:
     """Return the same where assets have rates of their own, with what they cost."""
     layout, book, n_sessions = inputs.layout, inputs.book(held), len(traded)
     netted, owed, apart, fee = (np.zeros(n_sessions) for _ in range(4))
     cancels = layout.n_apart != len(layout.symbols)
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
         before, after = book.around(rows)
-        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols))
+        netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
         owed[rows] = net_charges(before, after, layout.asset_of, rates.trade[rows])
         if cancels:
             each = rates.trade[rows][:, layout.asset_of_apart]

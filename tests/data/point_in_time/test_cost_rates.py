@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from metabt.data.point_in_time.cost_rates import COLUMNS, cost_rates
 from metabt.data.point_in_time.tables import DatedTable
+from metabt.portfolio.sleeve import Costs
 from metabt.values.tables import Coded
+from metabt.walk.costs import AssetCosts
 from tests.shared.laws import DRAWS, examples
 
 NAN = float("nan")
-OWN = (5.0, 2.0, 50.0)
+OWN = Costs(5.0, 2.0, 50.0)
 Row = tuple[str, str, float, float, float]
 
 
@@ -32,7 +34,8 @@ def test_an_assets_own_row_beats_that_of_all() -> None:
         ("*", "2021-01-05", 10.0, 1.0, 365.0), ("A", "2021-01-06", 20.0, NAN, 730.0), ("A", "2021-01-08", 0.0, 0.0, 0.0)
     )
     dates = np.array(["2021-01-04", "2021-01-05", "2021-01-06", "2021-01-07", "2021-01-11"], "M8[D]")
-    trade, borrow = cost_rates(table, ("A", "B"), dates, OWN)
+    rates = AssetCosts(**cost_rates(table, ("A", "B"), dates)).at(OWN)
+    trade, borrow = rates.trade, rates.borrow
     # before any row the sleeve's own; then that of all; then the asset's, whose slippage is left to the sleeve
     assert trade[:, 0].tolist() == pytest.approx([7e-4, 11e-4, 22e-4, 22e-4, 0.0])
     assert trade[:, 1].tolist() == pytest.approx([7e-4, 11e-4, 11e-4, 11e-4, 11e-4])
@@ -50,7 +53,7 @@ def test_a_loop_over_rows_agrees_wherever_it_is_cut(seed: int, cut: int) -> None
         values = [NAN if rng.random() < 0.3 else float(rng.integers(0, 90)) for _ in COLUMNS]
         rows.append((asset, str(first + day), values[0], values[1], values[2]))
     table, dates = costs(*rows), first + np.cumsum(rng.integers(1, 5, 9))
-    trade, borrow = cost_rates(table, ("A", "B", "C"), dates, OWN)
+    found = cost_rates(table, ("A", "B", "C"), dates)
     for t, date in enumerate(dates):
         for a, asset in enumerate("ABC"):
             row: Row | None = None
@@ -58,9 +61,8 @@ def test_a_loop_over_rows_agrees_wherever_it_is_cut(seed: int, cut: int) -> None
                 for it in rows:
                     if it[0] == name and np.datetime64(it[1]) <= date:
                         row = it
-            said = OWN if row is None else tuple(o if v != v else v for v, o in zip(row[2:], OWN, strict=True))
-            assert trade[t, a] == pytest.approx((said[0] + said[1]) / 10_000, rel=1e-14)
-            assert borrow[t, a] == pytest.approx(said[2] / 10_000 / 365, rel=1e-14)
-    parts = [cost_rates(table, ("A", "B", "C"), part, OWN) for part in (dates[:cut], dates[cut:])]
-    for whole, cuts in zip((trade, borrow), zip(*parts, strict=True), strict=True):
-        assert np.concatenate(cuts).tobytes() == whole.tobytes()
+            expected = [NAN] * 3 if row is None else row[2:]
+            assert [found[name][t, a] for name in COLUMNS] == pytest.approx(expected, nan_ok=True)
+    parts = [cost_rates(table, ("A", "B", "C"), part) for part in (dates[:cut], dates[cut:])]
+    for name in COLUMNS:
+        assert np.concatenate([part[name] for part in parts]).tobytes() == found[name].tobytes()

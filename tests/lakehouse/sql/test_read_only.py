@@ -146,7 +146,7 @@ def test_neither_files_nor_python_variables_are_tables(con: Con, beside: Path, s
 def test_a_misspelt_table_lists_what_there_is(con: Con) -> None:
     with pytest.raises(
         StoreError,
-        match=r"Table with name wieghts does not exist[\s\S]*tables: asked, calendars, checks, contr.*, weights",
+        match=r"Table with name wieghts does not exist[\s\S]*tables: actions, asked, assets, cal.*, contr.*, weights",
     ):
         ask(con, "SELECT * FROM wieghts")
 

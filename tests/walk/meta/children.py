@@ -38,7 +38,8 @@ def some_days(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def start(rng: np.random.Generator) -> Start:
-    return Start(bool(rng.integers(2)), bool(rng.integers(2)), rng.normal(size=A))
+    live, begun, book = bool(rng.integers(2)), bool(rng.integers(2)), rng.normal(size=A)
+    return Start(live, begun, book, float(book.sum()))
 
 
 def gathered(seed: int, gaps: bool = False) -> tuple[Gathered, list[Opened | None], list[Start]]:

@@ -116,7 +116,7 @@ def test_streams_are_compounded_between_common_sessions_wherever_partitions_end(
     for stop in [*cuts, 12]:
         part = slice(row, stop)
         children = [_between(it, dates[row], dates[stop - 1]) for it in blocks]
-        starts = [Start(False, bool(it < dates[row]), np.zeros(A)) for it in first]
+        starts = [Start(False, bool(it < dates[row]), np.zeros(A), 0.0) for it in first]
         found = Gathered.of(dates[part], common[part], np.array([NAT, NAT]), children, starts)
         streams = found.streams(state, cap, ("x", "y"))
         assert streams.before == len(state.streams) and streams.names == ("x", "y")
@@ -159,7 +159,7 @@ def test_a_single_return_passes_to_the_bit(first: float, second: float) -> None:
     r = 0.1234567890123456
     one = child(np.random.default_rng(1), DAYS[:4])
     one = replace(one, block=replace(one.block, net=np.array([first * r, second * r, r / 3, 0.0]), begin=0))
-    common, begins = np.array([False, True, True, True]), [Start(True, True, np.zeros(A))]
+    common, begins = np.array([False, True, True, True]), [Start(True, True, np.zeros(A), 0.0)]
     found = Gathered.of(DAYS[:4], common, np.array([NAT]), [one], begins).streams(MetaState.initial(1, A), 9, ("x",))
     assert (1.0 + 0.0) * (1.0 + r) - 1.0 != r and found.returns[:, 0].tolist() == [r, r / 3, 0.0]
 

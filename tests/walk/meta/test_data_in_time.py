@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ from metabt.portfolio.sleeve import Cash, Costs, Estimator, Leaf, Sleeve
 from metabt.walk.block import Block, LeafState, MetaState
 from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
-from metabt.walk.costs import CostRates
+from metabt.walk.costs import AssetCosts
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.walk_forward import advance
 from tests.shared.differing import differing
 from tests.shared.laws import DRAWS, examples
+from tests.walk.meta import test_meta_holdings as held
 
 SYMBOLS = ("A", "B", "C", "D", "E")
 N, LOOKBACK = 30, 4
@@ -38,7 +40,7 @@ class Market:
     priced: np.ndarray
     ended: np.ndarray
     idle: np.ndarray
-    rates: CostRates
+    rates: AssetCosts
 
     @classmethod
     def drawn(cls, seed: int) -> Market:
@@ -53,7 +55,8 @@ class Market:
         for t, a in np.argwhere(ended):
             returns[LOOKBACK + t, a] = -0.5  # priced or not: what a delisting returns
         dates = np.datetime64("2021-01-04") + np.cumsum(rng.integers(1, 4, N))
-        rates = CostRates(rng.uniform(0, 0.01, (N, len(SYMBOLS))), rng.uniform(0, 1e-3, (N, len(SYMBOLS))))
+        size = (N, len(SYMBOLS))
+        rates = AssetCosts(*(np.where(rng.random(size) < 0.2, np.nan, rng.uniform(0, 90, size)) for _ in range(3)))
         return cls(dates, returns, priced, ended, rng.uniform(0, 3e-3, LOOKBACK + N), rates)
 
     def inputs(self, leaf: Leaf, rows: slice) -> LeafInputs:
@@ -68,8 +71,16 @@ class Market:
             np.ascontiguousarray(seen[before:]),
             ended=self.ended[rows][:, at],
             idle=self.idle[: len(seen)],
-            rates=CostRates(self.rates.trade[rows][:, at], self.rates.borrow[rows][:, at]),
+            rates=self.costs(rows, at),
         )
+
+    def costs(self, rows: slice, at: list[int]) -> AssetCosts:
+        return AssetCosts(*(getattr(self.rates, f.name)[rows][:, at] for f in fields(AssetCosts)))
+
+    def rate(self, own: Costs, name: str, t: int) -> dict[str, float]:
+        """Return symbol -> a cost of a session, a fraction."""
+        stated = getattr(self.rates, name)[t].tolist()
+        return {s: (getattr(own, name) if it != it else it) / 10_000 for s, it in zip(SYMBOLS, stated, strict=True)}
 
 
 def tree(seed: int) -> Sleeve:
@@ -82,7 +93,7 @@ def tree(seed: int) -> Sleeve:
             "lookback": LOOKBACK,
             "lag": int(rng.integers(0, 4)),
             "cash": Cash("x", reserve),
-            "costs": Costs(5.0),
+            "costs": Costs(5.0, 1.0, float(rng.choice([0.0, 80.0]))),
             **settings,
         }
 
@@ -91,7 +102,8 @@ def tree(seed: int) -> Sleeve:
         reserve = float(rng.choice([0.0, 0.15]))
         return Sleeve(name, Leaf(dataset="d", universe=universe, **rules(reserve, **covered, **settings)))
 
-    inner = Sleeve.meta("inner", (leaf("one", "A", "B"), leaf("two", "B", "C", "D")), **rules(0.1))
+    best = {"optimizer": Estimator("max_sharpe")} if rng.random() < 0.7 else {}
+    inner = Sleeve.meta("inner", (leaf("one", "A", "B"), leaf("two", "B", "C", "D")), **rules(0.1, **best))
     short = leaf("short", "A", "E", direction="short")
     turning = {"optimizer": Estimator("min_variance", {"max_turnover": 0.3})} if rng.random() < 0.5 else {}
     return Sleeve.meta("root", (inner, short, leaf("three", "C", "E")), **rules(0.05, **turning))
@@ -121,7 +133,7 @@ class Walked:
         else:
             layout = self.layouts[path] = Layout.meta([self.layouts[it] for it in paths])
             at, dates = [SYMBOLS.index(symbol) for symbol in layout.symbols], self.market.dates[rows]
-            rates = CostRates(self.market.rates.trade[rows][:, at], self.market.rates.borrow[rows][:, at])
+            rates = self.market.costs(rows, at)
             children = [self.opened[it] for it in paths]
             ends, common = np.full(len(paths), NAT), np.ones(len(dates), bool)
             idle = self.market.idle[LOOKBACK:][rows]
@@ -144,19 +156,19 @@ def test_the_look_through_identity_holds_with_what_cash_earns(seed: int) -> None
     for path, sleeve in root.walk():
         layout, (block,), book = walked.layouts[path], walked.blocks[path], walked.opened[path].book
         at = [SYMBOLS.index(layout.symbols[a]) for a in layout.asset_of]
-        _, held = book.around(np.arange(N))
+        _, positions = book.around(np.arange(N))
         returns, idle = market.returns[LOOKBACK + 1 :][:, at], market.idle[LOOKBACK + 1 :]
-        expected = (held[:-1] * returns).sum(axis=1) + (1 - held[:-1].sum(axis=1)) * idle
+        expected = (positions[:-1] * returns).sum(axis=1) + (1 - positions[:-1].sum(axis=1)) * idle
         assert block.gross[1:] == pytest.approx(expected, abs=1e-12)
         assert block.idle is not None and block.idle.tolist() == market.idle[LOOKBACK:].tolist()
         if sleeve.sleeves:
             gaps = block.held.carried  # type: ignore[union-attr]
-            carried = np.zeros(held.shape)
+            carried = np.zeros(positions.shape)
             if gaps is not None:
                 carried[gaps.rows, gaps.columns] = gaps.after
             shares = np.asarray(block.held.after).sum(axis=1) + carried.sum(axis=1)
         else:
-            shares = held.sum(axis=1)
+            shares = positions.sum(axis=1)
         cash = (1 - shares[:-1]) * idle
         assert book.earned_by_item(N).sum(axis=1)[1:] + cash == pytest.approx(block.gross[1:], abs=1e-12)
 
@@ -176,8 +188,9 @@ def test_every_book_is_charged_on_its_own_netted_trades_at_each_assets_rates(see
             assert block.cost[t] == pytest.approx(owed, abs=1e-14)
             assert block.netting[t] == pytest.approx(saved, abs=1e-13)
             net, apart, short = dict[str, float](), dict[int, float](), dict[str, float]()
-            rate = dict(zip(SYMBOLS, market.rates.trade[t].tolist(), strict=True))
-            borrow = dict(zip(SYMBOLS, market.rates.borrow[t].tolist(), strict=True))
+            parts = [market.rate(sleeve.spec.costs, name, t) for name in ("commission_bp", "slippage_bp", "borrow_bp")]
+            rate = {s: parts[0][s] + parts[1][s] for s in SYMBOLS}
+            borrow = {s: it / 365 for s, it in parts[2].items()}
             for j, a in enumerate(layout.asset_of.tolist()):
                 symbol, trade = layout.symbols[a], after[t, j] - before[t, j]
                 net[symbol] = net.get(symbol, 0.0) + trade
@@ -202,7 +215,10 @@ def test_it_does_not_matter_where_partitions_end(seed: int, cuts: list[int]) -> 
         for name in ("gross", "cost", "net", "turnover", "netting", "idle", "closed", "decisions", "endings"):
             assert [*differing(getattr(one, name), getattr(other, name), f"{path} {name}")] == []
         assert np.asarray(one.held.after).tobytes() == np.asarray(other.held.after).tobytes()
-        assert [*differing(whole.states[path], parts.states[path], f"state of {path}")] == []
+        state = whole.states[path]
+        assert [*differing(state, parts.states[path], f"state of {path}")] == []
+        if isinstance(state, MetaState):  # what windows of later decisions have of cash
+            assert state.idle is not None and state.idle.tolist() == market.idle[-LOOKBACK:].tolist()
 
 
 @examples(40)
@@ -215,3 +231,17 @@ def test_targets_leave_the_reserve_in_cash(seed: int) -> None:
         for weights, status in zip(made.weights, made.status, strict=True):
             total = 0.0 if status == "cash" else 1 - sleeve.spec.cash.reserve
             assert abs(weights.sum()) == pytest.approx(total, abs=1e-12)
+
+
+@examples(60)
+@given(DRAWS, st.booleans(), st.booleans(), st.integers(1, held.N - 1))
+def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, gaps: bool, carries: bool, stop: int) -> None:
+    """Ahead of a session's trades shares have drifted with what cash earned beside them and what is carried."""
+    children, state, due, targets = held.drawn(seed, gaps, carries)
+    children = replace(children, idle=np.random.default_rng(seed).uniform(0, 0.01, held.N))
+    due = np.where(np.arange(held.N) < stop, due, -1)
+    hold, further = (MetaHoldings(state, children, held.LAYOUT) for _ in range(2))
+    hold.until(stop, due, targets)
+    further.until(stop + 1, due, targets)
+    assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-14)
+    assert hold.aimed(targets[0], 0).tolist() == targets[0].tolist()

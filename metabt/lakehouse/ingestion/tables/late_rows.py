@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from metabt.lakehouse.point_in_time.notes import LATE, Found
 from metabt.lakehouse.point_in_time.storing import Stored
+from metabt.values.ranges import plural
 
 
 def late_found(table: str, done: Stored | None) -> list[Found]:
@@ -22,8 +23,8 @@ def late_told(table: str, done: Stored) -> tuple[str, ...]:
     if not done.n_late:
         return ()
     name, day, _ = done.late[0]
-    means = "are known from today on" if table in ("assets", "members") else "are restatements, from their own dates on"
-    return (f"{done.n_late:,} rows came late, such as {name} on {day}: they {means}",)
+    means = "known from today on" if table in ("assets", "members") else "restatements, from their own dates on"
+    return (f"{plural(done.n_late, 'row')} came late, such as {name} on {day}: {means}",)
 
 
 def actions_told(done: Stored | None) -> tuple[str, ...]:

@@ -199,7 +199,7 @@ def _store(
         rows = rows.memberships(None if whole else held.get("members"))
     done = store_rows(con, dataset, rows, symbols, source, whole=whole, today=today)
     odd = _noted(con, dataset, table, done) if done.is_new else []
-    notes = (*rows.notes, *late_told(table, done), *([told(odd, dataset)] if odd else []))
+    notes = (*done.notes, *late_told(table, done), *([told(odd, dataset)] if odd else []))
     counts = {what: getattr(done, what) for what in ("duplicates", "added", "changed", "unchanged", "withdrawn")}
     return TableReport(dataset, table, source, done.read, **counts, late=done.n_late, rows=done.rows, notes=notes)
 
