@@ -60,13 +60,13 @@ def demo(
     market: bool = False,
     folder: str | None = None,
 ) -> None:
-    """Ingest the demo's prices, then run portfolio=demo; or make a `market`, whose files go into a `folder`."""
+    """Ingest the demo's prices, then run portfolio=demo; or a `market`, whose files go into a `folder`."""
     from metabt.cli.demo_prices import price_files
 
     if market:
         from metabt.cli.market_command import demo_market
 
-        return demo_market(lakehouse, folder, quiet)
+        return demo_market(lakehouse, folder, quiet, catalog)
     if folder is not None:
         raise ConfigError(f"--folder {folder} is where the files of --market go; state --market too, or leave it out")
     where, catalog = founded(lakehouse, catalog)

@@ -286,14 +286,15 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     examples = (
         "  metabt demo\n"
         "  metabt demo --lakehouse /tmp/lake\n"
-        "  metabt demo --market                  an exchange with delistings, splits, members, cash rates as CSV\n"
+        "  metabt demo --market                  an exchange with delistings, splits, members and cash rates\n"
         "  metabt demo --market --folder /tmp/market\n"
     )
     command = _add(commands, "demo", "ingest the demo prices and run portfolio=demo", examples)
     command.add_argument(
         "--market",
         action="store_true",
-        help="write a made market of 400 listings over 30 years as CSV files, and say what to do with them",
+        help="write a made market of 400 listings over 30 years as CSV files, ingest them, run portfolio=market, and "
+        "say what members, delistings and cash are worth",
     )
     command.add_argument("--folder", metavar="DIR", help="where the files of --market go (default: data/market)")
     _add_catalog(command)

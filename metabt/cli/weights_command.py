@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metabt.cli.printing import Layout, hint, notice, place, print_rows, print_run_notes, said_first, show
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from metabt.analysis.run_notes import RunNotes
@@ -52,6 +52,7 @@ def weights(
         raise ConfigError("trades need both --holdings FILE and --nav VALUE, what the portfolio is worth with its cash")
     mine = None if holdings is None else _held(holdings)
     source, run = _opened(place(lakehouse), portfolio or name, overrides, refresh, said_first(layout))
+    mine = None if mine is None else _as_assets(source, run, mine)
     closes = _closes(source, run, mine or ())
     book, notes = _newest(source, run, refresh)
     if mine is None or nav is None:
@@ -173,6 +174,20 @@ def _held(file: str) -> list[Holding]:
     from metabt.runs.trade_list import read_holdings
 
     return read_holdings(file)
+
+
+def _as_assets(source: Lakehouse, run: Record, held: Sequence[Holding]) -> list[Holding]:
+    """Return what is held by asset; a notice says which tickers are of assets of another name."""
+    from metabt.runs.last_closes import assets_held
+
+    known = assets_held(source, run.wanted, [holding.symbol for holding in held])
+    for symbol, asset in known.items():
+        notice(f"{symbol} is what asset {asset} is called now")
+    found = [replace(holding, symbol=known.get(holding.symbol, holding.symbol)) for holding in held]
+    twice = [one.symbol for place, one in enumerate(found) if one.symbol in {it.symbol for it in found[:place]}]
+    if twice:
+        raise DataError(f"asset {twice[0]} is held twice, under two of its symbols; state it once")
+    return found
 
 
 def _closes(source: Lakehouse, run: Record, held: Sequence[Holding]) -> dict[str, Close]:

@@ -4,8 +4,9 @@
 2. `part` returns what reads some rows, symbols and fields. What is stored is read by what carries no digest and no
    price: it is small, and travels to the process that is to read.
 3. Prices are read when the first block is missing, as far back as is asked for.
-4. A dataset may be another one with something between its prices and its returns: the events that actions make of
-   them (metabt.data.point_in_time.with_events), or a step (metabt.data.panel.stepped).
+4. A dataset may be another one with something between its prices and its returns: lives of assets under the symbols of
+   its prices (metabt.data.point_in_time.asset_prices), the events that actions make of them
+   (metabt.data.point_in_time.with_events), or a step (metabt.data.panel.stepped).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Dataset:
     step: Step | None = None
     """What its returns are made by; None: they are those between its closes."""
     beneath: Dataset | None = None
-    """The dataset that it is made of, where it has a step or events of its own; None of prices alone."""
+    """The dataset that it is made of, where it has lives, events or a step of its own; None of prices alone."""
     made_of: Callable[[Dataset, Facts], Dataset] | None = None
     """Returns this dataset, given its facts, over another way to read what is beneath; None of prices alone."""
     _newest: list[Prices] = field(default_factory=list, init=False)

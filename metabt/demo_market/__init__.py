@@ -10,15 +10,17 @@
 6. `tickers` names listings as their price files do: renamed some, one name used twice.
 7. `index` follows the hundred largest, reviewed once a year.
 8. `rates` draws cash rates, the exchange rate of the euro and what trading costs.
-9. `market` puts them together: `demo_market`, tables beside prices. `files` writes it down as CSV.
+9. `market` puts them together: `demo_market`, tables beside prices. `files` writes it down as CSV, and beside it
+   `hindsight`: universes of whoever is in them on the last session.
 
 Everything follows from one seed. Closes have twelve significant digits, so that files and arrays hold the same numbers.
 
 Imports: `values` and `data`. It knows neither how markets are stored nor how they are traded.
-Offers: `demo_market`, `DemoMarket`, `write_market`.
+Offers: `demo_market`, `DemoMarket`, `hindsight`, `write_market`.
 """
 
 from metabt.demo_market.files import write_market
+from metabt.demo_market.hindsight import hindsight
 from metabt.demo_market.market import DemoMarket, demo_market
 
-__all__ = ["DemoMarket", "demo_market", "write_market"]
+__all__ = ["DemoMarket", "demo_market", "hindsight", "write_market"]

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from metabt.data.point_in_time.tables import COLUMNS, DATE, FLAG, TEXT, DatedTable
+from metabt.demo_market.hindsight import hindsight
 from metabt.demo_market.market import DIGITS, DemoMarket
 from metabt.values.tables import texts
 
-PRICES = "prices"
+PRICES, HINDSIGHT = "prices", "hindsight"
 
 
 def write_market(market: DemoMarket, folder: str | Path) -> dict[str, Path]:
     """Write a market into a folder, which is made, and return the file of `prices` and of each table by name.
+
+    `hindsight` are more members: universes of whoever is in them on the last session.
 
     Raises
     ------
@@ -27,9 +30,10 @@ def write_market(market: DemoMarket, folder: str | Path) -> dict[str, Path]:
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    files = {name: place / f"{name}.csv" for name in (PRICES, *market.tables)}
+    tables = {**market.tables, HINDSIGHT: hindsight(market)}
+    files = {name: place / f"{name}.csv" for name in (PRICES, *tables)}
     _write_prices(market, files[PRICES])
-    for name, table in market.tables.items():
+    for name, table in tables.items():
         _write_table(table, files[name])
     return files
 

@@ -147,7 +147,8 @@ def _members(assets: tuple[str, ...], listings: Listings, tape: Tape, days: np.n
     stays = follow(np.where(listings.euro, np.nan, value), listings.last, days)
     rows: list[Row] = []
     for stay in stays:
-        rows += _stay(INDEX, assets[stay.listing], (stay.first, stay.known), (stay.last, stay.end_known), days)
+        known = max(stay.first, stay.known)  # who joins is announced before, and a row is not known before its day
+        rows += _stay(INDEX, assets[stay.listing], (stay.first, known), (stay.last, stay.end_known), days)
     for listing in np.flatnonzero(~listings.euro).tolist():
         begins, ends = int(listings.first[listing]), int(listings.last[listing])
         gone = (ends, ends + 1) if ends < len(days) - 1 else (-1, -1)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
     from metabt.lakehouse.maintenance import Upkeep, upkeep
     from metabt.lakehouse.point_in_time.loading import load_point_in_time
-    from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts
+    from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols, datasets_with, load_facts
     from metabt.lakehouse.prices.price_panels import load_prices, read_rows
     from metabt.lakehouse.prices.reader import Reader
     from metabt.lakehouse.prices.snapshot_difference import Change, changed_calendars, changed_inputs
@@ -67,7 +67,9 @@ _EXPORTS = {
     "check_writable": "metabt.lakehouse.catalog.attachment",
     "commit_run": "metabt.lakehouse.runs.commits",
     "commit_runs": "metabt.lakehouse.runs.commits",
+    "chosen": "metabt.lakehouse.prices.dataset_facts",
     "dataset_symbols": "metabt.lakehouse.prices.dataset_facts",
+    "datasets_with": "metabt.lakehouse.prices.dataset_facts",
     "load_facts": "metabt.lakehouse.prices.dataset_facts",
     "export": "metabt.lakehouse.sql.exports",
     "Damaged": "metabt.lakehouse.catalog.damage",
@@ -116,11 +118,13 @@ __all__ = [
     "check_files",
     "check_lakehouse",
     "check_writable",
+    "chosen",
     "commit_run",
     "commit_runs",
     "confirm",
     "connect",
     "dataset_symbols",
+    "datasets_with",
     "execute",
     "export",
     "find_run",

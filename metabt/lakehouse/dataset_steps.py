@@ -68,7 +68,7 @@ def with_steps(dataset: Dataset, steps: Sequence[Step], symbols: Names) -> Datas
 
 
 def reread(dataset: Dataset, read: Callable[[Facts], Dataset]) -> Dataset:
-    """Return a dataset with its events and steps over prices that `read` returns of what is known of them."""
+    """Return a dataset with its lives, events and steps over prices that `read` returns of what is known of them."""
     if dataset.made_of is None or dataset.beneath is None:
         return read(dataset.facts)
     return dataset.made_of(reread(dataset.beneath, read), dataset.facts)

@@ -6,6 +6,8 @@
 3. Every dataset that a source gives has its steps between prices and returns: those that were stated of a stored one
    when it was ingested, or of frames when they were handed over. Whoever reads returns, in whichever process, reads
    them through these steps; levels are those that were observed.
+4. A dataset with a table `assets` is one of assets (metabt.data.point_in_time.asset_prices): these are what is named of
+   it, wherever symbols are.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ import numpy as np
 
 from metabt.data.dataset import Dataset, Names
 from metabt.data.facts import Facts
+from metabt.data.point_in_time.asset_prices import by_asset
+from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.membership import universe_names
 from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.point_in_time.with_events import turned_into, with_events
@@ -76,14 +80,15 @@ class Frames:
     ) -> None:
         """Take the prices, the steps between them and the returns, and what is dated beside them, by dataset."""
         self._panels, self._steps, self._tables = dict(panels), dict(steps or {}), dict(tables or {})
+        self._named: dict[str, Names] = {}
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return dataset -> its symbols, sorted."""
-        return {name: panel.symbols for name, panel in self._panels.items()}
+        """Return dataset -> its symbols, sorted: its assets where a table names them."""
+        return {name: self._assets(name) for name in self._panels}
 
     def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
-        return {name: _universes(known, self._panels[name].symbols) for name, known in self._tables.items()}
+        return {name: _universes(known, self._assets(name)) for name, known in self._tables.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
@@ -99,16 +104,21 @@ class Frames:
         """
         from metabt.data.panel.sheet import known
 
-        panel = self._panels[name]
-        some = sorted({known(symbol, panel.symbols, "symbol") for symbol in symbols or ()})
-        return self._chosen(name, tuple(some) if some else panel.symbols)
+        every = self._assets(name)
+        some = sorted({known(symbol, every, "symbol") for symbol in symbols or ()})
+        return self._chosen(name, tuple(some) if some else every)
+
+    def _assets(self, name: str) -> Names:
+        if name not in self._named:
+            self._named[name] = assets_of(self._tables.get(name), self._panels[name].symbols)
+        return self._named[name]
 
     def _chosen(self, name: str, symbols: Names) -> Dataset:
         panel, steps, known = self._panels[name], self._steps.get(name, ()), self._tables.get(name, PointInTime())
-        named = panel.symbols if any(step.whole for step in steps) else symbols
-        read = panel.select(turned_into(known, named))
-        own = with_events(Dataset.of(read, known), named)
-        return with_steps(own, steps, symbols)
+        named = self._assets(name) if any(step.whole for step in steps) else symbols
+        read = turned_into(known, named)
+        prices = Dataset.of(panel.select(symbols_of(known, read, panel.symbols)), known)
+        return with_steps(with_events(by_asset(prices, read), named), steps, symbols)
 
     def with_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> Frames:
         """Return the same prices with steps between them and the returns, by dataset."""
@@ -133,6 +143,21 @@ class Frames:
 
     def asked_again(self, run: Named, asking: Asking) -> None:
         """Do nothing: no run is found."""
+
+
+def assets_of(known: PointInTime | None, symbols: Names) -> Names:
+    """Return the assets of a dataset, sorted, given the symbols of its prices; without lives they are these."""
+    table = None if known is None else known.tables.get("assets")
+    return symbols if table is None else Lives.of(symbols, table).assets_of(symbols)
+
+
+def symbols_of(known: PointInTime, assets: Names, symbols: Names) -> Names:
+    """Return the symbols of its prices, sorted, that some assets of a dataset are read from; without lives the same."""
+    table = known.tables.get("assets")
+    if table is None:
+        return assets
+    held = frozenset(symbols)
+    return tuple(it for it in Lives.of(symbols, table).symbols_of(assets) if it in held)
 
 
 def _universes(known: PointInTime, symbols: Names) -> dict[str, Names]:
@@ -184,12 +209,19 @@ class Lakehouse:
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
         self._dated: dict[str, PointInTime] = {}
+        self._held: dict[str, Names] | None = None  # dataset -> the symbols of its prices
+        self._named: dict[str, Names] = {}  # dataset -> its assets, where a table names them
         self.damaged: dict[str, str] = {}
         """Identity -> what is wrong with a run that is stored and cannot be read back; committing it replaces it."""
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Return dataset -> its symbols, sorted."""
-        return self._lake.dataset_symbols(self.connection, self.snapshot)
+        """Return dataset -> its symbols, sorted: its assets where a table names them."""
+        if self._held is None:
+            self._held = self._lake.dataset_symbols(self.connection, self.snapshot)
+            renamed = self._lake.datasets_with(self.connection, "assets", self.snapshot)
+            for name, known in self.dated(renamed).items():
+                self._named[name] = assets_of(known, self._held[name])
+        return self._held | self._named
 
     def members(self) -> Memberships:
         """Return dataset -> universe -> every asset that ever belonged to it, sorted; read when it is asked for."""
@@ -284,32 +316,48 @@ class Lakehouse:
         With `levels` alone their steps are left out: prices are those that were observed, and so are returns.
         """
         reader = self._lake.Reader(self.path, self.snapshot, self.connection)
-        facts = self._lake.load_facts(self.connection, symbols, self.snapshot)
+        self.symbols()  # which of them a table names the assets of
+        own = {name: self._lake.chosen(self._named, name, symbols[name]) for name in symbols if name in self._named}
+        dated = self.dated(list(own))
+        read = {name: turned_into(dated[name], assets) for name, assets in own.items()}
+        facts = self._lake.load_facts(self.connection, dict(symbols) | self._symbols_of(read), self.snapshot)
         if levels:
-            return {name: _stored(reader, known) for name, known in facts.items()}
+            return {name: _by_asset(reader, known, dated.get(name), own.get(name)) for name, known in facts.items()}
         steps = {name: stated_steps(known) for name, known in facts.items()}
         dated = self.dated(list(facts))
         # a step that is shown all symbols needs the facts of all, whichever are wanted, and an asset those of what it
         # turns into
         more: dict[str, Names | None] = {}
         for name, known in facts.items():
-            named = turned_into(dated[name], known.symbols)
             if any(step.whole for step in steps[name]):
                 more[name] = None
-            elif named != known.symbols:
+                read |= {name: self._named[name]} if name in own else {}
+            elif name not in own and (named := turned_into(dated[name], known.symbols)) != known.symbols:
                 more[name] = named
-        read = self._lake.load_facts(self.connection, more, self.snapshot) if more else {}
+        again = self._lake.load_facts(self.connection, more, self.snapshot) if more else {}
         found = {}
         for name, known in facts.items():
-            own = replace(read.get(name, known), point_in_time=dated[name])
-            beneath = own.symbols if name in more and more[name] is None else known.symbols
-            found[name] = with_steps(with_events(_stored(reader, own), beneath), steps[name], known.symbols)
+            wanted_here = own.get(name, known.symbols)
+            below = _by_asset(reader, again.get(name, known), dated[name], read.get(name))
+            beneath = below.facts.symbols if name in more and more[name] is None else wanted_here
+            found[name] = with_steps(with_events(below, beneath), steps[name], wanted_here)
         return found
+
+    def _symbols_of(self, assets: Mapping[str, Names]) -> dict[str, Names]:
+        """Return dataset -> the symbols of its prices that some of its assets are read from."""
+        held = self._held or {}
+        return {name: symbols_of(self.dated([name])[name], own, held[name]) for name, own in assets.items()}
 
     def lasting(self, datasets: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
         """Return datasets of this source whose prices are read through another connection, once this one is closed."""
         reader = self._lake.Reader(self.path, self.snapshot)
         return {name: reread(dataset, partial(_stored, reader)) for name, dataset in datasets.items()}
+
+
+def _by_asset(reader: Reader, known: Facts, dated: PointInTime | None, assets: Names | None) -> Dataset:
+    """Return a dataset of what is stored, with what is dated beside it: of some assets, or with None of its symbols."""
+    prices = _stored(reader, known if dated is None else replace(known, point_in_time=dated))
+    return prices if assets is None else by_asset(prices, assets)
 
 
 def _stored(reader: Reader, known: Facts) -> Dataset:

@@ -3,16 +3,19 @@
 1. A symbol that the run's leaves may hold is priced in their dataset, and in no other that has the symbol too.
 2. One that no leaf takes is priced where exactly one of the run's datasets has it.
 3. A price is the one that was observed: the steps of a dataset make returns, and no level.
+4. What is held is named by its ticker of today: where a table says whose that is, it is that asset.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from metabt.data.point_in_time.lives import Lives
 
 if TYPE_CHECKING:
     from metabt.data.dataset import Dataset
@@ -50,6 +53,23 @@ def last_closes(source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others
     return {symbol: close for symbol, close in chosen.items() if close is not None}
 
 
+def assets_held(source: Lakehouse, names: Collection[str], held: Iterable[str]) -> dict[str, str]:
+    """Return symbol -> asset of what is held, where they differ: the asset that had the symbol last.
+
+    Parameters
+    ----------
+    source : the lakehouse, read at its snapshot
+    names : the datasets of a run; where several have a symbol, they must agree in whose it is
+    held : symbols as a broker names them, or assets
+    """
+    known, owners = source.symbols(), dict[str, set[str]]()
+    for name in known.keys() & set(names):
+        lives = Lives.of(known[name], source.dated([name])[name].tables.get("assets"))
+        for symbol, asset in lives.newest_assets().items():
+            owners.setdefault(symbol, set()).add(asset)
+    return {it: asset for it in held if len(owners.get(it, ())) == 1 and (asset := next(iter(owners[it]))) != it}
+
+
 def _newest(dataset: Dataset) -> Iterator[tuple[str, Close]]:
     """Yield each symbol of a dataset with its newest close, from the partition that this is in."""
     last: dict[str, str] = {}
@@ -60,7 +80,11 @@ def _newest(dataset: Dataset) -> Iterator[tuple[str, Close]]:
         prices = dataset.part(dataset.facts.partitions[partition], symbols, ("close",))()
         rows = len(prices.dates) - 1 - np.argmax(prices.priced[::-1], axis=0)
         for column, row in enumerate(rows.tolist()):
-            yield symbols[column], Close(float(prices.close[row, column]), prices.dates[row].item())
+            if prices.priced[row, column]:
+                yield symbols[column], Close(float(prices.close[row, column]), prices.dates[row].item())
+            elif prices.entry is not None and prices.entered is not None and not np.isnan(prices.entry[column]):
+                # the prices of its symbol in the partition are another asset's
+                yield symbols[column], Close(float(prices.entry[column]), prices.entered[column].item())
 
 
 def _chosen(closes: Mapping[str, Close], home: str | None) -> Close | None:

@@ -5,7 +5,8 @@ then it is joined with those rows, and with
 
 1. the prices of what the asset turns into;
 2. its prices in the partition before in which it has any, where an action after the last of them takes effect only now:
-   which actions those are depends on the date of that price.
+   which actions those are depends on the date of that price. Of an asset with lives, whose cell may be of prices that
+   another asset has (`may_be_empty`), it is all partitions back to one that is sure to have a price.
 
 So a row that is added changes the digests of its own asset, from the partition on in which it takes effect.
 """
@@ -18,6 +19,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from metabt.data.facts import Cell, Digests, Facts
+from metabt.data.point_in_time.asset_digests import may_be_empty
+from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.values.digests import joint_digest
 from metabt.values.tables import Coded
@@ -35,15 +38,21 @@ def event_digests(known: Facts, symbols: tuple[str, ...]) -> Digests:
     found = {cell: text for cell, text in known.digests.items() if cell[0] in wanted}
     labels = list(known.partitions)
     ends = [known.dates[part.stop - 1] for part in known.partitions.values()]
+    lives = Lives.of((), known.point_in_time.tables.get("assets"))
     for symbol in symbols:
         rows = list(_rows(known, symbol))
         if rows:
-            found |= _cells(known, symbol, labels, ends, rows)
+            found |= _cells(known, lives, symbol, labels, ends, rows)
     return found
 
 
 def _cells(
-    known: Facts, symbol: str, labels: list[str], ends: list[np.datetime64], rows: list[tuple[int, str, str | None]]
+    known: Facts,
+    lives: Lives,
+    symbol: str,
+    labels: list[str],
+    ends: list[np.datetime64],
+    rows: list[tuple[int, str, str | None]],
 ) -> dict[Cell, str]:
     """Return the cells of a symbol that rows have to do with; each is of a position in `labels`."""
     by_label: dict[int, list[tuple[str, str | None]]] = {}
@@ -60,19 +69,33 @@ def _cells(
         if (own is not None and late) or now:
             texts = [own or "", str(known.dates[known.partitions[label].start - 1]) if at else ""]
             if late or own is None:
-                texts.append("" if seen is None else known.digests[symbol, labels[seen], "close"])
+                texts += _closes(known, symbol, labels, seen, at)
             for text, into in (*late, *now):
-                texts += [text, "" if into is None else _price_of(known, into, labels, at)]
+                texts += [text, "" if into is None else _price_of(known, lives, into, labels, at)]
             found[symbol, label, "close"] = joint_digest(texts)
-        if own is not None:
+        if own is not None and (seen is None or not may_be_empty(known, lives, symbol, at)):
             seen = at
     return found
 
 
-def _price_of(known: Facts, symbol: str, labels: list[str], at: int) -> str:
+def _closes(known: Facts, symbol: str, labels: list[str], seen: int | None, at: int) -> list[str]:
+    """Return the digests of the partitions that a symbol's last price before a partition may be in."""
+    if seen is None:
+        return [""]
+    cells = ((symbol, label, "close") for label in labels[seen:at])
+    return [known.digests[cell] for cell in cells if cell in known.digests]
+
+
+def _price_of(known: Facts, lives: Lives, symbol: str, labels: list[str], at: int) -> str:
     """Return the digest of what an asset's last price up to the end of a partition is among; empty where none is."""
-    cells = (known.digests.get((symbol, label, "close")) for label in reversed(labels[: at + 1]))
-    return next((text for text in cells if text), "")
+    found: list[str] = []
+    for place in range(at, -1, -1):
+        text = known.digests.get((symbol, labels[place], "close"))
+        if text:
+            found.append(text)
+            if not may_be_empty(known, lives, symbol, place):
+                break
+    return joint_digest(found) if len(found) > 1 else "".join(found)
 
 
 def _rows(known: Facts, symbol: str) -> Iterator[tuple[int, str, str | None]]:

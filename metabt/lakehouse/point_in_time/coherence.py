@@ -15,11 +15,12 @@ from collections.abc import Mapping
 import duckdb
 import numpy as np
 
+from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.errors import DataError, nearest
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.point_in_time.incoming import cell, groups, plain, taken, told
-from metabt.lakehouse.point_in_time.lives import Lives
+from metabt.lakehouse.point_in_time.lives import spans
 from metabt.lakehouse.point_in_time.merging import Merged, newest
 from metabt.lakehouse.point_in_time.rules import EVERY
 from metabt.values.tables import Coded, Table, texts
@@ -131,12 +132,12 @@ def _refuse_worthless(found: Merged, symbols: tuple[str, ...], lives: Lives) -> 
 
 
 def _refuse_early(con: duckdb.DuckDBPyConnection, dataset: str, found: Merged, lives: Lives) -> None:
-    spans = lives.spans(con, dataset)
+    bounds = spans(con, dataset, lives)
     sql = "SELECT date FROM calendars WHERE dataset = $1 ORDER BY date"
     sessions = np.array([row[0] for row in execute(con, sql, dataset).fetchall()], "datetime64[D]")
     asset, day = _texts(found.rows, "asset"), _dates(found.rows, "date")
     never = np.datetime64("0001-01-01", "D")
-    last = np.array([*(spans.get(text, (never, never))[1] for text in asset.values), never], "datetime64[D]")
+    last = np.array([*(bounds.get(text, (never, never))[1] for text in asset.values), never], "datetime64[D]")
     last = last[asset.codes]
     effect = np.concatenate([sessions, [np.datetime64("9999-12-31", "D")]])[np.searchsorted(sessions, day)]
     bad = np.flatnonzero((last > effect) & (found.numbers > 0))

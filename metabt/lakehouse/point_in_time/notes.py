@@ -7,7 +7,9 @@
    that looks like a split and has one is taken from what is odd about closes; others stay there.
 5. `rate like percent`: a rate above 0.5 in size; the value is the first of them. `return like percent`: a delisting
    return above 1.
-6. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
+6. `prices of no asset`: a symbol that `assets` gives lives has prices outside of all of them, which nothing reads; the
+   value is how many.
+7. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from datetime import date
 import duckdb
 import numpy as np
 
+from metabt.data.point_in_time.lives import EVER, Lives
 from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.point_in_time.lives import EVER, Lives
+from metabt.lakehouse.point_in_time.lives import outside, spans
 from metabt.lakehouse.point_in_time.loading import load_point_in_time
 from metabt.lakehouse.point_in_time.split_jumps import split_jumps
 from metabt.lakehouse.prices.dataset_rows import stated_facts
@@ -35,7 +38,7 @@ LATE = tuple(f"late {name}" for name in ("actions", "delistings", "rates", "cost
 """Kinds of notes that stay: nothing that is stored tells of them."""
 KINDS = (
     *("ends twice", "prices after its end", "split without its jump", "rate like percent", "return like percent"),
-    *("member without prices", *LATE),
+    *("prices of no asset", "member without prices", *LATE),
 )
 """Kinds, the gravest first."""
 OF = {
@@ -44,6 +47,7 @@ OF = {
     "split without its jump": ("actions",),
     "rate like percent": ("rates",),
     "return like percent": ("delistings",),
+    "prices of no asset": ("assets",),
     "member without prices": ("members", "assets"),
 }
 """Kind -> the tables that it is of."""
@@ -95,10 +99,11 @@ def _summed(late: Iterable[Found]) -> list[Found]:
 
 def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, lives: Lives) -> Iterator[Found]:
     tables = held.tables
-    spans = lives.spans(con, dataset) if {"members", "delistings", "actions"} & set(tables) else {}
+    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions"} & set(tables) else {}
+    yield from ((it, first, "prices of no asset", float(count)) for it, first, count in outside(con, dataset, lives))
     if "members" in tables:
-        yield from _unpriced(tables["members"], spans)
-    yield from _of_ends(con, dataset, tables, spans)
+        yield from _unpriced(tables["members"], bounds)
+    yield from _of_ends(con, dataset, tables, bounds)
     if "rates" in tables:
         yield from _like_percent(tables["rates"])
     if "delistings" in tables:

@@ -13,9 +13,9 @@ from datetime import date
 import duckdb
 import numpy as np
 
+from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.point_in_time.lives import Lives
 from metabt.values.buffers import to_numpy
 from metabt.values.tables import texts
 

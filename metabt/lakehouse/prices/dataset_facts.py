@@ -183,8 +183,48 @@ def dataset_symbols(con: duckdb.DuckDBPyConnection, at: int | None = None) -> di
     return {dataset: tuple(sorted(symbols)) for dataset, symbols in sorted(found.items())}
 
 
+@reported
+def datasets_with(con: duckdb.DuckDBPyConnection, table: str, at: int | None = None) -> list[str]:
+    """Return the datasets that have rows of a table of what is dated beside prices.
+
+    Parameters
+    ----------
+    con : connection
+        An attached lakehouse.
+    table : str
+        Which table.
+    at : int, optional
+        Number of the snapshot to read; None is the current one.
+
+    Returns
+    -------
+    list of str
+        Their names, sorted.
+
+    Raises
+    ------
+    StoreError
+        For a snapshot that the lakehouse does not have.
+    """
+    sql = "SELECT dataset FROM datasets{at} WHERE contains(tables, $1) ORDER BY dataset"
+    return [name for (name,) in read_at(con, sql, at, f'"{table}": ').fetchall()]
+
+
 def chosen(known: Mapping[str, Collection[str]], dataset: str, symbols: Iterable[str] | None) -> tuple[str, ...]:
     """Return the wanted symbols of a dataset, sorted, each once.
+
+    Parameters
+    ----------
+    known : mapping
+        Dataset -> its symbols, of all datasets.
+    dataset : str
+        Its name.
+    symbols : iterable of str, or None
+        Those that are wanted; None is all.
+
+    Returns
+    -------
+    tuple of str
 
     Raises
     ------

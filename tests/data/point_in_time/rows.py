@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from metabt.data.dataset import Dataset, Names, Part
+from metabt.data.facts import Facts
 from metabt.data.point_in_time.tables import COLUMNS, DatedTable, PointInTime
 from metabt.data.prices import Prices
 from metabt.values.tables import Coded
@@ -65,3 +69,22 @@ def market(seed: int, n_assets: int = 5, n_sessions: int = 700) -> tuple[Prices,
             delistings.append(own | {"included": bool(rng.random() < 0.3)})
     seen = ~np.isnan(close).all(axis=1)
     return Prices("m", days[seen], symbols, close[seen]), {"actions": actions, "delistings": delistings}
+
+
+def stored(panel: Prices, point_in_time: PointInTime) -> Dataset:
+    """Return prices as a lakehouse gives them: in parts, which know what assets enter them with, and when."""
+    return Dataset(Facts.of(panel, point_in_time), partial(_part, panel), stored=True)
+
+
+def _part(panel: Prices, rows: slice, symbols: Names, fields: Names) -> Part:
+    return partial(_cut, panel, rows, symbols)
+
+
+def _cut(panel: Prices, rows: slice, symbols: Names) -> Prices:
+    part = panel.rows(rows)
+    entered = np.full(len(panel.symbols), "NaT", "datetime64[D]")
+    for column in range(len(panel.symbols)):
+        before = np.flatnonzero(~np.isnan(panel.close[: rows.start, column]))
+        if len(before):
+            entered[column] = panel.dates[before[-1]]
+    return replace(part, entered=entered).select(symbols)

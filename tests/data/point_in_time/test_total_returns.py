@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.data.dataset import Dataset, Names, Part
-from metabt.data.facts import Facts
+from metabt.data.dataset import Dataset, Names
 from metabt.data.point_in_time.events import ENDS, STATED
 from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.point_in_time.with_events import with_events
 from metabt.data.prices import Prices, join_rows
 from metabt.errors import DataError
-from tests.data.point_in_time.rows import market, tables
+from tests.data.point_in_time.rows import market, stored, tables
 
 DAYS = np.arange("2020-12-28", "2021-01-07", dtype="datetime64[D]")
 
@@ -192,25 +188,6 @@ def test_a_vendors_adjusted_closes_have_the_same_returns(seed: int) -> None:
         np.testing.assert_allclose(
             found.returns[seen[1:], column], adjusted[1:] / adjusted[:-1] - 1, rtol=0, atol=1e-12
         )
-
-
-def stored(panel: Prices, point_in_time: PointInTime) -> Dataset:
-    """Return prices as a lakehouse gives them: in parts, which know what assets enter them with, and when."""
-    return Dataset(Facts.of(panel, point_in_time), partial(_part, panel), stored=True)
-
-
-def _part(panel: Prices, rows: slice, symbols: Names, fields: Names) -> Part:
-    return partial(_cut, panel, rows, symbols)
-
-
-def _cut(panel: Prices, rows: slice, symbols: Names) -> Prices:
-    part = panel.rows(rows)
-    entered = np.full(len(panel.symbols), "NaT", "datetime64[D]")
-    for column in range(len(panel.symbols)):
-        before = np.flatnonzero(~np.isnan(panel.close[: rows.start, column]))
-        if len(before):
-            entered[column] = panel.dates[before[-1]]
-    return replace(part, entered=entered).select(symbols)
 
 
 @given(st.integers(0, 10_000))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import COLUMNS, DatedTable, PointInTime
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.lakehouse.ingestion.options import Options
@@ -52,7 +53,7 @@ def tables_of_frames(tables: Any, adjusted: Any, symbols: Mapping[str, tuple[str
                 "twice; hand over raw closes with adjusted=False, or leave actions out"
             )
         for each in held.values():
-            _check_assets(name, each, own)
+            _check_assets(name, each, own, held.get("assets"))
         found[name] = PointInTime(held, flags[name])
     return found
 
@@ -112,14 +113,15 @@ def _table(dataset: str, name: str, given: Any) -> DatedTable:
     return found.table
 
 
-def _check_assets(dataset: str, table: DatedTable, symbols: tuple[str, ...]) -> None:
+def _check_assets(dataset: str, table: DatedTable, symbols: tuple[str, ...], assets: DatedTable | None) -> None:
     """Raise DataError where a table speaks of none of a dataset's assets, so that it is of another one."""
     if "asset" not in table.columns:
         return
-    named = set(table.texts("asset").values) - {"*"}
-    if named and named.isdisjoint(symbols):
+    named = set(table.texts("symbol" if table.name == "assets" else "asset").values) - {"*"}
+    known = symbols if table.name == "assets" else Lives.of(symbols, assets).assets_of(symbols)
+    if named and named.isdisjoint(known):
         first = min(named)
         raise DataError(
             f"table '{table.name}': dataset '{dataset}' has prices of none of its assets, such as '{first}'"
-            f"{nearest(first, symbols)}; hand it over with the prices that it belongs to"
+            f"{nearest(first, known)}; hand it over with the prices that it belongs to"
         )
