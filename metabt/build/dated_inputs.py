@@ -90,21 +90,26 @@ def homes(spec: Leaf | Meta) -> frozenset[str]:
 def costs_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> AssetCosts | None:
     """Return what the assets of a sleeve cost by rows of their own in some sessions; None where no dataset has any.
 
-    (n_rows, n_assets) each: of a leaf its universe, of a meta sleeve the physical assets of its layout.
+    Its assets are, of a leaf, its universe; of a meta sleeve, the physical assets of its layout.
     """
     tables = {it: datasets[it].facts.point_in_time.tables.get(COSTS) for it in homes(node.spec)}
     if all(table is None for table in tables.values()):
         return None
     symbols, home = node.layout.symbols, _home(node.spec)
-    found = {name: np.full((rows.stop - rows.start, len(symbols)), np.nan) for name in COLUMNS}
     dates = node.calendar.sessions[rows].astype("datetime64[D]")
+    # the sessions in which some row begins to count: between two of them nothing changes
+    begins = np.unique(np.concatenate([it.numbers("first_date") for it in tables.values() if it is not None]))
+    first = np.unique(np.concatenate([[0], np.searchsorted(dates, begins)]))
+    first = first[first < len(dates)]
+    found = {name: np.full((len(first), len(symbols)), np.nan) for name in COLUMNS}
     for dataset, table in tables.items():
         columns = [place for place, symbol in enumerate(symbols) if home[symbol] == dataset]
         if table is not None and columns:
-            own = cost_rates(table, tuple(symbols[place] for place in columns), dates)
+            own = cost_rates(table, tuple(symbols[place] for place in columns), dates[first])
             for name, values in own.items():
                 found[name][:, columns] = values
-    return AssetCosts(**found)
+    row_of = np.repeat(np.arange(len(first)), np.diff([*first, len(dates)]))
+    return AssetCosts(**found, row_of=row_of)
 
 
 def _home(spec: Leaf | Meta) -> dict[str, str]:

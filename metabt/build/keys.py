@@ -138,7 +138,8 @@ def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
         return found
     stated = (costs.commission_bp, costs.slippage_bp, costs.borrow_bp)
     # NaN is NaN, whichever it is
-    return [*found, "costs", array_digest(*(np.where(np.isnan(each), np.nan, each) for each in stated))]
+    arrays = [np.where(np.isnan(each), np.nan, each) for each in stated]
+    return [*found, "costs", array_digest(*arrays, *([] if costs.row_of is None else [costs.row_of]))]
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:

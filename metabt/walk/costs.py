@@ -21,7 +21,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class AssetCosts:
-    """What assets cost by rows of their own, basis points by session: (n_sessions, n_assets) each.
+    """What assets cost by rows of their own, basis points: (n_stretches, n_assets) each, a row for a session or more.
 
     NaN is where the sleeve's own rate counts, whatever that is: sleeves with unlike rates share it.
     """
@@ -32,23 +32,35 @@ class AssetCosts:
     """Half spread and impact, bp of traded notional."""
     borrow_bp: np.ndarray
     """Annual borrow fee on short positions, bp, actual/365."""
+    row_of: np.ndarray | None = None
+    """(n_sessions,) int64 the row that counts in each session; None where each session has its own."""
 
     def at(self, costs: Costs) -> CostRates:
         """Return the rates of a sleeve whose own are `costs`."""
         own = costs.commission_bp, costs.slippage_bp, costs.borrow_bp
         stated = self.commission_bp, self.slippage_bp, self.borrow_bp
         commission, slippage, borrow = (np.where(np.isnan(it), mine, it) for it, mine in zip(stated, own, strict=True))
-        return CostRates((commission + slippage) * 1e-4, borrow * 1e-4 / 365.0)
+        return CostRates((commission + slippage) * 1e-4, borrow * 1e-4 / 365.0, self.row_of)
 
 
 @dataclass(frozen=True)
 class CostRates:
-    """What trading and borrowing an asset costs a sleeve, by session: (n_sessions, n_assets) each."""
+    """What trading and borrowing an asset costs a sleeve: (n_stretches, n_assets) each, as of `AssetCosts`."""
 
     trade: np.ndarray
     """Commission and slippage per unit of traded notional, a fraction: 10 bp are 0.001."""
     borrow: np.ndarray
     """Borrow fee on a short position per calendar day, a fraction: 365 bp a year are 0.0001."""
+    row_of: np.ndarray | None = None
+    """(n_sessions,) int64 the row that counts in each session; None where each session has its own."""
+
+    def trade_in(self, sessions: np.ndarray) -> np.ndarray:
+        """Return what trading costs in some sessions, a mask or positions, (n_rows, n_assets)."""
+        return self.trade[sessions if self.row_of is None else self.row_of[sessions]]
+
+    def borrow_in(self, sessions: np.ndarray) -> np.ndarray:
+        """Return what borrowing costs a day from some sessions on, a mask or positions, (n_rows, n_assets)."""
+        return self.borrow[sessions if self.row_of is None else self.row_of[sessions]]
 
 
 @dataclass(frozen=True)

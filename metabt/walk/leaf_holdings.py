@@ -204,11 +204,17 @@ class LeafHoldings:
         if rates is not None:
             owed = np.zeros(len(self.gross))
             at = self.before, self.after[self.traded]
-            owed[self.traded] = net_charges(*at, identity, rates.trade[self.traded])
-            return Trades(traded, short, owed, net_fees(self.after, identity, rates.borrow))
+            owed[self.traded] = net_charges(*at, identity, rates.trade_in(self.traded))
+            return Trades(traded, short, owed, self._fees(rates, identity))
         if borrows:
             short = net_shorts(self.after, identity, len(identity))
         return Trades(traded, short)
+
+    def _fees(self, rates: CostRates, identity: np.ndarray) -> np.ndarray:
+        """Return what short positions cost a calendar day, (n_sessions,)."""
+        fees, short = np.zeros(len(self.gross)), (self.after < 0).any(axis=1)
+        fees[short] = net_fees(self.after[short], identity, rates.borrow_in(short))
+        return fees
 
     def gaps(self, state: LeafState, rows: slice, traded: slice) -> Gaps | None:
         """Return what a parent needs of a partition in which some holding could not be traded, else None; at the end.

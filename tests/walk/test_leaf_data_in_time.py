@@ -69,7 +69,7 @@ def cut_out(inputs: LeafInputs, rows: slice) -> LeafInputs:
         member=inputs.member[rows],
         ended=inputs.ended[rows],
         idle=inputs.idle[reach],
-        rates=AssetCosts(*(getattr(inputs.rates, f.name)[rows] for f in fields(AssetCosts))),
+        rates=AssetCosts(*(getattr(inputs.rates, f.name)[rows] for f in fields(AssetCosts)[:3])),
     )
 
 

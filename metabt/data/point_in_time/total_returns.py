@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
@@ -76,7 +77,11 @@ def events_of(name: str, seen: Observed, known: PointInTime) -> Events:
     return Events.of(*zip(*found, strict=True)) if found else Events.none()
 
 
-@dataclass(frozen=True)
+SPLITS = ("split", "stock")
+"""Kinds of actions that change how many shares there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Action:
     date: np.datetime64
     kind: str
@@ -87,7 +92,9 @@ class _Action:
     @property
     def growth(self) -> float:
         """Shares that one share becomes."""
-        return {"split": self.ratio, "stock": 1.0 + self.ratio}.get(self.kind, 1.0)
+        if self.kind not in SPLITS:
+            return 1.0
+        return self.ratio if self.kind == "split" else 1.0 + self.ratio
 
 
 @dataclass(frozen=True)
@@ -102,17 +109,16 @@ def _actions(table: DatedTable, symbol: str) -> Iterator[_Action]:
     """Yield an asset's actions by date, those of a day that change shares first."""
     rows = table.rows_of(symbol)
     kinds, into = table.texts("kind"), table.texts("into")
-    own = [
-        _Action(
-            table.numbers("ex_date")[row],
-            kinds.values[kinds.codes[row]],
-            float(table.numbers("ratio")[row]),
-            float(np.nan_to_num(table.numbers("cash")[row])),
-            into.values[into.codes[row]] if into.codes[row] >= 0 else None,
-        )
-        for row in range(rows.start, rows.stop)
-    ]
-    yield from sorted(own, key=lambda it: (it.date, it.kind not in ("split", "stock"), it.kind == "merger"))
+    names, received = (*kinds.values, ""), (*into.values, None)
+    columns = (
+        table.numbers("ex_date")[rows],
+        [names[code] for code in kinds.codes[rows].tolist()],
+        table.numbers("ratio")[rows].tolist(),
+        np.where(np.isnan(table.numbers("cash")[rows]), 0.0, table.numbers("cash")[rows]).tolist(),
+        [received[code] for code in into.codes[rows].tolist()],  # -1 is the last of them
+    )
+    own = [_Action(*values) for values in zip(*columns, strict=True)]
+    yield from sorted(own, key=lambda it: (it.date, it.kind not in SPLITS, it.kind == "merger"))
 
 
 def _delistings(table: DatedTable, symbol: str) -> Iterator[_Delisting]:
@@ -140,7 +146,7 @@ class _Asset:
             if end is None or row != end:
                 value, previous = self._worth(row, due, place, self.seen.close[row, self.column]), self._previous(row)
                 found.append((row, self.column, value / previous - 1.0, False, STATED))
-        if end is not None and not np.isnan(self._previous(end)):
+        if end is not None and not isnan(self._previous(end)):
             found.append(self._ending(end, by_row.get(end, []), actions, delistings, place))
         return found
 
@@ -173,14 +179,16 @@ class _Asset:
     def _by_row(self, actions: list[_Action], end: int | None) -> dict[int, list[_Action]]:
         """Return the actions by the session in which they take effect, of those that take it in these sessions."""
         found: dict[int, list[_Action]] = {}
-        entered = self.seen.entered[self.column]
-        for action in actions:
-            k = int(np.searchsorted(self.days, action.date))
-            row = int(self.rows[k]) if k < len(self.days) else None
-            if row is None and end is not None and action.date <= self.seen.dates[end]:
-                row = end  # no price comes any more: what was distributed is paid with the end
-            is_new = k > 0 or np.isnat(entered) or action.date > entered
-            if row is not None and is_new and not np.isnan(self._previous(row)):
+        if not actions:
+            return found
+        entered, dates = self.seen.entered[self.column], np.array([it.date for it in actions])
+        places = np.searchsorted(self.days, dates)
+        is_new = (places > 0) | bool(np.isnat(entered)) | (dates > entered)
+        # no price comes any more: what was distributed is paid with the end
+        at_end = np.zeros(len(actions), bool) if end is None else dates <= self.seen.dates[end]
+        for action, k, new, ends in zip(actions, places.tolist(), is_new.tolist(), at_end.tolist(), strict=True):
+            row = int(self.rows[k]) if k < len(self.days) else end if ends else None
+            if new and row is not None and not isnan(self._previous(row)):
                 found.setdefault(row, []).append(action)
         return found
 

@@ -239,11 +239,11 @@ def _trades_at(
     for rows in stretches(np.flatnonzero(traded), layout.n_columns):
         before, after = book.around(rows)
         netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
-        owed[rows] = net_charges(before, after, layout.asset_of, rates.trade[rows])
+        owed[rows] = net_charges(before, after, layout.asset_of, rates.trade_in(rows))
         if cancels:
-            each = rates.trade[rows][:, layout.asset_of_apart]
+            each = rates.trade_in(rows)[:, layout.asset_of_apart]
             apart[rows] = net_charges(before, after, layout.child_asset_of, each)
     for rows in stretches(np.arange(n_sessions), layout.n_columns) if rates.borrow.any() else []:
-        fee[rows] = net_fees(book.around(rows)[1], layout.asset_of, rates.borrow[rows])
+        fee[rows] = net_fees(book.around(rows)[1], layout.asset_of, rates.borrow_in(rows))
     nothing = np.zeros(n_sessions)
     return Trades(netted, nothing, owed, fee), Trades(netted, nothing, apart if cancels else owed, fee)

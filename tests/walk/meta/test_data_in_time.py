@@ -76,7 +76,7 @@ class Market:
         )
 
     def costs(self, rows: slice, at: list[int]) -> AssetCosts:
-        return AssetCosts(*(getattr(self.rates, f.name)[rows][:, at] for f in fields(AssetCosts)))
+        return AssetCosts(*(getattr(self.rates, f.name)[rows][:, at] for f in fields(AssetCosts)[:3]))
 
     def rate(self, own: Costs, name: str, t: int) -> dict[str, float]:
         """Return symbol -> a cost of a session, a fraction."""
