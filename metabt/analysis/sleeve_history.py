@@ -15,7 +15,7 @@ from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.walk.block import Block, Decisions, Shares
 from metabt.walk.book import Book
 from metabt.walk.meta.aggregation import Gathered
-from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.flattening import Layout, added_across
 
 
 @dataclass(frozen=True)
@@ -168,11 +168,25 @@ class SleeveHistory:
     def cash(self) -> np.ndarray | None:
         """(n_sessions,) what cash contributed to the gross return: all of it that items did not; None without a rate.
 
-        A sleeve that its parent holds before it has bought anything is all cash: sessions before the stream count, too.
+        This is where what is cash's is said. It is the sleeve's `own_cash` of the session before times its `idle`; cash
+        of its children is in what they contributed. A sleeve that its parent holds before it has bought anything is all
+        cash: sessions before the stream count, too.
         """
         if self.idle is None:
             return None
         return self.block.gross[: self.size] - self.book.earned_by_item(self.size).sum(axis=1)
+
+    @property
+    def own_cash(self) -> np.ndarray:
+        """(n_sessions,) cash of its own after trading: what it holds neither in items nor in positions beside them."""
+        block, held = self.block, self.block.held
+        if not isinstance(held, Shares):
+            assert block.invested is not None  # asked for where cash earns
+            return 1.0 - block.invested[: self.size]
+        invested = added_across(held.after)
+        if held.carried is not None:
+            np.add.at(invested, held.carried.rows, held.carried.after)
+        return 1.0 - invested[: self.size]
 
 
 def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 1. A decision is traded `lag` sessions of the root's calendar later; its weights are the shares at that close.
 2. In between, shares drift: `s_c <- s_c (1 + r_c) / (1 + R)`, with gross returns r of the child and R of the root.
-3. A child earns `s_c r_c` in a session, with the share of the close before; what is missing to R is cash, or positions
-   that could not be traded when they should have been.
+3. A child earns `s_c r_c` in a session, with the share of the close before; what is missing to R is cash, that of
+   children between their own sessions included, or positions that could not be traded when they should have been.
 """
 
 from __future__ import annotations

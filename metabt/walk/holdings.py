@@ -212,9 +212,9 @@ def hold_shares(
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
-    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned` (n_sessions,
-    n_children) what a unit of each makes in the parent's session (metabt.walk.meta.aggregation): the same numbers unless
-    the cash of a child accrues by other sessions than the parent's. The other arguments are as in `hold_assets`.
+    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned`, of the
+    same shape, what a unit of each makes in the parent's session (metabt.walk.meta.aggregation): the same numbers
+    unless the cash of a child accrues by other sessions than the parent's. The other arguments are as in `hold_assets`.
     """
     n_sessions, n_children = returns.shape
     pays = len(idle) > 0
@@ -265,9 +265,10 @@ def hold_shares_with_gaps(
     n_sessions, n_children = returns.shape
     n_columns, pays = len(child_of), len(idle) > 0
     for t in range(n_sessions):
-        gain = earnings(shares, earned[t]) + earnings(carried, asset_returns[t])
+        # in order: an asset that nothing is carried of changes no bit, and later members are among the columns
+        gain = earnings(shares, earned[t]) + _earnings_in_order(carried, asset_returns[t])
         if pays:
-            gain = _gained(gain, invested(shares) + invested(carried), idle[t])
+            gain = _gained(gain, invested(shares) + _invested_in_order(carried), idle[t])
         gross[t] = gain
         if not 1.0 + gain > 0.0:
             return t

@@ -26,6 +26,7 @@ from tests.shared.agreement import assert_agrees
 from tests.shared.laws import SEEDS, WEEKDAY, examples, run
 from tests.shared.leak_detector import KEYS, decoded, differs, first_difference
 from tests.shared.months import in_turn, monthly
+from tests.shared.oracle_point_in_time import PointInTimeMarket
 from tests.shared.replay import asset_returns, replay
 from tests.shared.solving import near
 
@@ -74,7 +75,8 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, pd.DataFrame], frozenset[str]]:
 def agree(tree: dict, frames: dict[str, pd.DataFrame], closed: frozenset[str], cut: bool) -> set[str]:
     """Assert that engine and oracle agree, in partitions of a month if they are `cut`; return what was reached."""
     prices = {name: replace(to_prices(name, it), closed=name in closed) for name, it in frames.items()}
-    reference = partial(oracle.run, tree, frames, closed=closed, optimizers={oracle.IN_TURN: near})
+    market = PointInTimeMarket(frames, {}) if "cash" in tree else frames
+    reference = partial(oracle.run, tree, market, closed=closed, optimizers={oracle.IN_TURN: near})
     try:
         with monthly() if cut else nullcontext(), in_turn():
             result = metabt.backtest(tree, prices, cache=MemoryCache() if cut else None)
@@ -216,6 +218,41 @@ def test_the_engine_agrees_with_the_oracle_on_random_trees() -> None:
     assert all(seen[what] for what in REACHED), seen
 
 
+@st.composite
+def banked(draw: st.DrawFn, depth: int | None = None) -> dict:
+    """Return a tree over several calendars whose cash earns, with reserves at some of its sleeves."""
+    tree = copy.deepcopy(draw(trees.portfolios(depth, ("stocks", "coins", "funds"))))
+    reserves = st.sampled_from([None, None, 0.2])
+    for _, sleeve in trees.walk(tree, "root"):
+        if (reserve := draw(reserves)) is not None:
+            sleeve["cash"] = {"reserve": reserve}
+    tree["cash"] = {**tree.get("cash", {}), "rate": draw(st.sampled_from([0.05, -0.02, 0.8]))}
+    return tree
+
+
+@examples(60)
+@given(banked(), worlds(), st.booleans())
+def test_the_engine_agrees_with_the_oracle_where_cash_earns(
+    tree: dict, world: tuple[dict[str, pd.DataFrame], frozenset[str]], cut: bool
+) -> None:
+    agree(tree, *world, cut)
+
+
+@examples(25)
+@given(banked(), worlds())
+def test_cash_has_the_same_bits_wherever_partitions_end(
+    tree: dict, world: tuple[dict[str, pd.DataFrame], frozenset[str]]
+) -> None:
+    frames, closed = world
+    prices = {name: replace(to_prices(name, it), closed=name in closed) for name, it in frames.items()}
+    try:
+        whole = metabt.backtest(tree, prices)
+    except metabt.MetabtError:
+        return
+    with monthly():
+        same_bits(whole, metabt.backtest(tree, prices, cache=MemoryCache()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", range(3))
 def test_the_engine_agrees_with_the_oracle_on_trees_of_a_fresh_seed(turn: int) -> None:
@@ -260,6 +297,32 @@ def test_replaying_the_flattened_weights_gives_the_roots_stream(
         returns = returns.loc[: stream.index[-1]]
     table = decoded(result.tables["weights"])
     replayed = replay(table, returns, rate(tree), tree.get("costs", {}).get("borrow_bp", 0.0))
+    assert replayed["distance"].max() <= 1e-12
+    for column in ("gross", "net"):
+        np.testing.assert_allclose(replayed[column].loc[stream.index], stream[column], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@examples(12)
+@given(data=st.data(), seed=SEEDS, gaps=st.booleans())
+def test_replaying_the_flattened_weights_beside_cash_gives_the_roots_stream(
+    depth: int, data: st.DataObject, seed: int, gaps: bool
+) -> None:
+    """Over calendars of their own, with shorts and reserves: `R = H' r + (1 - sum H) f`, f by the root's sessions."""
+    tree = data.draw(banked(depth))
+    prices = {**panels.market(seed, gaps=gaps), "funds": panels.funds(seed, gaps=gaps)}
+    try:
+        result = run(tree, prices)
+    except metabt.MetabtError as error:
+        assert "nothing was traded" in str(error) or "ruined" in str(error)
+        return
+    stream = result.returns()
+    used = {leaf["dataset"] for _, leaf in trees.walk(tree, "root") if "dataset" in leaf}
+    returns = asset_returns({name: prices[name] for name in used})
+    returns = returns.loc[: stream.index[-1]] if len(stream) else returns
+    days = returns.index.to_series().diff().dt.days.fillna(0.0)
+    costs = rate(tree), tree.get("costs", {}).get("borrow_bp", 0.0)
+    replayed = replay(decoded(result.tables["weights"]), returns, *costs, idle=days * tree["cash"]["rate"] / 365)
     assert replayed["distance"].max() <= 1e-12
     for column in ("gross", "net"):
         np.testing.assert_allclose(replayed[column].loc[stream.index], stream[column], rtol=0, atol=1e-12)

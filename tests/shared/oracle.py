@@ -103,7 +103,8 @@ class Book:
     saved: dict[pd.Timestamp, float] = field(default_factory=dict)
     """Netting benefit of each session: what the children's trades would have cost apart, less what they did cost."""
     parts: dict[pd.Timestamp, dict[str, float]] = field(default_factory=dict)
-    """Each child's share of the session's gross return (by symbol for a leaf)."""
+    """What each child made of the session's gross return, cash beneath it included, and what the sleeve's own cash did
+    (by symbol for a leaf)."""
     carried: dict[pd.Timestamp, set[Key]] = field(default_factory=dict)
     """Positions that are not share x child holding, because they had no price when shares were traded."""
     keys: list[Key] = field(default_factory=list)
@@ -481,8 +482,13 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     scheduled = spec.scheduled(common)
     for i, t in enumerate(sessions):
         gain = {key: positions[key] * returns[key].get(t, 0.0) for key in positions}
-        idle = (1 - sum(positions.values())) * market.idle(spec, sessions[i - 1] if i else None, t)
+        rate = market.idle(spec, sessions[i - 1] if i else None, t)
+        idle = (1 - sum(positions.values())) * rate
         gross = sum(gain.values()) + idle
+        beneath = {  # of the cash: what children hold of it
+            name: shares[name] * (1 - (sum(child.holdings(sessions[i - 1]).values()) if i else 0.0))
+            for name, child in children.items()
+        }
         if 1 + gross <= 0:
             raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
         before = {key: (positions[key] + gain[key]) / (1 + gross) for key in positions}
@@ -516,7 +522,9 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
         if begun:
             book.parts[t] = {name: sum(g for key, g in gain.items() if owner[key] == name) for name in children}
             if spec.cash_rate is not None:
-                book.parts[t][CASH] = idle
+                for name, held in beneath.items():
+                    book.parts[t][name] += held * rate
+                book.parts[t][CASH] = idle - sum(beneath.values()) * rate
         book.saved[t] = netting_benefit(spec, market, t, before, after, owner)
         begun, owed = settle(spec, market, book, i, net(before), net(after), gross, begun, owed)
         book.before[t], book.after[t] = before, after
@@ -662,8 +670,9 @@ def optimize(
             weights = np.array([settings["weights"].get(item, 0.0) for item in names])
             status = status if weights.any() else "cash"
         elif names and settings.keys() & {"max_turnover", "turnover_penalty"}:
-            held = np.array([leaving[item] for item in names])
-            sold = np.array([w for item, w in leaving.items() if item not in names])
+            parts = {item: w / spec.invested() for item, w in leaving.items()}  # of what is no reserve, as weights are
+            held = np.array([parts[item] for item in names])
+            sold = np.array([w for item, w in parts.items() if item not in names])
             weights = optimizers[IN_TURN](name, X, settings, held, sold)
         elif names:
             weights = optimizers[name](X, **settings)

@@ -13,10 +13,17 @@ def asset_returns(prices: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return (wide / wide.shift(1) - 1).fillna(0.0)
 
 
-def replay(table: pd.DataFrame, returns: pd.DataFrame, rate: float = 0.0, borrow_bp: float = 0.0) -> pd.DataFrame:
+def replay(
+    table: pd.DataFrame,
+    returns: pd.DataFrame,
+    rate: float = 0.0,
+    borrow_bp: float = 0.0,
+    idle: pd.Series | None = None,
+) -> pd.DataFrame:
     """Return gross, net and the drifted book's largest distance from `before`, by session.
 
-    `table` holds the stored (date, symbol, before, target); `returns` has a row for every session of the book.
+    `table` holds the stored (date, symbol, before, target); `returns` has a row for every session of the book, and so
+    has `idle`, what cash earned in each of them: nothing if it is None.
     """
     symbols = sorted(set(table["symbol"]))
     before = table.pivot(index="date", columns="symbol", values="before").reindex(columns=symbols).fillna(0.0)
@@ -24,7 +31,7 @@ def replay(table: pd.DataFrame, returns: pd.DataFrame, rate: float = 0.0, borrow
     earned = returns.reindex(columns=symbols).to_numpy()
     h, owed, found = np.zeros(len(symbols)), 0.0, []
     for i, t in enumerate(returns.index):
-        gross = float(h @ earned[i])
+        gross = float(h @ earned[i]) + (0.0 if idle is None else (1.0 - h.sum()) * idle.iloc[i])
         h = h * (1 + earned[i]) / (1 + gross)
         distance, trade = 0.0, 0.0
         net = (1 - owed) * (1 + gross) - 1

@@ -9,7 +9,8 @@ Each row has two amounts of an item of a sleeve, linked by Carino's factors (met
 
 Costs are a row of their own. A sleeve pays for the trades of its own book; the portfolio for those that are left once
 its sleeves' trades are netted, which is why the `root` of costs beneath the root is 0. What cash earned is a row of its
-own at every sleeve, where the tree states a rate: that of a sleeve is what its own items leave over.
+own at every sleeve, where the tree states a rate: that of a sleeve is what its own items leave over. The `root` of it
+is by sessions of the portfolio, in which all its cash earns; `own` is by those of the sleeve.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from metabt.analysis.attribution.effects import cost_of
 from metabt.analysis.attribution.labels import Labels
 from metabt.analysis.attribution.linking import factors
-from metabt.analysis.attribution.look_through import Seen, among, followed_down, looked_through
+from metabt.analysis.attribution.look_through import Seen, among, cash_seen, looked_through
 from metabt.analysis.attribution.periods import by_period
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.values.tables import Table, concat
@@ -45,8 +46,7 @@ def contributions(
         seen(leaf, amounts)
 
     columns = looked_through(root, beneath, linking, note)
-    followed = followed_down(root, beneath, linking) if root.idle is not None else {}
-    cash = {path: factor @ it for path, factor in followed.items() if (it := beneath[path].cash) is not None}
+    cash = cash_seen(root, beneath, linking)
     looked = dict(_by_item(root, beneath, columns, _with_beneath(cash)))
     own |= {it.path: _Own.of(it, it.earned, root.dates, every) for it in histories if it.sleeve.sleeves}
     return concat([_rows(it, own[it.path], looked[it.path], it is root, ends, cash.get(it.path)) for it in histories])

@@ -8,7 +8,8 @@ With weights w and returns r of the children of a sleeve, and w_b, r_b of the be
 4. together `w r - w_b r_b`: what the child earned here beyond what it earned there
 
 Interaction is computed as what is left of 4. So it also takes what was earned by positions that could not be traded
-when shares were, and the sum is exact. Cash earns the same on both sides: what more or less of it makes is allocation.
+when shares were, and what a child's cash earned between the child's sessions; the sum is exact. Cash earns the same on
+both sides: what more or less of it makes is allocation.
 
 References
 ----------

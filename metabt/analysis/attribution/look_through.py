@@ -3,6 +3,8 @@
 1. What each asset of a leaf earned follows from its holdings (metabt.walk.earned).
 2. A meta sleeve's children get its factors times its share of them, `f_t s_{c,t-1}`, on their own sessions.
 3. A position that could not be traded with the shares earns beside them, in its own column.
+4. Cash of a sleeve, `1 - sum s` less what is carried or `1 - sum h`, earns in every session of the sleeve that looks,
+   held as of its session before by all that hold it: `f_t S_{t-1} (1 - sum s)_{t-1} idle_t`.
 """
 
 from __future__ import annotations
@@ -42,19 +44,35 @@ def looked_through(
     return columns
 
 
-def followed_down(
+def cash_seen(
     history: SleeveHistory, beneath: Mapping[str, SleeveHistory], factors: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return path -> the factors of a sleeve's own sessions, (n_periods, n_sessions), of it and of all beneath it.
+    """Return path -> `sum_t f_t x_t`, (n_periods,), with x what cash of a sleeve, or of one beneath it, earned it.
 
-    They are what `looked_through` gives each of them: its parent's factors times what the parent held of it.
+    Arguments are as in `looked_through`. There is nothing to see where cash earns nothing.
     """
-    found = {history.path: factors}
-    if history.sleeve.sleeves:
-        before = held_over(history)
-        for c, child in enumerate(history.sleeve.ordered):
-            below = beneath[f"{history.path}/{child.name}"]
-            found |= followed_down(below, beneath, (factors * before[:, c])[:, among(history.dates, below.dates)])
+    if history.idle is None:
+        return {}
+    return _cash_seen(history, beneath, history.dates, factors * history.idle)
+
+
+def _cash_seen(
+    history: SleeveHistory, beneath: Mapping[str, SleeveHistory], dates: np.ndarray, paid: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the same, given what a unit of cash in the sleeve is worth by session of who looks, (n_periods, n_dates).
+
+    `dates`, (n_dates,), are those sessions; what was held over each is of the sleeve's newest session before it.
+    """
+    newest = np.searchsorted(history.dates, np.concatenate([dates[:1], dates[:-1]]), side="right") - 1
+    newest[:1] = -1  # over the first session nothing was held
+
+    def over(values: np.ndarray, before: float) -> np.ndarray:
+        return np.where(newest < 0, before, values[newest]) if len(values) else np.full(len(newest), before)
+
+    found = {history.path: paid @ over(history.own_cash, 1.0)}
+    for c, child in enumerate(history.sleeve.ordered):
+        below = beneath[f"{history.path}/{child.name}"]
+        found |= _cash_seen(below, beneath, dates, paid * over(history.shares[:, c], 0.0))
     return found
 
 

@@ -5,10 +5,10 @@
 2. Net streams are compounded between common sessions: a weekend that only one child trades through accrues to the next
    common session. Nothing is zero-filled and nothing is dropped.
 3. A child's history is counted in common sessions since its stream began.
-4. Where cash earns, a child's gross return has cash that accrued from one of *its* sessions to the next. In a session of
-   the parent, since the one before, a unit of the child makes `R_c + (1 - inv_c) (f - f_c)`: with inv_c the sum of its
-   flattened holdings as of the session before and f_c what its own session paid (both R_c and f_c are 0 where it has
-   none), its assets earn as they do and all its cash earns f. That is R_c, to the bit, where sessions are the same.
+4. Where cash earns, a child's gross return has cash that accrued from one of *its* sessions to the next. In a session
+   of the parent a unit of the child makes `y_c = R_c + (1 - inv_c) (f - f_c)`: with inv_c the sum of its flattened
+   holdings as of the parent's session before, and f_c what its own session paid (R_c and f_c are 0 where it has none),
+   its assets earn what they do and all its cash earns f. That is R_c, to the bit, where sessions are the same.
 
 None of this depends on the parent but for its calendar: sleeves over the same children share it.
 """
@@ -66,6 +66,13 @@ class Aligned:
         if self.in_step:
             return getattr(self.child.block, name)
         return np.where(self.fresh, getattr(self.child.block, name)[self.rows], 0.0)
+
+    @property
+    def net(self) -> np.ndarray:
+        """(n_sessions,) its net stream; 0 where it has no session, and before it begins, when its cash may earn."""
+        if self.child is None or self.child.block.idle is None:
+            return self.stream("net")
+        return np.where(self.alive, self.stream("net"), 0.0)
 
     @property
     def invested(self) -> np.ndarray:
@@ -215,8 +222,8 @@ class Gathered:
 
     @lazy_property
     def net(self) -> np.ndarray:
-        """Net returns, after costs; 0 where the child has no session."""
-        return np.stack([child.stream("net") for child in self.children], axis=1)
+        """Net returns, after costs; 0 where the child has no session, and before its stream."""
+        return np.stack([child.net for child in self.children], axis=1)
 
     @lazy_property
     def alive(self) -> np.ndarray:

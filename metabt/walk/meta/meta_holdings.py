@@ -88,9 +88,9 @@ class MetaHoldings:
         market = self._children.gross[self._stop]
         gain = float((self._shares * self._children.earned[self._stop]).sum())
         if self._gaps is not None:
-            gain += float((self.carried * self._gaps.returns[self._stop]).sum())
+            gain += _in_order(self.carried * self._gaps.returns[self._stop])
         if len(self._idle):
-            gain = gained(gain, float(self._shares.sum()) + float(self.carried.sum()), self._idle[self._stop])
+            gain = gained(gain, float(self._shares.sum()) + _in_order(self.carried), self._idle[self._stop])
         check_gain(gain, self._children.dates[self._stop])
         return drift(self._shares, market, gain)
 
@@ -139,6 +139,11 @@ class MetaHoldings:
         dealt = due >= 0  # not what a carried position alone has traded
         carried = None if self._gaps is None else _sparse(self._state.carried, *self._beyond)
         return Shares(self.after, self._before[dealt], dealt, carried)
+
+
+def _in_order(amounts: np.ndarray) -> float:
+    """Return a sum to which a column that is 0 adds nothing, wherever it stands."""
+    return float(np.add.accumulate(amounts)[-1])
 
 
 def _sparse(start: np.ndarray, before: np.ndarray, after: np.ndarray) -> Carried | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,43 +15,20 @@ from metabt.analysis.attribution.linking import total_return
 from metabt.analysis.metrics_table import measure
 from metabt.analysis.realised_risk import realised_by_asset, realised_by_child
 from metabt.analysis.sleeve_history import SleeveHistory
-from metabt.build import cached_walk, inputs, walk_result
 from metabt.values.tables import Table, texts
-from metabt.walk.leaf import LeafInputs
-from metabt.walk.meta.meta_sleeve import MetaInputs
 from tests.analysis.books import histories, tree
 from tests.shared import panels
 
-DAILY = 2e-4
-"""What cash earns in every session of every sleeve."""
+RATE = 0.073
+"""What cash earns in a year, actual/365: 2 bp a day, over the days since each sleeve's own session before."""
 VIEWS = [None, "2021-05-12"]
 
 
-@pytest.fixture(scope="module")
-def cash() -> Iterator[None]:
-    """Have cash earn DAILY in all that is walked."""
-
-    def leaf_inputs(dates: np.ndarray, before: int, *rest: Any) -> LeafInputs:
-        return replace(LeafInputs(dates, before, *rest), idle=np.full(before + len(dates), DAILY))
-
-    made = inputs.meta_inputs
-
-    def meta_inputs(*asked: Any) -> MetaInputs:
-        found = made(*asked)
-        return replace(found, idle=np.full(len(found.dates), DAILY))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inputs, "LeafInputs", leaf_inputs)
-        patch.setattr(cached_walk, "meta_inputs", meta_inputs)
-        patch.setattr(walk_result, "meta_inputs", meta_inputs)
-        yield
-
-
 @pytest.fixture(scope="module", params=VIEWS)
-def sides(request: pytest.FixtureRequest, cash: None) -> list[list[SleeveHistory]]:
+def sides(request: pytest.FixtureRequest) -> list[list[SleeveHistory]]:
     """Return the sleeves of a tree that keeps a reserve at its root and in a leaf, and those of an equal one."""
     equal: dict[str, Any] = {"optimizer": "equal", "defaults": {**tree()["defaults"], "optimizer": "equal"}}
-    settings = [tree(cash={"rate": "x", "reserve": 0.1}), tree(cash={"rate": "x", "reserve": 0.3}, **equal)]
+    settings = [tree(cash={"rate": RATE, "reserve": 0.1}), tree(cash={"rate": RATE, "reserve": 0.3}, **equal)]
     settings[0]["sleeves"]["coins"]["cash"] = {"reserve": 0.25}
     return [histories(it, panels.market(1, gaps=True), request.param) for it in settings]
 
@@ -96,7 +71,8 @@ def test_what_cash_earned_is_what_was_not_invested_times_its_rate(sides: list[li
                 np.add.at(shares, carried.rows[carried.rows < it.size], carried.after[carried.rows < it.size])
         else:
             shares = it.book.around(np.arange(it.size))[1].sum(axis=1)
-        assert it.cash[1:] == pytest.approx((1 - shares[:-1]) * DAILY, abs=1e-14)
+        idle = RATE / 365 * np.diff(it.dates).astype(float)
+        assert it.cash[1:] == pytest.approx((1 - shares[:-1]) * idle, abs=1e-14)
 
 
 def test_effects_make_the_difference(sides: list[list[SleeveHistory]]) -> None:
@@ -136,6 +112,7 @@ def test_shares_of_realised_risk_add_up_and_metrics_are_beyond_cash(sides: list[
     table = measure(sides[0], root.walked, None)
     found = dict(zip(zip(texts(table["path"]), texts(table["metric"]), strict=True), table["value"], strict=True))
     stream = root.stream
-    excess = stream.net - DAILY
+    days = np.diff(np.concatenate([[stream.inception], stream.dates])).astype(float)
+    excess = stream.net - RATE / 365 * days
     assert found["root", "sharpe"] == pytest.approx(excess.mean() / excess.std(ddof=1) * stream.per_year**0.5)
     assert found["root", "ended_closed"] == 0.0

@@ -18,7 +18,8 @@ from metabt.walk.book import Opened, Start
 from metabt.walk.concatenation import join
 from metabt.walk.costs import AssetCosts
 from metabt.walk.leaf import LeafInputs
-from metabt.walk.meta.flattening import Layout
+from metabt.walk.meta.aggregation import Aligned
+from metabt.walk.meta.flattening import Layout, added_across, invested_in
 from metabt.walk.meta.meta_holdings import MetaHoldings
 from metabt.walk.meta.meta_sleeve import MetaInputs
 from metabt.walk.walk_forward import advance
@@ -129,7 +130,7 @@ class Walked:
         if isinstance(spec, Leaf):
             self.layouts[path], inputs = Layout.leaf(spec.universe), self.market.inputs(spec, rows)
             state = before.get(path) or LeafState.initial(len(spec.universe))
-            book = state.holdings
+            book, invested = state.holdings, float(added_across(state.holdings[None])[0])
         else:
             layout = self.layouts[path] = Layout.meta([self.layouts[it] for it in paths])
             at, dates = [SYMBOLS.index(symbol) for symbol in layout.symbols], self.market.dates[rows]
@@ -141,10 +142,12 @@ class Walked:
             state = before.get(path) or MetaState.initial(len(paths), layout.n_columns)
             shares = np.repeat(state.holdings, [len(start.book) for start in starts])
             book = shares * np.concatenate([start.book for start in starts]) + 0.0 + state.carried
+            beneath = np.array([[start.invested for start in starts]])
+            invested = float(invested_in(state.holdings[None], beneath, added_across(state.carried[None]))[0])
         self.states[path], block = advance(spec, state, inputs)
         self.blocks.setdefault(path, []).append(block)
         self.opened[path] = opened(block, None if isinstance(spec, Leaf) else inputs)
-        return Start(state.live, state.started, book)
+        return Start(state.live, state.started, book, invested)
 
 
 @examples(60)
@@ -160,6 +163,7 @@ def test_the_look_through_identity_holds_with_what_cash_earns(seed: int) -> None
         returns, idle = market.returns[LOOKBACK + 1 :][:, at], market.idle[LOOKBACK + 1 :]
         expected = (positions[:-1] * returns).sum(axis=1) + (1 - positions[:-1].sum(axis=1)) * idle
         assert block.gross[1:] == pytest.approx(expected, abs=1e-12)
+        assert block.invested == pytest.approx(positions.sum(axis=1), abs=1e-12)
         assert block.idle is not None and block.idle.tolist() == market.idle[LOOKBACK:].tolist()
         if sleeve.sleeves:
             gaps = block.held.carried  # type: ignore[union-attr]
@@ -212,7 +216,8 @@ def test_it_does_not_matter_where_partitions_end(seed: int, cuts: list[int]) -> 
     whole, parts = Walked(root, market, [N]), Walked(root, market, [*sorted(cuts), N])
     for path, _ in root.walk():
         (one,), other = whole.blocks[path], join(parts.blocks[path])
-        for name in ("gross", "cost", "net", "turnover", "netting", "idle", "closed", "decisions", "endings"):
+        streams = "gross", "cost", "net", "turnover", "netting", "idle", "invested"
+        for name in (*streams, "closed", "decisions", "endings"):
             assert [*differing(getattr(one, name), getattr(other, name), f"{path} {name}")] == []
         assert np.asarray(one.held.after).tobytes() == np.asarray(other.held.after).tobytes()
         state = whole.states[path]
@@ -238,10 +243,19 @@ def test_targets_leave_the_reserve_in_cash(seed: int) -> None:
 def test_what_is_decided_on_is_what_is_held_before_trading(seed: int, gaps: bool, carries: bool, stop: int) -> None:
     """Ahead of a session's trades shares have drifted with what cash earned beside them and what is carried."""
     children, state, due, targets = held.drawn(seed, gaps, carries)
-    children = replace(children, idle=np.random.default_rng(seed).uniform(0, 0.01, held.N))
+    idle = np.random.default_rng(seed).uniform(0, 0.01, held.N)
+    children = replace(children, idle=idle, children=tuple(map(_paying, children.children)))
     due = np.where(np.arange(held.N) < stop, due, -1)
     hold, further = (MetaHoldings(state, children, held.LAYOUT) for _ in range(2))
     hold.until(stop, due, targets)
     further.until(stop + 1, due, targets)
     assert hold.ahead() == pytest.approx(further.after[stop], abs=1e-14)
     assert hold.aimed(targets[0], 0).tolist() == targets[0].tolist()
+
+
+def _paying(child: Aligned) -> Aligned:
+    """Return a child of a tree whose cash earns, all of whose own is cash that has been paid nothing yet."""
+    if child.child is None:
+        return child
+    nothing = np.zeros(len(child.child.block.dates))
+    return replace(child, child=replace(child.child, block=replace(child.child.block, idle=nothing, invested=nothing)))

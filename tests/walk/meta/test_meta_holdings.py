@@ -40,18 +40,8 @@ def test_piece_by_piece_is_the_kernel_at_once(seed: int, gaps: bool, carries: bo
     children, state, due, targets = drawn(seed, gaps, carries)
     before, after, gross, dealt = np.empty((N, 3)), np.empty((N, 3)), np.empty(N), np.zeros(N, bool)
     shares, carried, beside = state.holdings.copy(), state.carried.copy(), np.zeros((2, N, 3 * A))
-    made = (
-        children.gross.copy(),
-        children.gross.copy(),
-        due,
-        targets,
-        shares,
-        before,
-        after,
-        gross,
-        dealt,
-        holdings.NO_IDLE,
-    )
+    earns = children.gross.copy(), children.gross.copy()
+    made = *earns, due, targets, shares, before, after, gross, dealt, holdings.NO_IDLE
     if gaps or carries:
         known, (_, books) = children.full_gaps, children.around(np.arange(N))
         tradable = known.tradable.copy()
