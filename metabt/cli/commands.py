@@ -66,7 +66,7 @@ def demo(
     if market:
         from metabt.cli.market_command import demo_market
 
-        return demo_market(lakehouse, folder, quiet, catalog)
+        return demo_market(lakehouse, backtest, folder, quiet, catalog)
     if folder is not None:
         raise ConfigError(f"--folder {folder} is where the files of --market go; state --market too, or leave it out")
     where, catalog = founded(lakehouse, catalog)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
@@ -83,10 +83,14 @@ def switch_commands(switch: Switch, files: Mapping[str, Path], lakehouse: str | 
 
 
 def demo_market(
-    lakehouse: str | None, folder: str | None = None, quiet: bool = False, catalog: str | None = None
+    lakehouse: str | None,
+    backtest: Callable[..., None],
+    folder: str | None = None,
+    quiet: bool = False,
+    catalog: str | None = None,
 ) -> None:
-    """Write the market's files, take them in, run the portfolio, and print what the tables are worth."""
-    from metabt.cli.commands import backtest, ingest
+    """Write the market's files, take them in, have `backtest` run it, and print what the tables are worth."""
+    from metabt.cli.data_commands import ingest
     from metabt.demo_market import demo_market as made
     from metabt.demo_market import write_market
 
