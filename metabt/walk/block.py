@@ -142,8 +142,8 @@ class Block:
     endings: Endings | None = None
     """None where no holding was closed for good; they are not among `closed`."""
     invested: np.ndarray | None = None
-    """(n_sessions,) sum of its holdings after trading, looked through to assets, shorts negative: the rest of 1 is cash,
-    its own and that of all beneath it, which earns by a parent's sessions there. None where cash earns nothing."""
+    """(n_sessions,) sum of its holdings after trading, looked through to assets, shorts negative: what is left of 1 is
+    cash, its own and that beneath it, which earns by a parent's sessions there. None where cash earns nothing."""
 
 
 def part(whole: Block, rows: slice, made: slice, begin: int, held: Assets | Shares) -> Block:

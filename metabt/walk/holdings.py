@@ -191,7 +191,7 @@ def hold_shares(
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
-    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned`, of the same
+    `returns` (n_sessions, n_children) are the children's gross returns, which shares drift with, and `earned`, of that
     shape, what a unit of each makes in the parent's session (metabt.walk.meta.aggregation): the same numbers unless the
     cash of a child accrues by other sessions than the parent's. The other arguments are as in `hold_assets`.
     """
