@@ -12,6 +12,7 @@ import metabt
 from metabt.cli.main import main
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse.price_source import Lakehouse, source_of
+from metabt.lakehouse.prices.price_changes import price_changes
 from metabt.runs.last_closes import assets_held, last_closes
 from tests.shared.agreement import same
 from tests.shared.executors import NESTED, STOCKS, years
@@ -126,3 +127,19 @@ def test_the_close_of_an_asset_that_ends_while_its_ticker_goes_on_is_its_own(tmp
         "A": (2.0, "2019-12-31"),
         "B": (31.0, "2020-03-03"),
     }
+
+
+def test_a_corrected_price_of_an_old_ticker_is_named_for_the_asset_that_had_it(tmp_path: Path) -> None:
+    path = tmp_path / "lake"
+    days = pd.to_datetime(["2019-12-30", "2019-12-31", "2020-01-02"])
+    metabt.ingest(
+        pd.DataFrame({"X": [1.0, 2.0, np.nan], "Y": [np.nan, np.nan, 3.0]}, days), dataset="d", lakehouse=path
+    )
+    rows = [("A", "X", "2019-01-01", "2019-12-31"), ("A", "Y", "2020-01-01", None)]
+    assets = pd.DataFrame(rows, columns=["asset", "symbol", "first_date", "last_date"])
+    metabt.ingest(assets, dataset="d", lakehouse=path, table="assets")
+    before = Lakehouse(path).snapshot
+    metabt.ingest(pd.DataFrame({"X": [1.5]}, days[:1]), dataset="d", lakehouse=path)
+    source = Lakehouse(path)
+    (change,) = price_changes(source.connection, {"d": ("A",)}, before, source.snapshot)
+    assert (change.symbol, change.field, change.dates.tolist()) == ("X", "close", [days[0].date()])

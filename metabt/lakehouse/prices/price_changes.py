@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.data.point_in_time.lives import Lives
 from metabt.values.ranges import plural, spans
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def price_changes(
     """
     from metabt.lakehouse import changed_inputs, dataset_symbols
 
+    wanted = _by_symbol(con, wanted, after)
     touched: dict[str, set[str]] = {}
     for cell in changed_inputs(con, {name: tuple(symbols) for name, symbols in wanted.items()}, before, after):
         touched.setdefault(cell.dataset, set()).add(cell.symbol)
@@ -69,6 +71,18 @@ def price_changes(
         if both:
             found += _observation_changes(con, name, both, before, after)
     return found
+
+
+def _by_symbol(
+    con: duckdb.DuckDBPyConnection, wanted: Mapping[str, Sequence[str]], at: int
+) -> dict[str, Sequence[str]]:
+    """Return what is wanted by symbol: of a dataset that is read by asset, the symbols that those are read from."""
+    from metabt.lakehouse import datasets_with, load_point_in_time
+
+    renamed = [name for name in datasets_with(con, "assets", at) if name in wanted]
+    known = load_point_in_time(con, renamed, at)
+    lives = {name: Lives.of(tuple(wanted[name]), known[name].tables["assets"]) for name in renamed}
+    return {**wanted, **{name: each.symbols_of(wanted[name]) for name, each in lives.items()}}
 
 
 def told(changes: Sequence[PriceChange], wanted: Mapping[str, Sequence[str]]) -> list[str]:
