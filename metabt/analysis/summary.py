@@ -6,7 +6,9 @@ total return.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,11 +36,20 @@ def summary(tables: Mapping[str, Table]) -> str:
     width = max(len("Sleeve"), *(len(label) for label in labels.values()))
     names = with_growth(list(COLUMNS), [values[path] for path in labels])
     headings = [text.rjust(_width(form)) for text, form in map(COLUMNS.__getitem__, names)]
-    lines = [_heading(paths[0], tables["returns"]), "  ".join(["Sleeve".ljust(width), *headings])]
+    beyond = beyond_cash(json.loads(texts(tables["sleeves"]["spec"])[0]))
+    lines = [_heading(paths[0], tables["returns"]) + beyond, "  ".join(["Sleeve".ljust(width), *headings])]
     for path, label in labels.items():
         cells = [_cell(values[path].get(name, np.nan), COLUMNS[name][1]) for name in names]
         lines.append("  ".join([label.ljust(width), *cells]))
     return "\n".join(lines)
+
+
+def beyond_cash(spec: Mapping[str, Any]) -> str:
+    """Return, for a heading, beyond which rate of cash ratios are; empty where a root's resolved spec states none."""
+    rate = spec.get("cash", {}).get("rate")
+    if rate is None:
+        return ""
+    return f", ratios beyond cash at {rate if isinstance(rate, str) else format(rate, '.2%')}"
 
 
 def with_growth(names: Sequence[str], rows: Iterable[Mapping[str, float]]) -> list[str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from metabt.analysis.summary import beyond_cash
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.run import Run
 
@@ -52,6 +53,7 @@ def settings(run: Run) -> str:
         f"lookback {spec['lookback']}",
         f"lag {spec['lag']}",
         f"costs {_costs(spec['costs'])}",
+        beyond_cash(spec).removeprefix(", "),
         f"overrides {overrides}" if overrides else "",
     ]
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)

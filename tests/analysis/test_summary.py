@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metabt.analysis.summary import COLUMNS, metrics_by_path, summary, with_growth
+from metabt.analysis.summary import COLUMNS, beyond_cash, metrics_by_path, summary, with_growth
 from metabt.values.tables import Coded, Table
 
 NAN = float("nan")
@@ -25,7 +25,8 @@ def own(**changed: float) -> dict[str, float]:
 def shown(values: dict[str, dict[str, float]], paths: list[str]) -> list[str]:
     dates = np.array(["2020-01-03", "2020-01-02", "2020-02-05", "2019-01-01"], "datetime64[D]")
     returns = {"path": Coded.of([paths[0], paths[0], paths[0], "elsewhere"]), "date": dates}
-    tables = {"sleeves": {"path": Coded.of(paths)}, "metrics": metrics(values), "returns": returns}
+    sleeves = {"path": Coded.of(paths), "spec": Coded.constant("{}", len(paths))}
+    tables = {"sleeves": sleeves, "metrics": metrics(values), "returns": returns}
     return summary(tables).splitlines()
 
 
@@ -74,3 +75,12 @@ def test_metrics_by_path_keep_their_order() -> None:
     values = {"r": {"b": 1.0, "a": 2.0}, "r/x": {"b": 3.0}}
     found = metrics_by_path(metrics(values))
     assert found == values and [list(each) for each in found.values()] == [["b", "a"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    ("cash", "said"),
+    [(None, ""), ("usd", ", ratios beyond cash at usd"), (0.0325, ", ratios beyond cash at 3.25%")],
+)
+def test_it_says_beyond_which_rate_ratios_are(cash: str | float | None, said: str) -> None:
+    assert beyond_cash({} if cash is None else {"cash": {"rate": cash, "reserve": 0.0}}) == said
+    assert beyond_cash({"cash": {"rate": None, "reserve": 0.1}}) == ""
