@@ -4,7 +4,7 @@ A *stretch* is what a partition has of one life: some of its sessions, in which 
 it is all of them, the asset is sure to have a price in the partition.
 
 1. The digest of a cell (asset, partition) joins those of the symbols in its stretches, each with its first and last
-   session where it is cut.
+   session where it is cut, and the code that puts them together.
 2. That of closes covers the price that the asset enters with, too: where its symbol may enter with another asset's, or
    with none of the life, the stretches before are joined, back to one that is sure to have a price.
 3. One whole stretch whose symbol enters with the asset's own price keeps the symbol's digest: a rename changes nothing
@@ -22,7 +22,10 @@ import numpy as np
 from metabt.data.facts import Cell, Digests, Facts
 from metabt.data.point_in_time.lives import Lives
 from metabt.values.digests import joint_digest
+from metabt.values.reached_code import reached
 
+MAKERS = ("metabt.data.point_in_time.asset_prices",)
+"""Modules that, with all they reach, make an asset's prices of several stretches."""
 Fields = Mapping[int, Mapping[str, str]]
 """Position of a partition -> field -> digest, of one symbol."""
 
@@ -107,7 +110,7 @@ def _cell(stretches: list[_Stretch], first: int, stop: int, by_symbol: Mapping[s
             found[field] = by_symbol[own[0].symbol][own[0].at][field]
         else:
             texts = [text for it in own for text in (by_symbol[it.symbol][it.at].get(field, ""), *it.cut)]
-            found[field] = joint_digest(["life", *texts, *before])
+            found[field] = joint_digest([reached(MAKERS).digest, "life", *texts, *before])
     return found
 
 

@@ -1,7 +1,7 @@
 """Event digests: what the returns of an asset in a partition are made of, where they are more than its prices.
 
 A cell (symbol, partition) keeps the digest of its prices, unless a row of `actions` or `delistings` has to do with it;
-then it is joined with those rows, and with
+then it is joined with the code that makes returns of such rows, with those rows, and with
 
 1. the prices of what the asset turns into;
 2. its prices in the partition before in which it has any, where an action after the last of them takes effect only now:
@@ -23,8 +23,11 @@ from metabt.data.point_in_time.asset_digests import may_be_empty
 from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.values.digests import joint_digest
+from metabt.values.reached_code import reached
 from metabt.values.tables import Coded
 
+MAKERS = ("metabt.data.point_in_time.total_returns",)
+"""Modules that, with all they reach, make returns of such rows."""
 EVENT_TABLES: Mapping[str, str] = {"actions": "ex_date", "delistings": "date"}
 """Tables that make events -> the column of the date from which their rows count."""
 
@@ -67,7 +70,11 @@ def _cells(
         late = [] if seen is None else [row for k in range(seen, at) for row in by_label.get(k, [])]
         now = by_label.get(at, [])
         if (own is not None and late) or now:
-            texts = [own or "", str(known.dates[known.partitions[label].start - 1]) if at else ""]
+            texts = [
+                reached(MAKERS).digest,
+                own or "",
+                str(known.dates[known.partitions[label].start - 1]) if at else "",
+            ]
             if late or own is None:
                 texts += _closes(known, symbol, labels, seen, at)
             for text, into in (*late, *now):

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabt.data.dataset import Dataset, Names
+from metabt.data.facts import Facts
+from metabt.data.point_in_time import event_digests
 from metabt.data.point_in_time.events import ENDS, STATED
 from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.point_in_time.with_events import with_events
@@ -233,3 +235,15 @@ def test_what_a_row_changes_is_addressed_anew_and_nothing_else(seed: int, data: 
             ]
             moved = any((a != b).any() for a, b in (pairs[:2], pairs[2:], ends))
             assert not moved or (symbol, label, "close") in changed
+
+
+@given(st.integers(0, 10_000))
+def test_returns_of_other_code_are_addressed_anew(seed: int) -> None:
+    panel, rows = market(seed)
+    with pytest.MonkeyPatch.context() as patched:
+        before = dict(with_events(stored(panel, tables(**rows)), panel.symbols).facts.digests)
+        patched.setattr(event_digests, "MAKERS", ("metabt.data.point_in_time.membership",))
+        after = dict(with_events(stored(panel, tables(**rows)), panel.symbols).facts.digests)
+    plain = Facts.of(panel).digests
+    assert before.keys() == after.keys()
+    assert all((before[cell] == after[cell]) == (before[cell] == plain.get(cell)) for cell in before)
