@@ -259,7 +259,7 @@ def test_files_have_the_numbers_of_the_arrays(tmp_path: Path) -> None:
     twice = {ticker for ticker, count in Counter(it[0] for it in whole.tickers).items() if count == 2}
     of = replace(whole, tickers=tuple(it for k, it in enumerate(whole.tickers) if k % 20 == 0 or it[0] in twice))
     files = write_market(of, tmp_path / "made")
-    assert set(files) == {"prices", *COLUMNS} and all(file.stat().st_size > 100 for file in files.values())
+    assert set(files) == {"prices", "hindsight", *COLUMNS} and all(file.stat().st_size > 100 for file in files.values())
     place = {str(day): row for row, day in enumerate(of.dates)}
     found = {name: np.full(of.close.shape, np.nan) for name in ("close", "volume")}
     by_ticker: dict[str, list[tuple[int, int, int]]] = {}

@@ -68,9 +68,9 @@ def test_no_more_is_formed_at_a_time(optimizer: str | dict) -> None:
         weighed.append(len(candidates.of(optimize_meta.build_optimizer(spec.optimizer))[1]))
         return before(spec, candidates)
 
-    def net_trades(one: np.ndarray, other: np.ndarray, *args: object) -> np.ndarray:
+    def net_trades(one: np.ndarray, other: np.ndarray, *args: object, **named: bool) -> np.ndarray:
         traded.append(one.nbytes)
-        return netted(one, other, *args)
+        return netted(one, other, *args, **named)
 
     before, netted = optimize_meta.weigh, meta_sleeve.net_trades
     with (
