@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.tables import DatedTable
+from metabt.portfolio.sleeve import Delisting
 from metabt.values.tables import Coded, Table
 
 
@@ -68,8 +69,8 @@ def ended(
     return sorted(found, key=lambda it: (-abs(it.weight), it.date, it.symbol))
 
 
-DEFAULTS = {"performance": -0.3, "merger": 0.0, "unknown": 0.0}
-"""What a leaf that says nothing assumes, by kind (metabt.portfolio.sleeve.Delisting)."""
+DEFAULTS = asdict(Delisting())
+"""What a leaf that says nothing assumes, by kind."""
 
 
 def _closings(weights: Table) -> dict[tuple[str, int], float]:
