@@ -43,6 +43,10 @@ class Book(Protocol):
     def full_gaps(self) -> Gaps:
         """The same, also where all could be traded, for a parent that still carries positions from before."""
 
+    @property
+    def has_shorts(self) -> bool:
+        """Whether anything in it may be held short after some session's trades; False is certain."""
+
 
 @dataclass(frozen=True)
 class LeafBook:
@@ -84,6 +88,11 @@ class LeafBook:
         """The same, also where all could be traded."""
         shape = self.held.after.shape
         return self.held.gaps or Gaps(np.zeros(shape), np.ones(shape, bool))
+
+    @property
+    def has_shorts(self) -> bool:
+        """Whether anything in it is held short after some session's trades."""
+        return bool(np.min(self.held.after, initial=0.0) < 0)
 
 
 @dataclass(frozen=True)

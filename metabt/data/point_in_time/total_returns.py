@@ -26,6 +26,7 @@ import numpy as np
 from metabt.data.point_in_time.events import ENDS, STATED, Events
 from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.errors import DataError
+from metabt.values.tables import Coded
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,12 @@ def events_of(name: str, seen: Observed, known: PointInTime) -> Events:
     place = {symbol: column for column, symbol in enumerate(seen.symbols)}
     actions, delistings = (known.tables.get(table) for table in ("actions", "delistings"))
     named = {it for table in (actions, delistings) if table is not None for it in table.first_texts}
-    found: list[tuple[int, int, float, bool, int]] = []
+    found: list[tuple[np.ndarray, ...]] = []
     for symbol in sorted(named & place.keys()):
         asset = _Asset(name, symbol, place[symbol], seen)
-        ahead = [] if actions is None else list(_actions(actions, symbol))
         gone = [] if delistings is None else list(_delistings(delistings, symbol))
-        found += asset.events(ahead, gone, place)
-    return Events.of(*zip(*found, strict=True)) if found else Events.none()
+        found += asset.events(None if actions is None else _Actions.of(actions, symbol), gone, place)
+    return Events.of(*(np.concatenate(each) for each in zip(*found, strict=True))) if found else Events.none()
 
 
 SPLITS = ("split", "stock")
@@ -82,19 +82,50 @@ SPLITS = ("split", "stock")
 
 
 @dataclass(frozen=True, slots=True)
-class _Action:
-    date: np.datetime64
-    kind: str
-    ratio: float
-    cash: float
-    into: str | None
+class _Actions:
+    """Actions of one asset by date, those of a day that change shares first; (n_actions,) each."""
 
-    @property
-    def growth(self) -> float:
-        """Shares that one share becomes."""
-        if self.kind not in SPLITS:
-            return 1.0
-        return self.ratio if self.kind == "split" else 1.0 + self.ratio
+    names: tuple[str, ...]
+    """Code -> the asset that is received."""
+    date: np.ndarray
+    """datetime64[D]"""
+    growth: np.ndarray
+    """Shares that one share becomes."""
+    ratio: np.ndarray
+    """What is received of another asset, per share."""
+    cash: np.ndarray
+    """What is paid per share, 0 where nothing is."""
+    into: np.ndarray
+    """Code of the asset that is received, -1 for none."""
+    merges: np.ndarray
+    """bool: the asset ends with it."""
+
+    @classmethod
+    def of(cls, table: DatedTable, symbol: str) -> _Actions:
+        """Return the actions of an asset."""
+        rows, kinds, into = table.rows_of(symbol), table.texts("kind"), table.texts("into")
+        codes, dates = kinds.codes[rows], table.numbers("ex_date")[rows]
+        split, stock, merges = (codes == _code(kinds, kind) for kind in (*SPLITS, "merger"))
+        ratio, cash = table.numbers("ratio")[rows], table.numbers("cash")[rows]
+        growth = np.where(split, ratio, np.where(stock, 1.0 + ratio, 1.0))
+        paid = np.where(np.isnan(cash), 0.0, cash)
+        order = np.lexsort([merges, ~(split | stock), dates])
+        columns = (dates, growth, ratio, paid, into.codes[rows], merges)
+        return cls(into.values, *(column[order] for column in columns))
+
+    def __len__(self) -> int:
+        """Return the number of actions."""
+        return len(self.date)
+
+    def take(self, chosen: np.ndarray) -> _Actions:
+        """Return some of them, a mask or positions."""
+        columns = (self.date, self.growth, self.ratio, self.cash, self.into, self.merges)
+        return _Actions(self.names, *(column[chosen] for column in columns))
+
+
+def _code(column: Coded, text: str) -> int:
+    """Return the code of a text, -2 where no row has it: -1 says that there is none."""
+    return column.values.index(text) if text in column.values else -2
 
 
 @dataclass(frozen=True)
@@ -103,22 +134,6 @@ class _Delisting:
     stated: float
     kind: str
     included: bool
-
-
-def _actions(table: DatedTable, symbol: str) -> Iterator[_Action]:
-    """Yield an asset's actions by date, those of a day that change shares first."""
-    rows = table.rows_of(symbol)
-    kinds, into = table.texts("kind"), table.texts("into")
-    names, received = (*kinds.values, ""), (*into.values, None)
-    columns = (
-        table.numbers("ex_date")[rows],
-        [names[code] for code in kinds.codes[rows].tolist()],
-        table.numbers("ratio")[rows].tolist(),
-        np.where(np.isnan(table.numbers("cash")[rows]), 0.0, table.numbers("cash")[rows]).tolist(),
-        [received[code] for code in into.codes[rows].tolist()],  # -1 is the last of them
-    )
-    own = [_Action(*values) for values in zip(*columns, strict=True)]
-    yield from sorted(own, key=lambda it: (it.date, it.kind not in SPLITS, it.kind == "merger"))
 
 
 def _delistings(table: DatedTable, symbol: str) -> Iterator[_Delisting]:
@@ -137,17 +152,43 @@ class _Asset:
         self.days = seen.dates[self.rows]
 
     def events(
-        self, actions: list[_Action], delistings: list[_Delisting], place: Mapping[str, int]
-    ) -> list[tuple[int, int, float, bool, int]]:
-        """Return the events of the asset: session, asset, return, whether it ends, and what of it is missing."""
-        end = self._end(actions, delistings)
-        found, by_row = [], self._by_row([it for it in actions if it.kind != "merger"], end)
-        for row, due in by_row.items():
-            if end is None or row != end:
-                value, previous = self._worth(row, due, place, self.seen.close[row, self.column]), self._previous(row)
-                found.append((row, self.column, value / previous - 1.0, False, STATED))
+        self, actions: _Actions | None, delistings: list[_Delisting], place: Mapping[str, int]
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Return the events of the asset as columns of `Events`: sessions, assets, returns, ends, what is missing."""
+        mergers = None if actions is None else actions.take(actions.merges)
+        end = self._end(mergers, delistings)
+        found, at_end = [], None
+        if actions is not None:
+            others = actions.take(~actions.merges)
+            rows = self._rows_of(others, end)
+            at_end = others.take(rows == end)
+            before = (rows >= 0) & (rows != end)
+            found += self._passing(others.take(before), rows[before], place)
         if end is not None and not isnan(self._previous(end)):
-            found.append(self._ending(end, by_row.get(end, []), actions, delistings, place))
+            value, missing = self._ending(end, at_end, mergers, delistings, place)
+            found.append(self._columns(np.array([end]), np.array([value]), ends=True, missing=missing))
+        return found
+
+    def _columns(
+        self, rows: np.ndarray, returns: np.ndarray, *, ends: bool = False, missing: int = STATED
+    ) -> tuple[np.ndarray, ...]:
+        n = len(rows)
+        return rows, np.full(n, self.column), returns, np.full(n, ends), np.full(n, missing)
+
+    def _passing(self, due: _Actions, rows: np.ndarray, place: Mapping[str, int]) -> list[tuple[np.ndarray, ...]]:
+        """Return the events of sessions in which the asset goes on; (n_actions,) `rows` never decrease."""
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        counts = np.diff([*first, len(rows)])
+        # most sessions have one action, and most of these pay cash or change shares: those are worked out together
+        plain = (counts == 1) & (due.into[first] < 0)
+        one, at = due.take(first[plain]), rows[first[plain]]
+        values = self.seen.close[at, self.column] * one.growth + one.growth * one.cash
+        found = [self._columns(at, values / self._previous_of(at) - 1.0)] if len(at) else []
+        for begin, count in zip(first[~plain].tolist(), counts[~plain].tolist(), strict=True):
+            row = int(rows[begin])
+            own = due.take(np.arange(begin, begin + count))
+            value = self._worth(row, own, place, float(self.seen.close[row, self.column]))
+            found.append(self._columns(np.array([row]), np.array([value / self._previous(row) - 1.0])))
         return found
 
     def _session(self, date: np.datetime64) -> int | None:
@@ -157,7 +198,7 @@ class _Asset:
         row = int(np.searchsorted(self.seen.dates, date))
         return row if row < len(self.seen.dates) else None
 
-    def _end(self, actions: list[_Action], delistings: list[_Delisting]) -> int | None:
+    def _end(self, mergers: _Actions | None, delistings: list[_Delisting]) -> int | None:
         """Return the session in which the asset ends, if it is one of these.
 
         Raises
@@ -165,7 +206,8 @@ class _Asset:
         DataError
             If it has a price after that.
         """
-        dates = [it.date for it in actions if it.kind == "merger"] + [it.date for it in delistings]
+        dates = [] if mergers is None else list(mergers.date)
+        dates += [it.date for it in delistings]
         end = self._session(min(dates)) if dates else None
         gone = min(dates) if dates else None
         later = self.days[self.days > (self.seen.dates[end] if end is not None else gone)] if dates else self.days[:0]
@@ -176,67 +218,73 @@ class _Asset:
             )
         return end
 
-    def _by_row(self, actions: list[_Action], end: int | None) -> dict[int, list[_Action]]:
-        """Return the actions by the session in which they take effect, of those that take it in these sessions."""
-        found: dict[int, list[_Action]] = {}
-        if not actions:
-            return found
-        entered, dates = self.seen.entered[self.column], np.array([it.date for it in actions])
-        places = np.searchsorted(self.days, dates)
-        is_new = (places > 0) | bool(np.isnat(entered)) | (dates > entered)
-        # no price comes any more: what was distributed is paid with the end
-        at_end = np.zeros(len(actions), bool) if end is None else dates <= self.seen.dates[end]
-        for action, k, new, ends in zip(actions, places.tolist(), is_new.tolist(), at_end.tolist(), strict=True):
-            row = int(self.rows[k]) if k < len(self.days) else end if ends else None
-            if new and row is not None and not isnan(self._previous(row)):
-                found.setdefault(row, []).append(action)
-        return found
+    def _rows_of(self, actions: _Actions, end: int | None) -> np.ndarray:
+        """Return the session in which each action takes effect, (n_actions,) int64; -1 where it is none of these."""
+        entered = self.seen.entered[self.column]
+        places = np.searchsorted(self.days, actions.date)
+        is_new = (places > 0) | bool(np.isnat(entered)) | (actions.date > entered)
+        priced = places < len(self.days)
+        rows = np.full(len(actions), -1, np.int64)
+        rows[priced] = self.rows[places[priced]]
+        if end is not None:
+            # no price comes any more: what was distributed is paid with the end
+            rows[~priced & (actions.date <= self.seen.dates[end])] = end
+        began = rows >= 0
+        began[began] = ~np.isnan(self._previous_of(rows[began]))
+        return np.where(is_new & began, rows, -1)
 
     def _previous(self, row: int) -> float:
         """Return the last price before a session, NaN where there is none."""
-        return float(self.seen.last[row - 1, self.column] if row else self.seen.entry[self.column])
+        return float(self._previous_of(np.array([row]))[0])
 
-    def _worth(self, row: int, due: list[_Action], place: Mapping[str, int], price: float) -> float:
+    def _previous_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the last price before each of some sessions, (n_rows,), NaN where there is none."""
+        return np.where(rows > 0, self.seen.last[rows - 1, self.column], self.seen.entry[self.column])
+
+    def _worth(self, row: int, due: _Actions, place: Mapping[str, int], price: float) -> float:
         """Return what one share of the session before has become in a session, in which a share is worth `price`."""
         shares, received = 1.0, 0.0
-        for action in due:
-            shares *= action.growth
-            received += shares * self._received(row, action, place)
+        for k in range(len(due)):
+            shares *= float(due.growth[k])
+            received += shares * self._received(row, due, k, place)
         return price * shares + received
 
-    def _received(self, row: int, action: _Action, place: Mapping[str, int]) -> float:
-        """Return what a share receives by an action, beside shares of its own."""
-        if action.into is None:
-            return action.cash
-        close = float(self.seen.last[row, place[action.into]]) if action.into in place else np.nan
+    def _received(self, row: int, actions: _Actions, k: int, place: Mapping[str, int]) -> float:
+        """Return what a share receives by the action `k`, beside shares of its own."""
+        cash, code = float(actions.cash[k]), int(actions.into[k])
+        if code < 0:
+            return cash
+        into, kind = actions.names[code], "merger" if actions.merges[k] else "spinoff"
+        close = float(self.seen.last[row, place[into]]) if into in place else np.nan
         if np.isnan(close):
             raise DataError(
-                f"dataset '{self.name}': {self.symbol} turned into {action.into} on {action.date} ({action.kind}), "
+                f"dataset '{self.name}': {self.symbol} turned into {into} on {actions.date[k]} ({kind}), "
                 f"which has no price by {self.seen.dates[row]}; ingest its prices, or state the value as cash"
             )
-        return action.cash + action.ratio * close
+        return cash + float(actions.ratio[k]) * close
 
     def _ending(
         self,
         row: int,
-        due: list[_Action],
-        actions: list[_Action],
+        due: _Actions | None,
+        mergers: _Actions | None,
         delistings: list[_Delisting],
         place: Mapping[str, int],
-    ) -> tuple[int, int, float, bool, int]:
-        """Return the event of the session in which the asset ends."""
+    ) -> tuple[float, int]:
+        """Return the return of the session in which the asset ends, and what of it is missing."""
         before = self._previous(row)
-        mergers = [it for it in actions if it.kind == "merger"]
-        if mergers and self._session(mergers[0].date) == row:
-            paid = self._received(row, mergers[0], place)
-            return row, self.column, self._worth(row, due, place, paid) / before - 1.0, True, STATED
+
+        def grown(price: float) -> float:
+            return (price if due is None else self._worth(row, due, place, price)) / before
+
+        if mergers is not None and len(mergers) and self._session(mergers.date[0]) == row:
+            return grown(self._received(row, mergers, 0, place)) - 1.0, STATED
         gone, price = delistings[0], float(self.seen.close[row, self.column])
         if np.isnan(price):  # its last price stands for one share of then
-            shares = float(np.prod([it.growth for it in due]))
-            price = before / shares
-        grown = self._worth(row, due, place, price) / before
+            price = before / (1.0 if due is None else float(np.prod(due.growth)))
+        became = grown(price)
         if gone.included:
-            return row, self.column, grown - 1.0, True, STATED
+            return became - 1.0, STATED
         if np.isnan(gone.stated):
-            return row, self.column, grown - 1.0, True, ENDS.index(gone.kind)
-        return row, self.column, grown * (1.0 + gone.stated) - 1.0, True, STATED
+            return became - 1.0, ENDS.index(gone.kind)
+        return became * (1.0 + gone.stated) - 1.0, STATED

@@ -124,6 +124,12 @@ class Aligned:
         before[stays] = after[stays]
         return before, after
 
+    @property
+    def has_shorts(self) -> bool:
+        """Whether anything in its book may be held short after the trades of one of these sessions."""
+        before = bool(np.min(self.start.book, initial=0.0) < 0)  # it stays until the first of its own sessions
+        return before or (self.child is not None and self.child.book.has_shorts)
+
     def earned(self, weights: np.ndarray) -> np.ndarray | float:
         """Return contributions of physical assets to its gross returns, (n_assets,), a weight per parent's session."""
         if self.child is None:

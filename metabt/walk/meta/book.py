@@ -78,6 +78,14 @@ class MetaBook:
             np.add.at(carried, self.held.carried.rows, self.held.carried.after)
         return invested_in(self.held.after, self.children.invested, carried)
 
+    @property
+    def has_shorts(self) -> bool:
+        """Whether anything in it may be held short after some session's trades; False is certain."""
+        carried = self.held.carried
+        if np.min(self.held.after, initial=0.0) < 0 or (carried is not None and np.min(carried.after, initial=0.0) < 0):
+            return True
+        return any(child.has_shorts for child in self.children.children)
+
     def carried_over(self, n_sessions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what was carried over into the first sessions: rows, columns and positions, (n_entries,) each."""
         carried = self.held.carried

@@ -223,7 +223,7 @@ def _trades(
         netted[rows] = net_trades(before, after, layout.asset_of, len(layout.symbols), ordered=ordered)
         if layout.n_apart != len(layout.symbols):  # else no asset is in two children: nothing can cancel
             apart[rows] = net_trades(before, after, layout.child_asset_of, layout.n_apart, ordered=ordered)
-    for rows in stretches(np.arange(n_sessions), layout.n_columns) if borrows else []:
+    for rows in stretches(np.arange(n_sessions), layout.n_columns) if borrows and book.has_shorts else []:
         short[rows] = net_shorts(book.around(rows)[1], layout.asset_of, len(layout.symbols))
     cancels = layout.n_apart != len(layout.symbols)
     return Trades(netted, short), Trades(apart if cancels else netted, np.zeros(n_sessions))
@@ -243,7 +243,7 @@ def _trades_at(
         if cancels:
             each = rates.trade_in(rows)[:, layout.asset_of_apart]
             apart[rows] = net_charges(before, after, layout.child_asset_of, each)
-    for rows in stretches(np.arange(n_sessions), layout.n_columns) if rates.borrow.any() else []:
+    for rows in stretches(np.arange(n_sessions), layout.n_columns) if rates.borrow.any() and book.has_shorts else []:
         fee[rows] = net_fees(book.around(rows)[1], layout.asset_of, rates.borrow_in(rows))
     nothing = np.zeros(n_sessions)
     return Trades(netted, nothing, owed, fee), Trades(netted, nothing, apart if cancels else owed, fee)
