@@ -47,8 +47,8 @@ def _newest(table: DatedTable, assets: tuple[str, ...], dates: np.ndarray) -> np
     starts = np.array([rows.start for rows in bounds], np.int64)
     none = np.array([rows.start == rows.stop for rows in bounds])
     first, days = table.numbers("first_date").astype("datetime64[D]").astype(np.int64), dates.astype(np.int64)
-    least = min(int(first.min()), int(days.min()))
-    span = max(int(first.max()), int(days.max())) - least + 1
+    every = np.concatenate([first, days])
+    least, span = every.min(), np.ptp(every) + 1
     codes = table.texts("asset").codes.astype(np.int64)
     asked = codes[np.minimum(starts, len(codes) - 1)] * span + (days[:, None] - least)
     place = np.searchsorted(codes * span + (first - least), asked, side="right") - 1
