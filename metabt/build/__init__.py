@@ -6,7 +6,8 @@
    `dated_inputs` has what cash earned and assets cost.
 3. `step_checks` sees to it that no step between prices and returns looks ahead; `keys` names each block by the digest
    of its code, settings, start state and inputs; `sleeve_code` says which code that is.
-4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything.
+4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything; `known_columns`
+   leaves out of blocks what nobody knew of yet.
 5. `cached_walk` takes sleeves over one partition after another, computing only what is unknown; `walked_ahead` takes
    leaves of which nothing is known over many partitions at once, `cold_walk` whole trees of such sleeves over all of
    them; `foreign_warnings` counts what estimators of other packages warn of; `walk_result` is a forest after its walk

@@ -20,6 +20,7 @@ from time import thread_time
 from metabt.build.foreign_warnings import Heard, listening
 from metabt.build.inputs import Markets, PriceSource, Readings, initial_state, meta_inputs, opened, start_of
 from metabt.build.keys import BLOCK, Lineage
+from metabt.build.known_columns import get_block, put_block
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap, Sealed, Step
 from metabt.build.walked_ahead import Ahead
@@ -102,11 +103,11 @@ class CachedWalk:
     def _obtain(self, node: Node, watch: Stopwatch) -> tuple[str, Sealed, bool, tuple[Heard, ...]]:
         """Return the block's key, the block with the state after it, whether they were known, and warnings."""
         key = self.lineage.key(node) if self.cache.remembers else ""
-        known = self.cache.get(key, BLOCK) if key else None
+        known = get_block(self.cache, self.plan, node, key) if key else None
         if known is None:
             with self.cache.claim(key):
                 # another process or thread that had the claim may have put it
-                known = self.cache.get(key, BLOCK) if key else None
+                known = get_block(self.cache, self.plan, node, key) if key else None
                 if known is None:
                     with listening(node.spec) as listener:
                         walked = self._walk(node, watch)
@@ -127,13 +128,13 @@ class CachedWalk:
         (after, block), *later = walked
         labels = list(node.partitions)
         with self.cache.together() if later else nullcontext():
-            first = last = self.cache.put(key, BLOCK, {"state": after, "block": block})
+            first = last = put_block(self.cache, self.plan, node, key, {"state": after, "block": block})
             made = deque[Step]()
             for label, (state, block) in zip(labels[labels.index(self._label) + 1 :], later, strict=False):
                 key = self.lineage.key_after(node, label, last.digests["state"])
                 if last.parts["state"] is not after or self.cache.known(key, BLOCK) is not None:
                     break  # the walk goes on from what is stored
-                last, after = self.cache.put(key, BLOCK, {"state": state, "block": block}), state
+                last, after = put_block(self.cache, self.plan, node, key, {"state": state, "block": block}), state
                 laps = (Lap(label, *watch.part(HOLDING, len(block.dates)), False),)
                 made.append(Step(key, last, laps=laps))
         self._made[node.spec.digest] = made

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from metabt.build.foreign_warnings import listening
 from metabt.build.inputs import Readings, initial_state
 from metabt.build.keys import BLOCK, Histories
+from metabt.build.known_columns import put_block
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Lap
 from metabt.build.walk_result import Walk, WalkResult
@@ -83,7 +84,7 @@ class ColdWalk:
                     key = self._histories.key(node, label, last["state"])
                     if self._cache.known(key, BLOCK) is not None:
                         raise _Known
-                sealed = self._cache.put(key, BLOCK, {"state": state, "block": block})
+                sealed = put_block(self._cache, self._result.plan, node, key, {"state": state, "block": block})
                 if sealed.parts["state"] is not state:
                     raise _Known
                 digests[label] = last = sealed.digests

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import compress
 
 import numpy as np
 
@@ -114,10 +115,13 @@ def node_key(
     """
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        known, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
-        read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields_of(spec))]
+        facts, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
+        known = plan.known_by(node, calendar.sessions[rows.stop - 1])
+        universe = spec.universe if known is None else tuple(compress(spec.universe, known))
+        read = [str(before), facts.calendar_digest(window), facts.digest_of(universe, window, fields_of(spec))]
         if spec.drawn is not None and spec.drawn.members is not None:
-            read.append(array_digest(np.packbits(known.members(spec.drawn.members, spec.universe)[rows])))
+            members = facts.members(spec.drawn.members, spec.universe)[rows]
+            read.append(array_digest(np.packbits(members if known is None else members[:, known])))
         read += _dated(node, plan, window, rows)
     else:
         ended = ends_of(spec, plan)
@@ -136,10 +140,12 @@ def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
     found = [] if idle is None else ["idle", array_digest(idle)]
     if costs is None:
         return found
-    stated = (costs.commission_bp, costs.slippage_bp, costs.borrow_bp)
-    # NaN is NaN, whichever it is
-    arrays = [np.where(np.isnan(each), np.nan, each) for each in stated]
-    return [*found, "costs", array_digest(*arrays, *([] if costs.row_of is None else [costs.row_of]))]
+    known = plan.known_by(node, node.calendar.sessions[rows.stop - 1])
+    if known is not None:
+        columns = np.zeros(len(node.layout.symbols), bool)
+        columns[node.layout.asset_of[known]] = True
+        costs = costs.of(columns)
+    return [*found, "costs", array_digest(*costs.distinct)]
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:

@@ -11,8 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
+from metabt.data.facts import Facts
+from metabt.data.point_in_time.membership import first_named
 from metabt.data.prices import partitions
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
@@ -69,12 +73,43 @@ class Plan:
     """Digests of roots that are cheaper to walk again, in one go over all partitions, than to remember."""
     lookback: int = 0
     """Longest lookback of the forest, in sessions: prices are read that far back at once, whichever part is walked."""
+    _known_from: dict[str, np.ndarray | None] = field(default_factory=dict, compare=False, repr=False)
 
     def remembered(self, label: str) -> Iterator[Node]:
         """Yield the sleeves that have sessions in a partition, children first, but for fleeting ones."""
         for key, node in self.nodes.items():
             if label in node.partitions and key not in self.fleeting:
                 yield node
+
+    def known_from(self, node: Node) -> np.ndarray | None:
+        """Return the date from which on each column of a sleeve's book is known, (n_columns,) datetime64[D].
+
+        None where nothing becomes known: no universe beneath it is drawn anew, or what it is drawn from is stated.
+        """
+        digest = node.spec.digest
+        if digest not in self._known_from:
+            self._known_from[digest] = self._first_known(node)
+        return self._known_from[digest]
+
+    def known_by(self, node: Node, session: np.datetime64) -> np.ndarray | None:
+        """Return which columns of a sleeve's book are known by a session, (n_columns,) bool; None where all are."""
+        dates = self.known_from(node)
+        if dates is None or (dates <= session).all():
+            return None
+        return dates <= session
+
+    def _first_known(self, node: Node) -> np.ndarray | None:
+        spec = node.spec
+        if not spec.is_drawn:
+            return None
+        if isinstance(spec, Leaf):
+            return first_known(spec, self.datasets[spec.dataset].facts)
+        beneath = [self.nodes[child] for child in node.children]
+        dates = [self.known_from(child) for child in beneath]
+        if all(each is None for each in dates):
+            return None
+        always = [np.full(child.layout.n_columns, "0001-01-01", "datetime64[D]") for child in beneath]
+        return np.concatenate([each if each is not None else it for each, it in zip(dates, always, strict=True)])
 
     def part(self, positions: Sequence[int]) -> Plan:
         """Return the plan of some of the trees, by their positions: what they name has the same nodes and keys."""
@@ -115,6 +150,21 @@ class Plan:
     def n_blocks(self) -> int:
         """Number of blocks of all sleeves, one per partition with sessions; fleeting roots are counted too."""
         return sum(self.sizes.values())
+
+
+def first_known(leaf: Leaf, facts: Facts) -> np.ndarray | None:
+    """Return the date from which on each asset of a leaf's universe is known, (n_assets,) datetime64[D].
+
+    That of a membership is the first day on which some row of it names the asset; what a rule draws from all prices is
+    known from the partition of its first price on, and so is what a rule that counts prices draws. What is never known
+    has NaT. None where all always are: the universe is a setting of the sleeve.
+    """
+    if leaf.drawn is None or leaf.drawn.stated:
+        return None
+    found = [facts.first_observed(leaf.universe)] if leaf.drawn.members is None or leaf.drawn.min_prices else []
+    if leaf.drawn.members is not None:
+        found.append(first_named(facts.point_in_time.tables.get("members"), leaf.drawn.members, leaf.universe))
+    return np.fmin.reduce(found)
 
 
 def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fleeting: bool = False) -> Plan:

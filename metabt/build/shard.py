@@ -18,7 +18,7 @@ from uuid import uuid4
 from metabt.build.cached_walk import CachedWalk
 from metabt.build.foreign_warnings import Heard
 from metabt.build.inputs import PriceSource
-from metabt.build.keys import BLOCK
+from metabt.build.known_columns import get_block
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache, Lap, Sealed, Step
 from metabt.errors import RunError
@@ -164,7 +164,7 @@ class Shard:
     def _given(self, key: str, mark: Mark, blocks: Blocks | None) -> Step:
         if mark.failure is not None:
             return Step(failure=RunError(mark.failure))
-        sealed = self.cache.get(mark.key, BLOCK) if blocks is None else blocks[key]
+        sealed = self._found(key, mark) if blocks is None else blocks[key]
         if sealed is None:
             raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
         return Step(mark.key, sealed, mark.found)
@@ -183,10 +183,13 @@ class Shard:
     def _stored(self, key: str, mark: Mark, carried: Blocks) -> Step:
         if mark.failure is not None:
             return Step(failure=RunError(mark.failure))
-        sealed = carried.get(key) or (self.cache.get(mark.key, BLOCK) if mark.key else None)
+        sealed = carried.get(key) or (self._found(key, mark) if mark.key else None)
         if sealed is None or sealed.digests.get("state", "") != mark.state:
             raise Lost(f"block {mark.key[:12]} of '{self.plan.nodes[key].label}'")
         return Step(mark.key, sealed)
+
+    def _found(self, key: str, mark: Mark) -> Sealed | None:
+        return get_block(self.cache, self.plan, self.plan.nodes[key], mark.key)
 
     def _named(self) -> str:
         if not self.cache.remembers:

@@ -104,8 +104,7 @@ class Facts:
         """Return one digest of what `symbols` observed in all partitions that `rows` of the calendar touch."""
         asked = symbols, self.touched(rows), fields
         if asked not in self._joined:
-            parts = self._digests_of(symbols, fields)
-            self._joined[asked] = joint_digest([parts[label] for label in asked[1]])
+            self._joined[asked] = joint_digest([self._digest_in(label, symbols, fields) for label in asked[1]])
         return self._joined[asked]
 
     def members(self, universe: str, symbols: tuple[str, ...]) -> np.ndarray:
@@ -128,6 +127,18 @@ class Facts:
         calendar = self.calendar_digest(slice(0, len(self.dates)))
         return joint_digest([calendar, str(self.closed), *self._fields, observed])
 
+    def first_observed(self, symbols: tuple[str, ...]) -> np.ndarray:
+        """Return the first session of the first partition that says anything of each symbol, (n_symbols,); else NaT."""
+        return np.array([self._first_observed.get(symbol, "NaT") for symbol in symbols], "datetime64[D]")
+
+    @cached_property
+    def _first_observed(self) -> dict[str, np.datetime64]:
+        found: dict[str, np.datetime64] = {}
+        for symbol, label, _ in self.digests:
+            begin = self.dates[self.partitions[label].start]
+            found[symbol] = min(found.get(symbol, begin), begin)
+        return found
+
     @cached_property
     def _fields(self) -> tuple[str, ...]:
         return tuple(sorted({name for _, _, name in self.digests}))
@@ -140,17 +151,14 @@ class Facts:
             cells.setdefault((label, name), {})[symbol] = text
         return cells
 
-    def _digests_of(self, symbols: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
-        """Return one digest by partition of what `symbols` observed in it."""
-        known = self._observed.get((symbols, fields))
-        if known is None:
-            known = {}
-            for label in self.partitions:
-                cells = [self._cells.get((label, name), {}) for name in fields]
-                found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
-                known[label] = _partition_digest(label, symbols, fields, found)
-            self._observed[symbols, fields] = known  # once it is whole: other threads read it
-        return known
+    def _digest_in(self, label: str, symbols: tuple[str, ...], fields: tuple[str, ...]) -> str:
+        """Return one digest of what `symbols` observed in a partition; many windows touch it."""
+        parts = self._observed.setdefault((symbols, fields), {})
+        if label not in parts:
+            cells = [self._cells.get((label, name), {}) for name in fields]
+            found = [cell.get(symbol, "") for cell in cells for symbol in symbols]
+            parts[label] = _partition_digest(label, symbols, fields, found)
+        return parts[label]
 
 
 def digests_of(prices: Prices) -> Digests:

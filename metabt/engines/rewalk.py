@@ -16,8 +16,8 @@ from copy import deepcopy
 
 from metabt.build.cost_estimate import seconds_of
 from metabt.build.inputs import initial_state
-from metabt.build.keys import BLOCK
 from metabt.build.known_blocks import followed
+from metabt.build.known_columns import get_block
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Progress
 from metabt.build.walk_result import Walk, WalkResult
@@ -85,7 +85,8 @@ class Rewalk:
     def _read(self, result: WalkResult, node: Node, keys: list[str]) -> Walk | None:
         if not keys or self._cache is None:
             return None
-        sealed = [found for key in keys if (found := self._cache.get(key, BLOCK)) is not None]
+        blocks = (get_block(self._cache, result.plan, node, key) for key in keys)
+        sealed = [found for found in blocks if found is not None]
         if len(sealed) < len(keys):
             return None  # removed or damaged meanwhile
         whole = result.lean(node, join([each.parts["block"] for each in sealed]))

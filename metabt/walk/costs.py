@@ -35,6 +35,25 @@ class AssetCosts:
     row_of: np.ndarray | None = None
     """(n_sessions,) int64 the row that counts in each session; None where each session has its own."""
 
+    def of(self, assets: np.ndarray) -> AssetCosts:
+        """Return the costs of some of the assets, (n_assets,) bool."""
+        commission, slippage, borrow = self.commission_bp, self.slippage_bp, self.borrow_bp
+        return AssetCosts(commission[:, assets], slippage[:, assets], borrow[:, assets], self.row_of)
+
+    @property
+    def distinct(self) -> tuple[np.ndarray, ...]:
+        """The three costs and the row of each session, without rows that repeat the one before: equal costs are equal.
+
+        A row of the table about another asset begins a stretch in which nothing of these assets changes.
+        """
+        stated = np.stack([self.commission_bp, self.slippage_bp, self.borrow_bp], axis=1)
+        stated = np.where(np.isnan(stated), np.nan, stated)  # NaN is NaN, whichever it is
+        rows = np.arange(len(stated)) if self.row_of is None else self.row_of
+        same = (stated[1:] == stated[:-1]) | (np.isnan(stated[1:]) & np.isnan(stated[:-1]))
+        begins = np.concatenate([[True], ~same.all(axis=(1, 2))])[: len(stated)]
+        kept = np.ascontiguousarray(stated[begins])
+        return kept, (np.cumsum(begins) - 1)[rows]
+
     def at(self, costs: Costs) -> CostRates:
         """Return the rates of a sleeve whose own are `costs`."""
         own = costs.commission_bp, costs.slippage_bp, costs.borrow_bp

@@ -187,6 +187,8 @@ def hold_assets(
                 if stale[a] >= stale_after and held != 0.0:
                     held = 0.0
                     closed[t, a] = True
+                if held == 0.0 and waiting[a] == 0.0:
+                    waiting[a] = np.nan  # there is nothing to sell
             holdings[a] = after[t, a] = held
             if held != kept[a]:
                 traded[t] = True

@@ -115,12 +115,54 @@ def test_a_run_of_then_knew_all_that_a_run_of_now_knows_of_then(seed: int) -> No
         dataset: {name: [row for row in rows if str(row[DATES[name]]) <= str(at.date())] for name, rows in own.items()}
         for dataset, own in of.tables.items()
     }
-    now, found = run(tree, of), run(tree, RandomMarket(of.prices, of.volumes, then, of.adjusted))
+    cache = metabt.MemoryCache()
+    found, now = run(tree, RandomMarket(of.prices, of.volumes, then, of.adjusted), cache), run(tree, of, cache)
     if now is None or found is None:
         pytest.skip("a ruined tree has no past to compare")
+    # nothing of before is computed again, members who joined since or not; who counts closes reads those of before
+    universes = [it["universe"] for _, it in leaves(tree) if isinstance(it["universe"], dict)]
+    if not any(it.get("members") and it.get("min_prices") for it in universes):
+        assert all(it >= str(at.year) for it in now.frame("stages").query("not cache_hit")["partition"])
     for path in now.paths:
         pd.testing.assert_frame_equal(now.returns(path).loc[:at], found.returns(path).loc[:at], check_exact=True)
         pd.testing.assert_frame_equal(decided(now, path, at), decided(found, path, at), check_exact=True)
+
+
+def test_who_is_listed_or_joins_later_is_computed_from_then_on_only() -> None:
+    """A listing of 2021 under a rule that draws from all, and one that joins a membership in that year."""
+    days = pd.bdate_range("2018-01-01", "2022-06-30")
+    rng = np.random.default_rng(5)
+    closes = pd.DataFrame(100 * np.exp(np.cumsum(rng.normal(0, 0.01, (len(days), 6)), axis=0)), days, list("ABCDEF"))
+    closes.loc[:"2021-03-31", "C"] = np.nan
+    rules = {"schedule": "monthly", "lookback": 20, "optimizer": "inverse_volatility"}
+    tree = {
+        "name": "root",
+        **rules,
+        "sleeves": {
+            "ruled": {
+                **rules,
+                "dataset": "d",
+                "universe": {"largest": 3, "by": "close", "lookback": 5, "min_price": 5},
+            },
+            "named": {**rules, "dataset": "d", "universe": {"members": "index"}},
+            "inner": {**rules, "sleeves": {"listed": {**rules, "dataset": "d", "universe": ["A", "D", "E"]}}},
+        },
+    }
+    rows = [("A", "2018-01-01"), ("E", "2018-01-01"), ("F", "2019-02-01")]
+    cache = metabt.MemoryCache()
+
+    def walked(frame: pd.DataFrame, joined: list[tuple[str, str]], cache: metabt.MemoryCache | None) -> metabt.Result:
+        members = pd.DataFrame(joined, columns=["asset", "first_date"]).assign(universe="index")
+        return metabt.backtest(tree, {"d": frame}, tables={"d": {"members": members}}, cache=cache)
+
+    walked(closes.drop(columns="C"), rows, cache)
+    joined = [*rows, ("C", "2021-04-01"), ("B", "2021-05-03")]
+    warm, fresh = walked(closes, joined, cache), walked(closes, joined, None)
+    assert same(dict(warm.tables), dict(fresh.tables))
+    again = warm.frame("stages").query("not cache_hit")
+    found = {path: sorted(set(rows["partition"])) for path, rows in again.groupby("path")}
+    assert found == {path: ["2021", "2022"] for path in ("root", "root/named", "root/ruled")}
+    assert {*warm.frame("weights")["symbol"]} >= {"B", "C"}
 
 
 @pytest.mark.parametrize("seed", slow_after(4, SEQUENCES))

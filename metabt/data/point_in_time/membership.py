@@ -25,6 +25,18 @@ def universe_names(table: DatedTable | None) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def first_named(table: DatedTable | None, universe: str, symbols: tuple[str, ...]) -> np.ndarray:
+    """Return the first day on which some row of a universe names each symbol, (n_symbols,) datetime64[D]; else NaT."""
+    found = np.full(len(symbols), np.datetime64("NaT", "D"))
+    if table is not None:
+        place = {symbol: column for column, symbol in enumerate(symbols)}
+        rows = table.rows_of(universe)
+        assets, known = table.texts("asset"), table.numbers("known_at")[rows]
+        columns = np.array([place.get(value, -1) for value in assets.values], np.int64)[assets.codes[rows]]
+        np.fmin.at(found, columns[columns >= 0], known[columns >= 0])
+    return found
+
+
 def member_mask(table: DatedTable, universe: str, symbols: tuple[str, ...], dates: np.ndarray) -> np.ndarray:
     """Return which assets are members, and known to be, in each session.
 

@@ -238,7 +238,7 @@ class Run:
             for key in lane.keys:
                 steps = [report.steps.get(key) for report in lane.reports]
                 made = [(mark, blocks.get(key)) for mark, blocks in zip(steps, held, strict=True) if mark is not None]
-                _fill(walks[key], StoredBlocks(self.plan.nodes[key].label, self.cache, made))
+                _fill(walks[key], StoredBlocks(self.plan, self.plan.nodes[key], self.cache, made))
         return walks
 
 

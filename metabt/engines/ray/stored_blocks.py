@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from metabt.build.keys import BLOCK
+from metabt.build.known_columns import get_block
+from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Sealed
 from metabt.build.shard import Mark
 from metabt.errors import RunError
@@ -16,9 +17,9 @@ from metabt.walk.block import Block
 class StoredBlocks(Sequence[Block]):
     """Blocks of one sleeve in time order, up to where its walk failed."""
 
-    def __init__(self, label: str, cache: Cache, steps: Sequence[tuple[Mark, Sealed | None]]) -> None:
-        """Take the sleeve's name in messages, and each partition's mark with its block, or None where it is stored."""
-        self._label, self._cache, self._steps = label, cache, steps
+    def __init__(self, plan: Plan, node: Node, cache: Cache, steps: Sequence[tuple[Mark, Sealed | None]]) -> None:
+        """Take the sleeve, and each partition's mark with its block, or None where it is stored."""
+        self._plan, self._node, self._cache, self._steps = plan, node, cache, steps
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -49,11 +50,11 @@ class StoredBlocks(Sequence[Block]):
             If it was stored and is gone.
         """
         mark, held = self._made[place]
-        found = held or self._cache.get(mark.key, BLOCK)
+        found = held or get_block(self._cache, self._plan, self._node, mark.key)
         if found is None:
             raise RunError(
-                f"block {mark.key[:12]} of '{self._label}' was stored and is gone: something else empties the cache; "
-                "run the same again when it has finished"
+                f"block {mark.key[:12]} of '{self._node.label}' was stored and is gone: something else empties the "
+                "cache; run the same again when it has finished"
             )
         return found
 
