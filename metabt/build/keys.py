@@ -114,7 +114,7 @@ def node_key(
     """
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        known, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
+        known, (window, before) = plan.datasets[node.home].facts, reach(spec, rows)
         read = [str(before), known.calendar_digest(window), known.digest_of(spec.universe, window, fields_of(spec))]
         if spec.drawn is not None and spec.drawn.members is not None:
             read.append(array_digest(np.packbits(known.members(spec.drawn.members, spec.universe)[rows])))
