@@ -5,12 +5,15 @@
    ones converted (metabt.data.point_in_time.converted); it is made over the dataset NAME, and read where that is.
 3. The exchange of a currency is a rate of a table `rates`: `fx:EURUSD` or, where there is none, one over `fx:USDEUR`.
    Crosses over a third currency are not made: nothing says which was traded.
+4. Sessions in which the newest rate is older than a leaf's `stale_after`, or there is none yet, are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from metabt.build.named_rates import named_rate, rate_names
 from metabt.data.dataset import Dataset
@@ -142,3 +145,71 @@ def exchange_of(who: str, currency: str, base: str, read: str, datasets: Mapping
         f"{who} is in {currency} and the tree in {base}, and no dataset of the tree has the rate '{there}' or "
         f"'{back}'{others}; ingest it: metabt ingest FILE --dataset {read} --table rates, or leave the asset out"
     )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What a leaf says of the currencies that it holds."""
+
+    path: str
+    """The leaf."""
+    dataset: str
+    """Its dataset."""
+    universe: tuple[str, ...]
+    """Its assets."""
+    stale_after: int
+    """Sessions after which a rate of exchange is old."""
+
+
+@dataclass(frozen=True)
+class OldExchange:
+    """A currency whose rate of exchange was old, or missing, in sessions of a leaf that may hold it."""
+
+    path: str
+    """The leaf."""
+    currency: str
+    """The currency."""
+    base: str
+    """That of the tree."""
+    old: int
+    """Sessions in which the newest rate was older than the leaf's `stale_after`."""
+    unknown: int
+    """Sessions before the first rate: returns of them are not observed."""
+    of: int
+    """Sessions in all."""
+
+
+def old_exchanges(
+    holders: Iterable[Holder],
+    base: str,
+    datasets: Mapping[str, Dataset],
+    first: np.datetime64 | None = None,
+    last: np.datetime64 | None = None,
+) -> Iterator[OldExchange]:
+    """Yield the currencies of a tree's leaves whose rates were old or missing in sessions from `first` to `last`.
+
+    A leaf over a dataset that is not there, as a flat baseline may be, is passed over.
+    """
+    for leaf in holders:
+        if leaf.dataset in datasets:
+            dates = datasets[leaf.dataset].facts.dates
+            start = 0 if first is None else int(np.searchsorted(dates, first))
+            stop = len(dates) if last is None else int(np.searchsorted(dates, last, side="right"))
+            own = currencies_in(datasets[leaf.dataset], base)
+            for currency in sorted({own[it] for it in leaf.universe if it in own}):
+                rate = exchange_of(f"sleeve '{leaf.path}'", currency, base, leaf.dataset, datasets)
+                age = rate.age(dates)[start:stop]
+                old, unknown = int((age > leaf.stale_after).sum()), int((age < 0).sum())
+                if old or unknown:
+                    yield OldExchange(leaf.path, currency, base, old, unknown, stop - start)
+
+
+def mixed_currencies(holders: Iterable[Holder], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """Return the currencies that the assets of a tree's leaves are in, sorted, where there are several; else none."""
+    found: set[str] = set()
+    for leaf in holders:
+        if leaf.dataset in datasets:
+            known = datasets[leaf.dataset].facts
+            own = currencies_of(known.name, known.point_in_time.tables.get("assets"))
+            found |= {own[it] for it in leaf.universe if it in own}
+    return tuple(sorted(found)) if len(found) > 1 else ()

@@ -162,7 +162,7 @@ class PointInTimeMarket(Market):
         return found
 
     def worth(self, currency: str, base: str, t: pd.Timestamp) -> float | None:
-        """Return what one unit of a currency is worth in `base` by its newest rate at or before `t`; None without one."""
+        """Return what a unit of a currency is worth in `base` by its newest rate at or before `t`; None without one."""
         there, back = self.newest(f"fx:{currency}{base}", t), self.newest(f"fx:{base}{currency}", t)
         if there is None and back is None:
             return None
