@@ -113,15 +113,11 @@ def _last_return(it: Ended) -> str:
 
 def old_rates(found: Sequence[OldExchange]) -> str:
     """Return which rates of exchange were old or missing, of which leaf, in how many sessions."""
-    told = [
-        f"{it.currency} in {it.base} of {it.path}, "
-        + " and ".join(
-            [f"old in {it.old}"] * bool(it.old)
-            + [f"none yet, so that nothing is earned, in {it.unknown}"] * bool(it.unknown)
-        )
-        + f" of {it.of} sessions"
-        for it in found
-    ]
+    told = []
+    for it in found:
+        old = [f"old in {it.old}"] if it.old else []
+        unknown = [f"none yet, so that nothing is earned, in {it.unknown}"] if it.unknown else []
+        told.append(f"{it.currency} in {it.base} of {it.path}, {' and '.join([*old, *unknown])} of {it.of} sessions")
     return f"rates of exchange: {listed(told, 'case', '; ')}"
 
 

@@ -206,10 +206,11 @@ def old_exchanges(
 
 def mixed_currencies(holders: Iterable[Holder], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
     """Return the currencies that the assets of a tree's leaves are in, sorted, where there are several; else none."""
+    tables = {name: each.facts.point_in_time.tables.get("assets") for name, each in datasets.items()}
+    stated = {name: currencies_of(name, table) for name, table in tables.items() if table is not None}
     found: set[str] = set()
     for leaf in holders:
-        if leaf.dataset in datasets:
-            known = datasets[leaf.dataset].facts
-            own = currencies_of(known.name, known.point_in_time.tables.get("assets"))
+        own = stated.get(leaf.dataset)
+        if own:
             found |= {own[it] for it in leaf.universe if it in own}
     return tuple(sorted(found)) if len(found) > 1 else ()

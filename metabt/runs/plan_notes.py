@@ -65,6 +65,8 @@ def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
 def _currencies(plan: Plan) -> tuple[tuple[OldExchange, ...], tuple[str, ...]]:
     found: dict[OldExchange, None] = {}
     mixed: tuple[str, ...] = ()
+    if all("assets" not in dataset.facts.point_in_time.tables for dataset in plan.datasets.values()):
+        return (), ()
     for tree in plan.trees:
         holders = [Holder(path, it.dataset, it.universe, it.stale_after) for path, it in tree.leaves()]
         if tree.spec.currency is None:
