@@ -13,6 +13,7 @@ from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
 from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+from metabt.build.currencies import OldExchange
 
 SHOWN = 3
 """Sleeves, settings and symbols that are named at most."""
@@ -55,6 +56,8 @@ def concerns(notes: RunNotes) -> list[str]:
         *([fallbacks(notes.fell_back)] if notes.fell_back else []),
         *([ineligible(notes.left_out)] if notes.left_out else []),
         *([ends(notes.ended)] if notes.ended else []),
+        *([old_rates(notes.exchanges)] if notes.exchanges else []),
+        *([not_converted(notes.mixed)] if notes.mixed else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -106,6 +109,24 @@ def _last_return(it: Ended) -> str:
     if np.isnan(it.stated):
         return it.how
     return f"{it.how} {it.stated:+.0%}{' in its prices' * it.included}"
+
+
+def old_rates(found: Sequence[OldExchange]) -> str:
+    """Return which rates of exchange were old or missing, of which leaf, in how many sessions."""
+    told = []
+    for it in found:
+        old = [f"old in {it.old}"] if it.old else []
+        unknown = [f"none yet, so that nothing is earned, in {it.unknown}"] if it.unknown else []
+        told.append(f"{it.currency} in {it.base} of {it.path}, {' and '.join([*old, *unknown])} of {it.of} sessions")
+    return f"rates of exchange: {listed(told, 'case', '; ')}"
+
+
+def not_converted(currencies: Sequence[str]) -> str:
+    """Return that currencies stand beside each other as if they were one, and what cures it."""
+    return (
+        f"assets are in {', '.join(currencies)} and their returns are not converted: state currency: "
+        f"{currencies[0]} of the tree, and ingest rates of exchange"
+    )
 
 
 def warnings(found: Sequence[Warned]) -> str:

@@ -30,7 +30,8 @@ def _uncovered(histories: Sequence[SleeveHistory]) -> str:
     for history in histories:
         spec = history.sleeve.spec
         if isinstance(spec, Leaf) and len(sessions := decided_on(spec, history.node.calendar.sessions, history.end)):
-            coverage = coverage_of(history.walked.plan.datasets[spec.dataset], spec.universe, sessions, spec.lookback)
+            dataset = history.walked.plan.datasets[history.node.home]
+            coverage = coverage_of(dataset, spec.universe, sessions, spec.lookback)
             if coverage.eligible(spec.min_coverage).any():
                 return generic
             found.append((history, spec, coverage))

@@ -12,6 +12,7 @@ from metabt.build.keys import ASSET_RISK, asset_risk_key
 from metabt.build.plan import Plan
 from metabt.build.ports import Cache
 from metabt.data.prices import Prices
+from metabt.portfolio.sleeve import Leaf
 from metabt.values.digests import array_digest, joint_digest
 from metabt.walk.asset_risk import AssetRisk, ex_ante_asset_risk
 
@@ -60,16 +61,21 @@ class _View:
     @cached_property
     def drawn(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Dataset -> the symbols drawn from it, and which assets of the root they are."""
-        home = {symbol: leaf.dataset for _, leaf in self.root.sleeve.leaves() for symbol in leaf.universe}
+        # a leaf of foreign assets reads another dataset than one without; what both hold is read with the foreign ones
+        leaves = sorted((leaf for _, leaf in self.root.sleeve.leaves()), key=self._is_converted)
+        home = {symbol: self.plan.home(leaf) for leaf in leaves for symbol in leaf.universe}
         symbols = np.array(self.root.layout.symbols)
         of = np.array([home[symbol] for symbol in symbols.tolist()])
         return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
+
+    def _is_converted(self, leaf: Leaf) -> bool:
+        return self.plan.home(leaf) != leaf.dataset
 
     @cached_property
     def _universes(self) -> dict[str, list[tuple[str, ...]]]:
         """Dataset -> the universes of the leaves that draw from it: together, the symbols that are drawn."""
         leaves = [leaf for _, leaf in self.root.sleeve.leaves()]
-        return {name: sorted({leaf.universe for leaf in leaves if leaf.dataset == name}) for name in self.drawn}
+        return {name: sorted({leaf.universe for leaf in leaves if self.plan.home(leaf) == name}) for name in self.drawn}
 
     def seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         """Return the sessions that decisions at `rows` see, where each one's end, and how many returns it sees."""

@@ -5,7 +5,9 @@
 3. The sleeves whose decisions were made by a fallback, how many of how many, and why.
 4. The assets that were ineligible at most decisions of their leaf (`left_out`).
 5. The holdings that were closed because their asset ended (`ended`).
-6. The warnings that estimators of other packages gave, by sleeve.
+6. The currencies whose rates of exchange were old or missing; several that are held by a tree which states none
+   (metabt.build.currencies).
+7. The warnings that estimators of other packages gave, by sleeve.
 
 All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
 `note_lines` has the words.
@@ -23,6 +25,7 @@ import numpy as np
 from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
 from metabt.analysis.ended import Ended, ended
 from metabt.analysis.left_out import LeftOut, left_out
+from metabt.build.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
 from metabt.data.dataset import Dataset
 from metabt.values.tables import Table, texts
 
@@ -112,6 +115,10 @@ class RunNotes:
     """Holdings of the root that were closed because their asset ended, the largest first."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code, the most frequent first."""
+    exchanges: tuple[OldExchange, ...] = ()
+    """Currencies whose rates of exchange were old or missing, by leaf, those first in most sessions."""
+    mixed: tuple[str, ...] = ()
+    """Currencies that are held beside each other by a tree that states none: their returns are not converted."""
 
 
 def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -> RunNotes:
@@ -144,7 +151,26 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         tuple(left_out(counts, specs, around.datasets)),
         tuple(ended(tables, specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
+        *_currencies(specs, around.datasets, dates.min(), dates.max()),
     )
+
+
+def _currencies(
+    specs: Mapping[str, Mapping[str, Any]],
+    datasets: Mapping[str, Dataset],
+    first: np.datetime64,
+    last: np.datetime64,
+) -> tuple[tuple[OldExchange, ...], tuple[str, ...]]:
+    """Return what is noted of rates of exchange, and of currencies that are not converted."""
+    base = next(iter(specs.values())).get("currency")
+    holders = [
+        Holder(path, spec["dataset"], tuple(spec["universe"]), spec["stale_after"])
+        for path, spec in specs.items()
+        if "universe" in spec
+    ]
+    if base is None:
+        return (), mixed_currencies(holders, datasets)
+    return tuple(sorted(old_exchanges(holders, base, datasets, first, last), key=lambda it: -it.old - it.unknown)), ()
 
 
 def early_end(datasets: Mapping[str, Dataset], end: str | None = None) -> EarlyEnd | None:

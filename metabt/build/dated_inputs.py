@@ -1,7 +1,6 @@
 """Dated inputs: what cash earned and what trading an asset cost, as the tables beside prices have them.
 
-1. A rate that a tree names is looked for in the datasets that a sleeve reads, and then in all that the forest reads;
-   where several have it they must agree, or it is not clear which is meant.
+1. A rate that a tree names is looked for by name (metabt.build.named_rates).
 2. A sleeve's costs are those of each asset's own dataset, from its table `costs`; what that does not say is the
    sleeve's own. Without such a table there is nothing to look up.
 """
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from metabt.build.named_rates import named_rate, rate_names
 from metabt.build.plan import Node
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate, idle_returns
@@ -20,8 +20,8 @@ from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.costs import AssetCosts
 
-RATES, COSTS = "rates", "costs"
-"""Names of the tables."""
+COSTS = "costs"
+"""Name of the table."""
 
 
 def idle_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> np.ndarray | None:
@@ -50,34 +50,15 @@ def rate_of(name: str, read: Iterable[str], datasets: Mapping[str, Dataset]) -> 
         For a rate that none has, or that several have with unlike values.
     """
     own = sorted(read)
-    for names in (own, sorted(datasets)):
-        found = {it: _rate(datasets[it], name) for it in names}
-        rates = {it: rate for it, rate in found.items() if rate is not None}
-        if rates:
-            (first, one), *others = rates.items()
-            for other, rate in others:
-                if not one.agrees(rate):
-                    raise ConfigError(
-                        f"cash earns the rate '{name}', which datasets '{first}' and '{other}' have with unlike rows; "
-                        "give one of them another name, or ingest the same rows"
-                    )
-            return one
-    known = {it for each in datasets.values() for it in _names(each)}
+    found = named_rate("cash earns the rate", name, own, datasets)
+    if found is not None:
+        return found
+    known = rate_names(datasets)
     cure = nearest(name, known) if known else ""
     raise ConfigError(
         f"cash earns the rate '{name}', which no dataset of the tree has{cure}; ingest it with one of them: metabt "
         f"ingest FILE --dataset {own[0]} --table rates, or state a constant, such as cash: 0.03"
     )
-
-
-def _rate(dataset: Dataset, name: str) -> Rate | None:
-    table = dataset.facts.point_in_time.tables.get(RATES)
-    return None if table is None or name not in table.first_texts else Rate.of(table, name)
-
-
-def _names(dataset: Dataset) -> tuple[str, ...]:
-    table = dataset.facts.point_in_time.tables.get(RATES)
-    return () if table is None else table.first_texts
 
 
 def homes(spec: Leaf | Meta) -> frozenset[str]:

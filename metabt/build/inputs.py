@@ -124,11 +124,11 @@ def _set(n_rows: int, n_columns: int, first: bool) -> np.ndarray:
 
 
 def universes(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Return dataset -> the symbols that leaves of a plan may hold, sorted."""
+    """Return dataset that leaves of a plan read -> the symbols that they may hold, sorted."""
     found: dict[str, set[str]] = {}
     for node in plan.nodes.values():
         if isinstance(node.spec, Leaf):
-            found.setdefault(node.spec.dataset, set()).update(node.spec.universe)
+            found.setdefault(node.home, set()).update(node.spec.universe)
     return {name: tuple(sorted(symbols)) for name, symbols in found.items()}
 
 
@@ -144,16 +144,17 @@ class Markets:
 
     def __init__(self, plan: Plan) -> None:
         """Take the plan's datasets; no price is read yet."""
-        self._datasets = plan.datasets
+        self._plan = plan
         self._universes = universes(plan)
         self._lookback = max(plan.lookback, *(node.spec.reach for node in plan.nodes.values()), 0)
 
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
         window, _ = reach(leaf, rows)
-        dataset = self._datasets[leaf.dataset]
+        home = self._plan.home(leaf)
+        dataset = self._plan.datasets[home]
         # as far back as any other leaf will look, and the root's risk by asset, or they would have prices read again
-        prices = dataset.since(max(rows.start - self._lookback - 1, 0), self._universes[leaf.dataset])
+        prices = dataset.since(max(rows.start - self._lookback - 1, 0), self._universes[home])
         ahead = len(dataset.facts.dates) - len(prices.dates)
         return Market.of(prices, leaf, slice(window.start - ahead, window.stop - ahead))
 
@@ -222,7 +223,7 @@ class Readings:
             return self._kept[key] if self._left[same] else self._kept.pop(key)
         market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
         volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
-        facts = self._datasets[leaf.dataset].facts
+        facts = self._datasets[node.home].facts
         few = self._left[same] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
         dates = node.calendar.sessions[rows]
         idle = idle_of(node, self._datasets, slice(rows.start - before, rows.stop))
@@ -275,7 +276,7 @@ def _levels(leaf: Leaf, market: Market) -> Levels | None:
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
     read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
-    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.currency
 
 
 def meta_inputs(

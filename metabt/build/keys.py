@@ -115,7 +115,7 @@ def node_key(
     """
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
-        facts, (window, before) = plan.datasets[spec.dataset].facts, reach(spec, rows)
+        facts, (window, before) = plan.datasets[node.home].facts, reach(spec, rows)
         known = plan.known_by(node, calendar.sessions[rows.stop - 1])
         universe = spec.universe if known is None else tuple(compress(spec.universe, known))
         read = [str(before), facts.calendar_digest(window), facts.digest_of(universe, window, fields_of(spec))]

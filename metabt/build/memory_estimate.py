@@ -62,7 +62,7 @@ def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: 
     """
     walked = [node for key, node in plan.nodes.items() if key not in plan.fleeting]
     metas = [node for node in plan.nodes.values() if isinstance(node.spec, Meta)]
-    names = {node.spec.dataset for node in walked if isinstance(node.spec, Leaf)}
+    names = {node.home for node in walked if isinstance(node.spec, Leaf)}
     prices = sum(_prices(plan, name) for name in names)
     tables = [_tables(plan, keep, tree) for tree in plan.trees]
     parts = {
@@ -77,7 +77,7 @@ def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: 
 def actor_memory(plan: Plan, keys: Sequence[str]) -> int:
     """Return what a process takes that walks some sleeves, given by their spec digests, from partition to partition."""
     nodes = [plan.nodes[key] for key in keys]
-    names = {node.spec.dataset for node in nodes if isinstance(node.spec, Leaf)}
+    names = {node.home for node in nodes if isinstance(node.spec, Leaf)}
     n_sessions = max((rows.stop - rows.start for node in nodes for rows in node.partitions.values()), default=0)
     prices = sum(34 * (n_sessions + plan.lookback) * len(plan.datasets[name].facts.symbols) for name in names)
     formed = max((min(8 * n_sessions * _items(node) ** 2, CHUNK) for node in nodes), default=0)

@@ -2,7 +2,8 @@
 
 1. Every tree is looked through to its specs; specs with the same digest are one node, whatever they are called.
 2. Children come before their parents.
-3. Each node gets its calendar, the layout of its book and its partitions.
+3. Each node gets its calendar, the layout of its book and its partitions; a leaf the dataset that it reads, which is
+   one in the currency of its tree where it holds foreign assets (metabt.build.currencies).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.build.currencies import Homes, homes_of
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -37,6 +39,8 @@ class Node:
     """Child, leaf and asset of each column of its book."""
     partitions: Mapping[str, slice]
     """Rows of its sessions by partition."""
+    home: str = ""
+    """Of a leaf, the dataset of the plan that it reads: its own, or that in the currency of its tree."""
 
     @property
     def children(self) -> tuple[str, ...]:
@@ -64,7 +68,7 @@ class Plan:
     trees: tuple[Sleeve, ...]
     """The trees, as they were given."""
     datasets: Mapping[str, Dataset]
-    """Prices by dataset, unread."""
+    """Prices by dataset, unread; a dataset that leaves hold foreign assets of is there in their currency, too."""
     nodes: Mapping[str, Node]
     """Distinct sleeves by digest, children first."""
     labels: tuple[str, ...] = field(default=())
@@ -74,6 +78,10 @@ class Plan:
     lookback: int = 0
     """Longest lookback of the forest, in sessions: prices are read that far back at once, whichever part is walked."""
     _known_from: dict[str, np.ndarray | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def home(self, leaf: Leaf) -> str:
+        """Return the name of the dataset that a leaf of the plan reads."""
+        return self.nodes[leaf.digest].home
 
     def remembered(self, label: str) -> Iterator[Node]:
         """Yield the sleeves that have sessions in a partition, children first, but for fleeting ones."""
@@ -103,7 +111,7 @@ class Plan:
         if not spec.is_drawn:
             return None
         if isinstance(spec, Leaf):
-            return first_known(spec, self.datasets[spec.dataset].facts)
+            return first_known(spec, self.datasets[node.home].facts)
         beneath = [self.nodes[child] for child in node.children]
         dates = [self.known_from(child) for child in beneath]
         if all(each is None for each in dates):
@@ -176,21 +184,23 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
     ------
     ConfigError, DataError
         For a dataset or a symbol that does not exist, a symbol that two datasets of one tree have, a lookback longer
-        than the history, or a start after its end.
+        than the history, a start after its end, or an asset whose currency no rate of exchange converts.
     """
     nodes: dict[str, Node] = {}
     shared = _Shared(datasets)
     for tree in trees:
         shared.check(tree)
+    homes = homes_of(trees, datasets)
+    for tree in trees:
         for path, sleeve in reversed(list(tree.walk())):  # parents come first in a walk
             if sleeve.spec.digest not in nodes:
-                nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes)
+                nodes[sleeve.spec.digest] = shared.node(path, sleeve, nodes, homes)
             elif isinstance(sleeve.spec, Leaf) and sleeve.spec.is_drawn:
                 _check_drawn_alike(path, sleeve.spec, nodes[sleeve.spec.digest])
     labels = sorted({label for node in nodes.values() for label in node.partitions})
     lookback = max((node.spec.reach for node in nodes.values()), default=0)
     alone = _roots_alone(trees, nodes) if fleeting else frozenset()
-    return Plan(tuple(trees), datasets, nodes, tuple(labels), alone, lookback)
+    return Plan(tuple(trees), homes.datasets, nodes, tuple(labels), alone, lookback)
 
 
 def _check_drawn_alike(path: str, leaf: Leaf, node: Node) -> None:
@@ -223,10 +233,11 @@ class _Shared:
             check_data(tree, self._datasets)
             self._checked.add(leaves)
 
-    def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node]) -> Node:
+    def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node], homes: Homes) -> Node:
         """Return the node of a sleeve whose children have theirs."""
         calendar, parts = self._dated(sleeve)
-        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts)
+        home = homes.of(sleeve.spec) if isinstance(sleeve.spec, Leaf) else ""
+        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts, home)
 
     def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
         names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))

@@ -107,7 +107,7 @@ class WalkResult:
         """Return a block without what a leaf held between trades, where all leaves hold much: it is followed again."""
         if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
             return block
-        market = Returns(self.plan.datasets[node.spec.dataset], node.spec.universe)
+        market = Returns(self.plan.datasets[node.home], node.spec.universe)
         held, decided = np.asarray(block.held.after), block.decisions.weights
         after = FollowedRows.of(held, block.traded, market, decided, block.idle, ordered=node.spec.is_drawn)
         return replace(block, held=replace(block.held, after=after, before=np.asarray(block.held.before)))

@@ -193,7 +193,7 @@ def _as_assets(source: Lakehouse, run: Record, held: Sequence[Holding]) -> list[
 def _closes(source: Lakehouse, run: Record, held: Sequence[Holding]) -> dict[str, Close]:
     from metabt.runs.last_closes import last_closes
 
-    return last_closes(source, run.wanted, [holding.symbol for holding in held])
+    return last_closes(source, run.wanted, [holding.symbol for holding in held], run.currency)
 
 
 def _line(order: Order, close: Close | None) -> tuple[Any, ...]:

@@ -294,7 +294,7 @@ class Prices:
         Returns
         -------
         Prices
-            Its `entry` is the last price of each asset before the first of the sessions.
+            Its `entry` is the last price of each asset before the first of the sessions, `entered` the date of that.
         """
         first, stop, _ = rows.indices(len(self.dates))
         if stop - first == len(self.dates):
@@ -303,9 +303,18 @@ class Prices:
         volume = None if self.volume is None else self.volume[rows]
         stated = None if self.stated is None else self.stated[rows]
         events = None if self.events is None else self.events.within(slice(first, stop))
-        entered = None if first else self.entered
+        entered = self._entered_at(first) if first else self.entered
         kept = (self.close[rows], volume, self.closed, entry, stated, events, entered)
         return Prices(self.name, self.dates[rows], self.symbols, *kept)
+
+    def _entered_at(self, row: int) -> np.ndarray | None:
+        """Return the dates of the last prices before a row, NaT where there is none; None where not all are known."""
+        seen = self.priced[:row]
+        last, some = row - 1 - np.argmax(seen[::-1], axis=0), seen.any(axis=0)
+        if self.entered is None and not np.isnan(self._entered[~some]).all():
+            return None
+        earlier = np.datetime64("NaT", "D") if self.entered is None else self.entered
+        return np.where(some, self.dates[last], earlier)
 
     def digests(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield a digest of what each symbol observed in each partition in which it has a price.

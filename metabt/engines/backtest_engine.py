@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble
 from metabt.build.cache import NoCache
+from metabt.build.currencies import homes_of
 from metabt.build.flat_baseline import flatten_tree, join_prices, join_tables
 from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest
@@ -29,7 +31,7 @@ from metabt.engines.usable_memory import check_memory
 from metabt.errors import ConfigError
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.handed_over import objects_of
-from metabt.portfolio.resolve import check_bounds, check_cash
+from metabt.portfolio.resolve import check_alike, check_bounds
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Sleeve
 from metabt.values.arguments import day, flag, port, shown, whole
@@ -102,7 +104,7 @@ class BacktestEngine:
 
     def _shape(self, tree: Sleeve, is_meta_backtest: bool | None) -> Sleeve:
         check_shape(tree, is_meta_backtest)
-        check_cash(tree)
+        check_alike(tree)
         if is_meta_backtest is not False or not tree.sleeves:
             return tree
         check_data(tree, self.datasets)
@@ -110,13 +112,27 @@ class BacktestEngine:
         for _, leaf in tree.leaves():
             used.setdefault(leaf.dataset, set()).update(leaf.universe)
         self._check([self.datasets[name] for name in sorted(used)])
-        joined = join_prices([self.datasets[name].prices.select(sorted(used[name])) for name in sorted(used)])
+        joined = self._joined(tree, used)
         flat = flatten_tree(tree, joined.name)
         n_assets = len(joined.symbols)
         check_bounds(tree.name, flat.spec, n_assets, f"{n_assets} assets of the flat baseline")
         known = {name: self.datasets[name].facts.point_in_time for name in used}
         self.datasets[joined.name] = Dataset.of(joined, join_tables(known, used))
         return flat
+
+    def _joined(self, tree: Sleeve, used: Mapping[str, set[str]]) -> Prices:
+        """Return the prices of all that a tree's leaves hold, `used` by dataset, in the tree's currency."""
+        homes, panels = homes_of([tree], self.datasets), list[Prices]()
+        for name in sorted(used):
+            left = used[name]
+            for dataset in homes.converted(name):
+                left = left - {*dataset.facts.symbols}
+                panels.append(dataset.prices.select(dataset.facts.symbols))
+            if left:
+                panels.append(self.datasets[name].prices.select(sorted(left)))
+        joined = join_prices(panels)
+        # trees of other currencies join the same symbols
+        return replace(joined, name=f"{joined.name} in {tree.spec.currency}") if homes.over else joined
 
     @cached_property
     def plan(self) -> Plan:

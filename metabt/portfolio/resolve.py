@@ -3,7 +3,8 @@
 1. Templates are expanded (metabt.portfolio.templates).
 2. A setting is a node's own, else that of the nearest `defaults` at or above it, else the signature's in
    metabt.portfolio.sleeve.
-3. A tree has one rate of cash: what its root states holds for all beneath, and no sleeve may state another.
+3. A tree has one rate of cash and one currency: what its root states holds for all beneath, and no sleeve may state
+   another.
 4. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
    sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
 """
@@ -74,16 +75,22 @@ def resolve(
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
     known = {} if leaves is None else leaves
-    sleeve = _Resolver(symbols, always, known, members).node(name, "", rest, _root_rate(rest), ())
-    check_cash(sleeve)
+    sleeve = _Resolver(symbols, always, known, members).node(name, "", rest, _of_root(rest), ())
+    check_alike(sleeve)
     return sleeve
 
 
-def check_cash(tree: Sleeve) -> None:
-    """Raise ConfigError, which names two sleeves, where the sleeves of a tree state unlike rates of cash."""
-    wanted = tree.spec.cash.rate
+def check_alike(tree: Sleeve) -> None:
+    """Raise ConfigError, which names two sleeves, where those of a tree state unlike rates of cash, or currencies."""
+    wanted, currency = tree.spec.cash.rate, tree.spec.currency
     for path, sleeve in tree.walk():
         rate = sleeve.spec.cash.rate
+        if sleeve.spec.currency != currency:
+            raise ConfigError(
+                f"sleeve '{path}': it is in {sleeve.spec.currency or 'no currency'}, '{tree.name}' in "
+                f"{currency or 'none'}; a tree has one currency: state it once, as currency: of '{tree.name}', and "
+                "take it out beneath"
+            )
         if rate != wanted:
             raise ConfigError(
                 f"sleeve '{path}': its cash earns {_told(rate)}, that of '{tree.name}' {_told(wanted)}; a tree has one "
@@ -95,11 +102,12 @@ def _told(rate: str | float | None) -> str:
     return "nothing" if rate is None else f"'{rate}'" if isinstance(rate, str) else f"{rate:g}"
 
 
-def _root_rate(settings: Settings) -> tuple[Settings, ...]:
-    """Return what a root's own `cash` says of the rate, as a layer that holds for all of its tree."""
+def _of_root(settings: Settings) -> tuple[Settings, ...]:
+    """Return what a root itself says of the rate of cash and of its currency, layers that hold for all of its tree."""
     stated = settings.get("cash")
     rate = stated.get("rate") if isinstance(stated, Mapping) else stated
-    return () if rate is None else ({"cash": {"rate": rate}},)
+    layers = {"cash": None if rate is None else {"rate": rate}, "currency": settings.get("currency")}
+    return tuple({key: value} for key, value in layers.items() if value is not None)
 
 
 class _Resolver:

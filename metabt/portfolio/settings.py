@@ -7,6 +7,7 @@ wanted.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -24,6 +25,8 @@ DAILY = "daily"
 
 MOST_RATE = 1.0
 """Largest constant rate of cash: 5 where 0.05 is meant is refused."""
+CURRENCY = re.compile(r"[A-Z]{3}")
+"""What currencies are called (ISO 4217)."""
 MOST_FALLBACKS = 100
 """More optimizers than there are."""
 MOST_SESSIONS = 10_000_000
@@ -120,6 +123,12 @@ def _reserve(key: str, value: object) -> float:
     return float(reserve)
 
 
+def _currency(key: str, value: object) -> str:
+    if not isinstance(value, str) or not CURRENCY.fullmatch(value):
+        raise ConfigError(f"{key} is {value!r}, wanted a code of three capital letters, such as USD")
+    return value
+
+
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
     def parse(key: str, values: Sequence[object]) -> int:
         value = whole(values[-1])
@@ -180,6 +189,7 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "start": lambda key, values: parse_date(key, values[-1]),
     "costs": _costs,
     "cash": _cash,
+    "currency": lambda key, values: _currency(key, values[-1]),
     "lookback": _whole(2),
     "lag": _whole(0),
     "stale_after": _whole(1),

@@ -102,6 +102,9 @@ class Rules:
     """Optimizers to try in turn when `optimizer` finds no solution."""
     cash: Cash = Cash()
     """What cash earns, and how much is kept of it."""
+    currency: str | None = None
+    """What it is measured in, such as USD: returns of assets in another currency are converted. A tree has one; None
+    takes all returns as they are."""
 
     @property
     def reach(self) -> int:
@@ -130,7 +133,7 @@ class Rules:
         return json.dumps(self._plainly, sort_keys=True)
 
 
-LATER: Mapping[str, object] = {"cash": Cash(), "drawn": None, "delisting": Delisting()}
+LATER: Mapping[str, object] = {"cash": Cash(), "drawn": None, "delisting": Delisting(), "currency": None}
 """Field of a spec -> the value with which it is left out of the spec's plain values."""
 
 
@@ -258,8 +261,9 @@ class Sleeve:
         sleeves : tuple of Sleeve
             Its children, in the order in which tables list them; at least one.
         **rules
-            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, cash, warmup, min_history
-            (`Rules` and `Meta` have their types and defaults). What optimizers state by child goes by these names.
+            Fields of its spec: optimizer, schedule, lookback, lag, costs, start, fallback, cash, currency, warmup,
+            min_history (`Rules` and `Meta` have their types and defaults). What optimizers state by child goes by these
+            names.
 
         Returns
         -------

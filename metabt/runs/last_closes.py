@@ -3,18 +3,20 @@
 1. A symbol that the run's leaves may hold is priced in their dataset, and in no other that has the symbol too.
 2. One that no leaf takes is priced where exactly one of the run's datasets has it.
 3. A price is the one that was observed: the steps of a dataset make returns, and no level.
-4. What is held is named by its ticker of today: where a table says whose that is, it is that asset.
+4. Of an asset in another currency than the tree it has the rate of exchange of that session; without one there is none.
+5. What is held is named by its ticker of today: where a table says whose that is, it is that asset.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.build.currencies import currencies_in, exchange_of
 from metabt.data.point_in_time.lives import Lives
 
 if TYPE_CHECKING:
@@ -27,12 +29,21 @@ class Close:
     """The newest price of a symbol."""
 
     price: float
-    """In the currency of the dataset."""
+    """In the asset's own currency."""
     date: datetime.date
     """The session it is of."""
+    exchange: float = 1.0
+    """What a unit of that currency is worth in the tree's on that session; 1 where that is the same."""
+
+    @property
+    def worth(self) -> float:
+        """What a share is worth in the currency of NAV."""
+        return self.price * self.exchange
 
 
-def last_closes(source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> dict[str, Close]:
+def last_closes(
+    source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others: Iterable[str], base: str | None = None
+) -> dict[str, Close]:
     """Return symbol -> its newest close.
 
     Parameters
@@ -40,15 +51,28 @@ def last_closes(source: Lakehouse, wanted: Mapping[str, tuple[str, ...]], others
     source : the lakehouse, read at its snapshot
     wanted : dataset -> symbols that the run's leaves may hold of it (Record.wanted)
     others : further symbols, such as those held; one that no dataset of `wanted` has, or several have, is left out
+    base : currency of the run's tree; None takes all prices to be in it
+
+    Raises
+    ------
+    ConfigError
+        For an asset whose currency no rate of exchange converts.
     """
     home = {symbol: dataset for dataset, symbols in wanted.items() for symbol in symbols}
     known, asked = source.symbols(), {*home, *others}
     some = {name: tuple(sorted(asked.intersection(known.get(name, ())))) for name in wanted}
     datasets = source.wanted({name: symbols for name, symbols in some.items() if symbols}, levels=True)
     found: dict[str, dict[str, Close]] = {}
+    rated: dict[str, Dataset] = {}  # with all tables, once an asset is in another currency
     for name, dataset in datasets.items():
+        abroad = {} if base is None else currencies_in(dataset, base)
         for symbol, close in _newest(dataset):
-            found.setdefault(symbol, {})[name] = close
+            if base is not None and symbol in abroad:
+                rated = rated or source.wanted({it: symbols for it, symbols in some.items() if symbols})
+                exchange = exchange_of(f"asset '{symbol}' of dataset '{name}'", abroad[symbol], base, name, rated)
+                close = replace(close, exchange=exchange.at(np.array([close.date], "datetime64[D]")).item())
+            if not np.isnan(close.exchange):
+                found.setdefault(symbol, {})[name] = close
     chosen = {symbol: _chosen(closes, home.get(symbol)) for symbol, closes in found.items()}
     return {symbol: close for symbol, close in chosen.items() if close is not None}
 

@@ -4,6 +4,7 @@
 2. The assets that are going to be ineligible at most decisions of their leaf for lack of data. The closes of assets
    with gaps are read for it, those of each dataset once.
 3. The steps between prices and returns.
+4. The currencies whose rates of exchange are old or missing, and those that are not converted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from metabt.analysis.coverage import coverage_of, decided_on, with_gaps
 from metabt.analysis.left_out import LEAVES, LIFE, LeftOut, in_order, measured
 from metabt.analysis.run_notes import EarlyEnd, early_end
+from metabt.build.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
 from metabt.build.plan import Plan
 from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset
@@ -37,6 +39,10 @@ class PlanNotes:
     """Assets that are going to be ineligible at most decisions, for lack of data."""
     steps: tuple[tuple[str, str], ...] = ()
     """Dataset, and the steps between its prices and its returns, in the order in which they are applied."""
+    exchanges: tuple[OldExchange, ...] = ()
+    """Currencies whose rates of exchange are old or missing in sessions of a leaf."""
+    mixed: tuple[str, ...] = ()
+    """Currencies that a tree which states none holds beside each other."""
 
 
 def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
@@ -52,7 +58,22 @@ def plan_notes(plan: Plan, ends: Iterable[str | None]) -> PlanNotes:
         tuple(found.most_common()),
         tuple(in_order(list(islice(_lacking(plan, last), LEAVES)))),
         tuple((name, "; then ".join(texts)) for name, texts in _steps(plan).items()),
+        *_currencies(plan),
     )
+
+
+def _currencies(plan: Plan) -> tuple[tuple[OldExchange, ...], tuple[str, ...]]:
+    found: dict[OldExchange, None] = {}
+    mixed: tuple[str, ...] = ()
+    if all("assets" not in dataset.facts.point_in_time.tables for dataset in plan.datasets.values()):
+        return (), ()
+    for tree in plan.trees:
+        holders = [Holder(path, it.dataset, it.universe, it.stale_after) for path, it in tree.leaves()]
+        if tree.spec.currency is None:
+            mixed = mixed or mixed_currencies(holders, plan.datasets)
+        else:
+            found |= dict.fromkeys(old_exchanges(holders, tree.spec.currency, plan.datasets))
+    return tuple(sorted(found, key=lambda it: -it.old - it.unknown)), mixed
 
 
 def _steps(plan: Plan) -> dict[str, list[str]]:

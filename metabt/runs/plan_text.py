@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metabt.analysis.note_lines import ended_early, ineligible
+from metabt.analysis.note_lines import ended_early, ineligible, not_converted, old_rates
 from metabt.build.plan import Node, Plan
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.runs.plan_notes import PlanNotes
@@ -40,7 +40,9 @@ def plan_lines(notes: PlanNotes) -> list[str]:
         end, times = notes.early_ends[0]
         lines.append(("" if times == notes.n_trees else f"{times} of {notes.n_trees}: ") + ended_early(end))
     lines += [f"returns of {name} are made by {steps}; trades are at observed closes" for name, steps in notes.steps]
-    return [*lines, *([ineligible(notes.left_out)] if notes.left_out else [])]
+    lines += [ineligible(notes.left_out)] if notes.left_out else []
+    lines += [old_rates(notes.exchanges)] if notes.exchanges else []
+    return [*lines, *([not_converted(notes.mixed)] if notes.mixed else [])]
 
 
 def _describe(sleeve: Sleeve, node: Node) -> str:

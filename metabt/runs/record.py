@@ -58,6 +58,11 @@ class Record:
         return self.config["benchmark"]["name"] if "benchmark" in self.config else None
 
     @property
+    def currency(self) -> str | None:
+        """Currency of its tree; None where it states none."""
+        return self.config["portfolio"].get("currency")
+
+    @property
     def shape(self) -> bool | None:
         """Value of `is_meta_backtest` with which it runs again: False for a flat run, else None."""
         return False if self.config["flat"] else None

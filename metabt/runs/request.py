@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
-from metabt.build.dated_inputs import COSTS, RATES
+from metabt.build.currencies import currencies_in, homes_of, in_currency
+from metabt.build.dated_inputs import COSTS
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
+from metabt.build.named_rates import RATES
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
 from metabt.build.step_checks import steps_of
@@ -128,7 +130,7 @@ class Request:
 
 def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str]:
     """Return dataset -> digest of all that a tree may read of it: prices, and what is dated beside them."""
-    found = {}
+    found, homes = {}, homes_of([tree], datasets)
     for name, symbols in wanted([tree]).items():
         facts = datasets[name].facts
         drawn = {
@@ -143,6 +145,7 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
             beside.append(tables[RATES].of_firsts([rate]).digest)
         if COSTS in tables:
             beside.append(tables[COSTS].of_firsts([*symbols, EVERY]).digest)
+        beside += [each.facts.digest(each.facts.symbols) for each in homes.converted(name)]
         prices = facts.digest(symbols)
         found[name] = joint_digest([prices, *beside]) if beside else prices
     return found
@@ -250,12 +253,16 @@ def benchmark_of(text: str | None, source: Frames | Lakehouse, tree: Sleeve, sym
     Raises
     ------
     ConfigError
-        If there is no such symbol, it is not clear of which dataset, or a sleeve is called as its rows would be.
+        If there is no such symbol, it is not clear of which dataset, a sleeve is called as its rows would be, or no
+        rate of exchange converts it to the tree's currency.
     """
     if text is None:
         return None
     name, symbol = find_benchmark(text, symbols, tree)
-    found = Benchmark(source.dataset(name, (symbol,)))
+    dataset, base = source.dataset(name, (symbol,)), tree.spec.currency
+    if base is not None and symbol in currencies_in(dataset, base):
+        dataset = in_currency(dataset, base, {name: dataset, **source.datasets([tree])})
+    found = Benchmark(dataset)
     if found.path in {path for path, _ in tree.walk()}:
         raise ConfigError(f"a sleeve is called '{found.path}', as are the rows of the benchmark; rename it")
     return found

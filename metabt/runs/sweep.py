@@ -158,7 +158,7 @@ class _Forest:
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.cache: Cache = self.source.shared_cache(self._share())
-        self.benchmarks: dict[str, Benchmark] = {}
+        self.benchmarks: dict[tuple[str, str | None], Benchmark] = {}
         self._resolve()
         self._find()
         self.engines = [self._engine(shape) for shape in (None, False)]
@@ -224,7 +224,7 @@ class _Forest:
     def _benchmark(self, text: str | None, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
         """Return a configuration's benchmark, one object for all that name the same: its prices are read once."""
         found = benchmark_of(text, self.source, tree, symbols)
-        return found and self.benchmarks.setdefault(found.name, found)
+        return found and self.benchmarks.setdefault((found.name, tree.spec.currency), found)
 
     def _find(self) -> None:
         from metabt.lakehouse import find_runs

@@ -2,9 +2,10 @@
 
 1. A run's `Book` has two weights of each symbol: `target`, as decided, and `drifted`, what that has become since it was
    traded. While a decision is pending its targets are traded to; after that the book is followed as it has drifted.
-2. What a symbol should be worth is that weight times NAV; what it is worth is its value, or shares x last close.
+2. What a symbol should be worth is that weight times NAV; what it is worth is its value, or shares x last close x the
+   rate of exchange, where it is in another currency than NAV.
 3. The trade is the difference. A symbol that is held and no longer wanted is sold.
-4. Shares to trade are the trade over the last close.
+4. Shares to trade are the trade over what one is worth.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Trade:
     trade_shares: float | None
     """The same in shares at the last close; None where no close is known."""
     close: float | None
-    """The close that shares are priced at; None where none is known."""
+    """The close that shares are priced at, in the currency of the asset; None where none is known."""
     close_date: object
     """Its date; None where none is known."""
 
@@ -156,7 +157,7 @@ def plan_trades(book: Book, closes: Mapping[str, Close], holdings: Iterable[Hold
 def _trade(symbol: str, order: Order | None, held: float, wanted: float, close: Close | None) -> Trade:
     target, drifted = (order.target, order.drifted) if order else (0.0, 0.0)
     price, date = (close.price, close.date) if close else (None, None)
-    shares = None if price is None else (wanted - held) / price
+    shares = None if close is None else (wanted - held) / close.worth
     return Trade(symbol, target, drifted, held, wanted, wanted - held, shares, price, date)
 
 
@@ -169,7 +170,7 @@ def _worth(holding: Holding, closes: Mapping[str, Close]) -> float:
             f"holdings: no leaf of the run takes '{holding.symbol}', and the run's datasets have no close of it, or "
             "several; give its value instead of shares"
         )
-    return holding.shares * closes[holding.symbol].price
+    return holding.shares * closes[holding.symbol].worth
 
 
 def _holding(file: str | Path, line: int, row: Mapping[str, str | None], measure: str) -> Holding:

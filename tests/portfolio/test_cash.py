@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metabt.errors import ConfigError
-from metabt.portfolio.resolve import check_cash, resolve
+from metabt.portfolio.resolve import check_alike, resolve
 from metabt.portfolio.sleeve import Cash, Leaf, Sleeve
 
 
@@ -62,7 +62,7 @@ def test_unlike_rates_in_one_tree_are_refused_with_both_sleeves(rate: object, ot
 def test_a_tree_made_by_hand_is_checked_as_well() -> None:
     one, other = (Sleeve(n, Leaf(dataset="d", universe=("A",), cash=Cash(r))) for n, r in (("a", "x"), ("b", None)))
     with pytest.raises(ConfigError, match="'m/b': its cash earns nothing, that of 'm' 'x'"):
-        check_cash(Sleeve.meta("m", (one, other), cash=Cash("x")))
+        check_alike(Sleeve.meta("m", (one, other), cash=Cash("x")))
 
 
 @pytest.mark.parametrize(

@@ -283,11 +283,14 @@ def run(
 
 
 def settle_cash(spec: Spec) -> None:
-    """Give every sleeve of a tree the one rate that cash has in it."""
+    """Give every sleeve of a tree the one rate that cash has in it, and the one currency that it is in."""
+    currencies = {sleeve.currency for sleeve in spec.under()} - {None}
+    assert len(currencies) <= 1, f"one tree is in several currencies: {currencies}"
     rates = {sleeve.earns() for sleeve in spec.under()} - {None}
     assert len(rates) <= 1, f"cash earns several rates in one tree: {rates}"
     for sleeve in spec.under():
         sleeve.settings["cash_rate"] = next(iter(rates), None)
+        sleeve.settings["currency"] = next(iter(currencies), None)
 
 
 def held_at(spec: Spec, market: Market, closed: frozenset[str]) -> pd.Timestamp:

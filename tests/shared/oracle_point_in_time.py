@@ -146,19 +146,26 @@ class PointInTimeMarket(Market):
     def converted(
         self, dataset: str, symbol: str, local: dict[pd.Timestamp, float], base: str | None
     ) -> dict[pd.Timestamp, float]:
-        """Return `(1 + r)(1 + x) - 1`, x what the asset's currency gained on `base` since its last price."""
+        """Return `(1 + r)(1 + x) - 1`, x what the asset's currency gained on `base` since its last price.
+
+        There is none where either worth is not known yet.
+        """
         own = next((row["currency"] for row in self.rows(dataset, "assets", symbol)), None)
         if base is None or own is None or own == base:
             return local
         days, found = list(self.price[dataset, symbol]), {}
         for t, r in local.items():
             previous = max(d for d in days if d < t)
-            found[t] = (1.0 + r) * self.worth(own, base, t) / self.worth(own, base, previous) - 1.0
+            now, then = self.worth(own, base, t), self.worth(own, base, previous)
+            if now is not None and then is not None:
+                found[t] = (1.0 + r) * now / then - 1.0
         return found
 
-    def worth(self, currency: str, base: str, t: pd.Timestamp) -> float:
-        """Return what one unit of a currency is worth in `base`, by the newest rate at or before `t`."""
+    def worth(self, currency: str, base: str, t: pd.Timestamp) -> float | None:
+        """Return what a unit of a currency is worth in `base` by its newest rate at or before `t`; None without one."""
         there, back = self.newest(f"fx:{currency}{base}", t), self.newest(f"fx:{base}{currency}", t)
+        if there is None and back is None:
+            return None
         return there["value"] if there is not None else 1.0 / back["value"]
 
     def newest(self, name: str, t: pd.Timestamp) -> Mapping[str, object] | None:

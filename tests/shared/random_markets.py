@@ -2,7 +2,8 @@
 
 A market has two datasets, one of raw closes and one of adjusted ones. What is drawn is what real data have: listings
 that begin and end, prices that are missing, actions on days without a session, delistings with and without a return,
-members that come back, ends that were known later than the date, costs by asset. Who reads it (the oracle, metabt) is
+members that come back, ends that were known later than the date, costs by asset, and in every third market assets in
+two currencies. Who reads it (the oracle, metabt) is
 not its business.
 """
 
@@ -83,6 +84,11 @@ def random_market(seed: int) -> RandomMarket:
         tables[name]["costs"] = costs(rng, frame)
     tables[RAW]["rates"] = rates(rng, days)
     volumes = {name: volume(rng, frame) for name, frame in prices.items()}
+    if abroad(seed):
+        apart = np.random.default_rng([seed, 2])  # the rest of the market is what it is without currencies
+        for name, frame in prices.items():
+            tables[name]["assets"] = assets(apart, frame)
+        tables[RAW]["rates"] += exchanges(apart, days)
     return RandomMarket(prices, volumes, tables, {RAW: False, ADJUSTED: True})
 
 
@@ -229,6 +235,39 @@ def rates(rng: np.random.Generator, days: pd.DatetimeIndex) -> Rows:
     ]
 
 
+def abroad(seed: int) -> bool:
+    """Return whether assets of a market are in currencies."""
+    return seed % 3 == 0
+
+
+def assets(rng: np.random.Generator, frame: pd.DataFrame) -> Rows:
+    """Return most assets, under the symbols that they have, with the currencies that some of them are in."""
+    return [
+        {
+            "asset": asset,
+            "symbol": asset,
+            "first_date": "2000-01-01",
+            "last_date": None,
+            "currency": pick(rng, ["EUR", "EUR", "USD", None]),
+            "known_at": "2000-01-01",
+        }
+        for asset in frame.columns
+        if rng.random() < 0.8
+    ]
+
+
+def exchanges(rng: np.random.Generator, days: pd.DatetimeIndex) -> Rows:
+    """Return rates of exchange, on weekends too and not on all days, from before the first session or after it."""
+    name, first = pick(rng, ["fx:EURUSD", "fx:USDEUR"]), days[0] + pd.Timedelta(days=int(rng.integers(-30, 60)))
+    dates = pd.date_range(first, days[-1])
+    dates = dates[rng.random(len(dates)) < 0.7]
+    values = 1.1 * np.exp(np.cumsum(rng.normal(0, 0.006, len(dates))))
+    return [
+        {"name": name, "date": text(t), "value": float(value), "day_count": None}
+        for t, value in zip(dates, values, strict=True)
+    ]
+
+
 def volume(rng: np.random.Generator, frame: pd.DataFrame) -> pd.DataFrame:
     """Return shares traded where there is a price, some of them unknown."""
     traded = pd.DataFrame(np.rint(np.exp(rng.normal(10, 1, frame.shape))), frame.index, frame.columns)
@@ -245,7 +284,10 @@ def random_tree(seed: int, market: RandomMarket) -> dict[str, object]:
         cash["rate"] = rate if RAW in read(tree) else 0.05  # the other dataset has no rates
     if rng.random() < 0.4:
         cash["reserve"] = float(rng.choice([0.05, 0.2]))
-    return {"name": "root", **tree, **({"cash": cash} if cash else {})}
+    base: dict[str, object] = {}
+    if abroad(seed) and RAW in read(tree):
+        base["currency"] = pick(np.random.default_rng([seed, 3]), ["USD", "EUR"])
+    return {"name": "root", **tree, **({"cash": cash} if cash else {}), **base}
 
 
 def read(tree: Mapping[str, object]) -> set[object]:

@@ -50,7 +50,8 @@ class Rate:
     def agrees(self, other: Rate) -> bool:
         """Return whether another rate has the same rows."""
         mine, theirs = (self.dates, self.values, self.day_counts), (other.dates, other.values, other.day_counts)
-        return all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+        # dates have no missing values, and of an exchange no row has a day count
+        return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(mine, theirs, strict=True))
 
     @property
     def per_day(self) -> np.ndarray:

@@ -41,7 +41,7 @@ class Lives:
         if assets is None:
             n = len(symbols)
             return cls(symbols, symbols, np.repeat(EVER[:1], n), np.repeat(EVER[1:], n))
-        rows = assets.take(_newest(assets))
+        rows = assets.take(newest_known(assets))
         names, tickers = texts(rows.texts("asset")).tolist(), texts(rows.texts("symbol")).tolist()
         named = {*names, *tickers}
         others = tuple(symbol for symbol in symbols if symbol not in named)
@@ -99,7 +99,7 @@ class Lives:
         return found
 
 
-def _newest(assets: DatedTable) -> np.ndarray:
+def newest_known(assets: DatedTable) -> np.ndarray:
     """Return which rows were known last of their asset and first date, (n_rows,) bool: a table is in that order."""
     codes, first = assets.texts("asset").codes, assets.numbers("first_date")
     return np.append((codes[1:] != codes[:-1]) | (first[1:] != first[:-1]), np.ones(min(len(codes), 1), bool))

@@ -54,19 +54,20 @@ class PricePartitions:
     def of(self, leaf: Leaf, rows: slice) -> Market:
         """Return the columns of a leaf's universe for the partition `rows` of its calendar, and its lookback ahead."""
         window, _ = reach(leaf, rows)
-        facts = self.plan.datasets[leaf.dataset].facts
+        home = self.plan.home(leaf)
+        facts = self.plan.datasets[home].facts
         labels = facts.touched(window)
-        if not all(self._holds(leaf, label) for label in labels):
+        if not all(self._holds(leaf, home, label) for label in labels):
             return self._unfed.of(leaf, rows)
-        first, joined = facts.partitions[labels[0]].start, self._joined_at(leaf.dataset, labels)
+        first, joined = facts.partitions[labels[0]].start, self._joined_at(home, labels)
         return Market.of(joined, leaf, slice(window.start - first, window.stop - first))
 
-    def _holds(self, leaf: Leaf, label: str) -> bool:
+    def _holds(self, leaf: Leaf, home: str, label: str) -> bool:
         """Return whether a partition came with all that a leaf reads: only what others missed may be in it."""
-        prices = self._parts.get((leaf.dataset, label))
+        prices = self._parts.get((home, label))
         if prices is None or not prices.has(leaf.universe):
             return False
-        known = self.plan.datasets[leaf.dataset].facts.has_volume
+        known = self.plan.datasets[home].facts.has_volume
         return prices.volume is not None or not known or not reads_volume(leaf)
 
     def _joined_at(self, dataset: str, labels: tuple[str, ...]) -> Prices:

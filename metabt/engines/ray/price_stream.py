@@ -38,8 +38,7 @@ class PriceStream:
             for key, node in plan.nodes.items()
             if self._is_stored(node) and (label := _first_missing(node, known[key])) is not None
         }
-        leaves = [node.spec for key, node in plan.nodes.items() if key in self._first]
-        names = {leaf.dataset for leaf in leaves if isinstance(leaf, Leaf)}
+        names = {node.home for key, node in plan.nodes.items() if key in self._first}
         self._panels = {name: self._panel(name) for name in sorted(names)}
         self._arrived: dict[Part, ray.ObjectRef] = {}
         self._reads = self._planned()
@@ -75,8 +74,8 @@ class PriceStream:
         """Return what leaves read of a dataset from the first block on that they miss, their lookback ahead."""
         symbols, fields, begins = set[str](), ["close", "returns"], list[str]()
         for key, label in self._first.items():
-            leaf = self._plan.nodes[key].spec
-            if isinstance(leaf, Leaf) and leaf.dataset == name:
+            leaf, home = self._plan.nodes[key].spec, self._plan.nodes[key].home
+            if isinstance(leaf, Leaf) and home == name:
                 symbols.update(leaf.universe)
                 fields += fields_of(leaf)
                 begins.append(self._reached(self._plan.nodes[key], label)[0][1])
@@ -99,8 +98,8 @@ class PriceStream:
     def _reached(self, node: Node, label: str) -> list[Part]:
         assert isinstance(node.spec, Leaf)
         window, _ = reach(node.spec, node.partitions[label])
-        facts = self._plan.datasets[node.spec.dataset].facts
-        return [(node.spec.dataset, name) for name in facts.touched(window)]
+        facts = self._plan.datasets[node.home].facts
+        return [(node.home, name) for name in facts.touched(window)]
 
     def _draw(self) -> None:
         if self._stream is None:
@@ -110,7 +109,7 @@ class PriceStream:
         self._arrived[read.dataset, read.label] = reference
 
     def _is_stored(self, node: Node) -> bool:
-        return isinstance(node.spec, Leaf) and self._plan.datasets[node.spec.dataset].stored
+        return isinstance(node.spec, Leaf) and self._plan.datasets[node.home].stored
 
     def _let_go(self, oldest: str) -> None:
         if oldest == self._oldest:

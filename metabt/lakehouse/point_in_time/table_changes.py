@@ -87,7 +87,9 @@ def _cell(table: DatedTable, name: str, row: int) -> str:
 def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
     """Return whether a sleeve of a resolved spec, as it is recorded, reads what changed."""
     if change.table == "rates":
-        return spec.get("cash", {}).get("rate") == change.first
+        base = spec.get("currency")
+        exchanged = base is not None and base in (change.first[3:6], change.first[6:9])  # fx:EURUSD
+        return exchanged or spec.get("cash", {}).get("rate") == change.first
     if change.table == "costs" and "universe" not in spec:
         return True  # a meta sleeve trades what is beneath it
     if change.dataset != spec.get("dataset"):

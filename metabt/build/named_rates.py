@@ -1,0 +1,56 @@
+"""Named rates: the rows of a rate that a tree needs by name, from whichever dataset has them.
+
+It is looked for in the datasets that a sleeve reads, and then in all that the forest reads; where several have it they
+must agree, or it is not clear which is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.accrual import Rate
+from metabt.errors import ConfigError
+
+RATES = "rates"
+"""Name of the table."""
+
+
+def named_rate(what: str, name: str, read: Iterable[str], datasets: Mapping[str, Dataset]) -> Rate | None:
+    """Return the rows of a rate that sleeves over some datasets need; None where no dataset has any.
+
+    Parameters
+    ----------
+    what : who needs it, for messages
+    name : what it is called
+    read : the datasets that the sleeves read
+    datasets : all there are
+
+    Raises
+    ------
+    ConfigError
+        For a rate that several datasets have with unlike rows.
+    """
+    for names in (sorted(read), sorted(datasets)):
+        found = {it: rate for it in names if (rate := _rate(datasets[it], name)) is not None}
+        if found:
+            (first, one), *others = found.items()
+            for other, rate in others:
+                if not one.agrees(rate):
+                    raise ConfigError(
+                        f"{what} '{name}', which datasets '{first}' and '{other}' have with unlike rows; "
+                        "give one of them another name, or ingest the same rows"
+                    )
+            return one
+    return None
+
+
+def rate_names(datasets: Mapping[str, Dataset]) -> set[str]:
+    """Return what all rates of some datasets are called."""
+    tables = [dataset.facts.point_in_time.tables.get(RATES) for dataset in datasets.values()]
+    return {name for table in tables if table is not None for name in table.first_texts}
+
+
+def _rate(dataset: Dataset, name: str) -> Rate | None:
+    table = dataset.facts.point_in_time.tables.get(RATES)
+    return None if table is None or name not in table.first_texts else Rate.of(table, name)
