@@ -88,6 +88,9 @@ def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
     """Return whether a sleeve of a resolved spec, as it is recorded, reads what changed."""
     if change.table == "rates":
         return spec.get("cash", {}).get("rate") == change.first
+    if change.table == "schedules":
+        stated = spec.get("schedule")
+        return isinstance(stated, Mapping) and stated.get("dates") == change.first
     if change.table == "costs" and "universe" not in spec:
         return True  # a meta sleeve trades what is beneath it
     if change.dataset != spec.get("dataset"):
