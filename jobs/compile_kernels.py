@@ -45,7 +45,11 @@ TREE: dict[str, Any] = {
         "least": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "covariance": "ledoit_wolf"}},
         "best": {"universe": SYMBOLS, "optimizer": {"name": "max_sharpe", "max_weight": 0.5, "covariance": "ewma"}},
         "apart": {"universe": SYMBOLS, "selector": {"name": "decorrelate", "k": 3}, "optimizer": "max_diversification"},
-        "still": {"universe": SYMBOLS, "optimizer": {"name": "min_variance", "max_turnover": 0.1}},
+        "still": {
+            "universe": SYMBOLS,
+            "optimizer": {"name": "min_variance", "max_turnover": 0.1},
+            "schedule": {"period": "monthly", "band": 0.02},
+        },
         "tails": {"universe": SYMBOLS, "optimizer": "min_cvar"},
         "quiet": {"universe": SYMBOLS, "optimizer": {"name": "hrp", "covariance": "denoised"}},
         "wide": {"universe": MANY, "optimizer": "min_variance"},

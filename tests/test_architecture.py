@@ -61,6 +61,7 @@ LIBRARIES = {
     "omegaconf": ("metabt.config",),
     "yaml": ("metabt.config",),
     "ray": ("metabt.engines.ray",),
+    "exchange_calendars": ("metabt.data.exchange_days",),
     "packaging": ("metabt.estimators.registry",),
     "skfolio": ("metabt.estimators.plugins",),
     "sklearn": ("metabt.estimators.plugins",),

@@ -121,16 +121,23 @@ def with_gaps(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
     return found
 
 
-def decided_on(spec: Leaf, sessions: np.ndarray, end: np.datetime64 | None = None) -> np.ndarray:
+def decided_on(
+    spec: Leaf, sessions: np.ndarray, end: np.datetime64 | None = None, opens: np.ndarray | None = None
+) -> np.ndarray:
     """Return the sessions up to `end` on which a leaf decides if it can: scheduled ones with a whole lookback.
 
-    `sessions` is its calendar, (n_sessions,) datetime64[D].
+    `sessions` is its calendar, (n_sessions,) datetime64[D]; `opens`, (n_sessions,) bool, are those that days of
+    its schedule fall on, where it is one of days.
     """
     first = 0 if spec.start is None else int(np.searchsorted(sessions, np.datetime64(spec.start)))
     stop = len(sessions) if end is None else int(np.searchsorted(sessions, end, side="right"))
     if first >= stop:
         return sessions[:0]
-    rows = first + np.flatnonzero(spec.schedule.opens(sessions[first:stop], None, 0))
+    if opens is None:
+        scheduled = spec.schedule.opens(sessions[first:stop], None, 0)
+    else:
+        scheduled = opens[first:stop]
+    rows = first + np.flatnonzero(scheduled)
     return sessions[rows[rows >= spec.lookback]]
 
 

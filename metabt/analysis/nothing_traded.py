@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from metabt.analysis.coverage import Coverage, coverage_of, decided_on, proposed
 from metabt.analysis.sleeve_history import SleeveHistory
 from metabt.portfolio.sleeve import Leaf
@@ -29,7 +31,7 @@ def _uncovered(histories: Sequence[SleeveHistory]) -> str:
     found: list[tuple[SleeveHistory, Leaf, Coverage]] = []
     for history in histories:
         spec = history.sleeve.spec
-        if isinstance(spec, Leaf) and len(sessions := decided_on(spec, history.node.calendar.sessions, history.end)):
+        if isinstance(spec, Leaf) and len(sessions := _decided_on(spec, history)):
             dataset = history.walked.plan.datasets[history.node.home]
             coverage = coverage_of(dataset, spec.universe, sessions, spec.lookback)
             if coverage.eligible(spec.min_coverage).any():
@@ -38,6 +40,10 @@ def _uncovered(histories: Sequence[SleeveHistory]) -> str:
     if not any(coverage.best[0] for _, _, coverage in found):
         return generic
     return _best(*max(found, key=lambda each: each[2].best[0] / each[1].lookback))
+
+
+def _decided_on(spec: Leaf, history: SleeveHistory) -> np.ndarray:
+    return decided_on(spec, history.node.calendar.sessions, history.end, history.node.opens)
 
 
 def _best(history: SleeveHistory, spec: Leaf, coverage: Coverage) -> str:

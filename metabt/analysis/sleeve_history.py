@@ -16,6 +16,7 @@ from metabt.walk.block import Block, Decisions, Shares
 from metabt.walk.book import Book
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout, added_across
+from metabt.walk.trading.bands import traded_to
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,9 @@ def next_book(
 ) -> np.ndarray:
     """Return target weights by column of a sleeve's book, (n_columns,), fractions of its own NAV.
 
-    They are those after all pending decisions in it and beneath it are traded at the last close; where none is pending,
-    holdings stay as they drifted. A leaf of which nothing is held is taken at its newest decision.
+    They are those after all pending decisions in it and beneath it are traded at the last close, but for what is within
+    a band of its target there; where none is pending, holdings stay as they drifted. A leaf of which nothing is held is
+    taken at its newest decision.
 
     Parameters
     ----------
@@ -224,12 +226,15 @@ def next_book(
         Its part of the root's NAV.
     """
     newest = history.decisions.weights[-1] if len(history.decisions.rows) else None
+    band = history.sleeve.spec.schedule.band
     if not history.sleeve.sleeves:
         if newest is None:
             return np.zeros(len(held))
-        return newest if history.pending or share == 0.0 else held / share
+        if share == 0.0:
+            return newest
+        return traded_to(held / share, newest, band) if history.pending else held / share
     now = history.shares[-1] if history.size else np.zeros(len(history.sleeve.sleeves))
-    weights = newest if history.pending and newest is not None else now
+    weights = traded_to(now, newest, band) if history.pending and newest is not None else now
     books, first = [], 0
     for c, child in enumerate(history.sleeve.ordered):
         below = beneath[f"{history.path}/{child.name}"]

@@ -75,7 +75,7 @@ def ingest(
         Every column beside the dates is a symbol, whatever it is called.
     table : str, optional
         The source holds no prices, but what is dated beside them (docs/point_in_time.md): assets, actions, members,
-        delistings, rates or costs. Options of prices are refused then.
+        delistings, rates, costs or schedules. Options of prices are refused then.
     universe : str, optional
         Universe that a table of members is of, where it has no column that names it.
     adjusted : bool, optional

@@ -40,11 +40,12 @@ PROGRAMME = 1.2e-5
 
 def seconds_of(node: Node) -> float:
     """Return what one block of a sleeve costs on average, in seconds of one processor."""
-    n_sessions = len(node.calendar.sessions) / max(len(node.partitions), 1)
+    n_blocks = max(len(node.partitions), 1)
+    n_sessions = len(node.calendar.sessions) / n_blocks
     held = BLOCK + SESSION_COLUMN * n_sessions * node.layout.n_columns
     if isinstance(node.spec, Meta):
         return held
-    return held + n_sessions / node.spec.schedule.sessions_apart * _decision(node.spec)
+    return held + node.n_decisions / n_blocks * _decision(node.spec)
 
 
 def _decision(spec: Leaf) -> float:

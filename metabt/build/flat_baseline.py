@@ -24,6 +24,9 @@ from metabt.portfolio.sleeve import Leaf, Rules, Sleeve
 from metabt.values.digests import digest
 from metabt.values.tables import Coded, concat
 
+NAMED = ("rates", "schedules")
+"""Tables of what has a name of its own, and no asset."""
+
 
 def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     """Return the flat baseline of a tree as a single leaf over `dataset`, which holds all its leaves' symbols.
@@ -108,7 +111,7 @@ def join_prices(panels: Sequence[Prices]) -> Prices:
 
 
 def join_tables(known: Mapping[str, PointInTime], used: Mapping[str, Iterable[str]]) -> PointInTime:
-    """Return the rates, and the costs by asset, of datasets whose prices are joined.
+    """Return the rates, the days of schedules, and the costs by asset, of datasets whose prices are joined.
 
     Parameters
     ----------
@@ -118,23 +121,27 @@ def join_tables(known: Mapping[str, PointInTime], used: Mapping[str, Iterable[st
     Returns
     -------
     PointInTime
-        Rates of one name that datasets have with unlike rows are left out: nothing says which is meant. What a dataset
-        says of all its assets is said of each that is taken from it.
+        Rates, or days, of one name that datasets have with unlike rows are left out: nothing says which is meant. What
+        a dataset says of all its assets is said of each that is taken from it.
     """
     found: dict[str, DatedTable] = {}
-    rates = [known[name].tables["rates"] for name in sorted(used) if "rates" in known[name].tables]
-    named: dict[str, list[DatedTable]] = {}
-    for table in rates:
-        for rate in table.first_texts:
-            named.setdefault(rate, []).append(table.of_firsts([rate]))
-    alike = [own[0] for own in named.values() if len({each.digest for each in own}) == 1]
     costs = [
         _by_asset(known[name].tables["costs"], used[name]) for name in sorted(used) if "costs" in known[name].tables
     ]
-    for name, parts in (("rates", alike), ("costs", costs)):
+    tables = {name: [known[it].tables[name] for it in sorted(used) if name in known[it].tables] for name in NAMED}
+    for name, parts in (*((name, _alike(own)) for name, own in tables.items()), ("costs", costs)):
         if parts:
             found[name] = DatedTable.of(name, concat([part.columns for part in parts]))
     return PointInTime(found)
+
+
+def _alike(tables: Iterable[DatedTable]) -> list[DatedTable]:
+    """Return the rows of each name that all of the tables which have it say the same of."""
+    named: dict[str, list[DatedTable]] = {}
+    for table in tables:
+        for name in table.first_texts:
+            named.setdefault(name, []).append(table.of_firsts([name]))
+    return [own[0] for own in named.values() if len({each.digest for each in own}) == 1]
 
 
 def _by_asset(costs: DatedTable, symbols: Iterable[str]) -> DatedTable:

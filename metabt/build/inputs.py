@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -219,8 +219,10 @@ class Readings:
         same = reading(leaf)
         self._left[same] -= 1
         key = (*same, rows.start, rows.stop)
+        opens = None if node.opens is None else node.opens[rows]
         if key in self._kept:
-            return self._kept[key] if self._left[same] else self._kept.pop(key)
+            kept = self._kept[key] if self._left[same] else self._kept.pop(key)
+            return kept if opens is None else replace(kept, opens=opens)
         market, (_, before) = self._markets.of(leaf, rows), reach(leaf, rows)
         volume = market.dollar_volume if build_selector(leaf.selector).reads_volume else None
         facts = self._datasets[node.home].facts
@@ -243,7 +245,7 @@ class Readings:
         )
         if few:
             self._kept[key] = inputs
-        return inputs
+        return inputs if opens is None else replace(inputs, opens=opens)
 
 
 def members_of(leaf: Leaf, facts: Facts, rows: slice) -> np.ndarray | None:
@@ -295,6 +297,7 @@ def meta_inputs(
         node.layout,
         idle_of(node, plan.datasets, rows),
         costs_of(node, plan.datasets, rows),
+        None if node.opens is None else node.opens[rows],
     )
 
 

@@ -11,7 +11,8 @@
 5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's events and steps over them
    (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe in these
    sessions; of a meta sleeve the output digests of all beneath it; of both the calendars, and what cash earned and
-   assets cost where the tree or a dataset says so (metabt.build.dated_inputs)
+   assets cost where the tree or a dataset says so (metabt.build.dated_inputs), and the sessions that days of its
+   schedule fall on (metabt.build.decision_days)
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
 """
@@ -128,6 +129,8 @@ def node_key(
         read = [array_digest(calendar.sessions[rows], calendar.common[rows], ended)]
         read += [_beneath(child, digests) for child in spec.children for digests in (outputs, states)]
         read += _dated(node, plan, rows, rows)
+    if node.opens is not None:  # days to come, and those of other partitions, are in no key
+        read += ["opens", array_digest(np.packbits(node.opens[rows]))]
     return joint_digest([made, str(states[spec.digest]), *read])
 
 

@@ -91,7 +91,7 @@ def _prices(plan: Plan, name: str) -> int:
 
 
 def _decisions(node: Node) -> int:
-    return int(len(node.calendar.sessions) / node.spec.schedule.sessions_apart)
+    return int(node.n_decisions)
 
 
 def _items(node: Node) -> int:

@@ -3,7 +3,8 @@
 1. Every tree is looked through to its specs; specs with the same digest are one node, whatever they are called.
 2. Children come before their parents.
 3. Each node gets its calendar, the layout of its book and its partitions; a leaf the dataset that it reads, which is
-   one in the currency of its tree where it holds foreign assets (metabt.build.currencies).
+   one in the currency of its tree where it holds foreign assets (metabt.build.currencies); and the sessions that
+   it decides on, where an exchange or a table says them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from metabt.build.currencies import Homes, homes_of
+from metabt.build.decision_days import opened
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -41,6 +43,16 @@ class Node:
     """Rows of its sessions by partition."""
     home: str = ""
     """Of a leaf, the dataset of the plan that it reads: its own, or that in the currency of its tree."""
+    opens: np.ndarray | None = None
+    """(n_sessions,) bool: a day of its schedule falls on it, or on a day since the common session before; None where
+    the schedule counts sessions or periods."""
+
+    @property
+    def n_decisions(self) -> float:
+        """Scheduled sessions, about; of days that are known exactly so many."""
+        if self.opens is not None:
+            return float(self.opens.sum())
+        return len(self.calendar.sessions) / self.spec.schedule.sessions_apart
 
     @property
     def children(self) -> tuple[str, ...]:
@@ -225,6 +237,7 @@ class _Shared:
         self._calendars: dict[tuple[str, ...], tuple[Calendar, Mapping[str, slice]]] = {}
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._checked: set[tuple[str, ...]] = set()
+        self._days: dict[tuple[object, ...], np.ndarray] = {}
 
     def check(self, tree: Sleeve) -> None:
         """Check a tree's data, unless one with the same leaves has been."""
@@ -237,14 +250,25 @@ class _Shared:
         """Return the node of a sleeve whose children have theirs."""
         calendar, parts = self._dated(sleeve)
         home = homes.of(sleeve.spec) if isinstance(sleeve.spec, Leaf) else ""
-        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts, home)
+        layout, opens = self._layout(sleeve.spec, nodes), self._opens(path, sleeve)
+        return Node(sleeve.spec, path, calendar, layout, parts, home, opens)
 
     def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
-        names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
+        names = _datasets_of(sleeve)
         if names not in self._calendars:
             calendar = calendar_of([self._datasets[name].facts for name in names])
             self._calendars[names] = calendar, dict(partitions(calendar.sessions))
         return self._calendars[names]
+
+    def _opens(self, path: str, sleeve: Sleeve) -> np.ndarray | None:
+        """Return which sessions days of a sleeve's schedule open: one array for all that decide on the same ones."""
+        spec, names = sleeve.spec, _datasets_of(sleeve)
+        if not spec.schedule.is_dated:
+            return None
+        asked = names, replace(spec.schedule, band=0.0), spec.start
+        if asked not in self._days:
+            self._days[asked] = opened(spec, self._dated(sleeve)[0], names, self._datasets, path)
+        return self._days[asked]
 
     def _layout(self, spec: Leaf | Meta, nodes: Mapping[str, Node]) -> Layout:
         if isinstance(spec, Leaf):
@@ -253,6 +277,10 @@ class _Shared:
         if children not in self._layouts:
             self._layouts[children] = Layout.meta([nodes[key].layout for key in children])
         return self._layouts[children]
+
+
+def _datasets_of(sleeve: Sleeve) -> tuple[str, ...]:
+    return tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
 
 
 def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:

@@ -327,8 +327,8 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--table",
         metavar="NAME",
-        help="the file holds no prices, but what is dated beside them: assets, actions, members, delistings, rates or "
-        "costs",
+        help="the file holds no prices, but what is dated beside them: assets, actions, members, delistings, rates, "
+        "costs or schedules",
     )
     _add_reading(command)
     command.add_argument(

@@ -60,9 +60,41 @@ def _schedule(key: str, value: object) -> Schedule:
         if value not in PERIODS:
             raise ConfigError(f"{key}: unknown period '{value}'{nearest(value, (DAILY, *PERIODS))}")
         return Schedule(period=value)
-    if isinstance(value, Mapping) and set(value) == {"every"}:
-        return Schedule(every=_whole(1)("schedule.every", [value["every"]]))
-    raise ConfigError(f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join((DAILY, *PERIODS))}")
+    if isinstance(value, Mapping) and value:
+        return _schedule_of(key, value)
+    raise ConfigError(
+        f"{key} is {value!r}, wanted {{every: k}} or one of {', '.join((DAILY, *PERIODS))}, or "
+        "{on: month_end, exchange: XNYS} or {dates: NAME}"
+    )
+
+
+def _schedule_of(key: str, value: Mapping[Any, object]) -> Schedule:
+    """Return the schedule that a mapping states."""
+    known = [f.name for f in fields(Schedule)]
+    stated: dict[str, Any] = {}
+    for name, said in value.items():
+        name = "on" if name is True else name  # what YAML 1.1 makes of it in a file that another library has read
+        if name not in known:
+            raise ConfigError(f"unknown key '{key}.{name}'{nearest(str(name), known)}")
+        if name == "every":
+            stated[name] = _whole(1)(f"{key}.{name}", [said])
+        elif name == "band":
+            stated[name] = _band(f"{key}.{name}", said)
+        elif said is not None:
+            stated[name] = _text(f"{key}.{name}", [said])
+    if stated.get("period") == DAILY:
+        stated = {**stated, "period": None, "every": 1}
+    return Schedule(**stated)
+
+
+def _band(key: str, value: object) -> float:
+    band = number(value)
+    if band is None or not 0.0 < band < 1.0:
+        raise ConfigError(
+            f"{key} is {value!r}, wanted a difference of weights above 0 and below 1: 0.05 leaves alone what is within "
+            "5 % of NAV of its target; leave it out to trade everything"
+        )
+    return float(band)
 
 
 def _costs(key: str, values: Sequence[object]) -> Costs:

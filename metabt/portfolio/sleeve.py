@@ -231,8 +231,8 @@ class Sleeve:
     >>> tree = Sleeve.meta("demo", (ab, cd), optimizer=Estimator("erc", {"min_weight": 0.25}), lookback=120)
     >>> [path for path, _ in tree.walk()]
     ['demo', 'demo/ab', 'demo/cd']
-    >>> tree.spec.schedule, tree.spec.lag
-    (Schedule(every=None, period='monthly'), 1)
+    >>> tree.spec.schedule.plain(), tree.spec.lag
+    ('monthly', 1)
     """
 
     name: str

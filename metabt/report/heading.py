@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metabt.analysis.summary import beyond_cash
+from metabt.portfolio.schedule import spelled
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.run import Run
 
@@ -49,7 +50,7 @@ def settings(run: Run) -> str:
     parts = [
         f"{len(run.paths):,} sleeves" if run.children else "a single leaf",
         f"optimizer {_estimator(spec['optimizer'])}",
-        f"schedule {_schedule(spec['schedule'])}",
+        f"schedule {spelled(spec['schedule'])}",
         f"lookback {spec['lookback']}",
         f"lag {spec['lag']}",
         f"costs {_costs(spec['costs'])}",
@@ -62,12 +63,6 @@ def settings(run: Run) -> str:
 def _estimator(plain: Mapping[str, Any]) -> str:
     given = ", ".join(f"{key} {value}" for key, value in plain.items() if key != "name")
     return f"{plain['name']} ({given})" if given and len(given) <= 60 else str(plain["name"])
-
-
-def _schedule(plain: Any) -> str:
-    if isinstance(plain, Mapping):
-        return f"every {plain['every']} sessions" if plain.get("every") else str(plain.get("period"))
-    return str(plain)
 
 
 def _costs(plain: Mapping[str, float]) -> str:

@@ -73,7 +73,8 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
 
 def _view(config: Mapping[str, Any]) -> dict[str, Any]:
     against = config.get("benchmark", {}).get("name")
-    return {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
+    shown = {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
+    return {**shown, "decision_days": {it: text[:12] for it, text in config.get("decision_days", {}).items()}}
 
 
 def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:

@@ -86,7 +86,7 @@ def _lacking(plan: Plan, end: np.datetime64 | None) -> Iterable[LeftOut]:
     for node in plan.nodes.values():
         if isinstance(node.spec, Leaf) and node.spec.dataset in gaps:
             symbols = sorted(gaps[node.spec.dataset] & set(node.spec.universe))
-            sessions = decided_on(node.spec, node.calendar.sessions, end)
+            sessions = decided_on(node.spec, node.calendar.sessions, end, node.opens)
             if symbols and len(sessions):
                 dataset = plan.datasets[node.spec.dataset]
                 often = _often(dataset, symbols, node.spec, sessions)

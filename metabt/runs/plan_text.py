@@ -6,6 +6,7 @@ import numpy as np
 
 from metabt.analysis.note_lines import ended_early, ineligible, not_converted, old_rates
 from metabt.build.plan import Node, Plan
+from metabt.portfolio.schedule import spelled
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.runs.plan_notes import PlanNotes
 
@@ -52,7 +53,7 @@ def _describe(sleeve: Sleeve, node: Node) -> str:
     picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""
     weights, scheduled = _spell(sleeve.estimators["optimizer"]), _scheduled(spec, node)
     return (
-        f"{holds}{side}{picks}, {weights}; {_every(spec)}, lookback {spec.lookback}, lag {spec.lag}, "
+        f"{holds}{side}{picks}, {weights}; {spelled(spec.schedule.plain())}, lookback {spec.lookback}, lag {spec.lag}, "
         f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp; {scheduled} scheduled sessions"
     )
 
@@ -62,11 +63,9 @@ def _spell(estimator: Estimator) -> str:
     return f"{estimator.name}({inside})" if inside else estimator.name
 
 
-def _every(spec: Rules) -> str:
-    return spec.schedule.period or f"every {spec.schedule.every} sessions"
-
-
 def _scheduled(spec: Rules, node: Node) -> int:
+    if node.opens is not None:
+        return int(node.opens.sum())
     dates = node.calendar.sessions[node.calendar.common]
     dates = dates if spec.start is None else dates[dates >= np.datetime64(spec.start)]
     return int(spec.schedule.opens(dates, None, 0).sum()) if len(dates) else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from sys import intern
 from typing import Any
@@ -18,11 +18,13 @@ import numpy as np
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
 from metabt.build.currencies import currencies_in, homes_of, in_currency
 from metabt.build.dated_inputs import COSTS
+from metabt.build.decision_days import opened
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.named_rates import RATES
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
 from metabt.build.step_checks import steps_of
+from metabt.data.calendars import calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.cost_rates import EVERY
 from metabt.engines.backtest_engine import check_shape
@@ -31,6 +33,7 @@ from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.drawn import EVER, OF
 from metabt.portfolio.resolve import Memberships, resolve
+from metabt.portfolio.schedule import spelled
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 from metabt.values.digests import array_digest, digest, joint_digest
@@ -72,8 +75,24 @@ class Request:
             {"benchmark": {"name": self.benchmark.name, "digest": self.benchmark.digest}} if self.benchmark else {}
         )
         steps = {"steps": self.steps} if self.steps else {}
+        days = {"decision_days": self.decision_days} if self.decision_days else {}
         shown = {"portfolio": self.tree.plain(), "end": self.end, "flat": self.flat, "data": self.digests}
-        return {**shown, **against, **steps}
+        return {**shown, **against, **steps, **days}
+
+    @cached_property
+    def decision_days(self) -> dict[str, str]:
+        """Schedule, as it is spelled -> digest of the sessions that its days fall on; empty without such schedules."""
+        found: dict[str, set[str]] = {}
+        seen: dict[tuple[object, ...], str] = {}
+        for path, sleeve in [*self.tree.walk()][: 1 if self.flat else None]:
+            schedule, names = sleeve.spec.schedule, sorted({leaf.dataset for _, leaf in sleeve.leaves()})
+            if schedule.is_dated:
+                asked = replace(schedule, band=0.0), sleeve.spec.start, *names
+                if asked not in seen:
+                    calendar = calendar_of([self.datasets[name].facts for name in names])
+                    seen[asked] = array_digest(np.packbits(opened(sleeve.spec, calendar, names, self.datasets, path)))
+                found.setdefault(spelled(replace(schedule, band=0.0).plain()), set()).add(seen[asked])
+        return {text: joint_digest(sorted(digests)) for text, digests in sorted(found.items())}
 
     @cached_property
     def steps(self) -> dict[str, list[str]]:

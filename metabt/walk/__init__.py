@@ -3,8 +3,8 @@
 1. `walk_forward` is that function: a leaf goes to `leaf`, a meta sleeve to `meta/`.
 2. `timing` says which sessions decide and when a decision is traded; `candidates` are what each estimator
    is given, `decision` turns them into weights and a status, `path_dependent` where weights depend on what is held.
-3. `holdings` trades what is due, as kernels, with `drift` in between; `costs` charges for it; `leaf_holdings` applies
-   both to a leaf's assets, `leaf_partitions` over several partitions at once.
+3. `holdings` trades what is due, as kernels, with `drift` in between, and `trading/` has rules of it; `costs` charges
+   for it; `leaf_holdings` applies both to a leaf's assets, `leaf_partitions` over several partitions at once.
 4. `block` is what a sleeve leaves behind, and the state it takes into the next partition; `around` has its holdings
    before and after trades, `earned` what they earned, `book` looks them through to assets; `asset_risk` shares a root's
    risk out among them.

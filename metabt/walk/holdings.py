@@ -6,7 +6,8 @@ Per session t, in this order:
 2. drift: `h <- h (1 + r_t) / (1 + R_t)`, exact for shorts (h < 0) too; `1 + R_t <= 0` is ruin
 3. close for good what `ended` (a delisting, a merger): it has earned the session, its money is cash, and nothing that
    was decided by then opens it again
-4. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference
+4. trade what is due and has a price; what has none waits, the newest target wins, and cash absorbs the difference;
+   with a `band` what has drifted no further from its target is left alone (metabt.walk.trading.bands)
 5. close what has had no price for `stale_after` sessions at its last price
 
 What was traded is charged for in `metabt.walk.costs`.
@@ -20,6 +21,7 @@ import numpy as np
 
 from metabt.numerics.kernels import FAST, inner, kernel
 from metabt.walk.drift import drift, gained
+from metabt.walk.trading.bands import leave
 
 _drift = inner()(drift)
 """The formula inside kernels, for one holding at a time."""
@@ -138,6 +140,7 @@ def hold_assets(
     ended: np.ndarray,
     barred: np.ndarray,
     ordered: bool,
+    band: float = 0.0,
 ) -> int:
     """Hold assets over a partition; returns ALIVE or the row of ruin.
 
@@ -148,10 +151,12 @@ def hold_assets(
 
     `idle` (n_sessions,) is what cash earns, empty for nothing. `ended` (n_sessions, n_assets) closes an asset, and
     `barred` drops what is due in it; both are empty, (0, n_assets), where nothing ends. With `ordered` sums are taken
-    one after another: they do not depend on what else there is that could be held.
+    one after another: they do not depend on what else there is that could be held. With a `band` above 0 a session in
+    which a decision is due and nothing moves has traded nothing.
     """
     n_sessions, n_assets = returns.shape
     trades, settled, ends, pays = 0, False, len(ended) > 0, len(idle) > 0
+    whole = not band > 0.0
     for t in range(n_sessions):
         row, kept = returns[t], before[trades]
         gain = _earnings_in_order(holdings, row) if ordered else earnings(holdings, row)
@@ -168,9 +173,16 @@ def hold_assets(
                 holdings[a] = after[t, a] = kept[a]
             continue
         settled = True
+        if not whole:
+            for a in range(n_assets):
+                if due[t] >= 0:
+                    waiting[a] = np.nan if ends and barred[t, a] else targets[due[t], a]
+                if ends and ended[t, a]:
+                    waiting[a] = np.nan
+            leave(kept, waiting, priced[t], band)
         for a in range(n_assets):
             held = kept[a]
-            if due[t] >= 0:
+            if whole and due[t] >= 0:
                 waiting[a] = np.nan if ends and barred[t, a] else targets[due[t], a]
             if ends and ended[t, a]:
                 waiting[a] = np.nan
@@ -192,7 +204,7 @@ def hold_assets(
             holdings[a] = after[t, a] = held
             if held != kept[a]:
                 traded[t] = True
-        if due[t] >= 0:
+        if whole and due[t] >= 0:
             traded[t] = True
         if traded[t]:
             trades += 1
@@ -211,6 +223,7 @@ def hold_shares(
     gross: np.ndarray,
     traded: np.ndarray,
     idle: np.ndarray,
+    band: float = 0.0,
 ) -> int:
     """Hold shares in children over a partition in which every trade can be made; returns ALIVE or the row of ruin.
 
@@ -234,6 +247,12 @@ def hold_shares(
                 shares[c] = targets[due[t], c]
             after[t, c] = shares[c]
         traded[t] = due[t] >= 0
+        if band > 0.0 and due[t] >= 0:
+            leave(before[t], shares, None, band)
+            traded[t] = False
+            for c in range(n_children):
+                after[t, c] = shares[c]
+                traded[t] |= after[t, c] != before[t, c]
     return ALIVE
 
 
@@ -256,6 +275,7 @@ def hold_shares_with_gaps(
     carried: np.ndarray,
     carried_before: np.ndarray,
     carried_after: np.ndarray,
+    band: float = 0.0,
 ) -> int:
     """As `hold_shares`, where some assets of the children's books cannot be traded in every session.
 
@@ -279,6 +299,12 @@ def hold_shares_with_gaps(
             shares[c] = targets[due[t], c] if due[t] >= 0 else before[t, c]
             after[t, c] = shares[c]
         traded[t] = due[t] >= 0
+        if band > 0.0 and due[t] >= 0:
+            leave(before[t], shares, None, band)
+            traded[t] = False
+            for c in range(n_children):
+                after[t, c] = shares[c]
+                traded[t] |= after[t, c] != before[t, c]
         for j in range(n_columns):
             carried[j] = _drift(carried[j], asset_returns[t, j], gain)
             carried_before[t, j] = carried[j]

@@ -63,6 +63,9 @@ class LeafInputs:
     """What the rule by which the universe is drawn reads, (before + n_sessions, n_assets); None without such a rule."""
     rates: AssetCosts | None = None
     """Costs of each asset in each session, (n_sessions, n_assets); None are those of the spec."""
+    opens: np.ndarray | None = None
+    """(n_sessions,) bool: a day that the schedule decides on falls on the session, or on a day since the one before;
+    None where it counts sessions or periods."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -110,6 +113,7 @@ def leaf_over(
         inputs.ended,
         spec.lag,
         ordered=spec.is_drawn,
+        band=spec.schedule.band,
     )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):
@@ -127,7 +131,7 @@ def _decisions(
     measured: bool,
 ) -> Decisions:
     """Return what is decided at the scheduled sessions, from the first that holds anything."""
-    opens, _ = schedule(spec, state, inputs.dates)
+    opens, _ = schedule(spec, state, inputs.dates, inputs.opens)
     pending: Pending | None = None
     rows = _rows(spec, inputs, opens)
     if build_optimizer(spec.optimizer).path_dependent:

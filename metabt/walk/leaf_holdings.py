@@ -16,6 +16,7 @@ from metabt.walk.drift import drift, gained
 from metabt.walk.holdings import NO_IDLE, Queue
 from metabt.walk.meta.flattening import net_charges, net_fees, net_shorts, net_trades
 from metabt.walk.timing import check_alive, check_gain
+from metabt.walk.trading.bands import traded_to
 
 
 @lru_cache(maxsize=4)
@@ -52,6 +53,7 @@ class LeafHoldings:
         lag: int = 0,
         *,
         ordered: bool = False,
+        band: float = 0.0,
     ) -> None:
         """Begin before the first session with what the partition before left; the state is not changed.
 
@@ -66,8 +68,9 @@ class LeafHoldings:
         ended : (n_sessions, n_assets) bool, the asset ends in the session; None where none does
         lag : sessions from a decision to its trade: what was decided before an asset ended is not bought after it
         ordered : sums over assets are taken one after another, so that assets which nothing is held of change no bit
+        band : difference of weights within which what is held is left alone at a trade
         """
-        self._ordered = ordered
+        self._ordered, self._band = ordered, float(band)
         self.dates, self._stale_after, self._lag = dates, stale_after, lag
         self.idle, self._idle = idle, NO_IDLE if idle is None else np.array(idle)
         self._ended = np.zeros((0, market.shape[1]), bool) if ended is None else np.array(ended)
@@ -112,6 +115,7 @@ class LeafHoldings:
             self._ended[rows],
             self._barred[rows],
             self._ordered,
+            self._band,
         )
         check_alive(ruin, self.dates[rows], self.gross[rows])
         self._stop = stop
@@ -140,9 +144,12 @@ class LeafHoldings:
     def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
         """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_items,).
 
-        What ended in the next session, or since the session in which it was `decided`, is not bought.
+        What ended in the next session, or since the session in which it was `decided`, is not bought; what is within
+        the band at the close of the next session is left alone.
         """
         ended = self._ended[max(decided, 0) : self._stop + 1].any(axis=0)
+        if self._band:
+            targets = traded_to(self.ahead(), np.where(ended, np.nan, targets), self._band)
         return np.where(np.isnan(targets) | ended, 0.0, targets)
 
     def left_of(self, queue: Queue, stop: int) -> Queue:

@@ -13,11 +13,20 @@ from metabt.walk.costs import ROUNDING
 from metabt.walk.holdings import ALIVE, Queue
 
 
-def schedule(spec: Rules, state: State, dates: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return which of `dates` are scheduled, (n_sessions,) bool, and the state's fields `index` and `scheduled`."""
+def schedule(
+    spec: Rules, state: State, dates: np.ndarray, days: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return which of `dates` are scheduled, (n_sessions,) bool, and the state's fields `index` and `scheduled`.
+
+    `days`, (n_sessions,) bool, are those that an exchange or a table says, for a schedule that neither counts sessions
+    nor periods.
+    """
     first = _first(spec, dates)
     opens = np.zeros(len(dates), bool)
-    if first < len(dates):
+    if spec.schedule.is_dated:
+        assert days is not None  # whoever makes the inputs knows them
+        opens[first:] = days[first:]
+    elif first < len(dates):
         opens[first:] = spec.schedule.opens(dates[first:], state.scheduled, state.index)
     return opens, clock(spec, state, dates)
 

@@ -179,6 +179,10 @@ class Market:
         """Return what a symbol earned in each of its sessions, for whoever holds it in this leaf."""
         return self.returns[leaf.dataset, symbol]
 
+    def days(self, spec: Spec, rule: dict) -> list[pd.Timestamp]:
+        """Return the days that a schedule decides on, of an exchange or of a table."""
+        raise NotImplementedError
+
     def end(self, dataset: str, symbol: str) -> pd.Timestamp | None:
         """Return the session with whose close a symbol is gone for good."""
         return None
@@ -231,13 +235,21 @@ class Spec:
         """Return this sleeve and all beneath it."""
         return [self, *(sleeve for child in self.children for sleeve in child.under())]
 
-    def scheduled(self, calendar: list[pd.Timestamp]) -> set[int]:
+    def band(self) -> float:
+        """Return how far what is held may be from its target without being traded."""
+        return self.schedule.get("band", 0.0) if isinstance(self.schedule, dict) else 0.0
+
+    def scheduled(self, calendar: list[pd.Timestamp], market: Market | None = None) -> set[int]:
         """Return the scheduled positions of the sleeve's calendar."""
         start = pd.Timestamp(self.start) if self.start is not None else calendar[0]
         zero = sum(t < start for t in calendar)
-        if isinstance(self.schedule, dict):
-            return set(range(zero, len(calendar), self.schedule["every"]))
-        period = PERIODS[self.schedule]
+        rule = self.schedule if isinstance(self.schedule, dict) else {"period": self.schedule}
+        if "every" in rule:
+            return set(range(zero, len(calendar), rule["every"]))
+        if "period" not in rule:  # the first session on or after each day
+            later = [[i for i, t in enumerate(calendar) if t >= d] for d in market.days(self, rule) if d >= start]
+            return {sessions[0] for sessions in later if sessions}
+        period = PERIODS[rule["period"]]
         return {i for i in range(zero + 1, len(calendar)) if period(calendar[i]) != period(calendar[i - 1])}
 
 
@@ -322,7 +334,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
     queue: dict[int, dict[str, float]] = {}
     pending: dict[str, float] = {}
     begun, owed = False, 0.0
-    scheduled = spec.scheduled(sessions)
+    scheduled = spec.scheduled(sessions, market)
     for i, t in enumerate(sessions):
         gained = {s: held[s] * returns[s].get(t, 0.0) for s in held}
         idle = (1 - sum(held.values())) * market.idle(spec, sessions[i - 1] if i else None, t)
@@ -332,7 +344,8 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         before = {s: held[s] * (1 + returns[s].get(t, 0.0)) / (1 + gross) for s in held}
 
         if i in scheduled and i >= spec.lookback:
-            window, leaving = sessions[i - spec.lookback + 1 : i + 1], queue[max(queue)] if queue else before
+            window = sessions[i - spec.lookback + 1 : i + 1]
+            leaving = traded_to(before, queue[max(queue)], spec.band()) if queue else before
             members = {s for s in market.members(spec, t) if ends[s] is None or t < ends[s]}
             decision = decide_leaf(spec, price, returns, window, optimizers, leaving, members)
             if any(decision.weights.values()) or book.decisions:
@@ -343,6 +356,8 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         book.closed[t] = set()
         if i in queue:
             pending = dict(queue.pop(i))
+        now = {s: w for s, w in pending.items() if t in price[s] and t != ends[s]}
+        reached = traded_to({s: before[s] for s in now}, now, spec.band())
         for s in held:
             unpriced[s] = 0 if t in price[s] else unpriced[s] + 1
             if t == ends[s]:  # gone for good: what waits for it is dropped, and nothing opens it
@@ -350,7 +365,8 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
                 after[s] = 0.0
                 book.closed[t].add((spec.path, s))
             elif t in price[s] and s in pending:
-                after[s] = pending.pop(s)
+                pending.pop(s)
+                after[s] = reached[s]
             if unpriced[s] >= spec.stale_after and held[s] != 0:
                 after[s] = 0.0
                 book.closed[t].add((spec.path, s))
@@ -362,6 +378,27 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         book.after[t] = {(spec.path, s): w for s, w in after.items()}
         held = after
     return book
+
+
+def traded_to(held: dict[str, float], target: dict[str, float], band: float) -> dict[str, float]:
+    """Return what is held after a trade that leaves alone what is at most `band` from its target.
+
+    It does so only with what is held and is still wanted, on the same side. If what it leaves alone is more in all than
+    it should be, purchases are cut pro rata by the excess, at most to nothing; sales are not.
+    """
+    if not band:
+        return dict(target)
+    alone = {s for s, w in target.items() if held[s] * w > 0 and abs(held[s] - w) <= band}
+    excess = sum(abs(held[s]) - abs(target[s]) for s in alone)
+    kept = {s: held[s] if held[s] * target[s] > 0 else 0.0 for s in target}  # of what changes its side all is sold
+    more = {s: abs(target[s]) - abs(kept[s]) for s in target if s not in alone}
+    bought = sum(part for part in more.values() if part > 0)
+    after = {s: held[s] if s in alone else w for s, w in target.items()}
+    if excess > 0 and bought > 0:
+        for s, part in more.items():
+            if part > 0:
+                after[s] = kept[s] + (target[s] - kept[s]) * max(0.0, 1 - excess / bought)
+    return after
 
 
 def settle(
@@ -482,7 +519,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
     queue: dict[int, dict[str, float]] = {}
     begun, owed, warm = False, 0.0, False
     number = {t: j for j, t in enumerate(common)}
-    scheduled = spec.scheduled(common)
+    scheduled = spec.scheduled(common, market)
     for i, t in enumerate(sessions):
         gain = {key: positions[key] * returns[key].get(t, 0.0) for key in positions}
         rate = market.idle(spec, sessions[i - 1] if i else None, t)
@@ -503,14 +540,14 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             j = number[t]
             if j in scheduled:
                 present = {name: child for name, child in children.items() if t <= ends[name]}
-                leaving = queue[max(queue)] if queue else shares
+                leaving = traded_to(shares, queue[max(queue)], spec.band()) if queue else shares
                 decision, warm = decide_meta(spec, t, present, streams, warm, optimizers, leaving)
                 if decision and (any(decision.weights.values()) or book.decisions):
                     book.decisions[t] = decision
                     queue[j + spec.lag] = decision.weights
             if j in queue:
                 target = queue.pop(j)
-                shares = {name: target.get(name, 0.0) for name in children}
+                shares = traded_to(shares, {name: target.get(name, 0.0) for name in children}, spec.band())
                 book.closed[t] |= {key for key in book.keys if t > ends[owner[key]]}  # out, at the last price
 
         after, book.carried[t] = dict(before), set()

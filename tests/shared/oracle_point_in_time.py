@@ -7,13 +7,14 @@ tables have. Whatever is asked of it is looked for from the beginning, row by ro
 2. the session with whose close an asset is gone, and its last return, missing ones by the policy of who holds it;
 3. who is a member at a session, by the newest row known by then; a rule is evaluated on the raw closes up to it;
 4. what cash earned since the session before, what a trade costs, and what a short does, by asset and date;
-5. what a foreign asset earned in the currency of the tree.
+5. what a foreign asset earned in the currency of the tree;
+6. which days a schedule decides on: an exchange's, given the days on which it is open, or those of a table.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import pandas as pd
@@ -25,7 +26,12 @@ Tables = Mapping[str, Sequence[Mapping[str, object]]]
 
 POLICY = {"performance": -0.3, "merger": 0.0, "unknown": 0.0}
 """Return of a delisting without one, by its kind, unless a leaf says otherwise."""
-FIRST = {"members": "universe", "rates": "name", **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset")}
+FIRST = {
+    "members": "universe",
+    "rates": "name",
+    "schedules": "name",
+    **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset"),
+}
 """Table -> the column that says what a row is of."""
 SPLITS = ("split", "stock")
 """Kinds of actions that change the number of shares; those of a day come before what is paid on it."""
@@ -40,8 +46,10 @@ class PointInTimeMarket(Market):
         tables: Mapping[str, Tables],
         adjusted: Mapping[str, bool] | None = None,
         volumes: Mapping[str, pd.DataFrame] | None = None,
+        exchanges: Mapping[str, Sequence[pd.Timestamp]] | None = None,
     ) -> None:
         super().__init__(dict(prices))
+        self.exchanges = dict(exchanges or {})
         self.datasets = list(self.dates)
         self._rows: dict[tuple[str, str, object], list[Mapping[str, object]]] = {}
         for dataset, of in tables.items():
@@ -227,6 +235,37 @@ class PointInTimeMarket(Market):
                 ranked.append((-sum(sizes) / len(sizes), symbol))
         return [symbol for _, symbol in sorted(ranked)[: rule.get("largest")]]
 
+    # ------------------------------------------------------------------------------------------ schedules
+
+    def days(self, spec: Spec, rule: Mapping) -> list[pd.Timestamp]:
+        """Return the days that a schedule decides on, from which on each of them counts."""
+        if "dates" in rule:
+            return self.told(spec, rule["dates"])
+        open_days, on = self.exchanges[rule["exchange"]], rule["on"]
+        if on in WEEKDAYS:
+            return [
+                self.of_week(week, WEEKDAYS.index(on)) for week in grouped(open_days, lambda d: d.isocalendar()[:2])
+            ]
+        period, which = on.split("_")
+        groups = grouped(open_days, PERIODS_OF[period])
+        return [group[-1] if which == "end" else group[0] for group in groups]
+
+    def of_week(self, week: list[pd.Timestamp], weekday: int) -> pd.Timestamp:
+        """Return the last day of a week's open ones up to a weekday, or, if there is none, the first after it."""
+        upto = [d for d in week if d.weekday() <= weekday]
+        return upto[-1] if upto else week[0]
+
+    def told(self, spec: Spec, name: str) -> list[pd.Timestamp]:
+        """Return the day from which on each date of a table counts, from a dataset beneath, or else from any."""
+        own = sorted({leaf.dataset for leaf in spec.leaves()})
+        for datasets in (own, self.datasets):
+            rows = next(filter(None, (self.rows(dataset, "schedules", name) for dataset in datasets)), None)
+            if rows is not None:
+                dates = {row["date"] for row in rows}
+                first = {date: min(day(row["known_at"]) for row in rows if row["date"] == date) for date in dates}
+                return sorted(max(day(date), known) for date, known in first.items())
+        raise LookupError(name)
+
     # ----------------------------------------------------------------------------------- cash and costs
 
     def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
@@ -262,6 +301,22 @@ class PointInTimeMarket(Market):
                 value = number(max(rows, key=lambda row: day(row["first_date"]))[which])
                 return spec.costs.get(which, 0.0) if value is None else value
         return spec.costs.get(which, 0.0)
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+PERIODS_OF = {
+    "month": lambda d: (d.year, d.month),
+    "quarter": lambda d: (d.year, (d.month - 1) // 3),
+    "year": lambda d: d.year,
+}
+
+
+def grouped(days: Sequence[pd.Timestamp], by: Callable[[pd.Timestamp], object]) -> list[list[pd.Timestamp]]:
+    """Return days in groups of the same period, in order."""
+    found: dict[object, list[pd.Timestamp]] = {}
+    for d in sorted(days):
+        found.setdefault(by(d), []).append(d)
+    return list(found.values())
 
 
 @cache

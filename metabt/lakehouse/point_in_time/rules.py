@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metabt.data.point_in_time.tables import COLUMNS, DATE, KINDS, TEXT
-from metabt.lakehouse.point_in_time.incoming import DATED, OWN_DATE, Incoming
+from metabt.lakehouse.point_in_time.incoming import OWN_DATE, Incoming
 from metabt.values.ranges import plural
 from metabt.values.tables import Coded
 
@@ -38,6 +38,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "delistings": ("asset", "date"),
     "rates": ("name", "date", "value"),
     "costs": ("asset", "first_date"),
+    "schedules": ("name", "date"),
 }
 """Table -> the columns in which every row says something."""
 RATIO = ("split", "stock", "spinoff")
@@ -153,7 +154,7 @@ def _of_dates(name: str) -> list[Rule]:
         for column, kind in COLUMNS[name].items()
         if kind == DATE
     ]
-    if name in DATED:
+    if "last_date" in COLUMNS[name]:
         rules += [
             Rule(
                 lambda it: _numbers(it, "first_date") > _numbers(it, "last_date"),
@@ -301,5 +302,6 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         )
         for column in ("commission_bp", "slippage_bp", "borrow_bp")
     ),
+    "schedules": (),  # a day is told before it comes, or after
 }
 """Table -> what none of its rows may say."""

@@ -90,6 +90,9 @@ def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
         base = spec.get("currency")
         exchanged = base is not None and base in (change.first[3:6], change.first[6:9])  # fx:EURUSD
         return exchanged or spec.get("cash", {}).get("rate") == change.first
+    if change.table == "schedules":
+        stated = spec.get("schedule")
+        return isinstance(stated, Mapping) and stated.get("dates") == change.first
     if change.table == "costs" and "universe" not in spec:
         return True  # a meta sleeve trades what is beneath it
     if change.dataset != spec.get("dataset"):

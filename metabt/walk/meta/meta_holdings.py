@@ -14,6 +14,7 @@ from metabt.walk.holdings import NO_IDLE
 from metabt.walk.meta.aggregation import Gathered
 from metabt.walk.meta.flattening import Layout
 from metabt.walk.timing import check_alive, check_gain
+from metabt.walk.trading.bands import traded_to
 
 
 class MetaHoldings:
@@ -22,8 +23,12 @@ class MetaHoldings:
     `until` fills in the next sessions, in order. Attributes that need the whole partition are read at its end.
     """
 
-    def __init__(self, state: MetaState, children: Gathered, layout: Layout) -> None:
-        """Begin before the first session with what the partition before left; the state is not changed."""
+    def __init__(self, state: MetaState, children: Gathered, layout: Layout, band: float = 0.0) -> None:
+        """Begin before the first session with what the partition before left; the state is not changed.
+
+        With a `band` shares within it of their targets are left alone at a trade.
+        """
+        self._band = float(band)
         self._state, self._children, self._layout = state, children, layout
         n_sessions = len(children.dates)
         self._before, self.after = np.empty_like(children.gross), np.empty_like(children.gross)
@@ -54,14 +59,14 @@ class MetaHoldings:
         market = self._children.gross[rows], self._children.earned[rows]
         args = (*market, due[rows], targets, self._shares, *made)
         if self._gaps is None:
-            ruin = holdings.hold_shares(*args)
+            ruin = holdings.hold_shares(*args, self._band)
         else:
             books, returns, tradable = (matrix[rows] for matrix in self._beneath)
             if self._ended.any():
                 tradable = tradable & ((due[rows] >= 0)[:, None] | ~self._ended[rows])
             beyond = (made[rows] for made in self._beyond)
             ruin = holdings.hold_shares_with_gaps(
-                *args, self._layout.child_of, books, returns, tradable, self.carried, *beyond
+                *args, self._layout.child_of, books, returns, tradable, self.carried, *beyond, self._band
             )
         check_alive(ruin, self._children.dates[rows], self.gross[rows])
         self._stop = stop
@@ -95,8 +100,11 @@ class MetaHoldings:
         return drift(self._shares, market, gain)
 
     def aimed(self, targets: np.ndarray, decided: int) -> np.ndarray:
-        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_children,)."""
-        return targets
+        """Return what is held once a decision of weights `targets`, which is under way, is traded, (n_children,).
+
+        What is within the band at the close of the next session is left alone.
+        """
+        return traded_to(self.ahead(), targets, self._band) if self._band else targets
 
     @lazy_property
     def _gaps(self) -> Gaps | None:
@@ -137,6 +145,8 @@ class MetaHoldings:
         `due`, (n_sessions,), is the decision that each session traded, -1 for none.
         """
         dealt = due >= 0  # not what a carried position alone has traded
+        if self._band:
+            dealt = dealt & (self._before != self.after).any(axis=1)
         carried = None if self._gaps is None else _sparse(self._state.carried, *self._beyond)
         return Shares(self.after, self._before[dealt], dealt, carried)
 

@@ -53,6 +53,9 @@ class MetaInputs:
     """(n_sessions,) simple returns of cash, each since its session before; None where it earns nothing."""
     rates: AssetCosts | None = None
     """Costs of each physical asset in each session, (n_sessions, n_symbols of the layout); None are the spec's."""
+    opens: np.ndarray | None = None
+    """(n_sessions,) bool: a day that the schedule decides on falls on the common session, or on a day since the one
+    before; None where it counts sessions or periods."""
 
     @lazy_property
     def gathered(self) -> Gathered:
@@ -101,7 +104,7 @@ def meta_over(
     holds is taken over one partition.
     """
     children, n_sessions = inputs.gathered, len(inputs.dates)
-    hold = MetaHoldings(state, children, inputs.layout)
+    hold = MetaHoldings(state, children, inputs.layout, spec.schedule.band)
     learnt: Learnt | None = None
     if spared.decisions is None:
         decisions, learnt = _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
@@ -151,7 +154,8 @@ def _decisions(
     children = inputs.gathered
     with watch.lap(AGGREGATION, len(inputs.dates)):
         streams = children.streams(state, max(spec.lookback, spec.history), spec.names)
-    opens, _ = schedule(spec, state, inputs.dates[inputs.common])
+    days = None if inputs.opens is None else inputs.opens[inputs.common]
+    opens, _ = schedule(spec, state, inputs.dates[inputs.common], days)
     rows = np.flatnonzero(opens)
     live = children.live[inputs.at(rows)]
     rows, live = rows[live.any(axis=1)], live[live.any(axis=1)]

@@ -104,7 +104,7 @@ def ingest_table(
     source : str, Path or frame
         One CSV, Parquet or Excel file, or a frame.
     table : str
-        assets, actions, members, delistings, rates or costs (docs/point_in_time.md has their columns).
+        assets, actions, members, delistings, rates, costs or schedules (docs/point_in_time.md has their columns).
     options : Options, optional
         What is said of the source where reading alone cannot tell.
     replace : bool

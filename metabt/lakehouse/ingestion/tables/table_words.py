@@ -67,6 +67,11 @@ SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "slippage_bp": ("slippage bp", "slippage bps", "slippage", "half spread bp", "spread bp"),
         "borrow_bp": ("borrow bp", "borrow bps", "borrow", "borrow fee bp", "short fee bp"),
     },
+    "schedules": {
+        "name": ("name", "schedule", "calendar", "event", "series"),
+        "date": ("decision date", "rebalance date", "rebalancing date", *DATES),
+        "known_at": KNOWN,
+    },
 }
 """Table -> column -> what it is called, the preferred first; the column's own name is one of them always."""
 CHANGES: Mapping[str, tuple[str, ...]] = {
