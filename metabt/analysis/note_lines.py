@@ -12,7 +12,7 @@ import numpy as np
 from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
-from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+from metabt.analysis.run_notes import EarlyEnd, FellBack, Passed, RunNotes, Warned
 
 SHOWN = 3
 """Sleeves, settings and symbols that are named at most."""
@@ -55,6 +55,7 @@ def concerns(notes: RunNotes) -> list[str]:
         *([fallbacks(notes.fell_back)] if notes.fell_back else []),
         *([ineligible(notes.left_out)] if notes.left_out else []),
         *([ends(notes.ended)] if notes.ended else []),
+        *([never_decided(notes.passed)] if notes.passed else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -106,6 +107,12 @@ def _last_return(it: Ended) -> str:
     if np.isnan(it.stated):
         return it.how
     return f"{it.how} {it.stated:+.0%}{' in its prices' * it.included}"
+
+
+def never_decided(found: Sequence[Passed]) -> str:
+    """Return which signals have dates that were never decided, and why."""
+    told = [f"{it.times} of signal {it.signal} in {it.path}, first {it.first}" for it in found]
+    return f"dates that were never decided, since a newer one was known by then: {listed(told, 'sleeve', '; ')}"
 
 
 def warnings(found: Sequence[Warned]) -> str:

@@ -42,7 +42,7 @@ def seconds_of(node: Node) -> float:
     """Return what one block of a sleeve costs on average, in seconds of one processor."""
     n_sessions = len(node.calendar.sessions) / max(len(node.partitions), 1)
     held = BLOCK + SESSION_COLUMN * n_sessions * node.layout.n_columns
-    if isinstance(node.spec, Meta):
+    if isinstance(node.spec, Meta) or node.spec.signal is not None:  # nothing is solved
         return held
     return held + n_sessions / node.spec.schedule.sessions_apart * _decision(node.spec)
 

@@ -20,7 +20,7 @@ from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.costs import AssetCosts
 
-RATES, COSTS = "rates", "costs"
+RATES, COSTS, SIGNALS = "rates", "costs", "signals"
 """Names of the tables."""
 
 

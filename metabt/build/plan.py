@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.prices import partitions
@@ -204,6 +206,34 @@ def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
                 f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
                 f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
             )
+        if leaf.signal is not None:
+            check_signal(path, leaf, datasets[leaf.dataset])
+
+
+def check_signal(path: str, leaf: Leaf, dataset: Dataset) -> None:
+    """Raise ConfigError where a leaf's signal is not there, names assets beyond its universe, or must not go short."""
+    table = dataset.facts.point_in_time.tables.get("signals")
+    names = () if table is None else table.first_texts
+    if table is None or leaf.signal not in names:
+        raise ConfigError(
+            f"sleeve '{path}': dataset '{leaf.dataset}' has no signal '{leaf.signal}'{nearest(str(leaf.signal), names)}"
+        )
+    own = table.of_firsts([leaf.signal])
+    assets, weights = own.texts("asset"), own.numbers("weight")
+    beyond = {assets.values[code] for code in set(assets.codes.tolist())} - set(leaf.universe)
+    if beyond:
+        raise ConfigError(
+            f"sleeve '{path}': signal '{leaf.signal}' has a weight for '{min(beyond)}', which its universe has not "
+            f"({len(beyond)} such assets); add them, or take the universe out: it is the signal's assets then"
+        )
+    negative = np.flatnonzero(weights < 0)
+    if len(negative) and not leaf.short:
+        row = int(negative[0])
+        raise ConfigError(
+            f"sleeve '{path}': signal '{leaf.signal}' has a weight of {weights[row]:g} for "
+            f"'{assets.values[assets.codes[row]]}' on {own.numbers('date')[row]} ({len(negative):,} negative weights); "
+            "state short: true if these are shorts"
+        )
 
 
 def check_universes(tree: Sleeve, symbols: Mapping[str, Sequence[str]]) -> None:

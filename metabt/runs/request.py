@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
-from metabt.build.dated_inputs import COSTS, RATES
+from metabt.build.dated_inputs import COSTS, RATES, SIGNALS
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
@@ -28,7 +28,7 @@ from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.drawn import EVER, OF
-from metabt.portfolio.resolve import Memberships, resolve
+from metabt.portfolio.resolve import DECIDES, Memberships, resolve
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 from metabt.values.digests import array_digest, digest, joint_digest
@@ -138,6 +138,9 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
         }
         beside = [array_digest(np.packbits(facts.members(*each))) for each in sorted(drawn)]
         tables = facts.point_in_time.tables
+        outside = {leaf.signal for _, leaf in tree.leaves() if leaf.dataset == name and leaf.signal is not None}
+        if outside and SIGNALS in tables:
+            beside.append(tables[SIGNALS].of_firsts(sorted(outside)).digest)
         rate = tree.spec.cash.rate
         if isinstance(rate, str) and RATES in tables:
             beside.append(tables[RATES].of_firsts([rate]).digest)
@@ -177,6 +180,7 @@ def resolved(
     is_meta_backtest: bool | None,
     leaves: dict[str, Sleeve] | None = None,
     members: Memberships | None = None,
+    signals: Memberships | None = None,
 ) -> Sleeve:
     """Return a tree with every default filled in and checked.
 
@@ -188,6 +192,7 @@ def resolved(
     is_meta_backtest : True refuses a tree that is a single leaf
     leaves : leaves that were resolved before, as in `resolve`
     members : dataset -> universe -> every asset that ever belonged to it
+    signals : dataset -> signal -> every asset that it names
 
     Raises
     ------
@@ -206,7 +211,7 @@ def resolved(
             )
         found = tree
     else:
-        found = resolve(tree, symbols=symbols, start=start, leaves=leaves, members=members)
+        found = resolve(tree, symbols=symbols, start=start, leaves=leaves, members=members, signals=signals)
     check_universes(found, symbols)
     check_shape(found, is_meta_backtest)
     return found
@@ -283,6 +288,8 @@ def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
     if node.get("drawn") is not None:
         rule = {key: value for key, value in node["drawn"].items() if key != "stated"}
         stated["universe"] = {**rule, OF if node["drawn"].get("stated") else EVER: node["universe"]}
+    if stated.get("signal") is not None:  # nobody can state what it has no use for
+        stated = {key: value for key, value in stated.items() if key not in DECIDES}
     if stated.get("min_history") == 0:  # the lookback, which nobody can state as a number of its own
         del stated["min_history"]
     return stated | ({"sleeves": {child["name"]: _settings(child) for child in children}} if children else {})

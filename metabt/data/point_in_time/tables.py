@@ -41,6 +41,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "slippage_bp": NUMBER,
             "borrow_bp": NUMBER,
         },
+        "signals": {"name": TEXT, "date": DATE, "asset": TEXT, "weight": NUMBER, "known_at": DATE},
     }
 )
 """Table -> column -> kind."""
@@ -53,6 +54,7 @@ ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "delistings": ("asset", "date"),
         "rates": ("name", "date"),
         "costs": ("asset", "first_date"),
+        "signals": ("name", "date", "asset", "known_at"),
     }
 )
 """Table -> the columns that its rows are sorted by, and that tell one row from another."""

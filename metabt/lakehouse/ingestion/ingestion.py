@@ -194,6 +194,12 @@ def ingest(
     """
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
+    for name, table in (("universe", "members"), ("name", "signals")):
+        if options is not None and getattr(options, name) is not None:
+            raise ConfigError(
+                f"{options.named(name)} is of the table '{table}', and these are prices; say "
+                f"{options.say(table=table)} too, or leave it out"
+            )
     located(path)  # an address is refused before anything is read
     how = Storing(closed, _panel(dataset, panel), replace, rescale, options or Options())
     name = "frame"

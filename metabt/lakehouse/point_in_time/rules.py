@@ -38,6 +38,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "delistings": ("asset", "date"),
     "rates": ("name", "date", "value"),
     "costs": ("asset", "first_date"),
+    "signals": ("name", "date", "asset", "weight"),
 }
 """Table -> the columns in which every row says something."""
 RATIO = ("split", "stock", "spinoff")
@@ -153,19 +154,22 @@ def _of_dates(name: str) -> list[Rule]:
         for column, kind in COLUMNS[name].items()
         if kind == DATE
     ]
-    if name in DATED:
-        rules += [
+    if "last_date" in COLUMNS[name]:
+        rules.append(
             Rule(
                 lambda it: _numbers(it, "first_date") > _numbers(it, "last_date"),
                 "its first_date is after its last_date",
                 "exchange them, or leave last_date empty where it has not ended",
-            ),
+            )
+        )
+    if name in DATED:
+        rules.append(
             Rule(
                 lambda it: _numbers(it, "known_at") < _numbers(it, OWN_DATE[it.name]),
-                "its known_at is before the first_date that it is about",
+                f"its known_at is before the {OWN_DATE[name]} that it is about",
                 "write the day from which on it held and was known, or leave known_at empty",
-            ),
-        ]
+            )
+        )
     return rules
 
 
@@ -300,6 +304,13 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "write basis points: 5 is 0.05 %",
         )
         for column in ("commission_bp", "slippage_bp", "borrow_bp")
+    ),
+    "signals": (
+        Rule(
+            lambda it: np.isinf(_numbers(it, "weight")),
+            "its weight is infinite",
+            "write a fraction of the sleeve's value: 0.25 for 25 %",
+        ),
     ),
 }
 """Table -> what none of its rows may say."""

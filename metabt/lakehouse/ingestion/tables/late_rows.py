@@ -1,11 +1,12 @@
 """Late rows: what came late to a table, as notes and in sentences.
 
-Of members and assets each late row bears the day from which on it was known; of the other tables it is a restatement,
-which counts from its own date on and is noted in `checks`.
+Of members, assets and signals each late row bears the day from which on it was known; of the other tables it is a
+restatement, which counts from its own date on and is noted in `checks`.
 """
 
 from __future__ import annotations
 
+from metabt.lakehouse.point_in_time.incoming import DATED
 from metabt.lakehouse.point_in_time.notes import LATE, Found
 from metabt.lakehouse.point_in_time.storing import Stored
 from metabt.values.ranges import plural
@@ -23,7 +24,7 @@ def late_told(table: str, done: Stored) -> tuple[str, ...]:
     if not done.n_late:
         return ()
     name, day, _ = done.late[0]
-    means = "known from today on" if table in ("assets", "members") else "restatements, from their own dates on"
+    means = "known from today on" if table in DATED else "restatements, from their own dates on"
     return (f"{plural(done.n_late, 'row')} came late, such as {name} on {day}: {means}",)
 
 

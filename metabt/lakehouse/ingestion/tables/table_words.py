@@ -67,6 +67,13 @@ SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "slippage_bp": ("slippage bp", "slippage bps", "slippage", "half spread bp", "spread bp"),
         "borrow_bp": ("borrow bp", "borrow bps", "borrow", "borrow fee bp", "short fee bp"),
     },
+    "signals": {
+        "name": ("name", "signal", "signal name", "strategy", "strategy name", "model"),
+        "date": DATES,
+        "asset": ASSETS,
+        "weight": ("weight", "weights", "target weight", "target", "allocation"),
+        "known_at": KNOWN,
+    },
 }
 """Table -> column -> what it is called, the preferred first; the column's own name is one of them always."""
 CHANGES: Mapping[str, tuple[str, ...]] = {
