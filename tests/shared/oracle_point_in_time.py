@@ -7,7 +7,8 @@ tables have. Whatever is asked of it is looked for from the beginning, row by ro
 2. the session with whose close an asset is gone, and its last return, missing ones by the policy of who holds it;
 3. who is a member at a session, by the newest row known by then; a rule is evaluated on the raw closes up to it;
 4. what cash earned since the session before, what a trade costs, and what a short does, by asset and date;
-5. what a foreign asset earned in the currency of the tree.
+5. what a foreign asset earned in the currency of the tree;
+6. what a signal from outside says at a session, by the rows known by then.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Tables = Mapping[str, Sequence[Mapping[str, object]]]
 
 POLICY = {"performance": -0.3, "merger": 0.0, "unknown": 0.0}
 """Return of a delisting without one, by its kind, unless a leaf says otherwise."""
-FIRST = {"members": "universe", "rates": "name", **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset")}
+FIRST = {"members": "universe", "rates": "name", "signals": "name", **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset")}
 """Table -> the column that says what a row is of."""
 SPLITS = ("split", "stock")
 """Kinds of actions that change the number of shares; those of a day come before what is paid on it."""
@@ -172,6 +173,8 @@ class PointInTimeMarket(Market):
         """Return every symbol that a leaf may ever hold: all there are, or all that were ever members."""
         if not isinstance(stated, Mapping):
             return super().universe(dataset, stated)
+        if "signal" in stated:
+            return sorted({row["asset"] for row in self.rows(dataset, "signals", stated["signal"])})
         symbols = [symbol for symbol in self.symbols(dataset) if symbol in stated.get("of", [symbol])]
         if "members" not in stated:
             return symbols
@@ -219,6 +222,24 @@ class PointInTimeMarket(Market):
             if sizes:
                 ranked.append((-sum(sizes) / len(sizes), symbol))
         return [symbol for _, symbol in sorted(ranked)[: rule.get("largest")]]
+
+    # ------------------------------------------------------------------------------------------ signals
+
+    def outside(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> dict[str, float] | None:
+        """Return the whole row of the newest date that is known at `t`, if anything of it is new since `previous`."""
+        rows = self.rows(spec.dataset, "signals", spec.signal)
+        if spec.start is not None and t < day(spec.start):
+            return None
+        if spec.start is not None and previous is not None and previous < day(spec.start):
+            previous = None  # to the leaf it is the first session
+        known = [row for row in rows if day(row["date"]) <= t and day(row["known_at"]) <= t]
+        if not known:
+            return None
+        newest = max(day(row["date"]) for row in known)
+        whole = sorted((row for row in known if day(row["date"]) == newest), key=lambda row: day(row["known_at"]))
+        if previous is not None and all(max(newest, day(row["known_at"])) <= previous for row in whole):
+            return None
+        return {row["asset"]: row["weight"] for row in whole}  # of two rows about an asset the later known one
 
     # ----------------------------------------------------------------------------------- cash and costs
 
