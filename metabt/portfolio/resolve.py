@@ -323,7 +323,7 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
             f"sleeve '{path}' has both sleeves and a signal; a leaf takes its weights from a signal, a meta sleeve "
             "weights sleeves: make the signal a leaf of its own beneath it"
         )
-    if "short" in settings and "signal" not in settings:
+    if "short" in settings and settings.get("signal") is None:
         raise ConfigError(
             f"sleeve '{path}': 'short' lets the weights of a signal be negative; state its signal, or direction: short"
         )

@@ -26,7 +26,12 @@ Tables = Mapping[str, Sequence[Mapping[str, object]]]
 
 POLICY = {"performance": -0.3, "merger": 0.0, "unknown": 0.0}
 """Return of a delisting without one, by its kind, unless a leaf says otherwise."""
-FIRST = {"members": "universe", "rates": "name", "signals": "name", **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset")}
+FIRST = {
+    "members": "universe",
+    "rates": "name",
+    "signals": "name",
+    **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset"),
+}
 """Table -> the column that says what a row is of."""
 SPLITS = ("split", "stock")
 """Kinds of actions that change the number of shares; those of a day come before what is paid on it."""

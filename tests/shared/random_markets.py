@@ -314,7 +314,7 @@ def meta(rng: np.random.Generator, market: RandomMarket, depth: int) -> dict[str
 
 
 def with_signals(seed: int, market: RandomMarket) -> RandomMarket:
-    """Return a market with signals: `alpha` is long, `tilt` has shorts; told late, corrected, of days without session."""
+    """Return a market with signals: `alpha` is long, `tilt` has shorts; some are told late, some corrected."""
     rng = np.random.default_rng([seed, 4])
     tables = {name: {**own, "signals": signals(rng, market.prices[name])} for name, own in market.tables.items()}
     return RandomMarket(market.prices, market.volumes, tables, market.adjusted)
