@@ -160,3 +160,43 @@ def test_dates_that_fall_to_one_session_are_counted() -> None:
     assert found.decisions("x")["weight"].tolist() == [0.5, 0.5, 0.2, 0.3]
     (passed,) = found.notes.passed
     assert (passed.path, passed.signal, str(passed.first), passed.times) == ("x", "mine", "2020-01-04", 1)
+
+
+def walk_of(seed: int, n_sessions: int = 300) -> pd.DataFrame:
+    moves = np.random.default_rng(seed).normal(0.0005, 0.01, (n_sessions, 4))
+    return pd.DataFrame(100 * np.cumprod(1 + moves, axis=0), DAYS[:n_sessions], list("ABCD"))
+
+
+def test_the_flattened_weights_of_a_run_are_a_signal_that_earns_what_it_earned() -> None:
+    prices = walk_of(7)
+    sleeves = {
+        "a": {"universe": ["A", "B"], "lag": 2, "schedule": "weekly"},
+        "b": {"universe": ["C", "D"], "direction": "short"},
+    }
+    tree = {"name": "x", "defaults": {"lookback": 20}, "lookback": 20, "optimizer": "equal", "sleeves": sleeves}
+    run_of = metabt.backtest(tree, prices)
+    again = {"name": "y", "signal": "x", "lag": 0, "short": True}
+    found = metabt.backtest(again, prices, signals={"x": run_of.weights.fillna(0)})
+    one, other = run_of.returns()["gross"], found.returns()["gross"]
+    assert list(one.index) == list(other.index)
+    assert np.abs(one - other).max() <= EXACT
+
+
+def test_a_prediction_of_skfolios_earns_its_first_day_and_drifts_after_it() -> None:
+    from skfolio.model_selection import WalkForward, cross_val_predict
+    from skfolio.optimization import InverseVolatility
+
+    prices = walk_of(8)
+    X = prices.pct_change()[1:]
+    predicted = cross_val_predict(InverseVolatility(), X, cv=WalkForward(test_size=21, train_size=100))
+    days = prices.index
+    weights = {days[days.get_loc(each.observations[0]) - 1]: each.weights_dict for each in predicted}
+    signal = pd.DataFrame(weights).T.fillna(0)
+    found = metabt.backtest({"name": "x", "signal": "s", "lag": 0}, prices, signals={"s": signal}).returns()["gross"]
+    for each in predicted:
+        first = pd.Timestamp(each.observations[0])
+        assert found[first] == pytest.approx(each.returns[0], abs=1e-15)
+        # bought once and held: the mean of what each asset has grown to
+        held = (1 + X.loc[each.observations]).cumprod() @ pd.Series(each.weights_dict)
+        grown = (1 + found.loc[each.observations[0] : each.observations[-1]]).prod()
+        assert grown == pytest.approx(held.iloc[-1], abs=1e-12)
