@@ -206,8 +206,22 @@ def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
                 f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
                 f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
             )
+        _check_levels(path, leaf, datasets[leaf.dataset])
         if leaf.signal is not None:
             check_signal(path, leaf, datasets[leaf.dataset])
+
+
+def _check_levels(path: str, leaf: Leaf, dataset: Dataset) -> None:
+    """Raise ConfigError where a universe is drawn by the size of prices that are none: compounded returns."""
+    rule = leaf.drawn
+    if rule is None or not dataset.facts.point_in_time.returns:
+        return
+    if rule.min_price is not None or rule.largest is not None:
+        key = "min_price" if rule.min_price is not None else "largest"
+        raise ConfigError(
+            f"sleeve '{path}': universe.{key} is of the size of prices, and those of dataset '{leaf.dataset}' are "
+            "returns that were compounded from 100; leave it out (min_prices counts returns all the same)"
+        )
 
 
 def check_signal(path: str, leaf: Leaf, dataset: Dataset) -> None:

@@ -183,6 +183,8 @@ class PointInTime:
     """Table -> its rows; a table without rows is left out."""
     adjusted: bool = True
     """Whether prices are adjusted for splits and distributions already; else `actions` make returns of them."""
+    returns: bool = False
+    """Whether some of the prices are levels that returns were compounded into: their size says nothing."""
 
     def __bool__(self) -> bool:
         """Return whether anything differs from adjusted prices alone."""

@@ -128,7 +128,12 @@ def store_rows(
 
 
 def check_adjusted(dataset: str, name: str, held: PointInTime) -> None:
-    """Raise DataError for actions of a dataset whose prices are adjusted for them already."""
+    """Raise DataError for actions of a dataset whose prices are adjusted for them already, or made of returns."""
+    if name == "actions" and held.returns:
+        raise DataError(
+            f"dataset '{dataset}' is made of returns, which have splits and distributions in them, so actions would "
+            "count twice; leave them out, or ingest raw closes as a dataset of their own"
+        )
     if name == "actions" and held.adjusted:
         raise DataError(
             f"the prices of dataset '{dataset}' are stated to be adjusted for splits and dividends, so actions would "
