@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import metabt
+from metabt.runs.reproduce import reproduce
 from tests.engines.test_point_in_time_build import decided, run
 from tests.engines.test_point_in_time_laws import COLUMNS, EXACT, engine
 from tests.shared import oracle
@@ -200,3 +202,18 @@ def test_a_prediction_of_skfolios_earns_its_first_day_and_drifts_after_it() -> N
         held = (1 + X.loc[each.observations]).cumprod() @ pd.Series(each.weights_dict)
         grown = (1 + found.loc[each.observations[0] : each.observations[-1]]).prod()
         assert grown == pytest.approx(held.iloc[-1], abs=1e-12)
+
+
+def test_a_lakehouse_runs_anew_when_a_row_is_learnt_and_reproduces_what_it_ran_before(tmp_path: Path) -> None:
+    lake, prices, tree = tmp_path / "lake", walk_of(9), {"name": "x", "dataset": "d", "signal": "mine"}
+    metabt.ingest(prices, dataset="d", lakehouse=lake)
+    beside = {"dataset": "d", "lakehouse": lake, "table": "signals", "name": "mine"}
+    metabt.ingest(pd.DataFrame({"A": [0.5], "B": [0.5]}, DAYS[[10]]), **beside)
+    before = metabt.backtest(tree, lake, engine="local")
+    metabt.ingest(pd.DataFrame({"A": [0.0], "B": [0.5]}, DAYS[[280]]), **beside)
+    after = metabt.backtest(tree, lake, engine="local")
+    assert not after.found and after.run_id != before.run_id
+    stages = after.frame("stages").set_index("partition")["cache_hit"]
+    assert stages["2020"].all() and not stages["2021"].any()
+    pd.testing.assert_frame_equal(before.returns().loc[: DAYS[280]], after.returns().loc[: DAYS[280]], check_exact=True)
+    assert reproduce(lake, before.run_id).differs is None
