@@ -12,7 +12,7 @@ import numpy as np
 from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
-from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+from metabt.analysis.run_notes import EarlyEnd, FellBack, Passed, RunNotes, Warned
 from metabt.build.currencies import OldExchange
 
 SHOWN = 3
@@ -58,6 +58,7 @@ def concerns(notes: RunNotes) -> list[str]:
         *([ends(notes.ended)] if notes.ended else []),
         *([old_rates(notes.exchanges)] if notes.exchanges else []),
         *([not_converted(notes.mixed)] if notes.mixed else []),
+        *([never_decided(notes.passed)] if notes.passed else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -127,6 +128,12 @@ def not_converted(currencies: Sequence[str]) -> str:
         f"assets are in {', '.join(currencies)} and their returns are not converted: state currency: "
         f"{currencies[0]} of the tree, and ingest rates of exchange"
     )
+
+
+def never_decided(found: Sequence[Passed]) -> str:
+    """Return which signals have dates that were never decided, and why."""
+    told = [f"{it.times} of signal {it.signal} in {it.path}, first {it.first}" for it in found]
+    return f"dates that were never decided, since a newer one was known by then: {listed(told, 'sleeve', '; ')}"
 
 
 def warnings(found: Sequence[Warned]) -> str:

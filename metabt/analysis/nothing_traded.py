@@ -1,7 +1,8 @@
 """Nothing traded: why a run has no session of stream, and the cure.
 
 Where no asset was eligible at any decision of any leaf, that is too little coverage: the best that was found is named,
-and the `min_coverage` under which it is enough. Else history, lookback, start or end leave no decision.
+and the `min_coverage` under which it is enough. Else history, lookback, start or end leave no decision. Of a leaf over
+a signal it is said when the signal has weights.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def nothing_traded(histories: Sequence[SleeveHistory]) -> str:
 def _uncovered(histories: Sequence[SleeveHistory]) -> str:
     generic = "; give it more history, a shorter lookback, an earlier start or a later end"
     found: list[tuple[SleeveHistory, Leaf, Coverage]] = []
+    outside = [history for history in histories if _signal_of(history) is not None]
+    if outside:
+        return _weighted(outside[0])
     for history in histories:
         spec = history.sleeve.spec
         if isinstance(spec, Leaf) and len(sessions := _decided_on(spec, history)):
@@ -44,6 +48,23 @@ def _uncovered(histories: Sequence[SleeveHistory]) -> str:
 
 def _decided_on(spec: Leaf, history: SleeveHistory) -> np.ndarray:
     return decided_on(spec, history.node.calendar.sessions, history.end, history.node.opens)
+
+
+def _signal_of(history: SleeveHistory) -> str | None:
+    spec = history.sleeve.spec
+    return spec.signal if isinstance(spec, Leaf) else None
+
+
+def _weighted(history: SleeveHistory) -> str:
+    spec = history.sleeve.spec
+    assert isinstance(spec, Leaf)
+    signal = str(spec.signal)
+    dates = history.walked.plan.datasets[spec.dataset].facts.point_in_time.tables["signals"].of_firsts([signal])
+    return (
+        f"; signal '{signal}' of '{history.path}' has weights from {dates.numbers('date').min()} to "
+        f"{dates.numbers('date').max()}, known from {dates.numbers('known_at').min()} on, which have to be traded "
+        "within the view; give it weights above 0, prices of those days, an earlier start or a later end"
+    )
 
 
 def _best(history: SleeveHistory, spec: Leaf, coverage: Coverage) -> str:

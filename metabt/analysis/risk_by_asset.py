@@ -20,8 +20,11 @@ from metabt.walk.asset_risk import AssetRisk, ex_ante_asset_risk
 def exposures(root: SleeveHistory, rows: np.ndarray, weights: np.ndarray, plan: Plan, cache: Cache) -> np.ndarray:
     """Return ex-ante risk contributions, (n_decisions, n_assets), at the root's sessions `rows`.
 
-    `weights` (n_decisions, n_assets) are its decisions looked through to assets.
+    `weights` (n_decisions, n_assets) are its decisions looked through to assets. Of a root that takes its weights from
+    outside they are NaN: it has looked at no window.
     """
+    if not root.sleeve.spec.lookback:
+        return np.full(weights.shape, np.nan)
     view = _View(root, plan)
     if not cache.remembers:  # a decision's bits do not depend on which others are asked for with it
         return view.ex_ante_asset_risk(rows, weights) if len(rows) else weights

@@ -7,7 +7,8 @@
 5. The holdings that were closed because their asset ended (`ended`).
 6. The currencies whose rates of exchange were old or missing; several that are held by a tree which states none
    (metabt.build.currencies).
-7. The warnings that estimators of other packages gave, by sleeve.
+7. The signals with dates that were never decided, because a newer date was known by then.
+8. The warnings that estimators of other packages gave, by sleeve.
 
 All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
 `note_lines` has the words.
@@ -64,6 +65,20 @@ class FellBack:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """A sleeve whose signal has dates that were never decided: a newer one began to count no later."""
+
+    path: str
+    """The sleeve."""
+    signal: str
+    """Its signal."""
+    first: np.datetime64
+    """The first of these dates."""
+    times: int
+    """How many they are."""
+
+
+@dataclass(frozen=True)
 class Warned:
     """A warning that foreign code gave while a sleeve decided."""
 
@@ -113,6 +128,8 @@ class RunNotes:
     """Assets that were ineligible at most decisions, by leaf and cause; what can be cured comes first."""
     ended: tuple[Ended, ...] = ()
     """Holdings of the root that were closed because their asset ended, the largest first."""
+    passed: tuple[Passed, ...] = ()
+    """Sleeves whose signals have dates that were never decided, the most first."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code, the most frequent first."""
     exchanges: tuple[OldExchange, ...] = ()
@@ -150,6 +167,7 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         tuple(fell_back(counts, specs)),
         tuple(left_out(counts, specs, around.datasets)),
         tuple(ended(tables, specs, around.datasets)),
+        tuple(passed(specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
         *_currencies(specs, around.datasets, dates.min(), dates.max()),
     )
@@ -183,6 +201,17 @@ def early_end(datasets: Mapping[str, Dataset], end: str | None = None) -> EarlyE
     if lasts[longest] - lasts[first] <= WEEK or (end is not None and np.datetime64(end) <= lasts[first]):
         return None
     return EarlyEnd(first, lasts[first], longest, lasts[longest])
+
+
+def passed(specs: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Dataset]) -> list[Passed]:
+    """Return the sleeves whose signals have dates that were never decided, those first that have most of them."""
+    found = []
+    for path, spec in specs.items():
+        if spec.get("signal") is not None and spec["dataset"] in datasets:
+            facts = datasets[spec["dataset"]].facts
+            dates = facts.signal(spec["signal"], tuple(spec["universe"]), spec["start"]).passed
+            found += [Passed(path, spec["signal"], dates.min(), len(dates))] if len(dates) else []
+    return sorted(found, key=lambda it: (-it.times, it.path))
 
 
 def fell_back(counts: DecisionCounts, specs: Mapping[str, Mapping[str, Any]]) -> list[FellBack]:

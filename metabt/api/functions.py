@@ -60,6 +60,7 @@ def backtest(
     panel: Any = None,
     tables: Mapping[str, Any] | None = None,
     adjusted: bool | Mapping[str, bool] = True,
+    signals: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Result:
@@ -105,6 +106,10 @@ def backtest(
     adjusted : bool or mapping
         Whether prices in memory are adjusted for splits and dividends already, of all datasets or by dataset; False
         makes returns of raw closes and the table `actions`.
+    signals : mapping, optional
+        Weights from outside for leaves with `signal: NAME`, beside prices in memory (docs/outside.md): name -> wide
+        frame (dates x symbols) or long one (date, asset, weight), or a file of either; by dataset where there are
+        several. Those of a lakehouse are ingested.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
@@ -149,8 +154,8 @@ def backtest(
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
     settings: dict[str, Any] = {**stated, "is_meta_backtest": is_meta_backtest}
-    if panel is not None or tables is not None or adjusted is not True:
-        prices = source_of(prices, panel=panel, tables=tables, adjusted=adjusted)
+    if panel is not None or tables is not None or adjusted is not True or signals is not None:
+        prices = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
     return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
 
 
@@ -220,6 +225,7 @@ def plan(
     panel: Any = None,
     tables: Mapping[str, Any] | None = None,
     adjusted: bool | Mapping[str, bool] = True,
+    signals: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the resolved tree, its schedule and its blocks as text; nothing is computed and nothing stored.
 
@@ -243,6 +249,8 @@ def plan(
         As for `backtest`.
     adjusted : bool or mapping
         As for `backtest`.
+    signals : mapping, optional
+        As for `backtest`.
 
     Returns
     -------
@@ -259,7 +267,7 @@ def plan(
     StoreError
         If the lakehouse cannot be read.
     """
-    source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted)
+    source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
     asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     notes = plan_notes(job.plan, [asked.end])
@@ -375,7 +383,7 @@ def _request(
 ) -> Request:
     symbols, shape = source.symbols(), flag("is_meta_backtest", is_meta_backtest)
     stated = plain_tree(tree) if isinstance(tree, Mapping) else tree
-    found = resolved(stated, symbols, day("start", start), shape, members=source.members())
+    found = resolved(stated, symbols, day("start", start), shape, members=source.members(), signals=source.signals())
     if source.path is not None:
         _check_names_alone(found)
     against = benchmark_of(benchmark, source, found, symbols)

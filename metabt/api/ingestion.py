@@ -32,6 +32,7 @@ def ingest(
     wide: bool = False,
     table: str | None = None,
     universe: str | None = None,
+    name: str | None = None,
     adjusted: bool | None = None,
     closed: bool | None = None,
     panel: Any = None,
@@ -75,9 +76,11 @@ def ingest(
         Every column beside the dates is a symbol, whatever it is called.
     table : str, optional
         The source holds no prices, but what is dated beside them (docs/point_in_time.md): assets, actions, members,
-        delistings, rates, costs or schedules. Options of prices are refused then.
+        delistings, rates, costs, schedules or signals. Options of prices are refused then.
     universe : str, optional
         Universe that a table of members is of, where it has no column that names it.
+    name : str, optional
+        Signal that a table of signals is of, where it has no column that names it: a wide one never has.
     adjusted : bool, optional
         Whether prices are adjusted for splits and dividends, as they are unless False is stated with the first source;
         of those that are not, actions make the returns. Dividends and splits beside them are stored as such.
@@ -128,7 +131,7 @@ def ingest(
             **{"date": date, "symbol": symbol, "symbol_name": symbol_name, "close": close, "volume": volume},
             **{"date_format": date_format, "decimal": decimal, "thousands": thousands, "skip_rows": skip_rows},
             **{"columns": columns, "sheet": sheet, "returns": returns, "percent": percent, "wide": wide},
-            **{"universe": universe, "adjusted": adjusted},
+            **{"universe": universe, "name": name, "adjusted": adjusted},
         }
     )
     if table is not None:

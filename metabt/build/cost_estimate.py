@@ -43,7 +43,7 @@ def seconds_of(node: Node) -> float:
     n_blocks = max(len(node.partitions), 1)
     n_sessions = len(node.calendar.sessions) / n_blocks
     held = BLOCK + SESSION_COLUMN * n_sessions * node.layout.n_columns
-    if isinstance(node.spec, Meta):
+    if isinstance(node.spec, Meta) or node.spec.signal is not None:  # nothing is solved
         return held
     return held + node.n_decisions / n_blocks * _decision(node.spec)
 

@@ -20,8 +20,8 @@ from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.costs import AssetCosts
 
-COSTS = "costs"
-"""Name of the table."""
+COSTS, SIGNALS = "costs", "signals"
+"""Names of the tables."""
 
 
 def idle_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> np.ndarray | None:

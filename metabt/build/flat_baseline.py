@@ -35,7 +35,8 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     ------
     ConfigError
         If an asset is long in one sleeve and short in another, an optimizer of the root speaks of its children, a
-        universe is drawn anew at every decision, or leaves state unlike returns of delistings.
+        universe is drawn anew at every decision, a leaf takes its weights from a signal, or leaves state unlike returns
+        of delistings.
     """
     for estimator in (tree.spec.optimizer, *tree.spec.fallback):
         optimizer = build_optimizer(estimator)
@@ -66,6 +67,11 @@ def _check_alike(tree: Sleeve) -> None:
     """Raise ConfigError where one leaf cannot stand for all."""
     first, (one, stated) = "", next(iter(tree.leaves()))
     for path, leaf in tree.leaves():
+        if leaf.signal is not None:
+            raise ConfigError(
+                f"sleeve '{path}' takes its weights from signal '{leaf.signal}', and the flat baseline of "
+                f"'{tree.name}' has one optimizer for all assets; leave out is_meta_backtest=false, or the sleeve"
+            )
         if leaf.drawn is not None:
             first = first or path
         if leaf.delisting != stated.delisting:

@@ -26,6 +26,7 @@ from metabt.portfolio.drawn_assets import Levels
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.block import Assets, Block, LeafState, MetaState
 from metabt.walk.book import LeafBook, Opened, Start
+from metabt.walk.decision import Outside
 from metabt.walk.leaf import LeafInputs
 from metabt.walk.meta.flattening import added_across, invested_in
 from metabt.walk.meta.meta_sleeve import MetaInputs
@@ -242,6 +243,7 @@ class Readings:
             idle=idle,
             levels=_levels(leaf, market),
             rates=costs_of(node, self._datasets, rows),
+            signal=outside_of(leaf, facts, rows),
         )
         if few:
             self._kept[key] = inputs
@@ -253,6 +255,13 @@ def members_of(leaf: Leaf, facts: Facts, rows: slice) -> np.ndarray | None:
     if leaf.drawn is None or leaf.drawn.members is None:
         return None
     return facts.members(leaf.drawn.members, leaf.universe)[rows]
+
+
+def outside_of(leaf: Leaf, facts: Facts, rows: slice) -> Outside | None:
+    """Return what a leaf's signal decides in some sessions of its calendar; None where it decides itself."""
+    if leaf.signal is None:
+        return None
+    return Outside(*facts.signal(leaf.signal, leaf.universe, leaf.start).within(rows))
 
 
 def _levels(leaf: Leaf, market: Market) -> Levels | None:
@@ -278,7 +287,8 @@ def _levels(leaf: Leaf, market: Market) -> Levels | None:
 def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
     read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
-    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.currency
+    outside = () if leaf.signal is None else (leaf.signal, leaf.start)
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.currency, outside
 
 
 def meta_inputs(

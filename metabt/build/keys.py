@@ -9,10 +9,10 @@
    by version, and the files that they are made of
 4. start state: the digest of what the partition before left
 5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's events and steps over them
-   (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe in these
-   sessions; of a meta sleeve the output digests of all beneath it; of both the calendars, and what cash earned and
-   assets cost where the tree or a dataset says so (metabt.build.dated_inputs), and the sessions that days of its
-   schedule fall on (metabt.build.decision_days)
+   (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe, or what its
+   signal decided, in these sessions; of a meta sleeve the output digests of all beneath it; of both the calendars, and
+   what cash earned and assets cost where the tree or a dataset says so (metabt.build.dated_inputs), and the sessions
+   that days of its schedule fall on (metabt.build.decision_days)
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
 """
@@ -27,7 +27,7 @@ from itertools import compress
 import numpy as np
 
 from metabt.build.dated_inputs import costs_of, idle_of
-from metabt.build.inputs import ends_of, fields_of, reach
+from metabt.build.inputs import ends_of, fields_of, outside_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
 from metabt.build.step_checks import steps_of
@@ -123,6 +123,12 @@ def node_key(
         if spec.drawn is not None and spec.drawn.members is not None:
             members = facts.members(spec.drawn.members, spec.universe)[rows]
             read.append(array_digest(np.packbits(members if known is None else members[:, known])))
+        outside = outside_of(spec, facts, rows)
+        if outside is not None:
+            read += [
+                "signal",
+                array_digest(outside.rows, outside.weights if known is None else outside.weights[:, known]),
+            ]
         read += _dated(node, plan, window, rows)
     else:
         ended = ends_of(spec, plan)

@@ -67,8 +67,8 @@ def memory_estimate(plan: Plan, keep: str, *, remembers: bool = False, spilled: 
     tables = [_tables(plan, keep, tree) for tree in plan.trees]
     parts = {
         PRICES: prices,
-        SLEEVES: sum(map(_kept, walked)) + _held(walked, remembers),
-        READING: max(map(_read, metas), default=0),
+        SLEEVES: sum(_kept(plan, node) for node in walked) + _held(walked, remembers),
+        READING: max((_read(plan, node) for node in metas), default=0),
         TABLES: max(tables) if spilled else sum(tables),
     }
     return MemoryEstimate({LIBRARIES: STARTED, **{name: int(MORE * it) for name, it in parts.items()}})
@@ -90,7 +90,10 @@ def _prices(plan: Plan, name: str) -> int:
     return len(facts.dates) * len(facts.symbols) * (34 if facts.has_volume else 26)
 
 
-def _decisions(node: Node) -> int:
+def _decisions(plan: Plan, node: Node) -> int:
+    spec = node.spec
+    if isinstance(spec, Leaf) and spec.signal is not None:
+        return len(plan.datasets[spec.dataset].facts.signal(spec.signal, spec.universe, spec.start).sessions)
     return int(node.n_decisions)
 
 
@@ -98,10 +101,10 @@ def _items(node: Node) -> int:
     return len(node.spec.universe) if isinstance(node.spec, Leaf) else len(node.spec.children)
 
 
-def _kept(node: Node) -> int:
+def _kept(plan: Plan, node: Node) -> int:
     """Return the bytes of a sleeve's stream, of its decisions, and of what it holds around trades."""
     n_sessions = len(node.calendar.sessions)
-    return STREAM * n_sessions + _decisions(node) * _items(node) * (DECISION + AROUND)
+    return STREAM * n_sessions + _decisions(plan, node) * _items(node) * (DECISION + AROUND)
 
 
 def _held(walked: list[Node], remembers: bool) -> int:
@@ -111,10 +114,10 @@ def _held(walked: list[Node], remembers: bool) -> int:
     return dense if remembers or dense <= HELD else 0
 
 
-def _read(node: Node) -> int:
+def _read(plan: Plan, node: Node) -> int:
     """Return the bytes of what a meta sleeve lays side by side, and of what it forms at a time."""
     n_sessions, n_children = len(node.calendar.sessions), _items(node)
-    rows = _decisions(node)
+    rows = _decisions(plan, node)
     formed = 8 * rows * (n_children**2 + 2 * node.layout.n_columns)
     return READ * n_sessions * n_children + min(formed, CHUNK)
 
@@ -123,5 +126,5 @@ def _tables(plan: Plan, keep: str, tree: Sleeve) -> int:
     """Return the bytes of the tables of one tree."""
     root, total = plan.nodes[tree.spec.digest], 0
     for node in [plan.nodes[it.spec.digest] for _, it in tree.walk()] if keep == "all" else [root]:
-        total += RETURN_ROW * len(node.calendar.sessions) + DECISION_ROW * _decisions(node) * _items(node)
-    return total + (BOOK_ROW * _decisions(root) * root.layout.n_columns if keep == "all" else 0)
+        total += RETURN_ROW * len(node.calendar.sessions) + DECISION_ROW * _decisions(plan, node) * _items(node)
+    return total + (BOOK_ROW * _decisions(plan, root) * root.layout.n_columns if keep == "all" else 0)

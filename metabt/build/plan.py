@@ -175,15 +175,18 @@ class Plan:
 def first_known(leaf: Leaf, facts: Facts) -> np.ndarray | None:
     """Return the date from which on each asset of a leaf's universe is known, (n_assets,) datetime64[D].
 
-    That of a membership is the first day on which some row of it names the asset; what a rule draws from all prices is
+    That of a membership, or of a signal, is the first day on which some row of it names the asset; what a rule draws is
     known from the partition of its first price on, and so is what a rule that counts prices draws. What is never known
     has NaT. None where all always are: the universe is a setting of the sleeve.
     """
+    tables = facts.point_in_time.tables
+    if leaf.signal is not None:
+        return first_named(tables.get("signals"), leaf.signal, leaf.universe)
     if leaf.drawn is None or leaf.drawn.stated:
         return None
     found = [facts.first_observed(leaf.universe)] if leaf.drawn.members is None or leaf.drawn.min_prices else []
     if leaf.drawn.members is not None:
-        found.append(first_named(facts.point_in_time.tables.get("members"), leaf.drawn.members, leaf.universe))
+        found.append(first_named(tables.get("members"), leaf.drawn.members, leaf.universe))
     return np.fmin.reduce(found)
 
 
@@ -293,6 +296,48 @@ def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
                 f"sleeve '{path}': dataset '{leaf.dataset}' has {n_sessions} sessions, a lookback of "
                 f"{leaf.lookback} returns needs {leaf.lookback + 1}; shorten the lookback or ingest more history"
             )
+        _check_levels(path, leaf, datasets[leaf.dataset])
+        if leaf.signal is not None:
+            check_signal(path, leaf, datasets[leaf.dataset])
+
+
+def _check_levels(path: str, leaf: Leaf, dataset: Dataset) -> None:
+    """Raise ConfigError where a universe is drawn by the size of prices that are none: compounded returns."""
+    rule = leaf.drawn
+    if rule is None or not dataset.facts.point_in_time.returns:
+        return
+    if rule.min_price is not None or rule.largest is not None:
+        key = "min_price" if rule.min_price is not None else "largest"
+        raise ConfigError(
+            f"sleeve '{path}': universe.{key} is of the size of prices, and those of dataset '{leaf.dataset}' are "
+            "returns that were compounded from 100; leave it out (min_prices counts returns all the same)"
+        )
+
+
+def check_signal(path: str, leaf: Leaf, dataset: Dataset) -> None:
+    """Raise ConfigError where a leaf's signal is not there, names assets beyond its universe, or must not go short."""
+    table = dataset.facts.point_in_time.tables.get("signals")
+    names = () if table is None else table.first_texts
+    if table is None or leaf.signal not in names:
+        raise ConfigError(
+            f"sleeve '{path}': dataset '{leaf.dataset}' has no signal '{leaf.signal}'{nearest(str(leaf.signal), names)}"
+        )
+    own = table.of_firsts([leaf.signal])
+    assets, weights = own.texts("asset"), own.numbers("weight")
+    beyond = {assets.values[code] for code in set(assets.codes.tolist())} - set(leaf.universe)
+    if beyond:
+        raise ConfigError(
+            f"sleeve '{path}': signal '{leaf.signal}' has a weight for '{min(beyond)}', which its universe has not "
+            f"({len(beyond)} such assets); add them, or take the universe out: it is the signal's assets then"
+        )
+    negative = np.flatnonzero(weights < 0)
+    if len(negative) and not leaf.short:
+        row = int(negative[0])
+        raise ConfigError(
+            f"sleeve '{path}': signal '{leaf.signal}' has a weight of {weights[row]:g} for "
+            f"'{assets.values[assets.codes[row]]}' on {own.numbers('date')[row]} ({len(negative):,} negative weights); "
+            "state short: true if these are shorts"
+        )
 
 
 def check_universes(tree: Sleeve, symbols: Mapping[str, Sequence[str]]) -> None:

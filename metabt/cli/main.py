@@ -313,6 +313,7 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "  metabt ingest --dataset mine --panel none              returns between the prices again\n"
         "  metabt ingest raw.csv --dataset mine --adjusted false   raw prices; dividends and splits beside them too\n"
         "  metabt ingest sp500.csv --dataset mine --table members  what is dated beside prices\n"
+        "  metabt ingest weights.csv --dataset mine --table signals --name mine   weights from outside\n"
         "  metabt ingest prices.csv --dataset mine --lakehouse /shared/lake --catalog 'postgres:host=db dbname=lake'\n"
     )
     command = _add(commands, "ingest", "store prices from files or a folder as a dataset", examples)
@@ -328,7 +329,7 @@ def _add_ingest(commands: argparse._SubParsersAction) -> None:
         "--table",
         metavar="NAME",
         help="the file holds no prices, but what is dated beside them: assets, actions, members, delistings, rates, "
-        "costs or schedules",
+        "costs, schedules or signals",
     )
     _add_reading(command)
     command.add_argument(
@@ -378,6 +379,7 @@ def _add_reading(command: argparse.ArgumentParser) -> None:
     add("--percent", action="store_true", help="these returns are in percent")
     add("--wide", action="store_true", help="every column is a symbol, whatever it is called")
     add("--universe", metavar="NAME", help="universe that a table of members is of")
+    add("--name", metavar="NAME", help="signal that a table of weights is of")
 
 
 def _truth(text: str) -> bool:

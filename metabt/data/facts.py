@@ -16,6 +16,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from metabt.data.point_in_time.membership import member_mask
+from metabt.data.point_in_time.signals import NO_SIGNALS, Signal
 from metabt.data.point_in_time.tables import PointInTime
 from metabt.data.prices import Prices, partitions
 from metabt.values.digests import array_digest, joint_digest
@@ -51,6 +52,7 @@ class Facts:
     _observed: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = field(default_factory=dict, init=False)
     _joined: dict[tuple[tuple[str, ...], ...], str] = field(default_factory=dict, init=False)
     _members: dict[tuple[str, tuple[str, ...]], np.ndarray] = field(default_factory=dict, init=False)
+    _signals: dict[tuple[str, tuple[str, ...], str | None], Signal] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, prices: Prices, point_in_time: PointInTime | None = None) -> Facts:
@@ -120,6 +122,17 @@ class Facts:
             found.flags.writeable = False
             self._members[asked] = found
         return self._members[asked]
+
+    def signal(self, name: str, symbols: tuple[str, ...], start: str | None) -> Signal:
+        """Return what a signal decides for a universe in the sessions of its calendar, from `start` on.
+
+        A signal that it does not know decides nothing.
+        """
+        asked = name, symbols, start
+        if asked not in self._signals:
+            table = self.point_in_time.tables.get("signals", NO_SIGNALS)
+            self._signals[asked] = Signal.of(table, name, symbols, self.dates, start)
+        return self._signals[asked]
 
     def digest(self, symbols: tuple[str, ...]) -> str:
         """Return one digest of its calendar and of all that `symbols` observed."""

@@ -26,7 +26,7 @@ from metabt.data.facts import Facts
 from metabt.data.point_in_time.asset_prices import by_asset
 from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.membership import universe_names
-from metabt.data.point_in_time.tables import PointInTime
+from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.data.point_in_time.with_events import turned_into, with_events
 from metabt.data.prices import Prices
 from metabt.data.step import Step
@@ -89,6 +89,10 @@ class Frames:
     def members(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return dataset -> universe -> every asset that ever belonged to it, sorted."""
         return {name: _universes(known, self._assets(name)) for name, known in self._tables.items()}
+
+    def signals(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return dataset -> signal -> every asset that it names, sorted."""
+        return {name: universe_names(_signals_of(known)) for name, known in self._tables.items()}
 
     def datasets(self, trees: Sequence[Sleeve]) -> dict[str, Dataset]:
         """Return the datasets that the trees read, by name, with the trees' symbols alone."""
@@ -170,18 +174,22 @@ def _universes(known: PointInTime, symbols: Names) -> dict[str, Names]:
 
 
 class Memberships(Mapping[str, Mapping[str, tuple[str, ...]]]):
-    """Dataset -> universe -> every asset that ever belonged to it; a dataset's are read when they are asked for."""
+    """Dataset -> universe -> every asset that ever belonged to it; a dataset's are read when they are asked for.
 
-    def __init__(self, source: Lakehouse) -> None:
-        """Take the lakehouse; nothing is read."""
-        self._source = source
+    Or dataset -> signal -> every asset that it names, those without prices among them: a weight is of something.
+    """
+
+    def __init__(self, source: Lakehouse, table: str = "members") -> None:
+        """Take the lakehouse, and which of the two tables it is about; nothing is read."""
+        self._source, self._table = source, table
 
     def __getitem__(self, name: str) -> dict[str, tuple[str, ...]]:
-        """Return universe -> assets of a dataset."""
+        """Return universe, or signal, -> assets of a dataset."""
         symbols = self._source.symbols()
         if name not in symbols:
             raise KeyError(name)
-        return _universes(self._source.dated([name])[name], symbols[name])
+        known = self._source.dated([name])[name]
+        return _universes(known, symbols[name]) if self._table == "members" else universe_names(_signals_of(known))
 
     def __iter__(self) -> Iterator[str]:
         """Return the names of the datasets."""
@@ -190,6 +198,10 @@ class Memberships(Mapping[str, Mapping[str, tuple[str, ...]]]):
     def __len__(self) -> int:
         """Return the number of datasets."""
         return len(self._source.symbols())
+
+
+def _signals_of(known: PointInTime) -> DatedTable | None:
+    return known.tables.get("signals")
 
 
 class Lakehouse:
@@ -226,6 +238,10 @@ class Lakehouse:
     def members(self) -> Memberships:
         """Return dataset -> universe -> every asset that ever belonged to it, sorted; read when it is asked for."""
         return Memberships(self)
+
+    def signals(self) -> Memberships:
+        """Return dataset -> signal -> every asset that it names, sorted; read when it is asked for."""
+        return Memberships(self, "signals")
 
     def dated(self, names: Sequence[str]) -> dict[str, PointInTime]:
         """Return what is dated beside the prices of some datasets; each is read once."""
@@ -378,33 +394,39 @@ def wanted(trees: Iterable[Sleeve]) -> dict[str, tuple[str, ...]]:
 
 
 def source_of(
-    prices: Any, *, to_write: bool = False, panel: Any = None, tables: Any = None, adjusted: Any = True
+    prices: Any,
+    *,
+    to_write: bool = False,
+    panel: Any = None,
+    tables: Any = None,
+    adjusted: Any = True,
+    signals: Any = None,
 ) -> Frames | Lakehouse:
     """Return the source that `prices` is: a path, a wide frame, Prices, {dataset: any of these}, or a source.
 
     With `to_write` a lakehouse that can be written is attached for it at once, which is quicker than to do so later.
     `panel` states the steps of prices in memory, of a single dataset or by dataset, `tables` what is dated beside them,
-    and `adjusted` whether they are adjusted for splits and distributions.
+    `signals` weights from outside by name, and `adjusted` whether prices are adjusted for splits and distributions.
 
     Raises
     ------
     ConfigError
-        For a `panel`, `tables` or `adjusted` of a lakehouse, which has what was stated when it was ingested, or one
-        that cannot be meant.
+        For a `panel`, `tables`, `adjusted` or `signals` of a lakehouse, which has what was stated when it was ingested,
+        or one that cannot be meant.
     DataError
         For tables that would not be ingested.
     """
-    if (tables is not None or adjusted is not True) and not isinstance(prices, Frames):
+    if (tables is not None or adjusted is not True or signals is not None) and not isinstance(prices, Frames):
         if isinstance(prices, Lakehouse | str | Path):
             raise ConfigError(
-                "tables and adjusted are stated of prices in memory, and prices are those of a lakehouse, which has "
-                "what was ingested: metabt ingest FILE --dataset NAME --table TABLE"
+                "tables, adjusted and signals are stated of prices in memory, and prices are those of a lakehouse, "
+                "which has what was ingested: metabt ingest FILE --dataset NAME --table TABLE"
             )
         from metabt.lakehouse.ingestion.tables.handed_over import tables_of_frames
 
         source = source_of(prices, panel=panel)
         assert isinstance(source, Frames)  # of a lakehouse it has been refused
-        return source.with_tables(tables_of_frames(tables, adjusted, source.symbols()))
+        return source.with_tables(tables_of_frames(tables, adjusted, source.symbols(), signals))
     if panel is not None and isinstance(prices, Lakehouse | str | Path):
         raise ConfigError(
             f"panel is {shown(panel)}, and prices are those of a lakehouse, whose steps are stated with its datasets; "

@@ -5,7 +5,8 @@
    metabt.portfolio.sleeve.
 3. A tree has one rate of cash and one currency: what its root states holds for all beneath, and no sleeve may state
    another.
-4. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
+4. A leaf over a signal takes its assets, its dates and its weights from there, and decides nothing by itself.
+5. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
    sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
 """
 
@@ -23,6 +24,7 @@ from metabt.errors import ConfigError, nearest
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer, build_selector
 from metabt.portfolio.drawn import EVER, OF, Drawn, drawn
+from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.settings import PARSERS
 from metabt.portfolio.sleeve import Estimator, Leaf, Rules, Sleeve
 from metabt.portfolio.templates import count_characters, count_sleeves, expand, is_template
@@ -36,11 +38,14 @@ _OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after", "
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
 _STRUCTURE = {"universe", "sleeves", "defaults"}
+_OUTSIDE = {"signal", "short"}
+DECIDES = {"optimizer", "selector", "fallback", "schedule", "lookback", "direction", "min_coverage"}
+"""What a leaf over a signal has no use for."""
 _NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Settings = Mapping[str, Any]
 Memberships = Mapping[str, Mapping[str, Sequence[str]]]
-"""Dataset -> universe -> every asset that ever belonged to it."""
+"""Dataset -> universe -> every asset that ever belonged to it; or dataset -> signal -> every asset that it names."""
 
 
 def resolve(
@@ -50,6 +55,7 @@ def resolve(
     start: str | None = None,
     leaves: dict[str, Sleeve] | None = None,
     members: Memberships | None = None,
+    signals: Memberships | None = None,
 ) -> Sleeve:
     """Return the sleeve that a tree of plain values describes.
 
@@ -61,6 +67,7 @@ def resolve(
     start : earliest decision, ISO date; replaces every `start` in the tree; None leaves them
     leaves : leaves that were resolved before with the same symbols; those of this tree are added to it
     members : dataset -> universe -> every asset that ever belonged to it; None is unknown
+    signals : dataset -> signal -> every asset that it ever names; None is unknown
 
     Raises
     ------
@@ -75,7 +82,7 @@ def resolve(
     rest = {key: value for key, value in tree.items() if key != "name"}
     always = {} if start is None else {"start": start}
     known = {} if leaves is None else leaves
-    sleeve = _Resolver(symbols, always, known, members).node(name, "", rest, _of_root(rest), ())
+    sleeve = _Resolver(symbols, always, known, members, signals).node(name, "", rest, _of_root(rest), ())
     check_alike(sleeve)
     return sleeve
 
@@ -117,8 +124,9 @@ class _Resolver:
         always: Settings,
         leaves: dict[str, Sleeve],
         members: Memberships | None,
+        signals: Memberships | None,
     ) -> None:
-        self.symbols, self.members = symbols, members
+        self.symbols, self.members, self.signals = symbols, members, signals
         self.always = always
         self.leaves = leaves
 
@@ -176,6 +184,8 @@ class _Resolver:
         return sleeve
 
     def _leaf(self, name: str, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Sleeve:
+        if settings.get("signal") is not None:
+            return Sleeve(name, self._of_signal(path, settings, chain))
         rules = self._rules(path, settings, chain, _RULES | _OF_LEAF)
         rules["dataset"] = rules.get("dataset") or self._only_dataset(path)
         universe = settings.get("universe")
@@ -194,6 +204,42 @@ class _Resolver:
                 check = build_optimizer(it).check_names
                 _blamed(path, partial(check, leaf.universe, f"optimizer '{it.name}'", "in its universe"))
         return Sleeve(name, leaf)
+
+    def _of_signal(self, path: str, settings: Settings, chain: tuple[Settings, ...]) -> Leaf:
+        """Return a leaf whose weights come from outside."""
+        for key in settings:
+            if key in DECIDES:
+                raise ConfigError(
+                    f"sleeve '{path}': '{key}' is of a sleeve that decides itself, and this one takes its weights and "
+                    f"their dates from signal '{settings['signal']}'; take one of the two out"
+                )
+        rules = self._rules(path, settings, chain, (_RULES | _OF_LEAF | _OUTSIDE) - DECIDES)
+        rules["dataset"] = rules.get("dataset") or self._only_dataset(path)
+        universe = settings.get("universe")
+        if isinstance(universe, Mapping):
+            raise ConfigError(
+                f"sleeve '{path}': a universe that is drawn by a rule, beside signal '{rules['signal']}', which says "
+                "itself what is held; take the universe out, or list symbols"
+            )
+        if universe is None:
+            symbols = self._named_by(path, rules["signal"], rules["dataset"])
+        else:
+            symbols = self._universe(path, universe, rules["dataset"])
+        return Leaf(**rules, universe=symbols, schedule=Schedule(every=1), lookback=0, fallback=())
+
+    def _named_by(self, path: str, signal: str, dataset: str) -> tuple[str, ...]:
+        """Return every asset that a signal names."""
+        if self.signals is None:
+            return ()
+        self._check_dataset(path, dataset)
+        known = self.signals.get(dataset, {})
+        if signal not in known:
+            cure = nearest(signal, known) or (
+                f"; dataset '{dataset}' has no table signals: metabt ingest FILE --dataset {dataset} --table signals, "
+                "or backtest(..., signals={NAME: frame}) for prices in memory"
+            )
+            raise ConfigError(f"sleeve '{path}': no signal is called '{signal}'{cure}")
+        return tuple(sorted(known[signal]))
 
     def _only_dataset(self, path: str) -> str:
         if self.symbols is not None and len(self.symbols) == 1:
@@ -217,12 +263,15 @@ class _Resolver:
             raise ConfigError(f"sleeve '{path}': no membership is called '{rule.members}'{cure}")
         return tuple(sorted(known[rule.members]))
 
+    def _check_dataset(self, path: str, dataset: str) -> None:
+        if self.symbols is not None and dataset not in self.symbols:
+            raise ConfigError(f"sleeve '{path}': no dataset is called '{dataset}'{nearest(dataset, self.symbols)}")
+
     def _universe(self, path: str, universe: object, dataset: str) -> tuple[str, ...]:
         if universe == "all":
             if self.symbols is None:
                 return ()
-            if dataset not in self.symbols:
-                raise ConfigError(f"sleeve '{path}': no dataset is called '{dataset}'{nearest(dataset, self.symbols)}")
+            self._check_dataset(path, dataset)
             return tuple(sorted(self.symbols[dataset]))
         if not isinstance(universe, list | tuple) or not universe:
             raise ConfigError(f"sleeve '{path}': universe is {universe!r}, wanted a list of symbols, 'all', or a rule")
@@ -277,8 +326,17 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
         raise ConfigError(
             f"sleeve '{path}' has both sleeves and a universe; a leaf has a universe, a meta sleeve sleeves"
         )
+    if is_meta and "signal" in settings:
+        raise ConfigError(
+            f"sleeve '{path}' has both sleeves and a signal; a leaf takes its weights from a signal, a meta sleeve "
+            "weights sleeves: make the signal a leaf of its own beneath it"
+        )
+    if "short" in settings and settings.get("signal") is None:
+        raise ConfigError(
+            f"sleeve '{path}': 'short' lets the weights of a signal be negative; state its signal, or direction: short"
+        )
     other = _OF_LEAF if is_meta else _OF_META
-    known = (_INHERITED - other) | _STRUCTURE
+    known = (_INHERITED - other) | _STRUCTURE | (set() if is_meta else _OUTSIDE)
     if "expand" in settings:
         raise ConfigError(
             f"sleeve '{path}': expand makes several sleeves of one, and the root is one; put the template beneath "
@@ -290,7 +348,7 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
             raise ConfigError(f"sleeve '{path}': '{key}' belongs to a {'leaf' if is_meta else 'meta sleeve'}; {cure}")
         if key not in known:
             raise ConfigError(f"sleeve '{path}': unknown key '{key}'{nearest(str(key), known)}")
-    if not is_meta and "universe" not in settings:
+    if not is_meta and "universe" not in settings and settings.get("signal") is None:
         raise ConfigError(f"sleeve '{path}' is empty: it has neither a universe (a leaf) nor sleeves (a meta sleeve)")
 
 

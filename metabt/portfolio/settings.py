@@ -201,6 +201,13 @@ def _text(key: str, values: Sequence[object]) -> str:
     return value
 
 
+def _flag(key: str, values: Sequence[object]) -> bool:
+    value = values[-1]
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} is {value!r}, wanted true or false")
+    return value
+
+
 def parse_date(key: str, value: object) -> str:
     """Return a date, or a text that is one, as ISO text; ConfigError, which names `key`, for anything else."""
     if isinstance(value, datetime.date):
@@ -231,5 +238,7 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "direction": _one_of("long", "short"),
     "dataset": _text,
     "delisting": _delisting,
+    "signal": _text,
+    "short": _flag,
 }
 """Setting -> parser: takes the key and its stated values, outermost first, and returns the value of a spec."""

@@ -133,7 +133,14 @@ class Rules:
         return json.dumps(self._plainly, sort_keys=True)
 
 
-LATER: Mapping[str, object] = {"cash": Cash(), "drawn": None, "delisting": Delisting(), "currency": None}
+LATER: Mapping[str, object] = {
+    "cash": Cash(),
+    "drawn": None,
+    "delisting": Delisting(),
+    "currency": None,
+    "signal": None,
+    "short": False,
+}
 """Field of a spec -> the value with which it is left out of the spec's plain values."""
 
 
@@ -159,23 +166,30 @@ class Leaf(Rules):
     """How its universe is drawn anew at every decision; None: all of it is eligible."""
     delisting: Delisting = Delisting()
     """Returns of delistings whose own is not stated, by kind."""
+    signal: str | None = None
+    """Name of the weights that it takes from its dataset's table `signals`, on their dates; None: it decides itself."""
+    short: bool = False
+    """Whether weights of its signal may be negative."""
 
     @property
     def reach(self) -> int:
         """Sessions ahead of a partition that its decisions may read."""
+        if self.signal is not None:
+            return 0
         return max(self.lookback, self.drawn.reach if self.drawn else 0)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved spec; of what a universe is drawn from only what was stated of it."""
-        if self.drawn is None or self.drawn.stated:
+        is_stated = self.signal is None if self.drawn is None else self.drawn.stated
+        if is_stated:
             return digest(self._plainly)
         return digest({name: it for name, it in self._plainly.items() if name != "universe"})
 
     @property
     def is_drawn(self) -> bool:
         """Whether its universe is drawn anew: it has assets then that nobody knew of at first."""
-        return self.drawn is not None
+        return self.drawn is not None or self.signal is not None
 
     @property
     def holds_shorts(self) -> bool:
@@ -248,7 +262,9 @@ class Sleeve:
             self.sleeves
         )
         held = f", {len(self.spec.universe):,} assets of '{self.spec.dataset}'" if isinstance(self.spec, Leaf) else ""
-        return f"Sleeve({self.name!r}{beneath}{held}, optimizer {self.spec.optimizer.name})"
+        signal = self.spec.signal if isinstance(self.spec, Leaf) else None
+        by = f"optimizer {self.spec.optimizer.name}" if signal is None else f"signal {signal!r}"
+        return f"Sleeve({self.name!r}{beneath}{held}, {by})"
 
     @classmethod
     def meta(cls, name: str, sleeves: tuple[Sleeve, ...], **rules: object) -> Sleeve:

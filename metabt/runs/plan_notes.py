@@ -84,7 +84,7 @@ def _steps(plan: Plan) -> dict[str, list[str]]:
 def _lacking(plan: Plan, end: np.datetime64 | None) -> Iterable[LeftOut]:
     gaps = {name: frozenset(with_gaps(plan.datasets[name], symbols)) for name, symbols in wanted(plan.trees).items()}
     for node in plan.nodes.values():
-        if isinstance(node.spec, Leaf) and node.spec.dataset in gaps:
+        if isinstance(node.spec, Leaf) and node.spec.signal is None and node.spec.dataset in gaps:
             symbols = sorted(gaps[node.spec.dataset] & set(node.spec.universe))
             sessions = decided_on(node.spec, node.calendar.sessions, end, node.opens)
             if symbols and len(sessions):

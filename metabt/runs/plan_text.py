@@ -51,11 +51,18 @@ def _describe(sleeve: Sleeve, node: Node) -> str:
     holds = f"{len(spec.universe)} of {spec.dataset}" if isinstance(spec, Leaf) else f"{len(spec.children)} sleeves"
     side = " short" if isinstance(spec, Leaf) and spec.direction == "short" else ""
     picks = f", {_spell(spec.selector)}" if isinstance(spec, Leaf) and spec.selector.name != "all" else ""
+    if isinstance(spec, Leaf) and spec.signal is not None:
+        long_short = ", long and short" if spec.short else ""
+        return f"{holds}, signal {spec.signal}{long_short}; on its dates, lag {spec.lag}, {_charged(spec)}"
     weights, scheduled = _spell(sleeve.estimators["optimizer"]), _scheduled(spec, node)
     return (
         f"{holds}{side}{picks}, {weights}; {spelled(spec.schedule.plain())}, lookback {spec.lookback}, lag {spec.lag}, "
-        f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp; {scheduled} scheduled sessions"
+        f"{_charged(spec)}; {scheduled} scheduled sessions"
     )
+
+
+def _charged(spec: Rules) -> str:
+    return f"{spec.costs.commission_bp:g}+{spec.costs.slippage_bp:g} bp"
 
 
 def _spell(estimator: Estimator) -> str:

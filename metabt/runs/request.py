@@ -17,7 +17,7 @@ import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
 from metabt.build.currencies import currencies_in, homes_of, in_currency
-from metabt.build.dated_inputs import COSTS
+from metabt.build.dated_inputs import COSTS, SIGNALS
 from metabt.build.decision_days import opened
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
 from metabt.build.named_rates import RATES
@@ -32,7 +32,7 @@ from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
 from metabt.numerics.platform import numeric_platform
 from metabt.portfolio.drawn import EVER, OF
-from metabt.portfolio.resolve import Memberships, resolve
+from metabt.portfolio.resolve import DECIDES, Memberships, resolve
 from metabt.portfolio.schedule import spelled
 from metabt.portfolio.settings import parse_date
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
@@ -159,6 +159,9 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
         }
         beside = [array_digest(np.packbits(facts.members(*each))) for each in sorted(drawn)]
         tables = facts.point_in_time.tables
+        outside = {leaf.signal for _, leaf in tree.leaves() if leaf.dataset == name and leaf.signal is not None}
+        if outside and SIGNALS in tables:
+            beside.append(tables[SIGNALS].of_firsts(sorted(outside)).digest)
         rate = tree.spec.cash.rate
         if isinstance(rate, str) and RATES in tables:
             beside.append(tables[RATES].of_firsts([rate]).digest)
@@ -199,6 +202,7 @@ def resolved(
     is_meta_backtest: bool | None,
     leaves: dict[str, Sleeve] | None = None,
     members: Memberships | None = None,
+    signals: Memberships | None = None,
 ) -> Sleeve:
     """Return a tree with every default filled in and checked.
 
@@ -210,6 +214,7 @@ def resolved(
     is_meta_backtest : True refuses a tree that is a single leaf
     leaves : leaves that were resolved before, as in `resolve`
     members : dataset -> universe -> every asset that ever belonged to it
+    signals : dataset -> signal -> every asset that it names
 
     Raises
     ------
@@ -228,7 +233,7 @@ def resolved(
             )
         found = tree
     else:
-        found = resolve(tree, symbols=symbols, start=start, leaves=leaves, members=members)
+        found = resolve(tree, symbols=symbols, start=start, leaves=leaves, members=members, signals=signals)
     check_universes(found, symbols)
     check_shape(found, is_meta_backtest)
     return found
@@ -309,6 +314,8 @@ def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
     if node.get("drawn") is not None:
         rule = {key: value for key, value in node["drawn"].items() if key != "stated"}
         stated["universe"] = {**rule, OF if node["drawn"].get("stated") else EVER: node["universe"]}
+    if stated.get("signal") is not None:  # nobody can state what it has no use for
+        stated = {key: value for key, value in stated.items() if key not in DECIDES}
     if stated.get("min_history") == 0:  # the lookback, which nobody can state as a number of its own
         del stated["min_history"]
     return stated | ({"sleeves": {child["name"]: _settings(child) for child in children}} if children else {})

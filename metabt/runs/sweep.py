@@ -200,14 +200,15 @@ class _Forest:
         return Share.stated(next(iter(stated.values()), None))
 
     def _resolve(self) -> None:
-        symbols, members, trees = self.source.symbols(), self.source.members(), {}
+        symbols, trees = self.source.symbols(), {}
+        named = {"members": self.source.members(), "signals": self.source.signals()}
         leaves: dict[str, Sleeve] = {}
         for place, entry in enumerate(self.entries):
             if entry.error is None:
                 config = _config(entry)
                 try:
                     shape = config["is_meta_backtest"]
-                    trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves, members)
+                    trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves, **named)
                 except MetabtError as error:
                     entry.error = str(error)
         datasets = self.source.datasets(list(trees.values()))

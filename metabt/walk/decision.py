@@ -14,8 +14,8 @@ import numpy as np
 
 from metabt.estimators.optimizers.base import Optimizer
 from metabt.portfolio.built_estimators import bounded, build_optimizer
-from metabt.portfolio.sleeve import Rules
-from metabt.walk.block import Decisions
+from metabt.portfolio.sleeve import Leaf, Rules
+from metabt.walk.block import HELD, UNSELECTED, Decisions
 from metabt.walk.candidates import Candidates
 
 log = logging.getLogger("metabt.decisions")
@@ -45,6 +45,27 @@ class Weighed:
         """Note the decisions `rows`, which are solved by `weights`, (n_rows, n_items)."""
         self.weights[rows] = weights
         self.status[rows] = np.where(weights.any(axis=1), status, "cash")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a leaf's signal decides in the sessions of its inputs."""
+
+    rows: np.ndarray
+    """(n_decisions,) int64 sessions that decide, ascending."""
+    weights: np.ndarray
+    """(n_decisions, n_assets) fractions of NAV, negative for shorts."""
+
+    def decided(self, spec: Leaf) -> Decisions:
+        """Return the decisions of a leaf that takes its weights from outside.
+
+        Its targets are the weights, scaled by what is not reserved. Their shares of risk are NaN: no window was
+        looked at. An asset without a weight has not been selected; a row without any is cash.
+        """
+        held = self.weights * (1.0 - spec.cash.reserve) + 0.0
+        status = tuple(np.where(held.any(axis=1), "ok", "cash").tolist())
+        reasons = np.where(held != 0, HELD, UNSELECTED).astype(np.int8)
+        return Decisions(self.rows, held, np.full(held.shape, np.nan), status, reasons)
 
 
 def weigh(spec: Rules, candidates: Candidates) -> Weighed:

@@ -3,7 +3,7 @@
 1. windows: the last `lookback` returns of the eligible assets, as of each scheduled session: members of the universe
    that have a price and a history and do not end
 2. select, then optimize on what was selected, each without what is constant over the window where it needs variance;
-   a short leaf does both on -r and holds -w
+   a short leaf does both on -r and holds -w. A leaf with a signal takes its weights, on their dates, in place of both
 3. hold: trade `lag` sessions later, drift in between, cash earning its rate; close what has ended or gone stale
 4. charge
 """
@@ -23,7 +23,7 @@ from metabt.walk.block import CONSTANT, HELD, INELIGIBLE, NOT_MEMBER, UNSELECTED
 from metabt.walk.candidates import Candidates
 from metabt.walk.concatenation import join_decisions
 from metabt.walk.costs import AssetCosts
-from metabt.walk.decision import NOTHING, Spared, weigh
+from metabt.walk.decision import NOTHING, Outside, Spared, weigh
 from metabt.walk.leaf_holdings import LeafHoldings
 from metabt.walk.leaf_partitions import cut
 from metabt.walk.path_dependent import Pending
@@ -66,6 +66,8 @@ class LeafInputs:
     opens: np.ndarray | None = None
     """(n_sessions,) bool: a day that the schedule decides on falls on the session, or on a day since the one before;
     None where it counts sessions or periods."""
+    signal: Outside | None = None
+    """Weights from outside, by the sessions that decide them; None where the leaf decides itself."""
 
     def windows(self, spec: Leaf, stops: np.ndarray) -> Windows:
         """Return the windows of a leaf that end before the rows `stops`."""
@@ -131,6 +133,8 @@ def _decisions(
     measured: bool,
 ) -> Decisions:
     """Return what is decided at the scheduled sessions, from the first that holds anything."""
+    if inputs.signal is not None:
+        return from_first(inputs.signal.decided(spec), state.live)
     opens, _ = schedule(spec, state, inputs.dates, inputs.opens)
     pending: Pending | None = None
     rows = _rows(spec, inputs, opens)

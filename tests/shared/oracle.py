@@ -47,6 +47,7 @@ DEFAULTS = {
     "cash": None,
     "delisting": {},
     "currency": None,
+    "signal": None,
 }
 PERIODS = {
     "weekly": lambda t: t.isocalendar()[:2],
@@ -187,6 +188,10 @@ class Market:
         """Return the session with whose close a symbol is gone for good."""
         return None
 
+    def outside(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> dict[str, float] | None:
+        """Return the weights that a leaf's signal says at `t`, None where it says nothing new since `previous`."""
+        return None
+
     def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
         """Return what cash earned from the `previous` session to `t`."""
         return 0.0
@@ -263,6 +268,8 @@ def resolve(tree: dict, market: Market, path: str, inherited: dict, start: objec
         settings["min_history"] = settings["min_history"] or settings["lookback"]
         return Spec(path, settings, children)
     settings["dataset"] = settings["dataset"] or next(iter(market.dates))
+    if settings["signal"] is not None:
+        settings["universe"] = {"signal": settings["signal"]}
     settings["stated_universe"] = settings["universe"]
     settings["universe"] = market.universe(settings["dataset"], settings["universe"])
     return Spec(path, settings, [])
@@ -343,7 +350,12 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
             raise ArithmeticError(f"{spec.path} is ruined on {t.date()}")
         before = {s: held[s] * (1 + returns[s].get(t, 0.0)) / (1 + gross) for s in held}
 
-        if i in scheduled and i >= spec.lookback:
+        if spec.signal is not None:
+            said = market.outside(spec, sessions[i - 1] if i else None, t)
+            if said is not None and (any(said.values()) or book.decisions):
+                book.decisions[t] = from_outside(spec, said)
+                queue[i + spec.lag] = book.decisions[t].weights
+        elif i in scheduled and i >= spec.lookback:
             window = sessions[i - spec.lookback + 1 : i + 1]
             leaving = traded_to(before, queue[max(queue)], spec.band()) if queue else before
             members = {s for s in market.members(spec, t) if ends[s] is None or t < ends[s]}
@@ -399,6 +411,13 @@ def traded_to(held: dict[str, float], target: dict[str, float], band: float) -> 
             if part > 0:
                 after[s] = kept[s] + (target[s] - kept[s]) * max(0.0, 1 - excess / bought)
     return after
+
+
+def from_outside(spec: Spec, said: dict[str, float]) -> Decision:
+    """Return the decision to hold what a signal says, and nothing of what it does not name."""
+    weights = {s: spec.invested() * said.get(s, 0.0) for s in spec.universe}
+    reasons = {s: "" if weight else "unselected" for s, weight in weights.items()}
+    return Decision(weights, "ok" if any(weights.values()) else "cash", reasons=reasons)
 
 
 def settle(

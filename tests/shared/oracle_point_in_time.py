@@ -8,7 +8,8 @@ tables have. Whatever is asked of it is looked for from the beginning, row by ro
 3. who is a member at a session, by the newest row known by then; a rule is evaluated on the raw closes up to it;
 4. what cash earned since the session before, what a trade costs, and what a short does, by asset and date;
 5. what a foreign asset earned in the currency of the tree;
-6. which days a schedule decides on: an exchange's, given the days on which it is open, or those of a table.
+6. which days a schedule decides on: an exchange's, given the days on which it is open, or those of a table;
+7. what a signal from outside says at a session, by the rows known by then.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ FIRST = {
     "members": "universe",
     "rates": "name",
     "schedules": "name",
+    "signals": "name",
     **dict.fromkeys(("assets", "actions", "delistings", "costs"), "asset"),
 }
 """Table -> the column that says what a row is of."""
@@ -187,6 +189,8 @@ class PointInTimeMarket(Market):
         """Return every symbol that a leaf may ever hold: all there are, or all that were ever members."""
         if not isinstance(stated, Mapping):
             return super().universe(dataset, stated)
+        if "signal" in stated:
+            return sorted({row["asset"] for row in self.rows(dataset, "signals", stated["signal"])})
         symbols = [symbol for symbol in self.symbols(dataset) if symbol in stated.get("of", [symbol])]
         if "members" not in stated:
             return symbols
@@ -265,6 +269,24 @@ class PointInTimeMarket(Market):
                 first = {date: min(day(row["known_at"]) for row in rows if row["date"] == date) for date in dates}
                 return sorted(max(day(date), known) for date, known in first.items())
         raise LookupError(name)
+
+    # ------------------------------------------------------------------------------------------ signals
+
+    def outside(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> dict[str, float] | None:
+        """Return the whole row of the newest date that is known at `t`, if anything of it is new since `previous`."""
+        rows = self.rows(spec.dataset, "signals", spec.signal)
+        if spec.start is not None and t < day(spec.start):
+            return None
+        if spec.start is not None and previous is not None and previous < day(spec.start):
+            previous = None  # to the leaf it is the first session
+        known = [row for row in rows if day(row["date"]) <= t and day(row["known_at"]) <= t]
+        if not known:
+            return None
+        newest = max(day(row["date"]) for row in known)
+        whole = sorted((row for row in known if day(row["date"]) == newest), key=lambda row: day(row["known_at"]))
+        if previous is not None and all(max(newest, day(row["known_at"])) <= previous for row in whole):
+            return None
+        return {row["asset"]: row["weight"] for row in whole}  # of two rows about an asset the later known one
 
     # ----------------------------------------------------------------------------------- cash and costs
 

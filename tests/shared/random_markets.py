@@ -353,3 +353,66 @@ def meta(rng: np.random.Generator, market: RandomMarket, depth: int) -> dict[str
     ]
     kinds = ["equal", "inverse_volatility", {"name": "inverse_volatility", "max_weight": 0.7}]
     return {**rules(rng), "optimizer": pick(rng, kinds), "sleeves": {f"s{i}": it for i, it in enumerate(children)}}
+
+
+def with_signals(seed: int, market: RandomMarket) -> RandomMarket:
+    """Return a market with signals: `alpha` is long, `tilt` has shorts; some are told late, some corrected."""
+    rng = np.random.default_rng([seed, 4])
+    tables = {name: {**own, "signals": signals(rng, market.prices[name])} for name, own in market.tables.items()}
+    return RandomMarket(market.prices, market.volumes, tables, market.adjusted)
+
+
+def signals(rng: np.random.Generator, frame: pd.DataFrame) -> Rows:
+    """Return weights of two signals, whose sums are never above one, whichever of their rows are known."""
+    rows: Rows = []
+    first, last = frame.index[0] - pd.Timedelta(days=9), frame.index[-1] + pd.Timedelta(days=9)
+    for name in ("alpha", "tilt"):
+        days = sorted({first + pd.Timedelta(days=int(rng.integers(0, (last - first).days))) for _ in range(25)})
+        days = sorted({*days, *(day + pd.Timedelta(days=1) for day in days[::6])})  # two that fall to one session
+        for date in days:
+            late = int(rng.integers(1, 60)) if rng.random() < 0.2 else 0
+            some = rng.choice(frame.columns, int(rng.integers(1, min(6, len(frame.columns)) + 1)), replace=False)
+            for asset in sorted(map(str, some)):
+                weight = float(rng.uniform(0, 1 / len(some))) * float(rng.random() > 0.1)
+                weight *= float(rng.choice([1.0, -0.8])) if name == "tilt" else 1.0
+                known = date + pd.Timedelta(days=late)
+                row = {"name": name, "date": text(date), "asset": asset, "weight": weight, "known_at": text(known)}
+                rows.append(row)
+                if rng.random() < 0.1:
+                    told = text(known + pd.Timedelta(days=int(rng.integers(1, 40))))
+                    rows.append({**row, "weight": weight * float(rng.uniform(0, 1)), "known_at": told})
+    return rows
+
+
+def outside_tree(seed: int, market: RandomMarket) -> dict[str, object]:
+    """Return the random tree of a seed with signals in place of about half of its leaves, of one at least."""
+    rng = np.random.default_rng([seed, 5])
+    tree = random_tree(seed, market)
+    found = swapped(rng, tree, market)
+    while not any("signal" in leaf for leaf in bottom(found)):
+        found = swapped(rng, tree, market)
+    return found
+
+
+def bottom(tree: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Return the leaves of a tree."""
+    beneath = tree.get("sleeves")
+    return [leaf for child in beneath.values() for leaf in bottom(child)] if isinstance(beneath, Mapping) else [tree]
+
+
+def swapped(rng: np.random.Generator, tree: Mapping[str, object], market: RandomMarket) -> dict[str, object]:
+    """Return a tree in which some leaves take their weights from a signal of their dataset."""
+    beneath = tree.get("sleeves")
+    if isinstance(beneath, Mapping):
+        return {**tree, "sleeves": {name: swapped(rng, child, market) for name, child in beneath.items()}}
+    if rng.random() < 0.5:
+        return dict(tree)
+    kept = ("name", "dataset", "lag", "costs", "cash", "stale_after", "delisting")
+    name = str(rng.choice(["alpha", "tilt"]))
+    start = market.prices[str(tree["dataset"])].index[int(rng.integers(0, 120))]
+    return {
+        **{key: tree[key] for key in kept if key in tree},
+        "signal": name,
+        **({"short": True} if name == "tilt" else {}),
+        **({"start": text(start)} if rng.random() < 0.3 else {}),
+    }

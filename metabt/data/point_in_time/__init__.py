@@ -9,7 +9,8 @@
 6. `accrual` is what cash earns in each session, from rows of `rates`; `cost_rates` what trading and borrowing each
    asset costs, from rows of `costs`.
 7. `stated_days` are days to decide on, from rows of `schedules`.
+8. `signals` says which weights a signal from outside has decided when, as it was known then.
 
 Imports: `values`, and `data` beside it. It does not know where tables are stored.
-Offers: `DatedTable`, `PointInTime`, `Lives`, `by_asset`, `Events`, `idle_returns`, `cost_rates`.
+Offers: `DatedTable`, `PointInTime`, `Lives`, `by_asset`, `Events`, `idle_returns`, `cost_rates`, `Signal`.
 """

@@ -14,7 +14,7 @@ from metabt.data.point_in_time.tables import DatedTable
 
 
 def universe_names(table: DatedTable | None) -> dict[str, tuple[str, ...]]:
-    """Return universe -> every asset that ever belonged to it, sorted."""
+    """Return universe -> every asset that ever belonged to it, sorted; of a table of signals, those that each names."""
     if table is None:
         return {}
     assets = table.texts("asset")

@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "borrow_bp": NUMBER,
         },
         "schedules": {"name": TEXT, "date": DATE, "known_at": DATE},
+        "signals": {"name": TEXT, "date": DATE, "asset": TEXT, "weight": NUMBER, "known_at": DATE},
     }
 )
 """Table -> column -> kind."""
@@ -55,6 +56,7 @@ ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rates": ("name", "date"),
         "costs": ("asset", "first_date"),
         "schedules": ("name", "date", "known_at"),
+        "signals": ("name", "date", "asset", "known_at"),
     }
 )
 """Table -> the columns that its rows are sorted by, and that tell one row from another."""
@@ -183,6 +185,8 @@ class PointInTime:
     """Table -> its rows; a table without rows is left out."""
     adjusted: bool = True
     """Whether prices are adjusted for splits and distributions already; else `actions` make returns of them."""
+    returns: bool = False
+    """Whether some of the prices are levels that returns were compounded into: their size says nothing."""
 
     def __bool__(self) -> bool:
         """Return whether anything differs from adjusted prices alone."""

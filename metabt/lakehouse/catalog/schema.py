@@ -44,6 +44,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         "closed": "BOOLEAN",
         "panel": "VARCHAR",
         "adjusted": "BOOLEAN",
+        "returns": "BOOLEAN",
         "tables": "VARCHAR",
         "symbols": "BIGINT",
         "sessions": "BIGINT",

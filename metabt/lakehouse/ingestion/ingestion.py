@@ -130,7 +130,8 @@ class Storing:
     @property
     def facts(self) -> dict[str, Any]:
         """What is stated of the dataset; None leaves a fact as it was."""
-        return {"closed": self.closed, "panel": self.panel, "adjusted": self.options.adjusted}
+        made = True if self.options.returns else None
+        return {"closed": self.closed, "panel": self.panel, "adjusted": self.options.adjusted, "returns": made}
 
 
 def ingest(
@@ -194,6 +195,12 @@ def ingest(
     """
     if not DATASET.fullmatch(dataset):
         raise ConfigError(f"dataset name {dataset!r}: use letters, digits, '_', '.' and '-', at most 64 of them")
+    for name, table in (("universe", "members"), ("name", "signals")):
+        if options is not None and getattr(options, name) is not None:
+            raise ConfigError(
+                f"{options.named(name)} is of the table '{table}', and these are prices; say "
+                f"{options.say(table=table)} too, or leave it out"
+            )
     located(path)  # an address is refused before anything is read
     how = Storing(closed, _panel(dataset, panel), replace, rescale, options or Options())
     name = "frame"
@@ -231,8 +238,8 @@ def restate(
     Raises
     ------
     ConfigError
-        For a dataset that is not there, a step that is not registered, or prices that are said to be adjusted while
-        there are actions.
+        For a dataset that is not there, a step that is not registered, prices that are said to be adjusted while
+        there are actions, or raw while they are made of returns.
     StoreError
         For a lakehouse that cannot be written.
     """
@@ -242,6 +249,11 @@ def restate(
         chosen(dataset_symbols(con), dataset, None)
         if adjusted:
             _refuse_actions(con, dataset)
+        if adjusted is False and stated_facts(con, dataset)["returns"]:
+            raise ConfigError(
+                f"dataset '{dataset}' is made of returns, which have dividends and splits in them, so its prices are "
+                "not raw; ingest raw closes as a dataset of their own"
+            )
         record(con, dataset, {"closed": closed, "panel": text, "adjusted": adjusted}, extent_of(con, dataset))
         now = stated_facts(con, dataset)
         said = f"{dataset}: {'closed' if now['closed'] else 'open'}, steps between prices and returns: "
@@ -313,6 +325,11 @@ def _refuse_mixture(con: duckdb.DuckDBPyConnection, dataset: str, rows: Observat
     if not held:
         return
     is_adjusted = bool(held[0][0])
+    if options.returns and not is_adjusted:
+        raise DataError(
+            "its stored prices are raw, and returns have dividends and splits in them, so actions would count twice; "
+            "ingest returns as a dataset of their own"
+        )
     if options.adjusted not in (None, is_adjusted):
         raise DataError(
             f"its stored prices are stated to be {'adjusted' if is_adjusted else 'raw'}; leave "

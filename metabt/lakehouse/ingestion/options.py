@@ -55,6 +55,8 @@ class Options:
     """Whether prices are adjusted for splits and dividends already; None leaves it as it was, True for new ones."""
     universe: str | None = None
     """Universe that all rows of a table of members are of."""
+    name: str | None = None
+    """Signal that all rows of a table of signals are of."""
     stem: str | None = None
     """What a file of one asset is called; its symbol where a folder holds a file for each."""
     face: Face = "python"

@@ -5,7 +5,8 @@
 2. An asset dies once, and merges once.
 3. A delisting is not before the last price, but for that of the very session in which it takes effect.
 4. What is received for an asset that has prices has prices, or a life in `assets`: it could not be valued otherwise.
-5. A table of assets none of which the dataset knows is of another dataset.
+5. A table of assets none of which the dataset knows is of another dataset. Every asset of a signal has prices.
+6. The weights of a signal's date sum to one at most, as they were known at any time: what is missing is cash.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def check_together(found: Merged) -> None:
         _refuse_overlaps(found, ("symbol",), "its symbol is another asset's then")
     if name == "delistings":
         _refuse_second(found, np.ones(len(found.numbers), np.bool_), "the asset is delisted already")
+    if name == "signals":
+        _refuse_too_much(found)
     if name == "actions":
         kind = _texts(found.rows, "kind")
         _refuse_second(found, texts(kind) == "merger", "the asset has merged already")
@@ -67,6 +70,8 @@ def check_against_prices(
     lives = Lives.of(symbols, found.table if name == "assets" else others.get("assets"))
     if "asset" in found.rows:
         _refuse_strangers(found, dataset, symbols, lives)
+    if name == "signals":
+        _refuse_unknown(found, dataset, symbols, lives)
     if name == "actions":
         _refuse_worthless(found, symbols, lives)
     if name == "delistings":
@@ -128,6 +133,47 @@ def _refuse_worthless(found: Merged, symbols: tuple[str, ...], lives: Lives) -> 
         raise DataError(
             f"{_told(found, int(bad[0]))}: there are no prices of '{name}', which is received"
             f"{nearest(name, priced)}{_in_all(len(bad))}; ingest its prices first, or write its worth as cash"
+        )
+
+
+def _refuse_unknown(found: Merged, dataset: str, symbols: tuple[str, ...], lives: Lives) -> None:
+    assets = _texts(found.rows, "asset")
+    held = frozenset(lives.assets_of(symbols))
+    bad = np.flatnonzero(np.array([*(text not in held for text in assets.values), False], np.bool_)[assets.codes])
+    if len(bad):
+        named = assets.values[assets.codes[bad[0]]]
+        raise DataError(
+            f"{_told(found, int(bad[0]))}: dataset '{dataset}' has no prices of '{named}'{nearest(named, held)}"
+            f"{_in_all(len(bad))}; ingest its prices first, or delete its rows"
+        )
+
+
+def _refuse_too_much(found: Merged) -> None:
+    """Raise DataError where the weights of a date, as they were known at some time, sum to more than one."""
+    weights, known = _dates(found.rows, "weight"), _dates(found.rows, "known_at")
+    group = groups(found.rows, ("name", "date"))
+    order = np.lexsort((plain(known), group))
+    starts = np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))[: len(order)]
+    assets = _texts(found.rows, "asset").codes
+    for first, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
+        of_date = order[first:stop]
+        days = known[of_date]
+        if days[0] == days[-1]:
+            _refuse_above(found, of_date, float(weights[of_date].sum()))
+            continue
+        for day in np.unique(days):
+            seen = of_date[days <= day]  # in order of known_at: of two rows about an asset the later one counts
+            newest_of = dict(zip(assets[seen].tolist(), weights[seen].tolist(), strict=True))
+            _refuse_above(found, seen, sum(newest_of.values()))
+
+
+def _refuse_above(found: Merged, rows: np.ndarray, total: float) -> None:
+    if total > 1.0 + 1e-9:
+        place = int(rows[np.argmax(found.numbers[rows] > 0)])
+        raise DataError(
+            f"{_told(found, place)}: the weights of signal '{cell(found.rows['name'], place)}' on "
+            f"{cell(found.rows['date'], place)} sum to {total:.10g}, wanted at most 1; write fractions of the sleeve's "
+            "value, as 0.25 for 25 %: what is missing to 1 is cash"
         )
 
 

@@ -11,7 +11,7 @@ from metabt.data.point_in_time.tables import COLUMNS, DATE, FLAG, NUMBER, ORDER,
 from metabt.errors import DataError
 from metabt.values.tables import Coded, Column, Table, concat
 
-DATED = ("assets", "members", "schedules")
+DATED = ("assets", "members", "schedules", "signals")
 """Tables whose rows have a date from which on they were known."""
 OWN_DATE = {name: next(column for column in ORDER[name] if COLUMNS[name][column] == DATE) for name in COLUMNS}
 """Table -> the column that says from when on a row holds."""

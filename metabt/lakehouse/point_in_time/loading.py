@@ -61,7 +61,8 @@ def load_point_in_time(
                 what = f"dataset '{owner}', table {table}: its rows are not those that were ingested"
                 raise damage(con, what, [table], COPY, at)
             found[owner][table] = dated
-    return {name: PointInTime(found[name], bool(rows[name]["adjusted"])) for name in found}
+    facts = {name: (bool(rows[name]["adjusted"]), bool(rows[name]["returns"])) for name in found}
+    return {name: PointInTime(found[name], *facts[name]) for name in found}
 
 
 def stray_rows(con: duckdb.DuckDBPyConnection) -> list[str]:

@@ -1,9 +1,9 @@
 """Merge incoming rows with stored ones: what is new, what replaces, what was there, and since when each was known.
 
 1. Rows of a source that are equal in all columns are one row; rows that say two things of one matter are refused.
-2. A row of members, assets or schedules without `known_at` was known from its own date on, if it comes in time: in a
-   table's first file, or dated after all that the table has (of members: of the same universe, of schedules: of the
-   same name). Otherwise it is known from the day of ingestion on.
+2. A row of members, assets, schedules or signals without `known_at` was known from its own date on, if it comes in
+   time: in a table's first file, or dated after all that the table has (of the same universe, schedule or signal).
+   Otherwise it is known from the day of ingestion on.
 3. Where only the end of what is stored changes, the row is of the first day on which both would differ, and stands
    beside the stored one: what was known first stays known first.
 4. A row that agrees with a stored one in all of ORDER replaces it where it differs, and is not written where it does
@@ -23,8 +23,8 @@ from metabt.errors import DataError
 from metabt.lakehouse.point_in_time.incoming import DATED, OWN_DATE, Incoming, groups, plain, taken, together
 from metabt.values.tables import Table
 
-SCOPE = {"members": "universe", "rates": "name", "schedules": "name"}
-"""Table -> the column within which a row comes late: another universe, rate or schedule is a table of its own."""
+SCOPE = {"members": "universe", "rates": "name", "schedules": "name", "signals": "name"}
+"""Table -> the column within which a row comes late: another universe, rate or signal is a table of its own in that."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def without_repeats(incoming: Incoming) -> Incoming:
 
 
 def newest(rows: Table, name: str) -> np.ndarray:
-    """Return the positions of the rows of a table with `known_at` that were known last of each matter, ascending."""
+    """Return the positions of the rows that were known last of each matter, ascending; of a table of DATED."""
     group = groups(rows, ORDER[name][:-1])
     order = np.lexsort((plain(rows["known_at"]), group))
     is_last = np.concatenate([group[order][1:] != group[order][:-1], [True]]) if len(order) else np.zeros(0, np.bool_)
@@ -146,7 +146,7 @@ def newest(rows: Table, name: str) -> np.ndarray:
 
 
 def _known(before: Table | None, incoming: Incoming, today: date, *, whole: bool) -> tuple[Incoming, np.ndarray]:
-    """Return rows of a table with `known_at`, each with the day it was known from; and the numbers of late ones."""
+    """Return rows of a table of DATED, each with the day from which on it was known; and the numbers of late ones."""
     unsaid = np.isnat(_dates(incoming.columns, "known_at"))
     if not unsaid.any():
         return incoming, incoming.rows[:0]
@@ -161,7 +161,7 @@ def _known(before: Table | None, incoming: Incoming, today: date, *, whole: bool
     held = base[group[own]]  # of each such row, the stored one that was known last of the same matter
     is_held = held >= 0
     same = is_held & _equal(rows, own, held, without="known_at")
-    first = event = _dates(rows, OWN_DATE[name])[own]
+    event = first = _dates(rows, OWN_DATE[name])[own]
     if "last_date" in rows:
         only_end = is_held & _equal(rows, own, held, without="known_at", nor="last_date")
         end = _dates(rows, "last_date")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metabt.data.point_in_time.tables import COLUMNS, DATE, KINDS, TEXT
-from metabt.lakehouse.point_in_time.incoming import OWN_DATE, Incoming
+from metabt.lakehouse.point_in_time.incoming import DATED, OWN_DATE, Incoming
 from metabt.values.ranges import plural
 from metabt.values.tables import Coded
 
@@ -39,6 +39,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "rates": ("name", "date", "value"),
     "costs": ("asset", "first_date"),
     "schedules": ("name", "date"),
+    "signals": ("name", "date", "asset", "weight"),
 }
 """Table -> the columns in which every row says something."""
 RATIO = ("split", "stock", "spinoff")
@@ -155,18 +156,21 @@ def _of_dates(name: str) -> list[Rule]:
         if kind == DATE
     ]
     if "last_date" in COLUMNS[name]:
-        rules += [
+        rules.append(
             Rule(
                 lambda it: _numbers(it, "first_date") > _numbers(it, "last_date"),
                 "its first_date is after its last_date",
                 "exchange them, or leave last_date empty where it has not ended",
-            ),
+            )
+        )
+    if name in DATED and name != "schedules":  # a day to decide on is told before it comes, or after
+        rules.append(
             Rule(
                 lambda it: _numbers(it, "known_at") < _numbers(it, OWN_DATE[it.name]),
-                "its known_at is before the first_date that it is about",
+                f"its known_at is before the {OWN_DATE[name]} that it is about",
                 "write the day from which on it held and was known, or leave known_at empty",
-            ),
-        ]
+            )
+        )
     return rules
 
 
@@ -303,5 +307,12 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         for column in ("commission_bp", "slippage_bp", "borrow_bp")
     ),
     "schedules": (),  # a day is told before it comes, or after
+    "signals": (
+        Rule(
+            lambda it: np.isinf(_numbers(it, "weight")),
+            "its weight is infinite",
+            "write a fraction of the sleeve's value: 0.25 for 25 %",
+        ),
+    ),
 }
 """Table -> what none of its rows may say."""

@@ -25,6 +25,7 @@ from metabt.lakehouse.point_in_time.loading import load_point_in_time
 from metabt.lakehouse.point_in_time.merging import Merged, merged
 from metabt.lakehouse.point_in_time.rules import check_rows, tidied
 from metabt.lakehouse.point_in_time.seals import recorded, recorded_text, table_seal
+from metabt.lakehouse.point_in_time.whole_rows import with_whole_rows
 from metabt.lakehouse.prices.dataset_rows import extent_of, insert_row, record, stated_facts
 from metabt.values.tables import Coded, Table
 
@@ -104,6 +105,8 @@ def store_rows(
     check_adjusted(dataset, incoming.name, held)
     incoming = tidied(incoming)
     check_rows(incoming)
+    if incoming.name == "signals" and not whole:
+        incoming = with_whole_rows(held.tables.get("signals"), incoming)
     found = merged(held.tables.get(incoming.name), incoming, day, whole=whole)
     check_together(found)
     check_against_prices(con, dataset, found, symbols, held.tables)
@@ -125,7 +128,12 @@ def store_rows(
 
 
 def check_adjusted(dataset: str, name: str, held: PointInTime) -> None:
-    """Raise DataError for actions of a dataset whose prices are adjusted for them already."""
+    """Raise DataError for actions of a dataset whose prices are adjusted for them already, or made of returns."""
+    if name == "actions" and held.returns:
+        raise DataError(
+            f"dataset '{dataset}' is made of returns, which have splits and distributions in them, so actions would "
+            "count twice; leave them out, or ingest raw closes as a dataset of their own"
+        )
     if name == "actions" and held.adjusted:
         raise DataError(
             f"the prices of dataset '{dataset}' are stated to be adjusted for splits and dividends, so actions would "

@@ -97,6 +97,8 @@ def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
         return True  # a meta sleeve trades what is beneath it
     if change.dataset != spec.get("dataset"):
         return False
+    if change.table == "signals":
+        return bool(spec.get("signal") == change.first)
     if change.table == "members":
         return (spec.get("drawn") or {}).get("members") == change.first
     return change.first in (*spec["universe"], EVERY)

@@ -1,7 +1,7 @@
 """Dataset rows: what is recorded of a dataset as a whole, in its row of `datasets`, and of each ingestion in `ingests`.
 
 1. Facts are stated by whoever ingests: whether it is closed, the steps between its prices and its returns, whether its
-   prices are adjusted. What is not stated anew stays as it was.
+   prices are adjusted, or levels that returns were compounded into. What is not stated anew stays as it was.
 2. Its extent and its seals follow from its other tables; the last seal covers the row itself.
 3. A row is written where it differs from the one that is there.
 """
@@ -21,7 +21,7 @@ from metabt.lakehouse.prices.price_digests import dataset_seals
 from metabt.lakehouse.prices.seals import row_seal
 from metabt.values.buffers import from_numpy, from_texts
 
-NEW = {"closed": False, "panel": None, "adjusted": True, "tables": None}
+NEW = {"closed": False, "panel": None, "adjusted": True, "returns": False, "tables": None}
 """Facts of a dataset of which nothing is stated."""
 
 

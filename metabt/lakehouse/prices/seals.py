@@ -24,7 +24,7 @@ INPUTS = ("close", "volume")
 BARS = ("open", "high", "low")
 """Fields that only SQL reads."""
 ROW = (
-    *("dataset", "closed", "panel", "adjusted", "tables"),
+    *("dataset", "closed", "panel", "adjusted", "returns", "tables"),
     *("symbols", "sessions", "first_date", "last_date", "calendar", "contents"),
 )
 """Columns of `datasets` that its column `digest` covers."""

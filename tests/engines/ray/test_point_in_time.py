@@ -14,7 +14,7 @@ from metabt.runs.sweep import run_sweep
 from tests.engines.test_point_in_time_laws import engine
 from tests.shared.agreement import same
 from tests.shared.jobs import job
-from tests.shared.random_markets import random_market, random_tree
+from tests.shared.random_markets import outside_tree, random_market, random_tree, with_signals
 from tests.shared.stored_markets import as_ingested, store
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
@@ -35,6 +35,22 @@ def test_every_engine_gives_the_bits_of_prices_in_memory(seed: int, tmp_path: Pa
     again = metabt.backtest(tree, lake, engine="local")
     assert again.found and again.run_id == local.run_id
     assert Lakehouse(lake).dated(["listed"])["listed"].adjusted is False
+
+
+@pytest.mark.parametrize("seed", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_every_engine_gives_the_bits_of_signals_in_memory(seed: int, tmp_path: Path) -> None:
+    of = as_ingested(with_signals(seed, random_market(seed)))
+    tree = outside_tree(seed, of)
+    lake = store(tmp_path / "lake", of)
+    twin = Path(shutil.copytree(lake, tmp_path / "twin"))
+    memory = engine(tree, of.prices, of.dated(), of.adjusted, of.volumes)
+    local = metabt.backtest(tree, lake, engine="local")
+    assert same(dict(memory.tables), dict(local.tables))
+    assert same(dict(local.tables), dict(metabt.backtest(tree, twin, engine=metabt.Ray(workers=2)).tables))
+    again = metabt.backtest(tree, lake, engine="local")
+    assert again.found and again.run_id == local.run_id
+    assert same(dict(local.tables), dict(metabt.load(lake, local.run_id).tables))
+    assert again.notes == local.notes
 
 
 def test_a_sweep_of_groups_has_the_rows_of_single_runs(tmp_path: Path) -> None:

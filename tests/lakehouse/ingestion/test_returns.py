@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import metabt
 from metabt.errors import ConfigError, DataError
 from metabt.lakehouse import attach, ingest, load_prices
+from metabt.lakehouse.ingestion.ingestion import restate
 from metabt.lakehouse.ingestion.options import Options
 from tests.lakehouse.conftest import state, wide
 
@@ -75,6 +77,36 @@ def test_later_files_go_on_from_what_is_stored_to_the_bit(fresh: Path) -> None:
     before = state(fresh)
     ingest(fresh, "d", MOVES, RETURNS)
     assert state(fresh) == before
+
+
+def test_a_dataset_remembers_that_it_is_made_of_returns(fresh: Path) -> None:
+    """Whatever would take its levels for closes is refused, with the reason: raw prices, actions, sizes."""
+    ingest(fresh, "d", MOVES, RETURNS)
+    ingest(fresh, "raw", PRICES, Options(adjusted=False))
+    with pytest.raises(ConfigError, match="'d' is made of returns, .*not raw; ingest raw closes"):
+        restate(fresh, "d", adjusted=False)
+    with pytest.raises(DataError, match="'d' is made of returns, .*would count twice; leave them out"):
+        split = pd.DataFrame({"asset": ["AA"], "ex_date": ["2019-11-01"], "kind": ["split"], "ratio": [2.0]})
+        metabt.ingest(split, dataset="d", lakehouse=fresh, table="actions")
+    with pytest.raises(DataError, match="its stored prices are raw, and returns have dividends.*of their own"):
+        ingest(fresh, "raw", MOVES, RETURNS)
+    ingest(fresh, "d", PRICES[-1:] * 2)  # a price among them does not make them closes
+    rules = {"min_price": {"min_price": 5}, "largest": {"largest": 2, "by": "close"}}
+    for key, universe in rules.items():
+        with pytest.raises(ConfigError, match=rf"universe.{key} is of the size of prices, .* compounded from 100"):
+            metabt.backtest({"name": "x", "dataset": "d", "lookback": 5, "universe": universe}, fresh)
+    counted = {"name": "x", "dataset": "d", "lookback": 5, "schedule": "weekly", "universe": {"min_prices": 9}}
+    assert len(metabt.backtest(counted, fresh).returns())
+
+
+def test_the_first_return_of_a_file_is_earned(fresh: Path) -> None:
+    """Its level is on the weekday before; a signal of that day, traded at its close, earns every return of the file."""
+    ingest(fresh, "d", MOVES[["AA"]], RETURNS)
+    held = pd.DataFrame({"AA": [1.0]}, [PRICES.index[0]])
+    metabt.ingest(held, dataset="d", lakehouse=fresh, table="signals", name="all")
+    found = metabt.backtest({"name": "x", "dataset": "d", "signal": "all", "lag": 0}, fresh).returns()["gross"]
+    assert list(found.index) == list(MOVES.index)
+    np.testing.assert_allclose(found, MOVES["AA"], rtol=0, atol=1e-13)
 
 
 def test_what_is_no_return_is_refused(fresh: Path) -> None:

@@ -27,6 +27,7 @@ STORED = {
     "delistings": f"asset,date,return,kind\nCC,{LAST},-0.3,performance\n",
     "rates": "name,date,value,day_count\nsofr,2019-10-01,0.05,360\nfx:EURUSD,2019-10-01,1.1,\n",
     "costs": "asset,first_date,commission_bp,slippage_bp,borrow_bp\n*,2019-10-01,5,1,50\n",
+    "signals": "name,date,asset,weight\nmine,2019-10-15,AA,0.5\nmine,2019-10-15,BB,0.4\nmine,2019-11-15,AA,1\n",
 }
 ACTION = "asset,ex_date,kind,ratio,cash,into\n"
 MEMBER = "universe,asset,first_date,last_date,known_at\n"
@@ -34,6 +35,7 @@ DELISTING = "asset,date,return,kind\n"
 RATE = "name,date,value,day_count\n"
 COST = "asset,first_date,commission_bp,slippage_bp,borrow_bp\n"
 LIFE = "asset,symbol,first_date,last_date,currency\n"
+SIGNAL = "name,date,asset,weight,known_at\n"
 CHANGE = "date,action,ticker,universe\n"
 
 
@@ -178,6 +180,43 @@ BAD = {
     "a negative cost": Bad("costs", COST + "AA,2019-11-01,-1,,\n", "row 1 .*commission_bp is negative, or"),
     "a cost above all that is traded": Bad("costs", COST + "AA,2019-11-01,,,20000\n", "row 1 .*borrow_bp is neg"),
     "costs twice": Bad("costs", COST + "AA,2019-11-01,1,,\nAA,2019-11-01,2,,\n", "row 2 .*something else than row 1"),
+    "a weight that is none": Bad("signals", SIGNAL + "s,2019-11-01,AA,NaN,\n", "row 1 .*no weight; fill in the weight"),
+    "an infinite weight": Bad("signals", SIGNAL + "s,2019-11-01,AA,inf,\n", "row 1 .*weight is infinite; write"),
+    "weights above one": Bad(
+        "signals",
+        SIGNAL + "s,2019-11-01,AA,0.6,\ns,2019-11-01,BB,0.6,\n",
+        "signal 's' on 2019-11-01 sum to 1.2, wanted at most 1; write fractions",
+    ),
+    "weights in percent": Bad("signals", SIGNAL + "s,2019-11-01,AA,60,\n", "row 1 .*sum to 60, wanted at most 1"),
+    "weights above one until a short is known": Bad(
+        "signals",
+        SIGNAL + "s,2019-11-01,AA,1.3,\ns,2019-11-01,BB,-0.3,2019-11-08\n",
+        "row 1 .*sum to 1.3, wanted at most 1",
+    ),
+    "a correction that makes them more than one": Bad(
+        "signals", SIGNAL + "mine,2019-10-15,BB,0.7,2019-10-20\n", r"row 1 \(mine.*BB.*sum to 1.2, wanted at most 1"
+    ),
+    "a weight known before its date": Bad(
+        "signals", SIGNAL + "s,2019-11-01,AA,0.6,2019-10-31\n", "row 1 .*known_at is before the date.*or leave known_at"
+    ),
+    "a weight of an unknown asset": Bad(
+        "signals", SIGNAL + "s,2019-11-01,AA,0.1,\ns,2019-11-01,ZZ,0.6,\n", "row 2 .*has no prices of 'ZZ'.*ingest its"
+    ),
+    "two weights of one asset and date": Bad(
+        "signals",
+        SIGNAL + "s,2019-11-01,AA,0.1,\ns,2019-11-01,AA,0.2,\n",
+        "row 2 .*something else than row 1.*keep one",
+    ),
+    "weights of no signal": Bad("signals", "date,asset,weight\n2019-11-01,AA,0.1\n", "nothing names the.*name='NAME'"),
+    "weights of no date": Bad("signals", SIGNAL + "s,,AA,0.6,\n", "row 1 .*there is no date; fill in"),
+    "weights of nothing": Bad("signals", SIGNAL + "s,2019-11-01,,0.6,\n", "row 1 .*there is no asset; fill in"),
+    "no weights": Bad("signals", "name,date,asset\ns,2019-11-01,AA\n", "needs a column 'weight'.*its columns are"),
+    "weights that come late": Bad(
+        "signals", SIGNAL + "mine,2019-10-20,AA,0.1,\n", "1 late .*known from today on", noted=True
+    ),
+    "a date said anew without an asset": Bad(
+        "signals", SIGNAL + "mine,2019-10-15,AA,0.5,\n", "1 stored weight of dates that.*without them: 0", noted=True
+    ),
     "an empty file": Bad("members", MEMBER, "no rows beneath the header"),
     "a column that is missing": Bad("actions", "asset,kind\nAA,cash\n", "needs a column 'ex_date'.*its columns are"),
     "a column that is unknown": Bad("costs", "asset,from,colour\nAA,2019-11-01,red\n", "no column 'colour'.*rename"),
@@ -263,6 +302,8 @@ def test_there_are_at_least_forty() -> None:
         ({"symbol_name": "AA", "rescale": True}, "symbol_name, rescale: of prices"),
         ({"adjusted": False}, "adjusted: of prices"),
         ({"universe": "X"}, "universe: of members, and table 'costs' has no universe"),
+        ({"name": "X"}, "name: of signals, and table 'costs' has none"),
+        ({"table": None, "name": "X"}, "name is of the table 'signals', and these are prices; say table='signals' too"),
         ({"table": "cost"}, "no table 'cost'; did you mean 'costs'"),
     ],
 )

@@ -1,7 +1,7 @@
 """Late rows: what came late to a table, as notes and in sentences.
 
-Of members, assets and schedules each late row bears the day from which on it was known; of the other tables it is
-a restatement, which counts from its own date on and is noted in `checks`.
+Of members, assets, schedules and signals each late row bears the day from which on it was known; of the other tables it
+is a restatement, which counts from its own date on and is noted in `checks`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ Titled = list[tuple[str, pa.Array]]
 
 def is_matrix(columns: Titled, options: Options) -> bool:
     """Return whether columns are dates, and flags of symbols: their first cells say so."""
-    place = _dates(columns, options)
+    place = date_column(columns, options)
     others = [cells for i, (_, cells) in enumerate(columns) if i != place]
     return place is not None and bool(others) and all(_is_flag(cells.slice(0, 1)) for cells in others)
 
@@ -38,11 +38,11 @@ def read(columns: Titled, options: Options) -> Incoming:
     DataError
         For a cell that is neither 0 nor 1, a date that is missing or there twice, and symbols that repeat.
     """
-    place = _dates(columns, options)
+    place = date_column(columns, options)
     assert place is not None
     title, cells = columns[place]
     days = table_cells.dates(cells, title, options)
-    _check_days(days, title)
+    check_days(days, title)
     others = [(cell_values.symbol(name), cells) for i, (name, cells) in enumerate(columns) if i != place]
     names = [name for name, _ in others]
     if len(set(names)) < len(names):
@@ -73,14 +73,16 @@ def read(columns: Titled, options: Options) -> Incoming:
     return Incoming("members", table, order[begins[:, 1]] + 1, len(begins), notes=(*notes, made))
 
 
-def _dates(columns: Titled, options: Options) -> int | None:
+def date_column(columns: Titled, options: Options) -> int | None:
+    """Return which of some columns has the dates; None where none does."""
     named = [i for i, (name, _) in enumerate(columns) if plain(name) in (*DATES, "index")]
     dated = [i for i, (_, cells) in enumerate(columns) if cell_values.looks_like_dates(cells, options.date_format)]
     found = [i for i in named if i in dated] or dated
     return found[0] if found else None
 
 
-def _check_days(days: np.ndarray, title: str) -> None:
+def check_days(days: np.ndarray, title: str) -> None:
+    """Raise DataError for a date that is missing, or there twice, with its row."""
     if np.isnat(days).any():
         row = int(np.flatnonzero(np.isnat(days))[0]) + 1
         raise DataError(f"date column '{title}': row {row} is empty; fill in the date or delete the row")

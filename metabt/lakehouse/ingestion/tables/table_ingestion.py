@@ -104,7 +104,7 @@ def ingest_table(
     source : str, Path or frame
         One CSV, Parquet or Excel file, or a frame.
     table : str
-        assets, actions, members, delistings, rates, costs or schedules (docs/point_in_time.md has their columns).
+        assets, actions, members, delistings, rates, costs, schedules or signals (docs/point_in_time.md).
     options : Options, optional
         What is said of the source where reading alone cannot tell.
     replace : bool
@@ -213,7 +213,8 @@ def _noted(con: duckdb.DuckDBPyConnection, dataset: str, table: str, done: Store
 
 
 def _refuse_options(table: str, options: Options, stated: dict[str, Any]) -> None:
-    given = {name: getattr(options, name) for name in OF_PRICES} | stated
+    said = [name for name in OF_PRICES if not (name == "wide" and table == "signals")]  # weights may be wide, too
+    given = {name: getattr(options, name) for name in said} | stated
     # False is a statement of these two, and of the others none
     unsaid = {name: (None,) if name in ("adjusted", "closed") else (None, False) for name in given}
     named = [options.named(name) for name, value in given.items() if value not in unsaid[name]]
@@ -221,3 +222,5 @@ def _refuse_options(table: str, options: Options, stated: dict[str, Any]) -> Non
         raise ConfigError(f"{', '.join(named)}: of prices, and table '{table}' has none; leave {named[0]} out")
     if options.universe is not None and table != "members":
         raise ConfigError(f"{options.named('universe')}: of members, and table '{table}' has no universe; leave it out")
+    if options.name is not None and table != "signals":
+        raise ConfigError(f"{options.named('name')}: of signals, and table '{table}' has none; leave it out")

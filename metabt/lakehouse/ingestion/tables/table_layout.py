@@ -2,7 +2,8 @@
 
 1. Names decide (`table_words`). Each column of a table is named once; what is unknown is refused, but for columns that
    stand beside, such as weights and company names, which are left out and named.
-2. Members may also come as a list of changes (`change_lists`) or as a matrix of 0 and 1 (`membership_matrix`).
+2. Members may also come as a list of changes (`change_lists`) or as a matrix of 0 and 1 (`membership_matrix`), signals
+   as a matrix of weights (`weight_matrix`).
 3. Columns that a source does not have are empty; those that every row needs are asked for.
 """
 
@@ -21,7 +22,7 @@ from metabt.lakehouse.ingestion.columns import Table as Source
 from metabt.lakehouse.ingestion.columns import flat, listed
 from metabt.lakehouse.ingestion.number_texts import NumberFormat, is_text, number_format
 from metabt.lakehouse.ingestion.options import Options
-from metabt.lakehouse.ingestion.tables import change_lists, membership_matrix, table_cells
+from metabt.lakehouse.ingestion.tables import change_lists, membership_matrix, table_cells, weight_matrix
 from metabt.lakehouse.ingestion.tables.table_words import CHANGES, KIND_WORDS, LEFT_OUT, SYNONYMS, column_of
 from metabt.lakehouse.point_in_time.incoming import Incoming, empty_column
 from metabt.lakehouse.point_in_time.rules import REQUIRED
@@ -53,11 +54,16 @@ def laid_out(name: str, source: Source, options: Options) -> Incoming | change_l
             found = membership_matrix.read(named, options)
             universe = _universe({}, len(found.rows), options)
             return _with(found, {"universe": universe}, (*source.notes, *notes))
+    if name == "signals" and weight_matrix.is_matrix(named, options):
+        found = weight_matrix.read(named, options, source.continental)
+        return _with(found, {"name": _signal({}, len(found.rows), options)}, (*source.notes, *notes))
     own, left = _named(name, named, SYNONYMS[name])
     n_rows = len(named[0][1])
     table = _table(name, own, n_rows, options, source.continental)
     if name == "members":
         table["universe"] = _universe(own, n_rows, options)
+    if name == "signals":
+        table["name"] = _signal(own, n_rows, options)
     _refuse_missing(name, table, own, named)
     rows = np.arange(1, n_rows + 1)
     return Incoming(name, _whole(name, table, n_rows), rows, n_rows, notes=(*source.notes, *notes, *left))
@@ -141,6 +147,23 @@ def _universe(own: Named, n_rows: int, options: Options) -> Coded:
             f"no column 'universe' says of what they are members; add one, or say {options.say(universe='NAME')}"
         )
     return Coded.constant(options.universe.strip(), n_rows)
+
+
+def _signal(own: Named, n_rows: int, options: Options) -> Coded:
+    """Return the signal of every row: that of its column, or the stated one.
+
+    Raises
+    ------
+    DataError
+        Where nothing names it, and where both do.
+    """
+    if "name" in own and options.name is not None:
+        raise DataError(f"column '{own['name'][0]}' names signals; leave out {options.say(name='NAME')}")
+    if "name" in own:
+        return table_cells.names(own["name"][1])
+    if options.name is None:
+        raise DataError(f"nothing names the signal; add a column 'name', or say {options.say(name='NAME')}")
+    return Coded.constant(options.name.strip(), n_rows)
 
 
 def _refuse_missing(name: str, table: Table, own: Named, named: list[tuple[str, pa.Array]]) -> None:

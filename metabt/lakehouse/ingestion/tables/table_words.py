@@ -72,6 +72,13 @@ SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "date": ("decision date", "rebalance date", "rebalancing date", *DATES),
         "known_at": KNOWN,
     },
+    "signals": {
+        "name": ("name", "signal", "signal name", "strategy", "strategy name", "model"),
+        "date": DATES,
+        "asset": ASSETS,
+        "weight": ("weight", "weights", "target weight", "target", "allocation"),
+        "known_at": KNOWN,
+    },
 }
 """Table -> column -> what it is called, the preferred first; the column's own name is one of them always."""
 CHANGES: Mapping[str, tuple[str, ...]] = {
