@@ -221,6 +221,11 @@ def plan_forest(trees: Sequence[Sleeve], datasets: Mapping[str, Dataset], *, fle
 def _check_drawn_alike(path: str, leaf: Leaf, node: Node) -> None:
     """Raise ConfigError where two leaves draw by one rule from different assets, of which the rule says nothing."""
     if isinstance(node.spec, Leaf) and node.spec.universe != leaf.universe:
+        if leaf.signal is not None:
+            raise ConfigError(
+                f"sleeves '{node.label}' and '{path}' take signal '{leaf.signal}' over {len(node.spec.universe)} and "
+                f"{len(leaf.universe)} assets; state one universe for both, or none"
+            )
         raise ConfigError(
             f"sleeves '{node.label}' and '{path}' draw their universes by one rule from {len(node.spec.universe)} and "
             f"{len(leaf.universe)} assets; state the assets of a rule, as in universe: {{min_price: 5, of: [...]}}"

@@ -217,3 +217,17 @@ def test_a_lakehouse_runs_anew_when_a_row_is_learnt_and_reproduces_what_it_ran_b
     assert stages["2020"].all() and not stages["2021"].any()
     pd.testing.assert_frame_equal(before.returns().loc[: DAYS[280]], after.returns().loc[: DAYS[280]], check_exact=True)
     assert reproduce(lake, before.run_id).differs is None
+
+
+def test_two_signals_over_the_same_assets_are_each_what_they_are_alone() -> None:
+    prices = walk_of(10)
+    one, other = (pd.DataFrame({"A": [a, 1 - a], "B": [1 - a, a]}, DAYS[[20, 150]]) for a in (0.2, 0.9))
+    told = {"one": one, "other": other}
+    late = {"signal": "one", "start": str(DAYS[100].date())}
+    sleeves = {"one": {"signal": "one"}, "other": {"signal": "other"}, "late": late}
+    tree = {"name": "x", "lookback": 20, "optimizer": "equal", "sleeves": sleeves}
+    found = metabt.backtest(tree, prices, signals=told)
+    for name, leaf in sleeves.items():
+        alone = metabt.backtest({"name": name, **leaf}, prices, signals=told)
+        pd.testing.assert_frame_equal(found.returns(f"x/{name}"), alone.returns(), check_exact=True)
+    assert list(found.decisions("x/late")["date"].unique()) == [DAYS[100], DAYS[150]]

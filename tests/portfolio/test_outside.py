@@ -112,3 +112,9 @@ def test_a_plan_says_where_the_weights_come_from() -> None:
 def test_weights_that_nothing_trades_in_the_view_are_named() -> None:
     with pytest.raises(metabt.MetabtError, match="signal 'mine' of 'x' has weights from 2020-01-06 to 2020-01-06"):
         metabt.backtest({"name": "x", "signal": "mine"}, PRICES, signals={"mine": WEIGHTS}, end="2020-01-06")
+
+
+def test_one_signal_over_two_universes_is_refused() -> None:
+    sleeves = {"a": {"signal": "mine"}, "b": {"signal": "mine", "universe": ["A", "B", "C"]}}
+    with pytest.raises(ConfigError, match=r"take signal 'mine' over \d and \d assets; state one universe for both"):
+        metabt.backtest({"name": "x", "lookback": 5, "sleeves": sleeves}, PRICES, signals={"mine": WEIGHTS})
