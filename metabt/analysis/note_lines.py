@@ -37,10 +37,11 @@ def note_lines(notes: RunNotes, place: str = "", found: bool = False) -> list[st
 
 
 def run_line(notes: RunNotes, place: str = "", found: bool = False) -> str:
-    """Return which run it is, and its period."""
+    """Return which run it is, its period, and as of when it read its data if that was asked for."""
     where = f" in {place}" if place else ""
     earlier = ", found: computed earlier" if found else ""
-    return f"run {notes.run_id[:12]} of {notes.portfolio}{where}{earlier}; {notes.first} to {notes.last}"
+    past = f"; data as of {notes.as_of}" if notes.as_of else ""
+    return f"run {notes.run_id[:12]} of {notes.portfolio}{where}{earlier}; {notes.first} to {notes.last}{past}"
 
 
 def settings_lines(notes: RunNotes) -> list[str]:

@@ -86,6 +86,8 @@ class Circumstances:
     """Settings in which it differs from its portfolio's file, as KEY=VALUE."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code while it was computed; what was found in a cache gave none."""
+    as_of: str = ""
+    """The snapshot of the past that somebody asked for, and when it was committed; empty where nobody did."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class RunNotes:
     """Holdings of the root that were closed because their asset ended, the largest first."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code, the most frequent first."""
+    as_of: str = ""
+    """The snapshot of the past that its data are of, and when it was committed; empty where nobody asked for one."""
 
 
 def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -> RunNotes:
@@ -144,6 +148,7 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         tuple(left_out(counts, specs, around.datasets)),
         tuple(ended(tables, specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
+        around.as_of,
     )
 
 

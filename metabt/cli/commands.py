@@ -44,7 +44,7 @@ __all__ = [
     "weights",
 ]
 
-VIEW = ("start", "end", "is_meta_backtest", "benchmark")
+VIEW = ("start", "end", "as_of", "is_meta_backtest", "benchmark")
 """Settings of a run outside its tree."""
 RUN_COLUMNS = (
     *("run_id", "portfolio", "overrides", "first_date", "last_date", "keep", "sharpe", "cagr", "total_return"),

@@ -54,6 +54,7 @@ overrides are KEY=VALUE, as in Hydra:
   portfolio=NAME                      conf/portfolio/NAME.yaml, in ./conf or of metabt's own (demo, one, thousand)
   portfolio.PATH=VALUE                one setting of one sleeve
   sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
+  as_of=SNAPSHOT|DATE                 on what the lakehouse held then
   start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false benchmark=SYMBOL
 """
 
