@@ -12,7 +12,7 @@ import numpy as np
 from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
-from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Warned
+from metabt.analysis.run_notes import EarlyEnd, FellBack, RunNotes, Unpaid, Warned
 
 SHOWN = 3
 """Sleeves, settings and symbols that are named at most."""
@@ -56,6 +56,8 @@ def concerns(notes: RunNotes) -> list[str]:
         *([fallbacks(notes.fell_back)] if notes.fell_back else []),
         *([ineligible(notes.left_out)] if notes.left_out else []),
         *([ends(notes.ended)] if notes.ended else []),
+        *([escapes(notes.escaped)] if notes.escaped else []),
+        *([nothing_earned(notes.unpaid)] if notes.unpaid else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -99,6 +101,21 @@ def ends(found: Sequence[Ended]) -> str:
     assumed = [it for it in found if it.assumed]
     lacking = f"; of {len(assumed)} no return was stated" if assumed else ""
     return f"ended while held: {len(found)} holding{'s' * (len(found) != 1)} ({listed(told, 'case', '; ')}){lacking}"
+
+
+def escapes(found: Sequence[Ended]) -> str:
+    """Return which holdings were closed at a stale price before their asset ended, and the return that they escaped."""
+    told = [f"{it.symbol} on {it.date}, {it.weight:.2%} of NAV, {_last_return(it)}" for it in found]
+    return (
+        f"closed as stale before their end: {len(found)} holding{'s' * (len(found) != 1)} "
+        f"({listed(told, 'case', '; ')}): what it would have cost or paid is in no return"
+    )
+
+
+def nothing_earned(found: Unpaid) -> str:
+    """Return in how many sessions cash earned nothing because its rate had no row yet."""
+    sessions = f"{found.sessions:,} session{'s' * (found.sessions != 1)}"
+    return f"cash earned nothing in {sessions}: rate '{found.rate}' begins on {found.first}; ingest earlier rows of it"
 
 
 def _last_return(it: Ended) -> str:

@@ -4,8 +4,9 @@
 2. The dataset that ends it: a tree goes on no longer than each of its datasets that is not closed.
 3. The sleeves whose decisions were made by a fallback, how many of how many, and why.
 4. The assets that were ineligible at most decisions of their leaf (`left_out`).
-5. The holdings that were closed because their asset ended (`ended`).
-6. The warnings that estimators of other packages gave, by sleeve.
+5. The holdings that were closed because their asset ended, and those that a stale closing spared that (`ended`).
+6. The sessions in which cash earned nothing because the rate that it earns had no row yet.
+7. The warnings that estimators of other packages gave, by sleeve.
 
 All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
 `note_lines` has the words.
@@ -21,9 +22,12 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
-from metabt.analysis.ended import Ended, ended
+from metabt.analysis.ended import Ended, ended, escaped
 from metabt.analysis.left_out import LeftOut, left_out
+from metabt.build.dated_inputs import rate_of
 from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.accrual import idle_returns
+from metabt.errors import ConfigError
 from metabt.values.tables import Table, texts
 
 WEEK = np.timedelta64(7, "D")
@@ -75,6 +79,18 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Unpaid:
+    """Sessions in which cash earned nothing because its rate had no row yet."""
+
+    rate: str
+    """Name of the rate."""
+    sessions: int
+    """Their number."""
+    first: np.datetime64
+    """Date of the rate's first row."""
+
+
+@dataclass(frozen=True)
 class Circumstances:
     """What a run's tables do not say of it."""
 
@@ -114,6 +130,10 @@ class RunNotes:
     """Holdings of the root that were closed because their asset ended, the largest first."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code, the most frequent first."""
+    escaped: tuple[Ended, ...] = ()
+    """Holdings of the root that were closed after going stale before their asset ended, the largest first."""
+    unpaid: Unpaid | None = None
+    """Sessions in which cash earned nothing before the first row of its rate; None where there are none."""
     as_of: str = ""
     """The snapshot of the past that its data are of, and when it was committed; empty where nobody asked for one."""
 
@@ -148,6 +168,8 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         tuple(left_out(counts, specs, around.datasets)),
         tuple(ended(tables, specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
+        tuple(escaped(tables, specs, around.datasets)),
+        unpaid(np.sort(dates), specs[root], around.datasets),
         around.as_of,
     )
 
@@ -162,6 +184,28 @@ def early_end(datasets: Mapping[str, Dataset], end: str | None = None) -> EarlyE
     if lasts[longest] - lasts[first] <= WEEK or (end is not None and np.datetime64(end) <= lasts[first]):
         return None
     return EarlyEnd(first, lasts[first], longest, lasts[longest])
+
+
+def unpaid(sessions: np.ndarray, spec: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> Unpaid | None:
+    """Return in how many sessions of a root's stream cash earned nothing before the first row of its rate.
+
+    Parameters
+    ----------
+    sessions : (n_sessions,) datetime64[D], ascending
+    spec : the root's resolved spec
+    datasets : datasets by name, unread; a rate that none of them has is passed over
+    """
+    name = spec.get("cash", {}).get("rate")
+    if not isinstance(name, str) or not datasets:
+        return None
+    try:
+        rate = rate_of(name, datasets, datasets)
+    except ConfigError:  # it is of another dataset of the forest
+        return None
+    before = [each.facts.dates[each.facts.dates < sessions[0]][-1:] for each in datasets.values()]
+    previous = max((days[0].astype("datetime64[D]") for days in before if len(days)), default=None)
+    count = idle_returns(sessions.astype("datetime64[D]"), previous, rate).unknown
+    return Unpaid(name, count, rate.dates[0]) if count else None
 
 
 def fell_back(counts: DecisionCounts, specs: Mapping[str, Mapping[str, Any]]) -> list[FellBack]:
