@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metabt.values.arguments import location, word
+from metabt.values.frames import frame_of_rows
 from metabt.values.ranges import plural
 
 if TYPE_CHECKING:
@@ -53,13 +54,11 @@ class DataDifference:
         Returns
         -------
         DataFrame
-            Columns what, dataset, name, date, field, old and new.
+            Index from 0. Columns `what`, `dataset`, `name`, `date`, `field`, `old` and `new`.
         """
-        import pandas as pd
-
         from metabt.lakehouse.data_difference import DIFFERENCE_COLUMNS
 
-        return pd.DataFrame([*self.rows()], columns=list(DIFFERENCE_COLUMNS))
+        return frame_of_rows(DIFFERENCE_COLUMNS, self.rows())
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return what differs, and the runs that it touches, a row each.
