@@ -9,6 +9,7 @@ from metabt import errors as errors
 from metabt.errors import nearest
 
 if TYPE_CHECKING:
+    from metabt.api.differences import DataDifference, diff_data
     from metabt.api.functions import backtest, connect, load, plan
     from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "backtest": "metabt.api.functions",
     "connect": "metabt.api.functions",
+    "diff_data": "metabt.api.differences",
     "ingest": "metabt.api.ingestion",
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
@@ -36,6 +38,7 @@ _EXPORTS = {
     "Local": "metabt.engines.local",
     "Ray": "metabt.engines.ray",
     "BucketCache": "metabt.build.cache.bucket.cache",
+    "DataDifference": "metabt.api.differences",
     "MemoryCache": "metabt.build.cache",
     "MetabtError": "metabt.errors",
     "Panel": "metabt.data.panel",
@@ -51,6 +54,7 @@ __all__ = [
     "BacktestEngine",
     "Baselines",
     "BucketCache",
+    "DataDifference",
     "Local",
     "MemoryCache",
     "MetabtError",
@@ -63,6 +67,7 @@ __all__ = [
     "Sleeve",
     "backtest",
     "connect",
+    "diff_data",
     "ingest",
     "load",
     "open_panel",

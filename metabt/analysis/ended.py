@@ -3,12 +3,14 @@
 1. A delisting or a merger takes effect in the first session of its dataset on or after its date.
 2. What the root held of the asset then is the row of `weights` of that session: something before, nothing after.
 3. Where nobody stated the return of a delisting, the leaves that held the asset say it by its kind.
+4. A holding that was sold whole in a session without a price of its asset was closed after going stale, at the last
+   price. If its asset ended later, it escaped the return of that, unless prices ended with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,9 @@ class Ended:
     assumed: tuple[float, ...] = ()
     """Returns that the leaves assume where none was stated, each once; a run may state several."""
     included: bool = False
-    """Whether prices end with the return already."""
+    """Whether prices end with the return already, or it merged at the terms of its actions."""
+    merged: bool = False
+    """Whether it merged at the terms of its actions."""
 
 
 def ended(
@@ -56,16 +60,71 @@ def ended(
     held = _closings(weights)
     found = []
     for name, dataset in datasets.items():
-        assumed = [spec.get("delisting", {}) for spec in specs.values() if spec.get("dataset") == name]
-        for symbol, date, how, stated, included in _ends_of(dataset):
-            row = int(np.searchsorted(dataset.facts.dates, date))
-            if row < len(dataset.facts.dates):
-                session = dataset.facts.dates[row].astype("datetime64[D]")
-                weight = held.get((symbol, int(session.astype(np.int64))))
-                if weight:
-                    lacking = np.isnan(stated) and not included
-                    own = tuple(sorted({each.get(how, DEFAULTS[how]) for each in assumed})) if lacking else ()
-                    found.append(Ended(symbol, session, weight, how, stated, own, included))
+        for each in _in_sessions(name, dataset, specs):
+            weight = held.get((each.symbol, int(each.date.astype(np.int64))))
+            found += [replace(each, weight=weight)] if weight else []
+    return _largest_first(found)
+
+
+def escaped(
+    tables: Mapping[str, Table], specs: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Dataset]
+) -> list[Ended]:
+    """Return the holdings of the root that were closed after going stale before their asset ended, the largest first.
+
+    Their weight is that of the closing, their date the one of the end. Closes of these assets alone are read. A merger
+    at the terms of its actions has no stated return.
+
+    Parameters
+    ----------
+    tables : a run's tables; without `weights`, as in a sweep's summary, nothing is known
+    specs : path -> resolved spec of every sleeve
+    datasets : datasets by name
+    """
+    weights = tables.get("weights")
+    if weights is None or not any(_ends(each) for each in datasets.values()):
+        return []
+    last: dict[str, tuple[int, float]] = {}
+    for (symbol, day), weight in _closings(weights).items():
+        last[symbol] = max(last.get(symbol, (day, weight)), (day, weight))
+    found = []
+    for name, dataset in datasets.items():
+        later = [
+            each
+            for each in _in_sessions(name, dataset, specs)
+            if each.symbol in last
+            and last[each.symbol][0] < int(each.date.astype(np.int64))
+            and (each.merged or not each.included)
+        ]
+        priced = _priced(dataset, [(each.symbol, last[each.symbol][0]) for each in later])
+        found += [replace(it, weight=last[it.symbol][1]) for it, seen in zip(later, priced, strict=True) if not seen]
+    return _largest_first(found)
+
+
+def _in_sessions(name: str, dataset: Dataset, specs: Mapping[str, Mapping[str, Any]]) -> Iterator[Ended]:
+    """Yield each asset of a dataset that ends in one of its sessions; nothing is held of it yet."""
+    assumed = [spec.get("delisting", {}) for spec in specs.values() if spec.get("dataset") == name]
+    for symbol, date, how, stated, included, merged in _ends_of(dataset):
+        row = int(np.searchsorted(dataset.facts.dates, date))
+        if row < len(dataset.facts.dates):
+            session = dataset.facts.dates[row].astype("datetime64[D]")
+            lacking = np.isnan(stated) and not included
+            own = tuple(sorted({each.get(how, DEFAULTS[how]) for each in assumed})) if lacking else ()
+            yield Ended(symbol, session, 0.0, how, stated, own, included, merged)
+
+
+def _priced(dataset: Dataset, places: Sequence[tuple[str, int]]) -> list[bool]:
+    """Return whether each asset has a price on a day, which is a session of its dataset or of another."""
+    if not places:
+        return []
+    names = tuple(sorted({symbol for symbol, _ in places}))
+    prices = dataset.part(slice(0, len(dataset.facts.dates)), names, ("close",))()
+    columns = dict(zip(names, prices.columns(names), strict=True))
+    days = prices.dates.astype("datetime64[D]").astype(np.int64)
+    rows = {int(day): row for row, day in enumerate(days.tolist())}
+    return [day in rows and not np.isnan(prices.close[rows[day], columns[symbol]]) for symbol, day in places]
+
+
+def _largest_first(found: list[Ended]) -> list[Ended]:
     return sorted(found, key=lambda it: (-abs(it.weight), it.date, it.symbol))
 
 
@@ -89,19 +148,19 @@ def _ends(dataset: Dataset) -> bool:
     return "delistings" in tables or "actions" in tables
 
 
-def _ends_of(dataset: Dataset) -> Iterator[tuple[str, np.datetime64, str, float, bool]]:
-    """Yield asset, date, kind, stated return and whether prices have it, of each asset that ends."""
+def _ends_of(dataset: Dataset) -> Iterator[tuple[str, np.datetime64, str, float, bool, bool]]:
+    """Yield asset, date, kind, stated return, whether prices have it and whether it merged, of each that ends."""
     tables = dataset.facts.point_in_time.tables
     merged = dict(_mergers(tables["actions"])) if "actions" in tables else {}
     for symbol, date in merged.items():
-        yield symbol, date, "merger", np.nan, True
+        yield symbol, date, "merger", np.nan, True, True
     if "delistings" in tables:
         table = tables["delistings"]
         kinds, names = table.texts("kind"), table.texts("asset")
         columns = (table.numbers("date"), table.numbers("return"), table.numbers("included"), kinds.codes, names.codes)
         for date, stated, included, kind, name in zip(*columns, strict=True):
             if names.values[name] not in merged:
-                yield names.values[name], date, kinds.values[kind], float(stated), bool(included)
+                yield names.values[name], date, kinds.values[kind], float(stated), bool(included), False
 
 
 def _mergers(actions: DatedTable) -> Iterator[tuple[str, np.datetime64]]:

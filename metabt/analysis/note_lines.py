@@ -12,7 +12,7 @@ import numpy as np
 from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
-from metabt.analysis.run_notes import EarlyEnd, FellBack, Passed, RunNotes, Warned
+from metabt.analysis.run_notes import EarlyEnd, FellBack, Passed, RunNotes, Unpaid, Warned
 from metabt.build.currencies import OldExchange
 
 SHOWN = 3
@@ -38,10 +38,11 @@ def note_lines(notes: RunNotes, place: str = "", found: bool = False) -> list[st
 
 
 def run_line(notes: RunNotes, place: str = "", found: bool = False) -> str:
-    """Return which run it is, and its period."""
+    """Return which run it is, its period, and as of when it read its data if that was asked for."""
     where = f" in {place}" if place else ""
     earlier = ", found: computed earlier" if found else ""
-    return f"run {notes.run_id[:12]} of {notes.portfolio}{where}{earlier}; {notes.first} to {notes.last}"
+    past = f"; data as of {notes.as_of}" if notes.as_of else ""
+    return f"run {notes.run_id[:12]} of {notes.portfolio}{where}{earlier}; {notes.first} to {notes.last}{past}"
 
 
 def settings_lines(notes: RunNotes) -> list[str]:
@@ -59,6 +60,8 @@ def concerns(notes: RunNotes) -> list[str]:
         *([old_rates(notes.exchanges)] if notes.exchanges else []),
         *([not_converted(notes.mixed)] if notes.mixed else []),
         *([never_decided(notes.passed)] if notes.passed else []),
+        *([escapes(notes.escaped)] if notes.escaped else []),
+        *([nothing_earned(notes.unpaid)] if notes.unpaid else []),
         *([warnings(notes.warned)] if notes.warned else []),
     ]
 
@@ -102,6 +105,21 @@ def ends(found: Sequence[Ended]) -> str:
     assumed = [it for it in found if it.assumed]
     lacking = f"; of {len(assumed)} no return was stated" if assumed else ""
     return f"ended while held: {len(found)} holding{'s' * (len(found) != 1)} ({listed(told, 'case', '; ')}){lacking}"
+
+
+def escapes(found: Sequence[Ended]) -> str:
+    """Return which holdings were closed at a stale price before their asset ended, and the return that they escaped."""
+    told = [f"{it.symbol} on {it.date}, {it.weight:.2%} of NAV, {_last_return(it)}" for it in found]
+    return (
+        f"closed as stale before their end: {len(found)} holding{'s' * (len(found) != 1)} "
+        f"({listed(told, 'case', '; ')}): what it would have cost or paid is in no return"
+    )
+
+
+def nothing_earned(found: Unpaid) -> str:
+    """Return in how many sessions cash earned nothing because its rate had no row yet."""
+    sessions = f"{found.sessions:,} session{'s' * (found.sessions != 1)}"
+    return f"cash earned nothing in {sessions}: rate '{found.rate}' begins on {found.first}; ingest earlier rows of it"
 
 
 def _last_return(it: Ended) -> str:

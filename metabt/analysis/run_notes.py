@@ -4,11 +4,12 @@
 2. The dataset that ends it: a tree goes on no longer than each of its datasets that is not closed.
 3. The sleeves whose decisions were made by a fallback, how many of how many, and why.
 4. The assets that were ineligible at most decisions of their leaf (`left_out`).
-5. The holdings that were closed because their asset ended (`ended`).
+5. The holdings that were closed because their asset ended, and those that a stale closing spared that (`ended`).
 6. The currencies whose rates of exchange were old or missing; several that are held by a tree which states none
    (metabt.build.currencies).
 7. The signals with dates that were never decided, because a newer date was known by then.
-8. The warnings that estimators of other packages gave, by sleeve.
+8. The sessions in which cash earned nothing because the rate that it earns had no row yet.
+9. The warnings that estimators of other packages gave, by sleeve.
 
 All of it comes from a run's tables, the dates of its datasets and, only where assets were ineligible, their closes.
 `note_lines` has the words.
@@ -24,10 +25,13 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
-from metabt.analysis.ended import Ended, ended
+from metabt.analysis.ended import Ended, ended, escaped
 from metabt.analysis.left_out import LeftOut, left_out
 from metabt.build.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
+from metabt.build.dated_inputs import rate_of
 from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.accrual import idle_returns
+from metabt.errors import ConfigError
 from metabt.values.tables import Table, texts
 
 WEEK = np.timedelta64(7, "D")
@@ -93,6 +97,18 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Unpaid:
+    """Sessions in which cash earned nothing because its rate had no row yet."""
+
+    rate: str
+    """Name of the rate."""
+    sessions: int
+    """Their number."""
+    first: np.datetime64
+    """Date of the rate's first row."""
+
+
+@dataclass(frozen=True)
 class Circumstances:
     """What a run's tables do not say of it."""
 
@@ -104,6 +120,8 @@ class Circumstances:
     """Settings in which it differs from its portfolio's file, as KEY=VALUE."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code while it was computed; what was found in a cache gave none."""
+    as_of: str = ""
+    """The snapshot of the past that somebody asked for, and when it was committed; empty where nobody did."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +154,12 @@ class RunNotes:
     """Currencies whose rates of exchange were old or missing, by leaf, those first in most sessions."""
     mixed: tuple[str, ...] = ()
     """Currencies that are held beside each other by a tree that states none: their returns are not converted."""
+    escaped: tuple[Ended, ...] = ()
+    """Holdings of the root that were closed after going stale before their asset ended, the largest first."""
+    unpaid: Unpaid | None = None
+    """Sessions in which cash earned nothing before the first row of its rate; None where there are none."""
+    as_of: str = ""
+    """The snapshot of the past that its data are of, and when it was committed; empty where nobody asked for one."""
 
 
 def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -> RunNotes:
@@ -170,6 +194,9 @@ def run_notes(run_id: str, tables: Mapping[str, Table], around: Circumstances) -
         tuple(passed(specs, around.datasets)),
         tuple(sorted(around.warned, key=lambda it: -it.times)),
         *_currencies(specs, around.datasets, dates.min(), dates.max()),
+        tuple(escaped(tables, specs, around.datasets)),
+        unpaid(np.sort(dates), specs[root], around.datasets),
+        around.as_of,
     )
 
 
@@ -212,6 +239,28 @@ def passed(specs: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Datase
             dates = facts.signal(spec["signal"], tuple(spec["universe"]), spec["start"]).passed
             found += [Passed(path, spec["signal"], dates.min(), len(dates))] if len(dates) else []
     return sorted(found, key=lambda it: (-it.times, it.path))
+
+
+def unpaid(sessions: np.ndarray, spec: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> Unpaid | None:
+    """Return in how many sessions of a root's stream cash earned nothing before the first row of its rate.
+
+    Parameters
+    ----------
+    sessions : (n_sessions,) datetime64[D], ascending
+    spec : the root's resolved spec
+    datasets : datasets by name, unread; a rate that none of them has is passed over
+    """
+    name = spec.get("cash", {}).get("rate")
+    if not isinstance(name, str) or not datasets:
+        return None
+    try:
+        rate = rate_of(name, datasets, datasets)
+    except ConfigError:  # it is of another dataset of the forest
+        return None
+    before = [each.facts.dates[each.facts.dates < sessions[0]][-1:] for each in datasets.values()]
+    previous = max((days[0].astype("datetime64[D]") for days in before if len(days)), default=None)
+    count = idle_returns(sessions.astype("datetime64[D]"), previous, rate).unknown
+    return Unpaid(name, count, rate.dates[0]) if count else None
 
 
 def fell_back(counts: DecisionCounts, specs: Mapping[str, Mapping[str, Any]]) -> list[FellBack]:

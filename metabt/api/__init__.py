@@ -6,7 +6,8 @@
    `showing` writes them as a line and as a table for notebooks.
 3. `plain_values` reads a tree that Python states, sequences, NumPy's scalars, dates and estimators that are objects;
    `progress` is the bar of a notebook.
-4. `completion` assembles a run of which a sweep kept the summary.
+4. `completion` assembles a run of which a sweep kept the summary; `differences` says what became of data between two
+   snapshots.
 
 Imports: every room but `cli`. Offers: what `metabt` exports, and nothing else.
 """

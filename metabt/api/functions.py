@@ -27,7 +27,7 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
 from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
-from metabt.lakehouse.price_source import Frames, Lakehouse, source_of
+from metabt.lakehouse.price_source import Frames, Lakehouse, said_as_of, source_of
 from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.execution import execute
@@ -37,7 +37,7 @@ from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.stored_notes import told_settings
-from metabt.values.arguments import OTHERS, day, flag, location, port, word
+from metabt.values.arguments import OTHERS, day, flag, location, port, scalar, word
 from metabt.values.tables import Table
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def backtest(
     tables: Mapping[str, Any] | None = None,
     adjusted: bool | Mapping[str, bool] = True,
     signals: Mapping[str, Any] | None = None,
+    as_of: int | str | datetime.date | np.datetime64 | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Result:
@@ -110,6 +111,9 @@ def backtest(
         Weights from outside for leaves with `signal: NAME`, beside prices in memory (docs/outside.md): name -> wide
         frame (dates x symbols) or long one (date, asset, weight), or a file of either; by dataset where there are
         several. Those of a lakehouse are ingested.
+    as_of : int, str, date, Timestamp or datetime64, optional
+        What of a lakehouse is read: what it held at the snapshot of this number, or at the end of this day (UTC). None
+        is what it holds now. Runs of the same data are one run: that of a snapshot is the one that was made then.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
@@ -151,9 +155,10 @@ def backtest(
     ['gross', 'cost', 'net', 'turnover', 'netting_benefit', 'nav']
     """
     stated = {"start": day("start", start), "end": day("end", end), "benchmark": benchmark}
+    as_of = scalar("as_of", as_of)
     chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
     overrides = [*chosen, *(f"{key}={value}" for key, value in stated.items() if value is not None)]
-    settings: dict[str, Any] = {**stated, "is_meta_backtest": is_meta_backtest}
+    settings: dict[str, Any] = {**stated, "as_of": as_of, "is_meta_backtest": is_meta_backtest}
     if panel is not None or tables is not None or adjusted is not True or signals is not None:
         prices = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
     return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
@@ -174,15 +179,16 @@ def asked_for(
 ) -> Result:
     """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
 
-    `settings` are start, end, is_meta_backtest and benchmark. `say` is called before anything is computed, where this
-    process gives other bits than the one that made the newest run. `share` is a team's store behind
-    the lakehouse's cache.
+    `settings` are start, end, as_of, is_meta_backtest and benchmark. `say` is called before anything is computed, where
+    this process gives other bits than the one that made the newest run. `share` is a team's store behind the
+    lakehouse's cache.
     """
     executor = _executor(engine)
     flag("force", force)
     port("cache", cache, "get", "known", "put", "claim", "together", "publish", "flush")
     port("progress", progress, "__call__")
-    source = source_of(prices, to_write=True)
+    source = source_of(prices, to_write=True).as_known(settings.pop("as_of", None))
+    asking = asking.reading(source.as_of.stated if source.as_of else None)
     asked = _request(tree, source, **settings)
     asked.check_plugins()
     objects = objects_of([asked.tree])
@@ -190,7 +196,8 @@ def asked_for(
         executor = executor.local
     came_from = _origin(source, asked, cache)
     settings_told = told_settings(json.loads(asking.text(asked.flat)))
-    around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told)
+    past = str(source.as_of or "")
+    around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told, as_of=past)
     known = source.find(asked.run_id) if isinstance(source, Lakehouse) else None
     if known:
         source.asked_again(asked, asking)
@@ -226,6 +233,7 @@ def plan(
     tables: Mapping[str, Any] | None = None,
     adjusted: bool | Mapping[str, bool] = True,
     signals: Mapping[str, Any] | None = None,
+    as_of: int | str | datetime.date | np.datetime64 | None = None,
 ) -> str:
     """Return the resolved tree, its schedule and its blocks as text; nothing is computed and nothing stored.
 
@@ -251,12 +259,15 @@ def plan(
         As for `backtest`.
     signals : mapping, optional
         As for `backtest`.
+    as_of : int, str, date, Timestamp or datetime64, optional
+        As for `backtest`.
 
     Returns
     -------
     str
         A line per sleeve, indented as the tree is; then the numbers of sleeves, sessions, partitions and blocks; then
-        what is known beforehand: the dataset that ends it early, assets with less data than `min_coverage`.
+        what is known beforehand: as of when data are read, the dataset that ends it early, assets with less data than
+        `min_coverage`.
 
     Raises
     ------
@@ -267,11 +278,12 @@ def plan(
     StoreError
         If the lakehouse cannot be read.
     """
-    source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
+    source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals).as_known(as_of)
     asked = _request(tree, source, start=start, end=end, is_meta_backtest=is_meta_backtest, benchmark=benchmark)
     job = BacktestEngine([asked.tree], asked.datasets, is_meta_backtest=is_meta_backtest)
     notes = plan_notes(job.plan, [asked.end])
-    return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *plan_lines(notes)])
+    past = [f"data as of {source.as_of}"] if source.as_of else []
+    return "\n".join([plan_text(job.portfolios[0], job.plan, asked.end), *past, *plan_lines(notes)])
 
 
 def connect(lakehouse: str | Path) -> ReadingConnection:
@@ -383,11 +395,13 @@ def _request(
 ) -> Request:
     symbols, shape = source.symbols(), flag("is_meta_backtest", is_meta_backtest)
     stated = plain_tree(tree) if isinstance(tree, Mapping) else tree
-    found = resolved(stated, symbols, day("start", start), shape, members=source.members(), signals=source.signals())
-    if source.path is not None:
-        _check_names_alone(found)
-    against = benchmark_of(benchmark, source, found, symbols)
-    return request(found, source.datasets([found]), day("end", end), shape, against)
+    with said_as_of(source):
+        members, signals = source.members(), source.signals()
+        found = resolved(stated, symbols, day("start", start), shape, members=members, signals=signals)
+        if source.path is not None:
+            _check_names_alone(found)
+        against = benchmark_of(benchmark, source, found, symbols)
+        return request(found, source.datasets([found]), day("end", end), shape, against)
 
 
 def _executor(engine: Any) -> Executor:

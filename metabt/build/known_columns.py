@@ -2,7 +2,7 @@
 
 1. A universe that is drawn anew has a column for every asset that it may ever draw. In an early partition most of them
    are unknown: no row of a membership names them yet, or they had no price so far. What a sleeve leaves behind says
-   nothing of them: no weight, no holding, reason `not a member`.
+   nothing of them: no weight, no holding, reason `not a member` (of a signal: `unselected`).
 2. So they are left out of what is stored, of its digests and of keys, and put back when a block is read. An asset that
    joins later is new from the partition on in which it became known, and changes no byte of what is before.
 3. A state counts sessions without a price only of what is held or is to be held: of all else it would tell when it
@@ -22,7 +22,8 @@ import numpy as np
 from metabt.build.keys import BLOCK
 from metabt.build.plan import Node, Plan
 from metabt.build.ports import Cache, Sealed
-from metabt.walk.block import NOT_MEMBER, Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState
+from metabt.portfolio.sleeve import Leaf
+from metabt.walk.block import NOT_MEMBER, UNSELECTED, Assets, Block, Carried, Decisions, Gaps, LeafState, MetaState
 from metabt.walk.holdings import Queue
 
 
@@ -32,7 +33,7 @@ def get_block(cache: Cache, plan: Plan, node: Node, key: str) -> Sealed | None:
     if found is None or plan.known_from(node) is None:
         return found
     known = _known(plan, node, found.parts["block"])
-    return found if known is None else Sealed(_mapped(found.parts, _Widened(known)), found.digests)
+    return found if known is None else Sealed(_mapped(found.parts, _Widened(known, _reason(node))), found.digests)
 
 
 def put_block(cache: Cache, plan: Plan, node: Node, key: str, parts: Mapping[str, Any]) -> Sealed:
@@ -43,11 +44,16 @@ def put_block(cache: Cache, plan: Plan, node: Node, key: str, parts: Mapping[str
     if plan.known_from(node) is None:
         return cache.put(key, BLOCK, parts)
     known = _known(plan, node, parts["block"])
-    narrow = _mapped(parts, _Narrowed(known))
+    narrow = _mapped(parts, _Narrowed(known, _reason(node)))
     sealed = cache.put(key, BLOCK, narrow)
     if sealed.parts["state"] is narrow["state"]:
         return Sealed(parts, sealed.digests)
-    return sealed if known is None else Sealed(_mapped(sealed.parts, _Widened(known)), sealed.digests)
+    return sealed if known is None else Sealed(_mapped(sealed.parts, _Widened(known, _reason(node))), sealed.digests)
+
+
+def _reason(node: Node) -> int:
+    """Return why an asset that nobody knows of has no weight in a decision of a leaf."""
+    return UNSELECTED if isinstance(node.spec, Leaf) and node.spec.signal is not None else NOT_MEMBER
 
 
 def _known(plan: Plan, node: Node, block: Block) -> np.ndarray | None:
@@ -58,8 +64,8 @@ def _known(plan: Plan, node: Node, block: Block) -> np.ndarray | None:
 class _Narrowed:
     """Leaves out the columns that are not known."""
 
-    def __init__(self, known: np.ndarray | None) -> None:
-        self._known = known
+    def __init__(self, known: np.ndarray | None, reason: int) -> None:
+        self._known, self.reason = known, reason
 
     def columns(self, array: np.ndarray, fill: object) -> np.ndarray:
         """Return an array without them along its last axis.
@@ -95,8 +101,8 @@ class _Narrowed:
 class _Widened:
     """Puts back the columns that are not known."""
 
-    def __init__(self, known: np.ndarray) -> None:
-        self._known = known
+    def __init__(self, known: np.ndarray, reason: int) -> None:
+        self._known, self.reason = known, reason
 
     def columns(self, array: np.ndarray, fill: object) -> np.ndarray:
         """Return an array with them along its last axis, where they have `fill`."""
@@ -164,7 +170,7 @@ def _decisions(decisions: Decisions, form: _Narrowed | _Widened) -> Decisions:
         decisions,
         weights=form.columns(decisions.weights, 0.0),
         risk=form.columns(decisions.risk, np.where(lacking, np.nan, 0.0)),
-        reasons=form.columns(decisions.reasons, NOT_MEMBER),
+        reasons=form.columns(decisions.reasons, form.reason),
     )
 
 

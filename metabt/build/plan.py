@@ -175,9 +175,9 @@ class Plan:
 def first_known(leaf: Leaf, facts: Facts) -> np.ndarray | None:
     """Return the date from which on each asset of a leaf's universe is known, (n_assets,) datetime64[D].
 
-    That of a membership, or of a signal, is the first day on which some row of it names the asset; what a rule draws is
-    known from the partition of its first price on, and so is what a rule that counts prices draws. What is never known
-    has NaT. None where all always are: the universe is a setting of the sleeve.
+    That of a membership, or of a signal, is the first day on which some row of it names the asset; what a rule draws
+    from all prices is known from the partition of its first price on, and so is what a rule that counts prices draws.
+    What is never known has NaT. None where all always are: the universe is a setting of the sleeve.
     """
     tables = facts.point_in_time.tables
     if leaf.signal is not None:

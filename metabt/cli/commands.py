@@ -11,7 +11,7 @@ from dataclasses import replace
 from shlex import split
 from typing import TYPE_CHECKING, Any
 
-from metabt.cli.data_commands import check, datasets, drop, forget, ingest
+from metabt.cli.data_commands import check, datasets, diff_data, drop, forget, ingest
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
 from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
@@ -31,6 +31,7 @@ __all__ = [
     "check",
     "datasets",
     "demo",
+    "diff_data",
     "drop",
     "explain",
     "forget",
@@ -44,7 +45,7 @@ __all__ = [
     "weights",
 ]
 
-VIEW = ("start", "end", "is_meta_backtest", "benchmark")
+VIEW = ("start", "end", "as_of", "is_meta_backtest", "benchmark")
 """Settings of a run outside its tree."""
 RUN_COLUMNS = (
     *("run_id", "portfolio", "overrides", "first_date", "last_date", "keep", "sharpe", "cagr", "total_return"),

@@ -1,13 +1,19 @@
-"""Commands on stored data: ingest, list and check datasets, drop them, forget runs."""
+"""Commands on stored data: ingest, list, check and compare datasets, drop them, forget runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from metabt.cli.printing import Layout, founded, hint, place, print_rows, show
 from metabt.cli.upkeep_commands import check_lakehouse
 from metabt.errors import ConfigError
+
+RUN_COLUMNS = ("run_id", "portfolio", "snapshot", "since", "read")
+"""Columns of the runs that read what differs between two snapshots."""
+SHOWN = 30
+"""Rows of each kind that `diff-data` prints as a table."""
 
 
 def ingest(
@@ -100,6 +106,37 @@ def check(lakehouse: str | None, dataset: str | None = None, layout: Layout = "t
     print_rows(CHECK_COLUMNS, found, layout)
     if not found:
         hint(f"nothing odd is noted of dataset '{dataset}'")
+
+
+def diff_data(
+    lakehouse: str | None, one: str, other: str | None = None, dataset: str | None = None, layout: Layout = "table"
+) -> None:
+    """Print what became of the data between two snapshots, and which stored runs read what differs."""
+    from metabt.analysis.note_lines import listed
+    from metabt.api.differences import diff_data as differing
+    from metabt.lakehouse.data_difference import DIFFERENCE_COLUMNS
+
+    found = differing(one, other, lakehouse=place(lakehouse), dataset=dataset)
+    if layout != "table":
+        print_rows(DIFFERENCE_COLUMNS, found.rows(), layout)
+        return
+    show("\n".join(found.lines()))
+    runs = [(run.run_id[:12], run.portfolio, run.snapshot, run.since.item(), listed(run.by)) for run in found.runs]
+    changes = found.changes
+    _print_some(DIFFERENCE_COLUMNS, changes.price_rows(), sum(len(it.dates) for it in changes.prices), "observation")
+    _print_some(DIFFERENCE_COLUMNS, changes.table_rows(), sum(len(it.rows) for it in changes.tables), "row")
+    _print_some(RUN_COLUMNS, iter(runs), len(runs), "run")
+
+
+def _print_some(columns: Sequence[str], rows: Iterator[tuple[Any, ...]], count: int, noun: str) -> None:
+    """Print the first rows below an empty line, and how many are left out; nothing where there are none."""
+    from metabt.values.ranges import plural
+
+    if count:
+        print()
+        print_rows(columns, islice(rows, SHOWN), "table")
+    if count > SHOWN:
+        show(f"and {plural(count - SHOWN, noun)} more; --format csv has them all")
 
 
 def drop(lakehouse: str | None, dataset: str, symbols: list[str], table: str | None = None) -> None:

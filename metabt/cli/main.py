@@ -54,6 +54,7 @@ overrides are KEY=VALUE, as in Hydra:
   portfolio=NAME                      conf/portfolio/NAME.yaml, in ./conf or of metabt's own (demo, one, thousand)
   portfolio.PATH=VALUE                one setting of one sleeve
   sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
+  as_of=SNAPSHOT|DATE                 on what the lakehouse held then
   start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false benchmark=SYMBOL
 """
 
@@ -154,7 +155,7 @@ def run(args: argparse.Namespace) -> None:
     sweep_up()
     from metabt.cli import commands
 
-    getattr(commands, values.pop("command"))(**values)
+    getattr(commands, values.pop("command").replace("-", "_"))(**values)
 
 
 def _extensions(lakehouse: str | None) -> tuple[str, ...]:
@@ -217,6 +218,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ingest(commands)
     _add_datasets(commands)
     _add_check(commands)
+    _add_diff_data(commands)
     _add_drop(commands)
     _add_plan(commands)
     _add_backtest(commands)
@@ -402,6 +404,20 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
     )
     command = _add(commands, "check", says, examples)
     command.add_argument("dataset", nargs="?", metavar="DATASET", help="what is odd about its prices, instead")
+    _add_format(command)
+
+
+def _add_diff_data(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt diff-data 2026-10-01                     what has changed since, and which stored runs had read it\n"
+        "  metabt diff-data 12 15 --dataset mine           between two snapshots; `metabt runs` lists those of runs\n"
+        "  metabt diff-data 2026-10-01 2026-11-01 --format csv\n"
+    )
+    says = "say what became of the data between two snapshots, and which stored runs read what differs"
+    command = _add(commands, "diff-data", says, examples)
+    command.add_argument("one", metavar="A", help="the earlier one: number of a snapshot, or a date, its end in UTC")
+    command.add_argument("other", nargs="?", metavar="B", help="the later one (default: now)")
+    command.add_argument("--dataset", metavar="NAME", help="this dataset alone (default: all)")
     _add_format(command)
 
 

@@ -25,6 +25,7 @@ def conclusion(sweep: Sweep, lakehouse: str) -> list[str]:
         f"sweep {sweep.sweep_id[:12]} of {plural(len(sweep.runs), 'configuration')}: "
         f"{plural(sweep.computed, 'block')} computed, {sweep.seconds:.1f} s in {lakehouse}{_period(notes)}",
         *([f"all of them with {listed(notes.shared)}"] if notes.shared else []),
+        *([f"data as of {listed(notes.as_of, 'snapshot', '; ')}"] if notes.as_of else []),
         *_ends(notes),
         *([_fallen(notes.fell_back, notes.n_runs)] if notes.fell_back else []),
         *([ineligible(notes.left_out)] if notes.left_out else []),

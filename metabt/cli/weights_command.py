@@ -107,11 +107,13 @@ def _read(
 
 def _newest(source: Lakehouse, run: Record, refresh: bool) -> tuple[Book, RunNotes]:
     """Return the newest book and what must be known of the run that it is of."""
+    from metabt.lakehouse.catalog.asking import AS_OF
     from metabt.runs.stored_notes import settings_of, stored_notes
 
     if refresh:
         result = _refreshed(source, run)
-        return _book(_of_result(result)), replace(result.notes, settings=settings_of(run))
+        kept = tuple(text for text in settings_of(run) if not text.lstrip("+").startswith(AS_OF))
+        return _book(_of_result(result)), replace(result.notes, settings=kept)
     from metabt.lakehouse import load_table
 
     _say_if_stale(source, run)

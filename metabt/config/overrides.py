@@ -30,12 +30,13 @@ SETTINGS = (
     "cluster",
     "start",
     "end",
+    "as_of",
     "is_meta_backtest",
     "benchmark",
     "portfolio",
 )
 """Settings that `conf/config.yaml` may state; it must state all but OPTIONAL."""
-OPTIONAL = ("cache", "local")
+OPTIONAL = ("cache", "local", "as_of")
 """Settings that a `config.yaml` may leave out."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""

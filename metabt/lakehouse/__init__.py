@@ -7,7 +7,8 @@
 4. `runs/` keeps runs, each whole or not at all, and finds them again.
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
-7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs.
+7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs; `data_difference` says what
+   became of them between two snapshots, `touched_runs` which runs had read it.
 8. `maintenance` merges small files and lets snapshots go; `folder/` knows what lies there, `storage/` is the port
    behind which that is a folder or a prefix of an object store.
 9. `price_source` turns what a caller passes as prices into a source: frames in memory, or a lakehouse; `dataset_steps`

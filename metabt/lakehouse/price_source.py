@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from metabt.build.ports import Cache
     from metabt.lakehouse import Reader
     from metabt.lakehouse.catalog.asking import Asking
+    from metabt.lakehouse.prices.as_of import AsOf
     from metabt.lakehouse.runs.askings import Asked
     from metabt.lakehouse.storage.port import Root
 
@@ -69,6 +72,8 @@ class Frames:
 
     path = None
     """They are in no lakehouse."""
+    as_of = None
+    """They are what they are now."""
     damaged: Mapping[str, str] = MappingProxyType({})
     """Nothing is stored, so nothing is damaged."""
 
@@ -123,6 +128,15 @@ class Frames:
         read = turned_into(known, named)
         prices = Dataset.of(panel.select(symbols_of(known, read, panel.symbols)), known)
         return with_steps(with_events(by_asset(prices, read), named), steps, symbols)
+
+    def as_known(self, stated: Any) -> Frames:
+        """Return the same prices for None; raise ConfigError for anything else: prices in memory have no past."""
+        if stated is not None:
+            raise ConfigError(
+                f"as_of is {shown(stated)}, and prices are in memory, which have no snapshots; leave as_of out, or "
+                "ingest them: metabt.ingest(prices, dataset=..., lakehouse=...)"
+            )
+        return self
 
     def with_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> Frames:
         """Return the same prices with steps between them and the returns, by dataset."""
@@ -220,11 +234,41 @@ class Lakehouse:
         self.connection = lakehouse.attach(path, read_only=not writes)
         # one snapshot for all that follows: an ingestion in between must not mix two states of the data
         self.snapshot: int = lakehouse.snapshot(self.connection) if snapshot is None else snapshot
+        self.as_of: AsOf | None = None
+        """The snapshot of the past that somebody asked for; None where nobody did."""
+        self._forget()
+        self.damaged: dict[str, str] = {}
+        """Identity -> what is wrong with a run that is stored and cannot be read back; committing it replaces it."""
+
+    def _forget(self) -> None:
+        """Hold nothing of what was read."""
         self._dated: dict[str, PointInTime] = {}
         self._held: dict[str, Names] | None = None  # dataset -> the symbols of its prices
         self._named: dict[str, Names] = {}  # dataset -> its assets, where a table names them
-        self.damaged: dict[str, str] = {}
-        """Identity -> what is wrong with a run that is stored and cannot be read back; committing it replaces it."""
+
+    def at(self, snapshot: int, as_of: AsOf | None = None) -> Lakehouse:
+        """Return the lakehouse as it was at a snapshot, over the same connection; `as_of` where somebody asked so."""
+        view = copy(self)
+        view.snapshot, view.as_of = snapshot, as_of
+        view._forget()  # what was read of one snapshot is nothing of another
+        return view
+
+    def as_known(self, stated: Any) -> Lakehouse:
+        """Return the lakehouse as of a snapshot's number or a day; as it is for None.
+
+        Raises
+        ------
+        ConfigError
+            For what is neither, or a snapshot or a day that the lakehouse never had.
+        StoreError
+            For a snapshot that expired, and for a day of which that leaves unknown what was held.
+        """
+        if stated is None:
+            return self
+        from metabt.lakehouse.prices.as_of import as_of
+
+        found = as_of(self.connection, stated)
+        return self.at(found.snapshot, found)
 
     def symbols(self) -> dict[str, tuple[str, ...]]:
         """Return dataset -> its symbols, sorted: its assets where a table names them."""
@@ -368,6 +412,26 @@ class Lakehouse:
         """Return datasets of this source whose prices are read through another connection, once this one is closed."""
         reader = self._lake.Reader(self.path, self.snapshot)
         return {name: reread(dataset, partial(_stored, reader)) for name, dataset in datasets.items()}
+
+
+@contextmanager
+def said_as_of(source: Frames | Lakehouse) -> Iterator[None]:
+    """Within the block, say in every ConfigError as of when the data are read, where somebody asked for the past.
+
+    A dataset that the lakehouse has now and did not have then is named.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if not isinstance(source, Lakehouse) or source.as_of is None:
+            raise
+        then, present = source.symbols(), source.at(source._lake.snapshot(source.connection)).symbols()
+        later = [name for name in present if name not in then and f"'{name}'" in str(error)]
+        if later:
+            raise ConfigError(
+                f"dataset '{later[0]}' did not exist yet as of {source.as_of}; state a later as_of, or leave it out"
+            ) from None
+        raise ConfigError(f"{error} (data are read as of {source.as_of})") from None
 
 
 def _by_asset(reader: Reader, known: Facts, dated: PointInTime | None, assets: Names | None) -> Dataset:

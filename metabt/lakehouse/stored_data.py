@@ -18,17 +18,20 @@ from typing import Any
 
 import duckdb
 
+from metabt.data.point_in_time.lives import Lives
 from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.schema import DATED_TABLES, RUN_TABLES
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
-from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols
+from metabt.lakehouse.point_in_time.loading import load_point_in_time
+from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols, datasets_with
 from metabt.lakehouse.runs.names import LATEST, resolve_run
 from metabt.lakehouse.runs.run_seals import check_askings, seal_askings, seal_runs, sound_runs
 
 DATASET_COLUMNS = (
-    *("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "panel", "adjusted", "tables", "checks"),
+    *("dataset", "symbols", "assets", "sessions", "first_date", "last_date", "closed", "panel", "adjusted", "tables"),
+    "checks",
 )
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
 KIND_COLUMNS = ("dataset", "kind", "count")
@@ -58,18 +61,31 @@ def list_datasets(con: Con) -> Rows:
     Returns
     -------
     list of tuple
-        Name, numbers of symbols and sessions, first and last session, whether it is closed, its steps as JSON or None,
-        whether prices are adjusted, which tables of what is dated beside them it has, with their numbers of rows, or
-        None, and how much odd was noted.
+        Name, number of symbols, number of assets where a table names them or None, sessions, first and last session,
+        whether it is closed, its steps as JSON or None, whether prices are adjusted, which tables of what is dated
+        beside them it has, with their numbers of rows, or None, and how much odd was noted.
     """
     from metabt.lakehouse.point_in_time.seals import recorded
 
     sql = (
-        "SELECT dataset, symbols, sessions, first_date, last_date, closed, panel, adjusted, tables, "
+        "SELECT dataset, symbols, NULL, sessions, first_date, last_date, closed, panel, adjusted, tables, "
         "(SELECT count(*) FROM checks c WHERE c.dataset = d.dataset) FROM datasets d ORDER BY dataset"
     )
-    place = DATASET_COLUMNS.index("tables")
-    return [(*row[:place], _tables(recorded(row[place])), *row[place + 1 :]) for row in con.execute(sql).fetchall()]
+    place, assets = DATASET_COLUMNS.index("tables"), _assets(con)
+    return [
+        (*row[:2], assets.get(row[0]), *row[3:place], _tables(recorded(row[place])), *row[place + 1 :])
+        for row in con.execute(sql).fetchall()
+    ]
+
+
+def _assets(con: Con) -> dict[str, int]:
+    """Return dataset -> how many assets it has, of those with a table that names them."""
+    names = datasets_with(con, "assets")
+    if not names:
+        return {}
+    held = dataset_symbols(con)
+    known = load_point_in_time(con, names)
+    return {name: len(Lives.of(held[name], known[name].tables["assets"]).assets_of(held[name])) for name in names}
 
 
 def _tables(known: Mapping[str, tuple[int, str]]) -> str | None:

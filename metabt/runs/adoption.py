@@ -34,7 +34,7 @@ from metabt.lakehouse import list_runs
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
-from metabt.runs.record import Record, at_snapshot, read_record
+from metabt.runs.record import Record, read_record
 from metabt.runs.request import addresses, stored_tree
 
 LEAST = 3
@@ -134,7 +134,7 @@ class _Forest:
     def plan(self, source: Lakehouse) -> Plan | None:
         """Return the plan of all its runs; None where their snapshot is gone."""
         try:
-            datasets = at_snapshot(source, self.snapshot).datasets(self.trees)
+            datasets = source.at(self.snapshot).datasets(self.trees)
             return BacktestEngine(self.trees, datasets, is_meta_backtest=self.shape).plan
         except MetabtError:
             return None

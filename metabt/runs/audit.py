@@ -30,7 +30,7 @@ from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse import list_runs
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.input_differences import version_differences
-from metabt.runs.record import Record, at_snapshot, read_record
+from metabt.runs.record import Record, read_record
 from metabt.runs.request import Request, request, stored_tree
 
 
@@ -188,7 +188,7 @@ def _groups(source: Lakehouse, records: Sequence[Record], adopted: Adoptions) ->
     for record in records:
         snapshots.setdefault((record.snapshot, record.config["flat"]), []).append(record)
     for (snapshot, _), together in snapshots.items():
-        group = _asked(at_snapshot(source, snapshot), together, adopted)
+        group = _asked(source.at(snapshot), together, adopted)
         if group:
             yield group
 

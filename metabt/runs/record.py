@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +13,6 @@ from metabt.errors import StoreError
 
 if TYPE_CHECKING:
     import duckdb
-
-    from metabt.lakehouse.price_source import Lakehouse
 
 
 @dataclass(frozen=True)
@@ -93,13 +90,6 @@ def read_record(connection: duckdb.DuckDBPyConnection, run_id: str) -> Record:
         versions=json.loads(row["versions"]),
         row=row,
     )
-
-
-def at_snapshot(source: Lakehouse, snapshot: int) -> Lakehouse:
-    """Return a lakehouse as it was at a snapshot, over the same connection."""
-    view = copy(source)
-    view.snapshot = snapshot
-    return view
 
 
 def _leaves(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

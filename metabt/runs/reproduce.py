@@ -26,7 +26,7 @@ from metabt.engines.local import Local
 from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.input_differences import Difference, version_differences
-from metabt.runs.record import Record, at_snapshot, read_record
+from metabt.runs.record import Record, read_record
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, stored_tree
 from metabt.values.tables import Coded, Column, Table, texts
@@ -84,7 +84,7 @@ def recorded(lakehouse: str | Path, run_id: str) -> tuple[Record, Lakehouse, Req
     """
     present = Lakehouse(Path(lakehouse))
     run = read_record(present.connection, run_id)
-    source, tree = at_snapshot(present, run.snapshot), stored_tree(run.config)
+    source, tree = present.at(run.snapshot), stored_tree(run.config)
     try:
         datasets = source.datasets([tree])
         benchmark = benchmark_of(run.benchmark, source, tree, source.symbols() if run.benchmark else {})

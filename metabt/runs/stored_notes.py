@@ -9,7 +9,7 @@ from typing import Any
 from metabt.analysis.run_notes import Circumstances, RunNotes, run_notes
 from metabt.errors import StoreError
 from metabt.lakehouse.price_source import Lakehouse
-from metabt.runs.record import Record, at_snapshot
+from metabt.runs.record import Record
 
 READ = ("sleeves", "returns", "decisions")
 """Tables that notes are made of."""
@@ -27,12 +27,25 @@ def stored_notes(source: Lakehouse, run: Record) -> RunNotes:
 
 def circumstances(source: Lakehouse, run: Record) -> Circumstances:
     """Return what a stored run's tables do not say of it; without datasets where its snapshot is gone."""
-    view = at_snapshot(source, run.snapshot)
+    view = source.at(run.snapshot)
     try:
         datasets = view.lasting(view.wanted(run.wanted))
     except StoreError:
         datasets = {}
-    return Circumstances(datasets, run.config["end"], settings_of(run))
+    return Circumstances(datasets, run.config["end"], settings_of(run), as_of=told_as_of(source, run))
+
+
+def told_as_of(source: Lakehouse, run: Record) -> str:
+    """Return the snapshot of the past that a stored run was asked for as of; empty where none was."""
+    from metabt.lakehouse.catalog.asking import AS_OF
+    from metabt.lakehouse.prices.as_of import AsOf, snapshot_times
+
+    asked = [text.lstrip("+") for text in json.loads(str(run.row.get("overrides") or "[]"))]
+    stated = [text.removeprefix(AS_OF) for text in asked if text.startswith(AS_OF)]
+    if not stated:
+        return ""
+    committed = snapshot_times(source.connection).get(run.snapshot)
+    return f"snapshot {run.snapshot}" if committed is None else str(AsOf(run.snapshot, committed, stated[0]))
 
 
 def settings_of(run: Record) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Sweep: many configurations as one forest.
 
-1. Resolve every configuration; one that cannot be is stored as failed, with its overrides and its error.
+1. Resolve every configuration against the lakehouse as it reads it, now or as of the past; one that cannot be is stored
+   as failed, with its overrides and its error.
 2. Leave out what is stored already; it stays the run that it was, and is recorded as asked for.
 3. Plan the union of all distinct sleeves, see which of their blocks are known, and walk the rest once: in this process
    batch by batch of trees, so that no more is in memory than the sleeves of some of them.
 4. Assemble each tree of a batch, a summary or everything, and write its tables to files
-   (metabt.lakehouse.runs.run_files). On a cluster the processes that walk do that; what comes here is what is told of
+   (metabt.lakehouse.runs.run_files). Snapshots are walked one after the other, and share blocks through the cache. On
+   a cluster the processes that walk do that; what comes here is what is told of
    each run, and where its rows lie.
 5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
 """
@@ -37,7 +39,7 @@ from metabt.engines.local import Local
 from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
-from metabt.lakehouse.price_source import Lakehouse
+from metabt.lakehouse.price_source import Lakehouse, said_as_of
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
 from metabt.portfolio.sleeve import Leaf, Sleeve
@@ -65,6 +67,8 @@ class Entry:
 
     job: Job
     """The configuration."""
+    source: Lakehouse | None = None
+    """The lakehouse as it reads it, now or as of the past; None where it cannot run."""
     asked: Request | None = None
     """Its request; None where it cannot run."""
     error: str | None = None
@@ -87,7 +91,10 @@ class Entry:
 
     def asking(self, sweep_id: str, at: datetime) -> str:
         """Return the overrides with which the sweep asks for it, as JSON."""
-        return Asking(self.job.overrides, sweep_id, at).text(self.asked is not None and self.asked.flat)
+        asking = Asking(self.job.overrides, sweep_id, at)
+        if self.source is not None:
+            asking = asking.reading(self.source.as_of.stated if self.source.as_of else None)
+        return asking.text(self.asked is not None and self.asked.flat)
 
 
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
@@ -158,10 +165,11 @@ class _Forest:
         self.entries = [Entry(job, error=job.error) for job in jobs]
         self.executor = self._executor(say)
         self.cache: Cache = self.source.shared_cache(self._share())
-        self.benchmarks: dict[tuple[str, str | None], Benchmark] = {}
+        self.benchmarks: dict[tuple[int, str, str | None], Benchmark] = {}
         self._resolve()
         self._find()
-        self.engines = [self._engine(shape) for shape in (None, False)]
+        snapshots = list(dict.fromkeys(entry.source.snapshot for entry in self.entries if entry.source))
+        self.engines = [self._engine(at, shape) for at in snapshots for shape in (None, False)]
         self.warned: list[Warned] = []
         self.computed = self.leaf_computed = 0
         self.seconds = 0.0
@@ -200,32 +208,45 @@ class _Forest:
         return Share.stated(next(iter(stated.values()), None))
 
     def _resolve(self) -> None:
-        symbols, trees = self.source.symbols(), {}
-        named = {"members": self.source.members(), "signals": self.source.signals()}
-        leaves: dict[str, Sleeve] = {}
-        for place, entry in enumerate(self.entries):
+        for entry in self.entries:
             if entry.error is None:
-                config = _config(entry)
                 try:
-                    shape = config["is_meta_backtest"]
-                    trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves, **named)
+                    source = self.source.as_known(_config(entry).get("as_of"))
+                    entry.source = source
                 except MetabtError as error:
                     entry.error = str(error)
-        datasets = self.source.datasets(list(trees.values()))
-        for place, tree in trees.items():
-            config = _config(self.entries[place])
-            try:
-                benchmark = self._benchmark(config.get("benchmark"), tree, symbols)
-                self.entries[place].asked = request(
-                    tree, datasets, config["end"], config["is_meta_backtest"], benchmark
-                )
-            except MetabtError as error:
-                self.entries[place].error = str(error)
+        for at in dict.fromkeys(entry.source.snapshot for entry in self.entries if entry.source):
+            self._resolve_at([entry for entry in self.entries if entry.source and entry.source.snapshot == at])
 
-    def _benchmark(self, text: str | None, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
+    def _resolve_at(self, entries: Sequence[Entry]) -> None:
+        """Resolve the configurations that read one snapshot."""
+        first = entries[0].source
+        assert first is not None  # they were chosen by it
+        symbols, trees = first.symbols(), dict[int, Sleeve]()
+        named = {"members": first.members(), "signals": first.signals()}
+        leaves: dict[str, Sleeve] = {}
+        for place, entry in enumerate(entries):
+            config = _config(entry)
+            try:
+                shape = config["is_meta_backtest"]
+                with said_as_of(entry.source or first):
+                    trees[place] = resolved(config["portfolio"], symbols, config["start"], shape, leaves, **named)
+            except MetabtError as error:
+                entry.error = str(error)
+        datasets = first.datasets(list(trees.values()))
+        for place, tree in trees.items():
+            config = _config(entries[place])
+            try:
+                with said_as_of(entries[place].source or first):
+                    benchmark = self._benchmark(config.get("benchmark"), first, tree, symbols)
+                entries[place].asked = request(tree, datasets, config["end"], config["is_meta_backtest"], benchmark)
+            except MetabtError as error:
+                entries[place].error = str(error)
+
+    def _benchmark(self, text: str | None, source: Lakehouse, tree: Sleeve, symbols: Symbols) -> Benchmark | None:
         """Return a configuration's benchmark, one object for all that name the same: its prices are read once."""
-        found = benchmark_of(text, self.source, tree, symbols)
-        return found and self.benchmarks.setdefault((found.name, tree.spec.currency), found)
+        found = benchmark_of(text, source, tree, symbols)
+        return found and self.benchmarks.setdefault((source.snapshot, found.name, tree.spec.currency), found)
 
     def _find(self) -> None:
         from metabt.lakehouse import find_runs
@@ -258,10 +279,13 @@ class _Forest:
             for _ in load_tables(self.source.connection, run_ids, name):
                 pass
 
-    def _engine(self, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
+    def _engine(self, at: int, shape: bool | None) -> tuple[list[Entry], BacktestEngine]:
+        """Return the configurations of one snapshot and shape that are to be walked, and what walks them."""
         entries, trees = [], []
         datasets: Mapping[str, Dataset] = {}
         for entry in self.entries:
+            if entry.source is None or entry.source.snapshot != at:
+                continue
             if entry.asked and not entry.found and entry.asked.shape == shape:
                 if self.firsts.setdefault(entry.run_id, entry) is not entry:
                     continue
@@ -425,7 +449,7 @@ class _Forest:
     def _row(self, entry: Entry, name: str, started: datetime) -> dict[str, object]:
         facts = {
             "sweep_id": name,
-            "snapshot": self.source.snapshot,
+            "snapshot": (entry.source or self.source).snapshot,
             "engine": self.executor.name,
             "status": "ok" if entry.error is None else "failed",
             "started_at": started,

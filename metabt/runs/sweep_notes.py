@@ -1,6 +1,6 @@
 """Sweep notes: what must be known of a ranking, over all of its configurations.
 
-1. The periods that they cover, and the settings that all of them share.
+1. The periods that they cover, the settings that all of them share, and as of when they read the lakehouse.
 2. The datasets that end configurations early, and how many.
 3. The roots whose decisions fell back: counted where what was walked was assembled (metabt.analysis.run_facts), and in
    the tables of what was stored already.
@@ -35,6 +35,8 @@ class Member(Protocol):
     """The configuration."""
     asked: Request | None
     """Its request; None where it cannot run."""
+    source: Lakehouse | None
+    """The lakehouse as it reads it; None where it cannot run."""
     error: str | None
     """Why it failed; None where it did not."""
     found: bool
@@ -67,6 +69,8 @@ class SweepNotes:
     """Assets that were ineligible at most decisions, in one configuration."""
     warned: tuple[Warned, ...] = ()
     """Warnings of foreign code."""
+    as_of: tuple[str, ...] = ()
+    """The snapshots of the past that some of them read, each once; empty where all read what there is now."""
 
 
 def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[Warned] = ()) -> SweepNotes:
@@ -88,6 +92,7 @@ def sweep_notes(members: Sequence[Member], source: Lakehouse, warned: Sequence[W
         tuple(sorted(fallen, key=lambda it: (-it.times / it.of, -it.times, it.path))),
         next((facts.left_out for _, facts in walked if facts.left_out), ()),
         tuple(warned),
+        tuple(dict.fromkeys(str(member.source.as_of) for member in done if member.source and member.source.as_of)),
     )
 
 

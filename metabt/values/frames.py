@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,3 +17,10 @@ def wide_frame(dates: np.ndarray, symbols: Sequence[str], matrix: np.ndarray) ->
 
     index = pd.DatetimeIndex(dates.astype("datetime64[ns]"), name="date")
     return pd.DataFrame(matrix, index=index, columns=pd.Index(symbols, name="symbol"))
+
+
+def frame_of_rows(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """Return rows with named columns as a frame with an index from 0."""
+    import pandas as pd
+
+    return pd.DataFrame([*rows], columns=list(columns))

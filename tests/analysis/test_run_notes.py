@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 import metabt
 from metabt.analysis.decision_counts import DecisionCounts
 from metabt.analysis.left_out import CALENDAR, COVERAGE, LIFE, SESSIONS
-from metabt.analysis.run_notes import Circumstances, FellBack, Warned, _why, early_end, fell_back, run_notes
+from metabt.analysis.note_lines import nothing_earned
+from metabt.analysis.run_notes import Circumstances, FellBack, Warned, _why, early_end, fell_back, run_notes, unpaid
+from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.tables import DatedTable, PointInTime
+from metabt.data.prices import Prices
 from metabt.values.tables import Coded, Table
 
 DAYS = pd.date_range("2018-01-01", periods=500)
@@ -285,3 +289,22 @@ def test_what_an_optimizer_does_not_say_of_its_bounds_is_that_it_has_none() -> N
     assert _why({}, np.array([0, 3])) == "its optimizer: no solution"
     assert _why({}, np.array([0])) == "max_weight 1 of 0 items is below 1"
     assert _why({"name": "max_sharpe", "min_weight": 0.5}, np.array([2])) == "max_sharpe: no mean return above 0"
+
+
+@given(st.integers(0, 39), st.integers(1, 20))
+def test_sessions_before_the_first_row_of_a_rate_are_counted(first: int, every: int) -> None:
+    sessions = pd.bdate_range("2020-01-01", periods=40).to_numpy().astype("datetime64[D]")
+    begins = sessions[first]
+    columns: dict[str, Any] = {"name": Coded(np.zeros(1, np.int32), ("usd",)), "date": np.array([begins])}
+    rates = DatedTable.of("rates", {**columns, "value": np.array([0.02]), "day_count": np.array([360.0])})
+    prices = Prices("d", sessions, ("A",), np.ones((40, 1)))
+    datasets = {"d": Dataset.of(prices, PointInTime({"rates": rates}))}
+    of_root = sessions[every:]
+    found = unpaid(of_root, {"cash": {"rate": "usd"}}, datasets)
+    # a session earns the rate that was known in the session before it
+    wanted = sum(before < begins for before in sessions[every - 1 : -1])
+    assert (found.sessions if found else 0) == wanted
+    assert found is None or (found.rate, found.first) == ("usd", begins)
+    for rate in (0.02, None, "eur"):
+        assert unpaid(of_root, {"cash": {"rate": rate}}, datasets) is None
+    assert found is None or nothing_earned(found).startswith(f"cash earned nothing in {wanted} session")

@@ -34,7 +34,7 @@ class OnePlan:
         return None if known is None or known.all() else known
 
 
-NODE: Any = SimpleNamespace(label="leaf")
+NODE: Any = SimpleNamespace(label="leaf", spec=None)
 
 
 def wide(values: object, fill: object) -> np.ndarray:

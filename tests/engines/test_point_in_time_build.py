@@ -14,7 +14,9 @@ import metabt
 from metabt.errors import RunError
 from tests.engines.test_point_in_time_laws import engine
 from tests.shared.agreement import same
+from tests.shared.executors import STOCKS
 from tests.shared.random_markets import RandomMarket, random_market, random_tree
+from tests.shared.renamed import renamed
 
 DATES = {"actions": "ex_date", "delistings": "date", "members": "known_at", "rates": "date", "costs": "first_date"}
 """Table -> the column of the date from which a row can change anything."""
@@ -194,3 +196,66 @@ def test_after_any_changes_of_tables_a_run_is_a_fresh_one(seed: int) -> None:
                 assert not touched, (path, table, first)
             # a session that earns from the last of the year before is of this year; nothing earlier is computed again
             assert all(partition >= str(int(year) - (table == "members")) for partition in touched), (path, table, year)
+
+
+def known_later(rng: np.random.Generator, of: RandomMarket, at: pd.Timestamp) -> RandomMarket:
+    """Return a market with many more rows of members, known after a session and saying anything of any time."""
+    tables = deepcopy(of.tables)
+    for dataset, frame in of.prices.items():
+        rows, days = tables[dataset]["members"], frame.index
+        for _ in range(int(rng.integers(1, 12))):
+            known = str((at + pd.Timedelta(days=int(rng.integers(1, 90)))).date())
+            if rows and rng.random() < 0.6:  # an end of long ago, or one taken back, of what was known before
+                row = dict(rows[int(rng.integers(len(rows)))])
+            else:  # a membership of long ago that nobody had heard of
+                first = str(days[int(rng.integers(len(days)))].date())
+                universe, asset = str(rng.choice(["core", "wide"])), str(rng.choice(frame.columns))
+                row = {"universe": universe, "asset": asset, "first_date": first}
+            later = pd.Timestamp(row["first_date"]) + pd.Timedelta(days=int(rng.integers(0, 400)))
+            row |= {"last_date": None if rng.random() < 0.4 else str(later.date()), "known_at": known}
+            keys = [(it["universe"], it["asset"], str(it["first_date"]), str(it["known_at"])) for it in rows]
+            if (row["universe"], row["asset"], str(row["first_date"]), known) not in keys:
+                rows.append(row)
+    return RandomMarket(of.prices, of.volumes, tables, of.adjusted)
+
+
+@pytest.mark.parametrize("seed", slow_after(4, SEQUENCES))
+def test_members_that_are_known_later_change_nothing_before(seed: int) -> None:
+    rng = np.random.default_rng([seed, 4])
+    of = random_market(seed)
+    tree = random_tree(seed, of)
+    days = of.prices["listed"].index
+    at = days[int(rng.integers(len(days) // 3, len(days) - 30))]
+    one, two = run(tree, of), run(tree, known_later(rng, of, at))
+    if one is None or two is None:
+        pytest.skip("a ruined tree has no past to compare")
+    for path in one.paths:
+        pd.testing.assert_frame_equal(one.returns(path).loc[:at], two.returns(path).loc[:at], check_exact=True)
+        pd.testing.assert_frame_equal(decided(one, path, at), decided(two, path, at), check_exact=True)
+
+
+@pytest.mark.parametrize("seed", slow_after(3, 10))
+def test_renames_of_later_change_nothing_before(seed: int) -> None:
+    """Rows of `assets` whose lives begin after a session may say anything: what is dated up to it has the same bits."""
+    rng = np.random.default_rng([seed, 5])
+    prices, rows = renamed(seed)
+    days = prices.index
+    at = days[int(rng.integers(200, len(days) - 30))]
+    later = pd.to_datetime(rows["first_date"]) > at
+    other = rows[~later].copy()
+    # who lives on then gives up its ticker some day later, and takes one that is new
+    fresh = []
+    for place in other.index[pd.to_datetime(other["last_date"]).isna()]:
+        if rng.random() < 0.7:
+            until = at + pd.Timedelta(days=int(rng.integers(1, 30)))
+            other.loc[place, "last_date"] = until
+            row = {"asset": other.loc[place, "asset"], "symbol": f"N{place}", "last_date": pd.NaT}
+            fresh.append({**row, "first_date": until + pd.Timedelta(days=1)})
+    changed_rows = pd.concat([other, pd.DataFrame(fresh, columns=rows.columns)], ignore_index=True)
+    leaf = {"name": "leaf", "lookback": 20, "schedule": "weekly", "optimizer": "inverse_volatility"}
+    tree = {**leaf, "dataset": "prices", "universe": STOCKS[1:4]}
+    runs = [metabt.backtest(tree, prices, tables={"assets": table}) for table in (rows, changed_rows)]
+    one, two = (it.returns("leaf").loc[:at] for it in runs)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    pd.testing.assert_frame_equal(*(decided(it, "leaf", at) for it in runs), check_exact=True)
+    assert len(one) > 100

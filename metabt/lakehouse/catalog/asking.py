@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 KINDS = ("plain", "overridden", "swept", "flat")
@@ -14,6 +14,10 @@ NAME = r"^\+{0,2}portfolio\.name="
 """Overrides that change its name alone."""
 FLAT = "is_meta_backtest=false"
 """The override that an asking for a flat baseline has, in whatever way it was asked for."""
+AS_OF = "as_of="
+"""How the override begins that an asking for a run on data of the past has, in whatever way it was asked for."""
+PAST = rf"^\+{{0,2}}{AS_OF}"
+"""Overrides that read what the lakehouse held then."""
 
 
 def now() -> datetime:
@@ -36,6 +40,21 @@ class Asking:
     """The sweep that asked; None for a run by itself."""
     at: datetime = field(default_factory=now)
     """When it began, UTC."""
+
+    def reading(self, as_of: str | None) -> Asking:
+        """Return the same asking with the override AS_OF where it reads data of the past, and without where not.
+
+        Parameters
+        ----------
+        as_of : str, optional
+            What was stated: a snapshot's number or a date. None reads what there is now.
+
+        Returns
+        -------
+        Asking
+        """
+        others = [text for text in self.overrides if not text.lstrip("+").startswith(AS_OF)]
+        return replace(self, overrides=(*others, *([] if as_of is None else [f"{AS_OF}{as_of}"])))
 
     def text(self, flat: bool) -> str:
         """Return the overrides as JSON.

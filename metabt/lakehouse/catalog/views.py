@@ -1,8 +1,8 @@
 """Views: which run a portfolio's name means, the tables of those runs, and what a sweep has varied.
 
 1. `ASKINGS` is every asking of a run that is stored and did not fail. Of what kind it was decides what may answer to a
-   bare name: a run by itself as its portfolio is stated, else one with overrides, else a member of a sweep, else a flat
-   baseline.
+   bare name: a run by itself as its portfolio is stated, else one with overrides or on data of the past, else a member
+   of a sweep, else a flat baseline.
 2. `NAMES` is a row per portfolio: of its askings of the first kind there is, the last one.
 3. In the schema `latest` every table of runs has the rows of the runs in `NAMES` alone.
 4. `sweep_parameters` has the overrides in which the members of a sweep differ, a row each.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import duckdb
 
-from metabt.lakehouse.catalog.asking import FLAT, KINDS, NAME, TREE
+from metabt.lakehouse.catalog.asking import FLAT, KINDS, NAME, PAST, TREE
 from metabt.lakehouse.catalog.schema import RUN_TABLES
 
 SCHEMA_NAME = "latest"
@@ -24,7 +24,8 @@ SELECT r.run_id, r.portfolio, a.sweep_id, a."at", a.overrides,
   CASE WHEN list_contains(json_extract_string(a.overrides, '$[*]'), '{FLAT}') THEN 3
        WHEN a.sweep_id IS NOT NULL THEN 2
        WHEN len(list_filter(json_extract_string(a.overrides, '$[*]'),
-            lambda text: regexp_matches(text, '{TREE}') AND NOT regexp_matches(text, '{NAME}'))) > 0 THEN 1
+            lambda text: regexp_matches(text, '{PAST}') OR
+              (regexp_matches(text, '{TREE}') AND NOT regexp_matches(text, '{NAME}')))) > 0 THEN 1
        ELSE 0 END AS kind
 FROM lake.main.runs r JOIN (
   SELECT run_id, sweep_id, "at", overrides FROM lake.main.asked UNION ALL

@@ -27,6 +27,11 @@ OUTSIDE = (
     "ORDER BY symbol"
 )
 """What asks for the prices of each symbol that are outside of all its lives."""
+EMPTY = (
+    "SELECT asset, first_date FROM lives WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE dataset = $1 "
+    "AND p.symbol = lives.symbol AND p.date BETWEEN lives.first_date AND lives.last_date) ORDER BY ALL"
+)
+"""What asks for the lives in which no price of the symbol lies."""
 
 
 def spans(con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives) -> dict[str, tuple[np.datetime64, np.datetime64]]:
@@ -39,6 +44,14 @@ def spans(con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives) -> dict[st
 def outside(con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives) -> list[tuple[str, date, int]]:
     """Return each symbol with prices outside of all its lives, the date of the first of them, and how many."""
     return [] if lives.are_plain else _asked(con, OUTSIDE, dataset, lives)
+
+
+def empty(con: duckdb.DuckDBPyConnection, dataset: str, lives: Lives) -> dict[str, list[np.datetime64]]:
+    """Return asset -> the first dates of its lives in which its symbol has no price, of those that have such."""
+    found: dict[str, list[np.datetime64]] = {}
+    for asset, first in [] if lives.are_plain else _asked(con, EMPTY, dataset, lives):
+        found.setdefault(asset, []).append(np.datetime64(first, "D"))
+    return found
 
 
 def _asked(con: duckdb.DuckDBPyConnection, sql: str, dataset: str, lives: Lives) -> list[tuple]:

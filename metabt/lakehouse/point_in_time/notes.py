@@ -10,6 +10,7 @@
 6. `prices of no asset`: a symbol that `assets` gives lives has prices outside of all of them, which nothing reads; the
    value is how many.
 7. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
+8. Whether tables begin, go on and end with the prices: metabt.lakehouse.point_in_time.reach.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ import numpy as np
 from metabt.data.point_in_time.lives import EVER, Lives
 from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.lakehouse.catalog.statements import execute
-from metabt.lakehouse.point_in_time.lives import outside, spans
+from metabt.lakehouse.point_in_time.lives import empty, outside, spans
 from metabt.lakehouse.point_in_time.loading import load_point_in_time
+from metabt.lakehouse.point_in_time.reach import OF as REACH
+from metabt.lakehouse.point_in_time.reach import beyond_prices
 from metabt.lakehouse.point_in_time.split_jumps import split_jumps
+from metabt.lakehouse.prices.calendars import read_calendars
 from metabt.lakehouse.prices.dataset_rows import stated_facts
 from metabt.values.tables import Coded, Table, concat, texts
 
@@ -38,7 +42,7 @@ LATE = tuple(f"late {name}" for name in ("actions", "delistings", "rates", "cost
 """Kinds of notes that stay: nothing that is stored tells of them."""
 KINDS = (
     *("ends twice", "prices after its end", "split without its jump", "rate like percent", "return like percent"),
-    *("prices of no asset", "member without prices", *LATE),
+    *("prices of no asset", "member without prices", *REACH, *LATE),
 )
 """Kinds, the gravest first."""
 OF = {
@@ -49,6 +53,7 @@ OF = {
     "return like percent": ("delistings",),
     "prices of no asset": ("assets",),
     "member without prices": ("members", "assets"),
+    **REACH,
 }
 """Kind -> the tables that it is of."""
 PERCENT = 0.5
@@ -99,7 +104,7 @@ def _summed(late: Iterable[Found]) -> list[Found]:
 
 def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, lives: Lives) -> Iterator[Found]:
     tables = held.tables
-    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions"} & set(tables) else {}
+    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions", "costs"} & set(tables) else {}
     yield from ((it, first, "prices of no asset", float(count)) for it, first, count in outside(con, dataset, lives))
     if "members" in tables:
         yield from _unpriced(tables["members"], bounds)
@@ -111,6 +116,11 @@ def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, 
         asset, day, value = table.texts("asset"), table.numbers("date"), table.numbers("return")
         for row in np.flatnonzero(value > 1):
             yield asset.values[asset.codes[row]], day[row].item(), "return like percent", float(value[row])
+    sessions = read_calendars(con, [dataset])[dataset].astype("datetime64[D]")
+    names, days, _ = _ends(tables)
+    ends = {name: np.datetime64(day, "D") for name, day in zip(names, days, strict=True)}
+    bare = empty(con, dataset, lives) if "assets" in tables else {}
+    yield from beyond_prices(sessions, tables, lives, bounds, ends, bare)
 
 
 def _unpriced(members: DatedTable, spans: dict[str, Span]) -> Iterator[Found]:
@@ -127,6 +137,22 @@ def _of_ends(
     con: duckdb.DuckDBPyConnection, dataset: str, tables: Mapping[str, DatedTable], spans: dict[str, Span]
 ) -> Iterator[Found]:
     """Yield what ends twice, and what has prices after the session in which it ends."""
+    names, first, counts = _ends(tables)
+    for name, day, count in zip(names, first, counts, strict=True):
+        if count > 1:
+            yield name, day, "ends twice", float(count)
+    for name, day in zip(names, first, strict=True):
+        last = spans.get(name, NEVER)[1]
+        if last > np.datetime64(day, "D"):
+            sql = "SELECT min(date) FROM calendars WHERE dataset = $1 AND date >= $2"
+            ((effect,),) = execute(con, sql, dataset, day).fetchall()
+            days = int((last - np.datetime64(effect, "D")).astype(int))
+            if days > 0:
+                yield name, day, "prices after its end", float(days)
+
+
+def _ends(tables: Mapping[str, DatedTable]) -> tuple[list[str], list[date], list[int]]:
+    """Return the assets that are delisted or merge, the earliest date of each, and how often it ends."""
     ends: list[Table] = []
     if "delistings" in tables:
         ends.append({"asset": tables["delistings"].texts("asset"), "day": tables["delistings"].numbers("date")})
@@ -135,22 +161,14 @@ def _of_ends(
         merging = np.flatnonzero(texts(actions.texts("kind")) == "merger")
         ends.append({"asset": actions.texts("asset").take(merging), "day": actions.numbers("ex_date")[merging]})
     if not ends:
-        return
+        return [], [], []
     every = concat(ends)
     asset, day = every["asset"], every["day"]
     assert isinstance(asset, Coded) and isinstance(day, np.ndarray)
     order = np.lexsort((day, asset.codes))
     codes, starts, counts = np.unique(asset.codes[order], return_index=True, return_counts=True)
-    first = day[order[starts]]
-    for place in np.flatnonzero(counts > 1).tolist():
-        yield asset.values[codes[place]], first[place].item(), "ends twice", float(counts[place])
-    last = np.array([spans.get(name, NEVER)[1] for name in asset.values], "datetime64[D]")[codes]
-    for place in np.flatnonzero(last > first).tolist():
-        sql = "SELECT min(date) FROM calendars WHERE dataset = $1 AND date >= $2"
-        ((effect,),) = execute(con, sql, dataset, first[place].item()).fetchall()
-        days = int((last[place] - np.datetime64(effect, "D")).astype(int))
-        if days > 0:
-            yield asset.values[codes[place]], first[place].item(), "prices after its end", float(days)
+    names = [asset.values[code] for code in codes.tolist()]
+    return names, day[order[starts]].tolist(), counts.tolist()
 
 
 def _like_percent(rates: DatedTable) -> Iterator[Found]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from metabt.data.point_in_time.cost_rates import EVERY
 from metabt.data.point_in_time.event_digests import row_text
-from metabt.data.point_in_time.tables import COLUMNS, DATE, ORDER, DatedTable
+from metabt.data.point_in_time.tables import COLUMNS, DATE, NUMBER, ORDER, TEXT, DatedTable
 from metabt.lakehouse.point_in_time.loading import load_point_in_time
 from metabt.values.ranges import plural
 
@@ -57,29 +57,66 @@ def table_changes(
     for name in wanted:
         for table in COLUMNS:
             pair = (before[name].tables.get(table), after[name].tables.get(table))
-            old, new = ({} if each is None else _rows(each) for each in pair)
-            differing = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+            differing = {row.key for row in changed_rows(*pair)}
             for first in sorted({key[0] for key in differing}):
                 own = [key for key in differing if key[0] == first]
                 found.append(TableChange(name, table, first, min(np.datetime64(key[1]) for key in own), len(own)))
     return found
 
 
-def _rows(table: DatedTable) -> dict[tuple[str, str, str], str]:
-    """Return (first column, date, the rest of its order) -> the row as text."""
+@dataclass(frozen=True)
+class ChangedRow:
+    """One row of a table that differs."""
+
+    key: tuple[str, str, str]
+    """What it is about: the first column of ORDER, its date, and the rest of ORDER."""
+    old: str | None
+    """What it said, such as `last_date 2020-06-01, known_at 2019-06-03`; None where there was none."""
+    new: str | None
+    """What it says; None where there is none."""
+
+
+def changed_rows(before: DatedTable | None, after: DatedTable | None) -> list[ChangedRow]:
+    """Return the rows in which two states of a table differ, sorted; None is a table without rows."""
+    old, new = ({} if each is None else _rows(each) for each in (before, after))
+    keys = sorted(key for key in old.keys() | new.keys() if _same(old.get(key)) != _same(new.get(key)))
+    return [ChangedRow(key, _said(old.get(key)), _said(new.get(key))) for key in keys]
+
+
+def _same(place: tuple[DatedTable, int] | None) -> str | None:
+    return None if place is None else row_text(*place)
+
+
+def _said(place: tuple[DatedTable, int] | None) -> str | None:
+    """Return what a row says beyond what it is about."""
+    if place is None:
+        return None
+    table, row = place
+    about = (ORDER[table.name][0], _dated(table))
+    said = {name: _cell(table, name, row) for name in COLUMNS[table.name] if name not in about}
+    return ", ".join(f"{name} {text}" for name, text in said.items() if text not in ("", "NaT", "nan")) or "nothing"
+
+
+def _rows(table: DatedTable) -> dict[tuple[str, str, str], tuple[DatedTable, int]]:
+    """Return (first column, date, the rest of its order) -> the row's place."""
     order = ORDER[table.name]
-    first, dates = table.texts(order[0]), next(name for name in order if COLUMNS[table.name][name] == DATE)
+    first, dates = table.texts(order[0]), _dated(table)
     rest = [name for name in order[1:] if name != dates]
     found = {}
     for row in range(len(table)):
         key = (first.values[first.codes[row]], str(table.numbers(dates)[row]))
-        found[(*key, "|".join(_cell(table, name, row) for name in rest))] = row_text(table, row)
+        found[(*key, "|".join(_cell(table, name, row) for name in rest))] = (table, row)
     return found
 
 
+def _dated(table: DatedTable) -> str:
+    """Return the column that dates a row."""
+    return next(name for name in ORDER[table.name] if COLUMNS[table.name][name] == DATE)
+
+
 def _cell(table: DatedTable, name: str, row: int) -> str:
-    if COLUMNS[table.name][name] == DATE:
-        return str(table.numbers(name)[row])
+    if COLUMNS[table.name][name] != TEXT:
+        return str(table.numbers(name)[row].item() if COLUMNS[table.name][name] == NUMBER else table.numbers(name)[row])
     column = table.texts(name)
     return "" if column.codes[row] < 0 else column.values[column.codes[row]]
 

@@ -5,6 +5,6 @@
    a dataset as a whole.
 2. `price_files` writes many rows as files; `price_panels` reads long rows into sessions x assets; `reader` does so
    from any process, by rows of a calendar.
-3. `snapshots` opens the lakehouse as it was; `snapshot_difference` says which inputs differ between two of them, and
-   `price_changes` which observations, in words.
+3. `snapshots` opens the lakehouse as it was, `as_of` at the snapshot that a day means; `snapshot_difference` says which
+   inputs differ between two of them, and `price_changes` which observations, in words.
 """

@@ -1,6 +1,7 @@
 """Names of runs: the one place that says which run a word means.
 
-1. A portfolio's bare name: the run without overrides of its tree, not flat and not of a sweep, that was asked for last.
+1. A portfolio's bare name: the run without overrides of its tree, not as of the past, not flat and not of a sweep, that
+   was asked for last.
    Is there none, the last with overrides, else the last of a sweep, else a flat one; a sentence then says so.
 2. A name with overrides, or overrides alone: the run that was asked for last with these and no others.
 3. No name ("latest"): the run by itself that was asked for last; a sweep's, which a sentence says, where that is all.
@@ -33,7 +34,7 @@ SHORT = 12
 """Characters of a run_id that a message shows."""
 ELSEWHERE = ("portfolio", "portfolio.name", "lakehouse", "catalog", "engine")
 """Overrides that change no number of a run, or are its name."""
-UNSET = {"start": "null", "end": "null", "benchmark": "null", "is_meta_backtest": "null"}
+UNSET = {"start": "null", "end": "null", "as_of": "null", "benchmark": "null", "is_meta_backtest": "null"}
 """Overrides -> the value that is as good as none."""
 
 Row = tuple[str, str, str | None, str | None, int]

@@ -64,7 +64,7 @@ def test_a_split_on_a_day_without_a_price_is_looked_for_at_the_next_one(tmp_path
     metabt.ingest(frame, dataset="d", lakehouse=tmp_path, adjusted=False)
     sunday = DAY[place] - pd.Timedelta(days=1)
     put(tmp_path, "actions", {"asset": ["AA"], "ex_date": [sunday], "kind": ["split"], "ratio": [4]})
-    assert checks(tmp_path) == set()
+    assert checks(tmp_path) == {("AA", sunday.date(), "action on no session", 1.0)}
 
 
 @given(st.floats(1.5, 50), st.floats(-0.15, 0.15), st.booleans())
@@ -92,6 +92,7 @@ def test_members_ends_and_rates(lake: Path) -> None:
         ("ZZ", day(5), "member without prices", 2.0),
         ("CC", date(2015, 1, 1), "member without prices", 1.0),
         ("usd", day(1), "rate like percent", -0.7),
+        ("usd", day(1), "rate ends early", float((day(-1) - day(1)).days)),
     }
     later = pd.DataFrame({"AA": [30.0]}, pd.DatetimeIndex([DAY[-1] + pd.Timedelta(days=10)], name="Date"))
     metabt.ingest(later, dataset="d", lakehouse=lake)
