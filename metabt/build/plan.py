@@ -15,6 +15,7 @@ from functools import cached_property
 from metabt.build.currencies import Homes, homes_of
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.hedging import hedge_name
 from metabt.data.prices import partitions
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
@@ -37,6 +38,8 @@ class Node:
     """Rows of its sessions by partition."""
     home: str = ""
     """Of a leaf, the dataset of the plan that it reads: its own, or that in the currency of its tree."""
+    hedges: tuple[str, ...] = ()
+    """Of a leaf, the currencies that it hedges: the last columns of its book, after the assets of its universe."""
 
     @property
     def children(self) -> tuple[str, ...]:
@@ -186,8 +189,11 @@ class _Shared:
     def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node], homes: Homes) -> Node:
         """Return the node of a sleeve whose children have theirs."""
         calendar, parts = self._dated(sleeve)
-        home = homes.of(sleeve.spec) if isinstance(sleeve.spec, Leaf) else ""
-        return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts, home)
+        if not isinstance(sleeve.spec, Leaf):
+            return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts)
+        hedges = homes.hedged.get(sleeve.spec.digest, ())
+        layout = Layout.leaf((*sleeve.spec.universe, *map(hedge_name, hedges)))
+        return Node(sleeve.spec, path, calendar, layout, parts, homes.of(sleeve.spec), hedges)
 
     def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
         names = tuple(sorted({leaf.dataset for _, leaf in sleeve.leaves()}))
@@ -196,9 +202,7 @@ class _Shared:
             self._calendars[names] = calendar, dict(partitions(calendar.sessions))
         return self._calendars[names]
 
-    def _layout(self, spec: Leaf | Meta, nodes: Mapping[str, Node]) -> Layout:
-        if isinstance(spec, Leaf):
-            return Layout.leaf(spec.universe)
+    def _layout(self, spec: Meta, nodes: Mapping[str, Node]) -> Layout:
         children = tuple(child.digest for child in spec.children)
         if children not in self._layouts:
             self._layouts[children] = Layout.meta([nodes[key].layout for key in children])

@@ -47,6 +47,7 @@ DEFAULTS = {
     "cash": None,
     "delisting": {},
     "currency": None,
+    "hedged": None,
 }
 PERIODS = {
     "weekly": lambda t: t.isocalendar()[:2],
@@ -183,6 +184,14 @@ class Market:
         """Return the session with whose close a symbol is gone for good."""
         return None
 
+    def tradable(self, dataset: str, symbol: str, t: pd.Timestamp) -> bool:
+        """Return whether a symbol can be traded in a session."""
+        return t in self.price[dataset, symbol]
+
+    def hedges(self, leaf: Spec) -> dict[str, list[str]]:
+        """Return what a leaf holds against moves of currencies -> the symbols whose moves it stands against."""
+        return {}
+
     def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
         """Return what cash earned from the `previous` session to `t`."""
         return 0.0
@@ -244,6 +253,8 @@ class Spec:
 def resolve(tree: dict, market: Market, path: str, inherited: dict, start: object) -> Spec:
     """Return the sleeve and all beneath it with defaults filled in."""
     inherited = {**inherited, **tree.get("defaults", {})}
+    if "sleeves" in tree and "hedged" in tree:  # of all leaves beneath
+        inherited["hedged"] = tree["hedged"]
     own = {k: v for k, v in tree.items() if k not in ("name", "defaults", "sleeves")}
     settings = {**DEFAULTS, "start": start, **inherited, **own}
     if "sleeves" in tree:
@@ -313,11 +324,12 @@ def walk(spec: Spec, market: Market, closed: frozenset[str], optimizers: dict, b
 def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
     """Walk a leaf over its dataset's sessions."""
     sessions = market.dates[spec.dataset]
-    book = Book(spec.path, sessions, keys=[(spec.path, s) for s in spec.universe])
+    hedges = market.hedges(spec)
+    book = Book(spec.path, sessions, keys=[(spec.path, s) for s in [*spec.universe, *hedges]])
     price = {s: market.price[spec.dataset, s] for s in spec.universe}
-    returns = {s: market.returns_of(spec, s) for s in spec.universe}
+    returns = {s: market.returns_of(spec, s) for s in [*spec.universe, *hedges]}
     ends = {s: market.end(spec.dataset, s) for s in spec.universe}
-    held = dict.fromkeys(spec.universe, 0.0)
+    held = dict.fromkeys([*spec.universe, *hedges], 0.0)
     unpriced = dict.fromkeys(spec.universe, 0)
     queue: dict[int, dict[str, float]] = {}
     pending: dict[str, float] = {}
@@ -333,6 +345,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
 
         if i in scheduled and i >= spec.lookback:
             window, leaving = sessions[i - spec.lookback + 1 : i + 1], queue[max(queue)] if queue else before
+            leaving = {s: leaving[s] for s in spec.universe}
             members = {s for s in market.members(spec, t) if ends[s] is None or t < ends[s]}
             decision = decide_leaf(spec, price, returns, window, optimizers, leaving, members)
             if any(decision.weights.values()) or book.decisions:
@@ -343,7 +356,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         book.closed[t] = set()
         if i in queue:
             pending = dict(queue.pop(i))
-        for s in held:
+        for s in spec.universe:
             unpriced[s] = 0 if t in price[s] else unpriced[s] + 1
             if t == ends[s]:  # gone for good: what waits for it is dropped, and nothing opens it
                 pending.pop(s, None)
@@ -354,6 +367,10 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
             if unpriced[s] >= spec.stale_after and held[s] != 0:
                 after[s] = 0.0
                 book.closed[t].add((spec.path, s))
+
+        if i and (t.year, t.month) != (sessions[i - 1].year, sessions[i - 1].month):
+            for hedge, against in hedges.items():
+                after[hedge] = -sum(after[s] for s in against)
 
         if begun:
             book.parts[t] = gained if spec.cash_rate is None else {**gained, CASH: idle}
@@ -518,7 +535,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             for key, held in child.holdings(t).items():
                 if abs(shares[name] * held - after[key]) > 1e-9:
                     book.carried[t].add(key)
-                if t in market.price[home[key[0]], key[1]] or key in book.closed[t]:
+                if market.tradable(home[key[0]], key[1], t) or key in book.closed[t]:
                     after[key] = shares[name] * held
                     book.carried[t].discard(key)
 
