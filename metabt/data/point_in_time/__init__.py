@@ -8,6 +8,8 @@
 5. `membership` says which assets belong to a universe, as it was known then.
 6. `accrual` is what cash earns in each session, from rows of `rates`; `cost_rates` what trading and borrowing each
    asset costs, from rows of `costs`.
+7. `currencies` says which currency an asset is in and what that is worth; `converted` is a dataset whose returns are in
+   another one, and `hedging` what a forward on a currency earns, and when how much of it is sold.
 
 Imports: `values`, and `data` beside it. It does not know where tables are stored.
 Offers: `DatedTable`, `PointInTime`, `Lives`, `by_asset`, `Events`, `idle_returns`, `cost_rates`.

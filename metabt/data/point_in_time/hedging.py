@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PREFIX = "fx:"
+"""What the names of hedges begin with."""
 
 
 def hedge_name(currency: str) -> str:
