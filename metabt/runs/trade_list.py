@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabt.data.point_in_time.hedging import PREFIX
+from metabt.data.point_in_time.hedging import is_hedge
 from metabt.errors import DataError
 from metabt.runs.last_closes import Close
 
@@ -73,7 +73,7 @@ class Book:
 
     @property
     def _invested(self) -> dict[str, float]:
-        return {symbol: weight for symbol, weight in self.wanted.items() if not symbol.startswith(PREFIX)}
+        return {symbol: weight for symbol, weight in self.wanted.items() if not is_hedge(symbol)}
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,11 @@ def test_a_hedge_is_in_the_flattened_book_and_costs_what_its_rows_say() -> None:
     assert "fx:EUR" in weights.values
     assert gross(free).tolist() == gross(dear).tolist()
     assert dear.returns("t")["cost"].sum() == 0  # nobody lends a forward
+    row = {"first_date": "2019-01-01", "commission_bp": None, "slippage_bp": None, "borrow_bp": 3650.0}
+    lent = {"assets": lives(A="EUR"), "rates": EURO, "costs": [{**row, "asset": "fx:EUR"}]}
+    tables = {name: dated_table(name, rows) for name, rows in lent.items()}
+    paying = metabt.backtest({"name": "t", **ALONE, **HEDGED}, frame(), tables=tables).returns("t")
+    assert paying["cost"]["2019-12-03"] == pytest.approx(1e-3, rel=1e-6)  # a row of its own says that somebody does
     charged = run({**HEDGED, "costs": {"commission_bp": 10}}, lives(A="EUR"), EURO)
     book = charged.frame("weights")
     traded = book[book["date"] == pd.Timestamp("2019-12-02")].set_index("symbol")["trade"]

@@ -30,6 +30,11 @@ def hedge_name(currency: str) -> str:
     return f"{PREFIX}{currency}"
 
 
+def is_hedge(symbol: str) -> bool:
+    """Return whether a name of an asset is that of a hedge."""
+    return symbol.startswith(PREFIX)
+
+
 @dataclass(frozen=True)
 class Hedges:
     """The hedges of a leaf in some sessions."""
