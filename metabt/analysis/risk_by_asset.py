@@ -68,8 +68,11 @@ class _View:
         leaves = sorted((leaf for _, leaf in self.root.sleeve.leaves()), key=self._is_converted)
         home = {symbol: self.plan.home(leaf) for leaf in leaves for symbol in leaf.universe}
         symbols = np.array(self.root.layout.symbols)
-        of = np.array([home[symbol] for symbol in symbols.tolist()])
-        return {str(name): (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in np.unique(of)}
+        of = np.array(
+            [home.get(symbol, "") for symbol in symbols.tolist()]
+        )  # hedges are not decided, and come from none
+        names = [str(name) for name in np.unique(of) if name]
+        return {name: (tuple(symbols[of == name].tolist()), np.flatnonzero(of == name)) for name in names}
 
     def _is_converted(self, leaf: Leaf) -> bool:
         return self.plan.home(leaf) != leaf.dataset

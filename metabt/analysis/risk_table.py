@@ -79,6 +79,7 @@ def _risk_by_asset(
     weights = layout.net(looked_through(root, beneath, root.dates[rows]))
     # a leaf's risk has been measured on the same returns when it decided
     shares = exposures(root, rows, weights, plan, cache) if root.sleeve.sleeves else root.decisions.risk[decided]
-    cells = Cells(weights != 0)
+    cells = Cells(weights != 0)  # hedges, the last columns, are not decided: they have no weight
+    shares = np.pad(shares, ((0, 0), (0, weights.shape[1] - shares.shape[1])))
     dates, codes = cells.lines(root.dates[rows]), cells.items(items.of(layout.symbols))
     return _Shares(root.path, "ex_ante_asset", dates, codes, cells.values(shares))

@@ -103,7 +103,7 @@ class SleeveHistory:
 
     @property
     def earned(self) -> np.ndarray:
-        """(n_sessions, n_items) contribution of each child, or of each asset of a leaf, to its gross return.
+        """(n_sessions, n_held) contribution of each child, or of each asset and hedge of a leaf, to its gross return.
 
         What they do not add up to was earned by cash. As `rows` have it, nothing is earned before the stream begins,
         though the sleeve may hold children that have bought nothing yet.
@@ -127,6 +127,11 @@ class SleeveHistory:
         """(n_items,) names of what it weights: symbols, or its children in the order of its spec."""
         spec = self.sleeve.spec
         return spec.universe if isinstance(spec, Leaf) else tuple(child.name for child in self.sleeve.ordered)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of what its holdings are of: its items and, of a leaf that hedges currencies, its forwards."""
+        return self.items if self.sleeve.sleeves else self.layout.symbols
 
     @property
     def pending(self) -> bool:
@@ -197,8 +202,8 @@ def looked_through(history: SleeveHistory, beneath: Mapping[str, SleeveHistory],
     newest = np.searchsorted(made, dates, side="right") - 1
     none = np.zeros((1, decisions.weights.shape[1]))
     weights = np.concatenate([decisions.weights, none])[newest]  # -1, nothing decided yet, is the row of zeros
-    if not history.sleeve.sleeves:
-        return weights
+    if not history.sleeve.sleeves:  # nothing is decided of its hedges
+        return np.pad(weights, ((0, 0), (0, history.layout.n_columns - weights.shape[1])))
     books = [
         looked_through(beneath[f"{history.path}/{child.name}"], beneath, dates) for child in history.sleeve.ordered
     ]
@@ -230,9 +235,12 @@ def next_book(
     if not history.sleeve.sleeves:
         if newest is None:
             return np.zeros(len(held))
+        hedges = held[len(newest) :]  # they are not traded with what is decided
         if share == 0.0:
-            return newest
-        return traded_to(held / share, newest, band) if history.pending else held / share
+            return np.concatenate([newest, np.zeros(len(hedges))])
+        if not history.pending:
+            return held / share
+        return np.concatenate([traded_to(held[: len(newest)] / share, newest, band), hedges / share])
     now = history.shares[-1] if history.size else np.zeros(len(history.sleeve.sleeves))
     weights = traded_to(now, newest, band) if history.pending and newest is not None else now
     books, first = [], 0

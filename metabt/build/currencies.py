@@ -5,7 +5,9 @@
    ones converted (metabt.data.point_in_time.converted); it is made over the dataset NAME, and read where that is.
 3. The exchange of a currency is a rate of a table `rates`: `fx:EURUSD` or, where there is none, one over `fx:USDEUR`.
    Crosses over a third currency are not made: nothing says which was traded.
-4. Sessions in which the newest rate is older than a leaf's `stale_after`, or there is none yet, are counted.
+4. A leaf that is hedged holds, beside its assets, a forward on each foreign currency of its universe
+   (metabt.data.point_in_time.hedging).
+5. Sessions in which the newest rate is older than a leaf's `stale_after`, or there is none yet, are counted.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import numpy as np
 
 from metabt.build.named_rates import named_rate, rate_names
 from metabt.data.dataset import Dataset
+from metabt.data.point_in_time.accrual import Rate
 from metabt.data.point_in_time.converted import Foreign, converted
 from metabt.data.point_in_time.currencies import Exchange, currencies_of, exchange_name
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Sleeve
 
 
@@ -33,6 +36,8 @@ class Homes:
     """Spec digest of a leaf that holds foreign assets -> the dataset that it reads; others read their own."""
     over: Mapping[str, str]
     """Dataset in another currency -> the dataset that it is made over."""
+    hedged: Mapping[str, tuple[str, ...]]
+    """Spec digest of a leaf that hedges -> the currencies that it hedges, sorted."""
 
     def of(self, leaf: Leaf) -> str:
         """Return the name of the dataset that a leaf reads."""
@@ -56,10 +61,16 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
     held: dict[tuple[str, str], dict[str, Leaf]] = {}  # (dataset, currency) -> leaves by digest
     paths: dict[str, str] = {}
     for tree in trees:
-        if tree.spec.currency is not None:
-            for path, leaf in tree.leaves():
-                held.setdefault((leaf.dataset, tree.spec.currency), {})[leaf.digest] = leaf
+        for path, leaf in tree.leaves():
+            if leaf.hedged is not None and (leaf.currency is None or leaf.cash.rate is None):
+                raise ConfigError(
+                    f"sleeve '{path}' is hedged, which needs the tree's currency and what its cash earns; state "
+                    f"currency: USD and cash: NAME of '{tree.name}', or take hedged out"
+                )
+            if leaf.currency is not None:
+                held.setdefault((leaf.dataset, leaf.currency), {})[leaf.digest] = leaf
                 paths.setdefault(leaf.digest, path)
+    hedged: dict[str, tuple[str, ...]] = {}
     found, of_leaf, over = dict(datasets), dict[str, str](), dict[str, str]()
     for (name, base), leaves in held.items():
         own = currencies_in(datasets[name], base)
@@ -74,7 +85,35 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
             found[home] = _converted(datasets[name], base, who, own, datasets)
             of_leaf |= dict.fromkeys(reading, home)
             over[home] = name
-    return Homes(found, of_leaf, over)
+            for key, leaf in reading.items():
+                if leaf.hedged is not None:
+                    abroad = sorted({own[it] for it in leaf.universe if it in own})
+                    hedged[key] = tuple(it for it in abroad if leaf.hedged.rate_of(it) is not None)
+                    for currency in hedged[key]:
+                        rate_abroad(f"sleeve '{paths[key]}'", leaf, currency, datasets)
+    return Homes(found, of_leaf, over, hedged)
+
+
+def rate_abroad(who: str, leaf: Leaf, currency: str, datasets: Mapping[str, Dataset]) -> Rate | float:
+    """Return what cash earns in a currency that a leaf hedges: rows of a rate, or a constant.
+
+    Raises
+    ------
+    ConfigError
+        For a rate that no dataset has, or that several have with unlike rows.
+    """
+    stated = None if leaf.hedged is None else leaf.hedged.rate_of(currency)
+    assert stated is not None  # what is hedged has a rate
+    if not isinstance(stated, str):
+        return stated
+    found = named_rate(f"{who} hedges {currency} at the rate", stated, [leaf.dataset], datasets)
+    if found is not None:
+        return found
+    raise ConfigError(
+        f"{who} hedges {currency} at the rate '{stated}', which no dataset of the tree has"
+        f"{nearest(stated, rate_names(datasets))}; ingest it: metabt ingest FILE --dataset {leaf.dataset} --table "
+        f"rates, or name another: hedged: {{{currency}: NAME}}"
+    )
 
 
 def in_currency(dataset: Dataset, base: str, datasets: Mapping[str, Dataset]) -> Dataset:

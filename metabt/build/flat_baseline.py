@@ -35,8 +35,8 @@ def flatten_tree(tree: Sleeve, dataset: str) -> Sleeve:
     ------
     ConfigError
         If an asset is long in one sleeve and short in another, an optimizer of the root speaks of its children, a
-        universe is drawn anew at every decision, a leaf takes its weights from a signal, or leaves state unlike returns
-        of delistings.
+        universe is drawn anew at every decision, a leaf takes its weights from a signal or is hedged, or leaves state
+        unlike returns of delistings.
     """
     for estimator in (tree.spec.optimizer, *tree.spec.fallback):
         optimizer = build_optimizer(estimator)
@@ -74,6 +74,11 @@ def _check_alike(tree: Sleeve) -> None:
             )
         if leaf.drawn is not None:
             first = first or path
+        if leaf.hedged is not None:
+            raise ConfigError(
+                f"sleeve '{path}' hedges its currencies, and the flat baseline of '{tree.name}' hedges none; take "
+                "hedged out, or leave out is_meta_backtest=false"
+            )
         if leaf.delisting != stated.delisting:
             raise ConfigError(
                 f"sleeves '{one}' and '{path}' state unlike returns of delistings, so the flat baseline of "

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from metabt.build.dated_inputs import costs_of, idle_of
+from metabt.build.hedges import hedges_of
 from metabt.build.plan import Node, Plan
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -179,7 +180,7 @@ class Returns:
 def initial_state(node: Node) -> LeafState | MetaState:
     """Return the state of a sleeve before its first session."""
     if isinstance(node.spec, Leaf):
-        return LeafState.initial(len(node.spec.universe))
+        return LeafState.initial(len(node.spec.universe), len(node.hedges))
     return MetaState.initial(len(node.spec.children), node.layout.n_columns)
 
 
@@ -244,6 +245,7 @@ class Readings:
             levels=_levels(leaf, market),
             rates=costs_of(node, self._datasets, rows),
             signal=outside_of(leaf, facts, rows),
+            hedges=hedges_of(node, self._datasets, rows),
         )
         if few:
             self._kept[key] = inputs
@@ -288,7 +290,7 @@ def reading(leaf: Leaf) -> tuple[object, ...]:
     """Return a key that is equal for leaves which read the same prices."""
     read = leaf.dataset, leaf.universe, leaf.reach, reads_volume(leaf)
     outside = () if leaf.signal is None else (leaf.signal, leaf.start)
-    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.currency, outside
+    return *read, leaf.drawn, leaf.delisting, leaf.cash.rate, leaf.currency, leaf.hedged, outside
 
 
 def meta_inputs(

@@ -27,6 +27,7 @@ from itertools import compress
 import numpy as np
 
 from metabt.build.dated_inputs import costs_of, idle_of
+from metabt.build.hedges import hedges_of
 from metabt.build.inputs import ends_of, fields_of, outside_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
@@ -141,12 +142,15 @@ def node_key(
 
 
 def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
-    """Return digests of what cash earned in the sessions `window`, and of what assets cost in `rows`, if they are read.
+    """Return digests of what cash earned in the sessions `window`, and hedges earned and assets cost in `rows`.
 
-    Nothing is said of either where a tree states no rate and no dataset has costs by asset.
+    Nothing is said of any where a tree states no rate, a leaf hedges nothing and no dataset has costs by asset.
     """
     idle, costs = idle_of(node, plan.datasets, window), costs_of(node, plan.datasets, rows)
     found = [] if idle is None else ["idle", array_digest(idle)]
+    hedges = hedges_of(node, plan.datasets, rows)
+    if hedges is not None:
+        found += ["hedges", array_digest(hedges.returns, hedges.of_asset, hedges.resets)]
     if costs is None:
         return found
     known = plan.known_by(node, node.calendar.sessions[rows.stop - 1])

@@ -20,6 +20,7 @@ from metabt.build.decision_days import opened
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
+from metabt.data.point_in_time.hedging import hedge_name
 from metabt.data.point_in_time.membership import first_named
 from metabt.data.prices import partitions
 from metabt.errors import ConfigError, DataError, nearest
@@ -46,6 +47,8 @@ class Node:
     opens: np.ndarray | None = None
     """(n_sessions,) bool: a day of its schedule falls on it, or on a day since the common session before; None where
     the schedule counts sessions or periods."""
+    hedges: tuple[str, ...] = ()
+    """Of a leaf, the currencies that it hedges: the last columns of its book, after the assets of its universe."""
 
     @property
     def n_decisions(self) -> float:
@@ -257,9 +260,12 @@ class _Shared:
     def node(self, path: str, sleeve: Sleeve, nodes: Mapping[str, Node], homes: Homes) -> Node:
         """Return the node of a sleeve whose children have theirs."""
         calendar, parts = self._dated(sleeve)
-        home = homes.of(sleeve.spec) if isinstance(sleeve.spec, Leaf) else ""
-        layout, opens = self._layout(sleeve.spec, nodes), self._opens(path, sleeve)
-        return Node(sleeve.spec, path, calendar, layout, parts, home, opens)
+        opens = self._opens(path, sleeve)
+        if not isinstance(sleeve.spec, Leaf):
+            return Node(sleeve.spec, path, calendar, self._layout(sleeve.spec, nodes), parts, opens=opens)
+        hedges = homes.hedged.get(sleeve.spec.digest, ())
+        layout = Layout.leaf((*sleeve.spec.universe, *map(hedge_name, hedges)))
+        return Node(sleeve.spec, path, calendar, layout, parts, homes.of(sleeve.spec), opens, hedges)
 
     def _dated(self, sleeve: Sleeve) -> tuple[Calendar, Mapping[str, slice]]:
         names = _datasets_of(sleeve)
@@ -278,9 +284,7 @@ class _Shared:
             self._days[asked] = opened(spec, self._dated(sleeve)[0], names, self._datasets, path)
         return self._days[asked]
 
-    def _layout(self, spec: Leaf | Meta, nodes: Mapping[str, Node]) -> Layout:
-        if isinstance(spec, Leaf):
-            return Layout.leaf(spec.universe)
+    def _layout(self, spec: Meta, nodes: Mapping[str, Node]) -> Layout:
         children = tuple(child.digest for child in spec.children)
         if children not in self._layouts:
             self._layouts[children] = Layout.meta([nodes[key].layout for key in children])

@@ -105,7 +105,7 @@ class WalkResult:
 
     def lean(self, node: Node, block: Block) -> Block:
         """Return a block without what a leaf held between trades, where all leaves hold much: it is followed again."""
-        if not self._hold_much or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
+        if not self._hold_much or node.hedges or not isinstance(node.spec, Leaf) or not isinstance(block.held, Assets):
             return block
         market = Returns(self.plan.datasets[node.home], node.spec.universe)
         held, decided = np.asarray(block.held.after), block.decisions.weights

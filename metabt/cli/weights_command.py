@@ -204,12 +204,14 @@ def _line(order: Order, close: Close | None) -> tuple[Any, ...]:
 
 
 def _print_trades(book: Book, closes: dict[str, Close], held: Sequence[Holding], nav: float, layout: Layout) -> None:
+    from metabt.data.point_in_time.hedging import is_hedge
     from metabt.runs.trade_list import Trade, plan_trades
 
     trades = plan_trades(book, closes, held, nav)
     print_rows([column.name for column in fields(Trade)], [astuple(trade) for trade in trades], layout, FRACTIONS)
     if layout == "table":
-        bought = sum(trade.trade_value for trade in trades)
+        # a hedge is turned over, and takes no money
+        bought = sum(trade.trade_value for trade in trades if not is_hedge(trade.symbol))
         hint(f"net bought {bought:,.2f}, turnover {sum(abs(t.trade_value) for t in trades) / 2 / nav:.2%} of NAV")
 
 

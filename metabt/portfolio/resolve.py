@@ -3,10 +3,11 @@
 1. Templates are expanded (metabt.portfolio.templates).
 2. A setting is a node's own, else that of the nearest `defaults` at or above it, else the signature's in
    metabt.portfolio.sleeve.
-3. A tree has one rate of cash and one currency: what its root states holds for all beneath, and no sleeve may state
+3. `hedged` of a meta sleeve holds for all leaves beneath it that state none.
+4. A tree has one rate of cash and one currency: what its root states holds for all beneath, and no sleeve may state
    another.
-4. A leaf over a signal takes its assets, its dates and its weights from there, and decides nothing by itself.
-5. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
+5. A leaf over a signal takes its assets, its dates and its weights from there, and decides nothing by itself.
+6. Everything is checked here, once: keys, types, names, depth, cycles, estimators and their bounds. A message names the
    sleeve by its path, what was found, what was wanted, and the nearest thing that exists.
 """
 
@@ -34,7 +35,7 @@ MAX_DEPTH = 32
 """Largest number of levels of a tree."""
 
 _RULES = {f.name for f in fields(Rules)}
-_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after", "delisting"}
+_OF_LEAF = {"dataset", "selector", "direction", "min_coverage", "stale_after", "delisting", "hedged"}
 _OF_META = {"warmup", "min_history"}
 _INHERITED = _RULES | _OF_LEAF | _OF_META
 _STRUCTURE = {"universe", "sleeves", "defaults"}
@@ -155,6 +156,8 @@ class _Resolver:
         SLEEVES.check("the tree", self.made, exact=False)
         chain = (*inherited, _defaults(path, settings))
         if is_meta:
+            if settings.get("hedged") is not None:  # of all leaves beneath it
+                chain = (*chain, {"hedged": settings["hedged"]})
             return self._meta(name, path, settings, chain, (*on_path, id(settings)))
         try:
             stated = json.dumps((name, settings, chain, self.always), sort_keys=True)  # tells 1 from 1.0
@@ -336,14 +339,14 @@ def _check_keys(path: str, settings: Settings, is_meta: bool) -> None:
             f"sleeve '{path}': 'short' lets the weights of a signal be negative; state its signal, or direction: short"
         )
     other = _OF_LEAF if is_meta else _OF_META
-    known = (_INHERITED - other) | _STRUCTURE | (set() if is_meta else _OUTSIDE)
+    known = (_INHERITED - other) | _STRUCTURE | {"hedged"} | (set() if is_meta else _OUTSIDE)
     if "expand" in settings:
         raise ConfigError(
             f"sleeve '{path}': expand makes several sleeves of one, and the root is one; put the template beneath "
             f"sleeves, as in sleeves: {{NAME_{{variable}}: {{expand: ...}}}}"
         )
     for key in settings:
-        if key in other:
+        if key in other and key != "hedged":  # which holds for all leaves beneath
             cure = "put it under defaults to set it for the leaves beneath" if is_meta else "take it out"
             raise ConfigError(f"sleeve '{path}': '{key}' belongs to a {'leaf' if is_meta else 'meta sleeve'}; {cure}")
         if key not in known:

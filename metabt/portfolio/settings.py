@@ -17,7 +17,7 @@ import numpy as np
 from metabt.errors import ConfigError, nearest
 from metabt.estimators.registry import canonical
 from metabt.portfolio.schedule import PERIODS, Schedule
-from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator
+from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator, Hedged
 from metabt.values.scalars import number, plain_scalars, whole
 
 DAILY = "daily"
@@ -161,6 +161,15 @@ def _currency(key: str, value: object) -> str:
     return value
 
 
+def _hedged(key: str, value: object) -> Hedged | None:
+    if isinstance(value, bool):
+        return Hedged() if value else None
+    if not isinstance(value, Mapping) or not value:
+        raise ConfigError(f"{key} is {value!r}, wanted true, false, or a rate of cash by currency: {{EUR: estr}}")
+    rates = {_currency(f"{key}: a currency", name): _rate(f"{key}.{name}", rate) for name, rate in value.items()}
+    return Hedged(tuple(sorted(rates.items())))
+
+
 def _whole(least: int) -> Callable[[str, Sequence[object]], int]:
     def parse(key: str, values: Sequence[object]) -> int:
         value = whole(values[-1])
@@ -240,5 +249,6 @@ PARSERS: Mapping[str, Callable[[str, Sequence[Any]], Any]] = {
     "delisting": _delisting,
     "signal": _text,
     "short": _flag,
+    "hedged": lambda key, values: _hedged(key, values[-1]),
 }
 """Setting -> parser: takes the key and its stated values, outermost first, and returns the value of a spec."""

@@ -82,6 +82,19 @@ class Cash:
     """Fraction of NAV that decisions leave in cash: targets are scaled by `1 - reserve`. From 0 to below 1."""
 
 
+@dataclass(frozen=True)
+class Hedged:
+    """Which currencies a leaf hedges, and what money earns in each."""
+
+    rates: tuple[tuple[str, str | float], ...] = ()
+    """(currency, rate of cash in it: a name, or a constant annual rate), sorted: these and no others are hedged. Empty
+    hedges all, each at the rate of its name in small letters: `eur` for EUR."""
+
+    def rate_of(self, currency: str) -> str | float | None:
+        """Return the rate of cash of a currency; None where it is not hedged."""
+        return dict(self.rates).get(currency) if self.rates else currency.lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """Settings that leaves and meta sleeves have in common."""
@@ -140,6 +153,7 @@ LATER: Mapping[str, object] = {
     "currency": None,
     "signal": None,
     "short": False,
+    "hedged": None,
 }
 """Field of a spec -> the value with which it is left out of the spec's plain values."""
 
@@ -170,6 +184,8 @@ class Leaf(Rules):
     """Name of the weights that it takes from its dataset's table `signals`, on their dates; None: it decides itself."""
     short: bool = False
     """Whether weights of its signal may be negative."""
+    hedged: Hedged | None = None
+    """Currencies whose moves it does not bear; None bears all."""
 
     @property
     def reach(self) -> int:
@@ -395,6 +411,8 @@ def _plain(value: object) -> object:
     if isinstance(value, Cash):
         rate = value.rate if value.rate is None or isinstance(value.rate, str) else float(value.rate)
         return {"rate": rate, "reserve": float(value.reserve)}
+    if isinstance(value, Hedged):
+        return dict(value.rates) or True
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

@@ -27,6 +27,7 @@ from metabt.build.step_checks import steps_of
 from metabt.data.calendars import calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.cost_rates import EVERY
+from metabt.data.point_in_time.hedging import hedge_name
 from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.price_source import Frames, Lakehouse, wanted
@@ -150,6 +151,9 @@ class Request:
 def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str]:
     """Return dataset -> digest of all that a tree may read of it: prices, and what is dated beside them."""
     found, homes = {}, homes_of([tree], datasets)
+    hedged = {leaf.digest: leaf.hedged for _, leaf in tree.leaves() if leaf.hedged is not None}
+    abroad = [hedged[key].rate_of(it) for key, currencies in homes.hedged.items() for it in currencies]
+    hedges = sorted({hedge_name(it) for currencies in homes.hedged.values() for it in currencies})
     for name, symbols in wanted([tree]).items():
         facts = datasets[name].facts
         drawn = {
@@ -162,11 +166,11 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
         outside = {leaf.signal for _, leaf in tree.leaves() if leaf.dataset == name and leaf.signal is not None}
         if outside and SIGNALS in tables:
             beside.append(tables[SIGNALS].of_firsts(sorted(outside)).digest)
-        rate = tree.spec.cash.rate
-        if isinstance(rate, str) and RATES in tables:
-            beside.append(tables[RATES].of_firsts([rate]).digest)
+        rates = [it for it in (tree.spec.cash.rate, *abroad) if isinstance(it, str)]
+        if rates and RATES in tables:
+            beside.append(tables[RATES].of_firsts(sorted(set(rates))).digest)
         if COSTS in tables:
-            beside.append(tables[COSTS].of_firsts([*symbols, EVERY]).digest)
+            beside.append(tables[COSTS].of_firsts([*symbols, *hedges, EVERY]).digest)
         beside += [each.facts.digest(each.facts.symbols) for each in homes.converted(name)]
         prices = facts.digest(symbols)
         found[name] = joint_digest([prices, *beside]) if beside else prices

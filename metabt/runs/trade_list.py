@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from metabt.data.point_in_time.hedging import is_hedge
 from metabt.errors import DataError
 from metabt.runs.last_closes import Close
 
@@ -62,13 +63,17 @@ class Book:
 
     @property
     def net(self) -> float:
-        """Sum of the weights once all is traded; the rest is cash."""
-        return math.fsum(self.wanted.values())
+        """Sum of the weights once all is traded, hedges aside, which take no money; the rest is cash."""
+        return math.fsum(self._invested.values())
 
     @property
     def gross(self) -> float:
-        """Sum of their magnitudes once all is traded."""
-        return math.fsum(map(abs, self.wanted.values()))
+        """Sum of their magnitudes once all is traded, hedges aside."""
+        return math.fsum(map(abs, self._invested.values()))
+
+    @property
+    def _invested(self) -> dict[str, float]:
+        return {symbol: weight for symbol, weight in self.wanted.items() if not is_hedge(symbol)}
 
 
 @dataclass(frozen=True)

@@ -218,11 +218,12 @@ class LeafState(State):
     """(n_assets,) int64 closes so far, at most `min_prices`; None where no rule draws the universe by them."""
 
     @classmethod
-    def initial(cls, n_assets: int) -> LeafState:
-        """Return the state before the first session."""
-        nothing = np.full(n_assets, np.nan)
-        stale = np.zeros(n_assets, np.int64)
-        return cls(holdings=np.zeros(n_assets), queue=Queue.empty(n_assets), waiting=nothing, stale=stale)
+    def initial(cls, n_assets: int, n_hedges: int = 0) -> LeafState:
+        """Return the state before the first session; what is decided, and queued, is of assets alone."""
+        n_held = n_assets + n_hedges
+        nothing = np.full(n_held, np.nan)
+        stale = np.zeros(n_held, np.int64)
+        return cls(holdings=np.zeros(n_held), queue=Queue.empty(n_assets), waiting=nothing, stale=stale)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@
    that have a price and a history and do not end
 2. select, then optimize on what was selected, each without what is constant over the window where it needs variance;
    a short leaf does both on -r and holds -w. A leaf with a signal takes its weights, on their dates, in place of both
-3. hold: trade `lag` sessions later, drift in between, cash earning its rate; close what has ended or gone stale
+3. hold: trade `lag` sessions later, drift in between, cash earning its rate; close what has ended or gone stale; set
+   hedges of currencies by month (metabt.data.point_in_time.hedging)
 4. charge
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metabt.data.point_in_time.hedging import Hedges
 from metabt.estimators.windows import Windows
 from metabt.portfolio.built_estimators import build_optimizer, build_selector
 from metabt.portfolio.drawn_assets import Levels, counted, drawn_assets
@@ -62,7 +64,10 @@ class LeafInputs:
     levels: Levels | None = None
     """What the rule by which the universe is drawn reads, (before + n_sessions, n_assets); None without such a rule."""
     rates: AssetCosts | None = None
-    """Costs of each asset in each session, (n_sessions, n_assets); None are those of the spec."""
+    """Costs of each asset in each session, (n_sessions, n_assets), those of its hedges after them; None are those of
+    the spec."""
+    hedges: Hedges | None = None
+    """Forwards that are held beside the assets, in columns after theirs; None where there are none."""
     opens: np.ndarray | None = None
     """(n_sessions,) bool: a day that the schedule decides on falls on the session, or on a day since the one before;
     None where it counts sessions or periods."""
@@ -116,6 +121,7 @@ def leaf_over(
         spec.lag,
         ordered=spec.is_drawn,
         band=spec.schedule.band,
+        hedges=inputs.hedges,
     )
     decisions = spared.decisions or _decisions(spec, state, inputs, stops, hold, watch, measured=not spared.risk)
     with watch.lap(HOLDING, len(inputs.dates)):
@@ -200,11 +206,11 @@ def _within(spec: Leaf, state: LeafState, inputs: LeafInputs, rows: np.ndarray) 
     if inputs.levels is None or spec.drawn is None:
         return None if inputs.member is None else inputs.member[rows]
     allowed = np.ones((len(rows), len(spec.universe)), bool) if inputs.member is None else inputs.member[rows]
-    return drawn_assets(spec.drawn, inputs.levels, inputs.before, rows, allowed, _seen(state))
+    return drawn_assets(spec.drawn, inputs.levels, inputs.before, rows, allowed, _seen(spec, state))
 
 
-def _seen(state: LeafState) -> np.ndarray:
-    return np.zeros(len(state.holdings), np.int64) if state.seen is None else state.seen
+def _seen(spec: Leaf, state: LeafState) -> np.ndarray:
+    return np.zeros(len(spec.universe), np.int64) if state.seen is None else state.seen
 
 
 def _seen_at(spec: Leaf, state: LeafState, inputs: LeafInputs, stops: Sequence[int]) -> Sequence[np.ndarray | None]:
@@ -212,7 +218,7 @@ def _seen_at(spec: Leaf, state: LeafState, inputs: LeafInputs, stops: Sequence[i
     if spec.drawn is None or spec.drawn.min_prices is None or inputs.levels is None:
         return [None] * len(stops)
     close = inputs.levels.close[inputs.before :]
-    return [counted(spec.drawn, close[:stop], _seen(state)) for stop in stops]
+    return [counted(spec.drawn, close[:stop], _seen(spec, state)) for stop in stops]
 
 
 def _eligible(spec: Leaf, inputs: LeafInputs, rows: np.ndarray, within: np.ndarray | None) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metabt.data.point_in_time.hedging import Hedges
 from metabt.values.lazy_property import lazy_property
 from metabt.walk import holdings
 from metabt.walk.block import Endings, Gaps, LeafState
@@ -38,6 +39,8 @@ def _still(n_assets: int) -> tuple[np.ndarray, np.ndarray]:
 class LeafHoldings:
     """A leaf's holdings, fractions of its NAV, filled session by session; (n_sessions, n_assets) unless said otherwise.
 
+    Where it hedges currencies, a forward on each has a column after those of the assets.
+
     `until` fills in the next sessions, in order. Attributes that need the whole partition are read at its end.
     """
 
@@ -54,6 +57,7 @@ class LeafHoldings:
         *,
         ordered: bool = False,
         band: float = 0.0,
+        hedges: Hedges | None = None,
     ) -> None:
         """Begin before the first session with what the partition before left; the state is not changed.
 
@@ -69,7 +73,13 @@ class LeafHoldings:
         lag : sessions from a decision to its trade: what was decided before an asset ended is not bought after it
         ordered : sums over assets are taken one after another, so that assets which nothing is held of change no bit
         band : difference of weights within which what is held is left alone at a trade
+        hedges : forwards that are held in columns after the assets'; None where there are none
         """
+        self._hedges, self._n_assets = hedges, market.shape[1]
+        if hedges is not None:
+            every = np.ones(hedges.returns.shape, bool)
+            market, priced = np.hstack([market, hedges.returns]), np.hstack([priced, every])
+            ended = None if ended is None else np.hstack([ended, ~every])
         self._ordered, self._band = ordered, float(band)
         self.dates, self._stale_after, self._lag = dates, stale_after, lag
         self.idle, self._idle = idle, NO_IDLE if idle is None else np.array(idle)
@@ -99,6 +109,26 @@ class LeafHoldings:
         RunError
             If the book is ruined on the way.
         """
+        if self._hedges is None:
+            self._hold(stop, due, targets)
+            return
+        # nothing is decided of hedges: what they are set to follows from what is held
+        wide = np.hstack([targets, np.full((len(targets), self._hedges.returns.shape[1]), np.nan)])
+        for row in (self._stop + np.flatnonzero(self._hedges.resets[self._stop : stop])).tolist():
+            self._hold(row + 1, due, wide)
+            self._hedge(row, self._hedges)
+        self._hold(stop, due, wide)
+
+    def _hedge(self, row: int, hedges: Hedges) -> None:
+        """Set hedges at the close of a session, the last that is filled in, to minus what is held of each currency."""
+        wanted = 0.0 - hedges.notional(self._held[: self._n_assets])
+        if (wanted != self._held[self._n_assets :]).any():
+            # what was held before is the next row of `_before`, whether anything was traded then or not
+            self.traded[row] = True
+            self._held[self._n_assets :] = self.after[row, self._n_assets :] = wanted
+
+    def _hold(self, stop: int, due: np.ndarray, targets: np.ndarray) -> None:
+        """Fill in the sessions up to the one before `stop`, hedges drifting; `targets` has a column for each column."""
         rows = slice(self._stop, stop)
         before = self._before[np.count_nonzero(self.traded[: self._stop]) :]
         made = (before, self.after[rows], self.gross[rows], self.traded[rows], self.closed[rows])
@@ -136,7 +166,7 @@ class LeafHoldings:
         held = drift(self._held, market, gain)
         if len(self._ended):
             held[self._ended[self._stop]] = 0.0
-        return held
+        return held[: self._n_assets]
 
     def _sum(self, amounts: np.ndarray) -> float:
         return float(np.add.accumulate(amounts)[-1] if self._ordered else amounts.sum())
@@ -147,7 +177,7 @@ class LeafHoldings:
         What ended in the next session, or since the session in which it was `decided`, is not bought; what is within
         the band at the close of the next session is left alone.
         """
-        ended = self._ended[max(decided, 0) : self._stop + 1].any(axis=0)
+        ended = self._ended[max(decided, 0) : self._stop + 1, : self._n_assets].any(axis=0)
         if self._band:
             targets = traded_to(self.ahead(), np.where(ended, np.nan, targets), self._band)
         return np.where(np.isnan(targets) | ended, 0.0, targets)
@@ -158,7 +188,7 @@ class LeafHoldings:
             return queue
         weights = queue.weights.copy()
         for k, due in enumerate(queue.due.tolist()):
-            weights[k, self._ended[max(stop + due - self._lag, 0) : stop].any(axis=0)] = np.nan
+            weights[k, self._ended[max(stop + due - self._lag, 0) : stop, : self._n_assets].any(axis=0)] = np.nan
         return Queue(queue.due, weights)
 
     def up_to_each(self, stops: Sequence[int], due: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:

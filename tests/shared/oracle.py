@@ -48,6 +48,7 @@ DEFAULTS = {
     "delisting": {},
     "currency": None,
     "signal": None,
+    "hedged": None,
 }
 PERIODS = {
     "weekly": lambda t: t.isocalendar()[:2],
@@ -192,6 +193,14 @@ class Market:
         """Return the weights that a leaf's signal says at `t`, None where it says nothing new since `previous`."""
         return None
 
+    def tradable(self, dataset: str, symbol: str, t: pd.Timestamp) -> bool:
+        """Return whether a symbol can be traded in a session."""
+        return t in self.price[dataset, symbol]
+
+    def hedges(self, leaf: Spec) -> dict[str, list[str]]:
+        """Return what a leaf holds against moves of currencies -> the symbols whose moves it stands against."""
+        return {}
+
     def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
         """Return what cash earned from the `previous` session to `t`."""
         return 0.0
@@ -261,6 +270,8 @@ class Spec:
 def resolve(tree: dict, market: Market, path: str, inherited: dict, start: object) -> Spec:
     """Return the sleeve and all beneath it with defaults filled in."""
     inherited = {**inherited, **tree.get("defaults", {})}
+    if "sleeves" in tree and "hedged" in tree:  # of all leaves beneath
+        inherited["hedged"] = tree["hedged"]
     own = {k: v for k, v in tree.items() if k not in ("name", "defaults", "sleeves")}
     settings = {**DEFAULTS, "start": start, **inherited, **own}
     if "sleeves" in tree:
@@ -332,11 +343,12 @@ def walk(spec: Spec, market: Market, closed: frozenset[str], optimizers: dict, b
 def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
     """Walk a leaf over its dataset's sessions."""
     sessions = market.dates[spec.dataset]
-    book = Book(spec.path, sessions, keys=[(spec.path, s) for s in spec.universe])
+    hedges = market.hedges(spec)
+    book = Book(spec.path, sessions, keys=[(spec.path, s) for s in [*spec.universe, *hedges]])
     price = {s: market.price[spec.dataset, s] for s in spec.universe}
-    returns = {s: market.returns_of(spec, s) for s in spec.universe}
+    returns = {s: market.returns_of(spec, s) for s in [*spec.universe, *hedges]}
     ends = {s: market.end(spec.dataset, s) for s in spec.universe}
-    held = dict.fromkeys(spec.universe, 0.0)
+    held = dict.fromkeys([*spec.universe, *hedges], 0.0)
     unpriced = dict.fromkeys(spec.universe, 0)
     queue: dict[int, dict[str, float]] = {}
     pending: dict[str, float] = {}
@@ -358,6 +370,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
         elif i in scheduled and i >= spec.lookback:
             window = sessions[i - spec.lookback + 1 : i + 1]
             leaving = traded_to(before, queue[max(queue)], spec.band()) if queue else before
+            leaving = {s: leaving[s] for s in spec.universe}
             members = {s for s in market.members(spec, t) if ends[s] is None or t < ends[s]}
             decision = decide_leaf(spec, price, returns, window, optimizers, leaving, members)
             if any(decision.weights.values()) or book.decisions:
@@ -370,7 +383,7 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
             pending = dict(queue.pop(i))
         now = {s: w for s, w in pending.items() if t in price[s] and t != ends[s]}
         reached = traded_to({s: before[s] for s in now}, now, spec.band())
-        for s in held:
+        for s in spec.universe:
             unpriced[s] = 0 if t in price[s] else unpriced[s] + 1
             if t == ends[s]:  # gone for good: what waits for it is dropped, and nothing opens it
                 pending.pop(s, None)
@@ -382,6 +395,10 @@ def run_leaf(spec: Spec, market: Market, optimizers: dict) -> Book:
             if unpriced[s] >= spec.stale_after and held[s] != 0:
                 after[s] = 0.0
                 book.closed[t].add((spec.path, s))
+
+        if i and (t.year, t.month) != (sessions[i - 1].year, sessions[i - 1].month):
+            for hedge, against in hedges.items():
+                after[hedge] = -sum(after[s] for s in against)
 
         if begun:
             book.parts[t] = gained if spec.cash_rate is None else {**gained, CASH: idle}
@@ -574,7 +591,7 @@ def run_meta(spec: Spec, market: Market, closed: frozenset[str], optimizers: dic
             for key, held in child.holdings(t).items():
                 if abs(shares[name] * held - after[key]) > 1e-9:
                     book.carried[t].add(key)
-                if t in market.price[home[key[0]], key[1]] or key in book.closed[t]:
+                if market.tradable(home[key[0]], key[1], t) or key in book.closed[t]:
                     after[key] = shares[name] * held
                     book.carried[t].discard(key)
 

@@ -9,7 +9,8 @@ tables have. Whatever is asked of it is looked for from the beginning, row by ro
 4. what cash earned since the session before, what a trade costs, and what a short does, by asset and date;
 5. what a foreign asset earned in the currency of the tree;
 6. which days a schedule decides on: an exchange's, given the days on which it is open, or those of a table;
-7. what a signal from outside says at a session, by the rows known by then.
+7. what a signal from outside says at a session, by the rows known by then;
+8. what a forward sold on a currency earned: the currency's move less what it costs to carry.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class PointInTimeMarket(Market):
 
     def returns_of(self, leaf: Spec, symbol: str) -> dict[pd.Timestamp, float]:
         """Return what a symbol earned in each session in which it has a price, or ends, in the tree's currency."""
+        if symbol.startswith("fx:"):
+            return self.forward(leaf, symbol.removeprefix("fx:"))
         key = (leaf.dataset, symbol, tuple(sorted(leaf.delisting.items())), leaf.currency)
         if key not in self._found:
             local = self.total_returns(leaf.dataset, symbol, {**POLICY, **leaf.delisting})
@@ -177,6 +180,37 @@ class PointInTimeMarket(Market):
         if there is None and back is None:
             return None
         return there["value"] if there is not None else 1.0 / back["value"]
+
+    def tradable(self, dataset: str, symbol: str, t: pd.Timestamp) -> bool:
+        """Return whether a symbol can be traded in a session; a forward can in every one."""
+        return t in self.dates[dataset] if symbol.startswith("fx:") else super().tradable(dataset, symbol, t)
+
+    def hedges(self, leaf: Spec) -> dict[str, list[str]]:
+        """Return `fx:CUR` -> the symbols in that currency, of the currencies that a leaf hedges."""
+        found: dict[str, list[str]] = {}
+        for symbol in leaf.universe if leaf.hedged else ():
+            own = next((row["currency"] for row in self.rows(leaf.dataset, "assets", symbol)), None)
+            if own not in (None, leaf.currency) and (leaf.hedged is True or own in leaf.hedged):
+                found.setdefault(f"fx:{own}", []).append(symbol)
+        return dict(sorted(found.items()))
+
+    def forward(self, leaf: Spec, currency: str) -> dict[pd.Timestamp, float]:
+        """Return what a forward bought on a currency earns, with the cash that stands for it, in each session.
+
+        What the currency gained, less what it was dearer forward than at the spot: money that earns here for a day buys
+        at the spot what earns there for a day, or it buys forward; both are the same by parity.
+        """
+        abroad = currency.lower() if leaf.hedged is True else leaf.hedged[currency]
+        days, found = self.dates[leaf.dataset], {}
+        for previous, t in zip(days, days[1:], strict=False):
+            here, there = self.paid(leaf.cash_rate, previous, t), self.paid(abroad, previous, t)
+            then, now = self.worth(currency, leaf.currency, previous), self.worth(currency, leaf.currency, t)
+            earned = 0.0
+            if then is not None:
+                forward = then * (1 + here) / (1 + there)
+                earned = (now - forward) / then
+            found[t] = earned + here
+        return found
 
     def newest(self, name: str, t: pd.Timestamp) -> Mapping[str, object] | None:
         """Return the newest row of a rate at or before `t`, from whichever dataset has it."""
@@ -292,9 +326,10 @@ class PointInTimeMarket(Market):
 
     def idle(self, spec: Spec, previous: pd.Timestamp | None, t: pd.Timestamp) -> float:
         """Return what cash earned since the `previous` session, at the rate that held on it."""
-        rate = spec.cash_rate
-        if rate is None or previous is None:
-            return 0.0
+        return 0.0 if spec.cash_rate is None or previous is None else self.paid(spec.cash_rate, previous, t)
+
+    def paid(self, rate: object, previous: pd.Timestamp, t: pd.Timestamp) -> float:
+        """Return what a rate, a name or a number, pays from a session to another."""
         days = (t - previous).days
         if not isinstance(rate, str):
             return rate / 365 * days
@@ -316,13 +351,25 @@ class PointInTimeMarket(Market):
 
     def stated(self, spec: Spec, symbol: str, t: pd.Timestamp, which: str) -> float:
         """Return basis points by the asset's newest row, else by that of all assets, else as the sleeve says."""
-        dataset = next(name for name, known in self.price if known == symbol)
+        forward = symbol.startswith("fx:")
+        if forward:
+            beneath = sorted({leaf.dataset for leaf in spec.leaves()})
+            of = [name for name in beneath if self.rows(name, "costs", symbol)]
+            of += [name for name in beneath if self._has_costs(name)]
+            if not of or (which == "borrow_bp" and not self.rows(of[0], "costs", symbol)):
+                return 0.0 if which == "borrow_bp" else spec.costs.get(which, 0.0)  # nobody lends a forward
+            dataset = of[0]
+        else:
+            dataset = next(name for name, known in self.price if known == symbol)
         for asset in (symbol, "*"):
             rows = [row for row in self.rows(dataset, "costs", asset) if day(row["first_date"]) <= t]
             if rows:
                 value = number(max(rows, key=lambda row: day(row["first_date"]))[which])
                 return spec.costs.get(which, 0.0) if value is None else value
         return spec.costs.get(which, 0.0)
+
+    def _has_costs(self, dataset: str) -> bool:
+        return any(name == dataset and table == "costs" for name, table, _ in self._rows)
 
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -257,12 +257,16 @@ def assets(rng: np.random.Generator, frame: pd.DataFrame) -> Rows:
 
 
 def exchanges(rng: np.random.Generator, days: pd.DatetimeIndex) -> Rows:
-    """Return rates of exchange, on weekends too and not on all days, from before the first session or after it."""
+    """Return rates of exchange, on weekends too and not on all days, from about the first session; what euros earn."""
     name, first = pick(rng, ["fx:EURUSD", "fx:USDEUR"]), days[0] + pd.Timedelta(days=int(rng.integers(-30, 60)))
     dates = pd.date_range(first, days[-1])
     dates = dates[rng.random(len(dates)) < 0.7]
     values = 1.1 * np.exp(np.cumsum(rng.normal(0, 0.006, len(dates))))
-    return [
+    paid = [
+        {"name": "eur", "date": text(t), "value": float(rng.uniform(-0.01, 0.04)), "day_count": 360.0}
+        for t in pd.date_range(days[0], days[-1], freq="QS")
+    ]
+    return paid + [
         {"name": name, "date": text(t), "value": float(value), "day_count": None}
         for t, value in zip(dates, values, strict=True)
     ]
@@ -286,7 +290,10 @@ def random_tree(seed: int, market: RandomMarket) -> dict[str, object]:
         cash["reserve"] = float(rng.choice([0.05, 0.2]))
     base: dict[str, object] = {}
     if abroad(seed) and RAW in read(tree):
-        base["currency"] = pick(np.random.default_rng([seed, 3]), ["USD", "EUR"])
+        apart = np.random.default_rng([seed, 3])
+        base["currency"] = pick(apart, ["USD", "EUR"])
+        if "rate" in cash and apart.random() < 0.7:
+            base["hedged"] = pick(apart, [True, {"EUR": "late", "USD": 0.02}])
     return {"name": "root", **tree, **({"cash": cash} if cash else {}), **base}
 
 

@@ -35,4 +35,4 @@ def accrued(sleeve: SleeveHistory) -> Accrual:
     cash = [] if sleeve.cash is None else [sleeve.cash]
     amounts = np.column_stack([sleeve.earned, *cash, cost_of(sleeve.rows("cost"), sleeve.rows("gross"))])
     values = np.cumsum(factors(net, sleeve.begin)[:, None] * amounts, axis=0)
-    return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.items, *[CASH] * len(cash), COSTS), values[sleeve.begin :])
+    return Accrual(sleeve.dates[sleeve.begin :], (*sleeve.held, *[CASH] * len(cash), COSTS), values[sleeve.begin :])

@@ -155,8 +155,8 @@ def _children(pair: _Pair, pairs: Mapping[str, _Pair]) -> list[_Pair]:
 
 def _order(pair: _Pair) -> list[int]:
     """Return where the benchmark has each of the portfolio's items: its specs differ, and so does their order."""
-    places = {name: place for place, name in enumerate(pair.benchmark.items)}
-    return [places[name] for name in pair.portfolio.items]
+    places = {name: place for place, name in enumerate(pair.benchmark.held)}
+    return [places[name] for name in pair.portfolio.held]
 
 
 def _follow(pair: _Pair, pairs: Mapping[str, _Pair], linking: np.ndarray, followed: dict[str, np.ndarray]) -> None:

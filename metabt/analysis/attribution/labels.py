@@ -31,7 +31,7 @@ class Labels:
     @classmethod
     def of_items(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:
         """Return the labels of what a sleeve weights."""
-        return cls(history.path, ends, "child" if history.sleeve.sleeves else "asset", history.items)
+        return cls(history.path, ends, "child" if history.sleeve.sleeves else "asset", history.held)
 
     @classmethod
     def of_costs(cls, history: SleeveHistory, ends: np.ndarray) -> Labels:

@@ -10,6 +10,8 @@
    asset costs, from rows of `costs`.
 7. `stated_days` are days to decide on, from rows of `schedules`.
 8. `signals` says which weights a signal from outside has decided when, as it was known then.
+9. `currencies` says which currency an asset is in and what that is worth; `converted` is a dataset whose returns are in
+   another one, and `hedging` what a forward on a currency earns, and when how much of it is sold.
 
 Imports: `values`, and `data` beside it. It does not know where tables are stored.
 Offers: `DatedTable`, `PointInTime`, `Lives`, `by_asset`, `Events`, `idle_returns`, `cost_rates`, `Signal`.

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import duckdb
 import numpy as np
 
+from metabt.data.point_in_time.hedging import is_hedge
 from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.errors import DataError, nearest
@@ -114,6 +115,7 @@ def _refuse_strangers(found: Merged, dataset: str, symbols: tuple[str, ...], liv
     known = {*symbols, *lives.asset, EVERY}
     column = "symbol" if found.table.name == "assets" else "asset"
     names = _texts(found.table.columns, column).values
+    known |= {it for it in names if is_hedge(it)}  # what hedges cost is said with what assets do
     if names and not known.intersection(names) or (column == "symbol" and not set(symbols).intersection(names)):
         raise DataError(
             f"table '{found.table.name}': dataset '{dataset}' has prices of none of its assets, such as "

@@ -126,7 +126,11 @@ def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
     if change.table == "rates":
         base = spec.get("currency")
         exchanged = base is not None and base in (change.first[3:6], change.first[6:9])  # fx:EURUSD
-        return exchanged or spec.get("cash", {}).get("rate") == change.first
+        hedged = spec.get("hedged")
+        abroad = (
+            change.first.isalpha() and len(change.first) == 3 if hedged is True else change.first in _values(hedged)
+        )
+        return exchanged or abroad or spec.get("cash", {}).get("rate") == change.first
     if change.table == "schedules":
         stated = spec.get("schedule")
         return isinstance(stated, Mapping) and stated.get("dates") == change.first
@@ -138,7 +142,12 @@ def reads_table(spec: Mapping[str, Any], change: TableChange) -> bool:
         return bool(spec.get("signal") == change.first)
     if change.table == "members":
         return (spec.get("drawn") or {}).get("members") == change.first
-    return change.first in (*spec["universe"], EVERY)
+    of_hedge = bool(spec.get("hedged")) and change.table == "costs" and change.first.startswith("fx:")
+    return of_hedge or change.first in (*spec["universe"], EVERY)
+
+
+def _values(stated: Mapping[str, Any] | None) -> list[Any]:
+    return [] if not stated else list(stated.values())
 
 
 def told_tables(changes: Iterable[TableChange]) -> list[str]:

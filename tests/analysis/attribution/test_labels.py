@@ -29,6 +29,6 @@ def test_every_amount_is_in_the_row_of_its_period_and_item(effect: str | None) -
 @pytest.mark.parametrize(("children", "kind"), [((), "asset"), (("a", "b"), "child")])
 def test_a_sleeve_has_labels_of_its_items_and_of_its_costs(children: tuple[str, ...], kind: str) -> None:
     ends = np.array(["2020-12-31"], "datetime64[D]")
-    history: Any = SimpleNamespace(path="r/x", sleeve=SimpleNamespace(sleeves=children), items=("A", "B"))
+    history: Any = SimpleNamespace(path="r/x", sleeve=SimpleNamespace(sleeves=children), held=("A", "B"))
     assert Labels.of_items(history, ends) == Labels("r/x", ends, kind, ("A", "B"))
     assert Labels.of_costs(history, ends) == Labels("r/x", ends, "costs", ("costs",))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from metabt.data.point_in_time.hedging import is_hedge
 from metabt.data.point_in_time.lives import Lives
 from metabt.data.point_in_time.signals import NO_SIGNALS
 from metabt.data.point_in_time.tables import COLUMNS, DatedTable, PointInTime
@@ -163,6 +164,7 @@ def _check_assets(dataset: str, table: DatedTable, symbols: tuple[str, ...], ass
     if "asset" not in table.columns:
         return
     named = set(table.texts("symbol" if table.name == "assets" else "asset").values) - {"*"}
+    named = {it for it in named if not is_hedge(it)}
     known = symbols if table.name == "assets" else Lives.of(symbols, assets).assets_of(symbols)
     if table.name == SIGNALS and not named <= set(known):
         first = min(named - set(known))
