@@ -13,7 +13,7 @@ from metabt.analysis.coverage import proposed
 from metabt.analysis.ended import Ended
 from metabt.analysis.left_out import CALENDAR, COVERAGE, SESSIONS, LeftOut
 from metabt.analysis.run_notes import EarlyEnd, FellBack, Passed, RunNotes, Unpaid, Warned
-from metabt.build.currencies import OldExchange
+from metabt.build.dated.currencies import OldExchange
 
 SHOWN = 3
 """Sleeves, settings and symbols that are named at most."""

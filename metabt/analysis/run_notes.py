@@ -6,7 +6,7 @@
 4. The assets that were ineligible at most decisions of their leaf (`left_out`).
 5. The holdings that were closed because their asset ended, and those that a stale closing spared that (`ended`).
 6. The currencies whose rates of exchange were old or missing; several that are held by a tree which states none
-   (metabt.build.currencies).
+   (metabt.build.dated.currencies).
 7. The signals with dates that were never decided, because a newer date was known by then.
 8. The sessions in which cash earned nothing because the rate that it earns had no row yet.
 9. The warnings that estimators of other packages gave, by sleeve.
@@ -27,8 +27,8 @@ import numpy as np
 from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
 from metabt.analysis.ended import Ended, ended, escaped
 from metabt.analysis.left_out import LeftOut, left_out
-from metabt.build.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
-from metabt.build.dated_inputs import rate_of
+from metabt.build.dated.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
+from metabt.build.dated.dated_inputs import rate_of
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import idle_returns
 from metabt.errors import ConfigError

@@ -3,9 +3,7 @@
 1. `plan` finds the distinct sleeves of a forest of trees, children first; `flat_baseline` makes a tree without its
    recursion; `cost_estimate` says what a plan costs before it runs, `memory_estimate` what memory it takes.
 2. `inputs` makes what a block is computed from: cut out of prices for a leaf, the children's blocks for a meta sleeve;
-   `dated_inputs` has what cash earned and assets cost, `hedges` what forwards on currencies earned, `decision_days` the
-   days of an exchange or a table that a schedule decides on; `named_rates` finds rates by name, and `currencies` the
-   datasets whose returns are in the currency of a tree.
+   `dated/` has what tables beside prices give: cash, costs, currencies and hedges, days to decide on.
 3. `step_checks` sees to it that no step between prices and returns looks ahead; `keys` names each block by the digest
    of its code, settings, start state and inputs; `sleeve_code` says which code that is.
 4. `cache/` remembers blocks under their keys; `known_blocks` follows keys without computing anything; `known_columns`

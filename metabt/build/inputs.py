@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from metabt.build.dated_inputs import costs_of, idle_of
-from metabt.build.hedges import hedges_of
+from metabt.build.dated.dated_inputs import costs_of, idle_of
+from metabt.build.dated.hedges import hedges_of
 from metabt.build.plan import Node, Plan
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts

@@ -10,9 +10,9 @@
 4. start state: the digest of what the partition before left
 5. inputs: of a leaf the digests that ingestion wrote, or those of its dataset's events and steps over them
    (metabt.data.point_in_time.event_digests, metabt.data.panel.stepped), and who belonged to its universe, or what its
-   signal decided, in these sessions; of a meta sleeve the output digests of all beneath it; of both the calendars, and
-   what cash earned and assets cost where the tree or a dataset says so (metabt.build.dated_inputs), and the sessions
-   that days of its schedule fall on (metabt.build.decision_days)
+   signal decided, in these sessions, of the assets that somebody knew of by then; of a meta sleeve the output digests
+   of all beneath it; of both the calendars, what cash earned and assets cost where the tree or a dataset says so, and
+   the sessions that days of its schedule fall on (metabt.build.dated)
 
 What is left out changes no key: names, paths, the order of keys and siblings, the end of the view, other sleeves.
 """
@@ -26,8 +26,8 @@ from itertools import compress
 
 import numpy as np
 
-from metabt.build.dated_inputs import costs_of, idle_of
-from metabt.build.hedges import hedges_of
+from metabt.build.dated.dated_inputs import costs_of, idle_of
+from metabt.build.dated.hedges import hedges_of
 from metabt.build.inputs import ends_of, fields_of, outside_of, reach
 from metabt.build.plan import Node, Plan
 from metabt.build.sleeve_code import Kind, code_of_kind, kind_of
@@ -118,7 +118,7 @@ def node_key(
     spec, rows, calendar = node.spec, node.partitions[label], node.calendar
     if isinstance(spec, Leaf):
         facts, (window, before) = plan.datasets[node.home].facts, reach(spec, rows)
-        known = plan.known_by(node, calendar.sessions[rows.stop - 1])
+        known = _known_assets(plan, node, rows)
         universe = spec.universe if known is None else tuple(compress(spec.universe, known))
         read = [str(before), facts.calendar_digest(window), facts.digest_of(universe, window, fields_of(spec))]
         if spec.drawn is not None and spec.drawn.members is not None:
@@ -126,10 +126,8 @@ def node_key(
             read.append(array_digest(np.packbits(members if known is None else members[:, known])))
         outside = outside_of(spec, facts, rows)
         if outside is not None:
-            read += [
-                "signal",
-                array_digest(outside.rows, outside.weights if known is None else outside.weights[:, known]),
-            ]
+            weights = outside.weights if known is None else outside.weights[:, known]
+            read += ["signal", array_digest(outside.rows, weights)]
         read += _dated(node, plan, window, rows)
     else:
         ended = ends_of(spec, plan)
@@ -150,15 +148,23 @@ def _dated(node: Node, plan: Plan, window: slice, rows: slice) -> list[str]:
     found = [] if idle is None else ["idle", array_digest(idle)]
     hedges = hedges_of(node, plan.datasets, rows)
     if hedges is not None:
-        found += ["hedges", array_digest(hedges.returns, hedges.of_asset, hedges.resets)]
+        known = _known_assets(plan, node, rows)
+        of_asset = hedges.of_asset if known is None else hedges.of_asset[known]
+        found += ["hedges", array_digest(hedges.returns, of_asset, hedges.resets)]
     if costs is None:
         return found
     known = plan.known_by(node, node.calendar.sessions[rows.stop - 1])
-    if known is not None:
+    if known is not None:  # assets that somebody beneath knows of, and hedges
         columns = np.zeros(len(node.layout.symbols), bool)
         columns[node.layout.asset_of[known]] = True
         costs = costs.of(columns)
     return [*found, "costs", array_digest(*costs.distinct)]
+
+
+def _known_assets(plan: Plan, node: Node, rows: slice) -> np.ndarray | None:
+    """Return which assets of a leaf's universe are known by the end of some sessions, (n_assets,); None where all."""
+    known = plan.known_by(node, node.calendar.sessions[rows.stop - 1])
+    return None if known is None else known[: len(node.spec.universe)] if isinstance(node.spec, Leaf) else known
 
 
 def _beneath(spec: Leaf | Meta, digests: Mapping[str, str | None]) -> str:

@@ -8,7 +8,8 @@
 3. A state counts sessions without a price only of what is held or is to be held: of all else it would tell when it
    became known.
 
-A column is known from a date on, for ever, so that what a state has is in all later ones.
+A column is known from a date on, for ever, so that what a state has is in all later ones. A leaf's hedges are columns
+behind its assets, and always known.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def get_block(cache: Cache, plan: Plan, node: Node, key: str) -> Sealed | None:
     if found is None or plan.known_from(node) is None:
         return found
     known = _known(plan, node, found.parts["block"])
-    return found if known is None else Sealed(_mapped(found.parts, _Widened(known, _reason(node))), found.digests)
+    return found if known is None else Sealed(_mapped(found.parts, _widened(node, known)), found.digests)
 
 
 def put_block(cache: Cache, plan: Plan, node: Node, key: str, parts: Mapping[str, Any]) -> Sealed:
@@ -48,7 +49,12 @@ def put_block(cache: Cache, plan: Plan, node: Node, key: str, parts: Mapping[str
     sealed = cache.put(key, BLOCK, narrow)
     if sealed.parts["state"] is narrow["state"]:
         return Sealed(parts, sealed.digests)
-    return sealed if known is None else Sealed(_mapped(sealed.parts, _Widened(known, _reason(node))), sealed.digests)
+    return sealed if known is None else Sealed(_mapped(sealed.parts, _widened(node, known)), sealed.digests)
+
+
+def _widened(node: Node, known: np.ndarray) -> _Widened:
+    n_assets = len(node.spec.universe) if isinstance(node.spec, Leaf) else len(known)
+    return _Widened(known, n_assets, _reason(node))
 
 
 def _reason(node: Node) -> int:
@@ -67,8 +73,12 @@ class _Narrowed:
     def __init__(self, known: np.ndarray | None, reason: int) -> None:
         self._known, self.reason = known, reason
 
+    def assets(self, array: np.ndarray, fill: object) -> np.ndarray:
+        """Return an array of assets alone, as decisions are, without them along its last axis."""
+        return self.columns(array, fill)
+
     def columns(self, array: np.ndarray, fill: object) -> np.ndarray:
-        """Return an array without them along its last axis.
+        """Return an array without them along its last axis, which may end before the last columns.
 
         Raises
         ------
@@ -77,11 +87,12 @@ class _Narrowed:
         """
         if self._known is None:
             return array
-        unknown = array[..., ~self._known]
+        kept = self._known[: array.shape[-1]]
+        unknown = array[..., ~kept]
         expected = np.broadcast_to(np.asarray(fill, array.dtype), unknown.shape)
         if not np.array_equal(unknown, expected, equal_nan=array.dtype.kind == "f"):
             raise AssertionError("a sleeve says something of assets that nobody knew of yet")
-        return np.ascontiguousarray(array[..., self._known])
+        return np.ascontiguousarray(array[..., kept])
 
     def returns(self, array: np.ndarray) -> np.ndarray:
         """Return what assets earned without them: nobody asks what they earned who holds none of them."""
@@ -93,7 +104,8 @@ class _Narrowed:
 
     def stale(self, state: LeafState) -> np.ndarray:
         """Return for how long assets have had no price, of those that are held or are to be."""
-        wanted = (state.holdings != 0) | ~np.isnan(state.waiting) | (state.queue.weights != 0).any(axis=0)
+        wanted = (state.holdings != 0) | ~np.isnan(state.waiting)
+        wanted[: state.queue.weights.shape[1]] |= (state.queue.weights != 0).any(axis=0)
         counted = np.where(wanted, state.stale, 0)
         return counted if self._known is None else counted[self._known]
 
@@ -101,16 +113,16 @@ class _Narrowed:
 class _Widened:
     """Puts back the columns that are not known."""
 
-    def __init__(self, known: np.ndarray, reason: int) -> None:
-        self._known, self.reason = known, reason
+    def __init__(self, known: np.ndarray, n_assets: int, reason: int) -> None:
+        self._known, self._n_assets, self.reason = known, n_assets, reason
+
+    def assets(self, array: np.ndarray, fill: object) -> np.ndarray:
+        """Return an array of assets alone, as decisions are, with them along its last axis."""
+        return _spread(array, self._known[: self._n_assets], fill)
 
     def columns(self, array: np.ndarray, fill: object) -> np.ndarray:
         """Return an array with them along its last axis, where they have `fill`."""
-        whole = np.empty((*array.shape[:-1], len(self._known)), array.dtype)
-        whole[...] = fill
-        whole[..., self._known] = array
-        whole.flags.writeable = False
-        return whole
+        return _spread(array, self._known, fill)
 
     def returns(self, array: np.ndarray) -> np.ndarray:
         """Return what assets earned with them, who earn nothing."""
@@ -125,6 +137,14 @@ class _Widened:
         return self.columns(state.stale, 0)
 
 
+def _spread(array: np.ndarray, known: np.ndarray, fill: object) -> np.ndarray:
+    whole = np.empty((*array.shape[:-1], len(known)), array.dtype)
+    whole[...] = fill
+    whole[..., known] = array
+    whole.flags.writeable = False
+    return whole
+
+
 def _mapped(parts: Mapping[str, Any], form: _Narrowed | _Widened) -> dict[str, Any]:
     """Return a block and the state after it in another form."""
     return {"state": _state(parts["state"], form), "block": _block(parts["block"], form)}
@@ -136,10 +156,10 @@ def _state(state: LeafState | MetaState, form: _Narrowed | _Widened) -> LeafStat
     return replace(
         state,
         holdings=form.columns(state.holdings, 0.0),
-        queue=Queue(state.queue.due, form.columns(state.queue.weights, 0.0)),
+        queue=Queue(state.queue.due, form.assets(state.queue.weights, 0.0)),
         waiting=form.columns(state.waiting, np.nan),
         stale=form.stale(state),
-        seen=None if state.seen is None else form.columns(state.seen, 0),
+        seen=None if state.seen is None else form.assets(state.seen, 0),
     )
 
 
@@ -168,9 +188,9 @@ def _decisions(decisions: Decisions, form: _Narrowed | _Widened) -> Decisions:
     lacking = np.isnan(decisions.risk).all(axis=1, keepdims=True)
     return replace(
         decisions,
-        weights=form.columns(decisions.weights, 0.0),
-        risk=form.columns(decisions.risk, np.where(lacking, np.nan, 0.0)),
-        reasons=form.columns(decisions.reasons, form.reason),
+        weights=form.assets(decisions.weights, 0.0),
+        risk=form.assets(decisions.risk, np.where(lacking, np.nan, 0.0)),
+        reasons=form.assets(decisions.reasons, form.reason),
     )
 
 

@@ -3,7 +3,7 @@
 1. Every tree is looked through to its specs; specs with the same digest are one node, whatever they are called.
 2. Children come before their parents.
 3. Each node gets its calendar, the layout of its book and its partitions; a leaf the dataset that it reads, which is
-   one in the currency of its tree where it holds foreign assets (metabt.build.currencies); and the sessions that
+   one in the currency of its tree where it holds foreign assets (metabt.build.dated.currencies); and the sessions that
    it decides on, where an exchange or a table says them.
 """
 
@@ -15,8 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from metabt.build.currencies import Homes, homes_of
-from metabt.build.decision_days import opened
+from metabt.build.dated.currencies import Homes, homes_of
+from metabt.build.dated.decision_days import opened
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -26,6 +26,9 @@ from metabt.data.prices import partitions
 from metabt.errors import ConfigError, DataError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta, Sleeve
 from metabt.walk.meta.flattening import Layout
+
+ALWAYS = np.datetime64("0001-01-01", "D")
+"""From when on what is no asset of a drawn universe is known."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,14 @@ class Plan:
         if not spec.is_drawn:
             return None
         if isinstance(spec, Leaf):
-            return first_known(spec, self.datasets[node.home].facts)
+            own = first_known(spec, self.datasets[node.home].facts)
+            hedges = np.full(len(node.hedges), ALWAYS)
+            return None if own is None else np.concatenate([own, hedges])
         beneath = [self.nodes[child] for child in node.children]
         dates = [self.known_from(child) for child in beneath]
         if all(each is None for each in dates):
             return None
-        always = [np.full(child.layout.n_columns, "0001-01-01", "datetime64[D]") for child in beneath]
+        always = [np.full(child.layout.n_columns, ALWAYS) for child in beneath]
         return np.concatenate([each if each is not None else it for each, it in zip(dates, always, strict=True)])
 
     def part(self, positions: Sequence[int]) -> Plan:

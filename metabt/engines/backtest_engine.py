@@ -17,7 +17,7 @@ from typing import Any
 from metabt.analysis.benchmark import Benchmark
 from metabt.analysis.run_tables import assemble
 from metabt.build.cache import NoCache
-from metabt.build.currencies import homes_of
+from metabt.build.dated.currencies import homes_of
 from metabt.build.flat_baseline import flatten_tree, join_prices, join_tables
 from metabt.build.memory_estimate import memory_estimate
 from metabt.build.plan import Plan, check_data, plan_forest

@@ -5,7 +5,7 @@
 3. `weekly | monthly | quarterly | yearly` takes the first session of each period. Whether a
    session opens a period follows from the session before it, never from the next one; index 0 opens no period.
 4. `on: month_end` and the like are days of an exchange, whose calendar is known in advance, and `dates: NAME` are days
-   of a table (metabt.build.decision_days). Each decides in the first session on or after it.
+   of a table (metabt.build.dated.decision_days). Each decides in the first session on or after it.
 5. `band` leaves alone what has drifted no further from its target (metabt.walk.trading.bands).
 """
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metabt.build.currencies import currencies_in, exchange_of
+from metabt.build.dated.currencies import currencies_in, exchange_of
 from metabt.data.point_in_time.lives import Lives
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 from metabt.analysis.coverage import coverage_of, decided_on, with_gaps
 from metabt.analysis.left_out import LEAVES, LIFE, LeftOut, in_order, measured
 from metabt.analysis.run_notes import EarlyEnd, early_end
-from metabt.build.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
+from metabt.build.dated.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
 from metabt.build.plan import Plan
 from metabt.build.step_checks import steps_of
 from metabt.data.dataset import Dataset

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from metabt.analysis.benchmark import Benchmark, Symbols, find_benchmark
-from metabt.build.currencies import currencies_in, homes_of, in_currency
-from metabt.build.dated_inputs import COSTS, SIGNALS
-from metabt.build.decision_days import opened
+from metabt.build.dated.currencies import currencies_in, homes_of, in_currency
+from metabt.build.dated.dated_inputs import COSTS, SIGNALS
+from metabt.build.dated.decision_days import opened
+from metabt.build.dated.named_rates import RATES
 from metabt.build.keys import FORMAT, basis, plugin_versions, step_versions
-from metabt.build.named_rates import RATES
 from metabt.build.plan import check_universes
 from metabt.build.sleeve_code import kind_of, run_code
 from metabt.build.step_checks import steps_of

@@ -1,7 +1,7 @@
 """Hedges of a leaf: what its forwards earned, from rates of exchange and of cash of the datasets of a forest.
 
 The tree's own rate of cash is that of `cash`; that of another currency is named by `hedged`, and looked for as any
-named rate is (metabt.build.named_rates).
+named rate is (metabt.build.dated.named_rates).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metabt.build.currencies import currencies_in, exchange_of, rate_abroad
-from metabt.build.dated_inputs import idle_of
+from metabt.build.dated.currencies import currencies_in, exchange_of, rate_abroad
+from metabt.build.dated.dated_inputs import idle_of
 from metabt.build.plan import Node
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import idle_returns

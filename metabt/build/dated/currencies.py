@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.build.named_rates import named_rate, rate_names
+from metabt.build.dated.named_rates import named_rate, rate_names
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate
 from metabt.data.point_in_time.converted import Foreign, converted

@@ -1,6 +1,6 @@
 """Dated inputs: what cash earned and what trading an asset cost, as the tables beside prices have them.
 
-1. A rate that a tree names is looked for by name (metabt.build.named_rates).
+1. A rate that a tree names is looked for by name (metabt.build.dated.named_rates).
 2. A sleeve's costs are those of each asset's own dataset, from its table `costs`; what that does not say is the
    sleeve's own. Without such a table there is nothing to look up.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from metabt.build.named_rates import named_rate, rate_names
+from metabt.build.dated.named_rates import named_rate, rate_names
 from metabt.build.plan import Node
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate, idle_returns
