@@ -9,8 +9,9 @@
    return above 1.
 6. `prices of no asset`: a symbol that `assets` gives lives has prices outside of all of them, which nothing reads; the
    value is how many.
-7. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
-8. Whether tables begin, go on and end with the prices: metabt.lakehouse.point_in_time.reach.
+7. `weight after the last price`: of a signal, it is held in no session of these data; the value is how many are.
+8. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
+9. Whether tables begin, go on and end with the prices: metabt.lakehouse.point_in_time.reach.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LATE = tuple(f"late {name}" for name in ("actions", "delistings", "rates", "cost
 """Kinds of notes that stay: nothing that is stored tells of them."""
 KINDS = (
     *("ends twice", "prices after its end", "split without its jump", "rate like percent", "return like percent"),
-    *("prices of no asset", "member without prices", *REACH, *LATE),
+    *("prices of no asset", "member without prices", "weight after the last price", *REACH, *LATE),
 )
 """Kinds, the gravest first."""
 OF = {
@@ -54,6 +55,7 @@ OF = {
     "prices of no asset": ("assets",),
     "member without prices": ("members", "assets"),
     **REACH,
+    "weight after the last price": ("signals",),
 }
 """Kind -> the tables that it is of."""
 PERCENT = 0.5
@@ -104,10 +106,12 @@ def _summed(late: Iterable[Found]) -> list[Found]:
 
 def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, lives: Lives) -> Iterator[Found]:
     tables = held.tables
-    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions", "costs"} & set(tables) else {}
+    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions", "costs", "signals"} & set(tables) else {}
     yield from ((it, first, "prices of no asset", float(count)) for it, first, count in outside(con, dataset, lives))
     if "members" in tables:
         yield from _unpriced(tables["members"], bounds)
+    if "signals" in tables:
+        yield from _too_late(con, dataset, tables["signals"], bounds)
     yield from _of_ends(con, dataset, tables, bounds)
     if "rates" in tables:
         yield from _like_percent(tables["rates"])
@@ -131,6 +135,20 @@ def _unpriced(members: DatedTable, spans: dict[str, Span]) -> Iterator[Found]:
     codes, starts, counts = np.unique(asset.codes[order], return_index=True, return_counts=True)
     for code, start, count in zip(codes.tolist(), starts.tolist(), counts.tolist(), strict=True):
         yield asset.values[code], first[order[start]].item(), "member without prices", float(count)
+
+
+def _too_late(
+    con: duckdb.DuckDBPyConnection, dataset: str, signals: DatedTable, spans: dict[str, Span]
+) -> Iterator[Found]:
+    """Yield assets with weights after their last price, on or before the last session: they would wait for ever."""
+    asset, day, weight = signals.texts("asset"), signals.numbers("date"), signals.numbers("weight")
+    ((newest,),) = execute(con, "SELECT max(date) FROM calendars WHERE dataset = $1", dataset).fetchall()
+    last = np.array([spans.get(name, NEVER)[1] for name in asset.values], "datetime64[D]")[asset.codes]
+    bad = np.flatnonzero((weight != 0) & (day > last) & (day <= np.datetime64(newest, "D")))
+    order = bad[np.lexsort((day[bad], asset.codes[bad]))]
+    codes, starts, counts = np.unique(asset.codes[order], return_index=True, return_counts=True)
+    for code, start, count in zip(codes.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        yield asset.values[code], day[order[start]].item(), "weight after the last price", float(count)
 
 
 def _of_ends(

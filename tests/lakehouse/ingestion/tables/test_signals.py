@@ -116,3 +116,15 @@ def test_a_matrix_whose_symbol_is_called_as_a_column_is_said_to_be_wide(lake: Pa
     with pytest.raises(DataError, match="needs a column|has no column"):
         metabt.ingest(odd, dataset="e", lakehouse=lake, table="signals", name="mine")
     assert metabt.ingest(odd, dataset="e", lakehouse=lake, table="signals", name="mine", wide=True).added == 4
+
+
+def test_weights_after_the_last_price_of_an_asset_are_noted(lake: Path) -> None:
+    """They are held by nobody: what is weighted with 0, or is of a day to come, is no such weight."""
+    metabt.ingest(FRAME.assign(BB=FRAME["BB"].where(FRAME.index < "2019-11-10")), dataset="e", lakehouse=lake)
+    days = pd.to_datetime(["2019-11-08", "2019-11-15", "2019-12-02", "2019-12-09", "2025-01-02"])
+    told = pd.DataFrame({"AA": [0.5] * 5, "BB": [0.5, 0.5, 0.25, 0.0, 0.5]}, days)
+    report = metabt.ingest(told, dataset="e", lakehouse=lake, table="signals", name="mine")
+    assert "weight after the last price of BB on 2019-11-15" in str(report)
+    with attach(lake, read_only=True) as con:
+        found = con.execute("SELECT symbol, date, value FROM checks WHERE kind LIKE 'weight%'").fetchall()
+    assert found == [("BB", date(2019, 11, 15), 2.0)]
