@@ -18,7 +18,15 @@ from tests.shared.executors import STOCKS
 from tests.shared.random_markets import RandomMarket, random_market, random_tree
 from tests.shared.renamed import renamed
 
-DATES = {"actions": "ex_date", "delistings": "date", "members": "known_at", "rates": "date", "costs": "first_date"}
+DATES = {
+    "actions": "ex_date",
+    "delistings": "date",
+    "members": "known_at",
+    "rates": "date",
+    "costs": "first_date",
+    "signals": "known_at",
+    "schedules": "known_at",
+}
 """Table -> the column of the date from which a row can change anything."""
 SEQUENCES = 30
 
@@ -38,7 +46,7 @@ def changed(rng: np.random.Generator, of: RandomMarket, since: str) -> tuple[Ran
     """
     while True:
         dataset = str(rng.choice(list(of.tables)))
-        table = str(rng.choice([name for name, rows in of.tables[dataset].items() if rows]))
+        table = str(rng.choice([name for name, rows in of.tables[dataset].items() if rows and name in DATES]))
         tables = deepcopy(of.tables)
         rows = tables[dataset][table]
         places = [place for place, row in enumerate(rows) if str(row[DATES[table]]) > since]
@@ -67,7 +75,16 @@ def altered(rng: np.random.Generator, table: str, row: dict[str, Any]) -> dict[s
         return {**row, "last_date": str((pd.Timestamp(row["known_at"]) + pd.Timedelta("9D")).date())}
     if table == "rates":
         return {**row, "value": row["value"] + 0.01}
+    if table == "signals":
+        return {**row, "weight": row["weight"] * 0.5}
+    if table == "schedules":
+        return None
     return {**row, "commission_bp": float(rng.uniform(0, 40))}
+
+
+def known(table: str, row: dict[str, Any]) -> str:
+    """Return the day from which on a row can change anything; what an asset is, it always is."""
+    return str(row[DATES[table]]) if table in DATES else ""
 
 
 def leaves(tree: dict[str, Any], path: str = "root") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -114,7 +131,7 @@ def test_a_run_of_then_knew_all_that_a_run_of_now_knows_of_then(seed: int) -> No
     days = of.prices["listed"].index
     at = days[len(days) * 2 // 3]
     then = {
-        dataset: {name: [row for row in rows if str(row[DATES[name]]) <= str(at.date())] for name, rows in own.items()}
+        dataset: {name: [row for row in rows if known(name, row) <= str(at.date())] for name, rows in own.items()}
         for dataset, own in of.tables.items()
     }
     cache = metabt.MemoryCache()
@@ -122,7 +139,7 @@ def test_a_run_of_then_knew_all_that_a_run_of_now_knows_of_then(seed: int) -> No
     if now is None or found is None:
         pytest.skip("a ruined tree has no past to compare")
     # nothing of before is computed again, members who joined since or not; who counts closes reads those of before
-    universes = [it["universe"] for _, it in leaves(tree) if isinstance(it["universe"], dict)]
+    universes = [it["universe"] for _, it in leaves(tree) if isinstance(it.get("universe"), dict)]
     if not any(it.get("members") and it.get("min_prices") for it in universes):
         assert all(it >= str(at.year) for it in now.frame("stages").query("not cache_hit")["partition"])
     for path in now.paths:
@@ -190,7 +207,8 @@ def test_after_any_changes_of_tables_a_run_is_a_fresh_one(seed: int) -> None:
             touched = {partition for at, partition in again if at == path}
             reads = {
                 "rates": first == rate,
-                "members": isinstance(leaf["universe"], dict) and leaf["universe"].get("members") == first,
+                "members": isinstance(leaf.get("universe"), dict) and leaf["universe"].get("members") == first,
+                "signals": leaf.get("signal") == first,
             }.get(table, True)
             if not reads or (leaf["dataset"] != dataset and table != "rates"):
                 assert not touched, (path, table, first)

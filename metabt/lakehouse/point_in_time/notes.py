@@ -106,7 +106,9 @@ def _summed(late: Iterable[Found]) -> list[Found]:
 
 def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, lives: Lives) -> Iterator[Found]:
     tables = held.tables
-    bounds = spans(con, dataset, lives) if {"members", "delistings", "actions", "costs", "signals"} & set(tables) else {}
+    bounds = (
+        spans(con, dataset, lives) if {"members", "delistings", "actions", "costs", "signals"} & set(tables) else {}
+    )
     yield from ((it, first, "prices of no asset", float(count)) for it, first, count in outside(con, dataset, lives))
     if "members" in tables:
         yield from _unpriced(tables["members"], bounds)
