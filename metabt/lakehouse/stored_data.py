@@ -30,8 +30,8 @@ from metabt.lakehouse.runs.names import LATEST, resolve_run
 from metabt.lakehouse.runs.run_seals import check_askings, seal_askings, seal_runs, sound_runs
 
 DATASET_COLUMNS = (
-    *("dataset", "symbols", "assets", "sessions", "first_date", "last_date", "closed", "panel", "adjusted", "tables"),
-    "checks",
+    *("dataset", "symbols", "sessions", "first_date", "last_date", "closed", "panel", "adjusted", "tables", "checks"),
+    "assets",
 )
 CHECK_COLUMNS = ("symbol", "date", "kind", "value")
 KIND_COLUMNS = ("dataset", "kind", "count")
@@ -61,19 +61,19 @@ def list_datasets(con: Con) -> Rows:
     Returns
     -------
     list of tuple
-        Name, number of symbols, number of assets where a table names them or None, sessions, first and last session,
-        whether it is closed, its steps as JSON or None, whether prices are adjusted, which tables of what is dated
-        beside them it has, with their numbers of rows, or None, and how much odd was noted.
+        Name, numbers of symbols and sessions, first and last session, whether it is closed, its steps as JSON or None,
+        whether prices are adjusted, which tables of what is dated beside them it has, with their numbers of rows, or
+        None, how much odd was noted, and the number of its assets where a table names them, else None.
     """
     from metabt.lakehouse.point_in_time.seals import recorded
 
     sql = (
-        "SELECT dataset, symbols, NULL, sessions, first_date, last_date, closed, panel, adjusted, tables, "
+        "SELECT dataset, symbols, sessions, first_date, last_date, closed, panel, adjusted, tables, "
         "(SELECT count(*) FROM checks c WHERE c.dataset = d.dataset) FROM datasets d ORDER BY dataset"
     )
     place, assets = DATASET_COLUMNS.index("tables"), _assets(con)
     return [
-        (*row[:2], assets.get(row[0]), *row[3:place], _tables(recorded(row[place])), *row[place + 1 :])
+        (*row[:place], _tables(recorded(row[place])), *row[place + 1 :], assets.get(row[0]))
         for row in con.execute(sql).fetchall()
     ]
 
