@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,13 +68,19 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
     lines += _tree_lines("portfolio", one["portfolio"], other["portfolio"])
     before, after = (_view(config) for config in (one, other))
     lines += changed_settings(before, after)
+    days = one.get("decision_days", {}), other.get("decision_days", {})
+    lines += changed_settings(*(_shared_days(own, days[0].keys() & days[1].keys()) for own in days))
     return [Difference("configuration", line) for line in lines]
 
 
 def _view(config: Mapping[str, Any]) -> dict[str, Any]:
     against = config.get("benchmark", {}).get("name")
-    shown = {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
-    return {**shown, "decision_days": {it: text[:12] for it, text in config.get("decision_days", {}).items()}}
+    return {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
+
+
+def _shared_days(digests: Mapping[str, str], shared: Iterable[str]) -> dict[str, str]:
+    """Return the days of schedules that both runs have, by digest: an exchange's or a table's may have changed."""
+    return {f"decision days, {name}": digests[name][:12] for name in sorted(shared)}
 
 
 def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:

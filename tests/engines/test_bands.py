@@ -39,6 +39,17 @@ def test_the_oracle_leaves_alone_what_the_engine_does(lag: int, optimizer: Any, 
         assert result.returns()["turnover"].sum() < whole.returns()["turnover"].sum()
 
 
+@pytest.mark.parametrize("lag", [0, 1, 2])
+def test_a_leaf_in_turn_knows_what_its_band_is_going_to_leave_alone(lag: int) -> None:
+    prices = panels.market(1, mixed=False, gaps=False)
+    optimizer = {"name": "min_variance", "max_turnover": 0.04}
+    rules = {"schedule": {"every": 1, "band": 0.03}, "lookback": 12, "lag": lag, "optimizer": optimizer}
+    tree = {"name": "x", "dataset": "stocks", "universe": panels.STOCKS[:4], **rules}
+    result = metabt.backtest(tree, prices)
+    assert_agrees(result, oracle.run(tree, prices, optimizers={IN_TURN: near}))
+    assert (result.decisions()["status"] == "ok").sum() > 20
+
+
 def test_a_tree_in_parts_is_the_whole(sp500: pd.DataFrame) -> None:
     """What is left alone at the end of a partition is so in one walk over all of them, and after an append."""
     prices, known = sp500.iloc[:900, :5], metabt.MemoryCache()

@@ -9,7 +9,8 @@
    return above 1.
 6. `prices of no asset`: a symbol that `assets` gives lives has prices outside of all of them, which nothing reads; the
    value is how many.
-7. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
+7. `days before prices`: days of `schedules` that lie before the first session decide nothing; the value is how many.
+8. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import duckdb
 import numpy as np
 
 from metabt.data.point_in_time.lives import EVER, Lives
+from metabt.data.point_in_time.stated_days import stated_days
 from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.point_in_time.lives import outside, spans
@@ -38,7 +40,7 @@ LATE = tuple(f"late {name}" for name in ("actions", "delistings", "rates", "cost
 """Kinds of notes that stay: nothing that is stored tells of them."""
 KINDS = (
     *("ends twice", "prices after its end", "split without its jump", "rate like percent", "return like percent"),
-    *("prices of no asset", "member without prices", *LATE),
+    *("prices of no asset", "member without prices", "days before prices", *LATE),
 )
 """Kinds, the gravest first."""
 OF = {
@@ -49,6 +51,7 @@ OF = {
     "return like percent": ("delistings",),
     "prices of no asset": ("assets",),
     "member without prices": ("members", "assets"),
+    "days before prices": ("schedules",),
 }
 """Kind -> the tables that it is of."""
 PERCENT = 0.5
@@ -106,6 +109,8 @@ def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, 
     yield from _of_ends(con, dataset, tables, bounds)
     if "rates" in tables:
         yield from _like_percent(tables["rates"])
+    if "schedules" in tables:
+        yield from _early(con, dataset, tables["schedules"])
     if "delistings" in tables:
         table = tables["delistings"]
         asset, day, value = table.texts("asset"), table.numbers("date"), table.numbers("return")
@@ -151,6 +156,15 @@ def _of_ends(
         days = int((last[place] - np.datetime64(effect, "D")).astype(int))
         if days > 0:
             yield asset.values[codes[place]], first[place].item(), "prices after its end", float(days)
+
+
+def _early(con: duckdb.DuckDBPyConnection, dataset: str, schedules: DatedTable) -> Iterator[Found]:
+    ((first,),) = execute(con, "SELECT min(date) FROM calendars WHERE dataset = $1", dataset).fetchall()
+    for name in schedules.first_texts:
+        days = stated_days(schedules, name)
+        early = int(np.searchsorted(days, np.datetime64(first, "D")))
+        if early:
+            yield name, days[0].item(), "days before prices", float(early)
 
 
 def _like_percent(rates: DatedTable) -> Iterator[Found]:

@@ -182,6 +182,9 @@ BAD = {
     "a day to decide on that is none": Bad("schedules", DAYS + "fomc,2019-10-30\nfomc,may\n", "row 2: 'may' is not a"),
     "a day to decide on of no market": Bad("schedules", DAYS + "fomc,1492-10-12\n", "row 1 .*before 1800-01-01"),
     "days to decide on without a date": Bad("schedules", "name,known_at\nfomc,2019-10-30\n", "date"),
+    "a day to decide on before all prices": Bad(
+        "schedules", DAYS + "early,2019-09-01\nearly,2019-11-01\n", "days before prices of early", noted=True
+    ),
     "a negative cost": Bad("costs", COST + "AA,2019-11-01,-1,,\n", "row 1 .*commission_bp is negative, or"),
     "a cost above all that is traded": Bad("costs", COST + "AA,2019-11-01,,,20000\n", "row 1 .*borrow_bp is neg"),
     "costs twice": Bad("costs", COST + "AA,2019-11-01,1,,\nAA,2019-11-01,2,,\n", "row 2 .*something else than row 1"),
