@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +68,7 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
     lines += _tree_lines("portfolio", one["portfolio"], other["portfolio"])
     before, after = (_view(config) for config in (one, other))
     lines += changed_settings(before, after)
-    days = one.get("decision_days", {}), other.get("decision_days", {})
-    lines += changed_settings(*(_shared_days(own, days[0].keys() & days[1].keys()) for own in days))
+    lines += changed_settings(_days_shared(one, other), _days_shared(other, one))
     return [Difference("configuration", line) for line in lines]
 
 
@@ -78,9 +77,10 @@ def _view(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
 
 
-def _shared_days(digests: Mapping[str, str], shared: Iterable[str]) -> dict[str, str]:
-    """Return the days of schedules that both runs have, by digest: an exchange's or a table's may have changed."""
-    return {f"decision days, {name}": digests[name][:12] for name in sorted(shared)}
+def _days_shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
+    """Return the days of one run's schedules that the other has, too, by digest: exchanges and tables may change."""
+    own, shared = one.get("decision_days", {}), other.get("decision_days", {})
+    return {f"decision days, {name}": text[:12] for name, text in sorted(own.items()) if name in shared}
 
 
 def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:
