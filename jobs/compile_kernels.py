@@ -49,6 +49,7 @@ TREE: dict[str, Any] = {
             "universe": SYMBOLS,
             "optimizer": {"name": "min_variance", "max_turnover": 0.1},
             "schedule": {"period": "monthly", "band": 0.02},
+            "lag": 30,
         },
         "tails": {"universe": SYMBOLS, "optimizer": "min_cvar"},
         "quiet": {"universe": SYMBOLS, "optimizer": {"name": "hrp", "covariance": "denoised"}},

@@ -1,9 +1,10 @@
 """Edit a composed tree by path: `portfolio.sleeves.equities.optimizer.max_weight=0.3`.
 
 1. Walk the path. A step that no file states is created, except beneath `sleeves`, where it must be a sleeve's name.
-2. `optimizer: erc` is short for `{name: erc}`, so a step into it opens the short form first.
-3. Set the value. A mapping merges into a mapping, but an estimator is replaced: another has other parameters. Or
-   remove it; where a value is stated, only if it has that.
+2. `optimizer: erc` is short for `{name: erc}`, and `schedule: monthly` for `{period: monthly}`, so a step into it opens
+   the short form first.
+3. Set the value. A mapping merges into a mapping, but an estimator and a schedule are replaced: another has other
+   parameters. Or remove it; where a value is stated, only if it has that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from metabt.config.overrides import kind, parse
 from metabt.errors import ConfigError, nearest
 
 ESTIMATORS = ("optimizer", "selector")
-"""Keys whose value may be a bare name."""
+"""Keys whose value is an estimator."""
+SHORT = {**dict.fromkeys(ESTIMATORS, "name"), "schedule": "period"}
+"""Keys whose value may be a bare name, and is replaced as a whole -> what the name is short for."""
 
 
 def apply(config: dict[str, Any], text: str) -> None:
@@ -45,8 +48,8 @@ def _enter(node: Any, steps: list[str], depth: int, text: str) -> Any:
         if step in ESTIMATORS:
             raise ConfigError(f"'{text}': {here} states no name; write {here}='{{name: ..., {steps[depth + 1]}: ...}}'")
         node[step] = {}
-    if step in ESTIMATORS and isinstance(node[step], str):
-        node[step] = {"name": node[step]}
+    if step in SHORT and isinstance(node[step], str):
+        node[step] = {SHORT[step]: node[step]}
     if not isinstance(node[step], dict | list):
         raise ConfigError(
             f"'{text}': {here} is {node[step]!r}, which has no '{steps[depth + 1]}'; replace it as a whole: {here}=..."
@@ -67,7 +70,7 @@ def _finish(node: Any, steps: list[str], value: Any, how: str, text: str) -> Non
     else:
         if how == "set":
             _refuse_unknown_sleeve(node, steps, text)
-        node[step] = _merged(node.get(step), value) if step not in ESTIMATORS else value
+        node[step] = _merged(node.get(step), value) if step not in SHORT else value
 
 
 def _refuse_unknown_sleeve(node: Mapping[str, Any], steps: list[str], text: str) -> None:

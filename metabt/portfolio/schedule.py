@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -55,9 +55,10 @@ class Schedule:
             without days, or a band that is none.
         """
         if sum(rule is not None for rule in (self.every, self.period, self.on, self.dates)) != 1:
+            stated = {f.name: it for f in fields(self) if (it := getattr(self, f.name)) not in (None, f.default)}
             raise ConfigError(
-                f"schedule: got {self!r}, wanted one of {{every: k}}, {', '.join(PERIODS)}, "
-                "{on: month_end, exchange: XNYS}, {dates: NAME}"
+                f"schedule: got {stated}, wanted one of {{every: k}}, {', '.join(PERIODS)} ({{period: ...}}), "
+                "{on: month_end, exchange: XNYS}, {dates: NAME}; state which one it is, and no other"
             )
         if self.every is not None and self.every < 1:
             raise ConfigError(f"schedule: every is {self.every}, wanted at least 1 session")

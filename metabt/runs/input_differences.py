@@ -68,13 +68,19 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list
     lines += _tree_lines("portfolio", one["portfolio"], other["portfolio"])
     before, after = (_view(config) for config in (one, other))
     lines += changed_settings(before, after)
+    lines += changed_settings(_days_shared(one, other), _days_shared(other, one))
     return [Difference("configuration", line) for line in lines]
 
 
 def _view(config: Mapping[str, Any]) -> dict[str, Any]:
     against = config.get("benchmark", {}).get("name")
-    shown = {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
-    return {**shown, "decision_days": {it: text[:12] for it, text in config.get("decision_days", {}).items()}}
+    return {"end": config["end"], "flat": config["flat"], "benchmark": against, "panel": stated_steps(config)}
+
+
+def _days_shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
+    """Return the days of one run's schedules that the other has, too, by digest: exchanges and tables may change."""
+    own, shared = one.get("decision_days", {}), other.get("decision_days", {})
+    return {f"decision days, {name}": text[:12] for name, text in sorted(own.items()) if name in shared}
 
 
 def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:

@@ -220,6 +220,10 @@ OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
     Schedule: {
         "every": (Schedule(every=5), Schedule(every=50)),
         "period": (Schedule(period="weekly"), Schedule(period="monthly")),
+        "on": (Schedule(on="month_end", exchange="XNYS"), Schedule(on="friday", exchange="XNYS")),
+        "exchange": (Schedule(on="month_end", exchange="XNYS"), Schedule(on="month_end", exchange="XLON")),
+        "dates": (Schedule(dates="one"), Schedule(dates="other")),
+        "band": (Schedule(every=5), Schedule(every=5, band=0.01)),
     },
     Estimator: {
         "name": (Estimator("erc"), Estimator("hrp")),

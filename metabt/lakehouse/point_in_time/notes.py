@@ -9,9 +9,10 @@
    return above 1.
 6. `prices of no asset`: a symbol that `assets` gives lives has prices outside of all of them, which nothing reads; the
    value is how many.
-7. `weight after the last price`: of a signal, it is held in no session of these data; the value is how many are.
-8. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
-9. Whether tables begin, go on and end with the prices: metabt.lakehouse.point_in_time.reach.
+7. `days before prices`: days of `schedules` that lie before the first session decide nothing; the value is how many.
+8. `weight after the last price`: of a signal, it is held in no session of these data; the value is how many are.
+9. `late actions` and so on: rows that came late and count from their own date on; the value is how many.
+10. Whether tables begin, go on and end with the prices: metabt.lakehouse.point_in_time.reach.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import duckdb
 import numpy as np
 
 from metabt.data.point_in_time.lives import EVER, Lives
+from metabt.data.point_in_time.stated_days import stated_days
 from metabt.data.point_in_time.tables import DatedTable, PointInTime
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.point_in_time.lives import empty, outside, spans
@@ -43,7 +45,8 @@ LATE = tuple(f"late {name}" for name in ("actions", "delistings", "rates", "cost
 """Kinds of notes that stay: nothing that is stored tells of them."""
 KINDS = (
     *("ends twice", "prices after its end", "split without its jump", "rate like percent", "return like percent"),
-    *("prices of no asset", "member without prices", "weight after the last price", *REACH, *LATE),
+    *("prices of no asset", "member without prices", "weight after the last price", "days before prices"),
+    *(*REACH, *LATE),
 )
 """Kinds, the gravest first."""
 OF = {
@@ -56,6 +59,7 @@ OF = {
     "member without prices": ("members", "assets"),
     **REACH,
     "weight after the last price": ("signals",),
+    "days before prices": ("schedules",),
 }
 """Kind -> the tables that it is of."""
 PERCENT = 0.5
@@ -117,6 +121,8 @@ def _of_tables(con: duckdb.DuckDBPyConnection, dataset: str, held: PointInTime, 
     yield from _of_ends(con, dataset, tables, bounds)
     if "rates" in tables:
         yield from _like_percent(tables["rates"])
+    if "schedules" in tables:
+        yield from _early(con, dataset, tables["schedules"])
     if "delistings" in tables:
         table = tables["delistings"]
         asset, day, value = table.texts("asset"), table.numbers("date"), table.numbers("return")
@@ -189,6 +195,15 @@ def _ends(tables: Mapping[str, DatedTable]) -> tuple[list[str], list[date], list
     codes, starts, counts = np.unique(asset.codes[order], return_index=True, return_counts=True)
     names = [asset.values[code] for code in codes.tolist()]
     return names, day[order[starts]].tolist(), counts.tolist()
+
+
+def _early(con: duckdb.DuckDBPyConnection, dataset: str, schedules: DatedTable) -> Iterator[Found]:
+    ((first,),) = execute(con, "SELECT min(date) FROM calendars WHERE dataset = $1", dataset).fetchall()
+    for name in schedules.first_texts:
+        days = stated_days(schedules, name)
+        early = int(np.searchsorted(days, np.datetime64(first, "D")))
+        if early:
+            yield name, days[0].item(), "days before prices", float(early)
 
 
 def _like_percent(rates: DatedTable) -> Iterator[Found]:

@@ -7,7 +7,8 @@ Of a book's items, with holdings h just before the trade and targets w, fraction
    side is: the band is about drift, and neither keeps what a rule threw out nor keeps out what it took in.
 3. What is left alone may be more than its targets, by `E = sum (|h| - |w|)`. Is E > 0, every purchase is cut in the
    same proportion, to `1 - E / B` of itself and never below 0, with B the sum of purchases: `|w| - |h|` where it is
-   added to a holding, `|w|` where none is on that side. Sales are made in full.
+   added to a holding, `|w|` where none is on that side. Sales are made in full. What is beyond the band below
+   its target thus waits while nothing is sold to pay for it; a share that only rounding leaves is 0.
 
 So what is traded never holds more in all than its targets sum to, or than it held before where that is more:
 `sum |h after| <= max(sum |h|, sum |w|)`. Items that cannot be traded in the session are in none of the sums: they wait.
@@ -18,6 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from metabt.numerics.kernels import inner, kernel
+
+ROUNDING = 1e-12
+"""Part of a purchase that is none: what is left of sums that are equal."""
 
 
 def leave_within(held, wanted, free, band):
@@ -40,7 +44,8 @@ def leave_within(held, wanted, free, band):
             bought += abs(wanted[a])
     if beyond <= 0.0 or bought <= 0.0:
         return
-    part = max(1.0 - beyond / bought, 0.0)
+    part = 1.0 - beyond / bought
+    part = part if part > ROUNDING else 0.0
     for a in range(len(held)):
         if np.isnan(wanted[a]) or (free is not None and not free[a]):
             continue

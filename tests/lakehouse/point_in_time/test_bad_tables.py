@@ -28,6 +28,7 @@ STORED = {
     "rates": "name,date,value,day_count\nsofr,2019-10-01,0.05,360\nfx:EURUSD,2019-10-01,1.1,\n",
     "costs": "asset,first_date,commission_bp,slippage_bp,borrow_bp\n*,2019-10-01,5,1,50\n",
     "signals": "name,date,asset,weight\nmine,2019-10-15,AA,0.5\nmine,2019-10-15,BB,0.4\nmine,2019-11-15,AA,1\n",
+    "schedules": "name,date,known_at\nfomc,2019-10-30,2018-06-01\n",
 }
 ACTION = "asset,ex_date,kind,ratio,cash,into\n"
 MEMBER = "universe,asset,first_date,last_date,known_at\n"
@@ -36,6 +37,7 @@ RATE = "name,date,value,day_count\n"
 COST = "asset,first_date,commission_bp,slippage_bp,borrow_bp\n"
 LIFE = "asset,symbol,first_date,last_date,currency\n"
 SIGNAL = "name,date,asset,weight,known_at\n"
+DAYS = "name,date\n"
 CHANGE = "date,action,ticker,universe\n"
 
 
@@ -177,6 +179,14 @@ BAD = {
     "an exchange at nothing": Bad("rates", RATE + "fx:EURUSD,2019-10-02,0,\n", "row 1 .*not above 0"),
     "an exchange with a day count": Bad("rates", RATE + "fx:EURUSD,2019-10-02,1.1,360\n", "row 1 .*has no day_count"),
     "two rates of one day": Bad("rates", RATE + "t,2019-10-02,0.01,360\nt,2019-10-02,0.02,360\n", "row 2 .*than row 1"),
+    "a day to decide on of no name": Bad("schedules", DAYS + ",2019-10-30\n", "row 1 .*there is no name; fill in"),
+    "a day to decide on of no date": Bad("schedules", DAYS + "fomc,\n", "row 1 .*there is no date; fill in"),
+    "a day to decide on that is none": Bad("schedules", DAYS + "fomc,2019-10-30\nfomc,may\n", "row 2: 'may' is not a"),
+    "a day to decide on of no market": Bad("schedules", DAYS + "fomc,1492-10-12\n", "row 1 .*before 1800-01-01"),
+    "days to decide on without a date": Bad("schedules", "name,known_at\nfomc,2019-10-30\n", "date"),
+    "a day to decide on before all prices": Bad(
+        "schedules", DAYS + "early,2019-09-01\nearly,2019-11-01\n", "days before prices of early", noted=True
+    ),
     "a negative cost": Bad("costs", COST + "AA,2019-11-01,-1,,\n", "row 1 .*commission_bp is negative, or"),
     "a cost above all that is traded": Bad("costs", COST + "AA,2019-11-01,,,20000\n", "row 1 .*borrow_bp is neg"),
     "costs twice": Bad("costs", COST + "AA,2019-11-01,1,,\nAA,2019-11-01,2,,\n", "row 2 .*something else than row 1"),
