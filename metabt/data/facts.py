@@ -15,6 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from metabt.data.point_in_time.currencies import currencies_of
 from metabt.data.point_in_time.membership import member_mask
 from metabt.data.point_in_time.signals import NO_SIGNALS, Signal
 from metabt.data.point_in_time.tables import PointInTime
@@ -81,6 +82,17 @@ class Facts:
     def digests(self) -> Digests:
         """The digests of its symbols."""
         return self.read_digests()
+
+    @cached_property
+    def currencies(self) -> dict[str, str]:
+        """Asset -> its currency, of those that the table `assets` states one of; many sleeves ask.
+
+        Raises
+        ------
+        DataError
+            For an asset with two.
+        """
+        return currencies_of(self.name, self.point_in_time.tables.get("assets"))
 
     @cached_property
     def partitions(self) -> dict[str, slice]:

@@ -310,6 +310,7 @@ def test_flattened_holdings_and_cash_replay_to_the_stream(seed: int) -> None:
     tree = {**random_tree(seed, of), "cash": {"rate": "usd", "reserve": 0.1}}
     books = oracle.run(tree, chain)
     spec = oracle.resolve(tree, chain, "root", {}, None)
+    oracle.settle_cash(spec)
     leaves = {leaf.path: leaf for leaf in spec.leaves()}
     usd = [(pd.Timestamp(r["date"]), r["value"]) for r in of.tables[RAW]["rates"] if r["name"] == "usd"]
     rows = 0

@@ -94,6 +94,19 @@ def leaves(tree: dict[str, Any], path: str = "root") -> Iterator[tuple[str, dict
         yield from leaves(child, f"{path}/{name}")
 
 
+def rates_of(tree: dict[str, Any], leaf: dict[str, Any], of: RandomMarket) -> set[object]:
+    """Return the rates that a leaf reads: what cash earns and, where it may hold foreign assets, what those are by."""
+    found = {tree["cash"].get("rate")} if isinstance(tree.get("cash"), dict) else set()
+    own = {row["asset"]: row["currency"] for row in of.tables[leaf["dataset"]].get("assets", [])}
+    listed = leaf["universe"] if isinstance(leaf["universe"], list) else list(own)
+    base, hedged = tree.get("currency"), tree.get("hedged")
+    foreign = {own.get(asset) for asset in listed} - {None, base} if base else set()
+    for currency in foreign:
+        found |= {f"fx:{currency}{base}", f"fx:{base}{currency}"}
+        found |= {str(currency).lower()} if hedged is True else {hedged[currency]} if hedged else set()
+    return found
+
+
 def decided(result: metabt.Result, path: str, at: pd.Timestamp) -> pd.DataFrame:
     """Return what a sleeve decided to hold up to a session."""
     found = result.decisions(path)
@@ -202,11 +215,10 @@ def test_after_any_changes_of_tables_a_run_is_a_fresh_one(seed: int) -> None:
             continue  # what was computed before it was ruined is known, what comes after is not
         stages = found.frame("stages").query("not cache_hit")
         again = set(zip(stages["path"], stages["partition"], strict=True))
-        rate = tree.get("cash", {}).get("rate") if isinstance(tree.get("cash"), dict) else None
         for path, leaf in leaves(tree):
             touched = {partition for at, partition in again if at == path}
             reads = {
-                "rates": first == rate,
+                "rates": first in rates_of(tree, leaf, of),
                 "members": isinstance(leaf.get("universe"), dict) and leaf["universe"].get("members") == first,
                 "signals": leaf.get("signal") == first,
             }.get(table, True)

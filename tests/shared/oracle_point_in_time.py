@@ -97,7 +97,10 @@ class PointInTimeMarket(Market):
     def returns_of(self, leaf: Spec, symbol: str) -> dict[pd.Timestamp, float]:
         """Return what a symbol earned in each session in which it has a price, or ends, in the tree's currency."""
         if symbol.startswith("fx:"):
-            return self.forward(leaf, symbol.removeprefix("fx:"))
+            key = (leaf.dataset, symbol, leaf.currency, leaf.cash_rate, repr(leaf.hedged))
+            if key not in self._found:
+                self._found[key] = self.forward(leaf, symbol.removeprefix("fx:"))
+            return self._found[key]
         key = (leaf.dataset, symbol, tuple(sorted(leaf.delisting.items())), leaf.currency)
         if key not in self._found:
             local = self.total_returns(leaf.dataset, symbol, {**POLICY, **leaf.delisting})

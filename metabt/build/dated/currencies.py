@@ -21,7 +21,7 @@ from metabt.build.dated.named_rates import named_rate, rate_names
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate
 from metabt.data.point_in_time.converted import Foreign, converted
-from metabt.data.point_in_time.currencies import Exchange, currencies_of, exchange_name
+from metabt.data.point_in_time.currencies import Exchange, exchange_name
 from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Sleeve
 
@@ -154,8 +154,7 @@ def currencies_in(dataset: Dataset, base: str) -> dict[str, str]:
     DataError
         For an asset with two currencies.
     """
-    found = currencies_of(dataset.facts.name, dataset.facts.point_in_time.tables.get("assets"))
-    return {asset: currency for asset, currency in found.items() if currency != base}
+    return {asset: currency for asset, currency in dataset.facts.currencies.items() if currency != base}
 
 
 def exchange_of(who: str, currency: str, base: str, read: str, datasets: Mapping[str, Dataset]) -> Exchange:
@@ -245,11 +244,9 @@ def old_exchanges(
 
 def mixed_currencies(holders: Iterable[Holder], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
     """Return the currencies that the assets of a tree's leaves are in, sorted, where there are several; else none."""
-    tables = {name: each.facts.point_in_time.tables.get("assets") for name, each in datasets.items()}
-    stated = {name: currencies_of(name, table) for name, table in tables.items() if table is not None}
+    stated = {name: own for name, each in datasets.items() if (own := each.facts.currencies)}
     found: set[str] = set()
     for leaf in holders:
-        own = stated.get(leaf.dataset)
-        if own:
-            found |= {own[it] for it in leaf.universe if it in own}
+        own = stated.get(leaf.dataset, {})
+        found |= {own[it] for it in leaf.universe if it in own}
     return tuple(sorted(found)) if len(found) > 1 else ()
