@@ -28,7 +28,7 @@ from metabt.analysis.decision_counts import DecisionCounts, code_of, coded
 from metabt.analysis.ended import Ended, ended, escaped
 from metabt.analysis.left_out import LeftOut, left_out
 from metabt.build.dated.currencies import Holder, OldExchange, mixed_currencies, old_exchanges
-from metabt.build.dated.dated_inputs import rate_of
+from metabt.build.dated.named_rates import cash_rate
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import idle_returns
 from metabt.errors import ConfigError
@@ -254,7 +254,7 @@ def unpaid(sessions: np.ndarray, spec: Mapping[str, Any], datasets: Mapping[str,
     if not isinstance(name, str) or not datasets:
         return None
     try:
-        rate = rate_of(name, datasets, datasets)
+        rate = cash_rate(name, datasets, datasets)
     except ConfigError:  # it is of another dataset of the forest
         return None
     before = [each.facts.dates[each.facts.dates < sessions[0]][-1:] for each in datasets.values()]

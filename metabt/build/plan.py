@@ -17,6 +17,7 @@ import numpy as np
 
 from metabt.build.dated.currencies import Homes, homes_of
 from metabt.build.dated.decision_days import opened
+from metabt.build.dated.named_rates import cash_rate
 from metabt.data.calendars import Calendar, calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.facts import Facts
@@ -301,8 +302,14 @@ def _datasets_of(sleeve: Sleeve) -> tuple[str, ...]:
 
 
 def check_data(tree: Sleeve, datasets: Mapping[str, Dataset]) -> None:
-    """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home."""
+    """Raise unless every leaf finds its dataset, its symbols and enough history, and every symbol has one home.
+
+    What cash earns is in a dataset of the tree: what other trees of a forest read does not decide what this one is.
+    """
     check_universes(tree, {name: dataset.facts.symbols for name, dataset in datasets.items()})
+    rate, read = tree.spec.cash.rate, {leaf.dataset for _, leaf in tree.leaves()}
+    if isinstance(rate, str):
+        cash_rate(rate, read, {name: datasets[name] for name in read})
     for path, leaf in tree.leaves():
         n_sessions = len(datasets[leaf.dataset].facts.dates)
         if n_sessions <= leaf.lookback:

@@ -125,7 +125,7 @@ def actions(rng: np.random.Generator, frame: pd.DataFrame, ended: list[str]) -> 
 
     for asset in frame.columns:
         seen = frame[asset].dropna().index
-        with_split = {row["ex_date"] for row in rows if row["asset"] == asset}
+        with_split = sorted({row["ex_date"] for row in rows if row["asset"] == asset})
         dates = {day_between(rng, seen) for _ in range(rng.integers(0, 9))}
         dates |= {pd.Timestamp(date) for date in with_split if rng.random() < 0.5}  # a split and cash on one day
         for date in sorted(dates):

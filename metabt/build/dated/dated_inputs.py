@@ -7,17 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from metabt.build.dated.named_rates import named_rate, rate_names
+from metabt.build.dated.named_rates import cash_rate
 from metabt.build.plan import Node
 from metabt.data.dataset import Dataset
-from metabt.data.point_in_time.accrual import Rate, idle_returns
+from metabt.data.point_in_time.accrual import idle_returns
 from metabt.data.point_in_time.cost_rates import COLUMNS, cost_rates
 from metabt.data.point_in_time.tables import DatedTable
-from metabt.errors import ConfigError, nearest
 from metabt.portfolio.sleeve import Leaf, Meta
 from metabt.walk.costs import AssetCosts
 
@@ -36,30 +35,10 @@ def idle_of(node: Node, datasets: Mapping[str, Dataset], rows: slice) -> np.ndar
     stated = node.spec.cash.rate
     if stated is None:
         return None
-    rate = float(stated) if not isinstance(stated, str) else rate_of(stated, homes(node.spec), datasets)
+    rate = float(stated) if not isinstance(stated, str) else cash_rate(stated, homes(node.spec), datasets)
     sessions = node.calendar.sessions
     previous = sessions[rows.start - 1] if rows.start else None
     return idle_returns(sessions[rows].astype("datetime64[D]"), previous, rate).returns
-
-
-def rate_of(name: str, read: Iterable[str], datasets: Mapping[str, Dataset]) -> Rate:
-    """Return the rows of a rate that sleeves over some datasets name, from those, or else from any dataset.
-
-    Raises
-    ------
-    ConfigError
-        For a rate that none has, or that several have with unlike values.
-    """
-    own = sorted(read)
-    found = named_rate("cash earns the rate", name, own, datasets)
-    if found is not None:
-        return found
-    known = rate_names(datasets)
-    cure = nearest(name, known) if known else ""
-    raise ConfigError(
-        f"cash earns the rate '{name}', which no dataset of the tree has{cure}; ingest it with one of them: metabt "
-        f"ingest FILE --dataset {own[0]} --table rates, or state a constant, such as cash: 0.03"
-    )
 
 
 def homes(spec: Leaf | Meta) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate
-from metabt.errors import ConfigError
+from metabt.errors import ConfigError, nearest
 
 RATES = "rates"
 """Name of the table."""
@@ -43,6 +43,26 @@ def named_rate(what: str, name: str, read: Iterable[str], datasets: Mapping[str,
                     )
             return one
     return None
+
+
+def cash_rate(name: str, read: Iterable[str], datasets: Mapping[str, Dataset]) -> Rate:
+    """Return the rows of a rate that sleeves over some datasets name, from those, or else from any dataset.
+
+    Raises
+    ------
+    ConfigError
+        For a rate that none has, or that several have with unlike values.
+    """
+    own = sorted(read)
+    found = named_rate("cash earns the rate", name, own, datasets)
+    if found is not None:
+        return found
+    known = rate_names(datasets)
+    cure = nearest(name, known) if known else ""
+    raise ConfigError(
+        f"cash earns the rate '{name}', which no dataset of the tree has{cure}; ingest it with one of them: metabt "
+        f"ingest FILE --dataset {own[0]} --table rates, or state a constant, such as cash: 0.03"
+    )
 
 
 def rate_names(datasets: Mapping[str, Dataset]) -> set[str]:
