@@ -30,7 +30,7 @@ def test_a_rate_is_that_of_a_dataset_of_the_tree() -> None:
     tables = {"there": {"rates": USD}}
     with pytest.raises(ConfigError, match="'usd', which no dataset of the tree has.*ingest FILE --dataset here"):
         metabt.backtest(leaf("here", cash="usd"), CLOSES, tables=tables)
-    alone = [resolve(leaf(name, cash="usd"), {it: tuple(CLOSES[it]) for it in CLOSES}) for name in ("there", "here")]
+    alone = [resolve(leaf(name, cash="usd")) for name in ("there", "here")]
     datasets = source_of(CLOSES, tables=tables).datasets(alone)
     with pytest.raises(ConfigError, match="no dataset of the tree has"):
         plan_forest(alone, datasets)
