@@ -31,8 +31,10 @@ def lives(**currency: str | None) -> Rows:
     return [{**LIFE, "asset": it, "symbol": it, "currency": code} for it, code in currency.items()]
 
 
-def rate(name: str, values: np.ndarray | float, days: pd.DatetimeIndex = DAYS, count: float | None = None) -> Rows:
-    found = np.broadcast_to(values, len(days)).tolist()
+def rate(
+    name: str, values: np.ndarray | list[float] | float, days: pd.DatetimeIndex = DAYS, count: float | None = None
+) -> Rows:
+    found = np.broadcast_to(np.asarray(values), len(days)).tolist()
     return [
         {"name": name, "date": str(t.date()), "value": value, "day_count": count}
         for t, value in zip(days, found, strict=True)
@@ -234,3 +236,13 @@ def test_hedged_of_a_meta_sleeve_holds_for_the_leaves_beneath_that_state_nothing
     assert [it.hedged for _, it in tree.leaves()] == [Hedged(), Hedged((("EUR", "estr"),))]
     assert "hedged" not in resolve({"name": "t", **leaf}).spec.plain()
     assert [it["hedged"] for it in tree.plain()["children"]] == [True, {"EUR": "estr"}]  # type: ignore[attr-defined]
+
+
+def test_what_a_hedge_earned_is_in_the_keys_of_its_leaf() -> None:
+    tree, cache = {**HEDGED, "hedged": {"EUR": "estr"}}, metabt.MemoryCache()
+    run(tree, lives(A="EUR"), EURO + rate("estr", 0.01, count=360.0), cache=cache)
+    moved = EURO + rate("estr", [0.01] * 60 + [0.09] * 30, count=360.0)
+    again, fresh = (run(tree, lives(A="EUR"), moved, cache=it) for it in (cache, None))
+    assert gross(again).tolist() == gross(fresh).tolist()
+    hits = dict(zip(*(again.frame("stages")[name].tolist() for name in ("partition", "cache_hit")), strict=True))
+    assert hits == {"2019": True, "2020": False}
