@@ -24,7 +24,7 @@ from metabt.portfolio.drawn import Drawn
 from metabt.portfolio.resolve import resolve
 from metabt.portfolio.schedule import Schedule
 from metabt.portfolio.settings import PARSERS
-from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator, Leaf, Meta, Sleeve
+from metabt.portfolio.sleeve import Cash, Costs, Delisting, Estimator, Hedged, Leaf, Meta, Sleeve
 from metabt.values.reached_code import Code
 from tests.shared.agreement import same
 from tests.shared.panels import stocks
@@ -181,6 +181,7 @@ SETTINGS: dict[str, object] = {
     "start": "2019-05-01",
     "fallback": (Estimator("equal"),),
     "cash": Cash(reserve=0.1),
+    "currency": "USD",
 }
 """Field that every sleeve has -> another value."""
 OF_LEAF: dict[str, object] = {
@@ -194,6 +195,7 @@ OF_LEAF: dict[str, object] = {
     "stale_after": 9,
     "drawn": Drawn(min_price=1.0),
     "delisting": Delisting(unknown=-1.0),
+    "hedged": Hedged(),
 }
 OF_META: dict[str, object] = {**SETTINGS, "warmup": "wait", "min_history": 20, "children": ()}
 OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
@@ -208,6 +210,7 @@ OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
         "merger": (Delisting(), Delisting(merger=0.1)),
         "unknown": (Delisting(), Delisting(unknown=-0.1)),
     },
+    Hedged: {"rates": (Hedged(), Hedged((("EUR", 0.02),)))},
     Drawn: {
         "members": (Drawn("one"), Drawn("other")),
         "largest": (Drawn(largest=2), Drawn(largest=3)),
@@ -256,10 +259,18 @@ def resolved() -> Sleeve:
     return resolve(book(), symbols={"stocks": tuple(stocks(11).columns)})
 
 
+OF_TREE = {"currency", "hedged"}
+"""Settings that a sleeve cannot have by itself: a tree has one currency, and hedges in it."""
 CASES = [
-    *(("book/core/a", name) for name in OF_LEAF),
-    *((path, name) for path in ("book/core", "book") for name in OF_META if name != "children"),
+    *(("book/core/a", name) for name in OF_LEAF if name not in OF_TREE),
+    *((path, name) for path in ("book/core", "book") for name in OF_META if name not in {"children", *OF_TREE}),
 ]
+
+
+@pytest.mark.parametrize("setting", sorted(OF_TREE))
+def test_a_setting_of_a_tree_is_in_the_spec_that_keys_begin_with(setting: str) -> None:
+    plain = Leaf(dataset="d", universe=("A",))
+    assert replace(plain, **{setting: OF_LEAF[setting]}).digest != plain.digest
 
 
 @pytest.mark.parametrize(("path", "setting"), CASES)
