@@ -196,6 +196,8 @@ OF_LEAF: dict[str, object] = {
     "drawn": Drawn(min_price=1.0),
     "delisting": Delisting(unknown=-1.0),
     "hedged": Hedged(),
+    "signal": "desk",
+    "short": True,
 }
 OF_META: dict[str, object] = {**SETTINGS, "warmup": "wait", "min_history": 20, "children": ()}
 OF_VALUES: dict[type, dict[str, tuple[object, object]]] = {
@@ -259,8 +261,8 @@ def resolved() -> Sleeve:
     return resolve(book(), symbols={"stocks": tuple(stocks(11).columns)})
 
 
-OF_TREE = {"currency", "hedged"}
-"""Settings that a sleeve cannot have by itself: a tree has one currency, and hedges in it."""
+OF_TREE = {"currency", "hedged", "signal"}
+"""Settings that a sleeve cannot have by itself: a tree has one currency, hedges are in it, a dataset has signals."""
 CASES = [
     *(("book/core/a", name) for name in OF_LEAF if name not in OF_TREE),
     *((path, name) for path in ("book/core", "book") for name in OF_META if name not in {"children", *OF_TREE}),

@@ -137,6 +137,8 @@ def test_a_book_in_money_agrees(seed: int, lag: int, short: bool, reserve: float
             elif absent[a] == 4 and before[a]:
                 after[a] = 0.0
                 stale.append(t)
+            if after[a] == 0.0 and waits.get(a) == 0.0:
+                del waits[a]  # there is nothing to sell
         trades = [abs(one - other) for one, other in zip(after, before, strict=True)]
         owed = sum(it * (rate(t, a, "commission_bp") + rate(t, a, "slippage_bp")) for a, it in enumerate(trades))
         fee = sum(max(-it, 0) * rate(t, a, "borrow_bp") / 365 for a, it in enumerate(after))

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metabt.build.decision_days import first_sessions
 
 import metabt
+from metabt.build.dated.decision_days import first_sessions
 from metabt.data import exchange_days
 from metabt.errors import ConfigError
 from tests.shared.agreement import same
