@@ -42,7 +42,7 @@ def put_block(cache: Cache, plan: Plan, node: Node, key: str, parts: Mapping[str
 
     What was there already is another object than what was to be put.
     """
-    if plan.known_from(node) is None:
+    if not cache.remembers or plan.known_from(node) is None:
         return cache.put(key, BLOCK, parts)
     known = _known(plan, node, parts["block"])
     narrow = _mapped(parts, _Narrowed(known, _reason(node)))
