@@ -17,6 +17,8 @@ from metabt.data.point_in_time.tables import DatedTable
 from metabt.demo_market import DemoMarket, hindsight
 from metabt.values.tables import texts
 
+README = Path(__file__).resolve().parents[2] / "README.md"
+
 
 def part_of(market: DemoMarket, n_assets: int, last: str) -> DemoMarket:
     """Return some assets of a market up to a day, with the rows of tables that are about them."""
@@ -128,5 +130,7 @@ def test_the_whole_market(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             assert main(words) == 0
             if words[0] == "backtest":
                 found = float(metabt.load(lake, "latest").metrics().loc["market", "cagr"])
-        assert said[at].split()[0] == f"{(found - whole) * 1e4:+.1f}"
+        worth = f"{(found - whole) * 1e4:+.1f}"
+        assert said[at].split()[0] == worth
+        assert f"| {switch.said} | {worth} |" in README.read_text(encoding="utf-8")
     assert float(said[next(k for k, line in enumerate(said) if line.endswith(SWITCHES[0].said))].split()[0]) > 100
