@@ -249,7 +249,10 @@ class LeafHoldings:
 
     def _fees(self, rates: CostRates, identity: np.ndarray) -> np.ndarray:
         """Return what short positions cost a calendar day, (n_sessions,)."""
-        fees, short = np.zeros(len(self.gross)), np.flatnonzero((self.after < 0).any(axis=1))
+        fees = np.zeros(len(self.gross))
+        if not np.min(self.after, initial=0.0) < 0:
+            return fees
+        short = np.flatnonzero((self.after < 0).any(axis=1))
         fees[short] = net_fees(self.after[short], identity, rates.borrow_in(short))
         return fees
 
