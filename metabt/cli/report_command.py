@@ -11,6 +11,7 @@ Of two runs neither is walked again: what differs between them is read from what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,12 +112,15 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
     from metabt.report.decisions import told
     from metabt.report.run import Run
     from metabt.runs.record import read_record
+    from metabt.values.tables import texts
 
     with attach(where, read_only=True) as connection:
         record = read_record(connection, resolve_run(connection, *name, print))
         if record.keep == "all":
-            first = load_run(connection, record.run_id, ["decisions"])[1]
-            decisions = told(first["decisions"], str(record.row["portfolio"]))
+            first = load_run(connection, record.run_id, ["decisions", "sleeves"])[1]
+            specs = zip(texts(first["sleeves"]["path"]), texts(first["sleeves"]["spec"]), strict=True)
+            drawn = [path for path, spec in specs if json.loads(spec).get("drawn") is not None]
+            decisions = told(first["decisions"], str(record.row["portfolio"]), drawn)
             # handed over, so that nobody has all of them once they are walked from
             again = _again(where, record.run_id, baselines, pool, lambda: first.pop("decisions", None))
             if again is not None:

@@ -23,6 +23,7 @@ from metabt.report.sections.book import book
 from metabt.report.sections.correlation import correlation
 from metabt.report.sections.costs import costs
 from metabt.report.sections.curves import curves
+from metabt.report.sections.dated import dated
 from metabt.report.sections.drawdowns import drawdowns
 from metabt.report.sections.excluded import excluded
 from metabt.report.sections.months import months
@@ -50,6 +51,7 @@ BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     rolling,
     tails,
     costs,
+    dated,
     excluded,
     provenance,
 )

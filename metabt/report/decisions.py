@@ -6,6 +6,7 @@ alone. `told` keeps the rows that this takes, a few in a hundred where there are
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,18 +44,19 @@ def decided(decisions: Table, path: str) -> DecisionMatrix:
     return DecisionMatrix(dates, [column.values[code] for code in used.tolist()], weights, risk)
 
 
-def told(decisions: Table, root: str) -> Table:
+def told(decisions: Table, root: str, drawn: Collection[str] = ()) -> Table:
     """Return the rows of the table `decisions` that a page and the notes beneath it read, in their order.
 
-    They are all rows of the root and of decisions that are not ok, the first row of every other decision, and those of
-    items that were left out.
+    They are all rows of the root, of leaves whose universes are `drawn` and of decisions that are not ok, the first row
+    of every other decision, and those of items that were left out.
     """
     path, status, reason = decisions["path"], decisions["status"], decisions["reason"]
     assert isinstance(path, Coded) and isinstance(status, Coded) and isinstance(reason, Coded)
     date = numbers(decisions, "date")
     kept = np.ones(len(path), bool)
     kept[1:] = (path.codes[1:] != path.codes[:-1]) | (date[1:] != date[:-1])
-    kept |= _rows(path, root, same=True)
+    for each in (root, *drawn):
+        kept |= _rows(path, each, same=True)
     for column, usual in ((status, "ok"), (reason, "")):
         kept |= _rows(column, usual, same=False)
     rows = np.flatnonzero(kept)

@@ -6,7 +6,7 @@ A run cannot be walked again where prices are gone, a plug-in is missing or the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +15,7 @@ from metabt.errors import MetabtError
 from metabt.values.freed_memory import give_back
 
 if TYPE_CHECKING:
+    from metabt.data.dataset import Dataset
     from metabt.runs.baselines.walk_baselines import BaselineWalk
     from metabt.runs.replay import Attributed, Origin
 
@@ -69,6 +70,12 @@ class Replayed:
     def attributed(self) -> Attributed | Missing:
         """Contributions and Brinson's effects over the whole view, or the reason why there are none."""
         return self._told(lambda origin: origin.attributed())
+
+    @cached_property
+    def datasets(self) -> Mapping[str, Dataset]:
+        """The datasets that its tree reads, unread; empty where it cannot be walked again."""
+        found = self._found
+        return {} if isinstance(found, Missing) else found.request.datasets
 
     @cached_property
     def _found(self) -> Origin | Missing:

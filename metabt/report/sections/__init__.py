@@ -2,5 +2,5 @@
 
 In reading order (`metabt.report.contents`): `tree`, `curves`, `baselines`, `years`, `months` with `month_spread`,
 `drawdowns`, `attribution` with `effects`, `risk`, `allocation`, `book`, `newest`, `correlation`, `rolling`, `tails`,
-`costs`, `excluded`, `provenance`.
+`costs`, `dated`, `excluded`, `provenance`.
 """
