@@ -4,11 +4,12 @@
    and the root's metrics.
 2. Sort by Sharpe ratio; what has none comes after what has one, by its total return. Ties stay in the order of the
    sweep, and what failed comes last, with its error.
-3. Print the first 50, and the query that gives the rest.
+3. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def ranking(sweep: Sweep) -> str:
     ]
     errors = [_first_line(run.error) if run.status == "failed" else "" for run in ranked[:SHOWN]]
     lines = _aligned([headings, *rows], left=2 + len(names), ends=["", *errors])
-    return "\n".join(lines + _rest(sweep.sweep_id, len(ranked)))
+    return "\n".join(lines + _unlike_rates(ranked) + _rest(sweep.sweep_id, len(ranked)))
 
 
 def differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -142,6 +143,21 @@ def _aligned(rows: list[list[str]], left: int, ends: list[str]) -> list[str]:
         "  ".join([*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:]), end]).rstrip()
         for row, end in zip(rows, ends, strict=True)
     ]
+
+
+def _unlike_rates(runs: Sequence[Swept]) -> list[str]:
+    """Return the line that says that ratios are beyond unlike rates of cash; none where they are beyond one."""
+    rates = Counter(run.cash for run in runs if run.status != "failed")
+    if len(rates) <= 1:
+        return []
+    told = [f"{_rate(rate)} in {number:,}" for rate, number in rates.items()]
+    return [f"ratios are beyond unlike rates of cash, {', '.join(told)}: their order compares what is not alike"]
+
+
+def _rate(stated: str | float | None) -> str:
+    if stated is None:
+        return "nothing"
+    return f"'{stated}'" if isinstance(stated, str) else f"{stated:.2%}"
 
 
 def _rest(sweep_id: str, n_runs: int) -> list[str]:

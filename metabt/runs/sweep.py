@@ -528,4 +528,5 @@ def _swept(entry: Entry, earlier: Mapping[str, Mapping[str, float]]) -> Swept:
     elif entry.facts is not None:
         metrics = entry.facts.metrics
     status = "ok" if entry.error is None else "failed"
-    return Swept(entry.run_id, entry.job.overrides, status, entry.error, entry.found, metrics)
+    cash = None if entry.asked is None else entry.asked.tree.spec.cash.rate
+    return Swept(entry.run_id, entry.job.overrides, status, entry.error, entry.found, metrics, cash)

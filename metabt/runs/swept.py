@@ -53,6 +53,8 @@ class Swept:
     """Whether it was stored before."""
     metrics: Mapping[str, float]
     """The root's metrics; empty where it failed."""
+    cash: str | float | None = None
+    """What its cash earns, beyond which its ratios are: the name of a rate, or a constant; None earns nothing."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,3 +180,14 @@ def test_failures_are_counted_and_the_first_is_named() -> None:
         "2 of 3 configurations failed; the others are stored; the first, a=1: ruined"
     )
     assert failures(fails("ruined")) == "1 of 1 configuration failed; the first, a=0: ruined"
+
+
+def test_a_ranking_over_unlike_rates_of_cash_says_so() -> None:
+    runs = [swept(number, f"a={number}", sharpe=0.5) for number in range(4)]
+    alike = [replace(run, cash="usd") for run in runs]
+    assert "unlike" not in ranking(sweep_of(*runs)) + ranking(sweep_of(*alike))
+    mixed = [*alike[:2], replace(runs[2], cash=0.03), runs[3]]
+    line = ranking(sweep_of(*mixed)).splitlines()[-1]
+    assert line.startswith("ratios are beyond unlike rates of cash, 'usd' in 2, 3.00% in 1, nothing in 1: ")
+    failed = replace(runs[3], status="failed", error="ruined")
+    assert "unlike" not in ranking(sweep_of(*alike, failed))  # what failed is not compared

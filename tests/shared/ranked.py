@@ -6,17 +6,16 @@ from types import SimpleNamespace as Namespace
 from typing import Any
 
 from metabt.runs.sweep_notes import SweepNotes
+from metabt.runs.swept import Swept
 
 METRICS = {"sharpe": 0.5, "cagr": 0.07, "volatility": 0.14, "max_drawdown": 0.3, "turnover": 0.25}
 
 
-def swept(number: int, *overrides: str, error: str | None = None, **metrics: float) -> Any:
+def swept(number: int, *overrides: str, error: str | None = None, **metrics: float) -> Swept:
     """Return what became of one configuration."""
     status = "ok" if error is None else "failed"
     values = {**METRICS, **metrics} if error is None else {}
-    return Namespace(
-        run_id=f"{number:064x}"[::-1], overrides=overrides, status=status, error=error, found=False, metrics=values
-    )
+    return Swept(f"{number:064x}"[::-1], overrides, status, error, found=False, metrics=values)
 
 
 def sweep_of(*runs: Any) -> Any:
