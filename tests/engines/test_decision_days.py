@@ -17,7 +17,19 @@ from tests.engines.test_point_in_time_laws import engine
 from tests.shared import oracle
 from tests.shared.agreement import same
 from tests.shared.oracle_point_in_time import PointInTimeMarket
-from tests.shared.random_markets import ADJUSTED, RAW, RandomMarket, Rows, pick, random_market, random_tree, read, text
+from tests.shared.random_markets import (
+    ADJUSTED,
+    RAW,
+    RandomMarket,
+    Rows,
+    pick,
+    random_market,
+    random_tree,
+    read,
+    swapped,
+    text,
+    with_signals,
+)
 
 EXACT = 1e-12
 TREES = 30
@@ -86,17 +98,33 @@ def slow_after(count: int) -> list:
 @pytest.mark.parametrize("seed", slow_after(6))
 def test_streams_and_decisions_are_the_oracles(seed: int) -> None:
     of = market_with_days(seed)
-    tree = tree_on_days(seed, of)
+    agree(tree_on_days(seed, of), of)
+
+
+@pytest.mark.parametrize("seed", slow_after(4))
+def test_signals_hedges_and_bands_beside_each_other_are_the_oracles(seed: int) -> None:
+    """In every third market assets are in currencies; a run from stored blocks has the bits of one without."""
+    of = with_signals(seed, market_with_days(seed))
+    tree = swapped(np.random.default_rng([seed, 9]), tree_on_days(seed, of), of)
+    result, cache = agree(tree, of), metabt.MemoryCache()
+    if result is not None:
+        for _ in range(2):
+            remembered = run(tree, of, cache)
+            assert remembered is not None and same(dict(result.tables), dict(remembered.tables))
+
+
+def agree(tree: dict, of: RandomMarket) -> metabt.Result | None:
+    """Return the run of a tree, None where it is ruined or never trades, once it is that of the oracle."""
     result = run(tree, of)
     chain = PointInTimeMarket(of.prices, of.tables, of.adjusted, of.volumes, {EXCHANGE: open_days()})
     try:
         books = oracle.run(tree, chain)
     except ArithmeticError:
         assert result is None
-        return
+        return None
     if result is None:
         assert not books["root"].rows
-        return
+        return None
     for path, book in books.items():
         columns = ["gross", "cost", "net", "turnover"]
         expected, found = book.stream(), result.returns(path)[columns]
@@ -108,6 +136,7 @@ def test_streams_and_decisions_are_the_oracles(seed: int) -> None:
         for t, decision in book.decisions.items():
             row = weights.loc[t]
             assert all(abs(row.get(item, 0.0) - w) <= EXACT for item, w in decision.weights.items()), f"{path}, {t}"
+    return result
 
 
 def test_every_kind_of_schedule_is_among_them() -> None:
