@@ -10,7 +10,7 @@ import pytest
 from metabt.lakehouse.price_source import Lakehouse
 from metabt.runs.last_closes import last_closes
 from metabt.runs.trade_list import Book, Holding, Order, plan_trades
-from tests.build.test_currencies import lives
+from tests.build.dated.test_currencies import lives
 from tests.shared.random_markets import RandomMarket
 from tests.shared.stored_markets import store
 

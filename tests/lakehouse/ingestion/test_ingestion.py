@@ -143,7 +143,7 @@ def test_each_ingestion_is_one_snapshot_and_one_row(fresh: Path, watch: Con) -> 
     ]
     extent = "SELECT * EXCLUDE (calendar, contents, digest) FROM datasets"
     assert watch.execute(extent).fetchall() == [
-        ("d", False, None, True, None, 3, 60, date(2019, 10, 1), date(2019, 12, 23))
+        ("d", False, None, True, False, None, 3, 60, date(2019, 10, 1), date(2019, 12, 23))
     ]
 
 
