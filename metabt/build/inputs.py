@@ -63,7 +63,7 @@ class Market:
         returns = _returns(prices, rows, at)
         ended = None
         if prices.events is not None:
-            own = prices.events.within(rows).select(at, len(prices.symbols))
+            own = prices.events.endings.within(rows).select(at, len(prices.symbols))
             ended = own.ended(*returns.shape)
             returns = _completed(returns, own, leaf)
         reads_levels = leaf.drawn is not None and leaf.drawn.reads_levels
@@ -212,6 +212,7 @@ class Readings:
     def forget(self) -> None:
         """Drop the inputs that were kept; call it when a partition is over."""
         self._kept: dict[tuple[object, ...], LeafInputs] = {}
+        self._idle: dict[tuple[object, ...], np.ndarray | None] = {}
         self._left = self._readers.copy()
 
     def of(self, node: Node, rows: slice) -> LeafInputs:
@@ -230,7 +231,7 @@ class Readings:
         facts = self._datasets[node.home].facts
         few = self._left[same] and len(leaf.universe) ** 2 * (rows.stop - rows.start) * 8 <= SHARED
         dates = node.calendar.sessions[rows]
-        idle = idle_of(node, self._datasets, slice(rows.start - before, rows.stop))
+        idle = self._idle_of(node, slice(rows.start - before, rows.stop))
         inputs = LeafInputs(
             dates,
             before,
@@ -250,6 +251,14 @@ class Readings:
         if few:
             self._kept[key] = inputs
         return inputs if opens is None else replace(inputs, opens=opens)
+
+    def _idle_of(self, node: Node, rows: slice) -> np.ndarray | None:
+        """Return what cash earned in some sessions, one array for all leaves of a dataset that read the same ones."""
+        assert isinstance(node.spec, Leaf)
+        asked = node.spec.dataset, node.spec.cash.rate, rows.start, rows.stop
+        if asked not in self._idle:
+            self._idle[asked] = idle_of(node, self._datasets, rows)
+        return self._idle[asked]
 
 
 def members_of(leaf: Leaf, facts: Facts, rows: slice) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.data.point_in_time.tables import KINDS
+from metabt.values.lazy_property import lazy_property
 
 ENDS: tuple[str, ...] = KINDS["delistings"]
 """Kinds of ends whose return may be missing, by code."""
@@ -68,10 +69,20 @@ class Events:
         """Return the number of events."""
         return len(self.rows)
 
+    @lazy_property
+    def endings(self) -> Events:
+        """Those with which an asset ends: the few of which more is to be known than the return."""
+        kept = self.ends | (self.missing != STATED)
+        return self if kept.all() else Events(*(each[kept] for each in self._columns))
+
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.rows, self.columns, self.returns, self.ends, self.missing
+
     @property
     def matrix(self) -> np.ndarray:
         """Its fields in the order of `of`, (5, n_events) float64, which holds each of them to the bit."""
-        return np.array([self.rows, self.columns, self.returns, self.ends, self.missing], np.float64)
+        return np.array(self._columns, np.float64)
 
     def within(self, rows: slice) -> Events:
         """Return the events of some consecutive sessions, counted from the first of them."""
