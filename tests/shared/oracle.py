@@ -424,9 +424,11 @@ def traded_to(held: dict[str, float], target: dict[str, float], band: float) -> 
     bought = sum(part for part in more.values() if part > 0)
     after = {s: held[s] if s in alone else w for s, w in target.items()}
     if excess > 0 and bought > 0:
+        share = 1 - excess / bought
+        share = share if share > 1e-12 else 0.0  # nothing is sold that pays for it: rounding buys nothing either
         for s, part in more.items():
             if part > 0:
-                after[s] = kept[s] + (target[s] - kept[s]) * max(0.0, 1 - excess / bought)
+                after[s] = kept[s] + (target[s] - kept[s]) * share
     return after
 
 
