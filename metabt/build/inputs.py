@@ -72,7 +72,7 @@ class Market:
             observed,
             priced,
             None if volume is None else _cut(volume[rows], at),
-            _cut(prices.close[rows], at) if reads_levels else None,
+            _seen(prices.close[rows], at) if reads_levels else None,
             ended,
         )
 
@@ -105,6 +105,11 @@ def _cut(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
     if _adjacent(at):
         return np.ascontiguousarray(matrix[:, at[0] : at[-1] + 1])
     return np.take(matrix, at, axis=1)
+
+
+def _seen(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return some columns of a matrix of which few rows are read: no copy, where they lie side by side."""
+    return matrix[:, at[0] : at[-1] + 1] if _adjacent(at) else np.take(matrix, at, axis=1)
 
 
 def _flags(matrix: np.ndarray, at: np.ndarray, complete: bool) -> np.ndarray:
