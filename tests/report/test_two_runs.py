@@ -12,7 +12,7 @@ from metabt.errors import ConfigError
 from metabt.report import lines, render
 from metabt.report.comparison.allocation import allocation
 from metabt.report.comparison.measured import _cells, alone, measured, sleeves
-from metabt.report.comparison.overview import calendars, parted, together
+from metabt.report.comparison.overview import calendars, parted, rates, together
 from metabt.report.comparison.pair import Pair
 from metabt.report.run import Run
 from metabt.report.section import Facts
@@ -222,3 +222,13 @@ def test_what_is_no_pair(results: tuple[metabt.Result, metabt.Result], tmp_path:
     with pytest.raises(ConfigError, match="they share 0, and a comparison takes two or more"):
         early.report(tmp_path / "x.html", against=late)
     assert not (tmp_path / "x.html").exists()
+
+
+def test_rates_of_cash_are_named_where_they_are_unlike() -> None:
+    plain, other = leaf(60), leaf(60, cash=0.01)
+    assert rates(Pair(told(plain), told(leaf(60, lag=2)), [])) == ""
+    alike = rates(Pair(told(other), told(leaf(60, cash=0.01, lag=2)), []))
+    assert "those of A beyond 0.01 and those of B beyond 0.01." in alike
+    unlike = rates(Pair(told(plain), told(other), []))
+    assert "those of A beyond nothing and those of B beyond 0.01, which is not alike." in unlike
+    assert unlike in together(Pair(told(plain), told(other), [])).note

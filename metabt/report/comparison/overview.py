@@ -66,9 +66,22 @@ def together(pair: Pair) -> Facts:
     ]
     note = (
         "Of the portfolios, net of costs, B less A. The tracking difference is that of their growth, the tracking "
-        "error the standard deviation of the difference of their returns. " + calendars(pair)
+        "error the standard deviation of the difference of their returns. " + calendars(pair) + rates(pair)
     )
     return Facts(("", "Value"), rows, note, "Together", "words")
+
+
+def rates(pair: Pair) -> str:
+    """Return in words beyond which rates of cash ratios are, where a run states one; else nothing."""
+    stated = [run.specs[run.root].get("cash", {}).get("rate") for run in pair.runs]
+    if stated == [None, None]:
+        return ""
+    alike = "" if stated[0] == stated[1] else ", which is not alike"
+    told = " and ".join(
+        f"those of {letter} beyond {'nothing' if rate is None else rate}"
+        for letter, rate in zip(LETTERS, stated, strict=True)
+    )
+    return f" The difference in Sharpe is without a rate of cash; ratios of the runs' own metrics are, {told}{alike}."
 
 
 def calendars(pair: Pair) -> str:
