@@ -126,11 +126,19 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
             if again is not None:
                 again.ahead()
             first.clear()
-            return Run(record.row, {"decisions": decisions, **load_run(connection, record.run_id, SHOWN)[1]}, again)
+            tables = {"decisions": decisions, **load_run(connection, record.run_id, SHOWN)[1]}
+            return Run(record.row, tables, again, _source(where, record.run_id))
     from metabt.cli.weights_command import completed_run
 
     tables = completed_run(where, record.run_id).tables
-    return Run(record.row, tables, _again(where, record.run_id, baselines, pool))
+    return Run(record.row, tables, _again(where, record.run_id, baselines, pool), _source(where, record.run_id))
+
+
+def _source(where: str, run_id: str) -> Replayed:
+    """Return where the datasets of a run are found, once they are asked for."""
+    from metabt.report.replayed import Replayed
+
+    return Replayed(lambda: _origin(where, run_id, lambda: None))
 
 
 def _again(

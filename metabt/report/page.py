@@ -80,7 +80,7 @@ def run_of(result: Reported, again: Replayed | None = None) -> Run:
     """Return a result in memory as a run."""
     parents_first = texts(result.tables["sleeves"]["path"])
     row = {"run_id": result.run_id, "portfolio": parents_first[0], "seconds": result.seconds}
-    return Run(row, result.tables, again)
+    return Run(row, result.tables, again, Replayed(result.origin))
 
 
 def _differences(result: Reported, other: Reported) -> tuple[list[Difference], str]:

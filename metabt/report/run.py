@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
 from metabt.values.tables import texts
 
+if TYPE_CHECKING:
+    from metabt.data.dataset import Dataset
+
 
 @dataclass(frozen=True)
 class Run:
@@ -30,6 +33,8 @@ class Run:
     """Tables by name, as in the lakehouse."""
     again: Replayed | None = None
     """Baselines and attribution, which its tables do not hold; None leaves them out."""
+    source: Replayed | None = None
+    """Where its datasets are found for a page that leaves those out; None for one that has them, or has no data."""
 
     @cached_property
     def paths(self) -> list[str]:
@@ -78,6 +83,12 @@ class Run:
         return {
             path: json.loads(spec) for path, spec in zip(texts(sleeves["path"]), texts(sleeves["spec"]), strict=True)
         }
+
+    @cached_property
+    def datasets(self) -> Mapping[str, Dataset]:
+        """The datasets that its tree reads, unread; empty where they are not at hand."""
+        found = self.source if self.again is None else self.again
+        return {} if found is None else found.datasets
 
     @cached_property
     def shares(self) -> Shares:

@@ -228,7 +228,7 @@ def test_rates_of_cash_are_named_where_they_are_unlike() -> None:
     plain, other = leaf(60), leaf(60, cash=0.01)
     assert rates(Pair(told(plain), told(leaf(60, lag=2)), [])) == ""
     alike = rates(Pair(told(other), told(leaf(60, cash=0.01, lag=2)), []))
-    assert "those of A beyond 0.01 and those of B beyond 0.01." in alike
+    assert "those of A beyond 1.00% and those of B beyond 1.00%." in alike
     unlike = rates(Pair(told(plain), told(other), []))
-    assert "those of A beyond nothing and those of B beyond 0.01, which is not alike." in unlike
+    assert "those of A beyond nothing and those of B beyond 1.00%, which is not alike." in unlike
     assert unlike in together(Pair(told(plain), told(other), [])).note

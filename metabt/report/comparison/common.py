@@ -8,6 +8,7 @@ import numpy as np
 
 from metabt.analysis.common_sessions import CommonSessions, compounded, on_common_sessions, summed
 from metabt.analysis.metrics.stream import Stream
+from metabt.report.cash import idle
 from metabt.report.run import Run
 
 
@@ -52,9 +53,14 @@ def _between(shared: np.ndarray, own: np.ndarray, others: np.ndarray) -> int:
 
 
 def cut(run: Run, path: str, shared: CommonSessions, bounds: np.ndarray) -> Stream:
-    """Return a stream on common sessions, of which `bounds` are its rows: returns compound, costs and trades add up."""
+    """Return a stream on common sessions, of which `bounds` are its rows: returns compound, costs and trades add up.
+
+    What cash earned compounds too; where it is not known (metabt.report.cash) there is none.
+    """
     own = run.streams.own
     returns = {name: compounded(own(path, name), bounds) for name in ("gross", "net")}
     amounts = {name: summed(own(path, name), bounds) for name in ("cost", "turnover")}
     saved = summed(own(path, "netting_benefit"), bounds)
-    return Stream(shared.since, shared.ends, netting=saved, **returns, **amounts)
+    cash = idle(run, path)
+    paid = None if cash is None else compounded(cash, bounds)
+    return Stream(shared.since, shared.ends, netting=saved, idle=paid, **returns, **amounts)

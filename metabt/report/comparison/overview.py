@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.analysis.common_sessions import compounded
 from metabt.analysis.summary import with_growth
 from metabt.numerics.dispersion import deviation
+from metabt.report.cash import at_hand, idle, named, stated
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.lines import percent
 from metabt.report.run import Run
@@ -47,7 +49,8 @@ def together(pair: Pair) -> Facts:
 
     shared, bootstrap = pair.common, Bootstrap()
     one, other = shared.returns.T
-    difference, low, high = bootstrap.sharpe_difference(other, one, shared.per_year)
+    first, second = (beyond_cash(pair, side) for side in (0, 1))
+    difference, low, high = bootstrap.sharpe_difference(second, first, shared.per_year)
     metrics = pair.metrics("")
     (grown,) = with_growth(("total_return", "cagr"), metrics[:1])  # both have one length
     growth = [values.get(grown, np.nan) for values in metrics]
@@ -71,17 +74,27 @@ def together(pair: Pair) -> Facts:
     return Facts(("", "Value"), rows, note, "Together", "words")
 
 
+def beyond_cash(pair: Pair, side: int) -> np.ndarray:
+    """Return a root's returns on common sessions, less those of its cash where it earns a rate that is known."""
+    shared, run = pair.common, pair.runs[side]
+    cash, returns = idle(run, run.root), shared.returns[:, side]
+    return returns if cash is None else returns - compounded(cash, shared.bounds[side])
+
+
 def rates(pair: Pair) -> str:
     """Return in words beyond which rates of cash ratios are, where a run states one; else nothing."""
-    stated = [run.specs[run.root].get("cash", {}).get("rate") for run in pair.runs]
-    if stated == [None, None]:
+    if all(stated(run) is None for run in pair.runs):
         return ""
-    alike = "" if stated[0] == stated[1] else ", which is not alike"
+    alike = "" if stated(pair.one) == stated(pair.other) else ", which is not alike"
     told = " and ".join(
-        f"those of {letter} beyond {'nothing' if rate is None else rate}"
-        for letter, rate in zip(LETTERS, stated, strict=True)
+        f"those of {letter} beyond {named(run)}" for letter, run in zip(LETTERS, pair.runs, strict=True)
     )
-    return f" The difference in Sharpe is without a rate of cash; ratios of the runs' own metrics are, {told}{alike}."
+    lacking = " and ".join(letter for letter, run in zip(LETTERS, pair.runs, strict=True) if not at_hand(run))
+    without = (
+        f" What is measured here anew, the difference in Sharpe and ratios on common sessions, is without the rate of "
+        f"{lacking}, whose rows are not at hand."
+    )
+    return f" Ratios are beyond cash, {told}{alike}.{without if lacking else ''}"
 
 
 def calendars(pair: Pair) -> str:

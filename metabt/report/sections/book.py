@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from metabt.data.point_in_time.hedging import is_hedge
 from metabt.report import lines
 from metabt.report.decisions import largest
 from metabt.report.reading import numbers
@@ -19,7 +20,9 @@ def book(run: Run) -> Section:
     """Return holdings, exposure, concentration and turnover."""
     dates, symbols, held = matrix(run.tables["weights"])
     dates, held = lines.until(run.streams.dates[-1], dates, held)
-    return Section("book", "Flattened book", [_holdings(dates, symbols, held), _exposure(run, dates, held)])
+    hedges = np.array([is_hedge(it) for it in symbols], bool)
+    exposed = _exposure(run, dates, held[:, ~hedges], bool(hedges.any()))
+    return Section("book", "Flattened book", [_holdings(dates, symbols, held), exposed])
 
 
 def matrix(weights: Table) -> tuple[np.ndarray, list[str], np.ndarray]:
@@ -55,7 +58,7 @@ def _holdings(dates: np.ndarray, symbols: list[str], held: np.ndarray) -> Chart:
     return Chart("holdings", caption, traces, {"yaxis": {"tickformat": "~%"}}, lines.days(dates[keep]))
 
 
-def _exposure(run: Run, dates: np.ndarray, held: np.ndarray) -> Chart:
+def _exposure(run: Run, dates: np.ndarray, held: np.ndarray, hedged: bool) -> Chart:
     keep = lines.thin(len(dates))
     gross, net = np.abs(held[keep]).sum(axis=1), held[keep].sum(axis=1)
     months, turnover = monthly(run.streams.dates, run.streams.own(run.root, "turnover"))
@@ -88,6 +91,7 @@ def _exposure(run: Run, dates: np.ndarray, held: np.ndarray) -> Chart:
     caption = (
         "Gross is the sum of absolute weights, net their sum. The effective number of assets is (sum |w|)² / sum w²: "
         "1 / sum w² of a book that is fully invested. Turnover is half the sum of absolute trades."
+        + (" Hedges of currencies, which take no money, are in turnover alone." if hedged else "")
     )
     return Chart("exposure", caption, traces, layout, lines.days(dates[keep]), 32)
 

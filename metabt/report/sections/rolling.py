@@ -1,4 +1,8 @@
-"""Rolling Sharpe and volatility of the root and its children, of each one's own sessions in calendar windows."""
+"""Rolling Sharpe and volatility of the root and its children, of each one's own sessions in calendar windows.
+
+The Sharpe ratio is of what exceeds cash where the tree states a rate, as that of the whole time is; the volatility is
+of the returns themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from metabt.analysis.calendar_time import year_before
 from metabt.analysis.year_windows import YearWindows
 from metabt.report import lines
+from metabt.report.cash import beyond, idle
 from metabt.report.run import Run
 from metabt.report.section import Chart, Section
 
@@ -26,7 +31,7 @@ def rolling(run: Run) -> Section | None:
     layout["yaxis"] |= {"title": {"text": "Sharpe"}}
     layout["yaxis2"] |= {"tickformat": "~%", "rangemode": "tozero", "title": {"text": "volatility"}}
     caption = (
-        "Net of costs, in calendar windows of one year, annualised by the sessions inside, without a risk-free rate."
+        f"Net of costs, in calendar windows of one year, annualised by the sessions inside, {beyond(run)}."
         + lines.beyond(1 + len(run.children) - len(shown), "sleeves beyond the first are")
     )
     return Section(
@@ -43,7 +48,9 @@ def _pair(run: Run, path: str) -> list[dict[str, Any]]:
     windows = YearWindows.of(series.dates, ends)
     mean, deviation = windows.moments(series.returns)
     annual = np.sqrt(windows.counts)
-    sharpe = mean / np.where(deviation > 0, deviation, np.nan) * annual
+    cash = idle(run, path)
+    mean, spread = (mean, deviation) if cash is None else windows.moments(series.returns - cash)
+    sharpe = mean / np.where(spread > 0, spread, np.nan) * annual
     common = {
         "name": lines.label(run.label(path)),
         "path": path,
