@@ -48,6 +48,7 @@ def report(
     other_overrides: Sequence[str] = (),
 ) -> None:
     """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
+    from metabt.cli.sweep_page import sweep_named, write_sweep
     from metabt.lakehouse.catalog.local_paths import refuse_address
     from metabt.report import check_folder, write_figures, write_page
 
@@ -62,6 +63,12 @@ def report(
             raise ConfigError("--baselines, --no-baselines and --figures are for one run, not for two; leave them out")
         pair = _pair(where, (name, overrides), (other, other_overrides))
         return _written(where, write_page(output, pair), *pair.runs)
+    if not overrides and (sweep_id := sweep_named(where, name)) is not None:
+        if baselines is not None or figures is not None:
+            raise ConfigError(
+                "--baselines, --no-baselines and --figures are for one run, not for a sweep; leave them out"
+            )
+        return write_sweep(where, sweep_id, output)
     with ThreadPoolExecutor(1) as pool:
         run = _stored(where, (name, overrides), baselines, pool)
         page = write_page(output, run)

@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metabt.analysis.summary import COLUMNS, with_growth
+from metabt.values.overrides import differing, short_names, stated
 
 if TYPE_CHECKING:
     from metabt.runs.swept import Outlook, Sweep, Swept
@@ -57,7 +58,7 @@ def ranking(sweep: Sweep) -> str:
     """Return the configurations of a sweep as a table of text, the best first, at most SHOWN."""
     ranked = sorted(sweep.runs, key=_place)
     settings = [_settings(run.overrides) for run in ranked]
-    names = short_names(differing(settings))
+    names = short_names(differing(settings), {"rank", "run", *METRICS})
     metrics = with_growth(METRICS, [run.metrics for run in ranked])
     headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in metrics)]
     rows = [
@@ -69,27 +70,6 @@ def ranking(sweep: Sweep) -> str:
     return "\n".join(lines + _unlike_rates(ranked) + _rest(sweep.sweep_id, len(ranked)))
 
 
-def differing(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the keys that are not set to one and the same value everywhere, in the order in which they come up."""
-    keys = dict.fromkeys(key for own in settings for key in own)
-    return [key for key in keys if len({own.get(key) for own in settings}) > 1]
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return key -> its shortest ending, at a dot, that no other key and no other column has.
-
-    >>> short_names(["portfolio.optimizer", "portfolio.sleeves.a.lookback", "portfolio.sleeves.b.lookback"])
-    {'portfolio.optimizer': 'optimizer', 'portfolio.sleeves.a.lookback': 'a.lookback', \
-'portfolio.sleeves.b.lookback': 'b.lookback'}
-    """
-    endings = [ending for key in keys for ending in _endings(key)]
-    taken = {"rank", "run", *METRICS}
-    return {
-        key: next((e for e in _endings(key) if endings.count(e) == 1 and e not in taken), key.lstrip("+"))
-        for key in keys
-    }
-
-
 def _known(distinct: int, known: int) -> str:
     return f"{distinct} distinct, {known} of them known; computing {distinct - known}"
 
@@ -98,14 +78,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _endings(key: str) -> list[str]:
-    steps = key.lstrip("+").split(".")
-    return [".".join(steps[first:]) for first in reversed(range(len(steps)))]
-
-
 def _settings(overrides: Sequence[str]) -> dict[str, str]:
-    pairs = (text.partition("=") for text in overrides)
-    return {key: _cut(value.strip("'\"")) for key, _, value in pairs}
+    return {key: _cut(value) for key, value in stated(overrides).items()}
 
 
 def _cut(text: str) -> str:

@@ -1,7 +1,7 @@
 """Contents of the page: every section, in the order in which they are read.
 
 A builder takes a run and returns its section, or None where a run has nothing of the kind. A new section is a file in
-`sections` and a line here; one of two runs side by side is a file in `comparison`.
+`sections` and a line here; one of two runs side by side is a file in `comparison`, one of a sweep a file in `sweep`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ from metabt.report.sections.rolling import rolling
 from metabt.report.sections.tails import tails
 from metabt.report.sections.tree import tree
 from metabt.report.sections.years import years
+from metabt.report.sweep.best import best
+from metabt.report.sweep.curves import curves as best_curves
+from metabt.report.sweep.distribution import distribution
+from metabt.report.sweep.failures import failures
+from metabt.report.sweep.maps import maps
+from metabt.report.sweep.optimum import optimum
+from metabt.report.sweep.parallel import parallel
+from metabt.report.sweep.sensitivity import sensitivity
+from metabt.report.sweep.tried import Tried
 
 BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     tree,
@@ -62,8 +71,23 @@ OF_PAIRS: tuple[Callable[[Pair], Section], ...] = (overview, both_curves, inputs
 """Builders of the page of two runs, in reading order."""
 
 
-def sections(run: Run | Pair) -> list[Section]:
-    """Return the sections of a run, or of two."""
+OF_SWEEPS: tuple[Callable[[Tried], Section | None], ...] = (
+    best,
+    distribution,
+    best_curves,
+    sensitivity,
+    maps,
+    optimum,
+    parallel,
+    failures,
+)
+"""Builders of the page of a sweep, in reading order."""
+
+
+def sections(run: Run | Pair | Tried) -> list[Section]:
+    """Return the sections of a run, of two, or of a sweep."""
     if isinstance(run, Pair):
         return [build(run) for build in OF_PAIRS]
+    if isinstance(run, Tried):
+        return [section for section in (build(run) for build in OF_SWEEPS) if section is not None]
     return [section for section in (build(run) for build in BUILDERS) if section is not None]

@@ -14,6 +14,8 @@ from metabt.analysis.summary import beyond_cash
 from metabt.portfolio.schedule import spelled
 from metabt.report.comparison.pair import LETTERS, Pair
 from metabt.report.run import Run
+from metabt.report.sweep.tried import Tried
+from metabt.values.ranges import plural
 
 
 def of_one(run: Run) -> tuple[str, str]:
@@ -28,6 +30,20 @@ def of_both(pair: Pair) -> tuple[str, str]:
         for letter, run in zip(LETTERS, pair.runs, strict=True)
     )
     return first, second
+
+
+def of_sweep(tried: Tried) -> tuple[str, str]:
+    """Return the two lines of a sweep: which it is and how many it tried, and what it varied."""
+    failed = sum(error is not None for error in tried.errors)
+    parts = [
+        f"sweep {tried.sweep_id[:12]}",
+        plural(len(tried.run_ids), "configuration"),
+        f"{failed:,} failed" if failed else "",
+        f"asked for {tried.asked_at[:19]} UTC",
+    ]
+    varied = [f"{name} ({plural(len(tried.values[key]), 'value')})" for key, name in tried.keys.items()]
+    said = f"varied {', '.join(varied)}" if varied else "nothing varied"
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part), said
 
 
 def identity(run: Run) -> str:

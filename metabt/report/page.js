@@ -16,9 +16,63 @@ function visible(trace) {
   return trace.path === chosen || trace.path.startsWith(chosen + "/");
 }
 
+function middle(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+const STATISTICS = { median: middle, best: (values) => Math.max(...values), worst: (values) => Math.min(...values), mean: (values) => values.reduce((a, b) => a + b, 0) / values.length };
+
+// A heat map of what a reader chose: one cell for two values, about all rows that have both.
+function chosenMap(figure) {
+  const { choices, picked } = figure;
+  const [across, up] = [choices.keys[picked.across], choices.keys[picked.up]];
+  const metric = choices.metrics[picked.metric];
+  const cells = up.values.map(() => across.values.map(() => []));
+  metric.values.forEach((value, row) => {
+    if (value !== null) cells[up.places[row]][across.places[row]].push(value);
+  });
+  const z = cells.map((row) => row.map((found) => (found.length ? STATISTICS[picked.statistic](found) : null)));
+  const text = cells.map((row) => row.map((found) => found.length.toLocaleString("en")));
+  const written = across.values.length * up.values.length <= 150 && !(narrow.matches && across.values.length > 5);
+  figure.layout.xaxis.title = { text: across.title };
+  figure.layout.yaxis.title = { text: up.title };
+  return [{ type: "heatmap", sequential: true, x: across.values, y: up.values, z, text, ...(written ? { texttemplate: `%{z:${metric.format}}` } : {}), hovertemplate: `${across.title} %{x}, ${up.title} %{y}<br>%{z:${metric.format}}, of %{text}<extra></extra>`, colorbarformat: metric.format }];
+}
+
+// The lists from which a reader chooses stand above the figure.
+function offer(name) {
+  const figure = figures[name];
+  figure.picked = { across: 0, up: 1, metric: 0, statistic: "median" };
+  const keys = figure.choices.keys.map((key, place) => [place, key.label]);
+  const lists = { across: ["across", keys], up: ["up", keys], metric: ["metric", figure.choices.metrics.map((metric, place) => [place, metric.label])], statistic: ["shown", Object.keys(STATISTICS).map((word) => [word, word])] };
+  const bar = document.createElement("div");
+  bar.className = "choices";
+  for (const [part, [word, options]] of Object.entries(lists)) {
+    const label = document.createElement("label");
+    const list = document.createElement("select");
+    for (const [value, text] of options) list.add(new Option(text, value));
+    list.name = part;
+    list.value = figure.picked[part];
+    list.addEventListener("change", () => {
+      figure.picked[part] = part === "statistic" ? list.value : Number(list.value);
+      draw(name);
+    });
+    label.append(word + " ", list);
+    bar.append(label);
+  }
+  document.getElementById("figure-" + name).before(bar);
+}
+
 function drawn(figure, name, style, palette) {
-  return figure.data.map((trace) => {
-    const { slot, path, first, diverging, ...plain } = trace;
+  const traces = figure.choices ? chosenMap(figure) : figure.data;
+  return traces.map((trace) => {
+    const { slot, path, first, diverging, sequential, colorbarformat, ...plain } = trace;
+    if (sequential) {
+      const scale = [[0, colour(style, "--page")], [1, colour(style, "--up")]];
+      return { ...plain, colorscale: scale, showscale: !narrow.matches, colorbar: { thickness: 10, outlinewidth: 0, tickformat: colorbarformat } };
+    }
     const own = slot === -2 ? colour(style, "--against") : slot < 0 ? colour(style, "--quiet") : slot ? palette[1 + ((slot - 1) % (palette.length - 1))] : palette[0];
     if (diverging) {
       const scale = [[0, colour(style, "--down")], [0.5, colour(style, "--page")], [1, colour(style, "--up")]];
@@ -27,7 +81,7 @@ function drawn(figure, name, style, palette) {
     const x = plain.x ?? figure.x.slice(first ?? 0);
     const shown = name === "growth" ? visible(trace) : plain.visible ?? true;
     const fill = plain.stackgroup ? { fillcolor: own + (palette === PALETTES.dark ? "b0" : "a0") } : {};
-    return { ...plain, ...fill, x, visible: shown, line: { ...plain.line, color: own }, marker: { ...plain.marker, color: own, size: 5 } };
+    return { ...plain, ...fill, x, visible: shown, line: { ...plain.line, color: own }, marker: { ...plain.marker, color: own, size: plain.mode === "markers" ? 8 : 5 } };
   });
 }
 
@@ -63,6 +117,7 @@ function draw(name) {
   const palette = dark.matches && !printing ? PALETTES.dark : PALETTES.light;
   const place = document.getElementById("figure-" + name);
   const first = !place.classList.contains("js-plotly-plot");
+  if (first && figures[name].choices) offer(name);
   const options = { responsive: true, displaylogo: false, displayModeBar: false };
   const layout = laidOut(figures[name], style);
   if (printing) layout.width = place.clientWidth; // a browser does not wait for a figure to find its own size

@@ -1,4 +1,4 @@
-"""Write a run, or two side by side, as one HTML page.
+"""Write a run, two side by side, or a sweep, as one HTML page.
 
 1. Sections turn the stored tables into figures and tables of text.
 2. Tables become HTML; figures become JSON beside the script that draws them; Plotly itself is written into the page.
@@ -21,12 +21,13 @@ from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import Pair
 from metabt.report.contents import sections
-from metabt.report.heading import of_both, of_one
+from metabt.report.heading import of_both, of_one, of_sweep
 from metabt.report.markup import markup
 from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Section
+from metabt.report.sweep.tried import Tried
 from metabt.runs.input_differences import Difference, request_differences
 from metabt.values.tables import texts
 
@@ -93,8 +94,8 @@ def _differences(result: Reported, other: Reported) -> tuple[list[Difference], s
         return [], str(error)
 
 
-def write_page(path: str | Path, told: Run | Pair) -> Path:
-    """Write the page of a run, or of two side by side, as an HTML file and return where.
+def write_page(path: str | Path, told: Run | Pair | Tried) -> Path:
+    """Write the page of a run, of two side by side, or of a sweep, as an HTML file and return where.
 
     Raises
     ------
@@ -120,8 +121,11 @@ def check_folder(path: str | Path) -> None:
         )
 
 
-def render(told: Run | Pair) -> str:
-    """Return the page of a run, or of two side by side, as HTML."""
+def render(told: Run | Pair | Tried) -> str:
+    """Return the page of a run, of two side by side, or of a sweep, as HTML."""
+    if isinstance(told, Tried):
+        heading = f"Sweep of {' and '.join(told.portfolios)}"
+        return _document(f"{heading} \u00b7 {told.sweep_id[:12]}", heading, of_sweep(told), sections(told))
     if isinstance(told, Pair):
         names, ids = zip(*((str(run.row["portfolio"]), str(run.row["run_id"])[:12]) for run in told.runs), strict=True)
         heading = " and ".join(dict.fromkeys(names))
@@ -152,7 +156,12 @@ def _document(title: str, heading: str, lines: Sequence[str], built: Sequence[Se
 def _embedded(built: Sequence[Section]) -> str:
     """Return the figures as JSON that cannot end the script element around it."""
     drawn = {
-        chart.name: {"data": chart.traces, "layout": chart.layout, "x": chart.x}
+        chart.name: {
+            "data": chart.traces,
+            "layout": chart.layout,
+            "x": chart.x,
+            **({} if chart.choices is None else {"choices": chart.choices}),
+        }
         for section in built
         for chart in section.figures
     }

@@ -26,6 +26,9 @@ class Chart:
     """Height, in lines of text."""
     hint: str = ""
     """What a reader can do with it on the page."""
+    choices: dict[str, Any] | None = None
+    """What the page draws as a reader chooses, instead of `traces`: `keys`, each with a label, its values and the place
+    of each row's value among them; `metrics`, each with a label, a format and a number for each row."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,39 @@
+"""Best: the configurations that did best, with what they were set to."""
+
+from __future__ import annotations
+
+from metabt.analysis.summary import COLUMNS, with_growth
+from metabt.report.section import Facts, Section
+from metabt.report.sweep.tried import METRICS, Tried
+from metabt.values.ranges import plural
+
+SHOWN = 100
+"""Configurations that the page lists."""
+
+
+def best(tried: Tried) -> Section:
+    """Return the table of the best configurations, by Sharpe ratio."""
+    ranked = tried.ranked[:SHOWN]
+    rows = [{name: float(tried.metrics[name][place]) for name in METRICS} for place in ranked]
+    names = with_growth(METRICS, rows)
+    cells = [
+        (
+            str(rank),
+            tried.run_ids[place][:12],
+            *(tried.settings[place].get(key, "as it is") for key in tried.keys),
+            *(_cell(row[name], COLUMNS[name][1]) for name in names),
+        )
+        for rank, (place, row) in enumerate(zip(ranked, rows, strict=True), start=1)
+    ]
+    headings = ("Rank", "Run", *tried.keys.values(), *(COLUMNS[name][0] for name in names))
+    return Section("best", "The best of them", tables=[Facts(headings, cells, _note(tried), kind="words")])
+
+
+def _note(tried: Tried) -> str:
+    n_all, n_done = len(tried.run_ids), len(tried.done)
+    left = f" The other {plural(n_all - SHOWN, 'configuration')} are in `metabt sql`." if n_all > SHOWN else ""
+    return f"Ranked by Sharpe ratio, per year, net of costs; {plural(n_done, 'configuration')} of {n_all:,} have one.{left}"
+
+
+def _cell(value: float, form: str) -> str:
+    return form.format(value).strip() if value == value else "\N{EN DASH}"

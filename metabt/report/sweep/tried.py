@@ -1,0 +1,93 @@
+"""Tried: the configurations of a sweep, with what they were set to and what came of them, as its page reads them.
+
+1. A configuration is a row; what it was set to in a key that differs is a text, empty where it states none.
+2. They are ranked by their Sharpe ratio; what has none comes after what has one, and what failed comes last.
+3. Values of a key stand in their natural order, numbers by size: what is next to a value there is its neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from metabt.values.overrides import differing, in_order, short_names, stated
+
+RANKED_BY = "sharpe"
+"""Metric by which configurations are ranked."""
+METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
+"""Metrics of a configuration that its page shows."""
+
+Curve = tuple[np.ndarray, np.ndarray]
+"""Sessions, (n_sessions,) of datetime64[D], and the net asset value at each close."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A sweep, as its page reads it."""
+
+    sweep_id: str
+    """Its identity."""
+    portfolios: tuple[str, ...]
+    """Names of the portfolios that were run."""
+    asked_at: str
+    """When it was asked for last, UTC."""
+    run_ids: tuple[str, ...]
+    """Identity of each configuration's run, (n,)."""
+    overrides: tuple[tuple[str, ...], ...]
+    """Overrides of each, (n,)."""
+    errors: tuple[str | None, ...]
+    """Message of the error that ended it, (n,); None where it is ok."""
+    metrics: Mapping[str, np.ndarray]
+    """Metric -> value of each root, (n,), NaN where there is none; at least METRICS."""
+    curves: Callable[[Sequence[str]], Mapping[str, Curve]] = field(repr=False, default=lambda wanted: {})
+    """Returns run_id -> curve of the root of some runs."""
+
+    @cached_property
+    def settings(self) -> list[dict[str, str]]:
+        """Key -> value of each configuration, (n,)."""
+        return [stated(own) for own in self.overrides]
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Key in which configurations differ -> its short name."""
+        return short_names(differing(self.settings), {"rank", "run", *METRICS})
+
+    @cached_property
+    def values(self) -> dict[str, list[str]]:
+        """Key in which configurations differ -> its distinct values, in their natural order."""
+        return {key: in_order(own.get(key, "") for own in self.settings) for key in self.keys}
+
+    @cached_property
+    def places(self) -> dict[str, np.ndarray]:
+        """Key in which configurations differ -> the place of each one's value among `values`, (n,)."""
+        found = {}
+        for key, values in self.values.items():
+            place = {value: number for number, value in enumerate(values)}
+            found[key] = np.array([place[own.get(key, "")] for own in self.settings], np.int64)
+        return found
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """Places of the configurations, the best first, (n,); ties stay in the order of the sweep."""
+        score = self.score
+        growth = np.where(np.isnan(self.metrics["total_return"]), -np.inf, self.metrics["total_return"])
+        failed = np.array([error is not None for error in self.errors], bool)
+        return np.lexsort((-growth, np.where(np.isnan(score), np.inf, -score), np.isnan(score), failed))
+
+    @cached_property
+    def done(self) -> np.ndarray:
+        """Places of the configurations that have a Sharpe ratio, the best first, (n_done,)."""
+        return self.ranked[np.isfinite(self.score[self.ranked])]
+
+    @property
+    def score(self) -> np.ndarray:
+        """Sharpe ratio of each configuration, per year, (n,)."""
+        return self.metrics[RANKED_BY]
+
+    def label(self, place: int, keys: Sequence[str] | None = None) -> str:
+        """Return what tells a configuration from the others: `lookback 63, optimizer erc`."""
+        own = self.settings[place]
+        return ", ".join(f"{self.keys[key]} {own.get(key) or 'as it is'}" for key in keys or self.keys) or "as it is"
