@@ -547,10 +547,11 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         "  metabt report demo --output demo.html\n"
         "  metabt report 3f2a 9c41 --output two.html         two runs side by side\n"
         "  metabt report demo demo portfolio.optimizer=hrp   two runs, the second with an override\n"
+        "  metabt report 7c05                                a sweep, all of its configurations\n"
         "  metabt report --figures pictures --format svg     and the main charts, without a browser\n"
         "  metabt report demo --no-baselines                 from what is stored alone\n"
     )
-    command = _add(commands, "report", "write a run, or two, as one HTML page that needs no network", examples)
+    command = _add(commands, "report", "write a run, two, or a sweep, as one HTML page that needs no network", examples)
     _add_run(command, most=2)
     command.add_argument("--output", default="report.html", metavar="FILE", help="default: report.html")
     command.add_argument("--figures", metavar="FOLDER", help="also write the main charts as pictures into FOLDER")

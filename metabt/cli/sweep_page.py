@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep_named(where: str, name: str) -> str | None:
-    """Return the identity of the sweep that a name begins; None where it begins none, or is a run's or a portfolio's."""
+    """Return the identity of the sweep that a name begins; None where it begins none, or names a run."""
     from metabt.lakehouse import attach, resolve_run
     from metabt.lakehouse.runs.sweep_members import resolve_sweep
 

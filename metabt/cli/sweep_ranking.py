@@ -2,8 +2,7 @@
 
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
-2. Sort by Sharpe ratio; what has none comes after what has one, by its total return. Ties stay in the order of the
-   sweep, and what failed comes last, with its error.
+2. The best comes first (metabt.analysis.rank); what failed comes last, with its error.
 3. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.analysis.rank import rank
 from metabt.analysis.summary import COLUMNS, with_growth
 from metabt.values.overrides import differing, short_names, stated
 
@@ -56,7 +56,7 @@ def failures(runs: Sequence[Swept]) -> str | None:
 
 def ranking(sweep: Sweep) -> str:
     """Return the configurations of a sweep as a table of text, the best first, at most SHOWN."""
-    ranked = sorted(sweep.runs, key=_place)
+    ranked = _ranked(sweep.runs)
     settings = [_settings(run.overrides) for run in ranked]
     names = short_names(differing(settings), {"rank", "run", *METRICS})
     metrics = with_growth(METRICS, [run.metrics for run in ranked])
@@ -86,12 +86,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _place(run: Swept) -> tuple[bool, tuple[float, ...]]:
-    """Return what sorts a configuration before others: what has no value comes after all that have one."""
-    values = (run.metrics.get(metric, np.nan) for metric in METRICS[:2])
-    return run.status == "failed", next(
-        ((place, -value) for place, value in enumerate(values) if np.isfinite(value)), (2, 0.0)
-    )
+def _ranked(runs: Sequence[Swept]) -> list[Swept]:
+    """Return configurations, the best first."""
+    sharpe, growth = (np.array([run.metrics.get(name, np.nan) for run in runs], float) for name in METRICS[:2])
+    failed = np.array([run.status == "failed" for run in runs], bool)
+    return [runs[place] for place in rank(sharpe, growth, failed)]
 
 
 def _identity(rank: int, run: Swept) -> list[str]:

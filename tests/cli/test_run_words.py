@@ -43,8 +43,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return capsys
 
 
-def printed(told: Any, *argv: str) -> str:
-    assert main(argv) == 0
+def printed(told: Any, *argv: str, code: int = 0) -> str:
+    assert main(argv) == code
     return str(told.readouterr().out)
 
 
@@ -100,6 +100,31 @@ def test_a_refreshed_run_keeps_the_overrides_that_it_was_asked_for_with(told: An
     assert metabt.load("data/lakehouse", "mine").run_id.startswith(plain)
     printed(told, "weights", "mine", "--refresh")
     assert not metabt.load("data/lakehouse", "mine").run_id.startswith(plain)
+
+
+def test_a_sweep_is_reported_by_the_beginning_of_its_identity(told: Any) -> None:
+    printed(told, *SWEEP)
+    printed(told, "backtest", "-m", "--quiet", "mine", "portfolio.lookback=15,25,none", code=1)
+    with metabt.connect("data/lakehouse") as con:
+        found = con.execute(
+            'select sweep_id, count(distinct run_id) from asked group by 1 order by min("at")'
+        ).fetchall()
+    for (sweep_id, number), name in zip(found, ("all", "some"), strict=True):
+        page = Path(f"{name}.html")
+        said = printed(told, "report", sweep_id[:12], "--output", str(page))
+        assert said.endswith(f"sweep {sweep_id[:12]} of {number} configurations\n")
+        assert f"sweep {sweep_id[:12]}" in page.read_text() and "1 failed" * (name == "some") in page.read_text()
+        with metabt.connect("data/lakehouse") as con:
+            best = con.execute(
+                "select run_id from asked join metrics using (run_id) where sweep_id = $1 and path = 'mine' "
+                "and metric = 'sharpe' order by value desc",
+                [sweep_id],
+            ).fetchall()
+        assert re.findall(r"<td>1</td><td>([0-9a-f]{12})</td>", page.read_text()) == [best[0][0][:12]]
+    assert main(["report", found[0][0][:12], "--no-baselines"]) != 0
+    assert "are for one run, not for a sweep" in told.readouterr().err
+    run_id = best[0][0]
+    assert f"run {run_id[:12]} of mine" in printed(told, "report", run_id[:12], "--no-baselines")
 
 
 def test_members_of_a_sweep_are_told_apart_in_the_list(told: Any) -> None:

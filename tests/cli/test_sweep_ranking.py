@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabt.cli.sweep_ranking import SHOWN, differing, failures, forecast, ranking, short_names
+from metabt.cli.sweep_ranking import SHOWN, failures, forecast, ranking
 from tests.shared.ranked import outlook, sweep_of, swept
 
 
@@ -86,38 +85,6 @@ def test_only_what_differs_is_a_column() -> None:
     assert heading.split()[:4] == ["Rank", "Run", "optimizer", "Sharpe"]
     assert (first.split()[2], second.split()[2]) == ("erc", "hrp")
     assert "demo" not in first and "lookback" not in heading
-
-
-def test_a_key_that_only_some_have_differs() -> None:
-    assert differing([{"a": "1", "b": "2"}, {"a": "1"}, {"a": "1", "b": "2"}]) == ["b"]
-    assert differing([{"a": "1"}]) == []
-    assert differing([]) == []
-
-
-@pytest.mark.parametrize(
-    ("keys", "names"),
-    [
-        (["portfolio.optimizer"], ["optimizer"]),
-        (["portfolio", "start"], ["portfolio", "start"]),
-        (["portfolio.optimizer", "portfolio.sleeves.a.optimizer"], ["portfolio.optimizer", "a.optimizer"]),
-        (["portfolio.sleeves.a.x", "portfolio.sleeves.b.x"], ["a.x", "b.x"]),
-        (["start", "portfolio.start"], ["start", "portfolio.start"]),
-        (["++portfolio.x", "sleeve@portfolio.sleeves.oil"], ["x", "oil"]),
-        (["portfolio.turnover"], ["portfolio.turnover"]),
-    ],
-)
-def test_a_name_is_as_short_as_it_can_be_told_apart(keys: list[str], names: list[str]) -> None:
-    assert list(short_names(keys).values()) == names
-
-
-KEYS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join), unique=True, max_size=8)
-
-
-@given(KEYS)
-def test_no_two_keys_share_a_name(keys: list[str]) -> None:
-    names = short_names(keys)
-    assert len(set(names.values())) == len(keys)
-    assert all(key.endswith(name) for key, name in names.items())
 
 
 def test_a_long_value_is_cut() -> None:

@@ -32,7 +32,8 @@ def best(tried: Tried) -> Section:
 def _note(tried: Tried) -> str:
     n_all, n_done = len(tried.run_ids), len(tried.done)
     left = f" The other {plural(n_all - SHOWN, 'configuration')} are in `metabt sql`." if n_all > SHOWN else ""
-    return f"Ranked by Sharpe ratio, per year, net of costs; {plural(n_done, 'configuration')} of {n_all:,} have one.{left}"
+    have = f"{n_done:,} of {plural(n_all, 'configuration')} have one"
+    return f"Ranked by Sharpe ratio, per year, net of costs; {have}.{left}"
 
 
 def _cell(value: float, form: str) -> str:

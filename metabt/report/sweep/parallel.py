@@ -55,8 +55,8 @@ def parallel(tried: Tried) -> Section | None:
         "hovermode": False,
     }
     caption = (
-        f"The best {n_best} by Sharpe ratio, and {len(rest):,} of the {len(rows) - n_best:,} others, spread evenly over "
-        "the ranking." + lines.beyond(len(tried.keys) - len(keys), "keys that do less are")
+        f"The best {n_best} by Sharpe ratio, and {len(rest):,} of the {len(rows) - n_best:,} others, spread evenly "
+        "over the ranking." + lines.beyond(len(tried.keys) - len(keys), "keys that do less are")
     )
     return Section("parallel", "All keys at once", [Chart("parallel", caption, traces, layout, height=28)])
 

@@ -1,7 +1,7 @@
 """Tried: the configurations of a sweep, with what they were set to and what came of them, as its page reads them.
 
 1. A configuration is a row; what it was set to in a key that differs is a text, empty where it states none.
-2. They are ranked by their Sharpe ratio; what has none comes after what has one, and what failed comes last.
+2. They are ranked by their Sharpe ratio (metabt.analysis.rank).
 3. Values of a key stand in their natural order, numbers by size: what is next to a value there is its neighbour.
 """
 
@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metabt.analysis.rank import rank
 from metabt.values.overrides import differing, in_order, short_names, stated
 
 RANKED_BY = "sharpe"
@@ -71,11 +72,9 @@ class Tried:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """Places of the configurations, the best first, (n,); ties stay in the order of the sweep."""
-        score = self.score
-        growth = np.where(np.isnan(self.metrics["total_return"]), -np.inf, self.metrics["total_return"])
+        """Places of the configurations, the best first, (n,)."""
         failed = np.array([error is not None for error in self.errors], bool)
-        return np.lexsort((-growth, np.where(np.isnan(score), np.inf, -score), np.isnan(score), failed))
+        return rank(self.score, self.metrics["total_return"], failed)
 
     @cached_property
     def done(self) -> np.ndarray:
