@@ -12,7 +12,7 @@
 5. `run_notes` is what must be known of a run beside its numbers, and `note_lines` says it: what ended it early, which
    decisions fell back (`decision_counts`), which assets were `left_out` of most, and their `coverage`, which `ended`
    while they were held. `nothing_traded` says why a run has no stream; `run_facts` is the little that is told of one
-   run among many.
+   run among many, and `rank` puts many in order.
 6. `attribution/` says where a return came from, item by item and level by level.
 
 Imports: `build` and the rooms beneath it.

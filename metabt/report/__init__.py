@@ -1,9 +1,9 @@
-"""Report: one run, or two side by side, as one HTML page that needs no network; the main charts as pictures.
+"""Report: one run, two side by side, or a sweep, as one HTML page that needs no network; the main charts as pictures.
 
 1. `run` has the stored tables of one run and what several sections need of them, read by `reading`; `replayed` walks
    the run again for what tables do not hold.
-2. `contents` lists the builders of `sections/` (one run) and `comparison/` (two) in reading order. Each returns a
-   `section` of figures and tables. A new section is a file there and an entry in `contents`.
+2. `contents` lists the builders of `sections/` (one run), `comparison/` (two) and `sweep/` in reading order. Each
+   returns a `section` of figures and tables. A new section is a file there and an entry in `contents`.
 3. Sections share `streams`, `decisions`, `universes`, `cash`, `allocation_path`, `attribution_rows`; charts share
    `lines` and `colours`.
 4. `markup` escapes and writes HTML, `heading` has the lines under the title, `page` writes the file. `drawing` draws a

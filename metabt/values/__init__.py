@@ -6,7 +6,7 @@
 2. `tables` are named columns of one length, texts as codes; `buffers` turns them into Arrow arrays and back, `frames` a
    matrix into a pandas frame.
 3. `scalars` takes numbers as people hand them over, NumPy's too, for Python's own; `arguments` takes what else callers
-   of public functions state, or refuses it.
+   of public functions state, or refuses it; `overrides` sets those of many configurations side by side.
 4. `held_folders` are temporary, and removed by the next process where their owner was killed; `freed_memory` is given
    back to the system, or shared by threads.
 5. `lazy_property` keeps what an object computes when it is first asked for, without a lock.
