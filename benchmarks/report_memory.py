@@ -57,7 +57,7 @@ def stored(lake: Path, leaves: int, years: int) -> None:
 
 def reported(lake: Path) -> Spent:
     """Write the page of the newest run."""
-    from metabt.cli.report_command import report
+    from metabt.cli.pages.report_command import report
 
     before, began = status("VmHWM"), time.process_time()
     report(str(lake), output=str(lake.parent / "report.html"))

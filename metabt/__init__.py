@@ -9,6 +9,7 @@ from metabt import errors as errors
 from metabt.errors import nearest
 
 if TYPE_CHECKING:
+    from metabt.api.compared import Compared, compare
     from metabt.api.differences import DataDifference, diff_data
     from metabt.api.functions import backtest, connect, load, plan
     from metabt.api.ingestion import ingest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "backtest": "metabt.api.functions",
+    "compare": "metabt.api.compared",
     "connect": "metabt.api.functions",
     "diff_data": "metabt.api.differences",
     "ingest": "metabt.api.ingestion",
@@ -38,6 +40,7 @@ _EXPORTS = {
     "Local": "metabt.engines.local",
     "Ray": "metabt.engines.ray",
     "BucketCache": "metabt.build.cache.bucket.cache",
+    "Compared": "metabt.api.compared",
     "DataDifference": "metabt.api.differences",
     "MemoryCache": "metabt.build.cache",
     "MetabtError": "metabt.errors",
@@ -54,6 +57,7 @@ __all__ = [
     "BacktestEngine",
     "Baselines",
     "BucketCache",
+    "Compared",
     "DataDifference",
     "Local",
     "MemoryCache",
@@ -66,6 +70,7 @@ __all__ = [
     "Sheet",
     "Sleeve",
     "backtest",
+    "compare",
     "connect",
     "diff_data",
     "ingest",

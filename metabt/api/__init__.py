@@ -7,7 +7,7 @@
 3. `plain_values` reads a tree that Python states, sequences, NumPy's scalars, dates and estimators that are objects;
    `progress` is the bar of a notebook.
 4. `completion` assembles a run of which a sweep kept the summary; `differences` says what became of data between two
-   snapshots.
+   snapshots, `compared` sets stored runs beside each other.
 
 Imports: every room but `cli`. Offers: what `metabt` exports, and nothing else.
 """

@@ -12,8 +12,9 @@ from shlex import split
 from typing import TYPE_CHECKING, Any
 
 from metabt.cli.data_commands import check, datasets, diff_data, drop, forget, ingest
+from metabt.cli.pages.compare_command import compare
+from metabt.cli.pages.report_command import report
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
-from metabt.cli.report_command import report
 from metabt.cli.run_words import chosen, named_runs
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce, upkeep
@@ -29,6 +30,7 @@ __all__ = [
     "backtest",
     "cache",
     "check",
+    "compare",
     "datasets",
     "demo",
     "diff_data",

@@ -22,7 +22,7 @@ from shlex import join
 from typing import Any
 
 from metabt.cli import exit_codes, streams
-from metabt.cli.run_words import named_runs
+from metabt.cli.run_words import named_runs, split
 from metabt.cli.sigterm import Stopped, stoppable
 from metabt.errors import ConfigError, MetabtError
 
@@ -180,7 +180,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         setattr(args, several, [*getattr(args, several), *rest])
     if several == "words":
         try:
-            vars(args).update(named_runs(vars(args).pop("words"), vars(args).pop("most")))
+            words, most = vars(args).pop("words"), vars(args).pop("most")
+            vars(args).update({"runs": split(words)} if most is None else named_runs(words, most))
         except ConfigError as error:
             parser.error(str(error))
     return args
@@ -226,6 +227,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_sql(commands)
     _add_report(commands)
+    _add_compare(commands)
     _add_explain(commands)
     _add_reproduce(commands)
     _add_forget(commands)
@@ -479,13 +481,13 @@ def _add_runs(commands: argparse._SubParsersAction) -> None:
     _add_format(_add(commands, "runs", "list the stored runs", "  metabt runs\n  metabt runs --format json\n"))
 
 
-def _add_run(command: argparse.ArgumentParser, most: int = 1, needed: bool = False) -> None:
+def _add_run(command: argparse.ArgumentParser, most: int | None = 1, needed: bool = False) -> None:
     command.epilog = f"{RUN}\n{command.epilog}"
     command.set_defaults(most=most)
     command.add_argument(
         "words",
         nargs="+" if needed else "*",
-        metavar="RUN" if most == 1 else "RUN [RUN2]",
+        metavar={1: "RUN", 2: "RUN [RUN2]"}.get(most or 0, "RUN"),
         help="portfolio, with KEY=VALUE for its run with these overrides, or the beginning of a run id"
         + " (default: the run by itself that was asked for last)" * (not needed),
     )
@@ -562,6 +564,19 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         help="with all baselines, a flat one of many assets too; or without any and without attribution, for which the "
         "run is walked again from its cached blocks (default: those that are quick)",
     )
+
+
+def _add_compare(commands: argparse._SubParsersAction) -> None:
+    examples = (
+        "  metabt compare 3f2a 9c41 77d0                       what differs between them, and how they did\n"
+        "  metabt compare demo demo portfolio.optimizer=hrp    the second with an override\n"
+        "  metabt compare 3f2a 9c41 77d0 --output three.html   as a page, with curves\n"
+    )
+    says = "set any number of runs beside each other: what differs, and how they did"
+    command = _add(commands, "compare", says, examples)
+    _add_run(command, most=None, needed=True)
+    command.add_argument("--output", metavar="FILE", help="write it as one HTML page as well")
+    _add_format(command)
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:

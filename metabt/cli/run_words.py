@@ -53,13 +53,7 @@ def named_runs(words: Sequence[str], most: int) -> dict[str, Any]:
     ConfigError
         For more names than that.
     """
-    runs: list[tuple[str, list[str]]] = []
-    for word in words:
-        if is_name(word):
-            runs.append((word, []))
-        else:
-            runs = runs or [(_stated(words), [])]
-            runs[-1][1].append(word)
+    runs = split(words)
     if len(runs) > most:
         found = ", ".join(name for name, _ in runs)
         raise ConfigError(f"got {len(runs)} runs ({found}), wanted {'one' if most == 1 else 'one or two'}")
@@ -68,6 +62,22 @@ def named_runs(words: Sequence[str], most: int) -> dict[str, Any]:
         return {"name": name, "overrides": overrides}
     other, of_other = rest[0] if rest else (None, [])
     return {"name": name, "overrides": overrides, "other": other, "other_overrides": of_other}
+
+
+def split(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the runs that words name, each a name and its overrides; none for no words.
+
+    >>> split(["demo", "demo", "portfolio.optimizer=hrp"])
+    [('demo', []), ('demo', ['portfolio.optimizer=hrp'])]
+    """
+    runs: list[tuple[str, list[str]]] = []
+    for word in words:
+        if is_name(word):
+            runs.append((word, []))
+        else:
+            runs = runs or [(_stated(words), [])]
+            runs[-1][1].append(word)
+    return runs
 
 
 def _stated(words: Sequence[str]) -> str:

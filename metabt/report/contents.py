@@ -34,6 +34,10 @@ from metabt.report.sections.rolling import rolling
 from metabt.report.sections.tails import tails
 from metabt.report.sections.tree import tree
 from metabt.report.sections.years import years
+from metabt.report.several.beside import Beside
+from metabt.report.several.curves import curves as each_curve
+from metabt.report.several.overview import measured as each_measured
+from metabt.report.several.overview import settings
 from metabt.report.sweep.best import best
 from metabt.report.sweep.curves import curves as best_curves
 from metabt.report.sweep.distribution import distribution
@@ -84,8 +88,17 @@ OF_SWEEPS: tuple[Callable[[Tried], Section | None], ...] = (
 """Builders of the page of a sweep, in reading order."""
 
 
-def sections(run: Run | Pair | Tried) -> list[Section]:
-    """Return the sections of a run, of two, or of a sweep."""
+OF_SEVERAL: tuple[Callable[[Beside], Section], ...] = (settings, each_measured, each_curve)
+"""Builders of the page of any number of runs, in reading order."""
+
+Told = Run | Pair | Tried | Beside
+"""What a page may be about."""
+
+
+def sections(run: Told) -> list[Section]:
+    """Return the sections of a run, of two, of a sweep, or of any number of runs."""
+    if isinstance(run, Beside):
+        return [build(run) for build in OF_SEVERAL]
     if isinstance(run, Pair):
         return [build(run) for build in OF_PAIRS]
     if isinstance(run, Tried):

@@ -1,4 +1,4 @@
-"""Write a run, two side by side, or a sweep, as one HTML page.
+"""Write a run, some side by side, or a sweep, as one HTML page.
 
 1. Sections turn the stored tables into figures and tables of text.
 2. Tables become HTML; figures become JSON beside the script that draws them; Plotly itself is written into the page.
@@ -20,13 +20,14 @@ from metabt.errors import MetabtError, StoreError
 from metabt.lakehouse.catalog.local_paths import refuse_address
 from metabt.report.colours import DARK, LIGHT
 from metabt.report.comparison.pair import Pair
-from metabt.report.contents import sections
+from metabt.report.contents import Told, sections
 from metabt.report.heading import of_both, of_one, of_sweep
 from metabt.report.markup import markup
 from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.run import Run
 from metabt.report.section import Section
+from metabt.report.several.beside import Beside
 from metabt.report.sweep.tried import Tried
 from metabt.runs.input_differences import Difference, request_differences
 from metabt.values.tables import texts
@@ -94,8 +95,8 @@ def _differences(result: Reported, other: Reported) -> tuple[list[Difference], s
         return [], str(error)
 
 
-def write_page(path: str | Path, told: Run | Pair | Tried) -> Path:
-    """Write the page of a run, of two side by side, or of a sweep, as an HTML file and return where.
+def write_page(path: str | Path, told: Told) -> Path:
+    """Write the page of a run, of some side by side, or of a sweep, as an HTML file and return where.
 
     Raises
     ------
@@ -121,8 +122,11 @@ def check_folder(path: str | Path) -> None:
         )
 
 
-def render(told: Run | Pair | Tried) -> str:
-    """Return the page of a run, of two side by side, or of a sweep, as HTML."""
+def render(told: Told) -> str:
+    """Return the page of a run, of some side by side, or of a sweep, as HTML."""
+    if isinstance(told, Beside):
+        heading = f"{len(told.labels):,} runs side by side"
+        return _document(heading, heading, [" \u00b7 ".join(told.labels)], sections(told))
     if isinstance(told, Tried):
         heading = f"Sweep of {' and '.join(told.portfolios)}"
         return _document(f"{heading} \u00b7 {told.sweep_id[:12]}", heading, of_sweep(told), sections(told))

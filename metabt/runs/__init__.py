@@ -6,8 +6,9 @@
 3. `record` reads back what a stored run says of its inputs. From it `reproduce` computes the run again and compares
    every byte, `replay` walks it again for attribution and `baselines/`, `audit` computes a sample of cached blocks
    again, and `adoption` does so with those of earlier code, to keep them.
-4. `explain` says why blocks were computed, against a `previous_run`; `comparison` sets two runs side by side, and
-   `input_differences` finds the inputs in which they differ; `made_elsewhere` says beforehand why blocks are not found.
+4. `explain` says why blocks were computed, against a `previous_run`; `comparison` sets two runs side by side, `beside/`
+   any number, and `input_differences` finds the inputs in which they differ; `made_elsewhere` says beforehand why
+   blocks are not found.
 5. `stored_notes` says what must be known of a stored run, `sweep_notes` of many, `plan_notes` of one beforehand.
 6. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
 

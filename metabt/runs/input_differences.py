@@ -90,7 +90,7 @@ def stated_steps(config: Mapping[str, Any]) -> dict[str, str]:
 
 def changed_settings(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> list[str]:
     """Return `key: before -> after` for each key in which two mappings differ, at any depth."""
-    before, after = dict(_flat(one)), dict(_flat(other))
+    before, after = dict(flat(one)), dict(flat(other))
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key, NOTHING) != after.get(key, NOTHING)]
     return [f"{above}{key}: {_change(before.get(key, NOTHING), after.get(key, NOTHING))}" for key in keys]
 
@@ -195,10 +195,11 @@ def _nameless(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "name"}
 
 
-def _flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield key and value of a mapping at any depth, keys joined by dots."""
     for key, item in value.items():
         if isinstance(item, Mapping):
-            yield from _flat(item, f"{above}{key}.")
+            yield from flat(item, f"{above}{key}.")
         else:
             yield f"{above}{key}", item
 
@@ -207,12 +208,13 @@ def _change(before: Any, after: Any) -> str:
     if _of_texts(before) and _of_texts(after) and sorted(before) != sorted(after):
         gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
         return " ".join([*(f"-{text}" for text in gone), *(f"+{text}" for text in new)])
-    return f"{_text(before)} -> {_text(after)}"
+    return f"{text_of(before)} -> {text_of(after)}"
 
 
 def _of_texts(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(it, str) for it in value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a setting as text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -16,7 +16,7 @@ from metabt import lakehouse
 from metabt.build.cache import MemoryCache
 from metabt.build.ports import Sealed
 from metabt.build.walk_result import WalkResult
-from metabt.cli.report_command import report
+from metabt.cli.pages.report_command import report
 from metabt.errors import ConfigError, StoreError
 from metabt.lakehouse.folder.lost_catalogue import CACHE
 from metabt.report import render, replayed

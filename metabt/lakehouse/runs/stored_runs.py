@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -28,6 +29,7 @@ from metabt.lakehouse.runs.run_digests import (
     recorded_of,
     row_digest,
     size_of,
+    span_of,
     table_digest,
 )
 from metabt.lakehouse.runs.run_seals import LISTED, OF_DIGESTS, SOUND, check_row, sound_runs
@@ -280,6 +282,13 @@ def root_metrics(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict
         run_id: metrics_by_path(table).get(str(rows[run_id]["portfolio"]), {})
         for run_id, table in _batches(con, "metrics", rows)
     }
+
+
+@reported
+def root_spans(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, tuple[date, date]]:
+    """Return run_id -> first and last date of the root's returns, of those that have any."""
+    spans = {run_id: span_of(row) for run_id, row in _done_rows(con, run_ids).items()}
+    return {run_id: span for run_id, span in spans.items() if span is not None}
 
 
 def _done_rows(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

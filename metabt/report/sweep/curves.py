@@ -23,9 +23,9 @@ def curves(tried: Tried) -> Section | None:
     found = tried.curves([*wanted])
     traces = []
     for rank, place in enumerate(top):
-        traces.append(_trace(f"{rank + 1}: {tried.label(int(place))}", found[tried.run_ids[place]], rank))
+        traces.append(growth(f"{rank + 1}: {tried.label(int(place))}", found[tried.run_ids[place]], rank))
     if middle not in top:
-        traces.append(_trace(f"median: {tried.label(middle)}", found[tried.run_ids[middle]], MIDDLE))
+        traces.append(growth(f"median: {tried.label(middle)}", found[tried.run_ids[middle]], MIDDLE))
     layout = {"yaxis": lines.growth_axis(traces), "xaxis": {}}
     caption = (
         f"Growth of the {len(top)} best by Sharpe ratio, net of costs, and of the one in the middle of the ranking; "
@@ -36,7 +36,8 @@ def curves(tried: Tried) -> Section | None:
     )
 
 
-def _trace(name: str, curve: Curve, slot: int) -> dict[str, object]:
+def growth(name: str, curve: Curve, slot: int) -> dict[str, object]:
+    """Return the trace of one curve, thinned."""
     dates, nav = curve
     keep = lines.thin(len(dates))
     return {

@@ -48,7 +48,7 @@ def report(
     other_overrides: Sequence[str] = (),
 ) -> None:
     """Write a run, or two side by side, as one HTML page; the main charts of one as pictures too, into `figures`."""
-    from metabt.cli.sweep_page import sweep_named, write_sweep
+    from metabt.cli.pages.sweep_page import sweep_named, write_sweep
     from metabt.lakehouse.catalog.local_paths import refuse_address
     from metabt.report import check_folder, write_figures, write_page
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from metabt.errors import ConfigError
 if TYPE_CHECKING:
     import duckdb
 
-    from metabt.report.sweep.tried import Curve, Tried
+    from metabt.report.sweep.tried import Tried
 
 
 def sweep_named(where: str, name: str) -> str | None:
@@ -49,6 +48,7 @@ def write_sweep(where: str, sweep_id: str, output: str) -> None:
 def _tried(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Tried:
     from metabt.lakehouse import root_metrics
     from metabt.lakehouse.runs.sweep_members import sweep_members
+    from metabt.report.root_curves import root_curves
     from metabt.report.sweep.tried import METRICS, Tried
 
     members = sweep_members(connection, sweep_id)
@@ -64,17 +64,5 @@ def _tried(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Tried:
         metrics={
             name: np.array([metrics.get(it.run_id, {}).get(name, np.nan) for it in members], float) for name in METRICS
         },
-        curves=lambda wanted: _curves(connection, wanted),
+        curves=lambda wanted: root_curves(connection, wanted),
     )
-
-
-def _curves(connection: duckdb.DuckDBPyConnection, wanted: Sequence[str]) -> Mapping[str, Curve]:
-    from metabt.lakehouse import load_tables
-    from metabt.report.reading import numbers, where
-
-    found = {}
-    for run_id, table in load_tables(connection, wanted, "returns"):
-        root = min(set(table["path"].values), key=lambda path: path.count("/"))  # type: ignore[union-attr]
-        own = where(table, "path", root)
-        found[run_id] = numbers(own, "date"), numbers(own, "nav")
-    return found
