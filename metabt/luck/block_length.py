@@ -84,7 +84,7 @@ def autocovariances(returns: np.ndarray, n_lags: int) -> np.ndarray:
 
 def _last_lag(correlations: np.ndarray, n: np.ndarray, run: int) -> np.ndarray:
     """Return for each series the least lag after which `run` in a row are insignificant; the last if there is none."""
-    small = correlations[1:] < 2.0 * np.sqrt(np.log10(n) / n)
+    small: np.ndarray = correlations[1:] < 2.0 * np.sqrt(np.log10(n) / n)
     if len(small) < run:
         return np.full(correlations.shape[1], len(small))
     quiet = np.lib.stride_tricks.sliding_window_view(small, run, axis=0).all(axis=-1)

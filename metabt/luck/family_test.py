@@ -60,10 +60,10 @@ class FamilyTest:
     """(n_trials,) how likely the family's best would have been as good, had nothing a mean above zero."""
     p_step: np.ndarray
     """(n_trials,) the same held against the trials that are not better (Romano and Wolf 2005)."""
-    block_length: float
-    """Expected block length in sessions."""
+    block_length: float | None
+    """Expected block length in sessions; None where nothing was drawn."""
     maxima: np.ndarray
-    """(n_draws,) of each draw the largest t of the family: what the best is by luck."""
+    """(n_draws,) of each draw the largest t of the family: what the best is by luck; empty where nothing was drawn."""
 
     @property
     def members(self) -> np.ndarray:
@@ -72,7 +72,7 @@ class FamilyTest:
 
 
 def family_test(returns: TrialReturns, draws: Draws) -> FamilyTest:
-    """Return what the bootstrap of a family's maximum says of its trials.
+    """Return what the bootstrap of a family's maximum says of its trials; nothing where fewer than two take part.
 
     Parameters
     ----------
@@ -90,6 +90,9 @@ def family_test(returns: TrialReturns, draws: Draws) -> FamilyTest:
     enough = (found.n_sessions >= draws.min_sessions) & (found.deviation > 0)
     t = np.where(enough, found.t, np.nan)
     members = np.flatnonzero(enough)
+    if len(members) < 2:
+        nothing = np.full(len(t), np.nan)
+        return FamilyTest(found, t, nothing, nothing, None, np.empty(0, np.float32))
     length = draws.block_length
     if length is None:
         length = family_block_length(returns.sample(members, SAMPLE))

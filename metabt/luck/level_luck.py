@@ -1,4 +1,4 @@
-"""Which choice of a sweep is luck: the leaf's lookback, or the optimizer above?
+"""Which choice of a sweep is luck: the lookback of the leaf, or the optimizer above it.
 
 A level is one key of the settings that differ among trials, or several that are chosen together.
 
@@ -11,8 +11,8 @@ A level is one key of the settings that differ among trials, or several that are
    how likely the largest advantage anywhere in the family is as large, if along this level nothing mattered.
 
 All slices, not only the best's: it was picked as the one with the family's best trial in it, and within that slice the
-best trial stands out although the level does nothing. Against its own slice alone, a level without any effect is called
-significant far too often (the test of this module prints how often).
+best trial stands out although the level does nothing. Against its own slice alone, of 60 sweeps of noise over 5 x 40
+settings 9 to 35 were called significant at 5 %; against all slices 1 to 3 are.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ import numpy as np
 from metabt.errors import ConfigError
 from metabt.luck.family_test import Draws, FamilyTest, family_test
 from metabt.luck.moments import moments
+from metabt.luck.slices import differences, differing, slices
 from metabt.luck.trial_returns import TrialReturns
 from metabt.values.digests import digest
-
-ABSENT = "absent"
-"""What stands for a key that a trial's settings do not have."""
 
 
 @dataclass(frozen=True)
@@ -98,55 +96,6 @@ def level_luck(
         _level(name, tuple(keys), read, values, settings[best], best, sessions_per_year, how)
         for name, keys in asked.items()
     )
-
-
-def differing(values: Sequence[Mapping[str, Hashable]]) -> list[str]:
-    """Return the keys that do not have one value in all trials, sorted; a missing key is a value of its own."""
-    keys = sorted({key for each in values for key in each})
-    return [key for key in keys if len({each.get(key, ABSENT) for each in values}) > 1]
-
-
-def slices(values: Sequence[Mapping[str, Hashable]], keys: Sequence[str]) -> list[np.ndarray]:
-    """Return the slices of a level: trials alike but for the level's keys, two at least in each.
-
-    Parameters
-    ----------
-    values : of each trial, key -> a value that can be compared
-    keys : the level's
-    """
-    alike: dict[frozenset[tuple[str, Hashable]], list[int]] = {}
-    for trial, each in enumerate(values):
-        alike.setdefault(frozenset((key, value) for key, value in each.items() if key not in keys), []).append(trial)
-    return [np.array(trials) for trials in alike.values() if len(trials) > 1]
-
-
-def differences(returns: TrialReturns, parts: Sequence[np.ndarray]) -> TrialReturns:
-    """Return each trial's returns less the mean of its slice, slice by slice.
-
-    Parameters
-    ----------
-    returns : of all trials
-    parts : the trials of each slice
-
-    Returns
-    -------
-    of the trials in the order of `parts` end to end; NaN in sessions without two trials of the slice
-    """
-    order, lengths = np.concatenate(parts), np.array([len(part) for part in parts])
-    starts = np.cumsum(lengths) - lengths
-    slice_of = np.repeat(np.arange(len(parts)), lengths)
-
-    def columns(start: int, stop: int) -> np.ndarray:
-        first, last = slice_of[start], slice_of[stop - 1]
-        begin, end = starts[first], starts[last] + lengths[last]
-        X = np.hstack([returns.columns(k, k + 1) for k in order[begin:end].tolist()], dtype=np.float64)
-        observed = ~np.isnan(X)
-        n = np.add.reduceat(observed, starts[first : last + 1] - begin, axis=1, dtype=np.float64)
-        total = np.add.reduceat(np.where(observed, X, 0.0), starts[first : last + 1] - begin, axis=1)
-        X -= np.repeat(total / np.where(n > 1, n, np.nan), lengths[first : last + 1], axis=1)
-        return X[:, start - begin : stop - begin]
-
-    return TrialReturns(returns.n_sessions, len(order), columns)
 
 
 def _level(

@@ -51,7 +51,7 @@ class TrialReturns:
             raise DataError(
                 f"returns of trials: shape {matrix.shape} of {matrix.dtype}; wanted (n_sessions, n_trials) of floats"
             )
-        return cls(*matrix.shape, lambda start, stop: matrix[:, start:stop])
+        return cls(matrix.shape[0], matrix.shape[1], lambda start, stop: matrix[:, start:stop])
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the columns of each block and their returns, (n_sessions, at most size).
