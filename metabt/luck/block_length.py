@@ -84,8 +84,8 @@ def autocovariances(returns: np.ndarray, n_lags: int) -> np.ndarray:
 
 def _last_lag(correlations: np.ndarray, n: np.ndarray, run: int) -> np.ndarray:
     """Return for each series the least lag after which `run` in a row are insignificant; the last if there is none."""
-    small: np.ndarray = correlations[1:] < 2.0 * np.sqrt(np.log10(n) / n)
-    if len(small) < run:
-        return np.full(correlations.shape[1], len(small))
+    small = correlations[1:] < 2.0 * np.sqrt(np.log10(n) / n)
+    if len(correlations) <= run:
+        return np.full(correlations.shape[1], len(correlations) - 1)
     quiet = np.lib.stride_tricks.sliding_window_view(small, run, axis=0).all(axis=-1)
     return np.where(quiet.any(axis=0), quiet.argmax(axis=0), len(quiet) - 1)

@@ -86,7 +86,7 @@ def family_test(returns: TrialReturns, draws: Draws) -> FamilyTest:
     DataError
         For blocks of another shape than was stated, or with an infinite return.
     """
-    found = moments(returns)
+    found, sample = moments(returns, SAMPLE)
     enough = (found.n_sessions >= draws.min_sessions) & (found.deviation > 0)
     t = np.where(enough, found.t, np.nan)
     members = np.flatnonzero(enough)
@@ -95,7 +95,8 @@ def family_test(returns: TrialReturns, draws: Draws) -> FamilyTest:
         return FamilyTest(found, t, nothing, nothing, None, np.empty(0, np.float32))
     length = draws.block_length
     if length is None:
-        length = family_block_length(returns.sample(members, SAMPLE))
+        taking = [series for trial, series in sample.items() if enough[trial]]
+        length = family_block_length(np.column_stack(taking)) if taking else 1.0
     up_to = _maxima(returns, found, t, length, draws)
     return FamilyTest(found, t, up_to.single_step(), up_to.step_down(), length, up_to.of_all)
 

@@ -86,7 +86,7 @@ def level_luck(
     if len(settings) != read.n_trials:
         raise ConfigError(f"levels: settings of {len(settings)} trials, returns of {read.n_trials}; wanted as many")
     values = [{key: digest(value) for key, value in each.items()} for each in settings]
-    found = moments(read)
+    found, _ = moments(read)
     t = np.where((found.n_sessions >= how.min_sessions) & (found.deviation > 0), found.t, -np.inf)
     if not np.isfinite(t).any():
         return ()

@@ -52,16 +52,30 @@ class Moments:
         return self.mean / self.standard_error
 
 
-def moments(returns: TrialReturns) -> Moments:
-    """Return the moments of every trial, read block by block.
+def moments(returns: TrialReturns, n_sampled: int = 0) -> tuple[Moments, dict[int, np.ndarray]]:
+    """Return the moments of every trial, read block by block, and a sample of the trials from the same reading.
+
+    Parameters
+    ----------
+    returns : of the trials
+    n_sampled : at most how many trials are sampled, evenly spaced
+
+    Returns
+    -------
+    the moments, and trial -> (n_sessions,) float64 of the sampled trials
 
     Raises
     ------
     DataError
         For blocks of another shape than was stated, or with an infinite return.
     """
-    found = [_of_block(block) for _, block in returns.blocks()]
-    return Moments(*(_joined([getattr(it, field.name) for it in found]) for field in fields(Moments)))
+    chosen = np.unique(np.linspace(0, returns.n_trials - 1, min(n_sampled, returns.n_trials)).astype(int))
+    found, sample = [], {}
+    for place, block in returns.blocks():
+        found.append(_of_block(block))
+        within = chosen[(chosen >= place.start) & (chosen < place.stop)]
+        sample |= {k: block[:, k - place.start].astype(np.float64) for k in within.tolist()}
+    return Moments(*(_joined([getattr(it, field.name) for it in found]) for field in fields(Moments))), sample
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

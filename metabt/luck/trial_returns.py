@@ -26,10 +26,8 @@ class TrialReturns:
     n_trials: int
     """Columns."""
     columns: Callable[[int, int], np.ndarray]
-    """(start, stop) -> (n_sessions, stop - start) float32 or float64, fractions, NaN where a trial has no stream.
-
-    The same numbers whenever it is asked; a single column should be cheap.
-    """
+    """(start, stop) -> (n_sessions, stop - start) float32 or float64, fractions, NaN where a trial has no stream; the
+    same numbers whenever it is asked."""
 
     @classmethod
     def of(cls, returns: np.ndarray | TrialReturns) -> TrialReturns:
@@ -64,12 +62,6 @@ class TrialReturns:
         for start in range(0, self.n_trials, size):
             place = slice(start, min(start + size, self.n_trials))
             yield place, self._checked(place)
-
-    def sample(self, members: np.ndarray, size: int) -> np.ndarray:
-        """Return at most `size` of the trials named, evenly spaced, (n_sessions, n_sampled) float64."""
-        chosen = members[np.unique(np.linspace(0, len(members) - 1, min(size, len(members))).astype(int))]
-        found = [self._checked(slice(k, k + 1)) for k in chosen.tolist()]
-        return np.hstack(found, dtype=np.float64) if found else np.empty((self.n_sessions, 0))
 
     def _checked(self, place: slice) -> np.ndarray:
         block = np.asarray(self.columns(place.start, place.stop))
