@@ -88,4 +88,4 @@ def _last_lag(correlations: np.ndarray, n: np.ndarray, run: int) -> np.ndarray:
     if len(correlations) <= run:
         return np.full(correlations.shape[1], len(correlations) - 1)
     quiet = np.lib.stride_tricks.sliding_window_view(small, run, axis=0).all(axis=-1)
-    return np.where(quiet.any(axis=0), quiet.argmax(axis=0), len(quiet) - 1)
+    return np.where(quiet.any(axis=0), quiet.argmax(axis=0), len(correlations) - 1 - run)

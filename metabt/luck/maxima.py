@@ -110,7 +110,7 @@ def standardised(block: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np
     Z = block.astype(np.float32)
     Z -= centre.astype(np.float32)
     Z *= (1.0 / scale).astype(np.float32)
-    np.nan_to_num(Z, copy=False, nan=0.0)
+    Z[np.isnan(Z)] = 0.0
     return Z
 
 

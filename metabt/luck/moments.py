@@ -70,7 +70,8 @@ def moments(returns: TrialReturns, n_sampled: int = 0) -> tuple[Moments, dict[in
         For blocks of another shape than was stated, or with an infinite return.
     """
     chosen = np.unique(np.linspace(0, returns.n_trials - 1, min(n_sampled, returns.n_trials)).astype(int))
-    found, sample = [], {}
+    found: list[Moments] = []
+    sample: dict[int, np.ndarray] = {}
     for place, block in returns.blocks():
         found.append(_of_block(block))
         within = chosen[(chosen >= place.start) & (chosen < place.stop)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -92,17 +92,23 @@ def overfitting(returns: TrialReturns, members: np.ndarray, n_blocks: int = BLOC
 
 def block_sums(returns: TrialReturns, members: np.ndarray, n_blocks: int) -> BlockSums:
     """Return the sums by block of the trials that take part, in their order."""
-    edges = np.linspace(0, returns.n_sessions, n_blocks + 1).astype(int)[:-1]
+    edges = np.linspace(0, returns.n_sessions, n_blocks + 1).astype(int)
     chosen = np.zeros(returns.n_trials, bool)
     chosen[members] = True
-    parts = []
-    for place, block in returns.blocks():
-        X = block[:, chosen[place]].astype(np.float64)
-        observed = ~np.isnan(X)
-        X[~observed] = 0.0
-        parts.append([np.add.reduceat(it, edges, axis=0) for it in (observed.astype(np.float64), X, X * X)])
+    parts = [_summed(block[:, chosen[place]], edges) for place, block in returns.blocks()]
     n, total, squares = (np.hstack(it) for it in zip(*parts, strict=True))
-    return BlockSums(n, total, squares, np.diff(edges, append=returns.n_sessions).astype(np.float64))
+    return BlockSums(n, total, squares, np.diff(edges).astype(np.float64))
+
+
+def _summed(block: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the number, the sum and the sum of squares by block of sessions, (n_blocks, n_trials) float64 each."""
+    X = block.astype(np.float64)
+    missing = np.isnan(X)
+    X[missing] = 0.0
+    within = [slice(begin, end) for begin, end in pairwise(edges.tolist())]
+    n = [it.stop - it.start - np.count_nonzero(missing[it], axis=0) for it in within]
+    squares = [np.einsum("tk,tk->k", X[it], X[it]) for it in within]
+    return np.array(n, np.float64), np.array([X[it].sum(axis=0) for it in within]), np.array(squares)
 
 
 def _halves(n_blocks: int) -> list[tuple[int, ...]]:
@@ -112,33 +118,45 @@ def _halves(n_blocks: int) -> list[tuple[int, ...]]:
 
 def _logits(sums: BlockSums, half: np.ndarray) -> np.ndarray:
     """Return the logits of halves, (n_halves, n_blocks) of 0 and 1, and of the other halves: (2 n_halves,)."""
-    one, other = _sharpe(sums, half), _sharpe(sums, 1.0 - half)
-    missing = np.isnan(one) | np.isnan(other)
-    ranked = np.count_nonzero(~missing, axis=1)
+    one, other = _score(sums, half), _score(sums, 1.0 - half)
+    missing = np.isneginf(one) | np.isneginf(other)
     one[missing], other[missing] = -np.inf, -np.inf
-    return np.concatenate([_logit_of_best(one, other, ranked), _logit_of_best(other, one, ranked)])
+    absent = np.count_nonzero(missing, axis=1)
+    return np.concatenate([_logit_of_best(one, other, absent), _logit_of_best(other, one, absent)])
 
 
-def _sharpe(sums: BlockSums, half: np.ndarray) -> np.ndarray:
-    """Return the Sharpe ratios of halves, (n_halves, n_trials); NaN with less than half the sessions or no movement."""
-    n, total, squares = half @ sums.n_sessions, half @ sums.total, half @ sums.squares
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, second = total / n, squares / n
-        variance = second - mean * mean
-        # what is left of a variance after its digits cancel is rounding
-        moves = (variance > 1e-12 * second) & (2.0 * n >= (half @ sums.length)[:, None]) & (n > 1)
-        return np.where(moves, mean / np.sqrt(np.where(moves, variance, 1.0) * n / (n - 1.0)), np.nan)
+def _score(sums: BlockSums, half: np.ndarray) -> np.ndarray:
+    """Return what orders trials as their Sharpe ratios in a half do, (n_halves, n_trials).
+
+    With n, T, Q the sessions, the sum and the sum of squares of a half: `T / sqrt(n Q - T^2) sqrt(n - 1)`, which is the
+    Sharpe ratio. -inf with less than half of the sessions, or without movement.
+    """
+    complete = bool((sums.n_sessions == sums.length[:, None]).all())
+    n = half @ (sums.length[:, None] if complete else sums.n_sessions)
+    T, Q = half @ sums.total, half @ sums.squares
+    Q *= n
+    squared = T * T
+    Q -= squared
+    squared *= 1e-12  # what is left of a variance after its digits cancel is rounding
+    still = Q <= squared
+    if not complete:
+        still |= 2.0 * n < (half @ sums.length)[:, None]
+        T *= np.sqrt(np.maximum(n - 1.0, 0.0))
+    Q[still] = 1.0
+    T /= np.sqrt(Q, out=Q)
+    T[still] = -np.inf
+    return T
 
 
-def _logit_of_best(inside: np.ndarray, outside: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """Return the logit of the rank outside of what is best inside, (n_halves,); those at -inf are not ranked."""
+def _logit_of_best(inside: np.ndarray, outside: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    """Return the logit of the rank outside of what is best inside, (n_halves,); `absent` trials are at -inf."""
     best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
+    ranked, found = inside.shape[1] - absent, np.full(len(best), np.nan)
+    near = 1e-12 * np.abs(best)  # equal streams may differ in a last bit
     with np.errstate(invalid="ignore"):
-        near = 1e-12 * np.abs(best)  # equal streams may differ in a last bit
-        beneath = np.count_nonzero((outside < best - near) & np.isfinite(outside), axis=1)
-        tied = np.count_nonzero(np.abs(outside - best) <= near, axis=1)
-    rank = beneath + (tied + 1) / 2
-    found: np.ndarray = np.full(len(rank), np.nan)
+        beneath = np.count_nonzero(outside < best - near, axis=1) - absent
+        upto = np.count_nonzero(outside <= best + near, axis=1) - absent
     some = ranked > 1
-    found[some] = np.log(rank[some]) - np.log(ranked[some] + 1 - rank[some])
+    rank = (beneath + upto + 1)[some] / 2  # those that tie share the mean of their ranks
+    found[some] = np.log(rank) - np.log(ranked[some] + 1 - rank)
     return found

@@ -27,7 +27,7 @@ from metabt.numerics.platform import one_thread
 
 
 def rademacher_complexity(
-    returns: TrialReturns, scale: np.ndarray, n_sessions: np.ndarray, n_draws: int = 500, seed: int = 0
+    returns: TrialReturns, scale: np.ndarray, n_sessions: np.ndarray, n_draws: int = 256, seed: int = 0
 ) -> float:
     """Return the expected maximum over trials of the mean of returns under random signs.
 
@@ -95,7 +95,7 @@ def rademacher_bound(
 def _signs(n_sessions: int, n_draws: int, seed: int) -> np.ndarray:
     """Return tosses, (n_sessions, n_tosses) float32 of -1 and 1: all there are, or as many as asked for."""
     if n_draws < 1:
-        raise ConfigError(f"Rademacher complexity: {n_draws} draws; wanted at least 1, such as 500")
+        raise ConfigError(f"Rademacher complexity: {n_draws} draws; wanted at least 1, such as 256")
     if n_sessions < 63 and 2**n_sessions <= n_draws:
         return np.array(list(product((-1.0, 1.0), repeat=n_sessions)), np.float32).T
     coins = np.random.default_rng(seed).integers(0, 2, (n_sessions, n_draws), dtype=np.int8)
