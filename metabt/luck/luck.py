@@ -94,7 +94,7 @@ def _trials(test: FamilyTest, n_tried: int, min_sessions: int) -> TrialLuck:
         p_luck=test.p_luck,
         survivor=test.p_step <= 1.0 - CONFIDENCE + 1e-12,
         psr=np.where(taking, probabilistic_sharpe(estimate), np.nan),
-        dsr=np.where(taking, deflated_sharpe(estimate, n_tried), np.nan),
+        dsr=np.where(taking, deflated_sharpe(estimate, max(n_tried, 1)), np.nan),
         reasons={k: _why_not(test, k, min_sessions) for k in np.flatnonzero(~taking).tolist()},
     )
 

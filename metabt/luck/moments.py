@@ -87,7 +87,7 @@ def _of_block(block: np.ndarray) -> Moments:
     X = block.astype(np.float64)  # a copy, which is written to
     missing = np.isnan(X)
     n = X.shape[0] - missing.sum(axis=0).astype(np.float64)
-    constant = within_rounding(np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0))
+    constant = within_rounding(np.fmin.reduce(X, axis=0, initial=np.nan), np.fmax.reduce(X, axis=0, initial=np.nan))
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(missing, 0.0, X).sum(axis=0) / n
         X -= mean

@@ -46,7 +46,7 @@ def test_superior_predictive_ability() -> None:
 
 @pytest.mark.parametrize("level", [0.02, 0.05, 0.3])
 def test_stepm(level: float) -> None:
-    """arch interpolates a quantile of draws where p counts the data as one more: only a trial at the edge may differ."""
+    """Their quantile of draws is interpolated, our p counts the data as one more: a trial at the edge may differ."""
     returns = family()
     theirs = bootstrap.StepM(np.zeros(500), -returns, level, LENGTH, DRAWS, seed=SEED)
     theirs.compute()
@@ -71,7 +71,7 @@ def test_the_model_confidence_set() -> None:
 
 
 def test_the_studentised_family_is_arch_on_streams_of_one_deviation() -> None:
-    """arch compares means as they are: the same as t where all trials move alike."""
+    """Their test compares means as they are: the same as t where all trials move alike."""
     returns = family()
     returns /= returns.std(axis=0, ddof=1)
     theirs = bootstrap.SPA(np.zeros(500), -returns, LENGTH, DRAWS, seed=SEED)
@@ -83,7 +83,7 @@ def test_the_studentised_family_is_arch_on_streams_of_one_deviation() -> None:
 
 
 def test_the_block_length_where_no_lag_is_significant() -> None:
-    """arch takes twice one more than the last significant lag, the paper twice that lag: alike where there is none."""
+    """Theirs takes twice one more than the last significant lag, the paper twice that lag: alike without any."""
     series = noise(5, 800, 40)
     theirs = bootstrap.optimal_block_length(series)["stationary"].to_numpy()
     ours = optimal_block_lengths(series)

@@ -56,7 +56,7 @@ def test_a_mean_is_the_product_with_counts() -> None:
 def test_the_variance_of_draws_is_that_of_politis_and_romano() -> None:
     x = np.random.default_rng(7).standard_normal(250)
     trending = np.convolve(x, [1, 0.8, 0.6, 0.4])[:250, None]
-    means = counts(stationary_indices(250, 40_000, 6.0, 7)) @ trending / 250
+    means = counts(stationary_indices(250, 20_000, 6.0, 7)) @ trending / 250
     assert means.var() * 250 == pytest.approx(float(bootstrap_variance(trending, 6.0)[0]), rel=0.03)
 
 
