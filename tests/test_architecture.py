@@ -26,6 +26,7 @@ ORDER = (
     "walk",
     "build",
     "analysis",
+    "luck",
     "lakehouse",
     "config",
     "engines",

@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from metabt.analysis.metrics.sharpe_error import sharpe_z_score
 from metabt.analysis.metrics.stream import NAN, Stream
 from metabt.numerics.dispersion import ROUNDING
 
@@ -90,15 +91,13 @@ def hit_rate(stream: Stream) -> float:
 def probabilistic_sharpe(stream: Stream, skew: float, kurtosis: float) -> float:
     """Return the probability that the true Sharpe ratio is above 0 (Bailey and Lopez de Prado 2012).
 
-    `Phi(x sqrt(n - 1) / sqrt(1 - g3 x + (g4 - 1) / 4 x^2))`, with x = m / s a session (not annualised), g3 the skew and
-    g4 the kurtosis (3 for a normal distribution); `kurtosis` is the excess, g4 - 3. QuantStats takes pandas' moments,
-    which are corrected for bias.
+    `Phi(z)` of metabt.analysis.metrics.sharpe_error, with x = m / s a session (not annualised); `kurtosis` is the
+    excess. QuantStats takes pandas' moments, which are corrected for bias.
     """
     if not stream.deviation > 0:
         return NAN
-    x = stream.mean / stream.deviation
-    variance = 1.0 - skew * x + (kurtosis + 2.0) / 4.0 * x * x
-    return _normal_cdf(x * math.sqrt((len(stream) - 1) / variance)) if variance > 0 else NAN
+    z = sharpe_z_score(stream.mean / stream.deviation, len(stream), skew, kurtosis)
+    return _normal_cdf(float(z))
 
 
 def _normal_cdf(z: float) -> float:
