@@ -11,18 +11,20 @@ A stream that is not what was stored is left out as damaged; a broken chain is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 
 import duckdb
 import numpy as np
 
+from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import reported
-from metabt.lakehouse.catalog.statements import literal
-from metabt.lakehouse.ledger.chain import fetched, read_chain
+from metabt.lakehouse.ledger.chain import read_chain
 from metabt.lakehouse.ledger.trial import KIND, NotedTrial, noted_trials
 from metabt.lakehouse.ledger.trial_streams import Column, columns
+from metabt.lakehouse.prices.snapshots import snapshot
 
 SESSIONS = 252
 """Sessions that a trial must have within the span of a ranking."""
@@ -33,7 +35,9 @@ FAILED, ELSEWHERE, STUDY, SHORT, DAMAGED = (
     f"fewer than {SESSIONS} sessions in the span",
     "damaged",
 )
-"""Reasons for which trials are left out, in the order in which they are asked for."""
+"""Reasons for which trials are left out."""
+REASONS = (FAILED, ELSEWHERE, STUDY, SHORT, DAMAGED)
+"""All of them, in the order in which they are asked for."""
 WIDTH = 256
 """Trials of a block."""
 
@@ -53,7 +57,7 @@ class Family:
     chain: str | None
     """What is wrong with the ledger; None where it is sound."""
     _trials: tuple[NotedTrial, ...] = field(repr=False, default=())
-    _con: duckdb.DuckDBPyConnection | None = field(repr=False, default=None)
+    _read: Callable[[Sequence[NotedTrial]], Iterator[Column | NotedTrial]] = field(repr=False, default=iter)
 
     def blocks(self, width: int = WIDTH) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         """Yield keys, and their excess returns, (n_sessions, n_keys) float64, of `width` trials at a time.
@@ -73,10 +77,12 @@ class Family:
         Raises
         ------
         StoreError
-            When a stream cannot be read.
+            When a stream cannot be read, or has changed since.
         """
         held: list[Column] = []
-        for column in self._columns():
+        for column in self._read(self._trials):
+            if not isinstance(column, Column):
+                raise StoreError(f"the stream of trial {column.key[:12]} has changed since the family was read")
             held.append(column)
             if len(held) == width:
                 yield self._block(held)
@@ -87,10 +93,6 @@ class Family:
     def matrix(self) -> np.ndarray:
         """Return all excess returns at once, (n_sessions, n_trials) float64, columns in the order of `keys`."""
         return np.concatenate([np.empty((len(self.dates), 0)), *(block for _, block in self.blocks())], axis=1)
-
-    def _columns(self) -> Iterator[Column]:
-        if self._con is not None:
-            yield from (it for it in columns(self._con, self._trials) if isinstance(it, Column))
 
     def _block(self, held: Sequence[Column]) -> tuple[tuple[str, ...], np.ndarray]:
         found = np.full((len(self.dates), len(held)), np.nan, order="F")
@@ -132,52 +134,40 @@ def family(
     """
     chain = read_chain(con)
     trials = noted_trials((link.key, link.ordinal, link.content) for link in chain.links if link.kind == KIND)
-    span = np.datetime64(first, "D"), np.datetime64(last, "D")
-    counts = _counts(con, span)
+    trial_of = {trial.ordinal: trial for trial in trials.values()}
     left: dict[str, list[str]] = {}
     kept = []
-    for trial in trials.values():
-        reason = _reason(trial, set(datasets), span, counts.get(trial.ordinal, 0), study)
+    for trial in trial_of.values():
+        reason = _reason(trial, set(datasets), study)
         kept.append(trial) if reason is None else left.setdefault(reason, []).append(trial.key)
-    found, damaged, dates = _read(con, kept)
-    if damaged:
-        left[DAMAGED] = [*left.get(DAMAGED, ()), *damaged]
-    members = tuple({trial.key: trial for trial in kept}[key] for key in found)
-    told = {reason: tuple(left[reason]) for reason in (FAILED, ELSEWHERE, STUDY, SHORT, DAMAGED) if reason in left}
-    return replace(Family(tuple(found), dates, told, study, chain.fault), _trials=members, _con=con)
+    at = snapshot(con)
+    members, calendars = [], dict[bytes, np.ndarray]()
+    for found in columns(con, kept, at):
+        if not isinstance(found, Column):
+            left.setdefault(DAMAGED, []).append(found.key)
+        elif _shared(found.dates, first, last) < SESSIONS:
+            left.setdefault(SHORT, []).append(found.trial.key)
+        else:
+            members.append(found.trial)
+            calendars.setdefault(found.dates.tobytes(), found.dates)
+    dates = np.unique(np.concatenate([np.empty(0, "datetime64[D]"), *calendars.values()]))
+    told = {reason: tuple(left[reason]) for reason in REASONS if reason in left}
+    keys = tuple(trial.key for trial in members)
+    return Family(keys, dates, told, study, chain.fault, tuple(members), partial(columns, con, at=at))
 
 
-def _reason(
-    trial: NotedTrial, datasets: set[str], span: tuple[np.datetime64, np.datetime64], shared: int, study: str | None
-) -> str | None:
-    """Return why a trial is left out, but for damage; None where it is not."""
+def _reason(trial: NotedTrial, datasets: set[str], study: str | None) -> str | None:
+    """Return why a trial is left out, as far as its row tells; None where it is not."""
     if trial.content["stream"] is None:
         return FAILED
     if not datasets & set(trial.content["datasets"]):
         return ELSEWHERE
     if study is not None and study not in trial.studies:
         return STUDY
-    ends = np.array([trial.content["first_date"], trial.content["last_date"]], "datetime64[D]")
-    whole = min(ends[1], span[1]) - max(ends[0], span[0]) >= np.timedelta64(0, "D")
-    return SHORT if whole and shared < SESSIONS or not whole else None
+    return SHORT if trial.sessions < SESSIONS else None
 
 
-def _counts(con: duckdb.DuckDBPyConnection, span: tuple[np.datetime64, np.datetime64]) -> dict[int, int]:
-    """Return number of a trial's row -> its sessions within a span."""
-    first, last = (literal(day.astype("datetime64[D]").item()) for day in span)
-    sql = f"SELECT ordinal, count(*) FROM trial_returns WHERE date BETWEEN {first} AND {last} GROUP BY ordinal"
-    return dict(fetched(con, sql))
-
-
-def _read(con: duckdb.DuckDBPyConnection, trials: Sequence[NotedTrial]) -> tuple[list[str], list[str], np.ndarray]:
-    """Return keys of the trials whose streams are sound, as they lie, of those that are not, and all sessions."""
-    sound, damaged = [], []
-    calendars: dict[bytes, np.ndarray] = {}
-    for found in columns(con, trials):
-        if isinstance(found, Column):
-            sound.append(found.trial.key)
-            calendars.setdefault(found.dates.tobytes(), found.dates)
-        else:
-            damaged.append(found.key)
-    days = np.unique(np.concatenate([np.empty(0, "datetime64[D]"), *calendars.values()]))
-    return sound, damaged, days
+def _shared(dates: np.ndarray, first: date | np.datetime64, last: date | np.datetime64) -> int:
+    """Return the number of sessions within a span."""
+    span = np.array([first, last], "datetime64[D]")
+    return int(np.count_nonzero((dates >= span[0]) & (dates <= span[1])))

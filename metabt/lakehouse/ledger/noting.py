@@ -23,10 +23,13 @@ from metabt.lakehouse.ledger.trial import KIND, NotedTrial, Trial, joined, noted
 from metabt.lakehouse.ledger.trial_streams import Streamed, add_streams, idle_digest
 from metabt.lakehouse.runs.run_digests import Measured
 
-NOTED = f'SELECT "key", ordinal, content FROM ledger WHERE kind = \'{KIND}\' AND list_contains({{}}, "key") ORDER BY 2'
+NOTED = (
+    f"SELECT \"key\", ordinal, content FROM ledger WHERE kind = '{KIND}' "
+    'AND "key" IN (SELECT unnest({}::VARCHAR[])) ORDER BY ordinal'
+)
 BY_BASE = (
-    "SELECT DISTINCT content->>'$.base', content->>'$.by' FROM ledger "
-    f"WHERE kind = '{KIND}' AND list_contains({{}}, content->>'$.base') ORDER BY ALL"
+    f"SELECT DISTINCT content->>'$.base', content->>'$.by', \"key\" FROM ledger WHERE kind = '{KIND}' "
+    "AND content->>'$.base' IN (SELECT unnest({}::VARCHAR[])) ORDER BY ALL"
 )
 
 
@@ -67,7 +70,7 @@ def note(
         new.append((key, trial, now.content))
     ordinals = append(con, [Entry(KIND, key, content, trial.at) for key, trial, content in new])
     if gone:
-        fetched(con, f"DELETE FROM trial_returns WHERE list_contains({literal(gone)}::BIGINT[], ordinal)")
+        fetched(con, f"DELETE FROM trial_returns WHERE ordinal IN (SELECT unnest({literal(gone)}::BIGINT[]))")
     longest = [
         (ordinal, trial, streams[trial.run_id][1])
         for place, (ordinal, (key, trial, content)) in enumerate(zip(ordinals, new, strict=True))
@@ -80,14 +83,12 @@ def note(
 def _keys(con: duckdb.DuckDBPyConnection, trials: Sequence[Trial]) -> list[str]:
     """Return the key of every trial: that of an earlier one that was the same by its day, else its own."""
     dated = sorted({trial.base for trial in trials if trial.by is not None})
-    days: dict[str, list[date]] = {}
-    for base, day in fetched(con, BY_BASE.format(literal(dated))) if dated else ():
-        days.setdefault(base, []).append(date.fromisoformat(day))
-    known: set[str] = set()
-    if days:
-        sql = f"SELECT DISTINCT \"key\" FROM ledger WHERE list_contains({literal(dated)}, content->>'$.base')"
-        known = {key for (key,) in fetched(con, sql)}
-    return [_key(trial, days.get(trial.base, []), known) for trial in trials]
+    rows = fetched(con, BY_BASE.format(literal(dated))) if dated else []
+    days: dict[str, set[date]] = {}
+    for base, day, _ in rows:
+        days.setdefault(base, set()).add(date.fromisoformat(day))
+    known = {key for _, _, key in rows}
+    return [_key(trial, sorted(days.get(trial.base, ())), known) for trial in trials]
 
 
 def _key(trial: Trial, days: Sequence[date], known: set[str]) -> str:

@@ -121,8 +121,12 @@ def _rows(wanted: Sequence[tuple[int, np.ndarray, np.ndarray, int]]) -> pa.Table
     )
 
 
-def columns(con: duckdb.DuckDBPyConnection, trials: Sequence[NotedTrial]) -> Iterator[Column | NotedTrial]:
+def columns(
+    con: duckdb.DuckDBPyConnection, trials: Sequence[NotedTrial], at: int | None = None
+) -> Iterator[Column | NotedTrial]:
     """Yield the streams of some trials as they lie; the trial itself where its stream is not what was stored.
+
+    `at` is the number of the snapshot that is read; None is the current one.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def columns(con: duckdb.DuckDBPyConnection, trials: Sequence[NotedTrial]) -> Ite
         When they cannot be read.
     """
     due = {trial.ordinal: trial for trial in trials}
-    for ordinal, rows in _whole(con, {trial.ordinal: trial.sessions for trial in trials}):
+    for ordinal, rows in _whole(con, {trial.ordinal: trial.sessions for trial in trials}, at):
         yield _column(due.pop(ordinal), *rows)
     yield from due.values()  # of which there is no row
 
@@ -144,14 +148,14 @@ def _column(trial: NotedTrial, dates: np.ndarray, net: np.ndarray, idle: np.ndar
 
 
 def _whole(
-    con: duckdb.DuckDBPyConnection, sessions: Mapping[int, int]
+    con: duckdb.DuckDBPyConnection, sessions: Mapping[int, int], at: int | None
 ) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """Yield number and dates, net returns and cash of each trial, once all its sessions were read; then what is left.
 
     Rows of a trial lie together, so that few trials are in memory at a time.
     """
     held: dict[int, list[tuple[np.ndarray, ...]]] = {}
-    for ordinals, *columns in _batches(con, list(sessions)):
+    for ordinals, *columns in _batches(con, list(sessions), at):
         cuts = np.flatnonzero(np.diff(ordinals)) + 1
         for rows in map(slice, [0, *cuts.tolist()], [*cuts.tolist(), len(ordinals)]):
             if rows.stop > rows.start:
@@ -163,9 +167,10 @@ def _whole(
     yield from ((ordinal, _joined(parts)) for ordinal, parts in held.items())
 
 
-def _batches(con: duckdb.DuckDBPyConnection, ordinals: Sequence[int]) -> Iterator[list[np.ndarray]]:
-    wanted = f"list_contains({literal(ordinals)}::BIGINT[], ordinal)"
-    sql = f"SELECT ordinal, date, net, idle FROM trial_returns WHERE {wanted}"
+def _batches(con: duckdb.DuckDBPyConnection, ordinals: Sequence[int], at: int | None) -> Iterator[list[np.ndarray]]:
+    version = "" if at is None else f" AT (VERSION => {at})"
+    wanted = f"ordinal IN (SELECT unnest({literal(ordinals)}::BIGINT[]))"
+    sql = f"SELECT ordinal, date, net, idle FROM trial_returns{version} WHERE {wanted}"
     try:
         for batch in con.execute(sql).to_arrow_reader(ROWS) if ordinals else ():
             yield [to_numpy(column) for column in batch.columns]
