@@ -29,7 +29,7 @@ NOTED = (
 )
 BY_BASE = (
     f"SELECT DISTINCT content->>'$.base', content->>'$.by', \"key\" FROM ledger WHERE kind = '{KIND}' "
-    "AND content->>'$.base' IN (SELECT unnest({}::VARCHAR[])) ORDER BY ALL"
+    "AND (content->>'$.base') IN (SELECT unnest({}::VARCHAR[])) ORDER BY ALL"
 )
 
 

@@ -77,7 +77,7 @@ def _other_universe(own: Tree) -> None:
     if left:
         own["universe"] = [*own["universe"], left[0]]
     else:
-        own.update(dataset="stocks", universe=["AA", "BB", "CC"])
+        own.update(dataset="stocks", universe=["AA", "BB", "CC"], optimizer="equal")
 
 
 CHANGES: dict[str, Callable[[Tree], None]] = {
