@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metabt.analysis.run_notes import Circumstances
+from metabt.analysis.summary import metrics_by_path
 from metabt.api.plain_values import plain_tree
 from metabt.api.progress import in_notebook
 from metabt.api.result import Result
@@ -37,6 +38,8 @@ from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.stored_notes import told_settings
+from metabt.runs.trials.study import study_name
+from metabt.runs.trials.tried import Tried, noting_failure
 from metabt.values.arguments import OTHERS, day, flag, location, port, scalar, word
 from metabt.values.tables import Table
 
@@ -62,6 +65,7 @@ def backtest(
     adjusted: bool | Mapping[str, bool] = True,
     signals: Mapping[str, Any] | None = None,
     as_of: int | str | datetime.date | np.datetime64 | None = None,
+    study: str | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Result:
@@ -114,6 +118,9 @@ def backtest(
     as_of : int, str, date, Timestamp or datetime64, optional
         What of a lakehouse is read: what it held at the snapshot of this number, or at the end of this day (UTC). None
         is what it holds now. Runs of the same data are one run: that of a snapshot is the one that was made then.
+    study : str, optional
+        Name of what the run is part of: the lakehouse's ledger of trials records it (docs/sql.md), and no identity
+        depends on it. None is none.
     progress : callable, optional
         Called as `progress(done, blocks, last)` with the number of blocks done, the number of all blocks, and a text
         that names the last one. None draws a bar in a notebook, and is silent elsewhere.
@@ -135,7 +142,8 @@ def backtest(
     RunError
         If a sleeve is ruined or a plug-in fails, nothing is traded in the view, or Ray's workers keep dying.
     StoreError
-        If the lakehouse cannot be read or written. Nothing of the run is stored after any of these errors.
+        If the lakehouse cannot be read or written. Nothing of the run is stored after any of these errors, but that it
+        was tried: the ledger notes what failed.
 
     Examples
     --------
@@ -161,7 +169,8 @@ def backtest(
     settings: dict[str, Any] = {**stated, "as_of": as_of, "is_meta_backtest": is_meta_backtest}
     if panel is not None or tables is not None or adjusted is not True or signals is not None:
         prices = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
-    return asked_for(tree, prices, Asking(tuple(overrides)), engine, cache, progress, force=force, **settings)
+    asking = Asking(tuple(overrides))
+    return asked_for(tree, prices, asking, engine, cache, progress, force=force, study=study, **settings)
 
 
 def asked_for(
@@ -175,6 +184,7 @@ def asked_for(
     force: bool = False,
     say: Callable[[str], None] | None = None,
     share: Share | None = None,
+    study: str | None = None,
     **settings: Any,
 ) -> Result:
     """Return a run as `backtest` does, recorded as asked for with the overrides that `asking` states.
@@ -198,17 +208,20 @@ def asked_for(
     settings_told = told_settings(json.loads(asking.text(asked.flat)))
     past = str(source.as_of or "")
     around = Circumstances(source.lasting(asked.datasets), asked.end, settings_told, as_of=past)
+    trial = partial(Tried().of, asked, at=asking.at, sweep_id=asking.sweep_id, study=study_name(study))
     known = source.find(asked.run_id) if isinstance(source, Lakehouse) else None
     if known:
-        source.asked_again(asked, asking)
+        source.asked_again(asked, asking, trial() if study is not None else None)
         return _read_back(asked.run_id, *known, came_from, lambda: around)
     source.check_writable()
     if say is not None and isinstance(source, Lakehouse) and (differs := made_elsewhere(source.connection)):
         say(differs)
-    with in_notebook(progress) as bar:
+    with in_notebook(progress) as bar, noting_failure(source, trial):
         done = execute(asked, executor, source.shared_cache(share) if cache is None else cache, bar, force=force)
     by = {"engine": executor.name, "started_at": asking.at, "overrides": asking.text(asked.flat)}
-    source.commit(asked, done.tables, asking, **by, seconds=done.seconds)
+    sharpe = metrics_by_path(done.tables["metrics"])[asked.tree.name].get("sharpe")
+    stored = trial(sharpe=sharpe) if source.path is not None else None
+    source.commit(asked, done.tables, asking, stored, **by, seconds=done.seconds)
     told = replace(around, warned=done.warned)
     return Result(
         partial(getattr, asked, "run_id"),

@@ -134,7 +134,7 @@ def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False,
         from metabt.api import functions
         from metabt.engines.choice import executor_of
         from metabt.runs.stored_notes import told_settings
-    settings = {**_settings(config, *VIEW), "share": _share(config)}
+    settings = {**_settings(config, *VIEW, "study"), "share": _share(config)}
     engine = executor_of(config["engine"], config["cluster"], None if quiet else notice, config["local"])
     with compilation_notice(shown=not quiet), progress_bar(shown=not quiet) as bar:
         tree, prices = config["portfolio"], source.result()

@@ -49,8 +49,8 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
     Returns
     -------
     dict
-        Keys lakehouse, catalog, cache, engine, local, cluster, start, end, as_of, is_meta_backtest, benchmark and
-        portfolio (a dict).
+        Keys lakehouse, catalog, cache, engine, local, cluster, start, end, as_of, is_meta_backtest, benchmark, study
+        and portfolio (a dict).
 
     Raises
     ------

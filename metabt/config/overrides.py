@@ -33,10 +33,11 @@ SETTINGS = (
     "as_of",
     "is_meta_backtest",
     "benchmark",
+    "study",
     "portfolio",
 )
 """Settings that `conf/config.yaml` may state; it must state all but OPTIONAL."""
-OPTIONAL = ("cache", "local", "as_of")
+OPTIONAL = ("cache", "local", "as_of", "study")
 """Settings that a `config.yaml` may leave out."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""

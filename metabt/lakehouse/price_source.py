@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from metabt.build.ports import Cache
     from metabt.lakehouse import Reader
     from metabt.lakehouse.catalog.asking import Asking
+    from metabt.lakehouse.ledger.trial import Trial
     from metabt.lakehouse.prices.as_of import AsOf
     from metabt.lakehouse.runs.askings import Asked
     from metabt.lakehouse.storage.port import Root
@@ -156,10 +157,17 @@ class Frames:
     def shared_cache(self, share: Share | None) -> None:
         """Return None: no cache belongs to prices in memory."""
 
-    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
+    def commit(
+        self,
+        run: Named,
+        tables: Mapping[str, Table],
+        asking: Asking | None = None,
+        trial: Trial | None = None,
+        **columns: object,
+    ) -> None:
         """Do nothing."""
 
-    def asked_again(self, run: Named, asking: Asking) -> None:
+    def asked_again(self, run: Named, asking: Asking, trial: Trial | None = None) -> None:
         """Do nothing: no run is found."""
 
 
@@ -346,7 +354,14 @@ class Lakehouse:
             self.damaged[run_id] = str(error)
             return None
 
-    def commit(self, run: Named, tables: Mapping[str, Table], asking: Asking | None = None, **columns: object) -> None:
+    def commit(
+        self,
+        run: Named,
+        tables: Mapping[str, Table],
+        asking: Asking | None = None,
+        trial: Trial | None = None,
+        **columns: object,
+    ) -> None:
         """Store a run whole, in one transaction; the connection may be closed by that and is not to be used again.
 
         Parameters
@@ -354,6 +369,7 @@ class Lakehouse:
         run : what names it
         tables : its tables by name, without run_id
         asking : who asked for it, which is recorded with it; None is nobody
+        trial : what it is a try of, which the ledger notes; None is nothing
         columns : engine, started_at (UTC), seconds and whatever else `runs` has of its execution, but the snapshot
 
         Raises
@@ -364,11 +380,21 @@ class Lakehouse:
         row = run.row(snapshot=self.snapshot, **columns)
         rows = [] if asking is None else [_asked(run, asking)]
         mend = row["run_id"] in self.damaged
-        self._lake.commit_run(self.path, row, tables, self.connection, rows, mend=mend)
+        trials = [] if trial is None else [trial]
+        self._lake.commit_run(self.path, row, tables, self.connection, rows, mend=mend, trials=trials)
 
-    def asked_again(self, run: Named, asking: Asking) -> None:
-        """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed."""
-        self._lake.record(self.path, [_asked(run, asking)], self.connection, is_writable=self._writes or None)
+    def asked_again(self, run: Named, asking: Asking, trial: Trial | None = None) -> None:
+        """Record who asked for a run that is stored, if the lakehouse can be written; the connection is then closed.
+
+        `trial` is what the ledger is to note of it: that it is part of a study.
+        """
+        trials = [] if trial is None else [trial]
+        rows, writes = [_asked(run, asking)], self._writes or None
+        self._lake.record(self.path, rows, self.connection, is_writable=writes, trials=trials)
+
+    def tried(self, trial: Trial) -> None:
+        """Note in the ledger what failed and left no run, if the lakehouse can be written; the connection is closed."""
+        self._lake.record(self.path, [], self.connection, is_writable=self._writes or None, trials=[trial])
 
     def wanted(self, symbols: Mapping[str, Names | None], *, levels: bool = False) -> dict[str, Dataset]:
         """Return some datasets, by name, each with some of its symbols or, with None, all; no price is read yet.

@@ -3,6 +3,7 @@
 1. Files: the SHA-256 of every data file, those of earlier snapshots of data included; of runs the current ones.
 2. Data: calendars, symbols and digests with their seals, all prices with their digests, and what is dated beside them.
 3. Runs: their rows and askings with the seals of all, and every table of each.
+4. The ledger of trials: its chain, and the stream of every trial.
 
 What is found is said and gone on from; the catalogue itself, if it cannot be opened, is an error at once.
 """
@@ -24,6 +25,9 @@ from metabt.lakehouse.catalog.damage import AGAIN, COPY
 from metabt.lakehouse.catalog.file_records import fault_of, listed, recorded
 from metabt.lakehouse.catalog.retirement import META
 from metabt.lakehouse.catalog.schema import RUN_TABLES, SCHEMA
+from metabt.lakehouse.ledger.chain import read_chain
+from metabt.lakehouse.ledger.trial import KIND, noted_trials
+from metabt.lakehouse.ledger.trial_streams import Column, columns
 from metabt.lakehouse.point_in_time.loading import load_point_in_time, stray_rows
 from metabt.lakehouse.prices.dataset_facts import dataset_symbols, load_facts, read_digests
 from metabt.lakehouse.prices.price_panels import bar_digests, read_rows
@@ -34,7 +38,13 @@ from metabt.lakehouse.runs.stored_runs import list_runs, load_run
 from metabt.lakehouse.storage.port import Root
 
 OF_RUNS = ("runs", "asked", "seals", *RUN_TABLES)
+"""Tables of runs."""
+OF_TRIALS = ("ledger", "trial_returns")
+"""Tables of what was tried."""
+PRESENT = (*OF_RUNS, *OF_TRIALS)
 """Tables that are read as they are now alone."""
+KEPT = "restore it from a copy; runs go on, and rankings say that the ledger is not whole"
+"""What mends the ledger of trials: nothing but a copy."""
 REFERRED = (
     f"SELECT t.table_name, f.path FROM {META}.ducklake_data_file f JOIN {META}.ducklake_table t USING (table_id) "
     f"UNION SELECT t.table_name, f.path FROM {META}.ducklake_delete_file f JOIN {META}.ducklake_table t "
@@ -48,7 +58,7 @@ class Soundness:
     """What was gone over, and what is wrong with it."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """files, datasets, symbols, sessions, rows of what is dated and runs that were read."""
+    """files, datasets, symbols, sessions, rows of what is dated, runs and trials that were read."""
     faults: list[str] = field(default_factory=list)
     """What is damaged, what that means and the cure, a sentence each."""
 
@@ -81,6 +91,7 @@ def check_lakehouse(path: str | Path) -> Soundness:
         _attempt(found, lambda: _check_files(con, located(path), found))
         _attempt(found, lambda: _check_data(con, found))
         _attempt(found, lambda: _check_runs(con, found))
+        _attempt(found, lambda: _check_trials(con, found))
     return found
 
 
@@ -118,17 +129,23 @@ def _check_files(con: duckdb.DuckDBPyConnection, root: Root, found: Soundness) -
         found.count("files", 1)
         fault = fault_of(con, path, name, known)
         if fault:
-            means = "runs in it cannot be read" if table in OF_RUNS else "what is in it is refused when it is read"
-            found.faults.append(f"{fault}: {means}; {AGAIN if table in OF_RUNS else COPY}")
+            found.faults.append(f"{fault}: {_means(table)}")
+
+
+def _means(table: str) -> str:
+    """Return what a damaged file of a table means, and the cure."""
+    if table in OF_TRIALS:
+        return f"trials in it cannot be read; {KEPT}"
+    return f"runs in it cannot be read; {AGAIN}" if table in OF_RUNS else f"what is in it is refused when read; {COPY}"
 
 
 def _files(con: duckdb.DuckDBPyConnection, root: Root) -> Iterator[tuple[str, str, Root]]:
     """Yield table, recorded name and place of every file that an answer may come from."""
     for table in SCHEMA:
-        for name, path in listed(con, table).items() if table in OF_RUNS else ():
+        for name, path in listed(con, table).items() if table in PRESENT else ():
             yield table, name, path
     for table, path in sorted(con.execute(REFERRED).fetchall()):
-        if table in SCHEMA and table not in OF_RUNS:
+        if table in SCHEMA and table not in PRESENT:
             yield table, f"main/{table}/{path}", root / f"{DATA}/main/{table}/{path}"
 
 
@@ -163,3 +180,14 @@ def _check_runs(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
     for row in list_runs(con):
         found.count("runs", 1)
         _attempt(found, partial(load_run, con, str(row["run_id"])))
+
+
+@reported
+def _check_trials(con: duckdb.DuckDBPyConnection, found: Soundness) -> None:
+    chain = read_chain(con)
+    found.faults.extend([] if chain.fault is None else [chain.fault])
+    trials = noted_trials((link.key, link.ordinal, link.content) for link in chain.links if link.kind == KIND)
+    found.count("trials", len(trials))
+    for stream in columns(con, [trial for trial in trials.values() if trial.content["stream"] is not None]):
+        if not isinstance(stream, Column):
+            found.faults.append(f"trial {stream.key[:12]}: its stream is not what was stored; {KEPT}")

@@ -9,7 +9,8 @@
    (metabt.lakehouse.runs.run_files). Snapshots are walked one after the other, and share blocks through the cache. On
    a cluster the processes that walk do that; what comes here is what is told of
    each run, and where its rows lie.
-5. Commit all runs in one transaction. Until then the blocks alone are kept, and the same sweep goes on from them.
+5. Commit all runs in one transaction, with the trials that they are (metabt.runs.trials). Until then the blocks alone
+   are kept, and the same sweep goes on from them.
 """
 
 from __future__ import annotations
@@ -48,11 +49,14 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
+from metabt.runs.trials.study import study_name
+from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
 
 if TYPE_CHECKING:
     from metabt.config import Job
     from metabt.lakehouse.folder.staging import Staging
+    from metabt.lakehouse.ledger.trial import Trial
     from metabt.lakehouse.runs.commits import Run
     from metabt.lakehouse.runs.run_files import Desk, Staged
 
@@ -439,12 +443,29 @@ class _Forest:
             (self._row(entry, name, started), entry.staged or {}) for entry in self.entries if not entry.found
         ]
         asked = [(entry.run_id, name, started, entry.asking(name, started)) for entry in self.entries]
+        trials = self._trials(name, started)
         if new:
-            commit_runs(self.source.path, new, self.source.connection, asked, mend=self.source.damaged)
+            commit_runs(self.source.path, new, self.source.connection, asked, mend=self.source.damaged, trials=trials)
         else:
-            record(self.source.path, asked, self.source.connection)
+            record(self.source.path, asked, self.source.connection, trials=trials)
         runs = [_swept(entry, earlier) for entry in self.entries]
         return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
+
+    def _trials(self, name: str, started: datetime) -> list[Trial]:
+        """Return what the ledger may have to note: what was walked, what failed, and what is said to be of a study.
+
+        A configuration that cannot be resolved was not tried.
+        """
+        tried = Tried()
+        found: dict[str, Trial] = {}
+        for entry in self.entries:
+            study = study_name(_config(entry).get("study")) if entry.asked else None
+            if entry.asked is None or entry.run_id in found or (entry.found and study is None):
+                continue
+            sharpe = entry.facts.metrics.get("sharpe") if entry.facts else None
+            told: dict[str, Any] = {"study": study, "sharpe": sharpe, "error": entry.error}
+            found[entry.run_id] = tried.of(entry.asked, at=started, sweep_id=name, **told)
+        return list(found.values())
 
     def _row(self, entry: Entry, name: str, started: datetime) -> dict[str, object]:
         facts = {

@@ -70,10 +70,16 @@ SCHEMA: dict[str, dict[str, str]] = {
         **dict.fromkeys(("versions", "engine", "status"), "VARCHAR"),
         "started_at": "TIMESTAMP",
         "seconds": "DOUBLE",
-        **dict.fromkeys(("keep", "overrides", "error", "digests", "digest"), "VARCHAR"),
+        **dict.fromkeys(("keep", "overrides", "error", "ledger_head", "digests", "digest"), "VARCHAR"),
     },
     "seals": {"name": "VARCHAR", "rows": "BIGINT", "digest": "VARCHAR"},
     "files": {"path": "VARCHAR", "bytes": "BIGINT", "sha256": "VARCHAR"},
+    "ledger": {
+        "ordinal": "BIGINT",
+        "at": "TIMESTAMP",
+        **dict.fromkeys(("who", "kind", "key", "content", "previous", "hash"), "VARCHAR"),
+    },
+    "trial_returns": {"ordinal": "BIGINT", "date": "DATE", "net": "DOUBLE", "idle": "DOUBLE"},
     "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {

@@ -6,6 +6,7 @@
 2. `NAMES` is a row per portfolio: of its askings of the first kind there is, the last one.
 3. In the schema `latest` every table of runs has the rows of the runs in `NAMES` alone.
 4. `sweep_parameters` has the overrides in which the members of a sweep differ, a row each.
+5. `trials` has a row for each distinct trial of the ledger.
 
 A run whose asking is not on record counts as asked for when it started.
 """
@@ -60,6 +61,26 @@ FROM set_to JOIN varied USING (sweep_id, key) GROUP BY run_id, key
 """
 """Columns run_id, key and value: overrides in which the members of a sweep differ; the last asking of a run counts."""
 
+TRIALS = """
+WITH said AS (
+  SELECT *, CAST(content->>'$.sessions' AS BIGINT) AS sessions, content->>'$.study' AS study
+  FROM lake.main.ledger WHERE kind = 'trial'
+), longest AS (
+  SELECT * FROM said
+  QUALIFY row_number() OVER (PARTITION BY key ORDER BY coalesce(sessions, 0) DESC, ordinal) = 1
+), tried AS (
+  SELECT key, min("at") AS "at", min(ordinal) AS place, string_agg(DISTINCT study, ', ' ORDER BY study) AS study
+  FROM said GROUP BY key
+)
+SELECT t.key, t."at", content->>'$.run_id' AS run_id, content->>'$.sweep_id' AS sweep_id, t.study,
+  content->>'$.status' AS status, content->>'$.portfolio' AS portfolio,
+  json_extract_string(content, '$.datasets[*]') AS datasets,
+  CAST(content->>'$.first_date' AS DATE) AS first_date, CAST(content->>'$.last_date' AS DATE) AS last_date,
+  l.sessions, CAST(content->>'$.sharpe' AS DOUBLE) AS sharpe, content->>'$.error' AS error, l.ordinal
+FROM tried t JOIN longest l USING (key) ORDER BY t.place
+"""
+"""A row for each distinct trial: when it was first tried, its studies, and what the row of its longest stream says."""
+
 
 def views() -> dict[str, str]:
     """Return the name of every view, with its schema -> the statement whose rows it has."""
@@ -67,6 +88,7 @@ def views() -> dict[str, str]:
     rows = {name: f"SELECT * FROM lake.main.{name} WHERE run_id IN ({named})" for name in ("runs", *RUN_TABLES)}
     return {
         "main.sweep_parameters": PARAMETERS,
+        "main.trials": TRIALS,
         f"{SCHEMA_NAME}.names": NAMES,
         **{f"{SCHEMA_NAME}.{name}": statement for name, statement in rows.items()},
     }

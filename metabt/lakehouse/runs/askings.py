@@ -27,6 +27,9 @@ from metabt.lakehouse.catalog.damage import Damaged
 from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.catalog.transaction import transact
+from metabt.lakehouse.ledger.chain import DamagedLedger
+from metabt.lakehouse.ledger.noting import note
+from metabt.lakehouse.ledger.trial import Trial
 from metabt.lakehouse.runs.run_seals import add_askings, check_askings, seal_askings
 from metabt.values.buffers import from_numpy, from_texts
 
@@ -50,6 +53,7 @@ def record(
     reader: duckdb.DuckDBPyConnection | None = None,
     *,
     is_writable: bool | None = None,
+    trials: Sequence[Trial] = (),
 ) -> bool:
     """Add askings for runs that are stored, in one transaction; return whether it could be done.
 
@@ -63,6 +67,8 @@ def record(
         One that has read the lakehouse and is no longer needed; it is used for writing and closed. None opens one.
     is_writable : bool, optional
         Whether the lakehouse can be written, where that is known; None looks.
+    trials : sequence of Trial
+        What is to be noted in the ledger: runs that are part of a study, and what failed and left no run.
 
     Returns
     -------
@@ -76,27 +82,41 @@ def record(
     """
     if not (can_be_written(path) if is_writable is None else is_writable):
         return False
-    write(path, lambda con: append(con, asked), reader)
+
+    def work(con: duckdb.DuckDBPyConnection) -> None:
+        note(con, trials, {})
+        append(con, asked)
+
+    write(path, work, reader)
     return True
 
 
 def write(
     path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], Answer], reader: duckdb.DuckDBPyConnection | None
 ) -> Answer:
-    """Return what `transact` returns for work that appends askings; where those that are stored are damaged, mend them.
+    """Return what `transact` returns for work that appends askings or trials; where stored ones are damaged, mend them.
 
     Raises
     ------
     StoreError
         When the lakehouse cannot be written.
     """
-    try:
-        return transact(path, work, reader=reader)
-    except DamagedAskings as error:
-        LOG.warning("%s (done now)", error)
-    files = retire(path, ["asked"])
-    transact(path, lambda con: _keep_what_is_left(con, files))
+    for con in (reader, None):  # of both there may be damaged files
+        try:
+            return transact(path, work, reader=con)
+        except (DamagedAskings, DamagedLedger) as error:
+            _mend(path, error)
     return transact(path, work)
+
+
+def _mend(path: str | Path, error: StoreError) -> None:
+    """Take out what is damaged of the askings, or of the ledger, whose chain then says for ever what is missing."""
+    LOG.warning("%s (done now)", error)
+    if isinstance(error, DamagedAskings):
+        files = retire(path, ["asked"])
+        transact(path, lambda con: _keep_what_is_left(con, files))
+    elif not retire(path, ["ledger", "trial_returns"]):
+        raise error  # it is the catalogue that is damaged
 
 
 def can_be_written(path: str | Path) -> bool:

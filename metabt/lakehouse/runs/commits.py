@@ -10,7 +10,8 @@
    and overrides. One that is damaged is replaced where the caller says so, after the damaged files have been taken out
    of the catalogue (metabt.lakehouse.catalog.retirement).
 4. Digests of the run and of each of its tables are recorded with it (metabt.lakehouse.runs.run_digests).
-5. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings).
+5. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings), and which trials they
+   are before that (metabt.lakehouse.ledger): every run records the head of the ledger.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ import pyarrow as pa
 from metabt.lakehouse.catalog.retirement import retire
 from metabt.lakehouse.catalog.schema import ARROW, NUMPY, RUN_TABLES, SCHEMA, insert
 from metabt.lakehouse.catalog.statements import execute
+from metabt.lakehouse.ledger.chain import head_text
+from metabt.lakehouse.ledger.noting import note
+from metabt.lakehouse.ledger.trial import Trial
 from metabt.lakehouse.runs.askings import Asked, append, write
 from metabt.lakehouse.runs.run_digests import Measured, digests_text, row_digest
 from metabt.lakehouse.runs.run_files import RunFiles, Staged
@@ -43,7 +47,7 @@ Run = tuple[Mapping[str, object], Tables]
 
 DEFAULTS: dict[str, object] = {"keep": "all", "overrides": None, "error": None}
 """Columns of `runs` that need not be given."""
-GIVEN = tuple(column for column in SCHEMA["runs"] if column not in ("digests", "digest"))
+GIVEN = tuple(column for column in SCHEMA["runs"] if column not in OF_DIGESTS)
 """Columns of `runs` that a caller states."""
 WHOLE = ("ok", "all")
 """Status and keep of a run that nothing replaces."""
@@ -61,6 +65,7 @@ def commit_run(
     asked: Sequence[Asked] = (),
     *,
     mend: bool = False,
+    trials: Sequence[Trial] = (),
 ) -> bool:
     """Store one run, whole or not at all.
 
@@ -78,6 +83,8 @@ def commit_run(
         Rows of `asked`, which are added whether the run is stored already or not.
     mend : bool
         Replace the run if it is stored, since it is damaged.
+    trials : sequence of Trial
+        What it is a try of, which is noted whether the run is stored already or not.
 
     Returns
     -------
@@ -89,7 +96,9 @@ def commit_run(
     StoreError
         When the lakehouse cannot be written; nothing of the run is then visible.
     """
-    return commit_runs(path, [(run, tables)], reader, asked, mend=[str(run["run_id"])] if mend else ()) == 1
+    return (
+        commit_runs(path, [(run, tables)], reader, asked, mend=[str(run["run_id"])] if mend else (), trials=trials) == 1
+    )
 
 
 def commit_runs(
@@ -99,6 +108,7 @@ def commit_runs(
     asked: Sequence[Asked] = (),
     *,
     mend: Collection[str] = (),
+    trials: Sequence[Trial] = (),
 ) -> int:
     """Store runs in one transaction.
 
@@ -116,6 +126,8 @@ def commit_runs(
         Rows of `asked`, in the order in which they count as asked for; they are added whatever is stored already.
     mend : collection of str
         Identities of runs that are replaced if they are stored, since they are damaged.
+    trials : sequence of Trial
+        What the runs are tries of, in the order in which they count; those that are new are noted in the ledger.
 
     Returns
     -------
@@ -128,11 +140,14 @@ def commit_runs(
         When the lakehouse cannot be written; nothing of any run is then visible.
     """
     given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
-    given = _recorded({name: given[name] for name in sorted(given)})
+    measured = {name: _measured(*given[name]) for name in sorted(given)}
+    streams = {name: (found, given[name][1]) for name, found in measured.items()}
+    given = _recorded({name: given[name] for name in measured}, measured)
     if mend:
         retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
+        note(con, trials, streams)
         stored = _stored(con, list(given))
         wanted = [
             name
@@ -143,6 +158,7 @@ def commit_runs(
         _delete(con, [name for name in wanted if name in stored or name in mend])
         left = {name: given[name] for name in wanted}
         left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
+        left = _with_head(left, head_text(con) if left else "")
         for name in RUN_TABLES:
             _append(con, name, left)
         append_files(con, _files(left))
@@ -174,23 +190,28 @@ def _measured(run: Mapping[str, object], tables: Tables) -> Measured:
     return Measured.of(str(run["portfolio"]), tables)
 
 
-def _recorded(given: Mapping[str, Run]) -> dict[str, Run]:
-    """Return runs, once they are found to be what can be stored, with their digests."""
+def _recorded(given: Mapping[str, Run], measured: Mapping[str, Measured]) -> dict[str, Run]:
+    """Return runs, once they are found to be what can be stored, with the digests of their tables."""
     found: dict[str, Run] = {}
     for name, (run, tables) in given.items():
         _check(run)
-        found[name] = {**run, "digests": digests_text(run, _measured(run, tables))}, tables
+        found[name] = {**run, "digests": digests_text(run, measured[name])}, tables
     return _as_read(found)
 
 
 def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
-    """Return runs with their columns as they will be read back, and the digest of these among them."""
+    """Return runs with their columns as they will be read back."""
     names = [name for name in GIVEN if SCHEMA["runs"][name] != "VARCHAR"]  # a text is read back as it is
     columns = {name: _column([run[name] for run, _ in runs.values()], SCHEMA["runs"][name]) for name in names}
     rows = pa.table(columns).to_pylist() if runs else []
+    return {name: ({**run, **read}, tables) for (name, (run, tables)), read in zip(runs.items(), rows, strict=True)}
+
+
+def _with_head(runs: Mapping[str, Run], head: str) -> dict[str, Run]:
+    """Return runs with the head of the ledger, and the digest of their columns among these."""
     found: dict[str, Run] = {}
-    for (name, (run, tables)), read in zip(runs.items(), rows, strict=True):
-        row = {**run, **read}
+    for name, (run, tables) in runs.items():
+        row = {**run, "ledger_head": head}
         found[name] = {**row, "digest": row_digest(row)}, tables
     return found
 

@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from metabt.lakehouse.catalog.schema import SCHEMA
-from metabt.values.digests import joint_digest
+from metabt.values.digests import array_digest, joint_digest
 from metabt.values.tables import Coded, Column, Table, texts
 
 LARGE = ("config", "versions")
@@ -75,11 +75,18 @@ class Measured:
     """Rows and digest of those that have any rows."""
     span: tuple[str, str] | None
     """First and last date of the root's stream, ISO dates; None where it has none."""
+    sessions: int = 0
+    """Sessions of that stream."""
+    stream: str | None = None
+    """Digest of its dates and net returns; None where it has none."""
 
     @classmethod
     def of(cls, root: str, tables: Mapping[str, Table]) -> Measured:
         """Measure tables; `root` is the name of the run's root."""
-        return cls(measured(tables), _span(root, tables))
+        dates, net = root_stream(root, tables)
+        if not len(dates):
+            return cls(measured(tables), None)
+        return cls(measured(tables), (str(dates.min()), str(dates.max())), len(dates), stream_digest(dates, net))
 
 
 def digests_text(row: Mapping[str, object], found: Measured) -> str:
@@ -94,10 +101,18 @@ def span_of(row: Mapping[str, object]) -> tuple[date, date] | None:
     return None if span is None else (date.fromisoformat(span[0]), date.fromisoformat(span[1]))
 
 
-def _span(root: str, tables: Mapping[str, Table]) -> tuple[str, str] | None:
-    returns = tables.get("returns") or {"date": np.zeros(0, "datetime64[D]"), "path": Coded.of([])}
-    dates = np.asarray(returns["date"])[texts(returns["path"]) == root]
-    return (str(dates.min()), str(dates.max())) if len(dates) else None
+def root_stream(root: str, tables: Mapping[str, Table]) -> tuple[np.ndarray, np.ndarray]:
+    """Return dates and net returns of the root's stream, (n_sessions,) each; empty where a run has none."""
+    returns = tables.get("returns")
+    if not returns:
+        return np.zeros(0, "datetime64[D]"), np.zeros(0)
+    own = texts(returns["path"]) == root
+    return np.asarray(returns["date"])[own].astype("datetime64[D]"), np.asarray(returns["net"])[own]
+
+
+def stream_digest(dates: np.ndarray, net: np.ndarray) -> str:
+    """Return one SHA-256 (hex) of the dates and net returns of a stream; NaN is NaN, whichever it is."""
+    return array_digest(dates.astype("datetime64[D]"), np.where(np.isnan(net), np.nan, net))
 
 
 def recorded_of(row: Mapping[str, object]) -> Recorded:

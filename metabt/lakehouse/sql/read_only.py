@@ -130,5 +130,6 @@ def explained(error: duckdb.Error) -> str:
     if "read-only" in message:
         return f"{COMMAND}: {message}"
     if isinstance(error, duckdb.CatalogException) and "Table with name" in message:
-        message += f"\ntables: {', '.join(sorted(SCHEMA))}, sweep_parameters; those of runs are in schema latest too"
+        names = sorted({*SCHEMA, "sweep_parameters", "trials"})
+        message += f"\ntables: {', '.join(names)}; those of runs are in schema latest too"
     return message
