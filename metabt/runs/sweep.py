@@ -49,6 +49,7 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
+from metabt.runs.trials.evidence import Evidence, evidence
 from metabt.runs.trials.study import study_name
 from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
@@ -449,7 +450,17 @@ class _Forest:
         else:
             record(self.source.path, asked, self.source.connection, trials=trials)
         runs = [_swept(entry, earlier) for entry in self.entries]
-        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
+        figures = self.computed, self.leaf_computed, self.seconds
+        return Sweep(name, looked, tuple(runs), *figures, notes, self._evidence())
+
+    def _evidence(self) -> Evidence:
+        """Return what the runs are worth beside everything that was tried; a study that all state narrows that."""
+        from metabt.lakehouse import attach
+
+        studies = {study_name(_config(entry).get("study")) for entry in self.entries if entry.asked}
+        with attach(self.source.path, read_only=True) as connection:
+            run_ids = [entry.run_id for entry in self.entries if entry.error is None]
+            return evidence(connection, run_ids, studies.pop() if len(studies) == 1 else None)
 
     def _trials(self, name: str, started: datetime) -> list[Trial]:
         """Return what the ledger may have to note: what was walked, what failed, and what is said to be of a study.

@@ -10,6 +10,7 @@ import numpy as np
 from metabt.analysis.summary import COLUMNS
 from metabt.runs.plan_notes import PlanNotes
 from metabt.runs.sweep_notes import SweepNotes
+from metabt.runs.trials.evidence import Evidence
 from metabt.values.markup import table
 
 
@@ -75,6 +76,8 @@ class Sweep:
     """Engine time."""
     notes: SweepNotes
     """What must be known of its ranking."""
+    evidence: Evidence | None = None
+    """What its runs are worth beside everything that was tried; None where nobody asked."""
 
     def __repr__(self) -> str:
         return f"Sweep({self._head})"

@@ -70,7 +70,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         **dict.fromkeys(("versions", "engine", "status"), "VARCHAR"),
         "started_at": "TIMESTAMP",
         "seconds": "DOUBLE",
-        **dict.fromkeys(("keep", "overrides", "error", "ledger_head", "digests", "digest"), "VARCHAR"),
+        **dict.fromkeys(("keep", "overrides", "error", "trial", "ledger_head", "digests", "digest"), "VARCHAR"),
     },
     "seals": {"name": "VARCHAR", "rows": "BIGINT", "digest": "VARCHAR"},
     "files": {"path": "VARCHAR", "bytes": "BIGINT", "sha256": "VARCHAR"},

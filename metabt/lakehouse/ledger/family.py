@@ -21,7 +21,9 @@ import numpy as np
 
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import reported
-from metabt.lakehouse.ledger.chain import read_chain
+from metabt.lakehouse.catalog.statements import literal
+from metabt.lakehouse.ledger.chain import fetched, read_chain
+from metabt.lakehouse.ledger.noting import NOTED
 from metabt.lakehouse.ledger.trial import KIND, NotedTrial, noted_trials
 from metabt.lakehouse.ledger.trial_streams import Column, columns
 from metabt.lakehouse.prices.snapshots import snapshot
@@ -90,6 +92,15 @@ class Family:
         if held:
             yield self._block(held)
 
+    @property
+    def sessions_per_year(self) -> float:
+        """What turns sessions into years: the median over its trials, each by its own first and last session."""
+        days = [
+            (date.fromisoformat(it.content["last_date"]) - date.fromisoformat(it.content["first_date"])).days
+            for it in self._trials
+        ]
+        return float(np.median([it.sessions * 365.25 / max(n, 1) for it, n in zip(self._trials, days, strict=True)]))
+
     def matrix(self) -> np.ndarray:
         """Return all excess returns at once, (n_sessions, n_trials) float64, columns in the order of `keys`."""
         return np.concatenate([np.empty((len(self.dates), 0)), *(block for _, block in self.blocks())], axis=1)
@@ -154,6 +165,13 @@ def family(
     told = {reason: tuple(left[reason]) for reason in REASONS if reason in left}
     keys = tuple(trial.key for trial in members)
     return Family(keys, dates, told, study, chain.fault, tuple(members), partial(columns, con, at=at))
+
+
+@reported
+def datasets_of(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> set[str]:
+    """Return the datasets that some trials read."""
+    rows = fetched(con, NOTED.format(literal(list(keys)))) if keys else ()
+    return {name for trial in noted_trials(rows).values() for name in trial.content["datasets"]}
 
 
 def _reason(trial: NotedTrial, datasets: set[str], study: str | None) -> str | None:

@@ -35,8 +35,8 @@ BY_BASE = (
 
 def note(
     con: duckdb.DuckDBPyConnection, trials: Sequence[Trial], streams: Mapping[str, tuple[Measured, Streamed]]
-) -> int:
-    """Add what is new of some trials to the ledger, and return how many rows that were.
+) -> dict[str, str]:
+    """Add what is new of some trials to the ledger, and return run_id -> key of the trial that it is a try of.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def note(
         if noted[key].ordinal == -place and content["stream"] is not None
     ]
     add_streams(con, longest)
-    return len(new)
+    return {trial.run_id: key for key, trial in zip(keys, trials, strict=True)}
 
 
 def _keys(con: duckdb.DuckDBPyConnection, trials: Sequence[Trial]) -> list[str]:

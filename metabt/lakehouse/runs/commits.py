@@ -11,7 +11,7 @@
    of the catalogue (metabt.lakehouse.catalog.retirement).
 4. Digests of the run and of each of its tables are recorded with it (metabt.lakehouse.runs.run_digests).
 5. Who asked for which run is written in the same transaction (metabt.lakehouse.runs.askings), and which trials they
-   are before that (metabt.lakehouse.ledger): every run records the head of the ledger.
+   are before that (metabt.lakehouse.ledger): every run records its trial's key, and the head of the ledger.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def commit_runs(
         retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
-        note(con, trials, streams)
+        keys = note(con, trials, streams)
         stored = _stored(con, list(given))
         wanted = [
             name
@@ -158,7 +158,7 @@ def commit_runs(
         _delete(con, [name for name in wanted if name in stored or name in mend])
         left = {name: given[name] for name in wanted}
         left |= _as_read({name: ({**given[name][0], **kept[name]}, given[name][1]) for name in kept})
-        left = _with_head(left, head_text(con) if left else "")
+        left = _with_head(left, keys, head_text(con) if left else "")
         for name in RUN_TABLES:
             _append(con, name, left)
         append_files(con, _files(left))
@@ -207,11 +207,11 @@ def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
     return {name: ({**run, **read}, tables) for (name, (run, tables)), read in zip(runs.items(), rows, strict=True)}
 
 
-def _with_head(runs: Mapping[str, Run], head: str) -> dict[str, Run]:
-    """Return runs with the head of the ledger, and the digest of their columns among these."""
+def _with_head(runs: Mapping[str, Run], keys: Mapping[str, str], head: str) -> dict[str, Run]:
+    """Return runs with the keys of their trials, the head of the ledger, and the digest of their columns among these."""
     found: dict[str, Run] = {}
     for name, (run, tables) in runs.items():
-        row = {**run, "ledger_head": head}
+        row = {**run, "trial": keys.get(name), "ledger_head": head}
         found[name] = {**row, "digest": row_digest(row)}, tables
     return found
 

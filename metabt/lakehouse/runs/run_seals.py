@@ -23,7 +23,7 @@ from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.runs.run_digests import LARGE, ROW_DIGEST, bitwise_sum
 from metabt.values.buffers import from_numpy, from_texts
 
-OF_DIGESTS = ("ledger_head", "digests", "digest")
+OF_DIGESTS = ("trial", "ledger_head", "digests", "digest")
 """Columns of `runs` that are read to compare the others, and the ledger, with."""
 LISTED = tuple(column for column in SCHEMA["runs"] if column not in (*LARGE, *OF_DIGESTS))
 """Columns of `runs` that lists have."""

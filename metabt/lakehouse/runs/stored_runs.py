@@ -291,6 +291,13 @@ def root_spans(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[s
     return {run_id: span for run_id, span in spans.items() if span is not None}
 
 
+@reported
+def root_trials(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, str]:
+    """Return run_id -> key of the trial that it is a try of, of runs that did not fail and are one."""
+    rows = _done_rows(con, run_ids)
+    return {run_id: str(row["trial"]) for run_id, row in rows.items() if row["trial"] is not None}
+
+
 def _done_rows(con: duckdb.DuckDBPyConnection, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return run_id -> row, without what is large, of those runs that did not fail, compared with their digests."""
     wanted = list(run_ids)
