@@ -3,7 +3,8 @@
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
 2. The best comes first (metabt.analysis.rank); what failed comes last, with its error.
-3. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
+3. Beside the Sharpe ratio stands how likely it is luck (metabt.runs.trials.evidence), and below what that means.
+4. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ import numpy as np
 
 from metabt.analysis.rank import rank
 from metabt.analysis.summary import COLUMNS, with_growth
+from metabt.values.chances import chance
 from metabt.values.overrides import differing, short_names, stated
 
 if TYPE_CHECKING:
     from metabt.runs.swept import Outlook, Sweep, Swept
+    from metabt.runs.trials.evidence import Evidence
 
 METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
 """Metrics of a configuration that are shown, in this order; the first ranks it, and the second where it has no first.
 The total return is shown where a configuration has no CAGR."""
+LUCK = "p luck"
+"""Heading of how likely it is luck, beside the first metric."""
 SHOWN = 50
 """Largest number of rows that are printed."""
 WIDEST = 40
@@ -61,13 +66,17 @@ def ranking(sweep: Sweep) -> str:
     names = short_names(differing(settings), {"rank", "run", *METRICS})
     metrics = with_growth(METRICS, [run.metrics for run in ranked])
     headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in metrics)]
+    evidence = sweep.evidence if sweep.evidence is not None and sweep.evidence.luck is not None else None
+    if evidence is not None:
+        headings.insert(-len(metrics) + 1, LUCK)
     rows = [
-        [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run, metrics)]
+        [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run, metrics, evidence)]
         for rank, (run, own) in enumerate(zip(ranked[:SHOWN], settings, strict=False), start=1)
     ]
     errors = [_first_line(run.error) if run.status == "failed" else "" for run in ranked[:SHOWN]]
     lines = _aligned([headings, *rows], left=2 + len(names), ends=["", *errors])
-    return "\n".join(lines + _unlike_rates(ranked) + _rest(sweep.sweep_id, len(ranked)))
+    said = [] if sweep.evidence is None else sweep.evidence.lines()
+    return "\n".join([*lines, *said, *_unlike_rates(ranked), *_rest(sweep.sweep_id, len(ranked))])
 
 
 def _known(distinct: int, known: int) -> str:
@@ -97,12 +106,14 @@ def _identity(rank: int, run: Swept) -> list[str]:
     return ["-" if run.status == "failed" else str(rank), run.run_id[:12]]
 
 
-def _figures(run: Swept, metrics: Sequence[str]) -> list[str]:
+def _figures(run: Swept, metrics: Sequence[str], evidence: Evidence | None) -> list[str]:
+    """Return the cells of a configuration's metrics, after the first of them how likely it is luck."""
     values = [run.metrics.get(metric, np.nan) for metric in metrics]
     formats = [COLUMNS[metric][1] for metric in metrics]
-    return [
+    first, *others = (
         form.format(value).strip() if np.isfinite(value) else "-" for value, form in zip(values, formats, strict=True)
-    ]
+    )
+    return [first, *([] if evidence is None else [chance(evidence.of(run.run_id)["p_luck"])]), *others]
 
 
 def _first_line(error: str | None) -> str:

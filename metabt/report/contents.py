@@ -42,6 +42,7 @@ from metabt.report.sweep.best import best
 from metabt.report.sweep.curves import curves as best_curves
 from metabt.report.sweep.distribution import distribution
 from metabt.report.sweep.failures import failures
+from metabt.report.sweep.luck import luck
 from metabt.report.sweep.maps import maps
 from metabt.report.sweep.optimum import optimum
 from metabt.report.sweep.parallel import parallel
@@ -77,6 +78,7 @@ OF_PAIRS: tuple[Callable[[Pair], Section], ...] = (overview, both_curves, inputs
 
 OF_SWEEPS: tuple[Callable[[Tried], Section | None], ...] = (
     best,
+    luck,
     distribution,
     best_curves,
     sensitivity,

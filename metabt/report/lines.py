@@ -120,6 +120,13 @@ def stacked(
     return traces
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """Return a number as text, a dash where there is none."""
+    if not np.isfinite(value):
+        return "\N{EN DASH}"
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def percent(value: float, digits: int = 2) -> str:
     """Return a fraction as a percentage, a dash where there is none."""
     if not np.isfinite(value):

@@ -10,8 +10,8 @@
 4. `held_folders` are temporary, and removed by the next process where their owner was killed; `freed_memory` is given
    back to the system, or shared by threads.
 5. `lazy_property` keeps what an object computes when it is first asked for, without a lock.
-6. `ranges` says which partitions, and how many of a thing, in words; `markup` writes a small table as HTML; `limits`
-   says how many of a thing a configuration may ask for.
+6. `chances` writes a probability, `ranges` says which partitions, and how many of a thing, in words; `markup` writes a
+   small table as HTML; `limits` says how many of a thing a configuration may ask for.
 7. `bucket_address` reads and checks `s3://bucket/prefix`; another kind of address is refused by name.
 
 Imports: no other room. Beyond NumPy: pyarrow in `buffers`, pandas in `frames`.

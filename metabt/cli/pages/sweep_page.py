@@ -50,6 +50,7 @@ def _tried(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Tried:
     from metabt.lakehouse.runs.sweep_members import sweep_members
     from metabt.report.root_curves import root_curves
     from metabt.report.sweep.tried import METRICS, Tried
+    from metabt.runs.trials.evidence import evidence
 
     members = sweep_members(connection, sweep_id)
     metrics = root_metrics(connection, list(dict.fromkeys(it.run_id for it in members)))
@@ -64,5 +65,6 @@ def _tried(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Tried:
         metrics={
             name: np.array([metrics.get(it.run_id, {}).get(name, np.nan) for it in members], float) for name in METRICS
         },
+        evidence=evidence(connection, [it.run_id for it in members if it.status == "ok"]),
         curves=lambda wanted: root_curves(connection, wanted),
     )

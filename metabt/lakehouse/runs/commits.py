@@ -208,7 +208,7 @@ def _as_read(runs: Mapping[str, Run]) -> dict[str, Run]:
 
 
 def _with_head(runs: Mapping[str, Run], keys: Mapping[str, str], head: str) -> dict[str, Run]:
-    """Return runs with the keys of their trials, the head of the ledger, and the digest of their columns among these."""
+    """Return runs with their trials, the head of the ledger, and the digest of their columns among these."""
     found: dict[str, Run] = {}
     for name, (run, tables) in runs.items():
         row = {**run, "trial": keys.get(name), "ledger_head": head}

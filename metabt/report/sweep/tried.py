@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from metabt.analysis.rank import rank
+from metabt.luck.verdict import Luck
+from metabt.runs.trials.evidence import Evidence
 from metabt.values.overrides import differing, in_order, short_names, stated
 
 RANKED_BY = "sharpe"
@@ -45,6 +47,9 @@ class Tried:
     """Metric -> value of each root, (n,), NaN where there is none; at least METRICS."""
     curves: Callable[[Sequence[str]], Mapping[str, Curve]] = field(repr=False, default=lambda wanted: {})
     """Returns run_id -> curve of the root of some runs."""
+
+    evidence: Evidence | None = None
+    """What they are worth beside everything that was tried; None where it is not known."""
 
     @cached_property
     def settings(self) -> list[dict[str, str]]:
@@ -85,6 +90,16 @@ class Tried:
     def score(self) -> np.ndarray:
         """Sharpe ratio of each configuration, per year, (n,)."""
         return self.metrics[RANKED_BY]
+
+    @property
+    def luck(self) -> Luck | None:
+        """What is said of the family that they are of; None where nothing is."""
+        found = None if self.evidence is None else self.evidence.luck
+        return None if found is None or found.reason is not None else found
+
+    def p_luck(self, place: int) -> float:
+        """Return how likely a configuration is luck, NaN where that is not known."""
+        return np.nan if self.evidence is None else self.evidence.of(self.run_ids[place])["p_luck"]
 
     def label(self, place: int, keys: Sequence[str] | None = None) -> str:
         """Return what tells a configuration from the others: `lookback 63, optimizer erc`."""

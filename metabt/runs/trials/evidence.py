@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.errors import StoreError
-from metabt.luck import Draws, Luck, TrialReturns, luck
+from metabt.luck.family_test import Draws
+from metabt.luck.luck import luck
+from metabt.luck.trial_returns import TrialReturns
+from metabt.luck.verdict import Luck
 from metabt.values.ranges import plural
 
 if TYPE_CHECKING:
@@ -66,19 +69,19 @@ class Evidence:
         return [*self._told(self.luck), *self._remarks()]
 
     def _told(self, found: Luck) -> Iterator[str]:
-        which = "everything tried on these data" if self.study is None else f"study '{self.study}' alone"
-        kept = sum(self.survives(run_id) for run_id in self.columns)
+        which = "on these data" if self.study is None else f"of study '{self.study}' alone"
+        kept, n_runs = sum(self.survives(run_id) for run_id in self.columns), len(self.columns)
         yield (
-            f"p luck: how likely the best of {plural(found.n_trials, 'trial')} ({which}) would look this good if none "
-            f"had an edge; {kept or 'none'} of these {'is' if kept == 1 else 'are'} beyond luck at 5 %"
+            f"p luck: how likely the best of {plural(found.n_trials, 'trial')} {which} would look this good had none a "
+            "return above cash"
         )
         best, pbo = found.best, found.overfitting
+        said = f"{kept:,} of {n_runs:,} here are beyond luck at 5 %"
         if best is not None:
-            dsr = float(found.trials.dsr[best.trial])
-            chance = (
-                "" if pbo is None else f", the best in sample is below the median out of it in {pbo.probability:.0%}"
-            )
-            yield f"the best of them: probability of a true Sharpe above 0, deflated, {dsr:.0%}{chance}"
+            said += f"; deflated probability of the best {float(found.trials.dsr[best.trial]):.0%}"
+        if pbo is not None and pbo.probability == pbo.probability:
+            said += f"; what is best in sample falls below the median after it in {pbo.probability:.0%} of splits"
+        yield said
 
     def _remarks(self) -> Iterator[str]:
         if self.left_out:
