@@ -14,6 +14,8 @@ from metabt.report.comparison.inputs import inputs
 from metabt.report.comparison.measured import measured
 from metabt.report.comparison.overview import overview
 from metabt.report.comparison.pair import Pair
+from metabt.report.luck.of_run import luck_of_run
+from metabt.report.luck.of_sweep import luck_of_sweep
 from metabt.report.run import Run
 from metabt.report.section import Section
 from metabt.report.sections.allocation import allocation
@@ -42,7 +44,6 @@ from metabt.report.sweep.best import best
 from metabt.report.sweep.curves import curves as best_curves
 from metabt.report.sweep.distribution import distribution
 from metabt.report.sweep.failures import failures
-from metabt.report.sweep.luck import luck
 from metabt.report.sweep.maps import maps
 from metabt.report.sweep.optimum import optimum
 from metabt.report.sweep.parallel import parallel
@@ -65,6 +66,7 @@ BUILDERS: tuple[Callable[[Run], Section | None], ...] = (
     rolling,
     tails,
     costs,
+    luck_of_run,
     dated,
     excluded,
     provenance,
@@ -78,7 +80,7 @@ OF_PAIRS: tuple[Callable[[Pair], Section], ...] = (overview, both_curves, inputs
 
 OF_SWEEPS: tuple[Callable[[Tried], Section | None], ...] = (
     best,
-    luck,
+    luck_of_sweep,
     distribution,
     best_curves,
     sensitivity,

@@ -17,6 +17,7 @@ from metabt.report.allocation_path import Shares, held_shares
 from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
+from metabt.runs.trials.evidence import Evidence
 from metabt.values.tables import texts
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Run:
     """Baselines and attribution, which its tables do not hold; None leaves them out."""
     source: Replayed | None = None
     """Where its datasets are found for a page that leaves those out; None for one that has them, or has no data."""
+
+    evidence: Evidence | None = None
+    """What it is worth beside everything that was tried; None where that is not known."""
 
     @cached_property
     def paths(self) -> list[str]:

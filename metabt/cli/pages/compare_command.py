@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from metabt.analysis.summary import COLUMNS, with_growth
+from metabt.analysis.summary import with_growth
 from metabt.cli.printing import Layout, notice, place, print_notes, print_rows, said_first, show
+from metabt.runs.beside.figures import figure, heading
 
 if TYPE_CHECKING:
     from metabt.runs.beside.several import Several
@@ -57,7 +58,7 @@ def table(found: Several) -> str:
         ("from", *(first for first, _ in found.spans)),
         ("to", *(last for _, last in found.spans)),
         *(
-            (COLUMNS[name][0], *(_figure(own[name], COLUMNS[name][1]) for own in named))
+            (heading(name), *(figure(name, own[name]) for own in named))
             for name in with_growth([*found.metrics], named)
         ),
     ]
@@ -70,10 +71,6 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
     )
-
-
-def _figure(value: float, form: str) -> str:
-    return form.format(value).strip() if value == value else "-"
 
 
 def _cut(text: str) -> str:

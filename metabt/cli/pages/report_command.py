@@ -21,12 +21,15 @@ from metabt.cli.printing import place, print_run_notes, show
 from metabt.errors import ConfigError
 
 if TYPE_CHECKING:
+    import duckdb
+
     from metabt.analysis.run_notes import RunNotes
     from metabt.report import Format
     from metabt.report.comparison.pair import Pair
     from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
+    from metabt.runs.trials.evidence import Evidence
     from metabt.values.tables import Table
 
 
@@ -134,11 +137,20 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
                 again.ahead()
             first.clear()
             tables = {"decisions": decisions, **load_run(connection, record.run_id, SHOWN)[1]}
-            return Run(record.row, tables, again, _source(where, record.run_id))
+            return Run(record.row, tables, again, _source(where, record.run_id), _evidence(connection, record.run_id))
+        beside = _evidence(connection, record.run_id)
     from metabt.cli.weights_command import completed_run
 
     tables = completed_run(where, record.run_id).tables
-    return Run(record.row, tables, _again(where, record.run_id, baselines, pool), _source(where, record.run_id))
+    again = _again(where, record.run_id, baselines, pool)
+    return Run(record.row, tables, again, _source(where, record.run_id), beside)
+
+
+def _evidence(connection: duckdb.DuckDBPyConnection, run_id: str) -> Evidence:
+    """Return what a run is worth beside everything that was tried on its data."""
+    from metabt.runs.trials.evidence import evidence
+
+    return evidence(connection, [run_id])
 
 
 def _source(where: str, run_id: str) -> Replayed:

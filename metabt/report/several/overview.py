@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from metabt.analysis.summary import COLUMNS, with_growth
+from metabt.analysis.summary import with_growth
 from metabt.report.section import Facts, Section
 from metabt.report.several.beside import Beside
+from metabt.runs.beside.figures import figure, heading
 
 
 def settings(beside: Beside) -> Section:
@@ -26,9 +27,7 @@ def measured(beside: Beside) -> Section:
         ("last session", *(last for _, last in several.spans)),
     ]
     for name in with_growth([*several.metrics], named):
-        heading, form = COLUMNS[name]
-        cells = (form.format(own[name]).strip() if own[name] == own[name] else "\N{EN DASH}" for own in named)
-        rows.append((heading, *cells))
+        rows.append((heading(name), *(figure(name, own[name]) for own in named)))
     note = " ".join(
         f"{text[0].upper()}{text[1:]}." for text in ["of the roots, net of costs, per year", *several.remarks()]
     )

@@ -18,12 +18,13 @@ import numpy as np
 from metabt.errors import ConfigError
 from metabt.runs.input_differences import flat, settings_of, stated_steps, text_of
 from metabt.runs.record import Record, read_record
+from metabt.runs.trials.evidence import Evidence, evidence
 from metabt.values.digests import digest
 
 if TYPE_CHECKING:
     import duckdb
 
-METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover", "cost")
+METRICS = ("sharpe", "p_luck", "total_return", "cagr", "volatility", "max_drawdown", "turnover", "cost")
 """Metrics of a root that are set beside each other."""
 NOTHING = ""
 """Text in place of a setting that a run does not have."""
@@ -43,6 +44,8 @@ class Several:
     """Metric -> value of each root, (n_runs,), NaN where there is none."""
     spans: tuple[tuple[str, str], ...]
     """First and last date of each root's returns, (n_runs,)."""
+    evidence: Evidence
+    """What they are worth beside everything that was tried."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ class Several:
         rates = {str(run.config["portfolio"].get("cash", {}).get("rate")) for run in self.runs}
         if len(rates) > 1:
             found.append("ratios are beyond unlike rates of cash: their order compares what is not alike")
-        return found
+        return [*found, *self.evidence.lines()]
 
 
 def several(con: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> Several:
@@ -103,9 +106,12 @@ def several(con: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> Several:
         raise ConfigError(f"got {len(run_ids)} run, wanted two or more to set beside each other")
     runs = tuple(read_record(con, run_id) for run_id in run_ids)
     found, spans = root_metrics(con, run_ids), root_spans(con, run_ids)
-    metrics = {name: np.array([found[run_id].get(name, np.nan) for run_id in run_ids], float) for name in METRICS}
+    beside = evidence(con, run_ids)
+    metrics = {
+        name: np.array([{**found[it], **beside.of(it)}.get(name, np.nan) for it in run_ids], float) for name in METRICS
+    }
     return Several(
-        runs, differing_settings(runs), metrics, tuple((str(spans[it][0]), str(spans[it][1])) for it in run_ids)
+        runs, differing_settings(runs), metrics, tuple((str(spans[it][0]), str(spans[it][1])) for it in run_ids), beside
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from metabt.luck.level_luck import LevelLuck, level_luck
 from metabt.luck.verdict import Luck
 from metabt.report import lines
+from metabt.report.luck.family import family
 from metabt.report.section import Chart, Facts, Section
 from metabt.report.sweep.tried import Tried
 from metabt.values.chances import chance
@@ -18,7 +17,7 @@ BINS = 40
 """Bars of the logits."""
 
 
-def luck(tried: Tried) -> Section | None:
+def luck_of_sweep(tried: Tried) -> Section | None:
     """Return the family, the evidence of its best, which choice is luck, and the logits of PBO; None without a family.
 
     Definitions are those of metabt.luck.
@@ -27,44 +26,14 @@ def luck(tried: Tried) -> Section | None:
     if found is None:
         return None
     charts = [] if found.overfitting is None else [_logits(found.overfitting.logits)]
-    tables = [_of_family(tried, found), *_levels(tried, found)]
-    return Section("luck", "How much of it is luck", [it for it in charts if it is not None], tables)
-
-
-def _of_family(tried: Tried, found: Luck) -> Facts:
     assert tried.evidence is not None  # there is a family
-    best = found.best
-    rows = [
-        (
-            "trials that compete",
-            f"{found.n_trials:,}" + (f", study {tried.evidence.study}" if tried.evidence.study else ""),
-        ),
-        ("not among them", ", ".join(f"{n:,} {why}" for why, n in tried.evidence.left_out.items()) or "none"),
-        ("draws", f"{len(found.maxima):,}, in blocks of {found.block_length or np.nan:.0f} sessions"),
-    ]
-    if best is not None:
-        trials, per_year = found.trials, found.sessions_per_year
-        rows += [
-            ("best of them: Sharpe", f"{float(trials.sharpe.per_year(per_year)[best.trial]):.2f}"),
-            ("p luck", chance(float(trials.p_luck[best.trial]))),
-            ("probability of a true Sharpe above 0 (PSR)", lines.percent(float(trials.psr[best.trial]), 1)),
-            ("the same, deflated by all trials (DSR)", lines.percent(float(trials.dsr[best.trial]), 1)),
-            ("least track record", _years(best.track_record)),
-            ("least backtest for so many trials", _years(best.backtest)),
-            ("true Sharpe at least (Rademacher, 95 %)", lines.signed(float(best.bound.per_year(per_year)))),
-        ]
-    if found.overfitting is not None:
-        rows.append(("probability of backtest overfitting (PBO)", lines.percent(found.overfitting.probability, 0)))
-    note = (
-        "p luck is how likely the best of all trials would look this good had none a return above cash, at the trials' "
-        "own correlation; the least backtest is how long one must be lest the best of so many is expected to look like "
-        "this by luck alone. PBO is how often the best of one half of the time is below the median in the other."
+    tables = [family(tried.evidence), *_levels(tried, found)]
+    return Section(
+        "luck",
+        "How much of it is luck",
+        [it for it in charts if it is not None],
+        [it for it in tables if it is not None],
     )
-    return Facts(("", "Value"), rows, note, "The family", "words")
-
-
-def _years(value: float) -> str:
-    return f"{value:.1f} years" if math.isfinite(value) else "no length is enough"
 
 
 def _levels(tried: Tried, found: Luck) -> list[Facts]:
