@@ -83,6 +83,41 @@ def test_the_other_way_round_is_the_reciprocal() -> None:
     assert gross(one).to_numpy() == pytest.approx(gross(other).to_numpy(), abs=1e-13)
 
 
+@pytest.mark.parametrize("name", ["fx:EURUSD", "fx:USDEUR"])
+def test_a_leaf_earns_by_the_rates_of_its_own_dataset_whatever_its_siblings_have(name: str) -> None:
+    """Its own rate counts the other way round too, before one that is called as it should be, of another dataset."""
+    worth = np.array([row["value"] for row in EURO])
+    own = rate(name, worth if name == "fx:EURUSD" else 1 / worth)
+    leaf = {**ALONE, "currency": "USD", "dataset": "home", "universe": ["A", "B"]}
+    away = {**leaf, "dataset": "away", "universe": ["C"]}
+    frames = {"home": frame()[["A", "B"]], "away": frame()[["C"]]}
+
+    def beside(others: Rows | None) -> metabt.Result:
+        beside_prices = {
+            "home": {"assets": dated_table("assets", lives(A="EUR")), "rates": dated_table("rates", own)},
+            "away": {"rates": dated_table("rates", others or [])} if others else {},
+        }
+        tree = {"name": "t", **ALONE, "currency": "USD", "sleeves": {"one": leaf, "two": away}}
+        return metabt.backtest(tree, frames, tables={it: of for it, of in beside_prices.items() if of})
+
+    alone = gross(beside(None), "t/one")
+    for others in (rate("fx:EURUSD", 2 * walk(10)), rate("fx:USDEUR", walk(11))):
+        assert gross(beside(others), "t/one").tolist() == alone.tolist()
+
+
+def test_rates_of_two_other_datasets_that_say_unlike_things_are_refused() -> None:
+    frames = {name: frame()[[asset]] for name, asset in (("home", "A"), ("one", "B"), ("two", "C"))}
+    tables = {
+        "home": {"assets": dated_table("assets", lives(A="EUR"))},
+        "one": {"rates": dated_table("rates", EURO)},
+        "two": {"rates": dated_table("rates", rate("fx:USDEUR", walk(11)))},
+    }
+    sleeves = {name: {**ALONE, "dataset": name, "universe": "all"} for name in frames}
+    tree = {"name": "t", **ALONE, "currency": "USD", "sleeves": sleeves}
+    with pytest.raises(ConfigError, match="'fx:EURUSD' or 'fx:USDEUR', which datasets 'one' and 'two' have"):
+        metabt.backtest(tree, frames, tables=tables)
+
+
 HEDGED = {"universe": ["A"], "currency": "USD", "cash": 0.05, "hedged": {"EUR": 0.02}}
 
 
