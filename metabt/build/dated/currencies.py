@@ -55,13 +55,16 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
     Raises
     ------
     ConfigError
-        For an asset whose currency no rate of exchange converts, or rates that datasets have with unlike rows.
+        For an asset whose currency no rate of exchange converts, rates that datasets have with unlike rows, or hedges
+        of named currencies of which a tree holds none, but others.
     DataError
         For an asset with two currencies.
     """
     held: dict[tuple[str, str], dict[str, Leaf]] = {}  # (dataset, currency) -> leaves by digest
     paths: dict[str, str] = {}
+    hedging: list[tuple[str, list[str]]] = []  # of each tree that hedges, its name and the leaves that do, by digest
     for tree in trees:
+        hedging.append((tree.name, [leaf.digest for _, leaf in tree.leaves() if leaf.hedged is not None]))
         for path, leaf in tree.leaves():
             if leaf.hedged is not None and (leaf.currency is None or leaf.cash.rate is None):
                 raise ConfigError(
@@ -72,6 +75,7 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
                 held.setdefault((leaf.dataset, leaf.currency), {})[leaf.digest] = leaf
                 paths.setdefault(leaf.digest, path)
     hedged: dict[str, tuple[str, ...]] = {}
+    left: dict[str, str] = {}  # spec digest of a leaf that hedges -> a currency that it holds and does not hedge
     found, of_leaf, over = dict(datasets), dict[str, str](), dict[str, str]()
     for (name, base), leaves in held.items():
         own = currencies_in(datasets[name], base)
@@ -90,8 +94,18 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
                 if leaf.hedged is not None:
                     abroad = sorted({own[it] for it in leaf.universe if it in own})
                     hedged[key] = tuple(it for it in abroad if leaf.hedged.rate_of(it) is not None)
+                    if bare := [it for it in abroad if it not in hedged[key]]:
+                        left[key] = bare[0]
                     for currency in hedged[key]:
                         rate_abroad(f"sleeve '{paths[key]}'", leaf, currency, datasets)
+    for name, keys in hedging:
+        first = next((key for key in keys if key in left), None)
+        if first is not None and not any(hedged.get(key) for key in keys):
+            raise ConfigError(
+                f"sleeve '{paths[first]}' is hedged, and none of the currencies that hedged of '{name}' names is one "
+                f"that it holds, such as {left[first]}; name it, as in hedged: {{{left[first]}: NAME}}, or take hedged "
+                "out"
+            )
     return Homes(found, of_leaf, over, hedged)
 
 

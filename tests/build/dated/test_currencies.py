@@ -137,6 +137,20 @@ def test_at_parity_a_hedged_holding_with_zero_local_return_earns_the_difference_
     assert got[after].std() < bare[after].std() / 5
 
 
+def test_hedges_of_other_currencies_than_are_held_are_refused() -> None:
+    """A tree that asks for hedges and would have none: {GBP: ...} over euros, or the tree's own currency."""
+    for named in ({"GBP": 0.02}, {"USD": 0.02}):
+        with pytest.raises(
+            ConfigError, match=r"sleeve 't' is hedged, and none .* such as EUR; name it, as in hedged: {"
+        ):
+            run({**HEDGED, "hedged": named}, lives(A="EUR"), EURO)
+    both = run({**HEDGED, "hedged": {"EUR": 0.02, "GBP": 0.02}}, lives(A="EUR"), EURO)
+    assert gross(both).tolist() == gross(run(HEDGED, lives(A="EUR"), EURO)).tolist()
+    assert len(
+        run({**HEDGED, "hedged": {"GBP": 0.02}}, [], []).returns("t")
+    )  # where nothing is abroad, nothing is asked
+
+
 def test_a_hedge_is_in_the_flattened_book_and_costs_what_its_rows_say() -> None:
     free, dear = (run({**HEDGED, "costs": costs}, lives(A="EUR"), EURO) for costs in ({}, {"borrow_bp": 5000}))
     weights = free.tables["weights"]["symbol"]
