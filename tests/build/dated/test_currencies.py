@@ -199,6 +199,18 @@ def test_a_rate_of_another_pair_is_in_no_identity_and_those_that_are_read_are() 
     moved = [*EURO[:-1], {**EURO[-1], "value": 9.0}]
     assert run(HEDGED, lives(A="EUR"), moved).run_id != one.run_id
     named = {**HEDGED, "hedged": {"EUR": "estr"}}
+    dearer = [{**row, "value": 1.1 * float(str(row["value"]))} for row in EURO[-20:]]
+    still = frame()
+    still.loc[DAYS[30] :, "A"] = np.nan  # held on at its last price, and hedged, in sessions without one
+    kept = {
+        **HEDGED,
+        "universe": ["A", "B"],
+        "schedule": {"every": 1000},
+        "stale_after": 500,
+        "start": str(DAYS[5].date()),
+    }
+    runs = [run(kept, lives(A="EUR"), it, still) for it in (EURO, EURO[:-20] + dearer)]
+    assert runs[0].run_id != runs[1].run_id and gross(runs[0]).tolist() != gross(runs[1]).tolist()
     paid = [run(named, lives(A="EUR"), EURO + rate("estr", it, count=360.0)).run_id for it in (0.01, 0.02)]
     assert paid[0] != paid[1]
 
