@@ -1,6 +1,7 @@
 """Touched runs: stored runs that read what has changed between two snapshots.
 
-1. A run read the symbols of its leaves and its benchmark, and the tables that its sleeves read, of its own snapshot.
+1. A run read the symbols of its leaves and its benchmark, what their assets turn into (a merger, a spin-off), and the
+   tables that its sleeves read, of its own snapshot.
 2. Of a run whose snapshot is not after the first of the two, everything that changed counts; of one in between, what
    still differs from its own snapshot to the second. Where its own has expired, everything does.
 3. What is dated after its last session does not count: its end, or its datasets' last session then.
@@ -19,7 +20,8 @@ import duckdb
 import numpy as np
 
 from metabt.data.point_in_time.lives import Lives
-from metabt.data.point_in_time.tables import DatedTable
+from metabt.data.point_in_time.tables import PointInTime
+from metabt.data.point_in_time.with_events import turned_into
 from metabt.errors import StoreError
 from metabt.lakehouse.catalog.connection_loss import reported
 from metabt.lakehouse.catalog.statements import execute
@@ -84,7 +86,7 @@ def touched_runs(con: Con, changes: Changes, before: int, after: int) -> list[To
     """
     everything = _touching(changes)
     rows = [row for row in sound_runs(con) if row["status"] == "ok" and row["snapshot"] < after]
-    configs, renamed = _configs(con), _renamed(con, after)
+    configs, known = _configs(con), _known(con, after)
     still: dict[int, _Touching] = {}
     lasts: dict[int, dict[str, np.datetime64]] = {}
     found = []
@@ -95,7 +97,7 @@ def touched_runs(con: Con, changes: Changes, before: int, after: int) -> list[To
             still[at] = everything if at == before else _still(con, everything, at, after)
         if own not in lasts:
             lasts[own] = _lasts(con, own, before)
-        hits = sorted(_hits(config, still[at], lasts[own], _symbols(config, renamed)))
+        hits = sorted(_hits(config, still[at], lasts[own], _symbols(config, known)))
         if hits:
             by = tuple(sorted({text for _, text in hits}))
             found.append(TouchedRun(row["run_id"], row["portfolio"], own, hits[0][0], by))
@@ -154,13 +156,13 @@ def _lasts(con: Con, at: int, otherwise: int) -> dict[str, np.datetime64]:
     return {}
 
 
-def _renamed(con: Con, at: int) -> dict[str, DatedTable]:
-    """Return dataset -> its table `assets`, of those that have one."""
-    names = datasets_with(con, "assets", at)
-    return {name: known.tables["assets"] for name, known in load_point_in_time(con, names, at).items()}
+def _known(con: Con, at: int) -> dict[str, PointInTime]:
+    """Return dataset -> what is dated beside its prices, of those in which an asset is more than its symbol."""
+    names = sorted({name for table in ("assets", "actions") for name in datasets_with(con, table, at)})
+    return load_point_in_time(con, names, at)
 
 
-def _symbols(config: Mapping[str, Any], renamed: Mapping[str, DatedTable]) -> dict[str, tuple[str, ...]]:
+def _symbols(config: Mapping[str, Any], known: Mapping[str, PointInTime]) -> dict[str, tuple[str, ...]]:
     """Return dataset -> the symbols of its prices that a run reads."""
     wanted: dict[str, set[str]] = {}
     for leaf in _leaves(config["portfolio"]):
@@ -168,8 +170,9 @@ def _symbols(config: Mapping[str, Any], renamed: Mapping[str, DatedTable]) -> di
     if "benchmark" in config:
         name, _, symbol = str(config["benchmark"]["name"]).partition(":")
         wanted.setdefault(name, set()).add(symbol)
-    for name in wanted.keys() & renamed.keys():
-        wanted[name] |= set(Lives.of(tuple(sorted(wanted[name])), renamed[name]).symbols_of(wanted[name]))
+    for name in wanted.keys() & known.keys():
+        assets = turned_into(known[name], tuple(sorted(wanted[name])))
+        wanted[name] |= {*assets, *Lives.of(assets, known[name].tables.get("assets")).symbols_of(assets)}
     return {name: tuple(sorted(symbols)) for name, symbols in wanted.items()}
 
 
@@ -189,15 +192,18 @@ def _hits(
             day = changed.symbols.get((name, symbol))
             if day is not None and day <= ends[name]:
                 yield day, f"{name} {symbol}"
-    specs = [config["portfolio"], *_leaves(config["portfolio"])]
+    specs = [*_sleeves(config["portfolio"])]
     for each in changed.tables:
-        read = [spec for spec in specs if "universe" in spec or each.table == "rates"]
+        read = [spec for spec in specs if "universe" in spec or each.table in ("rates", "schedules")]
         if each.date <= max(ends.values()) and any(reads_table(spec, each) for spec in read):
             yield each.date, f"{each.table} of {each.dataset}: {each.first}"
 
 
-def _leaves(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if "children" not in node:
-        yield node
+def _sleeves(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
     for child in node.get("children", ()):
-        yield from _leaves(child)
+        yield from _sleeves(child)
+
+
+def _leaves(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (sleeve for sleeve in _sleeves(node) if "children" not in sleeve)

@@ -27,6 +27,7 @@ from metabt.build.step_checks import steps_of
 from metabt.data.calendars import calendar_of
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.cost_rates import EVERY
+from metabt.data.point_in_time.currencies import exchange_name
 from metabt.data.point_in_time.hedging import hedge_name
 from metabt.engines.backtest_engine import check_shape
 from metabt.errors import ConfigError, StoreError
@@ -153,7 +154,10 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
     found, homes = {}, homes_of([tree], datasets)
     hedged = {leaf.digest: leaf.hedged for _, leaf in tree.leaves() if leaf.hedged is not None}
     abroad = [hedged[key].rate_of(it) for key, currencies in homes.hedged.items() for it in currencies]
-    hedges = sorted({hedge_name(it) for currencies in homes.hedged.values() for it in currencies})
+    sold, base = sorted({it for currencies in homes.hedged.values() for it in currencies}), str(tree.spec.currency)
+    hedges = [hedge_name(it) for it in sold]
+    # a hedge earns in sessions too in which no asset of its currency has a price, which digests of these do not cover
+    exchanged = [pair for it in sold for pair in (exchange_name(it, base), exchange_name(base, it))]
     for name, symbols in wanted([tree]).items():
         facts = datasets[name].facts
         drawn = {
@@ -166,7 +170,7 @@ def data_digests(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, str
         outside = {leaf.signal for _, leaf in tree.leaves() if leaf.dataset == name and leaf.signal is not None}
         if outside and SIGNALS in tables:
             beside.append(tables[SIGNALS].of_firsts(sorted(outside)).digest)
-        rates = [it for it in (tree.spec.cash.rate, *abroad) if isinstance(it, str)]
+        rates = [it for it in (tree.spec.cash.rate, *abroad, *exchanged) if isinstance(it, str)]
         if rates and RATES in tables:
             beside.append(tables[RATES].of_firsts(sorted(set(rates))).digest)
         if COSTS in tables:

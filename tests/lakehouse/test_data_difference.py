@@ -256,3 +256,45 @@ def test_many_symbols_are_read_some_at_a_time(
     parts = metabt.diff_data(at["before"], lakehouse=lake).changes
     assert isinstance(whole, Changes) and all(isinstance(it, PriceRows) for it in whole.prices)
     assert [*parts.rows()] == [*whole.rows()]
+
+
+def test_a_run_is_touched_by_what_its_assets_turn_into_and_by_days_of_a_meta_sleeves_schedule(tmp_path: Path) -> None:
+    """Whose identity is another on the data of now had read what changed, and is named."""
+    lake, frame = tmp_path / "lake", prices().iloc[:120]
+    days = [str(day.date()) for day in frame.index]
+    ends = frame.copy()
+    ends.loc[days[80] :, "AA"] = np.nan
+    raw = ends.rename_axis("date")
+    metabt.ingest(raw, dataset="stocks", lakehouse=lake, adjusted=False)
+    merger = pd.DataFrame({"asset": ["AA"], "ex_date": [days[80]], "kind": "merger", "ratio": [1.2], "into": ["CC"]})
+    ingest_table(lake, "stocks", merger, "actions")
+    meetings = pd.DataFrame({"name": "fomc", "date": days[30::15], "known_at": days[0]})
+    ingest_table(lake, "stocks", meetings, "schedules")
+    leaf = {"dataset": "stocks", "lookback": 5, "optimizer": "equal", "universe": ["AA", "BB"]}
+    beneath = {"d": {**leaf, "universe": ["DD"]}}
+    inner = {"lookback": 5, "optimizer": "equal", "schedule": {"dates": "fomc"}, "sleeves": beneath}
+    trees = [
+        {**leaf, "name": "merging"},
+        {"name": "meeting", "lookback": 5, "optimizer": "equal", "sleeves": {"inner": inner}},
+        {**leaf, "name": "neither", "universe": ["DD", "EE"]},
+    ]
+
+    def asked() -> dict[str, str]:
+        return {str(tree["name"]): metabt.backtest(tree, lake).run_id for tree in trees}
+
+    def now() -> int:
+        with attach(lake, read_only=True) as con:
+            return int(con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()[0][0])
+
+    def touched(since: int, before: dict[str, str]) -> set[str]:
+        found = {run.portfolio for run in metabt.diff_data(since, lakehouse=lake).runs}
+        assert found == {name for name, run_id in asked().items() if run_id != before[name]}
+        return found
+
+    before, since = asked(), now()
+    raw.loc[days[80], "CC"] *= 1.1
+    metabt.ingest(raw, dataset="stocks", lakehouse=lake)
+    assert touched(since, before) == {"merging"}
+    before, since = asked(), now()
+    ingest_table(lake, "stocks", pd.DataFrame({"name": "fomc", "date": [days[50]], "known_at": [days[0]]}), "schedules")
+    assert touched(since, before) == {"meeting"}

@@ -4,7 +4,8 @@
 2. Then it reads the dataset `NAME in CURRENCY`, which has the assets of all such leaves, with the returns of foreign
    ones converted (metabt.data.point_in_time.converted); it is made over the dataset NAME, and read where that is.
 3. The exchange of a currency is a rate of a table `rates`: `fx:EURUSD` or, where there is none, one over `fx:USDEUR`.
-   Crosses over a third currency are not made: nothing says which was traded.
+   What the asset's own dataset has counts before what others have, whichever of the two it is: a leaf earns the same
+   beside any sibling. Crosses over a third currency are not made: nothing says which was traded.
 4. A leaf that is hedged holds, beside its assets, a forward on each foreign currency of its universe
    (metabt.data.point_in_time.hedging).
 5. Sessions in which the newest rate is older than a leaf's `stale_after`, or there is none yet, are counted.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabt.build.dated.named_rates import named_rate, rate_names
+from metabt.build.dated.named_rates import named_rate, rate_names, rate_of
 from metabt.data.dataset import Dataset
 from metabt.data.point_in_time.accrual import Rate
 from metabt.data.point_in_time.converted import Foreign, converted
@@ -54,13 +55,16 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
     Raises
     ------
     ConfigError
-        For an asset whose currency no rate of exchange converts, or rates that datasets have with unlike rows.
+        For an asset whose currency no rate of exchange converts, rates that datasets have with unlike rows, or hedges
+        of named currencies of which a tree holds none, but others.
     DataError
         For an asset with two currencies.
     """
     held: dict[tuple[str, str], dict[str, Leaf]] = {}  # (dataset, currency) -> leaves by digest
     paths: dict[str, str] = {}
+    hedging: list[tuple[str, list[str]]] = []  # of each tree that hedges, its name and the leaves that do, by digest
     for tree in trees:
+        hedging.append((tree.name, [leaf.digest for _, leaf in tree.leaves() if leaf.hedged is not None]))
         for path, leaf in tree.leaves():
             if leaf.hedged is not None and (leaf.currency is None or leaf.cash.rate is None):
                 raise ConfigError(
@@ -71,6 +75,7 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
                 held.setdefault((leaf.dataset, leaf.currency), {})[leaf.digest] = leaf
                 paths.setdefault(leaf.digest, path)
     hedged: dict[str, tuple[str, ...]] = {}
+    left: dict[str, str] = {}  # spec digest of a leaf that hedges -> a currency that it holds and does not hedge
     found, of_leaf, over = dict(datasets), dict[str, str](), dict[str, str]()
     for (name, base), leaves in held.items():
         own = currencies_in(datasets[name], base)
@@ -89,8 +94,18 @@ def homes_of(trees: Iterable[Sleeve], datasets: Mapping[str, Dataset]) -> Homes:
                 if leaf.hedged is not None:
                     abroad = sorted({own[it] for it in leaf.universe if it in own})
                     hedged[key] = tuple(it for it in abroad if leaf.hedged.rate_of(it) is not None)
+                    if bare := [it for it in abroad if it not in hedged[key]]:
+                        left[key] = bare[0]
                     for currency in hedged[key]:
                         rate_abroad(f"sleeve '{paths[key]}'", leaf, currency, datasets)
+    for name, keys in hedging:
+        first = next((key for key in keys if key in left), None)
+        if first is not None and not any(hedged.get(key) for key in keys):
+            raise ConfigError(
+                f"sleeve '{paths[first]}' is hedged, and none of the currencies that hedged of '{name}' names is one "
+                f"that it holds, such as {left[first]}; name it, as in hedged: {{{left[first]}: NAME}}, or take hedged "
+                "out"
+            )
     return Homes(found, of_leaf, over, hedged)
 
 
@@ -173,16 +188,31 @@ def exchange_of(who: str, currency: str, base: str, read: str, datasets: Mapping
         Where no dataset has the rate, or several have it with unlike rows.
     """
     there, back = exchange_name(currency, base), exchange_name(base, currency)
-    for name, inverted in ((there, False), (back, True)):
-        rate = named_rate(f"{who} is in {currency}, the tree in {base}, by the rate", name, [read], datasets)
-        if rate is not None:
-            return Exchange.of(rate, inverted=inverted)
+    for names in ([read], sorted(datasets)):
+        found = {it: exchange for it in names if (exchange := _exchange(datasets[it], there, back)) is not None}
+        if found:
+            (first, (name, rate)), *others = found.items()
+            for other, (called, rows) in others:
+                if called != name or not rate.agrees(rows):
+                    told = " or ".join(f"'{it}'" for it in sorted({name, called}))
+                    raise ConfigError(
+                        f"{who} is in {currency}, the tree in {base}, by the rate {told}, which datasets '{first}' and "
+                        f"'{other}' have with unlike rows; ingest those that are meant with its own: metabt ingest "
+                        f"FILE --dataset {read} --table rates"
+                    )
+            return Exchange.of(rate, inverted=name == back)
     known = sorted(it for it in rate_names(datasets) if it.startswith("fx:"))
-    others = f" (there are {', '.join(known[:5])}: crosses over a third currency are not made)" if known else ""
+    listed = f" (there are {', '.join(known[:5])}: crosses over a third currency are not made)" if known else ""
     raise ConfigError(
         f"{who} is in {currency} and the tree in {base}, and no dataset of the tree has the rate '{there}' or "
-        f"'{back}'{others}; ingest it: metabt ingest FILE --dataset {read} --table rates, or leave the asset out"
+        f"'{back}'{listed}; ingest it: metabt ingest FILE --dataset {read} --table rates, or leave the asset out"
     )
+
+
+def _exchange(dataset: Dataset, there: str, back: str) -> tuple[str, Rate] | None:
+    """Return what a dataset calls a rate of exchange, `there` or else the other way round, and its rows."""
+    found = ((name, rate_of(dataset, name)) for name in (there, back))
+    return next(((name, rate) for name, rate in found if rate is not None), None)
 
 
 @dataclass(frozen=True)

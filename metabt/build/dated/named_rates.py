@@ -32,7 +32,7 @@ def named_rate(what: str, name: str, read: Iterable[str], datasets: Mapping[str,
         For a rate that several datasets have with unlike rows.
     """
     for names in (sorted(read), sorted(datasets)):
-        found = {it: rate for it in names if (rate := _rate(datasets[it], name)) is not None}
+        found = {it: rate for it in names if (rate := rate_of(datasets[it], name)) is not None}
         if found:
             (first, one), *others = found.items()
             for other, rate in others:
@@ -71,6 +71,7 @@ def rate_names(datasets: Mapping[str, Dataset]) -> set[str]:
     return {name for table in tables if table is not None for name in table.first_texts}
 
 
-def _rate(dataset: Dataset, name: str) -> Rate | None:
+def rate_of(dataset: Dataset, name: str) -> Rate | None:
+    """Return the rows of a rate that a dataset has by a name; None where it has none."""
     table = dataset.facts.point_in_time.tables.get(RATES)
     return None if table is None or name not in table.first_texts else Rate.of(table, name)

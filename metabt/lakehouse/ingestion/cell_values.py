@@ -3,7 +3,7 @@
 1. A number is a number, or its text in the way that the source writes numbers (`number_texts`).
 2. A date is a date, or text that proves what it means (`date_texts`), or text in a stated format. A stamp with a time
    of day belongs to the calendar date *as written, in its own time zone*: midnight in Tokyo stays that Tokyo date.
-3. A symbol is any printable text, stripped. It is data, never code.
+3. A symbol is any printable text, stripped, that is not the name of a hedge. It is data, never code.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metabt.data.point_in_time.hedging import PREFIX, is_hedge
 from metabt.errors import DataError
 from metabt.lakehouse.ingestion import date_texts
 from metabt.lakehouse.ingestion.number_texts import PLAIN, NumberFormat, is_text, trimmed
@@ -143,13 +144,15 @@ def symbol(text: str) -> str:
     Raises
     ------
     DataError
-        When it is empty or holds a control character.
+        When it is empty, holds a control character, or is what the hedge of a currency would be called.
     """
     stripped = text.strip()
     if not stripped:
         raise DataError("a symbol is empty; name every price column, and fill in the symbol of every row")
     if not stripped.isprintable():
         raise DataError(f"symbol {stripped!r} holds an unprintable character; remove it")
+    if is_hedge(stripped):
+        raise DataError(f"symbol '{stripped}' begins as hedges of currencies do ({PREFIX}EUR); call it by another name")
     return stripped
 
 

@@ -1,7 +1,7 @@
 """Coherence: what rows of a table may not say together, and what they may not say against prices.
 
 1. Of members and assets the newest row known of each matter counts. No asset is a member twice at once, or has two
-   symbols; no symbol is two assets at once.
+   symbols; no symbol is two assets at once. An asset has one currency through all of its lives.
 2. An asset dies once, and merges once.
 3. A delisting is not before the last price, but for that of the very session in which it takes effect.
 4. What is received for an asset that has prices has prices, or a life in `assets`: it could not be valued otherwise.
@@ -40,6 +40,7 @@ def check_together(found: Merged) -> None:
     if name == "assets":
         _refuse_overlaps(found, ("asset",), "the asset has another symbol then")
         _refuse_overlaps(found, ("symbol",), "its symbol is another asset's then")
+        _refuse_second_currency(found)
     if name == "delistings":
         _refuse_second(found, np.ones(len(found.numbers), np.bool_), "the asset is delisted already")
     if name == "signals":
@@ -108,6 +109,22 @@ def _refuse_second(found: Merged, which: np.ndarray, said: str) -> None:
         raise DataError(
             f"{_told(found, int(place))}: {said}, by {_row(found, int(other))} on {date}{_in_all(len(again))}; "
             "keep one of them, or, where the file is all that there is, say that it replaces the table"
+        )
+
+
+def _refuse_second_currency(found: Merged) -> None:
+    places, currency = newest(found.rows, "assets"), _texts(found.rows, "currency")
+    places = places[currency.codes[places] >= 0]
+    group = groups(taken(found.rows, places), ("asset",)) if len(places) else places
+    order = np.lexsort((found.numbers[places], group))
+    group, codes = group[order], plain(currency)[places[order]]
+    unlike = np.flatnonzero((group[1:] == group[:-1]) & (codes[1:] != codes[:-1]))
+    if len(unlike):
+        place, other = int(places[order[unlike[0] + 1]]), int(places[order[unlike[0]]])
+        raise DataError(
+            f"{_told(found, place)}: it is in {cell(currency, place)}, and in {cell(currency, other)} by "
+            f"{_row(found, other)}{_in_all(len(unlike))}; an asset has one currency: correct its rows, or make two "
+            "assets of it"
         )
 
 

@@ -10,21 +10,25 @@
    until then.
 5. `rate ends early`: its last row is more than a month before the last session, and holds on; the value is the days.
 6. `gap in a rate`: more than a month lies between two rows of a rate within the sessions; the longest, in days.
-7. `costs of no asset`: rows of costs are of an asset that has no prices; the value is how many.
+7. `costs of no asset`: rows of costs are of an asset that has no prices, and of no hedge either; the value is how many.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 
 import numpy as np
 
 from metabt.data.point_in_time.cost_rates import EVERY
+from metabt.data.point_in_time.hedging import PREFIX
 from metabt.data.point_in_time.lives import EVER, Lives
 from metabt.data.point_in_time.tables import DatedTable
 from metabt.values.tables import texts
 
+HEDGE = re.compile(PREFIX + "[A-Z]{3}")
+"""What the hedge of a currency is called in costs."""
 MONTH = 31
 """Days for which a value of a rate may hold before that is odd."""
 OF = {
@@ -151,7 +155,7 @@ def _of_rates(rates: DatedTable, sessions: np.ndarray) -> Iterator[Found]:
 
 def _of_nobody(costs: DatedTable, priced: Spans) -> Iterator[Found]:
     for name in costs.first_texts:
-        if name != EVERY and name not in priced:
+        if name != EVERY and name not in priced and not HEDGE.fullmatch(name):
             rows = costs.rows_of(name)
             yield name, costs.numbers("first_date")[rows][0].item(), "costs of no asset", float(rows.stop - rows.start)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metabt.data.point_in_time.hedging import PREFIX, is_hedge
 from metabt.data.point_in_time.tables import COLUMNS, DATE, KINDS, TEXT
 from metabt.lakehouse.point_in_time.incoming import DATED, OWN_DATE, Incoming
 from metabt.values.ranges import plural
@@ -224,6 +225,11 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             lambda it: _fits(_texts(it, "currency"), lambda text: not CURRENCY.fullmatch(text)),
             "its currency is no code of three capital letters",
             "write such as USD, or leave it empty",
+        ),
+        Rule(
+            lambda it: _fits(_texts(it, "asset"), is_hedge),
+            "its asset begins as hedges of currencies do",
+            f"call it by another name than {PREFIX}...",
         ),
     ),
     "actions": (

@@ -83,6 +83,41 @@ def test_the_other_way_round_is_the_reciprocal() -> None:
     assert gross(one).to_numpy() == pytest.approx(gross(other).to_numpy(), abs=1e-13)
 
 
+@pytest.mark.parametrize("name", ["fx:EURUSD", "fx:USDEUR"])
+def test_a_leaf_earns_by_the_rates_of_its_own_dataset_whatever_its_siblings_have(name: str) -> None:
+    """Its own rate counts the other way round too, before one that is called as it should be, of another dataset."""
+    worth = np.array([row["value"] for row in EURO])
+    own = rate(name, worth if name == "fx:EURUSD" else 1 / worth)
+    leaf = {**ALONE, "currency": "USD", "dataset": "home", "universe": ["A", "B"]}
+    away = {**leaf, "dataset": "away", "universe": ["C"]}
+    frames = {"home": frame()[["A", "B"]], "away": frame()[["C"]]}
+
+    def beside(others: Rows | None) -> metabt.Result:
+        beside_prices = {
+            "home": {"assets": dated_table("assets", lives(A="EUR")), "rates": dated_table("rates", own)},
+            "away": {"rates": dated_table("rates", others or [])} if others else {},
+        }
+        tree = {"name": "t", **ALONE, "currency": "USD", "sleeves": {"one": leaf, "two": away}}
+        return metabt.backtest(tree, frames, tables={it: of for it, of in beside_prices.items() if of})
+
+    alone = gross(beside(None), "t/one")
+    for others in (rate("fx:EURUSD", 2 * walk(10)), rate("fx:USDEUR", walk(11))):
+        assert gross(beside(others), "t/one").tolist() == alone.tolist()
+
+
+def test_rates_of_two_other_datasets_that_say_unlike_things_are_refused() -> None:
+    frames = {name: frame()[[asset]] for name, asset in (("home", "A"), ("one", "B"), ("two", "C"))}
+    tables = {
+        "home": {"assets": dated_table("assets", lives(A="EUR"))},
+        "one": {"rates": dated_table("rates", EURO)},
+        "two": {"rates": dated_table("rates", rate("fx:USDEUR", walk(11)))},
+    }
+    sleeves = {name: {**ALONE, "dataset": name, "universe": "all"} for name in frames}
+    tree = {"name": "t", **ALONE, "currency": "USD", "sleeves": sleeves}
+    with pytest.raises(ConfigError, match="'fx:EURUSD' or 'fx:USDEUR', which datasets 'one' and 'two' have"):
+        metabt.backtest(tree, frames, tables=tables)
+
+
 HEDGED = {"universe": ["A"], "currency": "USD", "cash": 0.05, "hedged": {"EUR": 0.02}}
 
 
@@ -100,6 +135,20 @@ def test_at_parity_a_hedged_holding_with_zero_local_return_earns_the_difference_
     bare = gross(run({**HEDGED, "hedged": False}, lives(A="EUR"), EURO, still))
     after = got.index > sessions[firsts[0]]
     assert got[after].std() < bare[after].std() / 5
+
+
+def test_hedges_of_other_currencies_than_are_held_are_refused() -> None:
+    """A tree that asks for hedges and would have none: {GBP: ...} over euros, or the tree's own currency."""
+    for named in ({"GBP": 0.02}, {"USD": 0.02}):
+        with pytest.raises(
+            ConfigError, match=r"sleeve 't' is hedged, and none .* such as EUR; name it, as in hedged: {"
+        ):
+            run({**HEDGED, "hedged": named}, lives(A="EUR"), EURO)
+    both = run({**HEDGED, "hedged": {"EUR": 0.02, "GBP": 0.02}}, lives(A="EUR"), EURO)
+    assert gross(both).tolist() == gross(run(HEDGED, lives(A="EUR"), EURO)).tolist()
+    assert len(
+        run({**HEDGED, "hedged": {"GBP": 0.02}}, [], []).returns("t")
+    )  # where nothing is abroad, nothing is asked
 
 
 def test_a_hedge_is_in_the_flattened_book_and_costs_what_its_rows_say() -> None:
@@ -150,6 +199,18 @@ def test_a_rate_of_another_pair_is_in_no_identity_and_those_that_are_read_are() 
     moved = [*EURO[:-1], {**EURO[-1], "value": 9.0}]
     assert run(HEDGED, lives(A="EUR"), moved).run_id != one.run_id
     named = {**HEDGED, "hedged": {"EUR": "estr"}}
+    dearer = [{**row, "value": 1.1 * float(str(row["value"]))} for row in EURO[-20:]]
+    still = frame()
+    still.loc[DAYS[30] :, "A"] = np.nan  # held on at its last price, and hedged, in sessions without one
+    kept = {
+        **HEDGED,
+        "universe": ["A", "B"],
+        "schedule": {"every": 1000},
+        "stale_after": 500,
+        "start": str(DAYS[5].date()),
+    }
+    runs = [run(kept, lives(A="EUR"), it, still) for it in (EURO, EURO[:-20] + dearer)]
+    assert runs[0].run_id != runs[1].run_id and gross(runs[0]).tolist() != gross(runs[1]).tolist()
     paid = [run(named, lives(A="EUR"), EURO + rate("estr", it, count=360.0)).run_id for it in (0.01, 0.02)]
     assert paid[0] != paid[1]
 

@@ -98,6 +98,7 @@ REFUSED = {
     ),
     "no name": ("date,AA,\n2030-01-01,1,2\n", r"a symbol is empty; name every price column"),
     "no symbol": ("date,symbol,close\n2030-01-01, ,2\n", r"a symbol is empty; .*fill in the symbol of every row"),
+    "name of a hedge": ("date,fx:EUR\n2030-01-01,1\n", r"symbol 'fx:EUR' begins as hedges .*call it by another name"),
     "control character": ("date,A\x1bA\n2030-01-01,1\n", r"symbol 'A\\x1bA' holds an unprintable character; remove it"),
     "repeated name": ("date,AA,AA\n2030-01-01,1,1\n", r"column 'AA' occurs 2 times; keep one of each name"),
     "names alike": ("date,AA,AA \n2030-01-01,1,1\n", r"column 'AA' occurs 2 times"),

@@ -66,6 +66,14 @@ BAD = {
         "assets", LIFE + "a1,AA,2019-11-01,2019-10-01,\n", "row 1 .*first_date is after its last_date.*exchange them"
     ),
     "a currency that is none": Bad("assets", LIFE + "a1,AA,2019-11-01,,usd\n", "row 1 .*three capital letters; write"),
+    "an asset has two currencies": Bad(
+        "assets",
+        LIFE + "a1,AA,2019-01-01,2019-11-01,USD\na1,BB,2019-11-02,,EUR\n",
+        r"row 2 \(a1.*it is in EUR, and in USD by row 1; an asset has one currency: correct its rows",
+    ),
+    "an asset is called as a hedge": Bad(
+        "assets", LIFE + "fx:EUR,AA,2019-01-01,,\n", "row 1 .*begins as hedges of currencies do; call it by another"
+    ),
     "a life of no symbol": Bad("assets", LIFE + "a1,,2019-11-01,,\n", "row 1 .*there is no symbol; fill in"),
     "lives of tickers without prices": Bad(
         "assets", LIFE + "a1,ZZ,2019-11-01,,\n", "prices of none of its assets, such as 'ZZ'.*ingest their prices first"

@@ -189,6 +189,6 @@ def test_check_lists_each_kind_and_forgets_it_once_it_is_mended(
     put(lake, "actions", cash, replace=True)
     put(lake, "members", {"universe": "X", "asset": ["CC"], "from": [DAY[0]], "to": [DAY[30]]}, replace=True)
     put(lake, "rates", {"name": "usd", "date": DAY[[0, 20, 40]], "value": 0.01, "day_count": 360}, replace=True)
-    put(lake, "costs", {"asset": ["*"], "first_date": [DAY[0]], "borrow_bp": 30.0}, replace=True)
+    put(lake, "costs", {"asset": ["*", "fx:EUR"], "first_date": DAY[0], "borrow_bp": 30.0}, replace=True)
     put(lake, "assets", {"asset": ["BB"], "symbol": ["BB"], "first_date": [DAY[0]]}, replace=True)
     assert not {row for row in checks(lake) if row[2] in OF}
