@@ -3,7 +3,7 @@
 `python benchmarks/ledger_cost.py [--configurations 1000] [--years 20]`
 
 1. A sweep of configurations that differ in their root, over the same four leaves, from its list to its commit, in CPU
-   seconds of one process; what of it makes keys and trials, writes the ledger and the streams, and reads the head.
+   seconds of one process; what of it makes keys and trials, writes the streams and the ledger, and reads the head.
 2. The files of `trial_returns`, in bytes a session of a trial, beside the same matrix as plain float64 and as a Parquet
    file with a column for each trial.
 """
@@ -26,7 +26,8 @@ from benchmarks.report_memory import ingested
 from benchmarks.sweep_memory import LEAVES, SIZE, job
 from metabt.lakehouse import attach
 from metabt.lakehouse.ledger.family import family
-from metabt.lakehouse.runs import commits
+from metabt.lakehouse.runs import commits, run_digests, run_files
+from metabt.lakehouse.runs.run_rows import GatheredStreams
 from metabt.runs import sweep
 
 SPENT: dict[str, float] = {}
@@ -53,6 +54,11 @@ def swept(lake: Path, symbols: Any, configurations: int) -> float:
     sweep._Forest._trials = timed("keys and trials", sweep._Forest._trials)  # type: ignore[method-assign]
     commits.note = timed("ledger and streams", commits.note)
     commits.head_text = timed("head", commits.head_text)
+    run_digests.stream_digest = timed("digests of streams", run_digests.stream_digest)
+    GatheredStreams.add = timed("rows of streams", GatheredStreams.add)  # type: ignore[method-assign]
+    writes = run_files.Writer._write
+    of_streams = timed("files of streams", writes)
+    run_files.Writer._write = lambda self, name: (of_streams if name == run_files.STREAMS else writes)(self, name)  # type: ignore[method-assign]
     began = time.process_time()
     sweep.run_sweep([job("roots", number, symbols) for number in range(configurations)], str(lake))
     return time.process_time() - began

@@ -40,6 +40,7 @@ from metabt.engines.local import Local
 from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
+from metabt.lakehouse.ledger.study import study_name
 from metabt.lakehouse.price_source import Lakehouse, said_as_of
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
@@ -49,7 +50,6 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
-from metabt.runs.trials.study import study_name
 from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
 
@@ -85,6 +85,8 @@ class Entry:
     """Its tables, once they are written."""
     seconds: float = 0.0
     """Engine time of its own."""
+    study: str | None = None
+    """What it is said to be part of."""
 
     @property
     def run_id(self) -> str:
@@ -215,6 +217,7 @@ class _Forest:
         for entry in self.entries:
             if entry.error is None:
                 try:
+                    entry.study = study_name(_config(entry).get("study"))
                     source = self.source.as_known(_config(entry).get("as_of"))
                     entry.source = source
                 except MetabtError as error:
@@ -459,11 +462,10 @@ class _Forest:
         tried = Tried()
         found: dict[str, Trial] = {}
         for entry in self.entries:
-            study = study_name(_config(entry).get("study")) if entry.asked else None
-            if entry.asked is None or entry.run_id in found or (entry.found and study is None):
+            if entry.asked is None or entry.run_id in found or (entry.found and entry.study is None):
                 continue
             sharpe = entry.facts.metrics.get("sharpe") if entry.facts else None
-            told: dict[str, Any] = {"study": study, "sharpe": sharpe, "error": entry.error}
+            told: dict[str, Any] = {"study": entry.study, "sharpe": sharpe, "error": entry.error}
             found[entry.run_id] = tried.of(entry.asked, at=started, sweep_id=name, **told)
         return list(found.values())
 

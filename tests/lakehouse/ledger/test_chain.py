@@ -128,7 +128,7 @@ def test_check_names_the_row_and_families_and_runs_go_on(lake: Path) -> None:
     change(
         lake,
         "UPDATE ledger SET who = 'x' WHERE ordinal = 3",
-        "UPDATE trial_returns SET net = net + 1e-9 WHERE ordinal = 2",
+        "UPDATE trial_returns SET net = net + 1e-9 WHERE stream = (SELECT stream FROM trials WHERE ordinal = 2)",
     )
     faults = check_lakehouse(lake).faults
     assert len(faults) == 2 and "at row 3, a trial of 2026-01-02, which was changed" in faults[0]

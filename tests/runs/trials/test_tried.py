@@ -88,7 +88,8 @@ def test_what_is_kept_gives_the_sharpe_ratio_again(lake: Path, cash: float | Non
 def test_the_members_of_a_sweep_are_noted_with_it_and_those_found_are_not_noted_again(lake: Path) -> None:
     alone = metabt.backtest(book(lookback=20), lake, engine="local")
     jobs = [job(book(lookback=n), f"portfolio.lookback={n}") for n in (20, 25, 25, 30)]
-    swept = run_sweep([*jobs, job(book(lookback=900), "portfolio.lookback=900"), job(None, error="no")], str(lake))
+    bad = {"name": "bad", "dataset": "stocks", "universe": ["AA", "BB"], "lookback": 900}
+    swept = run_sweep([*jobs, job(bad, "bad=1"), job(None, error="no")], str(lake))
     found = trials(lake)
     assert [row[0] for row in found[:1]] == [alone.run_id] and found[0][4] is None
     assert {row[0] for row in found[1:]} == {run.run_id for run in swept.runs[1:5]}
@@ -116,7 +117,8 @@ def test_a_study_is_recorded_of_what_is_computed_and_of_what_is_found(lake: Path
     jobs = [job(book(lookback=n), study="third") for n in (30, 35)]
     run_sweep(jobs, str(lake))
     assert trials(lake, "study") == [("first, second, third",), ("third",)]
-    run_sweep([job(book(lookback=30), study="fourth")], str(lake))
+    swept = run_sweep([job(book(lookback=30), study="fourth"), job(book(), study="not a name")], str(lake))
+    assert [run.status for run in swept.runs] == ["ok", "failed"]
     assert trials(lake, "study")[0] == ("first, fourth, second, third",)
 
 
