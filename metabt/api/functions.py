@@ -28,6 +28,7 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto, executor_of
 from metabt.errors import ConfigError
 from metabt.lakehouse.catalog.asking import Asking
+from metabt.lakehouse.ledger.study import study_name
 from metabt.lakehouse.price_source import Frames, Lakehouse, said_as_of, source_of
 from metabt.portfolio.handed_over import objects_of
 from metabt.portfolio.sleeve import Sleeve
@@ -38,7 +39,6 @@ from metabt.runs.plan_text import plan_lines, plan_text
 from metabt.runs.replay import Origin
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.stored_notes import told_settings
-from metabt.runs.trials.study import study_name
 from metabt.runs.trials.tried import Tried, noting_failure
 from metabt.values.arguments import OTHERS, day, flag, location, port, scalar, word
 from metabt.values.tables import Table

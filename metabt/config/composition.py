@@ -31,6 +31,7 @@ from metabt.config.veil import restored
 from metabt.errors import ConfigError, StoreError, nearest
 from metabt.lakehouse.catalog.connection_string import parse_connection_string
 from metabt.lakehouse.catalog.local_paths import remote
+from metabt.lakehouse.ledger.study import study_name
 
 TOO_DEEP = "configuration nests or refers to itself too deeply; look for interpolations that refer to each other"
 """Said where Python itself can follow no further."""
@@ -141,6 +142,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"is_meta_backtest is {config['is_meta_backtest']!r}; write true, false or null")
     if config.get("catalog") is not None:
         parse_connection_string(str(config["catalog"]))
+    study_name(config.get("study"))
     try:
         remote(str(config["lakehouse"]))
     except StoreError as error:

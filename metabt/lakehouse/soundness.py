@@ -39,7 +39,7 @@ from metabt.lakehouse.storage.port import Root
 
 OF_RUNS = ("runs", "asked", "seals", *RUN_TABLES)
 """Tables of runs."""
-OF_TRIALS = ("ledger", "trial_returns")
+OF_TRIALS = ("ledger", "trial_returns", "trial_cash")
 """Tables of what was tried."""
 PRESENT = (*OF_RUNS, *OF_TRIALS)
 """Tables that are read as they are now alone."""

@@ -40,6 +40,7 @@ from metabt.engines.local import Local
 from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
+from metabt.lakehouse.ledger.study import study_name
 from metabt.lakehouse.price_source import Lakehouse, said_as_of
 from metabt.numerics.compilation import compilation
 from metabt.numerics.platform import one_thread
@@ -50,7 +51,6 @@ from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
 from metabt.runs.trials.evidence import Evidence, evidence
-from metabt.runs.trials.study import study_name
 from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
 
@@ -86,6 +86,8 @@ class Entry:
     """Its tables, once they are written."""
     seconds: float = 0.0
     """Engine time of its own."""
+    study: str | None = None
+    """What it is said to be part of."""
 
     @property
     def run_id(self) -> str:
@@ -216,6 +218,7 @@ class _Forest:
         for entry in self.entries:
             if entry.error is None:
                 try:
+                    entry.study = study_name(_config(entry).get("study"))
                     source = self.source.as_known(_config(entry).get("as_of"))
                     entry.source = source
                 except MetabtError as error:
@@ -457,7 +460,7 @@ class _Forest:
         """Return what the runs are worth beside everything that was tried; a study that all state narrows that."""
         from metabt.lakehouse import attach
 
-        studies = {study_name(_config(entry).get("study")) for entry in self.entries if entry.asked}
+        studies = {entry.study for entry in self.entries if entry.asked}
         with attach(self.source.path, read_only=True) as connection:
             run_ids = [entry.run_id for entry in self.entries if entry.error is None]
             return evidence(connection, run_ids, studies.pop() if len(studies) == 1 else None)
@@ -470,11 +473,10 @@ class _Forest:
         tried = Tried()
         found: dict[str, Trial] = {}
         for entry in self.entries:
-            study = study_name(_config(entry).get("study")) if entry.asked else None
-            if entry.asked is None or entry.run_id in found or (entry.found and study is None):
+            if entry.asked is None or entry.run_id in found or (entry.found and entry.study is None):
                 continue
             sharpe = entry.facts.metrics.get("sharpe") if entry.facts else None
-            told: dict[str, Any] = {"study": study, "sharpe": sharpe, "error": entry.error}
+            told: dict[str, Any] = {"study": entry.study, "sharpe": sharpe, "error": entry.error}
             found[entry.run_id] = tried.of(entry.asked, at=started, sweep_id=name, **told)
         return list(found.values())
 

@@ -79,7 +79,8 @@ SCHEMA: dict[str, dict[str, str]] = {
         "at": "TIMESTAMP",
         **dict.fromkeys(("who", "kind", "key", "content", "previous", "hash"), "VARCHAR"),
     },
-    "trial_returns": {"ordinal": "BIGINT", "date": "DATE", "net": "DOUBLE", "idle": "DOUBLE"},
+    "trial_returns": {"stream": "BIGINT", "date": "DATE", "net": "DOUBLE"},
+    "trial_cash": {"cash": "BIGINT", "date": "DATE", "idle": "DOUBLE"},
     "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {

@@ -76,7 +76,8 @@ SELECT t.key, t."at", content->>'$.run_id' AS run_id, content->>'$.sweep_id' AS 
   content->>'$.status' AS status, content->>'$.portfolio' AS portfolio,
   json_extract_string(content, '$.datasets[*]') AS datasets,
   CAST(content->>'$.first_date' AS DATE) AS first_date, CAST(content->>'$.last_date' AS DATE) AS last_date,
-  l.sessions, CAST(content->>'$.sharpe' AS DOUBLE) AS sharpe, content->>'$.error' AS error, l.ordinal
+  l.sessions, CAST(content->>'$.sharpe' AS DOUBLE) AS sharpe, content->>'$.error' AS error, l.ordinal,
+  CAST(content->>'$.stream' AS BIGINT) AS stream, CAST(content->>'$.cash' AS BIGINT) AS cash
 FROM tried t JOIN longest l USING (key) ORDER BY t.place
 """
 """A row for each distinct trial: when it was first tried, its studies, and what the row of its longest stream says."""

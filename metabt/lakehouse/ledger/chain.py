@@ -119,7 +119,7 @@ def append(con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> list[int
         link = Link(place, entry.at, own, entry.kind, entry.key, content, previous, "")
         previous = link.expected
         links.append(Link(place, entry.at, own, entry.kind, entry.key, content, link.previous, previous))
-    insert(con, "ledger", _rows(links))
+    insert(con, "ledger", rows_of(links))
     return [link.ordinal for link in links]
 
 
@@ -209,7 +209,9 @@ def who() -> str:
         return ""
 
 
-def _rows(links: Sequence[Link]) -> pa.Table:
+def rows_of(links: Sequence[Link]) -> pa.Table:
+    """Return rows as the table `ledger` has them."""
+
     def texts(name: str) -> pa.Array:
         return from_texts([getattr(link, name) for link in links])
 

@@ -4,7 +4,7 @@
    day of that one; else it is its own.
 2. A trial that is not there yet gets a row. One that is there gets another row when its stream is longer than any
    before, whose stream goes then, or when it is said to be of a study that it was not of. Else nothing is noted.
-3. A row has the digest of its stream, so that the chain speaks for the stream as well.
+3. A row has the digests of its stream and of what cash earned, so that the chain speaks for them as well.
 
 What removes runs removes no row of the ledger and no stream of a trial.
 """
@@ -20,8 +20,9 @@ import duckdb
 from metabt.lakehouse.catalog.statements import literal
 from metabt.lakehouse.ledger.chain import Entry, append, fetched
 from metabt.lakehouse.ledger.trial import KIND, NotedTrial, Trial, joined, noted_trials
-from metabt.lakehouse.ledger.trial_streams import Streamed, add_streams, idle_digest
+from metabt.lakehouse.ledger.trial_streams import Streamed, add_streams, cash_number, idle_digest
 from metabt.lakehouse.runs.run_digests import Measured
+from metabt.lakehouse.runs.run_rows import stream_number
 
 NOTED = (
     f"SELECT \"key\", ordinal, content FROM ledger WHERE kind = '{KIND}' "
@@ -65,15 +66,15 @@ def note(
                 continue
             now = NotedTrial(key, now.ordinal, now.studies, {**content, "sessions": None, "stream": None})
         elif before is not None and before.sessions and before.ordinal > 0:
-            gone.append(before.ordinal)
+            gone.append(before.content["stream"])
         noted[key] = now if before is None else joined(before, now)
         new.append((key, trial, now.content))
-    ordinals = append(con, [Entry(KIND, key, content, trial.at) for key, trial, content in new])
+    append(con, [Entry(KIND, key, content, trial.at) for key, trial, content in new])
     if gone:
-        fetched(con, f"DELETE FROM trial_returns WHERE ordinal IN (SELECT unnest({literal(gone)}::BIGINT[]))")
+        fetched(con, f"DELETE FROM trial_returns WHERE stream IN (SELECT unnest({literal(gone)}::BIGINT[]))")
     longest = [
-        (ordinal, trial, streams[trial.run_id][1])
-        for place, (ordinal, (key, trial, content)) in enumerate(zip(ordinals, new, strict=True))
+        (trial, streams[trial.run_id][1])
+        for place, (key, trial, content) in enumerate(new)
         if noted[key].ordinal == -place and content["stream"] is not None
     ]
     add_streams(con, longest)
@@ -117,6 +118,8 @@ def _content(trial: Trial, found: tuple[Measured, Streamed] | None) -> dict[str,
         "error": trial.error,
         "base": None if trial.by is None else trial.base,
         "by": None if trial.by is None else trial.by.isoformat(),
-        "stream": measured.stream if measured is not None and has_stream else None,
+        "stream": stream_number(trial.run_id) if has_stream else None,
+        "net": measured.stream if measured is not None and has_stream else None,
+        "cash": cash_number(trial.idle) if has_stream else None,
         "idle": idle_digest(trial.idle, first, last) if first is not None and last is not None else None,
     }

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from metabt.values.digests import array_digest
 
 KIND = "trial"
 """What rows of trials are."""
@@ -23,6 +26,11 @@ class Idle:
     """(n_sessions,) datetime64[D]."""
     returns: np.ndarray
     """(n_sessions,) simple returns."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of both."""
+        return array_digest(self.dates.astype("datetime64[D]"), self.returns)
 
 
 @dataclass(frozen=True)

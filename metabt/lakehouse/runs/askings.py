@@ -115,7 +115,7 @@ def _mend(path: str | Path, error: StoreError) -> None:
     if isinstance(error, DamagedAskings):
         files = retire(path, ["asked"])
         transact(path, lambda con: _keep_what_is_left(con, files))
-    elif not retire(path, ["ledger", "trial_returns"]):
+    elif not retire(path, ["ledger", "trial_returns", "trial_cash"]):
         raise error  # it is the catalogue that is damaged
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from metabt.lakehouse.catalog.schema import SCHEMA
 from metabt.values.digests import array_digest, joint_digest
-from metabt.values.tables import Coded, Column, Table, texts
+from metabt.values.tables import Coded, Column, Table
 
 LARGE = ("config", "versions")
 """Columns of `runs` that lists leave out."""
@@ -106,7 +106,9 @@ def root_stream(root: str, tables: Mapping[str, Table]) -> tuple[np.ndarray, np.
     returns = tables.get("returns")
     if not returns:
         return np.zeros(0, "datetime64[D]"), np.zeros(0)
-    own = texts(returns["path"]) == root
+    path = returns["path"]
+    assert isinstance(path, Coded)
+    own = path.codes == (path.values.index(root) if root in path.values else -2)
     return np.asarray(returns["date"])[own].astype("datetime64[D]"), np.asarray(returns["net"])[own]
 
 

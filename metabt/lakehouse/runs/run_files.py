@@ -3,7 +3,8 @@
 1. A sweep has a Desk: a folder inside the lakehouse that no table is made of (metabt.lakehouse.folder.staging). It may
    be handed to any process that reaches the folder.
 2. A Writer of that process appends the tables of one run after another, a file for each table, and returns what a
-   commit records of the run. What is in memory is some rows of each table.
+   commit records of the run. What is in memory is some rows of each table. The stream of the root goes into a file of
+   its own too, which outlives the run.
 3. `append` makes the files part of the lakehouse within the commit's transaction: under a second name, so that the
    transaction may be tried again. Where not all runs of a file are wanted, it is rows that are copied.
 """
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import duckdb
@@ -28,21 +30,23 @@ from metabt.lakehouse.catalog.schema import ARROW, RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.folder.orphans import NAME
-from metabt.lakehouse.runs.run_digests import Measured
-from metabt.lakehouse.runs.run_rows import Gathered, check_tables
+from metabt.lakehouse.runs.run_digests import Measured, root_stream
+from metabt.lakehouse.runs.run_rows import Gathered, GatheredStreams, check_tables, stream_number
 from metabt.lakehouse.storage.place import storage_of
 from metabt.lakehouse.storage.port import Root
 from metabt.values.tables import Table
 
 Ids = Mapping[str, Mapping[str, int]]
 """Table -> column -> the number that files of it know it by."""
+STREAMS = "trial_returns"
+"""The table of what is kept of trials: the streams of roots."""
 REPEATED = ("DATE", "VARCHAR", "BOOLEAN")
 """SQL types of columns that are written as dictionaries."""
 
 
 def ids_of(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Return the numbers that files of runs know their columns by."""
-    return {name: column_ids(con, name) for name in RUN_TABLES}
+    """Return the numbers that files of runs, and of their roots' streams, know their columns by."""
+    return {name: column_ids(con, name) for name in (*RUN_TABLES, STREAMS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,7 @@ class Writer:
         """Write to a desk; nothing is written yet."""
         self._desk, self._name = desk, f"{NAME}{uuid4()}"
         self._gathered = {name: Gathered(name) for name in RUN_TABLES}
+        self._streams = GatheredStreams()
         self._open: dict[str, ParquetWriter] = {}
         self._written = ExitStack()  # files of an object store are put when it ends
         self._run_ids: dict[str, None] = {}
@@ -117,11 +122,14 @@ class Writer:
             gathered.add(run_id, table)
             if gathered.enough:
                 self._write(name)
+        self._streams.add(run_id, root_stream(root, tables))
+        if self._streams.enough:
+            self._write(STREAMS)
         return Measured.of(root, tables)
 
     def close(self) -> RunFiles:
         """Finish the files, and return where they are; StoreError if the disk has no room for what is left."""
-        for name in RUN_TABLES:
+        for name in (*RUN_TABLES, STREAMS):
             self._write(name)
         with self._said():
             for writer in self._open.values():
@@ -130,16 +138,15 @@ class Writer:
         return RunFiles({name: self._file(name) for name in self._open}, tuple(self._run_ids), self._desk.ids)
 
     def _write(self, name: str) -> None:
-        rows = self._gathered[name].taken()
+        rows = self._streams.taken() if name == STREAMS else self._gathered[name].taken()
         if rows is None:
             return
         with self._said():
             if name not in self._open:
                 schema = _schema(name, self._desk.ids[name])
-                repeated = [column for column, kind in SCHEMA[name].items() if kind in REPEATED]
                 file = self._file(name)
                 opened = self._written.enter_context(storage_of(file.parent).written(file.name))
-                self._open[name] = ParquetWriter(opened, schema, use_dictionary=repeated, store_schema=False)
+                self._open[name] = ParquetWriter(opened, schema, store_schema=False, **_options(name))
             self._open[name].write_table(pa.Table.from_arrays(rows.columns, schema=self._open[name].schema))
 
     def _file(self, name: str) -> Root:
@@ -174,18 +181,44 @@ def append(con: duckdb.DuckDBPyConnection, wanted: Mapping[RunFiles, Collection[
     added: dict[str, list[Root]] = {}
     for files, run_ids in wanted.items():
         if set(run_ids) == set(files.run_ids) and files.ids == ids:
-            for name, file in files.files.items():
+            for name, file in _of_runs(files):
                 with said_as_duckdb():
                     second = f"{DATA}/main/{name}/{NAME}{uuid4()}.parquet"
-                    added.setdefault(name, []).append(_second_name(root, file, second))
+                    added.setdefault(name, []).append(second_name(root, file, second))
         else:
             _copy(con, files, run_ids)
     for name, seconds in added.items():
         add(con, name, seconds)
 
 
+def append_streams(con: duckdb.DuckDBPyConnection, files: RunFiles, run_ids: Collection[str]) -> None:
+    """Make the streams of some runs in files part of the lakehouse, with the transaction of `con`."""
+    file, root = files.files[STREAMS], data_folder(con).parent
+    if set(run_ids) == set(files.run_ids) and files.ids == ids_of(con):
+        with said_as_duckdb():
+            second = second_name(root, file, f"{DATA}/main/{STREAMS}/{NAME}{uuid4()}.parquet")
+        add(con, STREAMS, [second])
+        return
+    numbers = sorted(map(stream_number, run_ids))
+    sql = f"INSERT INTO {STREAMS} SELECT stream, date, net FROM read_parquet($1) WHERE stream IN (SELECT unnest($2))"
+    execute(con, sql, str(file), numbers)
+
+
+def _of_runs(files: RunFiles) -> list[tuple[str, Root]]:
+    return [(name, file) for name, file in files.files.items() if name != STREAMS]
+
+
+def _options(name: str) -> dict[str, Any]:
+    """Return how a file of a table is written: returns of streams as they are, since nothing makes them smaller."""
+    if name == STREAMS:
+        encoded = {"date": "DELTA_BINARY_PACKED", "net": "PLAIN"}
+        smaller = {"stream": "NONE", "date": "ZSTD", "net": "NONE"}
+        return {"use_dictionary": ["stream"], "column_encoding": encoded, "compression": smaller}
+    return {"use_dictionary": [column for column, kind in SCHEMA[name].items() if kind in REPEATED]}
+
+
 def _copy(con: duckdb.DuckDBPyConnection, files: RunFiles, run_ids: Collection[str]) -> None:
-    for name, file in files.files.items():
+    for name, file in _of_runs(files):
         columns = ", ".join(f'"{column}"' for column in SCHEMA[name])
         sql = f"INSERT INTO {name} ({columns}) SELECT {columns} FROM read_parquet($1) WHERE list_contains($2, run_id)"
         execute(con, sql, str(file), sorted(run_ids))
@@ -201,7 +234,7 @@ def _schema(name: str, ids: Mapping[str, int]) -> pa.Schema:
     return with_ids(pa.schema(fields), ids)
 
 
-def _second_name(root: Root, file: Root, name: str) -> Root:
+def second_name(root: Root, file: Root, name: str) -> Root:
     """Give a file a second name inside the lakehouse at `root`, and return its place."""
     second = root / name
     if not isinstance(file, Path) or not isinstance(second, Path):

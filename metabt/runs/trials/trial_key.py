@@ -30,7 +30,7 @@ from metabt.portfolio.sleeve import Sleeve
 from metabt.runs.request import Request
 from metabt.runs.trials.trial_settings import TrialSettings, own_files
 from metabt.runs.trials.written_rows import visible, written_tables
-from metabt.values.digests import digest
+from metabt.values.digests import digest, joint_digest
 
 FORMAT = 1
 """Version of what a key covers; another one counts every trial again."""
@@ -63,17 +63,25 @@ class TrialKeys:
     """Keys of many requests; what they share is worked out once."""
 
     _settings: TrialSettings = field(default_factory=TrialSettings)
+    _known: dict[tuple[object, ...], tuple[Mapping[str, Dataset], str]] = field(default_factory=dict)
 
     def of(self, asked: Request) -> TrialKey:
         """Return the key of a request; prices are not read."""
         settings = self._settings.digest(asked.tree.spec)
-        base = digest([FORMAT, settings, asked.flat, identities(asked.tree, asked.datasets)])
+        base = joint_digest([str(FORMAT), settings, str(asked.flat), self._data(asked)])
         rows = written_tables(asked.tree, asked.datasets)
         if not rows:
             return TrialKey(base, None)
         names = {name for name, _ in rows}
         last = max(asked.datasets[name].facts.dates[-1] for name in names)
         return TrialKey(base, last.astype("datetime64[D]").item(), rows)
+
+    def _data(self, asked: Request) -> str:
+        """Return one digest of what the datasets are known by; trees over the same leaves share it."""
+        shared = id(asked.datasets), *(leaf.digest for _, leaf in asked.tree.leaves())
+        if shared not in self._known:  # which keeps the datasets, so that no others get their address
+            self._known[shared] = asked.datasets, digest(identities(asked.tree, asked.datasets))
+        return self._known[shared][1]
 
 
 def identities(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from metabt.estimators.moments.covariance import COVARIANCES
@@ -86,7 +87,8 @@ def own_files(packages: Mapping[str, str]) -> dict[str, str]:
     return {it: text for it, text in packages.items() if it.endswith(" (files)") and it != OWN_FILES}
 
 
-def defaults(builder: Any) -> dict[str, Any]:
+@cache
+def defaults(builder: Any) -> Mapping[str, Any]:
     """Return parameter -> default of what builds an estimator."""
     signature = inspect.signature(builder)
     return {name: it.default for name, it in signature.parameters.items() if it.default is not it.empty}

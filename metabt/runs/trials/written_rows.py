@@ -27,7 +27,10 @@ NOT_YET = np.datetime64("NaT", "D")
 
 def written_tables(tree: Sleeve, datasets: Mapping[str, Dataset]) -> dict[tuple[str, str], DatedTable]:
     """Return (dataset, table) -> the rows of it that a tree reads; those without rows are left out."""
-    found = {}
+    found: dict[tuple[str, str], DatedTable] = {}
+    homes = {leaf.dataset for _, leaf in tree.leaves()}
+    if not any(table in datasets[name].facts.point_in_time.tables for name in homes for table in WRITTEN):
+        return found
     for (name, table), firsts in sorted(_asked(tree).items()):
         rows = datasets[name].facts.point_in_time.tables.get(table)
         if rows is not None and len(own := rows.of_firsts(_named(rows, firsts))):

@@ -17,7 +17,7 @@ from metabt.lakehouse.catalog.schema import insert
 from metabt.lakehouse.ledger.chain import read_chain
 from metabt.lakehouse.ledger.trial import Trial
 from metabt.lakehouse.stored_data import forget
-from tests.shared.noted import AT, idle, run, stream, trial
+from tests.shared.noted import AT, DAYS, idle, run, stream, trial
 
 Con = duckdb.DuckDBPyConnection
 
@@ -29,8 +29,11 @@ def trials(con: Con) -> dict[str, tuple[object, ...]]:
 
 
 def streams(con: Con) -> dict[int, list[float]]:
-    rows = con.execute("SELECT ordinal, list(net ORDER BY date) FROM trial_returns GROUP BY ordinal").fetchall()
-    return dict(rows)
+    """Return row of the ledger -> net returns; a stream that no trial has fails."""
+    sql = "SELECT t.ordinal, list(net ORDER BY date) FROM trial_returns r LEFT JOIN trials t USING (stream) GROUP BY 1"
+    found = dict(con.execute(sql).fetchall())
+    assert None not in found
+    return found
 
 
 def test_runs_are_noted_in_the_transaction_that_stores_them(fresh: Path, watch: Con) -> None:
@@ -93,8 +96,13 @@ def test_forgotten_runs_stay_tried(fresh: Path, watch: Con) -> None:
 
 def test_what_cash_earned_lies_beside_the_stream(fresh: Path, watch: Con) -> None:
     commit_runs(fresh, [run(1), run(2), run(3)], trials=[trial(1), trial(2, idle=idle()), trial(3, idle=idle(2e-4))])
-    rows = watch.execute("SELECT ordinal, count(idle), min(idle), max(idle) FROM trial_returns GROUP BY 1 ORDER BY 1")
-    assert rows.fetchall() == [(1, 0, None, None), (2, 300, 1e-4, 1e-4), (3, 300, 2e-4, 2e-4)]
+    sql = (
+        "SELECT t.ordinal, count(idle), min(idle), max(idle) FROM trial_returns r JOIN trials t USING (stream) "
+        "LEFT JOIN trial_cash c ON c.cash = t.cash AND c.date = r.date GROUP BY 1 ORDER BY 1"
+    )
+    assert watch.execute(sql).fetchall() == [(1, 0, None, None), (2, 300, 1e-4, 1e-4), (3, 300, 2e-4, 2e-4)]
+    commit_runs(fresh, [run(4)], trials=[trial(4, idle=idle())])
+    assert watch.execute("SELECT count(DISTINCT cash), count(*) FROM trial_cash").fetchall() == [(2, 2 * len(DAYS))]
 
 
 def test_rows_that_were_written_are_compared_by_the_day_of_the_earlier_asking(fresh: Path, watch: Con) -> None:

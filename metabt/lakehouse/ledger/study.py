@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from metabt.errors import ConfigError
-from metabt.values.arguments import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """What studies may be called."""
@@ -28,5 +27,5 @@ def study_name(stated: object) -> str | None:
     if isinstance(stated, str) and NAME.fullmatch(stated):
         return stated
     raise ConfigError(
-        f"study is {shown(stated)}, wanted a name such as momentum-2026: at most 100 letters, digits, '_', '.' and '-'"
+        f"study is {stated!r}, wanted a name such as momentum-2026: at most 100 letters, digits, '_', '.' and '-'"
     )
