@@ -128,8 +128,8 @@ def _logits(sums: BlockSums, half: np.ndarray) -> np.ndarray:
 def _score(sums: BlockSums, half: np.ndarray) -> np.ndarray:
     """Return what orders trials as their Sharpe ratios in a half do, (n_halves, n_trials).
 
-    With n, T, Q the sessions, the sum and the sum of squares of a half: `T / sqrt(n Q - T^2) sqrt(1 - 1 / n)`: the Sharpe
-    ratio. -inf with less than half of the sessions, or without movement.
+    With n, T, Q the sessions, the sum and the sum of squares of a half, `T / sqrt(n Q - T^2) sqrt(1 - 1 / n)`; the last
+    factor is left out where it is the same for all. -inf with less than half of the sessions, or without movement.
     """
     complete = bool((sums.n_sessions == sums.length[:, None]).all())
     n = half @ (sums.length[:, None] if complete else sums.n_sessions)
