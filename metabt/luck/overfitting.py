@@ -152,7 +152,7 @@ def _logit_of_best(inside: np.ndarray, outside: np.ndarray, absent: np.ndarray) 
     """Return the logit of the rank outside of what is best inside, (n_halves,); `absent` trials are at -inf."""
     best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
     ranked, found = inside.shape[1] - absent, np.full(len(best), np.nan)
-    near = 1e-12 * np.abs(best)  # equal streams may differ in a last bit
+    near = 1e-12 * (1.0 + np.abs(best))  # equal streams may differ in last bits
     with np.errstate(invalid="ignore"):
         beneath = np.count_nonzero(outside < best - near, axis=1) - absent
         upto = np.count_nonzero(outside <= best + near, axis=1) - absent
