@@ -128,8 +128,8 @@ def _logits(sums: BlockSums, half: np.ndarray) -> np.ndarray:
 def _score(sums: BlockSums, half: np.ndarray) -> np.ndarray:
     """Return what orders trials as their Sharpe ratios in a half do, (n_halves, n_trials).
 
-    With n, T, Q the sessions, the sum and the sum of squares of a half: `T / sqrt(n Q - T^2) sqrt(1 - 1 / n)`: the
-    Sharpe ratio. -inf with less than half of the sessions, or without movement.
+    With n, T, Q the sessions, the sum and the sum of squares of a half, `T / sqrt(n Q - T^2) sqrt(1 - 1 / n)`; the last
+    factor is left out where it is the same for all. -inf with less than half of the sessions, or without movement.
     """
     complete = bool((sums.n_sessions == sums.length[:, None]).all())
     n = half @ (sums.length[:, None] if complete else sums.n_sessions)
@@ -152,7 +152,7 @@ def _logit_of_best(inside: np.ndarray, outside: np.ndarray, absent: np.ndarray) 
     """Return the logit of the rank outside of what is best inside, (n_halves,); `absent` trials are at -inf."""
     best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
     ranked, found = inside.shape[1] - absent, np.full(len(best), np.nan)
-    near = 1e-12 * np.abs(best)  # equal streams may differ in a last bit
+    near = 1e-12 * (1.0 + np.abs(best))  # equal streams may differ in last bits
     with np.errstate(invalid="ignore"):
         beneath = np.count_nonzero(outside < best - near, axis=1) - absent
         upto = np.count_nonzero(outside <= best + near, axis=1) - absent

@@ -43,9 +43,8 @@ def stationary_indices(n_sessions: int, n_draws: int, block_length: float, seed:
     random = np.random.default_rng(seed)
     starts = random.integers(0, n_sessions, (n_draws, n_sessions))
     anew = random.random((n_draws, n_sessions)) < 1.0 / block_length
-    anew[:, :1] = True
     here = np.arange(n_sessions)
-    begun = np.maximum.accumulate(np.where(anew, here, 0), axis=1)
+    begun = np.maximum.accumulate(np.where(anew, here, 0), axis=1)  # the first session begins a block in any case
     return (np.take_along_axis(starts, begun, axis=1) + here - begun) % n_sessions
 
 

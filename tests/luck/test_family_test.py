@@ -82,6 +82,16 @@ def test_a_better_trial_has_no_larger_p() -> None:
         assert (np.diff(p[order]) <= 0).all()
 
 
+def test_skill_moves_the_t_of_its_own_trial_alone() -> None:
+    returns = family()
+    before = family_test(TrialReturns.of(returns), DRAWS)
+    returns[:, 11] += 0.002
+    after = family_test(TrialReturns.of(returns), DRAWS)
+    assert after.maxima == pytest.approx(before.maxima, rel=1e-4)
+    assert np.delete(after.t, 11) == pytest.approx(np.delete(before.t, 11))
+    assert after.t[11] == pytest.approx(before.t[11] + 0.002 / before.moments.standard_error[11])
+
+
 def test_trials_that_are_much_alike_are_one() -> None:
     alone = noise(4, 500, 1) + 0.0007
     copies = np.repeat(alone, 50, axis=1)

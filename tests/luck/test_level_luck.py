@@ -11,6 +11,7 @@ from metabt.errors import ConfigError
 from metabt.luck.family_test import Draws
 from metabt.luck.level_luck import LevelLuck, level_luck
 from metabt.luck.slices import differences, differing, slices
+from metabt.luck.stationary_bootstrap import stationary_indices
 from metabt.luck.trial_returns import TrialReturns
 from tests.luck.families import late, noise
 
@@ -19,6 +20,9 @@ GRID: list[dict[str, Any]] = [
     for optimizer in ("erc", "hrp", "equal")
     for lookback in (63, 126, 252, 504)
 ]
+
+
+ALL = np.arange(12)
 
 
 def by_name(returns: np.ndarray, settings: Any = GRID, **options: Any) -> dict[str, LevelLuck]:
@@ -49,6 +53,21 @@ def test_the_statistic_is_that_of_the_difference() -> None:
     assert level.t == pytest.approx(d.mean() / d.std(ddof=1) * np.sqrt(1260))
     assert level.advantage == pytest.approx(d.mean() * 252)
     assert level.best == np.argmax(returns.mean(axis=0) / returns.std(axis=0))
+
+
+def test_p_is_that_of_a_plain_loop_over_all_slices() -> None:
+    draws, seen = Draws(200, seed=5, block_length=3.0), 0
+    drawn = stationary_indices(1260, 200, 3.0, 5)
+    for seed in range(4):
+        returns = sweep(seed)
+        level = by_name(returns, draws=draws, levels={"leaf": ["lookback"]})["leaf"]
+        D = np.hstack([returns[:, part] - returns[:, part].mean(axis=1, keepdims=True) for part in np.split(ALL, 3)])
+        error = D.std(axis=0, ddof=1) / np.sqrt(1260)
+        best = np.array([((D[rows].mean(axis=0) - D.mean(axis=0)) / error).max() for rows in drawn])
+        t = D.mean(axis=0) / error
+        assert level.p_luck == pytest.approx((1 + (best >= t[level.best]).sum()) / 201)
+        seen += int(np.argmax(t) != level.best)  # the best trial need not be the one with the largest advantage
+    assert seen > 0
 
 
 def test_what_all_choices_earn_alike_is_no_matter() -> None:

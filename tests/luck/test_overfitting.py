@@ -58,6 +58,13 @@ def test_late_trials_are_ranked_where_they_have_half_of_both_halves() -> None:
     assert probability(returns, 8) != probability(np.delete(returns, [4, 5], axis=1), 8)
 
 
+def test_ratios_of_few_sessions_are_ordered_as_sharpe_ratios_are() -> None:
+    """Their deviations are corrected for as many sessions as each has."""
+    for seed in range(40):
+        returns = late(noise(seed, 24, 5), 2, 6)
+        assert sorted(logits_of(returns, 4)) == pytest.approx(looped(returns, 4))
+
+
 def test_pieces_of_the_work_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     returns = noise(3, 160, 12)
     whole = logits_of(returns, 8)
@@ -88,6 +95,8 @@ def test_trials_that_cannot_be_told_apart_are_overfitted_half_the_time(n_trials:
 @pytest.mark.parametrize("n_trials", [2, 3, 8])
 def test_equal_trials_are_exactly_one_half(n_trials: int) -> None:
     assert probability(np.repeat(noise(6, 320, 1), n_trials, axis=1)) == 0.5
+    leveraged = noise(6, 320, 1) * np.linspace(0.3, 3.1, n_trials)  # equal but for last bits
+    assert probability(leveraged) == 0.5
 
 
 def test_the_middle_of_an_odd_number_counts_half() -> None:
