@@ -3,7 +3,7 @@
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
 2. The best comes first (metabt.analysis.rank); what failed comes last, with its error.
-3. Beside the Sharpe ratio stands how likely it is luck (metabt.runs.trials.evidence), and below what that means.
+3. Beside the Sharpe ratio stands how likely it is luck (metabt.lakehouse.evidence), and below what that means.
 4. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 
@@ -21,8 +21,8 @@ from metabt.values.chances import chance
 from metabt.values.overrides import differing, short_names, stated
 
 if TYPE_CHECKING:
+    from metabt.lakehouse.evidence import Evidence
     from metabt.runs.swept import Outlook, Sweep, Swept
-    from metabt.runs.trials.evidence import Evidence
 
 METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
 """Metrics of a configuration that are shown, in this order; the first ranks it, and the second where it has no first.

@@ -13,11 +13,11 @@ import numpy as np
 from metabt.analysis.calendar_time import DAYS_PER_YEAR
 from metabt.analysis.common_sessions import Series
 from metabt.analysis.summary import metrics_by_path
+from metabt.lakehouse.evidence import Evidence
 from metabt.report.allocation_path import Shares, held_shares
 from metabt.report.reading import Tables
 from metabt.report.replayed import Replayed
 from metabt.report.streams import Streams
-from metabt.runs.trials.evidence import Evidence
 from metabt.values.tables import texts
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@
    any number, and `input_differences` finds the inputs in which they differ; `made_elsewhere` says beforehand why
    blocks are not found.
 5. `stored_notes` says what must be known of a stored run, `sweep_notes` of many, `plan_notes` of one beforehand.
-6. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
+6. `trials/` says what makes two askings one try, for the ledger.
+7. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
 
 Imports: `engines`, `config` and the rooms beneath them.
 Offers: `request`, `execute`, `sweep`, `reproduce`, `explain`, `compare`, `Origin`.

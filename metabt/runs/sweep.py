@@ -40,6 +40,7 @@ from metabt.engines.local import Local
 from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
+from metabt.lakehouse.evidence import Evidence, evidence
 from metabt.lakehouse.ledger.study import study_name
 from metabt.lakehouse.price_source import Lakehouse, said_as_of
 from metabt.numerics.compilation import compilation
@@ -50,7 +51,6 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
-from metabt.runs.trials.evidence import Evidence, evidence
 from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.analysis.summary import COLUMNS
+from metabt.lakehouse.evidence import Evidence
 from metabt.runs.plan_notes import PlanNotes
 from metabt.runs.sweep_notes import SweepNotes
-from metabt.runs.trials.evidence import Evidence
 from metabt.values.markup import table
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import duckdb
 
     from metabt.analysis.run_notes import RunNotes
+    from metabt.lakehouse.evidence import Evidence
     from metabt.report import Format
     from metabt.report.comparison.pair import Pair
     from metabt.report.replayed import Replayed
     from metabt.report.run import Run
     from metabt.runs.replay import Origin
-    from metabt.runs.trials.evidence import Evidence
     from metabt.values.tables import Table
 
 
@@ -148,7 +148,7 @@ def _stored(where: str, name: Name, baselines: bool | None, pool: ThreadPoolExec
 
 def _evidence(connection: duckdb.DuckDBPyConnection, run_id: str) -> Evidence:
     """Return what a run is worth beside everything that was tried on its data."""
-    from metabt.runs.trials.evidence import evidence
+    from metabt.lakehouse.evidence import evidence
 
     return evidence(connection, [run_id])
 

@@ -47,10 +47,10 @@ def write_sweep(where: str, sweep_id: str, output: str) -> None:
 
 def _tried(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Tried:
     from metabt.lakehouse import root_metrics
+    from metabt.lakehouse.evidence import evidence
     from metabt.lakehouse.runs.sweep_members import sweep_members
     from metabt.report.root_curves import root_curves
     from metabt.report.sweep.tried import METRICS, Tried
-    from metabt.runs.trials.evidence import evidence
 
     members = sweep_members(connection, sweep_id)
     metrics = root_metrics(connection, list(dict.fromkeys(it.run_id for it in members)))

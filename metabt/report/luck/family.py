@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from metabt.lakehouse.evidence import Evidence
 from metabt.luck.verdict import Luck
 from metabt.report import lines
 from metabt.report.section import Facts
-from metabt.runs.trials.evidence import Evidence
 from metabt.values.chances import chance
 
 NOTE = (

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from metabt.analysis.rank import rank
+from metabt.lakehouse.evidence import Evidence
 from metabt.luck.verdict import Luck
-from metabt.runs.trials.evidence import Evidence
 from metabt.values.overrides import differing, in_order, short_names, stated
 
 RANKED_BY = "sharpe"

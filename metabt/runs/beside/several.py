@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metabt.errors import ConfigError
+from metabt.lakehouse.evidence import Evidence, evidence
 from metabt.runs.input_differences import flat, settings_of, stated_steps, text_of
 from metabt.runs.record import Record, read_record
-from metabt.runs.trials.evidence import Evidence, evidence
 from metabt.values.digests import digest
 
 if TYPE_CHECKING:

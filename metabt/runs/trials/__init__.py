@@ -3,7 +3,6 @@
 1. `trial_settings` is the resolved tree without names, every default written out.
 2. `written_rows` is what somebody wrote into tables beside prices: signals, memberships, schedules, costs.
 3. `trial_key` joins both with the data's identity and the period; `tried` is a request and what became of it.
-4. `evidence` says what runs are worth beside everything that was tried. A `study` narrows that.
 
 Imports: `lakehouse`, `build` and the rooms beneath them.
 Offers: `TrialKeys`, `Tried`.

@@ -14,8 +14,8 @@ import pytest
 import metabt
 from metabt.cli.main import main
 from metabt.lakehouse import attach, ingest
+from metabt.lakehouse.evidence import evidence
 from metabt.luck.luck import luck
-from metabt.runs.trials.evidence import evidence
 from tests.shared.panels import stocks
 
 TREE = """\
