@@ -4,8 +4,8 @@
 2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
 3. `prices/` reads prices: what is known of them without reading, panels, digests, snapshots and what changed between
    them. `point_in_time/` has what is dated beside them: actions, memberships, delistings, rates, costs.
-4. `runs/` keeps runs, each whole or not at all, and finds them again. `ledger/` keeps everything that was ever tried, in
-   one chain; `evidence` says what runs are worth beside it.
+4. `runs/` keeps runs, each whole or not at all, and finds them again. `ledger/` keeps everything that was ever tried,
+   in one chain; `evidence` says what runs are worth beside it.
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
 7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs; `data_difference` says what

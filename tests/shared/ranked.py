@@ -19,7 +19,8 @@ def swept(number: int, *overrides: str, error: str | None = None, **metrics: flo
 
 
 def sweep_of(*runs: Any) -> Any:
-    return Namespace(sweep_id="5" * 64, runs=runs, computed=7, leaf_computed=4, seconds=1.25, notes=SweepNotes(0))
+    figures = {"computed": 7, "leaf_computed": 4, "seconds": 1.25}
+    return Namespace(sweep_id="5" * 64, runs=runs, notes=SweepNotes(0), evidence=None, **figures)
 
 
 def outlook(**numbers: int) -> Any:
