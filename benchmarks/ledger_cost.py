@@ -26,8 +26,8 @@ from benchmarks.report_memory import ingested
 from benchmarks.sweep_memory import LEAVES, SIZE, job
 from metabt.lakehouse import attach
 from metabt.lakehouse.ledger.family import family
+from metabt.lakehouse.ledger.stream_rows import STREAMS, GatheredStreams
 from metabt.lakehouse.runs import commits, run_digests, run_files
-from metabt.lakehouse.runs.run_rows import GatheredStreams
 from metabt.runs import sweep
 
 SPENT: dict[str, float] = {}
@@ -58,7 +58,7 @@ def swept(lake: Path, symbols: Any, configurations: int) -> float:
     GatheredStreams.add = timed("rows of streams", GatheredStreams.add)  # type: ignore[method-assign]
     writes = run_files.Writer._write
     of_streams = timed("files of streams", writes)
-    run_files.Writer._write = lambda self, name: (of_streams if name == run_files.STREAMS else writes)(self, name)  # type: ignore[method-assign]
+    run_files.Writer._write = lambda self, name: (of_streams if name == STREAMS else writes)(self, name)  # type: ignore[method-assign]
     began = time.process_time()
     sweep.run_sweep([job("roots", number, symbols) for number in range(configurations)], str(lake))
     return time.process_time() - began

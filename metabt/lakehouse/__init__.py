@@ -4,7 +4,8 @@
 2. `ingestion/` takes prices in: files and frames, checked, only what is new written.
 3. `prices/` reads prices: what is known of them without reading, panels, digests, snapshots and what changed between
    them. `point_in_time/` has what is dated beside them: actions, memberships, delistings, rates, costs.
-4. `runs/` keeps runs, each whole or not at all, and finds them again.
+4. `runs/` keeps runs, each whole or not at all, and finds them again. `ledger/` has everything that was ever tried, in
+   one chain.
 5. `sql/` answers questions, read-only, and writes answers to files.
 6. `soundness` goes over all that is stored, and says what is damaged.
 7. `stored_data` lists datasets and what is odd about them, drops them, and forgets runs; `data_difference` says what
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.damage import Damaged
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
+    from metabt.lakehouse.ledger.family import Family, family
     from metabt.lakehouse.maintenance import Upkeep, upkeep
     from metabt.lakehouse.point_in_time.loading import load_point_in_time
     from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols, datasets_with, load_facts
@@ -86,6 +88,8 @@ _EXPORTS = {
     "connect": "metabt.lakehouse.sql.read_only",
     "query": "metabt.lakehouse.sql.read_only",
     "Reader": "metabt.lakehouse.prices.reader",
+    "Family": "metabt.lakehouse.ledger.family",
+    "family": "metabt.lakehouse.ledger.family",
     "find_run": "metabt.lakehouse.runs.stored_runs",
     "find_runs": "metabt.lakehouse.runs.stored_runs",
     "list_runs": "metabt.lakehouse.runs.stored_runs",
@@ -107,6 +111,7 @@ __all__ = [
     "Asking",
     "Change",
     "Damaged",
+    "Family",
     "IngestReport",
     "QueryResult",
     "Reader",
@@ -128,6 +133,7 @@ __all__ = [
     "datasets_with",
     "execute",
     "export",
+    "family",
     "find_run",
     "find_runs",
     "ingest",

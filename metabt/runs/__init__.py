@@ -11,6 +11,8 @@
 5. `stored_notes` says what must be known of a stored run, `sweep_notes` of many, `plan_notes` of one beforehand.
 6. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
 
+7. `trials/` says which askings are one try, for the lakehouse's ledger.
+
 Imports: `engines`, `config` and the rooms beneath them.
 Offers: `request`, `execute`, `sweep`, `reproduce`, `explain`, `compare`, `Origin`.
 """
