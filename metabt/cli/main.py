@@ -56,6 +56,7 @@ overrides are KEY=VALUE, as in Hydra:
   sleeve@portfolio.sleeves.X=NAME     another sleeve file in its place
   as_of=SNAPSHOT|DATE                 on what the lakehouse held then
   start=DATE end=DATE lakehouse=PATH engine=auto|local|ray is_meta_backtest=false benchmark=SYMBOL
+  study=NAME                          counted as part of a study, beside all else that was tried
 """
 
 

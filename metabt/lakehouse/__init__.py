@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.catalog.damage import Damaged
     from metabt.lakehouse.catalog.statements import execute
     from metabt.lakehouse.ingestion.ingestion import IngestReport, ingest
+    from metabt.lakehouse.ledger.family import Family, family
     from metabt.lakehouse.maintenance import Upkeep, upkeep
     from metabt.lakehouse.point_in_time.loading import load_point_in_time
     from metabt.lakehouse.prices.dataset_facts import chosen, dataset_symbols, datasets_with, load_facts
@@ -87,6 +88,8 @@ _EXPORTS = {
     "connect": "metabt.lakehouse.sql.read_only",
     "query": "metabt.lakehouse.sql.read_only",
     "Reader": "metabt.lakehouse.prices.reader",
+    "Family": "metabt.lakehouse.ledger.family",
+    "family": "metabt.lakehouse.ledger.family",
     "find_run": "metabt.lakehouse.runs.stored_runs",
     "find_runs": "metabt.lakehouse.runs.stored_runs",
     "list_runs": "metabt.lakehouse.runs.stored_runs",
@@ -108,6 +111,7 @@ __all__ = [
     "Asking",
     "Change",
     "Damaged",
+    "Family",
     "IngestReport",
     "QueryResult",
     "Reader",
@@ -129,6 +133,7 @@ __all__ = [
     "datasets_with",
     "execute",
     "export",
+    "family",
     "find_run",
     "find_runs",
     "ingest",

@@ -13,6 +13,8 @@
 6. `trials/` says what makes two askings one try, for the ledger.
 7. `trade_list` makes the trades from present holdings to a run's book, at `last_closes`.
 
+7. `trials/` says which askings are one try, for the lakehouse's ledger.
+
 Imports: `engines`, `config` and the rooms beneath them.
 Offers: `request`, `execute`, `sweep`, `reproduce`, `explain`, `compare`, `Origin`.
 """

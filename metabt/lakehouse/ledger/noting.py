@@ -11,7 +11,7 @@ What removes runs removes no row of the ledger and no stream of a trial.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,10 +19,9 @@ import duckdb
 
 from metabt.lakehouse.catalog.statements import literal
 from metabt.lakehouse.ledger.chain import Entry, append, fetched
+from metabt.lakehouse.ledger.stream_rows import StreamFacts, stream_number
 from metabt.lakehouse.ledger.trial import KIND, NotedTrial, Trial, joined, noted_trials
-from metabt.lakehouse.ledger.trial_streams import Streamed, add_streams, cash_number, idle_digest
-from metabt.lakehouse.runs.run_digests import Measured
-from metabt.lakehouse.runs.run_rows import stream_number
+from metabt.lakehouse.ledger.trial_streams import add_cash, cash_number, idle_digest
 
 NOTED = (
     f"SELECT \"key\", ordinal, content FROM ledger WHERE kind = '{KIND}' "
@@ -35,7 +34,10 @@ BY_BASE = (
 
 
 def note(
-    con: duckdb.DuckDBPyConnection, trials: Sequence[Trial], streams: Mapping[str, tuple[Measured, Streamed]]
+    con: duckdb.DuckDBPyConnection,
+    trials: Sequence[Trial],
+    streams: Mapping[str, StreamFacts],
+    keep: Callable[[Sequence[str]], None] = lambda run_ids: None,
 ) -> dict[str, str]:
     """Add what is new of some trials to the ledger, and return run_id -> key of the trial that it is a try of.
 
@@ -46,7 +48,9 @@ def note(
     trials : sequence of Trial
         In the order in which they count as tried.
     streams : mapping
-        run_id -> what is recorded of its tables, and these, of runs that have a stream.
+        run_id -> what is said of its root's stream, of runs that have one.
+    keep : callable
+        Adds the streams of some of these to `trial_returns`, by run_id, in the same transaction.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def note(
         if before is not None and now.sessions <= before.sessions:
             if now.studies <= before.studies:
                 continue
-            now = NotedTrial(key, now.ordinal, now.studies, {**content, "sessions": None, "stream": None})
+            now = NotedTrial(key, now.ordinal, now.studies, {**content, **NO_STREAM})
         elif before is not None and before.sessions and before.ordinal > 0:
             gone.append(before.content["stream"])
         noted[key] = now if before is None else joined(before, now)
@@ -73,11 +77,12 @@ def note(
     if gone:
         fetched(con, f"DELETE FROM trial_returns WHERE stream IN (SELECT unnest({literal(gone)}::BIGINT[]))")
     longest = [
-        (trial, streams[trial.run_id][1])
+        trial
         for place, (key, trial, content) in enumerate(new)
         if noted[key].ordinal == -place and content["stream"] is not None
     ]
-    add_streams(con, longest)
+    keep([trial.run_id for trial in longest])
+    add_cash(con, [trial.idle for trial in longest if trial.idle is not None])
     return {trial.run_id: key for key, trial in zip(keys, trials, strict=True)}
 
 
@@ -99,11 +104,8 @@ def _key(trial: Trial, days: Sequence[date], known: set[str]) -> str:
     return next(earlier, trial.key_by(trial.by))
 
 
-def _content(trial: Trial, found: tuple[Measured, Streamed] | None) -> dict[str, Any]:
+def _content(trial: Trial, found: StreamFacts | None) -> dict[str, Any]:
     """Return what a row says of a trial."""
-    measured = found[0] if found is not None and trial.status == "ok" else None
-    first, last = (None, None) if measured is None or measured.span is None else measured.span
-    has_stream = measured is not None and first is not None
     return {
         "run_id": trial.run_id,
         "sweep_id": trial.sweep_id,
@@ -111,15 +113,25 @@ def _content(trial: Trial, found: tuple[Measured, Streamed] | None) -> dict[str,
         "status": trial.status,
         "portfolio": trial.portfolio,
         "datasets": list(trial.datasets),
-        "first_date": first,
-        "last_date": last,
-        "sessions": measured.sessions if measured is not None and has_stream else None,
         "sharpe": trial.sharpe,
         "error": trial.error,
         "base": None if trial.by is None else trial.base,
         "by": None if trial.by is None else trial.by.isoformat(),
-        "stream": stream_number(trial.run_id) if has_stream else None,
-        "net": measured.stream if measured is not None and has_stream else None,
-        "cash": cash_number(trial.idle) if has_stream else None,
-        "idle": idle_digest(trial.idle, first, last) if first is not None and last is not None else None,
+        **(NO_STREAM if found is None or trial.status != "ok" else _of_stream(trial, found)),
     }
+
+
+def _of_stream(trial: Trial, found: StreamFacts) -> dict[str, Any]:
+    return {
+        "first_date": found.first,
+        "last_date": found.last,
+        "sessions": found.sessions,
+        "stream": stream_number(trial.run_id),
+        "net": found.digest,
+        "cash": None if trial.idle is None else cash_number(trial.idle),
+        "idle": None if trial.idle is None else idle_digest(trial.idle, found.first, found.last),
+    }
+
+
+NO_STREAM = dict.fromkeys(("first_date", "last_date", "sessions", "stream", "net", "cash", "idle"))
+"""What a row says of a trial that has none."""

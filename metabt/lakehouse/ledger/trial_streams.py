@@ -21,16 +21,11 @@ from metabt.lakehouse.catalog.damage import unreadable
 from metabt.lakehouse.catalog.schema import insert
 from metabt.lakehouse.catalog.statements import literal
 from metabt.lakehouse.ledger.chain import fetched
-from metabt.lakehouse.ledger.trial import Idle, NotedTrial, Trial
-from metabt.lakehouse.runs.run_digests import root_stream, stream_digest
-from metabt.lakehouse.runs.run_files import RunFiles, Staged, append_streams
-from metabt.lakehouse.runs.run_rows import GatheredStreams, stream_number
+from metabt.lakehouse.ledger.stream_rows import stream_digest, stream_number
+from metabt.lakehouse.ledger.trial import Idle, NotedTrial
 from metabt.values.buffers import from_numpy, to_numpy
 from metabt.values.digests import array_digest
-from metabt.values.tables import Table
 
-Streamed = Mapping[str, Table] | Staged
-"""Tables of a run in memory, or where they lie as files."""
 Cash = Mapping[int, tuple[np.ndarray, np.ndarray]]
 """Number -> dates and what cash earned."""
 ROWS = 2**20
@@ -49,49 +44,32 @@ class Column:
     """(n_sessions,) net simple returns less what cash earned."""
 
 
-def cash_number(idle: Idle | None) -> int | None:
-    """Return the number, 63 bits, that what cash earned goes by in `trial_cash`; None where it earned nothing."""
-    return None if idle is None else stream_number(idle.digest)
+def cash_number(idle: Idle) -> int:
+    """Return the number, 63 bits, that what cash earned goes by in `trial_cash`."""
+    return stream_number(idle.digest)
 
 
-def idle_digest(idle: Idle | None, first: str, last: str) -> str | None:
-    """Return the digest of what cash earned from a first to a last session; None where the tree states no rate."""
-    if idle is None:
-        return None
+def idle_digest(idle: Idle, first: str, last: str) -> str:
+    """Return the digest of what cash earned from a first to a last session."""
     begin, end = np.searchsorted(idle.dates, np.array([first, last], "datetime64[D]")).tolist()
     return array_digest(idle.returns[begin : end + 1])
 
 
-def add_streams(con: duckdb.DuckDBPyConnection, wanted: Sequence[tuple[Trial, Streamed]]) -> None:
-    """Add the streams of some trials, each with its run's tables, within a transaction."""
-    staged: dict[RunFiles, list[str]] = {}
-    held = GatheredStreams()
-    for trial, tables in wanted:
-        if isinstance(tables, Staged):
-            staged.setdefault(tables.files, []).append(trial.run_id)
-        else:
-            held.add(trial.run_id, root_stream(trial.portfolio, tables))
-    for files, run_ids in staged.items():
-        append_streams(con, files, run_ids)
-    rows = held.taken()
-    if rows is not None:
-        insert(con, "trial_returns", rows)
-    _add_cash(con, {number: trial.idle for trial, _ in wanted if (number := cash_number(trial.idle)) is not None})
-
-
-def _add_cash(con: duckdb.DuckDBPyConnection, idles: Mapping[int, Idle | None]) -> None:
-    if not idles:
+def add_cash(con: duckdb.DuckDBPyConnection, idles: Sequence[Idle]) -> None:
+    """Add what cash earned beside some streams, unless it is there, within a transaction."""
+    new = {cash_number(idle): idle for idle in {id(it): it for it in idles}.values()}
+    if not new:
         return
-    asked = f"SELECT DISTINCT cash FROM trial_cash WHERE cash IN (SELECT unnest({literal(list(idles))}::BIGINT[]))"
-    known = {number for (number,) in fetched(con, asked)}
-    for number, idle in idles.items():
-        if idle is not None and number not in known:
-            rows = {
-                "cash": from_numpy(np.full(len(idle.dates), number)),
-                "date": from_numpy(idle.dates.astype("datetime64[D]")),
-                "idle": from_numpy(idle.returns),
-            }
-            insert(con, "trial_cash", pa.table(rows))
+    asked = f"SELECT DISTINCT cash FROM trial_cash WHERE cash IN (SELECT unnest({literal(list(new))}::BIGINT[]))"
+    for (number,) in fetched(con, asked):
+        del new[number]
+    for number, idle in new.items():
+        rows = {
+            "cash": from_numpy(np.full(len(idle.dates), number)),
+            "date": from_numpy(idle.dates.astype("datetime64[D]")),
+            "idle": from_numpy(idle.returns),
+        }
+        insert(con, "trial_cash", pa.table(rows))
 
 
 def columns(

@@ -32,6 +32,7 @@ from metabt.lakehouse.ledger.chain import head_text
 from metabt.lakehouse.ledger.noting import note
 from metabt.lakehouse.ledger.trial import Trial
 from metabt.lakehouse.runs.askings import Asked, append, write
+from metabt.lakehouse.runs.root_streams import keep_streams, stream_facts
 from metabt.lakehouse.runs.run_digests import Measured, digests_text, row_digest
 from metabt.lakehouse.runs.run_files import RunFiles, Staged
 from metabt.lakehouse.runs.run_files import append as append_files
@@ -141,13 +142,13 @@ def commit_runs(
     """
     given: dict[str, Run] = {str(run["run_id"]): ({**DEFAULTS, **run}, tables) for run, tables in reversed(runs)}
     measured = {name: _measured(*given[name]) for name in sorted(given)}
-    streams = {name: (found, given[name][1]) for name, found in measured.items()}
+    streams = stream_facts(measured)
     given = _recorded({name: given[name] for name in measured}, measured)
     if mend:
         retire(path, ("runs", *RUN_TABLES))
 
     def work(con: duckdb.DuckDBPyConnection) -> int:
-        keys = note(con, trials, streams)
+        keys = note(con, trials, streams, lambda run_ids: keep_streams(con, [_root(given[name]) for name in run_ids]))
         stored = _stored(con, list(given))
         wanted = [
             name
@@ -170,6 +171,11 @@ def commit_runs(
         return len(wanted)
 
     return write(path, work, reader)
+
+
+def _root(run: Run) -> tuple[str, str, Tables]:
+    row, tables = run
+    return str(row["run_id"]), str(row["portfolio"]), tables
 
 
 def _check(run: Mapping[str, object]) -> None:

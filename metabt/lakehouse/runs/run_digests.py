@@ -19,7 +19,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from metabt.lakehouse.catalog.schema import SCHEMA
-from metabt.values.digests import array_digest, joint_digest
+from metabt.lakehouse.ledger.stream_rows import stream_digest
+from metabt.values.digests import joint_digest
 from metabt.values.tables import Coded, Column, Table
 
 LARGE = ("config", "versions")
@@ -110,11 +111,6 @@ def root_stream(root: str, tables: Mapping[str, Table]) -> tuple[np.ndarray, np.
     assert isinstance(path, Coded)
     own = path.codes == (path.values.index(root) if root in path.values else -2)
     return np.asarray(returns["date"])[own].astype("datetime64[D]"), np.asarray(returns["net"])[own]
-
-
-def stream_digest(dates: np.ndarray, net: np.ndarray) -> str:
-    """Return one SHA-256 (hex) of the dates and net returns of a stream; NaN is NaN, whichever it is."""
-    return array_digest(dates.astype("datetime64[D]"), np.where(np.isnan(net), np.nan, net))
 
 
 def recorded_of(row: Mapping[str, object]) -> Recorded:

@@ -30,16 +30,15 @@ from metabt.lakehouse.catalog.schema import ARROW, RUN_TABLES, SCHEMA
 from metabt.lakehouse.catalog.statements import execute
 from metabt.lakehouse.folder.lost_catalogue import DATA
 from metabt.lakehouse.folder.orphans import NAME
+from metabt.lakehouse.ledger.stream_rows import STREAMS, GatheredStreams, stream_number
 from metabt.lakehouse.runs.run_digests import Measured, root_stream
-from metabt.lakehouse.runs.run_rows import Gathered, GatheredStreams, check_tables, stream_number
+from metabt.lakehouse.runs.run_rows import Gathered, check_tables
 from metabt.lakehouse.storage.place import storage_of
 from metabt.lakehouse.storage.port import Root
 from metabt.values.tables import Table
 
 Ids = Mapping[str, Mapping[str, int]]
 """Table -> column -> the number that files of it know it by."""
-STREAMS = "trial_returns"
-"""The table of what is kept of trials: the streams of roots."""
 REPEATED = ("DATE", "VARCHAR", "BOOLEAN")
 """SQL types of columns that are written as dictionaries."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -42,43 +41,6 @@ class Gathered:
         lengths = list(map(size_of, held.values()))
         owner = Coded(np.repeat(np.arange(len(held), dtype=np.int32), lengths), tuple(held))
         return to_arrow(self._name, {"run_id": owner, **concat(list(held.values()))}, {})
-
-
-class GatheredStreams:
-    """Streams of roots that wait to be made ready, as rows of `trial_returns`."""
-
-    def __init__(self) -> None:
-        """Gather none yet."""
-        self._held: list[tuple[int, np.ndarray, np.ndarray]] = []
-        self._size = 0
-
-    @property
-    def enough(self) -> bool:
-        """Whether they are to be made ready."""
-        return self._size >= TOGETHER
-
-    def add(self, run_id: str, stream: tuple[np.ndarray, np.ndarray]) -> None:
-        """Take the dates and net returns of a run's root."""
-        self._held.append((stream_number(run_id), *stream))
-        self._size += len(stream[0])
-
-    def taken(self) -> pa.Table | None:
-        """Return the rows, and let go of them; None where there are none."""
-        held, self._held, size, self._size = self._held, [], self._size, 0
-        if not size:
-            return None
-        numbers, dates, net = zip(*held, strict=True)
-        rows: Table = {
-            "stream": np.repeat(np.array(numbers, np.int64), list(map(len, dates))),
-            "date": np.concatenate(dates),
-            "net": np.concatenate(net),
-        }
-        return to_arrow("trial_returns", rows, {})
-
-
-def stream_number(run_id: str) -> int:
-    """Return the number, 63 bits, that the stream of a run's root goes by in `trial_returns`."""
-    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "little") >> 1
 
 
 def check_tables(run_id: object, tables: Mapping[str, Table]) -> None:

@@ -11,7 +11,9 @@
 4. A benchmark is not in the key: it changes what a stream is compared with, and not the stream.
 5. What somebody wrote into tables is covered as it was visible by the last session (metabt.runs.trials.written_rows),
    so that the key of a first asking needs a day. Whoever asks again, with rows added since, is found by `key_by` that
-   same day, under the same `base`.
+   same day, under the same `base`. Who asks on data from before that day cannot be compared, and counts as another.
+6. A flat baseline has the settings of the whole tree in its key, also those that it has no use for: that may count one
+   twice, and misses none.
 """
 
 from __future__ import annotations

@@ -95,7 +95,13 @@ def test_another_sqlite_file_is_no_lakehouse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("statement", "what"),
-    [("DROP TABLE weights", "table weights"), ("ALTER TABLE runs DROP COLUMN digests", r"column runs\.digests")],
+    [
+        ("DROP TABLE weights", "table weights"),
+        ("DROP TABLE trial_cash", "table trial_cash"),
+        ("DROP VIEW trials", r"view main\.trials"),
+        ("ALTER TABLE runs DROP COLUMN ledger_head", r"column runs\.ledger_head"),
+        ("ALTER TABLE runs DROP COLUMN digests", r"column runs\.digests"),
+    ],
 )
 def test_a_lakehouse_of_an_older_format_is_refused_with_the_command_that_makes_it_anew(
     tmp_path: Path, statement: str, what: str
