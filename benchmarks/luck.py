@@ -48,11 +48,11 @@ def noise(n_sessions: int, n_trials: int) -> TrialReturns:
 def plain(returns: np.ndarray, n_draws: int, block_length: float) -> np.ndarray:
     """Return the p of every trial by a loop over draws, each of which draws the matrix of returns anew."""
     n, mean = len(returns), returns.mean(axis=0)
-    error = returns.std(axis=0, ddof=1) / np.sqrt(n)
     best = np.empty(n_draws)
     for k, sessions in enumerate(stationary_indices(n, n_draws, block_length, 0)):
-        best[k] = ((returns[sessions].mean(axis=0) - mean) / error).max()
-    reached = (best[:, None] >= mean / error).sum(axis=0)
+        drawn = returns[sessions]
+        best[k] = ((drawn.mean(axis=0) - mean) / drawn.std(axis=0, ddof=1)).max() * np.sqrt(n)
+    reached = (best[:, None] >= mean / returns.std(axis=0, ddof=1) * np.sqrt(n)).sum(axis=0)
     return (1 + reached) / (1 + n_draws)
 
 

@@ -7,8 +7,14 @@
 
 t is studentised by the standard deviation, not by a long-run one: it orders trials of equal length as their Sharpe
 ratios do. Dependence in time is what the blocks are for: a stream with trends has wider sums in the draws as well.
-A trial with a part of the sessions has its own mean and its own scale; what a draw says of it is the sum over its own
-sessions that came, so that its spread is that of as many sessions as it has.
+
+Each draw is studentised by its own deviation. With that of the data in all of them (Hansen 2005) streams with rare
+large losses look better than they are: of 100 families of noise with a skew of -3 it calls 20 significant at 5 %, of
+a skew of 3 none, where studentised draws call 5 and 3. The mean and the deviation of a sample go together where returns
+are skewed, and only draws that have both show it.
+
+A trial with a part of the sessions has its own mean and deviation; what a draw says of it is over its own sessions that
+came, so that its spread is that of as many sessions as it has.
 """
 
 from __future__ import annotations
@@ -104,4 +110,4 @@ def family_test(returns: TrialReturns, draws: Draws) -> FamilyTest:
 def _maxima(returns: TrialReturns, found: Moments, t: np.ndarray, length: float, draws: Draws) -> Maxima:
     drawn = counts(stationary_indices(returns.n_sessions, draws.n_draws, length, draws.seed))
     scale = found.standard_error * found.n_sessions
-    return maxima(returns, found.mean, scale, t, drawn)
+    return maxima(returns, found.mean, scale, t, drawn, found.n_sessions)

@@ -59,6 +59,12 @@ def as_they_come(seed: int) -> np.ndarray:
     return returns
 
 
+def skewed(seed: int, sign: int) -> np.ndarray:
+    """Return trials with a skew of 3, or of -3: many small losses and rare large gains, or the other way round."""
+    steps = np.random.default_rng([2, seed]).gamma(4 / 9, 1.0, (1260, 100)) - 4 / 9
+    return 0.015 * sign * steps
+
+
 def smoothed(seed: int) -> np.ndarray:
     """Return trials with an autoregression of 0.3, as smoothed prices have it."""
     steps = noise(seed, 1300, 50, 0.5)
@@ -69,6 +75,15 @@ def smoothed(seed: int) -> np.ndarray:
 def test_heavy_tails_clusters_and_late_starts_are_no_skill() -> None:
     called = called_significant(map(as_they_come, range(FAMILIES)))
     print(f"\nheavy tails, clusters, late starts: {called:.1%} of noise called significant")
+    assert 0.01 <= called <= 0.09
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_rare_large_losses_and_gains_are_no_skill(sign: int) -> None:
+    """With the deviation of the data in all draws 20 % of a skew of -3 are called, and none of 3."""
+    called = called_significant(skewed(seed, sign) for seed in range(FAMILIES))
+    print(f"\nskew of {3 * sign}: {called:.1%} of noise called significant")
     assert 0.01 <= called <= 0.09
 
 

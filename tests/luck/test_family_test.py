@@ -25,7 +25,7 @@ def family() -> np.ndarray:
 
 
 def drawn_sums(returns: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """Return t (n_trials,) and the centred, studentised sums (n_draws, n_trials), by a loop, over own sessions."""
+    """Return t (n_trials,) and t of the centred draws (n_draws, n_trials), by a loop, over own sessions."""
     t, sums = np.empty(returns.shape[1]), np.empty((draws.n_draws, returns.shape[1]))
     drawn = stationary_indices(len(returns), draws.n_draws, draws.block_length or 1.0, draws.seed)
     for k, series in enumerate(returns.T):
@@ -34,7 +34,12 @@ def drawn_sums(returns: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarra
         t[k] = own.mean() / error
         for b, sessions in enumerate(drawn):
             came = series[sessions]
-            sums[b, k] = np.nansum(came - own.mean()) / len(own) / error
+            if len(own) == len(series):
+                sums[b, k] = (came.mean() - own.mean()) / (came.std(ddof=1) / np.sqrt(len(came)))
+                continue
+            z = (came - own.mean()) / own.std(ddof=1)
+            deviation = np.sqrt(np.nansum(z**2) - np.nansum(z) ** 2 / len(own))
+            sums[b, k] = np.nansum(z) / deviation * np.sqrt(1 - 1 / len(own))
     return t, sums
 
 
@@ -80,6 +85,17 @@ def test_a_better_trial_has_no_larger_p() -> None:
     order = np.argsort(test.t)
     for p in (test.p_luck, test.p_step):
         assert (np.diff(p[order]) <= 0).all()
+
+
+def test_a_stream_that_rarely_moves_does_not_rule_the_family() -> None:
+    """Draws without its moves have hardly a deviation; what they say of its mean is bounded."""
+    returns = noise(9, 1000, 10)
+    rare = np.zeros((1000, 1))
+    rare[[100, 500], 0] = -0.03, -0.02
+    alone = family_test(TrialReturns.of(returns), Draws(300, block_length=1.0))
+    beside = family_test(TrialReturns.of(np.hstack([returns, rare])), Draws(300, block_length=1.0))
+    assert np.quantile(beside.maxima, 0.95) == pytest.approx(np.quantile(alone.maxima, 0.95), abs=0.4)
+    assert beside.maxima.max() < 8
 
 
 def test_skill_moves_the_t_of_its_own_trial_alone() -> None:

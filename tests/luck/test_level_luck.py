@@ -63,7 +63,9 @@ def test_p_is_that_of_a_plain_loop_over_all_slices() -> None:
         level = by_name(returns, draws=draws, levels={"leaf": ["lookback"]})["leaf"]
         D = np.hstack([returns[:, part] - returns[:, part].mean(axis=1, keepdims=True) for part in np.split(ALL, 3)])
         error = D.std(axis=0, ddof=1) / np.sqrt(1260)
-        best = np.array([((D[rows].mean(axis=0) - D.mean(axis=0)) / error).max() for rows in drawn])
+        drawn_errors = [D[rows].std(axis=0, ddof=1) / np.sqrt(1260) for rows in drawn]
+        gained = [D[rows].mean(axis=0) - D.mean(axis=0) for rows in drawn]
+        best = np.array([(gain / each).max() for gain, each in zip(gained, drawn_errors, strict=True)])
         t = D.mean(axis=0) / error
         assert level.p_luck == pytest.approx((1 + (best >= t[level.best]).sum()) / 201)
         seen += int(np.argmax(t) != level.best)  # the best trial need not be the one with the largest advantage
