@@ -1,7 +1,7 @@
 """The oracle's market with tables beside its prices: raw closes and actions, members, delistings, rates, costs.
 
 It shares no code with metabt and reads tables as plain lists of rows, a dict each, with the columns that metabt's
-tables have. Whatever is asked of it is looked for from the beginning, row by row, rates alone by bisection of their dates:
+tables have. Whatever is asked of it is looked for from the beginning, row by row; rates alone by bisection of dates:
 
 1. what one share became and was paid since the last price, action by action in order of their dates;
 2. the session with whose close an asset is gone, and its last return, missing ones by the policy of who holds it;
