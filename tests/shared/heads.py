@@ -149,12 +149,9 @@ def _await(url: str, head: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _end(head: subprocess.Popen[bytes], place: Path) -> None:
-    head.send_signal(signal.SIGTERM)
-    try:
-        head.wait(30)
-    except subprocess.TimeoutExpired:
-        head.kill()
-        head.wait()
+    """End it and what it started, at once: asked to, it waits up to half a minute for workers; what it had goes."""
+    head.kill()
+    head.wait()
     end = time.monotonic() + PATIENCE
     while (left := _processes_of(place)) and time.monotonic() < end:
         for pid in left:
