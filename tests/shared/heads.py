@@ -125,9 +125,9 @@ def local_head(folder: Path, environment: Mapping[str, str], n_cpus: int = 2) ->
 
 
 def _free_ports(n: int) -> list[int]:
-    """Return ports below those that Ray gives to its workers."""
+    """Return ports below those that Ray gives to its workers, others than a process with a near number takes."""
     found: list[int] = []
-    for port in range(7000 + os.getpid() % 2000, 9999):
+    for port in range(7000 + 61 * os.getpid() % 2900, 9999):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 found.append(port)

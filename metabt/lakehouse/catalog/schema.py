@@ -180,8 +180,9 @@ def existing_columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     The catalogue is asked: duckdb_columns() would look at the columns of its own tables too, one after another.
     """
     return con.execute(
-        f"SELECT t.table_name, c.column_name FROM {META}.ducklake_column c JOIN {META}.ducklake_table t USING (table_id) "
-        f"JOIN {META}.ducklake_schema s USING (schema_id) WHERE s.schema_name = 'main' "
+        f"SELECT t.table_name, c.column_name FROM {META}.ducklake_column c "
+        f"JOIN {META}.ducklake_table t USING (table_id) JOIN {META}.ducklake_schema s USING (schema_id) "
+        "WHERE s.schema_name = 'main' "
         "AND c.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
     ).fetchall()
 
