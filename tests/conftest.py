@@ -22,6 +22,8 @@ settings.load_profile("metabt")
 
 CLUSTERS = ("tests/engines/ray/", "tests/jobs/", "tests/k8s/")
 """Folders of tests that start clusters."""
+AT_ONCE = "tests/security/"
+"""Folder of tests whose files carry out all their attacks before the first: in one process, and not in each."""
 
 
 @cache
@@ -31,7 +33,7 @@ def cluster_of(path: str) -> str:
     Those of a kind run one after another; those that share neither start what they need, which is several machines.
     """
     text = (ROOT / path).read_text(encoding="utf-8")
-    if re.search(r'"cluster"|\bcluster: None', text):
+    if path.startswith(CLUSTERS[0]) and re.search(r'"cluster"|\bcluster: None', text):
         return "ray"
     return "jobs" if re.search(r"\bhead: Head\b", text) and "local_head" not in text else "machines"
 
@@ -43,7 +45,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return cluster_of(nodeid.partition("::")[0]) if nodeid.startswith(CLUSTERS) else nodeid
+            path = nodeid.partition("::")[0]
+            if nodeid.startswith(CLUSTERS):
+                return cluster_of(path)
+            return path if nodeid.startswith(AT_ONCE) else nodeid
 
     return OneCluster(config, log) if config.getvalue("dist") == "load" else None
 
