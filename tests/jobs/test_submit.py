@@ -35,8 +35,8 @@ ADDRESS, LAKE = "http://127.0.0.1:8265", "/data/lakehouse"
 def prices(tmp_path_factory: pytest.TempPathFactory, sp500: pd.DataFrame, factor_etfs: pd.DataFrame) -> Path:
     """Make a lakehouse with a few years of the demo's prices."""
     path = tmp_path_factory.mktemp("prices") / "lakehouse"
-    lakehouse.ingest(path, "sp500", sp500.loc["2014":])
-    lakehouse.ingest(path, "factor_etfs", factor_etfs.loc["2014":])
+    lakehouse.ingest(path, "sp500", sp500.loc["2018":])
+    lakehouse.ingest(path, "factor_etfs", factor_etfs.loc["2018":])
     return path
 
 

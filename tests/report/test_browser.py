@@ -125,32 +125,28 @@ const waiting = setInterval(() => {
 
 
 def visit(page: str, folder: Path, *options: str, ask: str = ASK) -> Visit:
-    """Return what a browser makes of a page after what `ask` does; a picture stays in the folder.
-
-    Where METABT_SCREENSHOTS names a folder, pictures are kept there too, to be looked at.
-    """
-    browser = shutil.which("chromium")
-    if browser is None:
-        assert "METABT_NEED_BROWSER" not in os.environ, "chromium is not installed"
-        pytest.skip("chromium is not installed")
+    """Return what a browser makes of a page after what `ask` does."""
     allowed = [b64encode(sha256(script.encode()).digest()).decode() for script in (PROBE, ask)]
     probed = page.replace("script-src ", "script-src " + "".join(f"'sha256-{text}' " for text in allowed), 1)
     probed = probed.replace("<body>", f"<body><script>{PROBE}</script>")
     probed = probed.replace("</body>", f"<script>{ask}</script></body>")
-    (folder / "page.html").write_text(page, encoding="utf-8")
     (folder / "probed.html").write_text(probed, encoding="utf-8")
     network = folder / "network.json"
-    dom = _browser(
-        browser, folder, "probed.html", "--dump-dom", f"--log-net-log={network}", "--enable-logging=stderr", *options
-    )
-    _browser(browser, folder, "page.html", f"--screenshot={folder / 'page.png'}", "--hide-scrollbars", *options)
-    if kept := os.environ.get("METABT_SCREENSHOTS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "page.png", Path(kept) / f"{folder.name}.png")
+    dom = _browser(folder, "probed.html", "--dump-dom", f"--log-net-log={network}", "--enable-logging=stderr", *options)
     found = re.search(r'<pre id="answers">(.*?)</pre>', dom.stdout, re.S)
     assert found, dom.stderr
     console = [line for line in dom.stderr.splitlines() if "CONSOLE" in line]
     return Visit(json.loads(unescape(found.group(1))), console, requests(network.read_text(encoding="utf-8")))
+
+
+def picture(page: str, folder: Path, *options: str) -> Path:
+    """Return a picture of a page; where METABT_SCREENSHOTS names a folder it is kept there too, to be looked at."""
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    _browser(folder, "page.html", f"--screenshot={folder / 'page.png'}", "--hide-scrollbars", *options)
+    if kept := os.environ.get("METABT_SCREENSHOTS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "page.png", Path(kept) / f"{folder.name}.png")
+    return folder / "page.png"
 
 
 def requests(network: str) -> list[str]:
@@ -159,7 +155,11 @@ def requests(network: str) -> list[str]:
     return [url for line in asked for url in re.findall(r'"url":"((?:https?|wss?|ftp):[^"]*)"', line)]
 
 
-def _browser(browser: str, folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+def _browser(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    browser = shutil.which("chromium")
+    if browser is None:
+        assert "METABT_NEED_BROWSER" not in os.environ, "chromium is not installed"
+        pytest.skip("chromium is not installed")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={folder / 'browser'}"]
     timing = ["--virtual-time-budget=30000"]
@@ -201,7 +201,7 @@ def test_a_browser_draws_the_page_and_a_click_filters(run: Run, tmp_path: Path, 
     assert answers["overflow"] <= 0  # nothing is wider than the screen, boxes that scroll aside
     assert answers["background"] == background
     assert answers["paper"] <= 681 and answers["screen"] == answers["drawn"]["figure-growth"]["width"]  # 180 mm
-    assert (tmp_path / "page.png").stat().st_size > 50_000
+    assert picture(render(run), tmp_path, *options).stat().st_size > 50_000
 
     assert answers["open"] == [True, *[False] * (len(run.paths) - 1)] * 2  # contributions, effects
     assert answers["heights"][1] > 2 * answers["heights"][0] > 0, "a click opens what is beneath a sleeve"
@@ -237,6 +237,8 @@ def test_a_browser_draws_two_runs_side_by_side(run: Run, tmp_path: Path, screen:
     assert answers["title"].startswith("mine") and answers["images"] == 0
     assert answers["overflow"] <= 0
     assert answers["cut"] == []  # what a row tells can be read on a phone too
+    if "METABT_SCREENSHOTS" in os.environ:
+        picture(render(pair), tmp_path, *options)
 
 
 ASK_PAPER = """

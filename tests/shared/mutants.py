@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from compileall import compile_dir
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,8 +41,11 @@ class Farm:
         """Copy the package into `folder`, and start the process."""
         self._copy = folder / "metabt"
         shutil.copytree(ROOT, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
+        # no mutant compiles what it shares with others, or leaves what it is to them: bytecode goes by what a file says
+        compile_dir(self._copy, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); {SERVE}", folder, kernels.store()],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,7 @@
 """The oracle's market with tables beside its prices: raw closes and actions, members, delistings, rates, costs.
 
 It shares no code with metabt and reads tables as plain lists of rows, a dict each, with the columns that metabt's
-tables have. Whatever is asked of it is looked for from the beginning, row by row:
+tables have. Whatever is asked of it is looked for from the beginning, row by row; rates alone by bisection of dates:
 
 1. what one share became and was paid since the last price, action by action in order of their dates;
 2. the session with whose close an asset is gone, and its last return, missing ones by the policy of who holds it;
@@ -16,6 +16,7 @@ tables have. Whatever is asked of it is looked for from the beginning, row by ro
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
@@ -65,6 +66,7 @@ class PointInTimeMarket(Market):
             for symbol in frame.columns:
                 self.volume[dataset, symbol] = {t: float(v) for t, v in frame[symbol].items() if not math.isnan(v)}
         self._found: dict[tuple, dict[pd.Timestamp, float]] = {}
+        self._rates: dict[str, tuple[list[pd.Timestamp], list[Mapping[str, object]]]] = {}
 
     def rows(self, dataset: str, table: str, first: str) -> list[Mapping[str, object]]:
         """Return the rows of a table that are of one asset, universe or rate."""
@@ -169,9 +171,9 @@ class PointInTimeMarket(Market):
         own = next((row["currency"] for row in self.rows(dataset, "assets", symbol)), None)
         if base is None or own is None or own == base:
             return local
-        days, found = list(self.price[dataset, symbol]), {}
+        days, found = sorted(self.price[dataset, symbol]), {}
         for t, r in local.items():
-            previous = max(d for d in days if d < t)
+            previous = days[bisect_left(days, t) - 1]
             now, then = self.worth(own, base, t), self.worth(own, base, previous)
             if now is not None and then is not None:
                 found[t] = (1.0 + r) * now / then - 1.0
@@ -217,8 +219,18 @@ class PointInTimeMarket(Market):
 
     def newest(self, name: str, t: pd.Timestamp) -> Mapping[str, object] | None:
         """Return the newest row of a rate at or before `t`, from whichever dataset has it."""
-        rows = [row for dataset in self.datasets for row in self.rows(dataset, "rates", name) if day(row["date"]) <= t]
-        return max(rows, key=lambda row: day(row["date"])) if rows else None
+        dates, rows = self.dated(name)
+        place = bisect_right(dates, t)
+        return rows[place - 1] if place else None
+
+    def dated(self, name: str) -> tuple[list[pd.Timestamp], list[Mapping[str, object]]]:
+        """Return the dates of a rate in their order and the row of each, from whichever dataset has it."""
+        if name not in self._rates:
+            rows = [row for dataset in self.datasets for row in self.rows(dataset, "rates", name)]
+            on = {day(row["date"]): row for row in reversed(rows)}  # of two rows of a date the one that is first told
+            dates = sorted(on)
+            self._rates[name] = dates, [on[date] for date in dates]
+        return self._rates[name]
 
     # ---------------------------------------------------------------------------------------- universes
 

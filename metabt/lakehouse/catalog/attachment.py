@@ -21,7 +21,7 @@ from metabt.errors import StoreError, passing
 from metabt.lakehouse.catalog.catalog_location import Catalogue, existing, located, require, settle
 from metabt.lakehouse.catalog.connection_loss import close, may_pass, whole
 from metabt.lakehouse.catalog.connections import opened
-from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, keep_in_catalogue
+from metabt.lakehouse.catalog.schema import SCHEMA, create_tables, existing_columns, keep_in_catalogue
 from metabt.lakehouse.catalog.sqlite import UNLOCKABLE, SqliteCatalogue
 from metabt.lakehouse.catalog.statements import quoted
 from metabt.lakehouse.catalog.views import create_views, missing_views
@@ -190,8 +190,7 @@ def _attach_statement(where: Catalogue, target: str, read_only: bool, create: bo
 
 def _complete(con: duckdb.DuckDBPyConnection, root: Root, create: bool) -> None:
     """Make what is missing of a new lakehouse; refuse one that nobody has finished, or of another format."""
-    sql = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'"
-    rows = con.execute(sql).fetchall()
+    rows = existing_columns(con)
     if create and not rows:
         with whole(con):
             create_tables(con)

@@ -181,6 +181,19 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("ALTER TABLE prices SET PARTITIONED BY (dataset, year(date))")
 
 
+def existing_columns(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return table and column of all that the attached lakehouse has.
+
+    The catalogue is asked: duckdb_columns() would look at the columns of its own tables too, one after another.
+    """
+    return con.execute(
+        f"SELECT t.table_name, c.column_name FROM {META}.ducklake_column c "
+        f"JOIN {META}.ducklake_table t USING (table_id) JOIN {META}.ducklake_schema s USING (schema_id) "
+        "WHERE s.schema_name = 'main' "
+        "AND c.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+    ).fetchall()
+
+
 def keep_in_catalogue(con: duckdb.DuckDBPyConnection) -> None:
     """Have the catalogue itself keep the rows of some tables, unless it does; the tables must be committed."""
     sql = f"SELECT count(*) FROM {META}.ducklake_metadata WHERE key = 'data_inlining_row_limit' AND scope = 'table'"
