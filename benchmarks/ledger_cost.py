@@ -90,7 +90,8 @@ def main() -> None:
         whole = swept(lake, symbols, asked.kind, asked.configurations)
         own = sum(SPENT.values())
         print(
-            f"sweep of {asked.configurations:,} {asked.kind}: {whole:.2f} s of CPU, {whole - own:.2f} s without the ledger"
+            f"sweep of {asked.configurations:,} {asked.kind}: {whole:.2f} s of CPU, "
+            f"{whole - own:.2f} s without the ledger"
         )
         for part, seconds in SPENT.items():
             print(f"  {part:<20}{seconds:8.3f} s  {seconds / (whole - own):7.2%}")
