@@ -89,12 +89,31 @@ def fresh(signed_in: Server, tmp_path: Path) -> Path:
     return tmp_path / "fresh"
 
 
+def stock(lake: Path) -> Path:
+    """Give a lakehouse a dataset and a run."""
+    ingest(lake, "d", wide(40))
+    commit_run(lake, run(), {name: table(name, 20) for name in RUN_TABLES})
+    return lake
+
+
 @pytest.fixture
 def lake(fresh: Path) -> Path:
-    """Return a lakehouse with a dataset and a run."""
-    ingest(fresh, "d", wide(40))
-    commit_run(fresh, run(), {name: table(name, 20) for name in RUN_TABLES})
-    return fresh
+    """Return a lakehouse with a dataset and a run that belongs to the test."""
+    return stock(fresh)
+
+
+@pytest.fixture(scope="module")
+def kept(signed_in: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lakehouse with a dataset and a run, whose folder is copied."""
+    path = tmp_path_factory.mktemp("kept") / "lake"
+    attach(path, create=True, catalog=signed_in.catalog).close()
+    return stock(path)
+
+
+@pytest.fixture
+def folder(kept: Path, tmp_path: Path) -> Path:
+    """Return a folder that belongs to the test; what is read there is a catalogue that others read too."""
+    return Path(shutil.copytree(kept, tmp_path / "fresh"))
 
 
 def schema_of(lake: Path) -> str:
@@ -107,11 +126,11 @@ def files(lake: Path) -> list[str]:
     return sorted(file.name for file in lake.iterdir())
 
 
-def test_the_folder_says_where_its_catalogue_is(lake: Path, signed_in: Server) -> None:
-    assert files(lake) == ["catalog.postgres", "data"]
-    words = f"dbname=metabt host=127.0.0.1 port={signed_in.port} schema={schema_of(lake)} user=quant"
-    assert (lake / "catalog.postgres").read_text().splitlines()[1:] == [f"postgres:{words}"]
-    assert signed_in.sql(f"SELECT count(*) > 0 FROM {schema_of(lake)}.ducklake_snapshot") == ["t"]
+def test_the_folder_says_where_its_catalogue_is(folder: Path, signed_in: Server) -> None:
+    assert files(folder) == ["catalog.postgres", "data"]
+    words = f"dbname=metabt host=127.0.0.1 port={signed_in.port} schema={schema_of(folder)} user=quant"
+    assert (folder / "catalog.postgres").read_text().splitlines()[1:] == [f"postgres:{words}"]
+    assert signed_in.sql(f"SELECT count(*) > 0 FROM {schema_of(folder)}.ducklake_snapshot") == ["t"]
 
 
 def test_what_a_stopped_maker_left_is_told_and_made_whole_by_the_next_ingestion(
@@ -132,8 +151,8 @@ def test_what_a_stopped_maker_left_is_told_and_made_whole_by_the_next_ingestion(
         assert options(tmp_path / step) and check_lakehouse(tmp_path / step).faults == []
 
 
-def test_everything_comes_back_to_the_bit(lake: Path) -> None:
-    with attach(lake, read_only=True) as con:
+def test_everything_comes_back_to_the_bit(folder: Path) -> None:
+    with attach(folder, read_only=True) as con:
         assert same(load_prices(con, {"d": None})["d"].close, wide(40).to_numpy(copy=True))
         row, tables = load_run(con, "abc123")
     assert row == run()
@@ -195,17 +214,17 @@ def test_whoever_names_another_catalogue_is_refused(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_with_two_catalogues_is_refused(lake: Path) -> None:
-    (lake / "catalog.sqlite").write_bytes(b"SQLite format 3\0")
+def test_a_folder_with_two_catalogues_is_refused(folder: Path) -> None:
+    (folder / "catalog.sqlite").write_bytes(b"SQLite format 3\0")
     with pytest.raises(StoreError, match=r"two catalogues, catalog\.sqlite and catalog\.postgres; move one"):
-        attach(lake)
+        attach(folder)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "postgres:host=a\npostgres:host=b", "postgres:host=a"])
-def test_a_broken_file_is_named(lake: Path, text: str) -> None:
-    (lake / "catalog.postgres").write_text(text)
+def test_a_broken_file_is_named(folder: Path, text: str) -> None:
+    (folder / "catalog.postgres").write_text(text)
     with pytest.raises(StoreError, match=r"catalog\.postgres' (does not say where|states no schema).*restore it"):
-        attach(lake)
+        attach(folder)
 
 
 def test_the_password_may_be_in_a_file(
@@ -230,21 +249,21 @@ def test_what_the_text_leaves_out_comes_from_libpqs_environment(
     assert query(tmp_path, "SELECT count(*) FROM prices").rows == ((15,),)
 
 
-def test_without_the_password_it_says_where_to_put_it(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = state(lake)
+def test_without_the_password_it_says_where_to_put_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state(folder)
     monkeypatch.delenv("PGPASSWORD")
     monkeypatch.setenv("PGPASSFILE", "/nowhere")
     for use in (attach, check_writable, lambda path: ingest(path, "d", wide(50))):
         with pytest.raises(
             StoreError, match=r"catalogue of lakehouse '.*fresh', 'postgres:.*no password supplied; .*P"
         ):
-            use(lake)
+            use(folder)
     monkeypatch.setenv("PGPASSWORD", "hunter2")
     with pytest.raises(StoreError, match=r"authentication failed.*; see to the user, and to the password") as told:
-        attach(lake)
+        attach(folder)
     assert "hunter2" not in str(told.value)
     monkeypatch.undo()
-    assert state(lake) == before
+    assert state(folder) == before
 
 
 def test_secrets_that_duckdb_has_stored_are_not_used(
@@ -290,14 +309,14 @@ def test_a_schema_that_is_gone_is_named(lake: Path, signed_in: Server) -> None:
             use(lake)
 
 
-def test_a_missing_extension_names_the_extra(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extension_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from metabt.lakehouse.catalog import extensions
 
     monkeypatch.setattr(extensions, "_extension_wheel", lambda name: None)
     monkeypatch.setattr(PostgresCatalogue, "extensions", ("postgres_scanners",))
     monkeypatch.setitem(extensions.EXTRAS, "postgres_scanners", extensions.EXTRAS["postgres_scanner"])
     with pytest.raises(StoreError, match=r"pip install 'metabt\[postgres\]', or install the wheel duckdb-extension-"):
-        attach(lake)
+        attach(folder)
 
 
 def test_a_user_who_may_only_read_is_told_before_anything_is_computed(
