@@ -151,3 +151,17 @@ def test_no_parameter_of_a_moment_came_after_the_ledger_without_saying_so() -> N
             for name, it in family.builders.items()
         }
         assert found == {name: set(text.split()) for name, text in FAMILY[kind].items()}
+
+
+def test_of_a_plug_in_its_files_count_and_of_a_library_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"theirs (files)": "1" * 16, "metabt (files)": "2" * 16, "scipy": "1.0"}
+    monkeypatch.setattr(trial_settings, "sources", lambda kind, name: dict(found))
+    first = told("optimizer", Estimator("theirs.rule", {"a": 1}), [])
+    found["metabt (files)"], found["scipy"] = "3" * 16, "2.0"
+    assert told("optimizer", Estimator("theirs.rule", {"a": 1}), []) == first
+    found["theirs (files)"] = "4" * 16
+    assert told("optimizer", Estimator("theirs.rule", {"a": 1}), []) != first
+    assert told("optimizer", Estimator("skfolio.Risk", {"a": 1}), [])["files"] == {}
+    assert told("optimizer", Estimator("skfolio.Risk", {"a": 2}), []) != told(
+        "optimizer", Estimator("skfolio.Risk", {"a": 1}), []
+    )
