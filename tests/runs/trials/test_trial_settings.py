@@ -73,12 +73,14 @@ def test_a_default_that_is_stated_is_the_same_try(short: Any, whole: Any) -> Non
 
 
 def test_optimizers_know_children_by_what_they_are_told_and_not_by_their_names() -> None:
-    def fixed(a: str, b: str, first: float) -> dict[str, Any]:
-        sleeves = {a: {**LEAF, "optimizer": "hrp"}, b: {**LEAF, "optimizer": "equal"}}
-        own = {name: {k: v for k, v in it.items() if k != "name"} for name, it in sleeves.items()}
-        return {"name": "r", "sleeves": own, "optimizer": {"name": "fixed", "weights": {a: first, b: 1 - first}}}
+    def fixed(a: str, b: str, first: float, own: Any = "hrp") -> dict[str, Any]:
+        sleeves = {a: {**LEAF, "optimizer": own}, b: {**LEAF, "optimizer": "equal"}}
+        bare = {name: {k: v for k, v in it.items() if k != "name"} for name, it in sleeves.items()}
+        return {"name": "r", "sleeves": bare, "optimizer": {"name": "fixed", "weights": {a: first, b: 1 - first}}}
 
     assert digest_of(fixed("a", "b", 0.3)) == digest_of(fixed("y", "x", 0.3)) != digest_of(fixed("a", "b", 0.7))
+    stated = {"name": "hrp", "max_weight": 1.0}
+    assert digest_of(fixed("a", "b", 0.3)) == digest_of(fixed("a", "b", 0.3, stated))
 
 
 def test_children_that_are_one_try_of_two_specs_keep_their_weights_apart() -> None:
