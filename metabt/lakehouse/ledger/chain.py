@@ -186,8 +186,10 @@ def _broken(links: Sequence[Link]) -> str | None:
         if link.ordinal != place:
             what = "is missing" if link.ordinal > place else "is there twice"
             return f"at row {min(place, link.ordinal)}, which {what}"
-        if link.hash != link.expected or link.previous != before:
+        if link.hash != link.expected:
             return f"at row {place}, a {link.kind} of {link.at:%Y-%m-%d}, which was changed"
+        if link.previous != before:
+            return f"between rows {place - 1} and {place}: one of them was changed, or written anew"
         before = link.hash
     return None
 

@@ -183,7 +183,7 @@ def append(con: duckdb.DuckDBPyConnection, wanted: Mapping[RunFiles, Collection[
             for name, file in _of_runs(files):
                 with said_as_duckdb():
                     second = f"{DATA}/main/{name}/{NAME}{uuid4()}.parquet"
-                    added.setdefault(name, []).append(second_name(root, file, second))
+                    added.setdefault(name, []).append(_second_name(root, file, second))
         else:
             _copy(con, files, run_ids)
     for name, seconds in added.items():
@@ -195,7 +195,7 @@ def append_streams(con: duckdb.DuckDBPyConnection, files: RunFiles, run_ids: Col
     file, root = files.files[STREAMS], data_folder(con).parent
     if set(run_ids) == set(files.run_ids) and files.ids == ids_of(con):
         with said_as_duckdb():
-            second = second_name(root, file, f"{DATA}/main/{STREAMS}/{NAME}{uuid4()}.parquet")
+            second = _second_name(root, file, f"{DATA}/main/{STREAMS}/{NAME}{uuid4()}.parquet")
         add(con, STREAMS, [second])
         return
     numbers = sorted(map(stream_number, run_ids))
@@ -233,7 +233,7 @@ def _schema(name: str, ids: Mapping[str, int]) -> pa.Schema:
     return with_ids(pa.schema(fields), ids)
 
 
-def second_name(root: Root, file: Root, name: str) -> Root:
+def _second_name(root: Root, file: Root, name: str) -> Root:
     """Give a file a second name inside the lakehouse at `root`, and return its place."""
     second = root / name
     if not isinstance(file, Path) or not isinstance(second, Path):

@@ -124,6 +124,16 @@ def test_a_chain_that_was_written_anew_is_not_the_one_that_runs_recorded(lake: P
     assert said is not None and "recorded another one" in said
 
 
+@pytest.mark.parametrize("row", [1, 5])
+def test_a_row_that_was_written_anew_does_not_fit_between_its_neighbours(
+    lake: Path, links: tuple[Link, ...], row: int
+) -> None:
+    forged = replace(links[row - 1], who="somebody else")
+    forged = replace(forged, hash=forged.expected)
+    said = change(lake, f"UPDATE ledger SET who = '{forged.who}', \"hash\" = '{forged.hash}' WHERE ordinal = {row}")
+    assert said is not None and f"between rows {row} and {row + 1}" in said
+
+
 def test_check_names_the_row_and_families_and_runs_go_on(lake: Path) -> None:
     change(
         lake,

@@ -9,7 +9,7 @@ import pytest
 
 from metabt.report import render
 from metabt.report.contents import sections
-from tests.report.test_browser import SCREENS, visit
+from tests.report.test_browser import SCREENS, picture, visit
 from tests.shared.reported import EVIL
 from tests.shared.tried import tried_of
 
@@ -53,6 +53,7 @@ def test_a_browser_draws_the_page_and_the_maps_follow_the_choice(tmp_path: Path,
     rng = np.random.default_rng(5)
     tried = tried_of(grid, lambda lookback, method, lag: lookback / 100 + 0.1 * lag + 0.01 * rng.normal())
     seen = visit(render(tried), tmp_path, *options, ask=ASK)
+    picture(render(tried), tmp_path, *options)
     answers = seen.answers
     assert answers["errors"] == [] and answers["violations"] == 0 and seen.requests == [] and seen.console == []
     charts = {f"figure-{chart.name}" for section in sections(tried) for chart in section.figures}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
+from metabt.data.step import Step
 from metabt.runs.request import Request
 from metabt.runs.trials.trial_key import TrialKeys
 from tests.shared import panels, trees
@@ -151,6 +153,20 @@ def test_code_libraries_and_platform_are_in_no_key(monkeypatch: pytest.MonkeyPat
     newer = asked_of(book(), {"stocks": panels.stocks(3)})
     assert newer.run_id != run_id
     assert TrialKeys().of(newer).key == key
+
+
+@pytest.mark.parametrize(("changed", "same"), [("other (files)", False), ("metabt (files)", True), ("scipy", True)])
+def test_the_files_of_a_step_are_in_the_key_and_what_is_metabts_is_not(changed: str, same: bool) -> None:
+    asked = asked_of(book(), {"stocks": panels.stocks(3)})
+
+    def key(**packages: str) -> str:
+        step = Step("theirs", lambda sheet: sheet, 5, False, "code", "theirs, before: 5", tuple(packages.items()))
+        stepped = replace(asked.datasets["stocks"], step=step, beneath=asked.datasets["stocks"])
+        return TrialKeys().of(replace(asked, datasets={"stocks": stepped})).key
+
+    own = {"other (files)": "1", "metabt (files)": "2", "scipy": "3"}
+    assert (key(**{**own, changed: "4"}) == key(**own)) is same
+    assert key(**own) != TrialKeys().of(asked).key
 
 
 def signals(sessions: int, scale: float = 1.0) -> pd.DataFrame:

@@ -73,12 +73,14 @@ def test_a_default_that_is_stated_is_the_same_try(short: Any, whole: Any) -> Non
 
 
 def test_optimizers_know_children_by_what_they_are_told_and_not_by_their_names() -> None:
-    def fixed(a: str, b: str, first: float) -> dict[str, Any]:
-        sleeves = {a: {**LEAF, "optimizer": "hrp"}, b: {**LEAF, "optimizer": "equal"}}
-        own = {name: {k: v for k, v in it.items() if k != "name"} for name, it in sleeves.items()}
-        return {"name": "r", "sleeves": own, "optimizer": {"name": "fixed", "weights": {a: first, b: 1 - first}}}
+    def fixed(a: str, b: str, first: float, own: Any = "hrp") -> dict[str, Any]:
+        sleeves = {a: {**LEAF, "optimizer": own}, b: {**LEAF, "optimizer": "equal"}}
+        bare = {name: {k: v for k, v in it.items() if k != "name"} for name, it in sleeves.items()}
+        return {"name": "r", "sleeves": bare, "optimizer": {"name": "fixed", "weights": {a: first, b: 1 - first}}}
 
     assert digest_of(fixed("a", "b", 0.3)) == digest_of(fixed("y", "x", 0.3)) != digest_of(fixed("a", "b", 0.7))
+    stated = {"name": "hrp", "max_weight": 1.0}
+    assert digest_of(fixed("a", "b", 0.3)) == digest_of(fixed("a", "b", 0.3, stated))
 
 
 def test_children_that_are_one_try_of_two_specs_keep_their_weights_apart() -> None:
@@ -151,3 +153,17 @@ def test_no_parameter_of_a_moment_came_after_the_ledger_without_saying_so() -> N
             for name, it in family.builders.items()
         }
         assert found == {name: set(text.split()) for name, text in FAMILY[kind].items()}
+
+
+def test_of_a_plug_in_its_files_count_and_of_a_library_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"theirs (files)": "1" * 16, "metabt (files)": "2" * 16, "scipy": "1.0"}
+    monkeypatch.setattr(trial_settings, "sources", lambda kind, name: dict(found))
+    first = told("optimizer", Estimator("theirs.rule", {"a": 1}), [])
+    found["metabt (files)"], found["scipy"] = "3" * 16, "2.0"
+    assert told("optimizer", Estimator("theirs.rule", {"a": 1}), []) == first
+    found["theirs (files)"] = "4" * 16
+    assert told("optimizer", Estimator("theirs.rule", {"a": 1}), []) != first
+    assert told("optimizer", Estimator("skfolio.Risk", {"a": 1}), [])["files"] == {}
+    assert told("optimizer", Estimator("skfolio.Risk", {"a": 2}), []) != told(
+        "optimizer", Estimator("skfolio.Risk", {"a": 1}), []
+    )
