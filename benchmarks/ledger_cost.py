@@ -89,14 +89,7 @@ def main() -> None:
         symbols = ingested(lake, LEAVES * SIZE, asked.years)
         whole = swept(lake, symbols, asked.kind, asked.configurations)
         own = sum(SPENT.values())
-<<<<<<< HEAD
-        print(
-            f"sweep of {asked.configurations:,} {asked.kind}: {whole:.2f} s of CPU, "
-            f"{whole - own:.2f} s without the ledger"
-        )
-=======
         print(f"sweep of {asked.configurations:,} {asked.kind}: {whole:.2f} s of CPU, of which")
->>>>>>> ledger
         for part, seconds in SPENT.items():
             print(f"  {part:<20}{seconds:8.3f} s  {seconds / (whole - own):7.2%} of the rest")
         print(f"  {'all of the ledger':<20}{own:8.3f} s  {own / (whole - own):7.2%} of the rest")
