@@ -12,7 +12,7 @@ Of one series with autocovariances R(k), n sessions:
 A family has one block length, since it is drawn jointly: the mean over its trials. Lengths that are estimated from
 noise are above 1 by chance, which costs little; of the two mistakes too short a block is the worse one. The length is
 best for the error of a variance, and so a little short for a test: of noise with an autoregression of 0.3, five years
-of it, 9 % of families are called significant at 5 % (by single sessions 25 %).
+of it, 7 % of families are called significant at 5 % (by single sessions 25 %).
 """
 
 from __future__ import annotations

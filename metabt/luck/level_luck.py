@@ -12,7 +12,7 @@ A level is one key of the settings that differ among trials, or several that are
 
 All slices, not only the best's: it was picked as the one with the family's best trial in it, and within that slice the
 best trial stands out although the level does nothing. Against its own slice alone, of 60 sweeps of noise over 5 x 40
-settings 9 to 35 were called significant at 5 %; against all slices 1 to 3 are.
+settings 10 to 35 were called significant at 5 %; against all slices 1 to 3 are.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LevelLuck:
 
 
 def level_luck(
-    returns: np.ndarray,
+    returns: np.ndarray | TrialReturns,
     settings: Sequence[Mapping[str, object]],
     sessions_per_year: float,
     levels: Mapping[str, Sequence[str]] | None = None,
@@ -69,7 +69,8 @@ def level_luck(
 
     Parameters
     ----------
-    returns : (n_sessions, n_trials) excess returns a session, NaN where a trial has no stream
+    returns : (n_sessions, n_trials) excess returns a session, NaN where a trial has no stream; or what reads them, a
+        column at a time
     settings : of each trial, key -> plain value; keys with one value for all may be there or not
     sessions_per_year : what annualises
     levels : name -> the keys that are chosen together; None for every key that differs, by itself

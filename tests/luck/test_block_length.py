@@ -74,6 +74,8 @@ def test_a_late_stream_has_the_length_of_its_own_sessions() -> None:
 def test_the_length_is_bounded() -> None:
     walk = np.cumsum(np.random.default_rng(4).standard_normal((400, 3)), axis=0)
     assert optimal_block_lengths(walk).max() <= math.ceil(min(3 * math.sqrt(400), 400 / 3))
+    swinging = np.column_stack([autoregression(seed, 200, -0.98) for seed in range(12)])
+    assert optimal_block_lengths(swinging).max() == math.ceil(min(3 * math.sqrt(200), 200 / 3)) == 43
     assert (optimal_block_lengths(np.random.default_rng(5).standard_normal((7, 4))) >= 1).all()
     assert family_block_length(np.empty((100, 0))) == 1.0
 
