@@ -2,7 +2,7 @@
 
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
-2. The best comes first (metabt.analysis.rank); what failed comes last, with its error.
+2. The best comes first, by Sharpe ratio or by what a search sought (metabt.analysis.rank); what failed comes last, with its error.
 3. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 
@@ -54,13 +54,20 @@ def failures(runs: Sequence[Swept]) -> str | None:
     )
 
 
-def ranking(sweep: Sweep) -> str:
-    """Return the configurations of a sweep as a table of text, the best first, at most SHOWN."""
-    ranked = _ranked(sweep.runs)
+def ranking(sweep: Sweep, by: str = METRICS[0], sign: float = 1.0) -> str:
+    """Return the configurations of a sweep as a table of text, the best first, at most SHOWN.
+
+    Parameters
+    ----------
+    sweep : its result
+    by : the metric that ranks, which is shown first
+    sign : 1 where more of it is better, -1 where less is
+    """
+    ranked = _ranked(sweep.runs, by, sign)
     settings = [_settings(run.overrides) for run in ranked]
     names = short_names(differing(settings), {"rank", "run", *METRICS})
-    metrics = with_growth(METRICS, [run.metrics for run in ranked])
-    headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in metrics)]
+    metrics = with_growth(list(dict.fromkeys([by, *METRICS])), [run.metrics for run in ranked])
+    headings = ["Rank", "Run", *names.values(), *(_column(metric)[0] for metric in metrics)]
     rows = [
         [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run, metrics)]
         for rank, (run, own) in enumerate(zip(ranked[:SHOWN], settings, strict=False), start=1)
@@ -86,11 +93,16 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _ranked(runs: Sequence[Swept]) -> list[Swept]:
+def _column(metric: str) -> tuple[str, str]:
+    """Return a metric's heading and format."""
+    return COLUMNS.get(metric, (metric, "{:.4g}"))
+
+
+def _ranked(runs: Sequence[Swept], by: str, sign: float) -> list[Swept]:
     """Return configurations, the best first."""
-    sharpe, growth = (np.array([run.metrics.get(name, np.nan) for run in runs], float) for name in METRICS[:2])
+    sought, growth = (np.array([run.metrics.get(name, np.nan) for run in runs], float) for name in (by, METRICS[1]))
     failed = np.array([run.status == "failed" for run in runs], bool)
-    return [runs[place] for place in rank(sharpe, growth, failed)]
+    return [runs[place] for place in rank(sign * sought, growth, failed)]
 
 
 def _identity(rank: int, run: Swept) -> list[str]:
@@ -99,7 +111,7 @@ def _identity(rank: int, run: Swept) -> list[str]:
 
 def _figures(run: Swept, metrics: Sequence[str]) -> list[str]:
     values = [run.metrics.get(metric, np.nan) for metric in metrics]
-    formats = [COLUMNS[metric][1] for metric in metrics]
+    formats = [_column(metric)[1] for metric in metrics]
     return [
         form.format(value).strip() if np.isfinite(value) else "-" for value, form in zip(values, formats, strict=True)
     ]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
     from metabt.lakehouse.runs.names import asked_with, resolve_run
     from metabt.lakehouse.runs.run_list import run_list
+    from metabt.lakehouse.runs.searches import SearchRecord, find_search, record_search
     from metabt.lakehouse.runs.stored_runs import (
         find_run,
         find_runs,
@@ -96,6 +97,9 @@ _EXPORTS = {
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
     "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
+    "SearchRecord": "metabt.lakehouse.runs.searches",
+    "find_search": "metabt.lakehouse.runs.searches",
+    "record_search": "metabt.lakehouse.runs.searches",
     "snapshot": "metabt.lakehouse.prices.snapshots",
     "Upkeep": "metabt.lakehouse.maintenance",
     "upkeep": "metabt.lakehouse.maintenance",
@@ -110,6 +114,7 @@ __all__ = [
     "IngestReport",
     "QueryResult",
     "Reader",
+    "SearchRecord",
     "Upkeep",
     "asked_with",
     "attach",
@@ -130,6 +135,7 @@ __all__ = [
     "export",
     "find_run",
     "find_runs",
+    "find_search",
     "ingest",
     "list_runs",
     "load_facts",
@@ -142,6 +148,7 @@ __all__ = [
     "query",
     "read_rows",
     "record",
+    "record_search",
     "resolve_run",
     "root_metrics",
     "run_list",

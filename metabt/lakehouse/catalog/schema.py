@@ -75,6 +75,11 @@ SCHEMA: dict[str, dict[str, str]] = {
     "seals": {"name": "VARCHAR", "rows": "BIGINT", "digest": "VARCHAR"},
     "files": {"path": "VARCHAR", "bytes": "BIGINT", "sha256": "VARCHAR"},
     "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
+    "searches": {
+        "sweep_id": "VARCHAR",
+        "at": "TIMESTAMP",
+        **dict.fromkeys(("settings", "space", "library"), "VARCHAR"),
+    },
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
         "run_id": "VARCHAR",
@@ -134,8 +139,9 @@ SCHEMA: dict[str, dict[str, str]] = {
 }
 """Columns and SQL types of every table."""
 
-IN_CATALOGUE = ("files", "seals")
-"""Tables whose rows lie in the catalogue itself: what is known of files is in none of them."""
+IN_CATALOGUE = ("files", "seals", "searches")
+"""Tables whose rows lie in the catalogue itself: what is known of files is in none of them, and of searches there are
+few."""
 INLINED = 1_000_000
 """Rows at once up to which that is so."""
 

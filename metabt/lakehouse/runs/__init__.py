@@ -4,5 +4,6 @@
    `run_files`, which the processes of a sweep have written; `askings` says who asked for which, and when.
 2. `stored_runs` finds and reads them, their tables batch by batch (`streamed_table`); `names` says which one a word
    means; `run_list` lists them all, `sweep_members` what a sweep asked for.
-3. `run_digests` and `run_seals` are recorded by the ones and compared by the others.
+3. `searches` has what was searched, and with which library.
+4. `run_digests` and `run_seals` are recorded by the ones and compared by the others.
 """
