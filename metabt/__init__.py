@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
     from metabt.api.result import Baselines, Result
+    from metabt.api.sweep_result import SweepResult
+    from metabt.api.sweeping import sweep
     from metabt.build.cache import MemoryCache
     from metabt.build.cache.bucket.cache import BucketCache
     from metabt.build.cache.shared.cache import SharedCache
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from metabt.engines.ray import Ray
     from metabt.errors import MetabtError
     from metabt.portfolio.sleeve import Sleeve
+    from metabt.search.space import interval
 
 _EXPORTS = {
     "backtest": "metabt.api.functions",
@@ -33,6 +36,8 @@ _EXPORTS = {
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
     "plan": "metabt.api.functions",
+    "interval": "metabt.search.space",
+    "sweep": "metabt.api.sweeping",
     "Baselines": "metabt.api.result",
     "BacktestEngine": "metabt.engines.backtest_engine",
     "Local": "metabt.engines.local",
@@ -47,6 +52,7 @@ _EXPORTS = {
     "SharedCache": "metabt.build.cache.shared.cache",
     "Sheet": "metabt.data.panel",
     "Sleeve": "metabt.portfolio.sleeve",
+    "SweepResult": "metabt.api.sweep_result",
 }
 """Public name -> module; imported when it is first asked for, so that `metabt --help` answers at once."""
 
@@ -65,13 +71,16 @@ __all__ = [
     "SharedCache",
     "Sheet",
     "Sleeve",
+    "SweepResult",
     "backtest",
     "connect",
     "diff_data",
     "ingest",
+    "interval",
     "load",
     "open_panel",
     "plan",
+    "sweep",
 ]
 
 

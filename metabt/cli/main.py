@@ -459,9 +459,10 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
         "  metabt backtest -m portfolio.lookback=63,126 hydra/launcher=basic     each by itself\n"
         "  metabt backtest -m --experiments mine.yaml portfolio=demo             those that a file lists\n"
         "a search asks for points instead of every combination, and goes on where it was interrupted:\n"
-        "  metabt backtest -m 'portfolio.lookback=range(21,504,21)' 'portfolio.optimizer.max_weight=interval(0.3,0.8)' \\\n"
-        "    sweep.sampler=tpe sweep.n=200 sweep.objective=sharpe     also random, sobol, cmaes; sweep.batch, .seed,\n"
-        "    .direction; tag(log, int(interval(21,504))) is searched by its logarithm\n"
+        "  metabt backtest -m 'portfolio.lookback=range(21,504,21)' portfolio.optimizer=erc,hrp \\\n"
+        "    sweep.sampler=tpe sweep.n=200 sweep.objective=sharpe                also random, sobol, cmaes\n"
+        "  metabt backtest -m 'portfolio.lookback=tag(log,int(interval(21,504)))' sweep.sampler=sobol \\\n"
+        "    sweep.objective=volatility sweep.batch=64 sweep.seed=1              sweep.direction=maximize|minimize\n"
     )
     command = _add(commands, "backtest", "walk a portfolio forward and store the run", examples)
     _add_overrides(command)

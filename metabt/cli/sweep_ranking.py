@@ -2,7 +2,8 @@
 
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
-2. The best comes first, by Sharpe ratio or by what a search sought (metabt.analysis.rank); what failed comes last, with its error.
+2. The best comes first, by Sharpe ratio or by what a search sought (metabt.analysis.rank); what failed comes last, with
+   its error.
 3. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
 

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
+    from metabt.config.edits import edited
+    from metabt.config.experiments import read_experiments
     from metabt.config.jobs import Job
     from metabt.config.lakehouse import stated_lakehouse
-    from metabt.config.experiments import read_experiments
     from metabt.config.launched import job_overrides
     from metabt.config.searched import Searching, read_search, without_search
     from metabt.config.spelling import spelled
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Job": "metabt.config.jobs",
     "compose": "metabt.config.composition",
+    "edited": "metabt.config.edits",
     "job_overrides": "metabt.config.launched",
     "load_portfolio": "metabt.config.composition",
     "Searching": "metabt.config.searched",
@@ -53,6 +55,7 @@ __all__ = [
     "Job",
     "Searching",
     "compose",
+    "edited",
     "job_overrides",
     "load_portfolio",
     "read_experiments",

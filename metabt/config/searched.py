@@ -145,7 +145,7 @@ def _stated(override: Override) -> str | Dimension:
     if not override.is_sweep_override():
         return str(override.get_value_element_as_str())
     swept, text = override.value(), decode(str(override.input_line))
-    tags = getattr(swept, "tags", set())
+    tags: set[str] = getattr(swept, "tags", set())
     if isinstance(swept, IntervalSweep):
         return _interval(swept, text)
     if tags:

@@ -43,7 +43,7 @@ class ModelBased:
                 f"sweep.sampler={settings.sampler} needs the package {error.name}, which is not installed: {INSTALL}, "
                 "or take random or sobol"
             ) from None
-        self.library = f"optuna {optuna.__version__}"
+        self.library: str | None = f"optuna {optuna.__version__}"
         """Optuna's name and version."""
         self._space, self._trials = space, list[Any]()
         self._failed = optuna.trial.TrialState.FAIL
@@ -51,7 +51,7 @@ class ModelBased:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with _quiet():
             sampler = _tpe(settings) if settings.sampler == "tpe" else _cmaes(settings)
-            self._study = optuna.create_study(sampler=sampler, direction=settings.direction)
+            self._study = optuna.create_study(sampler=sampler, direction=settings.direction)  # type: ignore[arg-type]
 
     def ask(self, n: int) -> list[Point]:
         """Return the next `n` points."""

@@ -29,7 +29,7 @@ DIMENSIONS = qmc.Sobol.MAXDIM
 class UnitCube:
     """A sampler that does not learn."""
 
-    library = None
+    library: str | None = None
     """Its points depend on no version."""
 
     def __init__(self, settings: Settings, space: Space) -> None:

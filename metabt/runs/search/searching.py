@@ -130,8 +130,8 @@ class _Batches:
             self.sweep_id = begin(self.settings, self.space, self.run_id, self.library, source)
         elif first_run_id(self.first, self.lakehouse) != self.run_id:
             raise StoreError(
-                f"search {self.sweep_id[:12]}: the data that it reads have changed since it began, and what it was told "
-                "is of the old ones; what was run is stored, and the same command searches on the new data"
+                f"search {self.sweep_id[:12]}: the data that it reads have changed since it began, and what it was "
+                "told is of the old ones; what was run is stored, and the same command searches on the new data"
             )
 
     def sweep(self) -> Sweep:
