@@ -183,7 +183,7 @@ def _settings(asked: Mapping[str, Any], space: Space) -> Settings | None:
             if asked[key] is not None:
                 raise ConfigError(f"{key} is of a search, and a grid has none; add sampler='random', or leave it out")
         if asked["objective"] is not None:
-            settings_of({**asked, "sampler": "random"}, {"": Choice(("0", "1"))})
+            settings_of({**asked, "sampler": "random"}, {"": Choice(("0", "1"))}, "")
         for key, it in space.items():
             if isinstance(it, Interval):
                 raise ConfigError(
@@ -191,7 +191,7 @@ def _settings(asked: Mapping[str, Any], space: Space) -> Settings | None:
                     "values, or search it: sampler='sobol', n=100, objective='sharpe'"
                 )
         return None
-    return settings_of(asked, space)
+    return settings_of(asked, space, "")
 
 
 def _points(space: Space) -> list[Point]:

@@ -39,17 +39,20 @@ def direction_of(metric: str) -> str:
     return "minimize" if metric in LESS_IS_BETTER else "maximize"
 
 
-def check_objective(metric: str, known: Iterable[str] = METRICS) -> None:
-    """Raise ConfigError for what is no metric of a root, with those that are called alike."""
+def check_objective(metric: str, known: Iterable[str] = METRICS, before: str = "") -> None:
+    """Raise ConfigError for what is no metric of a root, with those that are called alike.
+
+    `before` is what comes before the names of settings where they are stated.
+    """
     names = list(known)
     if metric in names:
         return
     bare = metric.lstrip("-+")
     if bare in names:
         raise ConfigError(
-            f"sweep.objective is '{metric}', wanted the name of a metric without a sign: sweep.objective={bare} "
-            f"{'sweep.direction=minimize' if metric.startswith('-') else ''}".rstrip()
+            f"{before}objective is '{metric}', wanted the name of a metric without a sign: {before}objective={bare} "
+            f"{f'{before}direction=minimize' if metric.startswith('-') else ''}".rstrip()
         )
     near = get_close_matches(bare, names, n=5, cutoff=0.5) or [it for it in names if bare[:4] and bare[:4] in it]
     listed = f"near it are {', '.join(near)}" if near else f"there are {', '.join(names)}"
-    raise ConfigError(f"sweep.objective is '{metric}', which is no metric of a root; {listed}")
+    raise ConfigError(f"{before}objective is '{metric}', which is no metric of a root; {listed}")

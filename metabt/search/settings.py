@@ -27,6 +27,8 @@ DEFAULTS: Mapping[str, Any] = {
     "seed": 0,
 }
 """Setting -> what it is where nobody says otherwise."""
+PREFIX = "sweep."
+"""What comes before the name of a setting on a command line."""
 LARGEST_SEED = 2**32 - 1
 """Largest seed that every sampler takes."""
 FEWEST = 2
@@ -61,13 +63,14 @@ class Settings:
         return {key: value for key, value in vars(self).items() if key != "n"}
 
 
-def settings_of(stated: Mapping[str, Any], space: Space) -> Settings:
+def settings_of(stated: Mapping[str, Any], space: Space, before: str = PREFIX) -> Settings:
     """Return the settings of a search over a space, after checking them.
 
     Parameters
     ----------
     stated : setting -> value, of DEFAULTS; what is missing or None is at its default
     space : what is searched
+    before : what comes before the names of settings where they are stated, for messages
 
     Raises
     ------
@@ -77,47 +80,47 @@ def settings_of(stated: Mapping[str, Any], space: Space) -> Settings:
     values = {**DEFAULTS, **{key: value for key, value in stated.items() if value is not None}}
     for key in values:
         if key not in DEFAULTS:
-            raise ConfigError(f"unknown setting 'sweep.{key}'{nearest(key, DEFAULTS)}")
+            raise ConfigError(f"unknown setting '{before}{key}'{nearest(key, DEFAULTS)}")
     sampler, objective, direction = (values[key] for key in ("sampler", "objective", "direction"))
     if sampler not in SAMPLERS:
-        raise ConfigError(f"sweep.sampler is {sampler!r}{nearest(sampler, (GRID, *SAMPLERS))}")
+        raise ConfigError(f"{before}sampler is {sampler!r}{nearest(sampler, (GRID, *SAMPLERS))}")
     if objective is None:
         raise ConfigError(
-            f"sweep.sampler={sampler} has no objective; say what is sought: sweep.objective=sharpe, or another metric"
+            f"{before}sampler={sampler} has no objective; say which metric is sought: {before}objective=sharpe"
         )
-    check_objective(str(objective))
+    check_objective(str(objective), before=before)
     if direction is not None and direction not in DIRECTIONS:
-        raise ConfigError(f"sweep.direction is {direction!r}, wanted maximize or minimize{nearest(direction, ())}")
+        raise ConfigError(f"{before}direction is {direction!r}, wanted maximize or minimize")
     least = {"n": 1, "batch": 1, "seed": 0}
     most = {"n": JOBS.most(), "batch": JOBS.most(), "seed": LARGEST_SEED}
-    counts = {key: _whole(key, values[key], least[key], most[key]) for key in least}
-    _check_sampler(str(sampler), space)
+    counts = {key: _whole(before + key, values[key], least[key], most[key]) for key in least}
+    _check_sampler(str(sampler), space, before)
     return Settings(str(sampler), str(objective), direction or direction_of(objective), **counts)
 
 
-def _whole(key: str, value: Any, least: int, most: int) -> int:
+def _whole(name: str, value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"sweep.{key} is {value!r}, wanted a whole number of at least {least}")
-    if value > most and key == "seed":
-        raise ConfigError(f"sweep.seed is {value}, wanted at most {most}")
-    if key == "n":
-        JOBS.check("the search", value)
+        raise ConfigError(f"{name} is {value!r}, wanted a whole number of at least {least}")
+    if value > most:
+        if most != LARGEST_SEED:
+            JOBS.check(f"{name}={value}", value)
+        raise ConfigError(f"{name} is {value}, wanted at most {most}")
     return value
 
 
-def _check_sampler(sampler: str, space: Space) -> None:
+def _check_sampler(sampler: str, space: Space, before: str) -> None:
     check_space(space)
     if sampler != "cmaes":
         return
     named = [key for key, it in space.items() if not isinstance(it, Interval | Steps) and len(it.values) > 1]
     if named:
         raise ConfigError(
-            f"sweep.sampler=cmaes needs keys whose values have an order, and {', '.join(named)} lists choices; state "
-            "range(...) or interval(...), or take sweep.sampler=tpe"
+            f"{before}sampler=cmaes needs keys whose values have an order, and {', '.join(named)} lists choices; state "
+            f"range(...) or interval(...), or take {before}sampler=tpe"
         )
     free = [key for key, it in space.items() if isinstance(it, Interval) or len(it.values) > 1]
     if len(free) < FEWEST:
         raise ConfigError(
-            f"sweep.sampler=cmaes adapts a covariance between keys, and {free[0]} is the only free one; free another, "
-            "or take sweep.sampler=tpe"
+            f"{before}sampler=cmaes adapts a covariance between keys, and {free[0]} is the only free one; free more, "
+            f"or take {before}sampler=tpe"
         )

@@ -95,7 +95,7 @@ def interval(low: float, high: float, log: bool = False, integer: bool = False) 
     >>> interval(21, 252, log=True, integer=True)
     Interval(low=21, high=252, log=True, integer=True)
     """
-    said = f"interval({shown(low)}, {shown(high)})"
+    said = f"interval({low!r}, {high!r})"
     for bound in (low, high):
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
             raise ConfigError(f"{said} has {shown(bound)}, wanted two numbers, as in interval(0.1, 0.5)")

@@ -23,7 +23,7 @@ def objectives(settings: Settings, runs: Sequence[Swept]) -> list[float | None]:
         if run.status == "ok" and run.metrics and name not in run.metrics:
             if name in BENCHMARKED:
                 raise ConfigError(
-                    f"sweep.objective={name} is a metric beside a benchmark, and run {run.run_id[:12]} has none; set "
+                    f"objective {name} is a metric beside a benchmark, and run {run.run_id[:12]} has none; set "
                     "benchmark=SYMBOL"
                 )
             check_objective(name, run.metrics)
