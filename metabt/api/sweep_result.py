@@ -32,11 +32,12 @@ class SweepResult:
     """The configurations, in the order in which they were asked for: `overrides`, `status`, `error`, `metrics`."""
     objective: str
     """The metric by which one of them is the best."""
-    direction: str | None = None
+    direction: str | None
     """`maximize` or `minimize`; None is as the metric is better."""
-    sweep_id: str | None = None
+    sweep_id: str | None
     """Its identity in the lakehouse; None where prices were in memory."""
-    _edited: Callable[[Iterable[str]], dict[Any, Any]] = field(default=lambda overrides: {}, compare=False)
+    edited: Callable[[Iterable[str]], dict[Any, Any]] = field(compare=False)
+    """Returns the tree that overrides make."""
 
     def __repr__(self) -> str:
         failed = sum(run.status != "ok" for run in self.runs)
@@ -88,7 +89,7 @@ class SweepResult:
         -------
         dict
         """
-        return self._edited((run or self.best).overrides)
+        return self.edited((run or self.best).overrides)
 
     @cached_property
     def _ranked(self) -> list[int]:

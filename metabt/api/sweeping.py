@@ -84,10 +84,24 @@ def sweep(
         Points that a search asks for, and walks, at once; 32 by default.
     seed : int, optional
         What a search draws depends on it; 0 by default.
-    start, end, is_meta_backtest, benchmark, panel, tables, adjusted, signals, as_of
+    start, end : str, date, Timestamp or datetime64, optional
         As for `metabt.backtest`.
     engine : {"auto", "local", "ray"}
         Where blocks are computed.
+    is_meta_backtest : bool, optional
+        As for `metabt.backtest`.
+    benchmark : str, optional
+        As for `metabt.backtest`.
+    panel : str, mapping or sequence of these, optional
+        As for `metabt.backtest`, as are all that follow.
+    tables : mapping, optional
+        What is dated beside prices in memory.
+    adjusted : bool or mapping
+        Whether prices in memory are adjusted.
+    signals : mapping, optional
+        Weights from outside.
+    as_of : int, str, date, Timestamp or datetime64, optional
+        What of a lakehouse is read.
     progress : callable, optional
         As for `metabt.backtest`, called for each batch.
     force : bool

@@ -6,9 +6,7 @@
 2. `overrides` sorts what the command line says into what Hydra composes and what edits the composed tree; `composition`
    composes, `edits` edits the tree by path, `interpolation` resolves what refers to other settings.
 3. `grid` lists the jobs of a sweep, `jobs` composes the configurations of all of them, `sweeps` runs them: all at once,
-   or each by another launcher, whose running job `launched` knows. `searched` reads a search in place of a grid, and
-   `optuna_sweeper` says how, where Hydra's is asked for; `experiments` reads whole configurations from a file, which
-   `spelling` turns into overrides.
+   or each by another launcher, whose running job `launched` knows. `searches/` reads what is no grid.
 4. `lakehouse` reads which lakehouse is named, for commands that need nothing else.
 
 What a file or an override may ask of Hydra is listed in `hydra_settings` and checked by `guard` before Hydra acts on
@@ -27,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metabt.config.composition import compose, load_portfolio
     from metabt.config.edits import edited
-    from metabt.config.experiments import read_experiments
     from metabt.config.jobs import Job
     from metabt.config.lakehouse import stated_lakehouse
     from metabt.config.launched import job_overrides
-    from metabt.config.searched import Searching, read_search, without_search
-    from metabt.config.spelling import spelled
+    from metabt.config.searches.experiments import read_experiments
+    from metabt.config.searches.searched import Searching, read_search, without_search
+    from metabt.config.searches.spelling import spelled
     from metabt.config.sweeps import sweep
 
 _EXPORTS = {
@@ -41,11 +39,11 @@ _EXPORTS = {
     "edited": "metabt.config.edits",
     "job_overrides": "metabt.config.launched",
     "load_portfolio": "metabt.config.composition",
-    "Searching": "metabt.config.searched",
-    "read_experiments": "metabt.config.experiments",
-    "read_search": "metabt.config.searched",
-    "spelled": "metabt.config.spelling",
-    "without_search": "metabt.config.searched",
+    "Searching": "metabt.config.searches.searched",
+    "read_experiments": "metabt.config.searches.experiments",
+    "read_search": "metabt.config.searches.searched",
+    "spelled": "metabt.config.searches.spelling",
+    "without_search": "metabt.config.searches.searched",
     "stated_lakehouse": "metabt.config.lakehouse",
     "sweep": "metabt.config.sweeps",
 }

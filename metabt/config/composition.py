@@ -24,9 +24,9 @@ from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.hydra_settings import package_of
 from metabt.config.interpolation import is_asked, resolve, resolve_at
-from metabt.config.optuna_sweeper import NAME, said_instead
 from metabt.config.overrides import CARRIED, OPTIONAL, SEARCH, SETTINGS, is_of_search, split
 from metabt.config.search import load, load_briefly
+from metabt.config.searches.optuna_sweeper import NAME, said_instead
 from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
 from metabt.errors import ConfigError, StoreError, nearest

@@ -28,9 +28,9 @@ from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.grid import count, grid
 from metabt.config.hydra_settings import CHOICES
 from metabt.config.jobs import Job, compose_jobs
-from metabt.config.optuna_sweeper import NAME, refuse_optuna_sweeper, said_instead
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
 from metabt.config.search import load, loader, options, prepare
+from metabt.config.searches.optuna_sweeper import NAME, refuse_optuna_sweeper, said_instead
 from metabt.errors import ConfigError
 from metabt.values.held_folders import SWEEP, held
 from metabt.values.limits import JOBS

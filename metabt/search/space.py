@@ -92,7 +92,8 @@ def interval(low: float, high: float, log: bool = False, integer: bool = False) 
 
     Examples
     --------
-    >>> interval(21, 252, log=True, integer=True)
+    >>> import metabt
+    >>> metabt.interval(21, 252, log=True, integer=True)
     Interval(low=21, high=252, log=True, integer=True)
     """
     said = f"interval({low!r}, {high!r})"

@@ -22,9 +22,9 @@ from metabt.config.composition import explained
 from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs
 from metabt.config.jobs import Job, compose_jobs
-from metabt.config.optuna_sweeper import refuse_optuna_sweeper
 from metabt.config.overrides import decode, encode, is_edit, is_of_search, parse, split
 from metabt.config.search import load, loader
+from metabt.config.searches.optuna_sweeper import refuse_optuna_sweeper
 from metabt.config.sweeps import OWN_LAUNCHER
 from metabt.errors import ConfigError, nearest
 from metabt.search.settings import DEFAULTS, GRID, Settings, settings_of

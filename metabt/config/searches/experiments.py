@@ -21,8 +21,8 @@ from metabt.config.files import conf_dirs
 from metabt.config.grid import grid
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import decode, encode, is_edit, is_of_search, parse, split
-from metabt.config.search import load, loader
-from metabt.config.spelling import spelled
+from metabt.config.search import load, loader, prepare
+from metabt.config.searches.spelling import spelled
 from metabt.errors import ConfigError
 from metabt.values.arguments import shown
 from metabt.values.limits import JOBS
@@ -46,6 +46,7 @@ def read_experiments(file: str | Path, overrides: Sequence[str], *, config_dir: 
     with explained(dirs):
         split(list(overrides), dirs)
         entries = [_entry(f"{path}, entry {number}", it, dirs) for number, it in enumerate(_listed(path), start=1)]
+        prepare()
         parser = OverridesParser.create(loader(dirs))
         command = parser.parse_overrides(_carried([text for text in overrides if not _is_hydras(text)]))
         hydras = [text for text in overrides if _is_hydras(text)]
@@ -57,7 +58,7 @@ def read_experiments(file: str | Path, overrides: Sequence[str], *, config_dir: 
 
 
 def _listed(path: Path) -> list[Any]:
-    found = read(path)
+    found = read(path, is_list=True)
     if not isinstance(found, list) or not found:
         what = "is empty" if not found else f"holds {shown(found)}"
         raise ConfigError(f"{path} {what}, wanted a list of experiments; of each {WANTED}")
