@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("demo", "postgres", "s3", "figures", "excel", "calendars", "dev")
+EXTRAS = ("demo", "postgres", "s3", "figures", "excel", "calendars", "optuna", "dev")
 """Extras that the default tests use; `bench` adds peers that they do not."""
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from metabt.api.ingestion import ingest
     from metabt.api.panels import open_panel
     from metabt.api.result import Baselines, Result
+    from metabt.api.sweep_result import SweepResult
+    from metabt.api.sweeping import sweep
     from metabt.build.cache import MemoryCache
     from metabt.build.cache.bucket.cache import BucketCache
     from metabt.build.cache.shared.cache import SharedCache
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from metabt.engines.ray import Ray
     from metabt.errors import MetabtError
     from metabt.portfolio.sleeve import Sleeve
+    from metabt.search.space import interval
 
 _EXPORTS = {
     "backtest": "metabt.api.functions",
@@ -35,6 +38,8 @@ _EXPORTS = {
     "load": "metabt.api.functions",
     "open_panel": "metabt.api.panels",
     "plan": "metabt.api.functions",
+    "interval": "metabt.search.space",
+    "sweep": "metabt.api.sweeping",
     "Baselines": "metabt.api.result",
     "BacktestEngine": "metabt.engines.backtest_engine",
     "Local": "metabt.engines.local",
@@ -50,6 +55,7 @@ _EXPORTS = {
     "SharedCache": "metabt.build.cache.shared.cache",
     "Sheet": "metabt.data.panel",
     "Sleeve": "metabt.portfolio.sleeve",
+    "SweepResult": "metabt.api.sweep_result",
 }
 """Public name -> module; imported when it is first asked for, so that `metabt --help` answers at once."""
 
@@ -69,14 +75,17 @@ __all__ = [
     "SharedCache",
     "Sheet",
     "Sleeve",
+    "SweepResult",
     "backtest",
     "compare",
     "connect",
     "diff_data",
     "ingest",
+    "interval",
     "load",
     "open_panel",
     "plan",
+    "sweep",
 ]
 
 

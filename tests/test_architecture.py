@@ -28,6 +28,7 @@ ORDER = (
     "analysis",
     "luck",
     "lakehouse",
+    "search",
     "config",
     "engines",
     "runs",
@@ -69,6 +70,7 @@ LIBRARIES = {
     "pandas": ("metabt.values.frames", "metabt.api.result"),
     "plotly": ("metabt.report",),
     "matplotlib": ("metabt.report.drawing", "metabt.report.figures"),
+    "optuna": ("metabt.search.model_based",),
     "tqdm": ("metabt.cli.progress_bar",),
 }
 """Library -> the only modules that may import it, at run time, anywhere in a file."""

@@ -16,6 +16,8 @@ from metabt.cli.pages.compare_command import compare
 from metabt.cli.pages.report_command import report
 from metabt.cli.printing import Layout, founded, hint, notice, place, print_notes, print_rows, said_first, show
 from metabt.cli.run_words import chosen, named_runs
+from metabt.cli.search.experiments_command import refuse_experiments, run_experiments
+from metabt.cli.search.search_command import run_search
 from metabt.cli.sweep_command import SweepTask, placed, refuse_sweep_options
 from metabt.cli.upkeep_commands import cache, explain, reproduce, upkeep
 from metabt.cli.weights_command import weights
@@ -97,26 +99,40 @@ def backtest(
     dry_run: bool = False,
     force: bool = False,
     print_id: bool = False,
+    experiments: str | None = None,
 ) -> None:
-    """Walk a portfolio forward and print its summary; with `multirun`, walk all combinations and print a ranking.
+    """Walk a portfolio forward and print its summary; with `multirun`, walk many configurations and print a ranking.
+
+    These are all combinations of the values, the points that a search asks for, or those that a file lists.
 
     With `print_id` the last line is the identity of what is stored: `RUN`, or `sweep SWEEP`.
     """
     overrides = chosen(overrides)
     if not multirun:
         refuse_sweep_options(keep, dry_run)
+        refuse_experiments(experiments)
         config = _composed(lakehouse, overrides, config_dir)
         run_id = run_backtest(config, Asking(tuple(overrides)), quiet=quiet, force=force)
         if print_id:
             print(run_id)
         return
-    from metabt.config import sweep
-
     task = SweepTask(run_backtest, tuple(overrides), lakehouse, keep, quiet, dry_run, force)
-    sweep(task, overrides, config_dir=config_dir, at_once=dry_run)
+    _run_several(task, overrides, config_dir, experiments)
     task.report_failures()
     if print_id and not dry_run:
         print(f"sweep {task.sweep_id}")
+
+
+def _run_several(task: SweepTask, overrides: list[str], config_dir: str | None, experiments: str | None) -> None:
+    """Run what a file lists, what a search asks for or, where there is neither, every combination."""
+    from metabt.config import read_search, sweep, without_search
+
+    if experiments is not None:
+        return run_experiments(task, experiments, overrides, config_dir)
+    searching = read_search(overrides, config_dir=config_dir)
+    if searching is not None:
+        return run_search(task, searching)
+    sweep(task, without_search(overrides), config_dir=config_dir, at_once=task.dry_run)
 
 
 def run_backtest(config: dict[str, Any], asking: Asking, *, quiet: bool = False, force: bool = False) -> str:

@@ -460,10 +460,19 @@ def _add_backtest(commands: argparse._SubParsersAction) -> None:
         "  metabt backtest -m 'portfolio.lookback=range(20,260,20)' --dry-run    what it would compute\n"
         "  metabt backtest -m portfolio=demo,one --keep all                      every table of every run\n"
         "  metabt backtest -m portfolio.lookback=63,126 hydra/launcher=basic     each by itself\n"
+        "  metabt backtest -m --experiments mine.yaml portfolio=demo             those that a file lists\n"
+        "a search asks for points instead of every combination, and goes on where it was interrupted:\n"
+        "  metabt backtest -m 'portfolio.lookback=range(21,504,21)' portfolio.optimizer=erc,hrp \\\n"
+        "    sweep.sampler=tpe sweep.n=200 sweep.objective=sharpe                also random, sobol, cmaes\n"
+        "  metabt backtest -m 'portfolio.lookback=tag(log,int(interval(21,504)))' sweep.sampler=sobol \\\n"
+        "    sweep.objective=volatility sweep.batch=64 sweep.seed=1              sweep.direction=maximize|minimize\n"
     )
     command = _add(commands, "backtest", "walk a portfolio forward and store the run", examples)
     _add_overrides(command)
     command.add_argument("-m", "--multirun", action="store_true", help="run every combination of the values: a=1,2")
+    command.add_argument(
+        "--experiments", metavar="FILE", help="with -m: a YAML list of overrides, or of key: value, for each job"
+    )
     command.add_argument("--dry-run", action="store_true", help="with -m: say how much there is to compute, and stop")
     command.add_argument(
         "--keep",

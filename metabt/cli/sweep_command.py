@@ -58,7 +58,7 @@ class SweepTask:
     def forest(self, jobs: Sequence[Job]) -> Sequence[Swept | None]:
         """Run all configurations at once, print their ranking and return a result each, in their order."""
         ready = [job if job.config is None else replace(job, config=placed(job.config, self.lakehouse)) for job in jobs]
-        lakehouse = _one_lakehouse(ready)
+        lakehouse = one_lakehouse(ready)
         if self.dry_run:
             _print_forecast(ready, lakehouse)
             return [None] * len(jobs)
@@ -134,7 +134,8 @@ def placed(config: dict[str, Any], lakehouse: str | None) -> dict[str, Any]:
     return config
 
 
-def _one_lakehouse(jobs: Sequence[Job]) -> str:
+def one_lakehouse(jobs: Sequence[Job]) -> str:
+    """Return the lakehouse that all configurations name; ConfigError where they name several."""
     places = sorted({job.config["lakehouse"] for job in jobs if job.config is not None})
     if len(places) > 1:
         raise ConfigError(

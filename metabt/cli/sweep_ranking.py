@@ -2,7 +2,8 @@
 
 1. The columns of the ranking are the overrides in which configurations differ, under the shortest names that differ,
    and the root's metrics.
-2. The best comes first (metabt.analysis.rank); what failed comes last, with its error.
+2. The best comes first, by Sharpe ratio or by what a search sought (metabt.analysis.rank); what failed comes last, with
+   its error.
 3. Beside the Sharpe ratio stands how likely it is luck (metabt.lakehouse.evidence), and below what that means.
 4. Print the first 50, that their ratios are beyond unlike rates of cash where they are, and the query for the rest.
 """
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metabt.analysis.rank import rank
-from metabt.analysis.summary import COLUMNS, with_growth
-from metabt.values.chances import chance
+from metabt.analysis.summary import with_growth
+from metabt.runs.beside.figures import LUCK, figure, heading
 from metabt.values.overrides import differing, short_names, stated
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
 """Metrics of a configuration that are shown, in this order; the first ranks it, and the second where it has no first.
 The total return is shown where a configuration has no CAGR."""
-LUCK = "p luck"
-"""Heading of how likely it is luck, beside the first metric."""
 SHOWN = 50
 """Largest number of rows that are printed."""
 WIDEST = 40
@@ -59,16 +58,23 @@ def failures(runs: Sequence[Swept]) -> str | None:
     )
 
 
-def ranking(sweep: Sweep) -> str:
-    """Return the configurations of a sweep as a table of text, the best first, at most SHOWN."""
-    ranked = _ranked(sweep.runs)
+def ranking(sweep: Sweep, by: str = METRICS[0], sign: float = 1.0) -> str:
+    """Return the configurations of a sweep as a table of text, the best first, at most SHOWN.
+
+    Parameters
+    ----------
+    sweep : its result
+    by : the metric that ranks, which is shown first
+    sign : 1 where more of it is better, -1 where less is
+    """
+    ranked = _ranked(sweep.runs, by, sign)
     settings = [_settings(run.overrides) for run in ranked]
     names = short_names(differing(settings), {"rank", "run", *METRICS})
-    metrics = with_growth(METRICS, [run.metrics for run in ranked])
-    headings = ["Rank", "Run", *names.values(), *(COLUMNS[metric][0] for metric in metrics)]
+    metrics = with_growth(list(dict.fromkeys([by, *METRICS])), [run.metrics for run in ranked])
     evidence = sweep.evidence if sweep.evidence is not None and sweep.evidence.luck is not None else None
     if evidence is not None:
-        headings.insert(-len(metrics) + 1, LUCK)
+        metrics.insert(metrics.index(METRICS[0]) + 1, LUCK)
+    headings = ["Rank", "Run", *names.values(), *map(heading, metrics)]
     rows = [
         [*_identity(rank, run), *(own.get(key, "") for key in names), *_figures(run, metrics, evidence)]
         for rank, (run, own) in enumerate(zip(ranked[:SHOWN], settings, strict=False), start=1)
@@ -95,11 +101,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-def _ranked(runs: Sequence[Swept]) -> list[Swept]:
+def _ranked(runs: Sequence[Swept], by: str, sign: float) -> list[Swept]:
     """Return configurations, the best first."""
-    sharpe, growth = (np.array([run.metrics.get(name, np.nan) for run in runs], float) for name in METRICS[:2])
+    sought, growth = (np.array([run.metrics.get(name, np.nan) for run in runs], float) for name in (by, METRICS[1]))
     failed = np.array([run.status == "failed" for run in runs], bool)
-    return [runs[place] for place in rank(sharpe, growth, failed)]
+    return [runs[place] for place in rank(sign * sought, growth, failed)]
 
 
 def _identity(rank: int, run: Swept) -> list[str]:
@@ -107,13 +113,9 @@ def _identity(rank: int, run: Swept) -> list[str]:
 
 
 def _figures(run: Swept, metrics: Sequence[str], evidence: Evidence | None) -> list[str]:
-    """Return the cells of a configuration's metrics, after the first of them how likely it is luck."""
-    values = [run.metrics.get(metric, np.nan) for metric in metrics]
-    formats = [COLUMNS[metric][1] for metric in metrics]
-    first, *others = (
-        form.format(value).strip() if np.isfinite(value) else "-" for value, form in zip(values, formats, strict=True)
-    )
-    return [first, *([] if evidence is None else [chance(evidence.of(run.run_id)["p_luck"])]), *others]
+    """Return the cells of a configuration's metrics."""
+    values = {**run.metrics, **(evidence.of(run.run_id) if evidence is not None else {})}
+    return [figure(name, values.get(name, np.nan)) for name in metrics]
 
 
 def _first_line(error: str | None) -> str:

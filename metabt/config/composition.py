@@ -24,8 +24,9 @@ from metabt.config.documents import read
 from metabt.config.files import PRIMARY, conf_dirs, packaged_dir
 from metabt.config.hydra_settings import package_of
 from metabt.config.interpolation import is_asked, resolve, resolve_at
-from metabt.config.overrides import CARRIED, OPTIONAL, SETTINGS, split
+from metabt.config.overrides import CARRIED, OPTIONAL, SEARCH, SETTINGS, is_of_search, split
 from metabt.config.search import load, load_briefly
+from metabt.config.searches.optuna_sweeper import NAME, said_instead
 from metabt.config.stand_ins import filled_in, stand_well
 from metabt.config.veil import restored
 from metabt.errors import ConfigError, StoreError, nearest
@@ -59,6 +60,8 @@ def compose(overrides: list[str] | None = None, *, config_dir: str | Path | None
         For anything that cannot be composed, naming the culprit and the cure.
     """
     dirs = conf_dirs(config_dir)
+    for text in filter(is_of_search, overrides or []):
+        raise ConfigError(f"'{text}' is of a search, which has many configurations: metabt backtest -m {text} ...")
     with explained(dirs):
         for_hydra, tree_edits = split(list(overrides or []), dirs)
         composed = load_briefly(dirs, for_hydra)
@@ -147,7 +150,7 @@ def check(config: dict[str, Any]) -> dict[str, Any]:
         remote(str(config["lakehouse"]))
     except StoreError as error:
         raise ConfigError(str(error)) from None
-    return {key: config.get(key) for key in SETTINGS}
+    return {key: config.get(key) for key in SETTINGS if key != SEARCH}
 
 
 @contextmanager
@@ -167,6 +170,8 @@ def explained(dirs: tuple[Path, ...]) -> Iterator[None]:
 
 def _missing(error: MissingConfigException, dirs: tuple[Path, ...]) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
+    if (group, name) == ("hydra/sweeper", NAME):
+        return f"{group}={name} {said_instead()}"
     if package := package_of(group, name):
         return f"{group}={name} is of a package that is not installed; pip install {package}, or take it out"
     where = str(error).split(":")[0] if str(error).startswith("In ") else ""

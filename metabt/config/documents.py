@@ -58,8 +58,10 @@ _MANY_READINGS = re.compile(  # possessive, so that a text of any length is read
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-def read(file: Path) -> Any:
+def read(file: Path, is_list: bool = False) -> Any:
     """Return the plain values of a file: an empty one is an empty mapping. They are shared: do not change them.
+
+    With `is_list` the file may be a list as well, of which it is left to the caller to say what was wanted.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def read(file: Path) -> Any:
         content = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
-    return _parsed(content, str(file), VALUES.most(), REPEATED.most())
+    return _parsed(content, str(file), VALUES.most(), REPEATED.most(), is_list)
 
 
 def stated(who: str, text: str) -> Any:
@@ -105,10 +107,10 @@ def unprintable(text: str) -> str | None:
 
 
 @lru_cache(maxsize=64)  # by content, so that a sweep reads a file once
-def _parsed(content: bytes, name: str, values: int, repeated: int) -> Any:
+def _parsed(content: bytes, name: str, values: int, repeated: int, is_list: bool = False) -> Any:
     text = _decoded(content, name)
     try:
-        return _Builder(name, yaml.parse(text, Loader=_PARSER), values).document()
+        return _Builder(name, yaml.parse(text, Loader=_PARSER), values, is_list).document()
     except yaml.YAMLError as error:
         said = " ".join(str(error).split()).replace("<unicode string>", name)
         raise ConfigError(f"not valid YAML: {said}{'' if name in said else f', in {name}'}") from None
@@ -144,6 +146,8 @@ class _Builder:
     events: Iterator[Event]
     most: int
     """Values that the file may state."""
+    is_list: bool = False
+    """Whether the file may be a list, or anything but a mapping."""
     anchors: dict[str, _Built | None] = field(default_factory=dict)
     """Anchor -> what it marks; None while that is being built."""
     stated: int = 0
@@ -166,7 +170,7 @@ class _Builder:
         return {}
 
     def top(self, value: Any) -> Any:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) and not self.is_list:
             raise ConfigError(f"{self.name} holds {_kind(value)}, wanted the keys of a sleeve or settings, as in a: 1")
         return value
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metabt.config.overrides import kind, parse
@@ -19,6 +19,27 @@ ESTIMATORS = ("optimizer", "selector")
 """Keys whose value is an estimator."""
 SHORT = {**dict.fromkeys(ESTIMATORS, "name"), "schedule": "period"}
 """Keys whose value may be a bare name, and is replaced as a whole -> what the name is short for."""
+
+
+def edited(tree: Mapping[Any, Any], texts: Iterable[str]) -> dict[Any, Any]:
+    """Return a tree with edits such as ``portfolio.lookback=63``; the tree itself stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        As `apply` does.
+    """
+    config = {"portfolio": _copied(tree)}
+    for text in texts:
+        apply(config, text)
+    return config["portfolio"]
+
+
+def _copied(node: Any) -> Any:
+    """Return a copy of mappings and lists; what they hold, estimators that are objects too, is the same."""
+    if isinstance(node, Mapping):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(item) for item in node] if isinstance(node, list) else node
 
 
 def apply(config: dict[str, Any], text: str) -> None:

@@ -30,7 +30,10 @@ def grid(overrides: Iterable[Override]) -> list[list[str]]:
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             kind = "" if override.value_type is None else override.value_type.name
-            raise HydraException(f"metabt does not support sweep type {kind}; list the values: KEY=1,2,3 or range(1,4)")
+            raise HydraException(
+                f"metabt does not support sweep type {kind} in a grid; list the values, KEY=1,2,3 or range(1,4), or "
+                f"search: sweep.sampler=random sweep.n=100 sweep.objective=sharpe"
+            )
     return [list(job) for job in product(*choices.values())]
 
 

@@ -38,7 +38,11 @@ class Job:
 
 
 def compose_jobs(
-    batch: Sequence[Sequence[str]], load: Callable[[list[str]], DictConfig], dirs: tuple[Path, ...]
+    batch: Sequence[Sequence[str]],
+    load: Callable[[list[str]], DictConfig],
+    dirs: tuple[Path, ...],
+    *,
+    strict: bool = True,
 ) -> list[Job]:
     """Compose every job of a sweep.
 
@@ -48,11 +52,12 @@ def compose_jobs(
     load : callable
         Lets Hydra compose a job's groups and settings.
     dirs : folders of configuration files, to be named in errors
+    strict : whether it is an error that no job can be composed
 
     Raises
     ------
     ConfigError
-        If no job can be composed.
+        If no job can be composed, and `strict`.
     """
 
     @cache
@@ -65,7 +70,7 @@ def compose_jobs(
 
     jobs = [_compose(tuple(map(decode, overrides)), drafted, dirs) for overrides in batch]
     errors = [job.error for job in jobs if job.error is not None]
-    if errors and len(errors) == len(jobs):
+    if strict and errors and len(errors) == len(jobs):
         others = f"; nor can any other of the {len(jobs)} configurations be composed" if len(set(errors)) > 1 else ""
         raise ConfigError(f"{errors[0]}{others}")
     return jobs

@@ -35,10 +35,13 @@ SETTINGS = (
     "benchmark",
     "study",
     "portfolio",
+    "sweep",
 )
 """Settings that `conf/config.yaml` may state; it must state all but OPTIONAL."""
-OPTIONAL = ("cache", "local", "as_of", "study")
+OPTIONAL = ("cache", "local", "as_of", "study", "sweep")
 """Settings that a `config.yaml` may leave out."""
+SEARCH = "sweep"
+"""Setting beneath which those of a search stand; it is none of a run."""
 CARRIED = "portfolio_edits"
 """Key of the composed configuration beneath which Hydra carries edits to a job."""
 CARRIER = f"++{CARRIED}."
@@ -84,6 +87,11 @@ def split(texts: list[str], dirs: tuple[Path, ...]) -> tuple[list[str], list[str
 def is_edit(text: str) -> bool:
     """Return whether an override edits the composed tree."""
     return text.lstrip("+~").startswith("portfolio.")
+
+
+def is_of_search(text: str) -> bool:
+    """Return whether an override sets how to search."""
+    return text.lstrip("+~").startswith(f"{SEARCH}.")
 
 
 def encode(text: str) -> str:

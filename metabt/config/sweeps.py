@@ -30,6 +30,7 @@ from metabt.config.hydra_settings import CHOICES
 from metabt.config.jobs import Job, compose_jobs
 from metabt.config.overrides import CARRIER, decode, encode, is_edit, parse, split
 from metabt.config.search import load, loader, options, prepare
+from metabt.config.searches.optuna_sweeper import NAME, refuse_optuna_sweeper, said_instead
 from metabt.errors import ConfigError
 from metabt.values.held_folders import SWEEP, held
 from metabt.values.limits import JOBS
@@ -75,12 +76,15 @@ def sweep(task: Task, overrides: list[str], *, config_dir: str | Path | None = N
         What the task raised; with another launcher what the first failing job raised, after all had their turn.
     """
     dirs = conf_dirs(config_dir)
+    refuse_optuna_sweeper(overrides)
     with explained(dirs):
         split(overrides, dirs)
         if at_once:
             overrides = [*(text for text in overrides if not _is_launcher(text)), "hydra/launcher=metabt"]
         carried = [encode(text) if is_edit(text) else text for text in overrides]
         hydra = load(dirs, carried, RunMode.MULTIRUN).hydra
+        if hydra.sweeper._target_ == CHOICES["hydra/sweeper"][NAME]:
+            raise ConfigError(f"hydra/sweeper={NAME} {said_instead(overrides)}")
         stated = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
         JOBS.check("the sweep", count(map(parse, [*stated, *overrides])))
         _check_values(carried, dirs)

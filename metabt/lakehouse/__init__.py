@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from metabt.lakehouse.runs.commits import commit_run, commit_runs
     from metabt.lakehouse.runs.names import asked_with, resolve_run
     from metabt.lakehouse.runs.run_list import run_list
+    from metabt.lakehouse.runs.searches import SearchRecord, find_search, record_search
     from metabt.lakehouse.runs.stored_runs import (
         find_run,
         find_runs,
@@ -100,6 +101,9 @@ _EXPORTS = {
     "root_metrics": "metabt.lakehouse.runs.stored_runs",
     "run_list": "metabt.lakehouse.runs.run_list",
     "run_row": "metabt.lakehouse.runs.stored_runs",
+    "SearchRecord": "metabt.lakehouse.runs.searches",
+    "find_search": "metabt.lakehouse.runs.searches",
+    "record_search": "metabt.lakehouse.runs.searches",
     "snapshot": "metabt.lakehouse.prices.snapshots",
     "Upkeep": "metabt.lakehouse.maintenance",
     "upkeep": "metabt.lakehouse.maintenance",
@@ -115,6 +119,7 @@ __all__ = [
     "IngestReport",
     "QueryResult",
     "Reader",
+    "SearchRecord",
     "Upkeep",
     "asked_with",
     "attach",
@@ -136,6 +141,7 @@ __all__ = [
     "family",
     "find_run",
     "find_runs",
+    "find_search",
     "ingest",
     "list_runs",
     "load_facts",
@@ -148,6 +154,7 @@ __all__ = [
     "query",
     "read_rows",
     "record",
+    "record_search",
     "resolve_run",
     "root_metrics",
     "run_list",

@@ -2,7 +2,7 @@
 
 1. `request` is one run that is asked for, with its identity; `plan_text` describes its plan before it runs.
 2. `execution` walks a request and assembles its tables; `sweep` does so for many configurations as one forest, and
-   `swept` is what it returns.
+   `swept` is what it returns; `search/` asks for configurations batch by batch, each a forest.
 3. `record` reads back what a stored run says of its inputs. From it `reproduce` computes the run again and compares
    every byte, `replay` walks it again for attribution and `baselines/`, `audit` computes a sample of cached blocks
    again, and `adoption` does so with those of earlier code, to keep them.

@@ -104,6 +104,24 @@ class Entry:
         return asking.text(self.asked is not None and self.asked.flat)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Configurations that were walked as one forest: a whole sweep, or a batch of a search."""
+
+    sweep: Sweep
+    """Their results."""
+    entries: tuple[Entry, ...]
+    """They themselves, in their order."""
+    warned: tuple[Warned, ...]
+    """Warnings of foreign estimators."""
+
+
+def first_run_id(job: Job, lakehouse: str) -> str:
+    """Return the identity of the run that a configuration would be now; nothing is computed."""
+    forest = _Forest([job], lakehouse, "summary")
+    return forest.entries[0].run_id
+
+
 def outlook(jobs: Sequence[Job], lakehouse: str) -> Outlook:
     """Return the numbers of what a sweep would compute; nothing is computed and nothing stored."""
     forest = _Forest(jobs, lakehouse, "summary")
@@ -139,6 +157,22 @@ def run_sweep(
     StoreError
         If the lakehouse cannot be read or written; a configuration that fails raises nothing.
     """
+    options: dict[str, Any] = {"keep": keep, "progress": progress, "announce": announce, "say": say, "force": force}
+    return run_part(jobs, lakehouse, **options).sweep
+
+
+def run_part(
+    jobs: Sequence[Job],
+    lakehouse: str,
+    *,
+    keep: str = "summary",
+    progress: Progress | None = None,
+    announce: Callable[[Outlook], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    force: bool = False,
+    sweep_id: str | None = None,
+) -> Part:
+    """Run configurations as `run_sweep` does; `sweep_id` is that of the search they are a batch of."""
     from metabt.lakehouse import check_writable
 
     started, forest = now(), _Forest(jobs, lakehouse, keep, say, force)
@@ -150,7 +184,7 @@ def run_sweep(
     forest.check_memory()
     try:
         forest.run(progress)
-        return forest.commit(started, looked)
+        return Part(forest.commit(started, looked, sweep_id), tuple(forest.entries), tuple(forest.warned))
     finally:
         forest.close()
 
@@ -436,11 +470,11 @@ class _Forest:
             yield Finished((), (), None, walked.heard, walked.computed, walked.computed_leaves)
         yield Finished(tuple(made), tuple(made.values()), assembly.writer.close(), {}, 0, 0)
 
-    def commit(self, started: datetime, looked: Outlook) -> Sweep:
+    def commit(self, started: datetime, looked: Outlook, sweep_id: str | None) -> Sweep:
         """Store all runs in one transaction, with who asked for them, and return the sweep's result."""
         from metabt.lakehouse import commit_runs, record, root_metrics
 
-        name = digest(sorted(entry.run_id for entry in self.entries))
+        name = sweep_id or digest(sorted(entry.run_id for entry in self.entries))
         notes = sweep_notes(self.entries, self.source, self.warned)
         earlier = root_metrics(self.source.connection, [entry.run_id for entry in self.entries if entry.found])
         new: list[Run] = [

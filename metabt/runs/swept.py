@@ -63,7 +63,7 @@ class Sweep:
     """The result of a sweep."""
 
     sweep_id: str
-    """Digest of the runs it is made of."""
+    """Digest of the runs it is made of; of a search, of what is searched and how."""
     outlook: Outlook
     """Numbers of what it was going to compute."""
     runs: tuple[Swept, ...]

@@ -267,7 +267,7 @@ def test_a_cluster_that_runs_is_not_told_its_memory(
     assert not any("object_store_memory" in text for text in handed)
 
 
-@pytest.mark.parametrize("choice", ["launcher=joblib", "launcher=ray", "sweeper=optuna"])
+@pytest.mark.parametrize("choice", ["launcher=joblib", "launcher=ray"])
 def test_a_launcher_that_is_not_installed_is_named_with_its_package(
     choice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,11 @@ SCHEMA: dict[str, dict[str, str]] = {
     "trial_returns": {"stream": "BIGINT", "date": "DATE", "net": "DOUBLE"},
     "trial_cash": {"cash": "BIGINT", "date": "DATE", "idle": "DOUBLE"},
     "asked": {"run_id": "VARCHAR", "sweep_id": "VARCHAR", "at": "TIMESTAMP", "overrides": "VARCHAR"},
+    "searches": {
+        "sweep_id": "VARCHAR",
+        "at": "TIMESTAMP",
+        **dict.fromkeys(("settings", "space", "library"), "VARCHAR"),
+    },
     "sleeves": dict.fromkeys(("run_id", "path", "parent", "kind", "spec"), "VARCHAR"),
     "decisions": {
         "run_id": "VARCHAR",
@@ -141,8 +146,9 @@ SCHEMA: dict[str, dict[str, str]] = {
 }
 """Columns and SQL types of every table."""
 
-IN_CATALOGUE = ("files", "seals")
-"""Tables whose rows lie in the catalogue itself: what is known of files is in none of them."""
+IN_CATALOGUE = ("files", "seals", "searches")
+"""Tables whose rows lie in the catalogue itself: what is known of files is in none of them, and of searches there are
+few."""
 INLINED = 1_000_000
 """Rows at once up to which that is so."""
 

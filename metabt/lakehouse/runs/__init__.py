@@ -5,5 +5,6 @@
 2. `stored_runs` finds and reads them, their tables batch by batch (`streamed_table`); `names` says which one a word
    means; `run_list` lists them all, `sweep_members` what a sweep asked for. `root_streams` is what the ledger keeps of
    them, whatever becomes of the runs.
-3. `run_digests` and `run_seals` are recorded by the ones and compared by the others.
+3. `searches` has what was searched, and with which library.
+4. `run_digests` and `run_seals` are recorded by the ones and compared by the others.
 """

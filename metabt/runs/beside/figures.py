@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from metabt.analysis.summary import COLUMNS
 from metabt.values.chances import chance
 
@@ -11,11 +13,11 @@ LUCK = "p_luck"
 
 def heading(name: str) -> str:
     """Return what a metric is called."""
-    return "p luck" if name == LUCK else COLUMNS[name][0]
+    return "p luck" if name == LUCK else COLUMNS.get(name, (name, ""))[0]
 
 
 def figure(name: str, value: float) -> str:
     """Return a metric's value as text, a dash where there is none."""
     if name == LUCK:
         return chance(value)
-    return COLUMNS[name][1].format(value).strip() if value == value else "-"
+    return COLUMNS.get(name, (name, "{:.4g}"))[1].format(value).strip() if np.isfinite(value) else "-"
