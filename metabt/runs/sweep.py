@@ -40,7 +40,6 @@ from metabt.engines.local import Local
 from metabt.engines.tree_groups import BATCH, Assembled, Assembly, Finished, View
 from metabt.errors import ConfigError, MetabtError, StoreError
 from metabt.lakehouse.catalog.asking import Asking, now
-from metabt.lakehouse.evidence import Evidence, evidence
 from metabt.lakehouse.ledger.study import study_name
 from metabt.lakehouse.price_source import Lakehouse, said_as_of
 from metabt.numerics.compilation import compilation
@@ -51,6 +50,7 @@ from metabt.runs.plan_notes import PlanNotes, plan_notes
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
+from metabt.runs.trials.sweep_evidence import sweep_evidence
 from metabt.runs.trials.tried import Tried
 from metabt.values.digests import digest
 
@@ -158,7 +158,8 @@ def run_sweep(
         If the lakehouse cannot be read or written; a configuration that fails raises nothing.
     """
     options: dict[str, Any] = {"keep": keep, "progress": progress, "announce": announce, "say": say, "force": force}
-    return run_part(jobs, lakehouse, **options).sweep
+    part = run_part(jobs, lakehouse, **options)
+    return replace(part.sweep, evidence=sweep_evidence(lakehouse, part.entries))
 
 
 def run_part(
@@ -487,17 +488,7 @@ class _Forest:
         else:
             record(self.source.path, asked, self.source.connection, trials=trials)
         runs = [_swept(entry, earlier) for entry in self.entries]
-        figures = self.computed, self.leaf_computed, self.seconds
-        return Sweep(name, looked, tuple(runs), *figures, notes, self._evidence())
-
-    def _evidence(self) -> Evidence:
-        """Return what the runs are worth beside everything that was tried; a study that all state narrows that."""
-        from metabt.lakehouse import attach
-
-        studies = {entry.study for entry in self.entries if entry.asked}
-        with attach(self.source.path, read_only=True) as connection:
-            run_ids = [entry.run_id for entry in self.entries if entry.error is None]
-            return evidence(connection, run_ids, studies.pop() if len(studies) == 1 else None)
+        return Sweep(name, looked, tuple(runs), self.computed, self.leaf_computed, self.seconds, notes)
 
     def _trials(self, name: str, started: datetime) -> list[Trial]:
         """Return what the ledger may have to note: what was walked, what failed, and what is said to be of a study.

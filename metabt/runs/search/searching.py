@@ -25,6 +25,7 @@ from metabt.runs.search.search_identity import begin
 from metabt.runs.sweep import Part, first_run_id, run_part
 from metabt.runs.sweep_notes import sweep_notes
 from metabt.runs.swept import Outlook, Sweep, Swept
+from metabt.runs.trials.sweep_evidence import sweep_evidence
 from metabt.search.loop import search
 from metabt.search.sampler import sampler_of
 from metabt.search.settings import Settings
@@ -147,6 +148,7 @@ class _Batches:
             sum(it.leaf_computed for it in sweeps),
             sum(it.seconds for it in sweeps),
             sweep_notes(members, Lakehouse(Path(self.lakehouse)), warned),
+            sweep_evidence(self.lakehouse, members),
         )
 
 
