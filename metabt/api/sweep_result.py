@@ -1,4 +1,4 @@
-"""The result of `metabt.sweep`: its configurations as a frame, and the best of them."""
+"""The result of `metabt.sweep`: its configurations as a frame, the best of them, and how much of it is luck."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from metabt.values.overrides import are_numbers, differing, short_names, stated
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metabt.lakehouse.evidence import Evidence
+    from metabt.luck.verdict import Luck
     from metabt.runs.swept import Swept
 
 SHOWN = 30
 """Configurations that a notebook shows."""
+LUCK = "p_luck"
+"""Column of how likely a configuration is luck."""
 FACTS = ("status", "error", "run_id")
 """Columns of a configuration beside its settings and metrics."""
 
@@ -39,6 +43,18 @@ class SweepResult:
     edited: Callable[[Iterable[str]], dict[Any, Any]] = field(compare=False)
     """Returns the tree that overrides make."""
 
+    evidence: Evidence = field(compare=False, repr=False)
+    """How much of it is luck, as `luck` has it, with what is counted and what is not: `evidence.lines()` says it."""
+
+    @property
+    def luck(self) -> Luck | None:
+        """How much of it is luck: of each trial of the family and of all together; None where nothing can be said.
+
+        In a lakehouse the family is everything that was ever tried on the same data, over prices in memory what this
+        sweep has tried.
+        """
+        return self.evidence.luck
+
     def __repr__(self) -> str:
         failed = sum(run.status != "ok" for run in self.runs)
         name = f"{self.sweep_id[:12]}, " if self.sweep_id else ""
@@ -54,15 +70,16 @@ class SweepResult:
         """A row for each configuration, in the order in which they were asked for.
 
         Columns: the settings in which they differ, under the shortest names that tell them apart; `status`, `error` and
-        `run_id`; then every metric of the root, float64, NaN where there is none.
+        `run_id`; `p_luck`, how likely it is luck; then every metric of the root, float64, NaN where there is none.
         """
         settings = [stated(run.overrides) for run in self.runs]
         metrics = list(dict.fromkeys(name for run in self.runs for name in run.metrics))
-        names = short_names(differing(settings), {*FACTS, *metrics})
+        names = short_names(differing(settings), {*FACTS, LUCK, *metrics})
         columns = [_typed([own.get(key) for own in settings]) for key in names]
         columns += [[getattr(run, name) for run in self.runs] for name in FACTS]
+        columns.append([self.evidence.of(run.run_id)[LUCK] for run in self.runs])
         columns += [[run.metrics.get(name, math.nan) for run in self.runs] for name in metrics]
-        return frame_of_rows([*names.values(), *FACTS, *metrics], zip(*columns, strict=True))
+        return frame_of_rows([*names.values(), *FACTS, LUCK, *metrics], zip(*columns, strict=True))
 
     @property
     def best(self) -> Swept:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from metabt.config import Job
+    from metabt.lakehouse.evidence import Evidence
     from metabt.runs.swept import Swept
 
 TREE = "portfolio."
@@ -144,12 +145,13 @@ def sweep(
     free = {TREE + _path(key): _dimension(key, values) for key, values in _mapping(space).items()}
     search = _settings(asked, free)
     runs: Sequence[Swept]
+    sweep_id: str | None
     if isinstance(source, Frames):
         source.as_known(dates["as_of"])
-        runs, sweep_id = _in_memory(base, free, search, source, progress, force), None
+        runs, sweep_id, evidence = _in_memory(base, free, search, source, progress, force)
     else:
-        runs, sweep_id = _in_lakehouse(base, free, search, progress, force)
-    return SweepResult(tuple(runs), objective or "sharpe", direction, sweep_id, base.edited)
+        runs, sweep_id, evidence = _in_lakehouse(base, free, search, progress, force)
+    return SweepResult(tuple(runs), objective or "sharpe", direction, sweep_id, base.edited, evidence)
 
 
 class _Base:
@@ -224,7 +226,7 @@ def _product(counts: Iterable[int]) -> int:
 
 def _in_memory(
     base: _Base, space: Space, search: Settings | None, prices: Frames, progress: Progress | None, force: bool
-) -> list[Swept]:
+) -> tuple[list[Swept], None, Evidence]:
     from metabt.runs.search.in_memory import InMemory
     from metabt.runs.search.objective import objectives
     from metabt.search.loop import search as ask
@@ -232,7 +234,7 @@ def _in_memory(
 
     forest, keys = InMemory(prices, executor_of(base.config["engine"]), progress, force), list(space)
     if search is None:
-        return forest.run(base.jobs(keys, _points(space)))
+        return forest.run(base.jobs(keys, _points(space))), None, forest.evidence()
     settings = search
     runs: list[Swept] = []
 
@@ -242,12 +244,12 @@ def _in_memory(
         return objectives(settings, last)
 
     ask(sampler_of(settings, space), settings, evaluate)
-    return runs
+    return runs, None, forest.evidence()
 
 
 def _in_lakehouse(
     base: _Base, space: Space, search: Settings | None, progress: Progress | None, force: bool
-) -> tuple[Sequence[Swept], str]:
+) -> tuple[Sequence[Swept], str, Evidence]:
     from metabt.runs.search.searching import run_search
     from metabt.runs.sweep import run_sweep
 
@@ -258,7 +260,8 @@ def _in_lakehouse(
     else:
         compose = lambda points, strict: base.jobs(keys, points, strict)  # noqa: E731
         swept = run_search(search, space, compose, place, **options).sweep
-    return swept.runs, swept.sweep_id
+    assert swept.evidence is not None  # a whole sweep has it
+    return swept.runs, swept.sweep_id, swept.evidence
 
 
 def _mapping(space: Any) -> Mapping[Any, Any]:

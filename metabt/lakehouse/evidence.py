@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabt.analysis.calendar_time import DAYS_PER_YEAR, years_between
 from metabt.errors import StoreError
 from metabt.luck.family_test import Draws
 from metabt.luck.luck import luck
@@ -106,7 +107,7 @@ def evidence(
         Narrows the family; None takes all.
     draws : how the family is drawn anew; None is luck's own
     """
-    from metabt.lakehouse.ledger.family import datasets_of, family
+    from metabt.lakehouse.ledger.family import DAMAGED, SHORT, datasets_of, family
     from metabt.lakehouse.runs.stored_runs import root_spans, root_trials
 
     try:
@@ -126,8 +127,30 @@ def evidence(
         return Evidence(None, **aside, reason="no trial has enough sessions")  # type: ignore[arg-type]
     place = {key: column for column, key in enumerate(found.keys)}
     columns = {run_id: place[key] for run_id, key in trials.items() if key in place}
-    said = luck(TrialReturns.of(returns), found.sessions_per_year, draws=draws)
+    # what cannot be drawn anew was tried all the same
+    tried = len(found.keys) + sum(left_out.get(reason, 0) for reason in (SHORT, DAMAGED))
+    said = luck(TrialReturns.of(returns), found.sessions_per_year, n_tried=tried, draws=draws)
     return Evidence(said, columns, **aside, returns=returns)  # type: ignore[arg-type]
+
+
+def evidence_of(streams: Mapping[str, tuple[np.ndarray, np.ndarray]], draws: Draws | None = None) -> Evidence:
+    """Return what runs in memory are worth beside each other: nothing else is known to have been tried.
+
+    Parameters
+    ----------
+    streams : run_id -> sessions, (n_sessions,) datetime64[D], and excess returns of its root
+    draws : how the family is drawn anew; None is luck's own
+    """
+    if not streams:
+        return Evidence(None, reason="no configuration has a stream")
+    dates = np.unique(np.concatenate([own for own, _ in streams.values()]))
+    returns = np.full((len(dates), len(streams)), np.nan, np.float32, order="F")
+    for column, (own, excess) in enumerate(streams.values()):
+        returns[np.searchsorted(dates, own), column] = excess
+    years = [max(years_between(own[0], own[-1]), 1.0 / DAYS_PER_YEAR) for own, _ in streams.values()]
+    per_year = float(np.median([len(own) / it for (own, _), it in zip(streams.values(), years, strict=True)]))
+    said = luck(TrialReturns.of(returns), per_year, draws=draws)
+    return Evidence(said, {run_id: column for column, run_id in enumerate(streams)}, returns=returns)
 
 
 def _matrix(found: Family) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 1. Resolve every configuration and ask for its run; one that cannot be has its error, and the others go on.
 2. Walk the union of the distinct sleeves, a batch of trees after another, over one cache in memory.
-3. Keep the metrics of each root.
+3. Keep the metrics of each root, and its stream, from which follows how much is luck.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from metabt.analysis.summary import metrics_by_path
 from metabt.build.cache import MemoryCache
@@ -19,10 +21,14 @@ from metabt.engines.backtest_engine import BacktestEngine
 from metabt.engines.choice import Auto
 from metabt.engines.tree_groups import BATCH
 from metabt.errors import MetabtError
+from metabt.lakehouse.evidence import Evidence, evidence_of
 from metabt.lakehouse.price_source import Frames
+from metabt.lakehouse.runs.run_digests import root_stream
 from metabt.portfolio.handed_over import objects_of
 from metabt.runs.request import Request, benchmark_of, request, resolved
 from metabt.runs.swept import Swept
+from metabt.runs.trials.tried import Tried
+from metabt.values.tables import Table
 
 if TYPE_CHECKING:
     from metabt.config import Job
@@ -38,6 +44,8 @@ class InMemory:
         self._cache: Cache = MemoryCache()
         self._symbols, self._members, self._signals = prices.symbols(), prices.members(), prices.signals()
         self._known: dict[str, Swept] = {}
+        self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._tried = Tried()
 
     def run(self, jobs: Sequence[Job]) -> list[Swept]:
         """Return what became of each configuration, in their order; one that was run before is found."""
@@ -47,6 +55,10 @@ class InMemory:
         for first in range(0, len(fresh), BATCH):
             self._walk(fresh[first : first + BATCH])
         return [self._swept(job, one, new) for job, one in zip(jobs, asked, strict=True)]
+
+    def evidence(self) -> Evidence:
+        """Return what all that was run is worth beside each other."""
+        return evidence_of(self._streams)
 
     def _asked(self, job: Job) -> Request | str:
         """Return a configuration's request, or why it cannot run."""
@@ -80,9 +92,19 @@ class InMemory:
         for position, one in enumerate(group):
             try:
                 tables = engine.assemble(walked, position, one.end, one.benchmark)
+                self._keep_stream(one, tables)
                 self._note(one, metrics_by_path(tables["metrics"])[one.tree.name], None)
             except MetabtError as error:
                 self._note(one, {}, str(error))
+
+    def _keep_stream(self, one: Request, tables: Mapping[str, Table]) -> None:
+        """Keep the root's net returns less what cash earned."""
+        dates, net = root_stream(one.tree.name, tables)
+        idle = self._tried.idle(one)
+        if idle is not None:
+            net = net - idle.returns[np.searchsorted(idle.dates, dates)]
+        if len(dates):
+            self._streams[one.run_id] = dates, net
 
     def _note(self, one: Request, metrics: dict[str, float], error: str | None) -> None:
         status = "ok" if error is None else "failed"

@@ -63,10 +63,11 @@ class Tried:
             sharpe=None if sharpe is None or not np.isfinite(sharpe) else float(sharpe),
             error=error,
             study=study,
-            idle=self._idle(asked) if error is None else None,
+            idle=self.idle(asked) if error is None else None,
         )
 
-    def _idle(self, asked: Request) -> Idle | None:
+    def idle(self, asked: Request) -> Idle | None:
+        """Return what cash earned in the sessions of a request's tree; None where it states no rate."""
         rate = asked.tree.spec.cash.rate
         if rate is None:
             return None
