@@ -11,6 +11,7 @@ import pytest
 
 import metabt
 from metabt.errors import ConfigError, RunError
+from metabt.luck.luck import luck
 
 TREE = {
     "name": "demo",
@@ -32,8 +33,8 @@ SEARCH: dict[str, Any] = {"sampler": "sobol", "n": 8, "batch": 4, "objective": "
 
 @pytest.fixture(scope="module")
 def prices() -> pd.DataFrame:
-    sessions = pd.bdate_range("2018-01-01", periods=300, name="date")
-    moves = np.random.default_rng(0).normal(0.0005, 0.01, (300, 4))
+    sessions = pd.bdate_range("2018-01-01", periods=560, name="date")
+    moves = np.random.default_rng(0).normal(0.0005, 0.01, (560, 4))
     return pd.DataFrame(100 * np.cumprod(1 + moves, axis=0), sessions, list("ABCD"))
 
 
@@ -69,6 +70,31 @@ def test_a_search_in_a_lakehouse_is_that_in_memory_and_goes_on(prices: pd.DataFr
     assert more.sweep_id == other.sweep_id
     assert [run.found for run in more.runs] == [run.status == "ok" for run in other.runs] + [False] * 4
     assert metabt.load(lake, other.best.run_id).run_id == other.best.run_id
+
+
+@pytest.mark.parametrize("cash", [{}, {"cash": {"rate": 0.03}}], ids=["no cash", "cash"])
+def test_luck_in_memory_and_in_a_lakehouse_is_that_of_the_streams(
+    prices: pd.DataFrame, tmp_path: Path, cash: dict[str, Any]
+) -> None:
+    tree, space = {**TREE, **cash}, {"lookback": [20, 40], "optimizer.name": ["erc", "equal"]}
+    metabt.ingest(prices, dataset="prices", lakehouse=str(tmp_path / "lake"))
+    one, other = (metabt.sweep(tree, space, where, engine="local") for where in (prices, str(tmp_path / "lake")))
+    streams = {run.run_id: metabt.backtest(one.tree(run), prices, engine="local").returns()["net"] for run in one.runs}
+    wide = pd.DataFrame(streams)
+    days = np.diff(wide.index.to_numpy().astype("datetime64[D]"), prepend=np.datetime64("NaT")).astype(float)
+    if cash:
+        first = prices.index.to_series().diff().dt.days.reindex(wide.index).to_numpy()
+        wide = wide.sub(np.expm1(np.log1p(0.03 * first / 365)), axis=0)
+        assert np.nanmax(np.abs(days[1:] - first[1:])) == 0
+    years = [(own.index[-1] - own.index[0]).days / 365.25 for _, own in pd.DataFrame(streams).items()]
+    per_year = float(np.median([len(own.dropna()) / it for (_, own), it in zip(wide.items(), years, strict=True)]))
+    apart = luck(wide.to_numpy(np.float32), per_year)
+    for found in (one, other):
+        assert found.luck is not None and found.luck.n_trials == 4
+        place = {run_id: column for column, run_id in enumerate(wide.columns)}
+        wanted = [apart.trials.p_luck[place[run_id]] for run_id in found.table.run_id]
+        assert found.table.p_luck.tolist() == pytest.approx(wanted, abs=2e-3)
+        assert found.evidence.lines()[0].startswith("p luck: how likely the best of 4 trials")
 
 
 def test_the_tree_that_was_handed_over_stays_as_it_was(prices: pd.DataFrame) -> None:
