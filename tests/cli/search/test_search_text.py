@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from metabt.cli.search.search_text import intention, outcome, reached
 from metabt.cli.sweep_ranking import ranking
 from metabt.runs.search.searching import Searched
@@ -14,13 +12,13 @@ HOW = settings("sobol", objective="volatility", n=8, batch=4, seed=3)
 
 
 def searched() -> Searched:
-    runs = [
-        replace(swept(["portfolio.lookback=20"]), metrics={"volatility": 0.2, "sharpe": 2.0, "total_return": 0.1}),
-        replace(swept(["portfolio.lookback=40"]), metrics={"volatility": 0.1, "sharpe": 1.0, "total_return": 0.1}),
-        replace(swept(["portfolio.lookback=60"]), status="failed", error="ruined", metrics={}),
-        replace(swept(["portfolio.lookback=80"]), metrics={"volatility": float("nan"), "total_return": 0.1}),
-    ]
-    return Searched(HOW, sweep_of(runs), (0.2, 0.1, None, None))
+    runs = (
+        swept(1, "portfolio.lookback=20", volatility=0.2, sharpe=2.0),
+        swept(2, "portfolio.lookback=40", volatility=0.1, sharpe=1.0),
+        swept(3, "portfolio.lookback=60", error="ruined"),
+        swept(4, "portfolio.lookback=80", volatility=float("nan"), sharpe=0.0, total_return=0.1),
+    )
+    return Searched(HOW, sweep_of(*runs), (0.2, 0.1, None, None))
 
 
 def test_what_is_sought_is_said_beforehand() -> None:
