@@ -97,8 +97,7 @@ def test_so_it_does_of_a_tree_over_unlike_calendars(lake: Path, flat: bool) -> N
     run = metabt.backtest(tree, lake, engine="local", is_meta_backtest=False if flat else None)
     ((sharpe,),) = trials(lake, "sharpe")
     with attach(lake, read_only=True) as con:
-        found = family(con, ["coins"], "2020-01-01", "2022-12-31")  # type: ignore[arg-type]
-    excess = found.matrix()[:, 0]
+        excess = family(con, ["coins"], "2020-01-01", "2022-12-31").matrix()[:, 0]  # type: ignore[arg-type]
     years = run.frame("metrics").set_index(["path", "metric"])["value"]["book", "years"]
     assert excess.mean() / excess.std(ddof=1) * (len(excess) / years) ** 0.5 == pytest.approx(sharpe, rel=1e-10)
 
