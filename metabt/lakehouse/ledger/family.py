@@ -59,7 +59,9 @@ class Family:
     chain: str | None
     """What is wrong with the ledger; None where it is sound."""
     _trials: tuple[NotedTrial, ...] = field(repr=False, default=())
+    """Their rows of the ledger."""
     _read: Callable[[Sequence[NotedTrial]], Iterator[Column | NotedTrial]] = field(repr=False, default=iter)
+    """Reads their streams, of the snapshot that the family is of."""
 
     def blocks(self, width: int = WIDTH) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
         """Yield keys, and their excess returns, (n_sessions, n_keys) float64, of `width` trials at a time.
@@ -102,7 +104,13 @@ class Family:
         return float(np.median([it.sessions * 365.25 / max(n, 1) for it, n in zip(self._trials, days, strict=True)]))
 
     def matrix(self) -> np.ndarray:
-        """Return all excess returns at once, (n_sessions, n_trials) float64, columns in the order of `keys`."""
+        """Return all excess returns at once.
+
+        Returns
+        -------
+        (n_sessions, n_trials) float64
+            Columns in the order of `keys`; NaN where a trial has no session.
+        """
         return np.concatenate([np.empty((len(self.dates), 0)), *(block for _, block in self.blocks())], axis=1)
 
     def _block(self, held: Sequence[Column]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -85,6 +85,23 @@ def test_what_is_kept_gives_the_sharpe_ratio_again(lake: Path, cash: float | Non
     assert excess.mean() / excess.std(ddof=1) * per_year**0.5 == pytest.approx(sharpe, rel=1e-10)
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_so_it_does_of_a_tree_over_unlike_calendars(lake: Path, flat: bool) -> None:
+    lakehouse.ingest(lake, "coins", panels.coins(5, 420, first="2020-09-05").rename_axis("date"))
+    leaf = {"lookback": 20, "optimizer": "equal"}
+    sleeves = {
+        "a": {**leaf, "dataset": "stocks", "universe": ["AA", "BB"]},
+        "b": {**leaf, "dataset": "coins", "universe": ["XBT", "XET"]},
+    }
+    tree = {"name": "book", **leaf, "cash": 0.03, "sleeves": sleeves}
+    run = metabt.backtest(tree, lake, engine="local", is_meta_backtest=False if flat else None)
+    ((sharpe,),) = trials(lake, "sharpe")
+    with attach(lake, read_only=True) as con:
+        excess = family(con, ["coins"], "2020-01-01", "2022-12-31").matrix()[:, 0]  # type: ignore[arg-type]
+    years = run.frame("metrics").set_index(["path", "metric"])["value"]["book", "years"]
+    assert excess.mean() / excess.std(ddof=1) * (len(excess) / years) ** 0.5 == pytest.approx(sharpe, rel=1e-10)
+
+
 def test_the_members_of_a_sweep_are_noted_with_it_and_those_found_are_not_noted_again(lake: Path) -> None:
     alone = metabt.backtest(book(lookback=20), lake, engine="local")
     jobs = [job(book(lookback=n), f"portfolio.lookback={n}") for n in (20, 25, 25, 30)]
