@@ -10,30 +10,24 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabt.api.plain_values import plain_tree
+from metabt.api.stated_space import TREE, Configurations, stated_space
 from metabt.api.sweep_result import SweepResult
 from metabt.build.ports import Progress
 from metabt.engines.choice import executor_of
 from metabt.errors import ConfigError
 from metabt.lakehouse.price_source import Frames, source_of
-from metabt.portfolio.sleeve import Sleeve
 from metabt.search.settings import GRID, Settings, settings_of
-from metabt.search.space import Choice, Dimension, Interval, Point, Space, Steps
-from metabt.values.arguments import NO_SCALAR, day, flag, port, scalar, shown, word
+from metabt.search.space import Choice, Interval, Point, Space
+from metabt.values.arguments import day, flag, port, scalar, word
 from metabt.values.limits import JOBS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from metabt.config import Job
     from metabt.lakehouse.evidence import Evidence
     from metabt.runs.swept import Swept
-
-TREE = "portfolio."
-"""How overrides of the tree begin."""
 
 
 def sweep(
@@ -138,11 +132,11 @@ def sweep(
     settings = {"is_meta_backtest": flag("is_meta_backtest", is_meta_backtest), "benchmark": benchmark}
     dates = {"start": day("start", start), "end": day("end", end), "as_of": scalar("as_of", as_of)}
     source = source_of(prices, panel=panel, tables=tables, adjusted=adjusted, signals=signals)
-    base = _Base(tree, {**settings, **dates, "engine": word("engine", engine, needed=True)}, source.path)
+    base = Configurations(tree, {**settings, **dates, "engine": word("engine", engine, needed=True)}, source.path)
     port("progress", progress, "__call__")
     flag("force", force)
     asked = {"sampler": sampler, "objective": objective, "direction": direction, "n": n, "batch": batch, "seed": seed}
-    free = {TREE + _path(key): _dimension(key, values) for key, values in _mapping(space).items()}
+    free = stated_space(space)
     search = _settings(asked, free)
     runs: Sequence[Swept]
     sweep_id: str | None
@@ -152,44 +146,6 @@ def sweep(
     else:
         runs, sweep_id, evidence = _in_lakehouse(base, free, search, progress, force)
     return SweepResult(tuple(runs), objective or "sharpe", direction, sweep_id, base.edited, evidence)
-
-
-class _Base:
-    """The tree and the settings that all configurations share."""
-
-    def __init__(self, tree: Any, settings: Mapping[str, Any], path: Path | None) -> None:
-        from metabt.config import load_portfolio
-
-        if isinstance(tree, Sleeve) or not isinstance(tree, Mapping | str):
-            raise ConfigError(f"tree is {shown(tree)}, wanted a dict or the name of a portfolio, which can be edited")
-        self.tree = load_portfolio(tree) if isinstance(tree, str) else plain_tree(tree)
-        stated = {key: settings[key] for key in ("start", "end", "benchmark") if settings[key] is not None}
-        chosen = [f"portfolio={tree}"] if isinstance(tree, str) else []
-        self.common = (*chosen, *(f"{key}={value}" for key, value in stated.items()))
-        place: dict[str, Any] = {"lakehouse": str(path), "catalog": None, "local": None, "cluster": {}, "cache": None}
-        self.config = {**settings, **place}
-
-    def edited(self, overrides: Iterable[str]) -> dict[Any, Any]:
-        """Return the tree that overrides make."""
-        from metabt.config import edited
-
-        return edited(self.tree, [text for text in overrides if text.startswith(TREE)])
-
-    def jobs(self, keys: Sequence[str], points: Sequence[Point], strict: bool = True) -> list[Job]:
-        """Return the configuration of each point; with `strict` at least one must be possible."""
-        jobs = [self._job(keys, point) for point in points]
-        if strict and all(job.error for job in jobs):
-            raise ConfigError(str(jobs[0].error))
-        return jobs
-
-    def _job(self, keys: Sequence[str], point: Point) -> Job:
-        from metabt.config import Job
-
-        own = tuple(f"{key}={text}" for key, text in zip(keys, point, strict=True))
-        try:
-            return Job((*self.common, *own), {**self.config, "portfolio": self.edited(own)}, None)
-        except ConfigError as error:
-            return Job((*self.common, *own), None, str(error))
 
 
 def _settings(asked: Mapping[str, Any], space: Space) -> Settings | None:
@@ -225,7 +181,7 @@ def _product(counts: Iterable[int]) -> int:
 
 
 def _in_memory(
-    base: _Base, space: Space, search: Settings | None, prices: Frames, progress: Progress | None, force: bool
+    base: Configurations, space: Space, search: Settings | None, prices: Frames, progress: Progress | None, force: bool
 ) -> tuple[list[Swept], None, Evidence]:
     from metabt.runs.search.in_memory import InMemory
     from metabt.runs.search.objective import objectives
@@ -248,7 +204,7 @@ def _in_memory(
 
 
 def _in_lakehouse(
-    base: _Base, space: Space, search: Settings | None, progress: Progress | None, force: bool
+    base: Configurations, space: Space, search: Settings | None, progress: Progress | None, force: bool
 ) -> tuple[Sequence[Swept], str, Evidence]:
     from metabt.runs.search.searching import run_search
     from metabt.runs.sweep import run_sweep
@@ -262,33 +218,3 @@ def _in_lakehouse(
         swept = run_search(search, space, compose, place, **options).sweep
     assert swept.evidence is not None  # a whole sweep has it
     return swept.runs, swept.sweep_id, swept.evidence
-
-
-def _mapping(space: Any) -> Mapping[Any, Any]:
-    if not isinstance(space, Mapping) or not space:
-        raise ConfigError(f"space is {shown(space)}, wanted a mapping of keys to values: {{'lookback': [63, 126]}}")
-    return space
-
-
-def _path(key: Any) -> str:
-    if not isinstance(key, str) or not key.strip() or "=" in key:
-        raise ConfigError(f"space has the key {shown(key)}, wanted a dotted path into the tree, such as 'lookback'")
-    return key.removeprefix(TREE)
-
-
-def _dimension(key: str, values: Any) -> Dimension:
-    """Return what a key may be set to, of the values that the caller gave."""
-    from metabt.config import spelled
-
-    who = f"space: '{key}'"
-    if isinstance(values, Interval):
-        return values
-    if isinstance(values, range):
-        JOBS.check(who, len(values))
-    if scalar(who, values) is not NO_SCALAR or isinstance(values, Mapping):
-        return Choice((spelled(who, values),))
-    listed = list(values.tolist() if hasattr(values, "tolist") else values) if isinstance(values, Iterable) else []
-    if not listed or isinstance(values, set | frozenset):
-        raise ConfigError(f"{who} is {shown(values)}, wanted a list of values, a range or metabt.interval(low, high)")
-    texts = tuple(dict.fromkeys(spelled(who, value) for value in listed))
-    return Steps(texts) if isinstance(values, range) else Choice(texts)

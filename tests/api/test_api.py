@@ -223,13 +223,16 @@ def test_the_version_of_a_plug_in_names_a_run_that_uses_it(monkeypatch: pytest.M
     assert before[0] != after[0] and before[1] == after[1]
 
 
-def test_a_run_that_fails_stores_nothing(lake: Path) -> None:
+def test_of_a_run_that_fails_nothing_is_stored_but_that_it_was_tried(lake: Path) -> None:
     stored = snapshots(lake)
     with pytest.raises(metabt.MetabtError, match="nothing was traded"):
         metabt.backtest(tree(), lake, end="2021-01-20")
     with metabt.connect(lake) as connection:
-        assert connection.execute("select count(*) from runs").fetchall() == [(0,)]
-    assert snapshots(lake) == stored
+        for table in ("runs", "asked", "trial_returns"):
+            assert connection.execute(f"select count(*) from {table}").fetchall() == [(0,)]
+        ((status, error),) = connection.execute("select status, error from trials").fetchall()
+    assert status == "failed" and "nothing was traded" in error
+    assert snapshots(lake) == stored + 1
 
 
 def test_appended_data_are_another_run_that_agrees_with_the_first(lake: Path) -> None:
