@@ -22,7 +22,7 @@ VALUES = 60
 
 def maps(tried: Tried) -> Section | None:
     """Return the chart of a metric by two keys; None where fewer than two keys differ."""
-    keys = [effect.key for effect in effects(tried) if len(tried.values[effect.key]) <= VALUES]
+    keys = [effect.key for effect in effects(tried) if len(tried.grouped[effect.key][0]) <= VALUES]
     if len(keys) < 2:
         return None
     choices = {
@@ -30,8 +30,8 @@ def maps(tried: Tried) -> Section | None:
             {
                 "label": tried.keys[key],
                 "title": lines.label(tried.keys[key]),
-                "values": [lines.label(value or "as it is") for value in tried.values[key]],
-                "places": tried.places[key][tried.done].tolist(),
+                "values": [lines.label(value or "as it is") for value in tried.grouped[key][0]],
+                "places": tried.grouped[key][1][tried.done].tolist(),
             }
             for key in keys
         ],

@@ -1,8 +1,9 @@
 """Sensitivity: what each key does to the Sharpe ratio, over all that was tried with each of its values.
 
-1. Configurations with one value of a key are a group: its median and its middle half are drawn.
-2. A key's share is the part of the variance of Sharpe ratios that lies between its groups (eta squared: sum of squares
-   between groups over the total).
+1. Configurations with one value of a key, or of many numbers one stretch of them, are a group: its median and its
+   middle half are drawn.
+2. A key's share is the part of the variance of Sharpe ratios that lies between its groups, less what as many groups
+   would have by chance (Kelley 1935, epsilon squared: `1 - (n - 1) / (n - k) x SS within / SS total`, at least 0).
 3. The spread of a key is how far apart the medians of its groups are.
 """
 
@@ -34,7 +35,8 @@ class Effect:
     quartiles: np.ndarray
     """25 %, 50 % and 75 % quantile of their Sharpe ratios, (3, n_values)."""
     share: float
-    """Part of the variance of Sharpe ratios that lies between the groups, 0 to 1; NaN where there is no variance."""
+    """Part of the variance of Sharpe ratios that lies between the groups beyond chance, 0 to 1; NaN where there is no
+    variance, or no group of two."""
 
     @property
     def spread(self) -> float:
@@ -46,10 +48,10 @@ def effects(tried: Tried) -> list[Effect]:
     """Return the effect of every key that differs among what has a Sharpe ratio, the largest share first."""
     found = []
     score = tried.score[tried.done]
-    for key, places in tried.places.items():
+    for key, (labels, places) in tried.grouped.items():
         groups = {place: score[places[tried.done] == place] for place in np.unique(places[tried.done])}
         if len(groups) > 1:
-            found.append(_effect(key, [tried.values[key][place] for place in groups], list(groups.values()), score))
+            found.append(_effect(key, [labels[place] for place in groups], list(groups.values()), score))
     return sorted(found, key=lambda effect: (-np.nan_to_num(effect.share), effect.key))
 
 
@@ -57,7 +59,9 @@ def _effect(key: str, values: list[str], groups: list[np.ndarray], score: np.nda
     quartiles = np.array([np.quantile(group, (0.25, 0.5, 0.75)) for group in groups]).T
     total = float(((score - score.mean()) ** 2).sum())
     between = sum(len(group) * (group.mean() - score.mean()) ** 2 for group in groups)
-    share = float(between / total) if total > 1e-12 * (1.0 + np.abs(score).max()) else np.nan
+    known = total > 1e-12 * (1.0 + np.abs(score).max()) and len(score) > len(groups)
+    within = (total - between) / max(len(score) - len(groups), 1)
+    share = max(0.0, 1.0 - within * (len(score) - 1) / total) if known else np.nan
     return Effect(key, tuple(values), np.array([len(group) for group in groups]), quartiles, share)
 
 
@@ -79,9 +83,9 @@ def sensitivity(tried: Tried) -> Section | None:
         for effect in found
     ]
     note = (
-        "The share is the part of the variance of Sharpe ratios that lies between the values of a key; the spread is "
-        "how far apart the medians of its values are. A key that changes nothing has a share near zero, and its best "
-        "value is then a matter of chance."
+        "The share is the part of the variance of Sharpe ratios that lies between the values of a key, less what "
+        "chance alone would give; the spread is how far apart the medians of its values are. A key that changes nothing has a "
+        "share near zero, and its best value is then a matter of chance."
     )
     table = Facts(("Key", "Values", "Share", "Spread", "Best median"), rows, note)
     return Section("sensitivity", "What each key does", charts, [table], side_by_side=True)

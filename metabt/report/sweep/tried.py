@@ -16,12 +16,17 @@ import numpy as np
 from metabt.analysis.rank import rank
 from metabt.lakehouse.evidence import Evidence
 from metabt.luck.verdict import Luck
-from metabt.values.overrides import differing, in_order, short_names, stated
+from metabt.values.overrides import are_numbers, differing, in_order, short_names, stated
 
 RANKED_BY = "sharpe"
 """Metric by which configurations are ranked."""
 METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turnover")
 """Metrics of a configuration that its page shows."""
+
+MANY = 12
+"""Numbers up to which each is a group of its own."""
+STRETCHES = 8
+"""Groups of more of them."""
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Sessions, (n_sessions,) of datetime64[D], and the net asset value at each close."""
@@ -76,6 +81,25 @@ class Tried:
         return found
 
     @cached_property
+    def grouped(self) -> dict[str, tuple[list[str], np.ndarray]]:
+        """Key in which configurations differ -> labels of groups of its values, and the group of each one, (n,).
+
+        A group is a value; of more than MANY numbers it is a stretch of them, each with as many configurations.
+        """
+        return {key: self._groups(key) for key in self.keys}
+
+    def _groups(self, key: str) -> tuple[list[str], np.ndarray]:
+        values, places = self.values[key], self.places[key]
+        if len(values) <= MANY or not are_numbers(values):
+            return values, places
+        # ties stay together: a value is in the group of its first configuration by size
+        starts = np.searchsorted(np.sort(places), np.arange(len(values)))
+        group = np.minimum(starts * STRETCHES // len(places), STRETCHES - 1)
+        kept, group = np.unique(group, return_inverse=True)
+        ends = [np.flatnonzero(group == number)[[0, -1]] for number in range(len(kept))]
+        return [_stretch(values[first], values[last]) for first, last in ends], group[places]
+
+    @cached_property
     def ranked(self) -> np.ndarray:
         """Places of the configurations, the best first, (n,)."""
         failed = np.array([error is not None for error in self.errors], bool)
@@ -105,3 +129,7 @@ class Tried:
         """Return what tells a configuration from the others: `lookback 63, optimizer erc`."""
         own = self.settings[place]
         return ", ".join(f"{self.keys[key]} {own.get(key) or 'as it is'}" for key in keys or self.keys) or "as it is"
+
+
+def _stretch(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"

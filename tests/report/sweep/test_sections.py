@@ -95,8 +95,9 @@ def test_a_share_is_that_of_an_analysis_of_variance(seed: int) -> None:
         assert [len(group) for group in groups] == effect.counts.tolist()
         assert [median(group) for group in groups] == pytest.approx(effect.quartiles[1].tolist())
         within = 24 - len(groups)
-        f = f_oneway(*groups).statistic  # F = share / (1 - share) x degrees of freedom
-        assert effect.share == pytest.approx(f / (f + within / (len(groups) - 1)))
+        f = f_oneway(*groups).statistic  # F = eta squared / (1 - eta squared) x degrees of freedom
+        eta = f / (f + within / (len(groups) - 1))
+        assert effect.share == pytest.approx(max(0.0, 1 - (1 - eta) * 23 / within))
 
 
 def test_what_decides_everything_has_the_whole_share_and_what_does_nothing_none() -> None:
@@ -104,6 +105,32 @@ def test_what_decides_everything_has_the_whole_share_and_what_does_nothing_none(
     first, *others = effects(tried)
     assert (first.key, first.share, first.spread) == ("portfolio.optimizer", pytest.approx(1.0), pytest.approx(0.8))
     assert [effect.share for effect in others] == pytest.approx([0.0, 0.0])
+
+
+def test_a_number_that_is_another_in_every_configuration_does_not_explain_them() -> None:
+    rng = np.random.default_rng(7)
+    drawn = tried_of({"a.x": rng.uniform(size=400).round(6).tolist()}, lambda x: rng.normal())
+    told = tried_of({"a.x": rng.uniform(size=400).round(6).tolist()}, lambda x: 10 * x + rng.normal())
+    ((nothing,), (much,)) = effects(drawn), effects(told)
+    assert nothing.share < 0.05 and 0.7 < much.share < 0.95
+    assert len(much.values) == 8 and set(much.counts.tolist()) == {50}
+    assert all(np.diff(much.quartiles[1]) > 0)
+
+
+@given(st.lists(st.integers(0, 40), min_size=30, max_size=60))
+def test_stretches_of_numbers_are_in_order_and_keep_equal_ones_together(numbers: list[int]) -> None:
+    grid = {"a.x": numbers, "a.y": [0, 1]}
+    tried = tried_of(grid, lambda x, y: 1.0)
+    if "a.x" not in tried.grouped:
+        return
+    labels, group = tried.grouped["a.x"]
+    own = np.array([float(settings["a.x"]) for settings in tried.settings])
+    assert len(labels) == len(set(group.tolist())) == group.max() + 1
+    for number, label in enumerate(labels):
+        inside = own[group == number]
+        low, _, high = label.partition(" to ")
+        assert (inside.min(), inside.max()) == (float(low), float(high or low))
+        assert number == 0 or own[group == number - 1].max() < inside.min()
 
 
 def test_without_variance_no_share_is_told() -> None:
