@@ -84,8 +84,8 @@ def sensitivity(tried: Tried) -> Section | None:
     ]
     note = (
         "The share is the part of the variance of Sharpe ratios that lies between the values of a key, less what "
-        "chance alone would give; the spread is how far apart the medians of its values are. A key that changes nothing has a "
-        "share near zero, and its best value is then a matter of chance."
+        "chance alone would give; the spread is how far apart the medians of its values are. A key that changes "
+        "nothing has a share near zero, and its best value is then a matter of chance."
     )
     table = Facts(("Key", "Values", "Share", "Spread", "Best median"), rows, note)
     return Section("sensitivity", "What each key does", charts, [table], side_by_side=True)
