@@ -35,7 +35,7 @@ def family(evidence: Evidence, run_id: str | None = None) -> Facts | None:
     rows += _of_best(found)
     if found.overfitting is not None:
         rows.append(("probability of backtest overfitting (PBO)", lines.percent(found.overfitting.probability, 0)))
-    return Facts(("", "Value"), rows, NOTE, "Beside everything that was tried", "words")
+    return Facts(("", "Value"), rows, NOTE, "Beside everything that was tried", "prose")
 
 
 def _of_best(found: Luck) -> list[tuple[str, str]]:

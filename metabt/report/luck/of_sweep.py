@@ -9,7 +9,7 @@ from metabt.luck.verdict import Luck
 from metabt.report import lines
 from metabt.report.luck.family import family
 from metabt.report.section import Chart, Facts, Section
-from metabt.report.sweep.tried import Tried
+from metabt.report.sweep.tried import Tried, told
 from metabt.values.chances import chance
 from metabt.values.ranges import plural
 
@@ -59,7 +59,7 @@ def _levels(tried: Tried, found: Luck) -> list[Facts]:
 
 
 def _level(level: LevelLuck) -> tuple[str, ...]:
-    choice = ", ".join(str(value) or "as it is" for value in level.choice.values())
+    choice = ", ".join(told(str(value)) for value in level.choice.values())
     advantage = lines.percent(np.nan if level.advantage is None else level.advantage)
     p = chance(np.nan if level.p_luck is None else level.p_luck)
     return choice, f"{level.n_choices:,}", advantage, p, level.reason or ""

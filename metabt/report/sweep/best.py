@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metabt.analysis.summary import COLUMNS, with_growth
 from metabt.report.section import Facts, Section
-from metabt.report.sweep.tried import METRICS, Tried
+from metabt.report.sweep.tried import METRICS, Tried, told
 from metabt.values.chances import chance
 from metabt.values.ranges import plural
 
@@ -21,7 +21,7 @@ def best(tried: Tried) -> Section:
         (
             str(rank),
             tried.run_ids[place][:12],
-            *(tried.settings[place].get(key, "as it is") for key in tried.keys),
+            *(told(tried.settings[place].get(key)) for key in tried.keys),
             *_cells(tried, int(place), [_cell(row[name], COLUMNS[name][1]) for name in names]),
         )
         for rank, (place, row) in enumerate(zip(ranked, rows, strict=True), start=1)

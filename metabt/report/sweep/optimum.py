@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabt.report.section import Facts, Section
-from metabt.report.sweep.tried import Tried
+from metabt.report.sweep.tried import Tried, told
 from metabt.values.overrides import are_numbers
 
 
@@ -65,8 +65,8 @@ def optimum(tried: Tried) -> Section | None:
     rows = [
         (
             tried.keys[it.key],
-            tried.settings[best].get(it.key) or "as it is",
-            tried.settings[it.place].get(it.key) or "as it is",
+            told(tried.settings[best].get(it.key)),
+            told(tried.settings[it.place].get(it.key)),
             f"{tried.score[it.place]:.2f}",
             f"{it.less:.2f}".replace("-", "\N{MINUS SIGN}"),
         )

@@ -13,7 +13,7 @@ import numpy as np
 from metabt.report import lines
 from metabt.report.section import Chart, Section
 from metabt.report.sweep.sensitivity import effects
-from metabt.report.sweep.tried import Tried
+from metabt.report.sweep.tried import Tried, told
 
 BEST = 50
 """Lines of the best, at most."""
@@ -80,7 +80,7 @@ def _lines(name: str, rows: np.ndarray, slot: int, width: float) -> dict[str, An
 def _ticks(axis: int, values: list[str]) -> dict[str, Any]:
     shown = range(len(values)) if len(values) <= TICKS else (0, len(values) - 1)
     heights = [place / max(len(values) - 1, 1) for place in shown]
-    return _texts(axis, heights, [values[place] or "as it is" for place in shown])
+    return _texts(axis, heights, [told(values[place]) for place in shown])
 
 
 def _numbers(axis: int, score: np.ndarray) -> dict[str, Any]:

@@ -25,6 +25,8 @@ METRICS = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "turn
 
 MANY = 12
 """Numbers up to which each is a group of its own."""
+LONG = 9
+"""Characters of a number that are shown."""
 STRETCHES = 8
 """Groups of more of them."""
 
@@ -128,8 +130,15 @@ class Tried:
     def label(self, place: int, keys: Sequence[str] | None = None) -> str:
         """Return what tells a configuration from the others: `lookback 63, optimizer erc`."""
         own = self.settings[place]
-        return ", ".join(f"{self.keys[key]} {own.get(key) or 'as it is'}" for key in keys or self.keys) or "as it is"
+        return ", ".join(f"{self.keys[key]} {told(own.get(key))}" for key in keys or self.keys) or "as it is"
+
+
+def told(value: str | None) -> str:
+    """Return a value of a key as the page shows it: long numbers with six digits, none as what it is without."""
+    if not value:
+        return "as it is"
+    return value if len(value) <= LONG or not are_numbers([value]) else f"{float(value):.6g}"
 
 
 def _stretch(first: str, last: str) -> str:
-    return first if first == last else f"{first} to {last}"
+    return told(first) if first == last else f"{told(first)} to {told(last)}"

@@ -17,7 +17,7 @@ from metabt.report.contents import sections
 from metabt.report.section import Facts
 from metabt.report.sweep.optimum import neighbours
 from metabt.report.sweep.sensitivity import effects
-from metabt.report.sweep.tried import Tried
+from metabt.report.sweep.tried import Tried, told
 from tests.shared.tried import tried_of
 
 GRID = {
@@ -131,6 +131,20 @@ def test_stretches_of_numbers_are_in_order_and_keep_equal_ones_together(numbers:
         low, _, high = label.partition(" to ")
         assert (inside.min(), inside.max()) == (float(low), float(high or low))
         assert number == 0 or own[group == number - 1].max() < inside.min()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", "as it is"),
+        (None, "as it is"),
+        ("0.7410943356342614", "0.741094"),
+        ("252", "252"),
+        ("min_variance", "min_variance"),
+    ],
+)
+def test_a_long_number_is_shown_short(value: str | None, shown: str) -> None:
+    assert told(value) == shown
 
 
 def test_without_variance_no_share_is_told() -> None:
