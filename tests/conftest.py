@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,35 +18,16 @@ settings.register_profile("metabt", deadline=None, derandomize=True, print_blob=
 settings.load_profile("metabt")
 
 
-CLUSTERS = ("tests/engines/ray/", "tests/jobs/", "tests/k8s/")
-"""Folders of tests that start clusters."""
-AT_ONCE = "tests/security/"
-"""Folder of tests whose files carry out all their attacks before the first: in one process, and not in each."""
-
-
-@cache
-def cluster_of(path: str) -> str:
-    """Return what a test file shares with others: the Ray instance `ray`, the head of `jobs`, or neither (`machines`).
-
-    Those of a kind run one after another; those that share neither start what they need, which is several machines.
-    """
-    text = (ROOT / path).read_text(encoding="utf-8")
-    if path.startswith(CLUSTERS[0]) and re.search(r'"cluster"|\bcluster: None', text):
-        return "ray"
-    return "jobs" if re.search(r"\bhead: Head\b", text) and "local_head" not in text else "machines"
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Run each kind of tests with clusters in one process: of these the largest number is first; spread the rest."""
+    """Run what needs Ray in one process and jobs in another: one instance and one head are started; spread the rest."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            if nodeid.startswith(CLUSTERS):
-                return cluster_of(path)
-            return path if nodeid.startswith(AT_ONCE) else nodeid
+            if nodeid.startswith("tests/engines/ray/"):
+                return "ray"
+            return "jobs" if nodeid.startswith(("tests/jobs/", "tests/k8s/")) else nodeid
 
     return OneCluster(config, log) if config.getvalue("dist") == "load" else None
 

@@ -125,9 +125,9 @@ def local_head(folder: Path, environment: Mapping[str, str], n_cpus: int = 2) ->
 
 
 def _free_ports(n: int) -> list[int]:
-    """Return ports below those that Ray gives to its workers, others than a process with a near number takes."""
+    """Return ports below those that Ray gives to its workers."""
     found: list[int] = []
-    for port in range(7000 + 61 * os.getpid() % 2900, 9999):
+    for port in range(7000 + os.getpid() % 2000, 9999):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 found.append(port)
@@ -149,9 +149,12 @@ def _await(url: str, head: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _end(head: subprocess.Popen[bytes], place: Path) -> None:
-    """End it and what it started, at once: asked to, it waits up to half a minute for workers; what it had goes."""
-    head.kill()
-    head.wait()
+    head.send_signal(signal.SIGTERM)
+    try:
+        head.wait(30)
+    except subprocess.TimeoutExpired:
+        head.kill()
+        head.wait()
     end = time.monotonic() + PATIENCE
     while (left := _processes_of(place)) and time.monotonic() < end:
         for pid in left:
