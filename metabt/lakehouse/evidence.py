@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,15 +123,15 @@ def evidence(
     except StoreError as error:
         return Evidence(None, study=study, reason=str(error))
     left_out = {reason: len(keys) for reason, keys in found.left_out.items()}
-    aside = {"left_out": left_out, "study": study, "chain": found.chain}
+    beside = partial(Evidence, left_out=left_out, study=study, chain=found.chain)
     if not found.keys:
-        return Evidence(None, **aside, reason="no trial has enough sessions")  # type: ignore[arg-type]
+        return beside(None, reason="no trial has enough sessions")
     place = {key: column for column, key in enumerate(found.keys)}
     columns = {run_id: place[key] for run_id, key in trials.items() if key in place}
     # what cannot be drawn anew was tried all the same
     tried = len(found.keys) + sum(left_out.get(reason, 0) for reason in (SHORT, DAMAGED))
     said = luck(TrialReturns.of(returns), found.sessions_per_year, n_tried=tried, draws=draws)
-    return Evidence(said, columns, **aside, returns=returns)  # type: ignore[arg-type]
+    return beside(said, columns, returns=returns)
 
 
 def evidence_of(streams: Mapping[str, tuple[np.ndarray, np.ndarray]], draws: Draws | None = None) -> Evidence:
